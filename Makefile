@@ -1,0 +1,42 @@
+# Each target sets up what it needs: a fresh machine wants only Python 3.11, make, gcc, node and npm.
+SHELL   := /bin/bash
+PYTHON  ?= python3
+CONFIG  ?= config/monitor.toml
+UV_PIN  := 0.13.9
+BIN     := .venv/bin
+WORKERS ?= 2
+
+.PHONY: setup run test check soak bench lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml Makefile
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_PIN)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+run: setup
+	@exec $(BIN)/monitor run --config $(CONFIG)
+
+test: setup
+	$(BIN)/pytest -n $(WORKERS) tests
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+
+# The slower suite: thousands of groups over a whole tape, more random kills.
+soak: setup
+	$(BIN)/pytest -n $(WORKERS) -m soak tests
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --generate-hashes --no-header --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

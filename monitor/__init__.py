@@ -1,0 +1,1 @@
+"""Real-time risk monitor for crypto-backed loans."""

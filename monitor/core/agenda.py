@@ -1,0 +1,70 @@
+"""Deadlines in order (DESIGN section 6).
+
+At one time accrual comes first, then new rules, then prices, then group by group in the order of ids, within a group
+grace, maturity, overdue, clear hold, reminders. A firm deadline runs before an event of its own time; a late one (the
+clear hold, a price's staleness, a first look at past deadlines) only before a strictly later event.
+"""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+ACCRUAL, RULES, PRICE, GROUP = 0, 1, 2, 3
+GRACE, MATURITY, OVERDUE, PAST, HOLD, REMINDER = range(6)
+TICK = timedelta(microseconds=1)
+
+
+class Deadline(NamedTuple):
+    """When, and in which order among those of one time; the field order is the sort order."""
+
+    at: datetime
+    phase: int
+    subject: str
+    kind: int = 0
+
+
+class Agenda:
+    """Two heaps, firm and late, each with at most one live deadline per (phase, subject); replaced ones are skipped."""
+
+    def __init__(self) -> None:
+        self._heaps: tuple[list[Deadline], list[Deadline]] = ([], [])
+        self._live: tuple[dict[tuple[int, str], Deadline], dict[tuple[int, str], Deadline]] = ({}, {})
+
+    def set(self, phase: int, subject: str, firm: Deadline | None, late: Deadline | None = None) -> None:
+        """Replaces the subject's deadlines."""
+        for side, deadline in enumerate((firm, late)):
+            live, key = self._live[side], (phase, subject)
+            if live.get(key) == deadline:
+                continue
+            if deadline is None:
+                live.pop(key, None)
+            else:
+                live[key] = deadline
+                heapq.heappush(self._heaps[side], deadline)
+
+    def pop_due(self, at: datetime) -> Deadline | None:
+        """Takes the first deadline that runs before an event at this time, or None."""
+        firm, late = self._top(0), self._top(1)
+        due = [d for d in (firm if firm and firm.at <= at else None, late if late and late.at < at else None) if d]
+        if not due:
+            return None
+        first = min(due)
+        side = 0 if first is firm else 1
+        heapq.heappop(self._heaps[side])
+        del self._live[side][first.phase, first.subject]
+        return first
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest time at which an event would make a deadline run."""
+        firm, late = self._top(0), self._top(1)
+        times = [t for t in (firm and firm.at, late and late.at + TICK) if t]
+        return min(times, default=None)
+
+    def _top(self, side: int) -> Deadline | None:
+        heap, live = self._heaps[side], self._live[side]
+        while heap and live.get((heap[0].phase, heap[0].subject)) != heap[0]:
+            heapq.heappop(heap)
+        return heap[0] if heap else None

@@ -1,0 +1,190 @@
+"""What is held: loan groups, their collateral accounts and their loans (VIP FAQ 6; INTERFACES section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from monitor.core.money import ZERO, plain
+from monitor.core.product import Product, Thresholds
+from monitor.core.wire import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+
+Term = Literal["open", "30d", "60d"]
+TERM_DAYS = {"30d": 30, "60d": 60}
+Holdings = dict[Id, dict[Asset, Quantity]]
+Line = Annotated[
+    str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
+]
+Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+
+
+class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Flexible (daily rates of the product) or fixed (`daily`, a share of the principal per day) (VIP FAQ 21, 22)."""
+
+    kind: Literal["flexible", "fixed"]
+    daily: DailyRate | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "fixed") != (self.daily is not None):
+            raise ValueError('a fixed rate states "daily", a flexible one does not')
+
+
+class LoanLine(msgspec.Struct, frozen=True):
+    """A loan as the loan book states it; `interest` is what had accrued when the line was put."""
+
+    id: Id
+    asset: Asset
+    principal: Quantity
+    rate: Rate
+    term: Term
+    opened_at: datetime
+    interest: Quantity = ZERO
+    matures_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if (self.term == "open") != (self.matures_at is None):
+            raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
+        if self.rate.kind == "fixed" and self.term == "open":
+            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
+
+
+class GroupLine(msgspec.Struct, frozen=True):
+    """A group as the loan book states it: one line of a file, the body of PUT /v1/groups/{id}."""
+
+    id: Id
+    product: str
+    receiving_account: Id
+    collateral: Holdings
+    loans: tuple[LoanLine, ...]
+    delayed_liquidation: bool = False
+    thresholds: dict[Line, Level] = {}
+    labels: dict[str, str] = {}
+    balances: Holdings = {}
+    vip_level: Annotated[int, range(0, 100)] | None = None
+    contacts: dict[Literal["email", "sms"], tuple[str, ...]] = {}
+
+
+class Loan(msgspec.Struct, frozen=True):
+    """A loan, and the day after which each 00:00 UTC adds a day's interest to what the line brought."""
+
+    id: str
+    asset: str
+    principal: Decimal
+    interest: Decimal
+    rate: Rate
+    term: Term
+    opened_at: datetime
+    matures_at: datetime | None
+    since: date
+
+    @property
+    def is_owed(self) -> bool:
+        """Something is left to repay, whatever interest a later day adds."""
+        return self.principal > 0 or self.interest > 0
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One receiving account, its collateral accounts and all its loans; LTV is a property of the group (VIP FAQ 6)."""
+
+    id: str
+    product: str
+    receiving_account: str
+    collateral: Mapping[str, Mapping[str, Decimal]]
+    loans: tuple[Loan, ...]
+    delayed_liquidation: bool
+    thresholds: Mapping[str, Decimal]
+    labels: Mapping[str, str]
+    balances: Mapping[str, Mapping[str, Decimal]]
+    vip_level: int | None
+    contacts: Mapping[str, tuple[str, ...]]
+
+    def accounts(self) -> set[str]:
+        """All accounts that belong to the group and therefore to no other."""
+        return {self.receiving_account, *self.collateral}
+
+    def quantities(self) -> dict[str, Decimal]:
+        """Collateral per asset, summed over all accounts before any ladder (DOMAIN A1), zero holdings left out."""
+        total: dict[str, Decimal] = {}
+        for holdings in self.collateral.values():
+            for asset, quantity in holdings.items():
+                if quantity:
+                    total[asset] = total.get(asset, ZERO) + quantity
+        return total
+
+
+def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> Group:
+    """A group from a book line put at `at`, checked against its product. Raises wire.Invalid with every problem."""
+    stated = read(GroupLine, line)
+    problems: list[Problem] = []
+    product = products.get(stated.product)
+    if product is None:
+        known = ", ".join(sorted(products)) or "none is configured"
+        problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}"))
+    else:
+        problems += _against(stated, product, at)
+    seen: set[str] = set()
+    for i, loan in enumerate(stated.loans):
+        if loan.id in seen:
+            problems.append(Problem(f"loans[{i}].id", f"{loan.id!r} appears twice in the group"))
+        seen.add(loan.id)
+    if problems:
+        raise Invalid(problems)
+    return _group(stated, at)
+
+
+def _against(stated: GroupLine, product: Product, at: datetime) -> list[Problem]:
+    version = product.version_at(at)
+    problems = []
+    try:
+        lines_of(stated.thresholds, version.thresholds)
+    except ValueError as e:
+        problems.append(Problem("thresholds", str(e)))
+    for i, loan in enumerate(stated.loans):
+        if loan.rate.kind == "flexible" and loan.asset not in version.rates:
+            problems.append(
+                Problem(
+                    f"loans[{i}].rate", f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
+                )
+            )
+    return problems
+
+
+def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
+    """The group's own lines over the product's (VIP FAQ 9). Raises ValueError when they are out of order."""
+    return msgspec.structs.replace(defaults, **overrides) if overrides else defaults
+
+
+def _group(stated: GroupLine, at: datetime) -> Group:
+    since = at.astimezone(UTC).date()
+    loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans})
+
+
+def restated(group: Group) -> dict[str, Any]:
+    """The book line of a group, for the audit record and the API; decimals as plain text."""
+    line = msgspec.to_builtins(group, enc_hook=None)
+    line["collateral"] = _holdings(group.collateral)
+    line["balances"] = _holdings(group.balances)
+    line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}
+    for stated, loan in zip(line["loans"], group.loans, strict=True):
+        del stated["since"]
+        stated.update(principal=plain(loan.principal), interest=plain(loan.interest))
+    return line  # type: ignore[no-any-return]
+
+
+def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, str]]:
+    return {account: {asset: plain(q) for asset, q in coins.items()} for account, coins in holdings.items()}
+
+
+def same_line(group: Group, other: Group) -> bool:
+    """The two state the same; the days on which they were put are no difference."""
+    day = date.min
+    return _dated(group, day) == _dated(other, day)
+
+
+def _dated(group: Group, day: date) -> Group:
+    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))

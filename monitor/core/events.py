@@ -1,0 +1,72 @@
+"""All that can happen to the monitor. Frozen, each with `at` in UTC; there is no side door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from monitor.core.book import Group
+from monitor.core.entries import Entry
+from monitor.core.prices import Quote
+from monitor.core.product import Rules
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
+    at: datetime
+
+
+class MarkPrices(_Event, frozen=True):
+    """A batch of quotes that arrived."""
+
+    quotes: tuple[Quote, ...]
+
+
+class GroupPut(_Event, frozen=True):
+    """A group is new, or its holdings are replaced; stage, deadline and episode stay."""
+
+    group: Group
+    source: str
+
+
+class GroupClosed(_Event, frozen=True):
+    """A group is no longer watched."""
+
+    group_id: str
+    source: str
+
+
+class BookEntry(_Event, frozen=True):
+    """One entry of a group's book; `id` makes it happen once."""
+
+    group_id: str
+    id: str
+    entry: Entry
+
+
+class ProductsChanged(_Event, frozen=True):
+    """New rules, settings or products. Timers and deadlines stay."""
+
+    rules: Rules
+
+
+class Noticed(_Event, frozen=True):
+    """What the shell observed and the desk must know: a refused line, a failing channel, a clock jump, a full disk.
+
+    `kind` is the alert's type. The same `fingerprint` about the same subject is said once; `clears` forgets it.
+    """
+
+    kind: str
+    subject: str
+    facts: Mapping[str, Any]
+    fingerprint: str | None = None
+    clears: bool = False
+
+
+class TimePassed(_Event, frozen=True):
+    """Nothing happened, but a deadline came."""
+
+
+Event = MarkPrices | GroupPut | GroupClosed | BookEntry | ProductsChanged | Noticed | TimePassed

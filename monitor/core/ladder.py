@@ -1,0 +1,37 @@
+"""Marginal tiers, like tax brackets: USD value -> recognised value, and back (VIP FAQ 29, 30).
+
+Tiers are (upper bound or None, share); what lies above the last bound counts nothing. The sum of an asset over all
+accounts of the group goes through its ladder once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from monitor.core.money import ZERO
+from monitor.core.product import Ladder
+
+
+def recognised(ladder: Ladder, value_usd: Decimal) -> Decimal:
+    """The part of a market value that counts. Exact."""
+    total, floor = ZERO, ZERO
+    for bound, share in ladder:
+        if bound is None or value_usd <= bound:
+            return total + (value_usd - floor) * share
+        total += (bound - floor) * share
+        floor = bound
+    return total
+
+
+def tiers_filled(ladder: Ladder, value_usd: Decimal) -> list[tuple[Decimal, Decimal | None, Decimal, Decimal]]:
+    """Per tier that the value reaches: (from, to, share, USD value inside the tier)."""
+    filled, floor = [], ZERO
+    for bound, share in ladder:
+        if value_usd <= floor:
+            break
+        top = value_usd if bound is None else min(value_usd, bound)
+        filled.append((floor, bound, share, top - floor))
+        if bound is None:
+            break
+        floor = bound
+    return filled

@@ -1,0 +1,170 @@
+"""The stages of a loan group and the table by which it moves between them (DESIGN section 9).
+
+A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
+pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
+group enrolled in delayed liquidation, when a grace period ends (`delayed_liquidation`), which only reaching the initial
+level ends well and which LTV above `immediate` ends at once. A loan that is not repaid within a day of its maturity is
+liquidated from any stage. An episode is the time from leaving `normal` to returning.
+
+Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.core.product import Lifecycle
+from monitor.core.valuation import IMMEDIATE as IMMEDIATE_BAND
+from monitor.core.valuation import LIQUIDATION as LIQUIDATION_BAND
+from monitor.core.valuation import MARGIN_CALL as MARGIN_CALL_BAND
+from monitor.core.valuation import Weight
+
+NORMAL, MARGIN_CALL = "normal", "margin_call"
+DELAYED, LIQUIDATION = "delayed_liquidation", "liquidation"
+STAGES = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
+
+OPENED = "loan_group.margin_call.opened"
+STARTED = "loan_group.delayed_liquidation.started"
+TRIGGERED = "loan_group.liquidation.triggered"
+CALL_CURED = "loan_group.margin_call.cured"
+DELAY_CURED = "loan_group.delayed_liquidation.cured"
+CLEARED = "loan_group.liquidation.cleared"
+CALL_REMINDER = "loan_group.margin_call.reminder"
+DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
+EARLY_WARNING = "loan_group.early_warning"
+
+OVERDUE_REASON = "overdue"
+
+
+class Signal(StrEnum):
+    """What an evaluation or a deadline saw."""
+
+    CALL = "LTV in the margin-call band"
+    GRACE = "LTV in the liquidation band, enrolled in delayed liquidation"
+    BREACH = "LTV at or above the liquidation line, not enrolled"
+    IMMEDIATE = "LTV above the immediate line, enrolled"
+    GRACE_OVER = "the grace period ended"
+    OVERDUE = "a loan is a day past its maturity"
+    INITIAL = "LTV at or below the initial level, or no debt"
+    HELD = "LTV below the margin-call line by the clear margin throughout the clear hold"
+
+
+class Move(NamedTuple):
+    """A row of the table: where to, what is said, and the reason that it gives."""
+
+    stage: str
+    alert: str
+    reason: str = "ltv"
+
+
+_TRIGGERED = {
+    Signal.BREACH: Move(LIQUIDATION, TRIGGERED, "ltv"),
+    Signal.IMMEDIATE: Move(LIQUIDATION, TRIGGERED, "immediate"),
+    Signal.GRACE_OVER: Move(LIQUIDATION, TRIGGERED, "grace_expired"),
+    Signal.OVERDUE: Move(LIQUIDATION, TRIGGERED, OVERDUE_REASON),
+}
+
+TABLE: Mapping[tuple[str, Signal], Move] = {
+    (NORMAL, Signal.CALL): Move(MARGIN_CALL, OPENED),
+    (NORMAL, Signal.GRACE): Move(DELAYED, STARTED),
+    (NORMAL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
+    (NORMAL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (NORMAL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (MARGIN_CALL, Signal.GRACE): Move(DELAYED, STARTED),
+    (MARGIN_CALL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
+    (MARGIN_CALL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (MARGIN_CALL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (MARGIN_CALL, Signal.INITIAL): Move(NORMAL, CALL_CURED),
+    (MARGIN_CALL, Signal.HELD): Move(NORMAL, CALL_CURED),
+    (DELAYED, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (DELAYED, Signal.GRACE_OVER): _TRIGGERED[Signal.GRACE_OVER],
+    (DELAYED, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (DELAYED, Signal.INITIAL): Move(NORMAL, DELAY_CURED),
+    (LIQUIDATION, Signal.INITIAL): Move(NORMAL, CLEARED),
+}
+
+SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
+    (NORMAL, Signal.GRACE): (OPENED,),
+    (NORMAL, Signal.BREACH): (OPENED,),
+    (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
+    (MARGIN_CALL, Signal.IMMEDIATE): (STARTED,),
+}
+"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, told to nobody."""
+
+
+class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a group stands: all that must survive a restart beside the book itself."""
+
+    group: str
+    stage: str = NORMAL
+    reason: str | None = None
+    """Why it is in liquidation: ltv, immediate, grace_expired, overdue."""
+    episode: int = 0
+    sequence: int = 0
+    since: datetime | None = None
+    """When it entered its stage."""
+    deadline: datetime | None = None
+    """End of the grace period, wall clock."""
+    warned: Decimal | None = None
+    """The highest early-warning level that is used up; all lower ones are too."""
+    below_since: datetime | None = None
+    """First evaluation of the running clear hold."""
+    reminded_at: datetime | None = None
+    last_alert: str | None = None
+    """Id of the last stage alert of this episode."""
+    waived_until: datetime | None = None
+    noted: tuple[tuple[str, datetime], ...] = ()
+    """Loans (id, maturity) whose `loan.overdue` was said."""
+    called: tuple[tuple[str, datetime], ...] = ()
+    """Loans (id, maturity) whose overdue deadline has run."""
+
+
+def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
+    """What an evaluation saw, the worst first. A group already in its grace period keeps it when it leaves the scheme."""
+    if band == IMMEDIATE_BAND:
+        return Signal.IMMEDIATE if is_enrolled or stage == DELAYED else Signal.BREACH
+    if band == LIQUIDATION_BAND:
+        return Signal.GRACE if is_enrolled or stage == DELAYED else Signal.BREACH
+    if band == MARGIN_CALL_BAND:
+        return Signal.CALL
+    return Signal.INITIAL if is_initial else None
+
+
+def grace_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next reminder of a grace period: so long before its deadline, after its start and after the last one."""
+    if state.deadline is None or state.since is None:
+        return None
+    after = max(state.since, state.reminded_at or state.since)
+    times = [state.deadline - before for before in lifecycle.grace_reminders]
+    return min((t for t in times if t > after), default=None)
+
+
+def call_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next repeat of a margin call, counted forward from its opening."""
+    if state.since is None or not lifecycle.margin_call_repeat:
+        return None
+    after = max(state.since, state.reminded_at or state.since)
+    return after + lifecycle.margin_call_repeat - (after - state.since) % lifecycle.margin_call_repeat
+
+
+def reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next reminder of the stage, if it has any."""
+    if state.stage == DELAYED:
+        return grace_reminder_due(state, lifecycle)
+    return call_reminder_due(state, lifecycle) if state.stage == MARGIN_CALL else None
+
+
+def warning_reached(warnings: tuple[Decimal, ...], margin_call: Decimal, weight: Weight) -> Decimal | None:
+    """The highest early-warning level at or below LTV; levels at or above the group's margin call are ignored."""
+    return max((w for w in warnings if w < margin_call and weight.debt and weight.reaches(w)), default=None)
+
+
+def warning_kept(warnings: tuple[Decimal, ...], warned: Decimal, margin: Decimal, weight: Weight) -> Decimal | None:
+    """The highest used-up level that is not yet armed again: a level re-arms at LTV < level - clear margin."""
+    return max((w for w in warnings if w <= warned and not weight.below(w - margin)), default=None)

@@ -1,0 +1,86 @@
+"""Exact decimal arithmetic and the few roundings that are permitted.
+
+Every sum, product and comparison of money is exact: the context traps Inexact, so a lost digit stops the process
+instead of deciding about somebody's loan. The roundings named here are the only ones, and only figures that are shown
+pass through them (INTERFACES section 5).
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, DivisionByZero, FloatOperation, Inexact, InvalidOperation
+from decimal import Overflow as DecimalOverflow
+from decimal import localcontext
+from typing import Any
+
+# A quantity has at most 48 digits, a price and the USDT rate 40 each, a ratio and a threshold 18 each, rates summed over
+# decades 30: every product that is formed here fits 250 digits, so Inexact can only mean a programming error.
+_DIGITS = 250
+EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, DecimalOverflow, FloatOperation])
+_DOWN = Context(prec=_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+_UP = Context(prec=_DIGITS, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+CENT = Decimal("0.01")
+EIGHT_PLACES = Decimal("0.00000001")
+
+# Only ASCII digits: Decimal() itself also accepts underscores, full-width digits, NaN and infinities.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def exact() -> Any:
+    """A context manager under which arithmetic is exact or raises decimal.Inexact."""
+    return localcontext(EXACT)
+
+
+class NotANumber(ValueError):
+    """The text is not a finite decimal number in plain or exponent form."""
+
+
+def number(text: str) -> Decimal:
+    """The exact value of a decimal text of at most 64 characters. Raises NotANumber."""
+    if len(text) > 64 or not _NUMBER.fullmatch(text):
+        raise NotANumber(f"not a decimal number: {text[:40]!r}")
+    return EXACT.create_decimal(text)
+
+
+def places(value: Decimal) -> int:
+    """Digits after the point, without trailing zeros."""
+    exponent = value.normalize(EXACT).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def plain(value: Decimal) -> str:
+    """Plain notation without trailing zeros: `1E+3` is `1000`, `0.500` is `0.5`, `-0` is `0`."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def divide_down(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:
+    """The quotient rounded towards zero to a unit. Rounding twice in one direction rounds once."""
+    return _DOWN.quantize(_DOWN.divide(numerator, denominator), unit)
+
+
+def divide_up(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:
+    """The quotient rounded away from zero to a unit."""
+    return _UP.quantize(_UP.divide(numerator, denominator), unit)
+
+
+def round_up(value: Decimal, unit: Decimal) -> Decimal:
+    """The value rounded away from zero to a unit, so that what it asks for always suffices."""
+    return _UP.quantize(value, unit)
+
+
+def round_down(value: Decimal, unit: Decimal) -> Decimal:
+    """The value rounded towards zero to a unit, so that what it permits is never too much."""
+    return _DOWN.quantize(value, unit)
+
+
+def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
+    """The quotient rounded up to 8 places or to so many significant digits, whichever is finer (prices of tiny coins)."""
+    quotient = _UP.divide(numerator, denominator)
+    unit = min(EIGHT_PLACES, Decimal(1).scaleb(quotient.adjusted() - digits + 1))
+    return _UP.quantize(quotient, unit)

@@ -1,0 +1,267 @@
+"""Prices and whether they may be believed: good, stale, suspect or missing (DESIGN section 8).
+
+A quote is what a feed said. A mark is what is in force for an asset: the last good price, which an unconfirmed jump does
+not move and which staleness does not erase. An untrusted price can block good news but never makes bad news alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.money import EXACT, ONE, number
+from monitor.core.product import Trust
+
+GOOD, STALE, SUSPECT, MISSING = "good", "stale", "suspect", "missing"
+LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
+USDT = "USDT"
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """One price of one coin as a feed gave it: per coin (never per thousand), in `quote` (USDT or USD)."""
+
+    asset: str
+    price: Decimal
+    quote: str
+    source: str
+    at: datetime
+    """The exchange's own time of this price."""
+
+
+class BadPrice(ValueError):
+    """A price that no market has; `reason` is a counter's label."""
+
+    def __init__(self, reason: str, text: object) -> None:
+        super().__init__(f"{reason} price {str(text)[:40]!r}; a price is a number from 1e-18 to 1e15")
+        self.reason = reason
+
+
+def price(text: object) -> Decimal:
+    """A price from its text, in plain or exponent form, from 1e-18 to 1e15. Raises BadPrice with the reason."""
+    if not isinstance(text, str):
+        raise BadPrice("not_text", text)
+    if text == "":
+        raise BadPrice("empty", text)
+    try:
+        value = number(text)
+    except ValueError:
+        kind = "not_finite" if text.strip("+-").lower() in ("nan", "inf", "infinity") else "not_a_number"
+        raise BadPrice(kind, text) from None
+    if value == 0:
+        raise BadPrice("zero", text)
+    if value < 0:
+        raise BadPrice("negative", text)
+    if not LOWEST <= value <= HIGHEST or len(value.as_tuple().digits) > 40:
+        raise BadPrice("out_of_range", text)
+    return value
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The price in force for an asset, and why it is believed or not. `usd` is `quote_price` times the USDT rate."""
+
+    asset: str
+    quote: str
+    quote_price: Decimal
+    source: str
+    price_at: datetime | None
+    received_at: datetime
+    changed_at: datetime
+    trust: str = GOOD
+    reason: str = ""
+    candidate: Decimal | None = None
+    candidate_since: datetime | None = None
+    candidate_source: str = ""
+    announced: bool = False
+    """The desk was told that this price is not trusted, and is owed the word that it is again."""
+    episode: int = 0
+    sequence: int = 0
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a batch of quotes or a deadline did: assets whose price or trust moved, and those to announce."""
+
+    moved: frozenset[str] = frozenset()
+    lost: tuple[str, ...] = ()
+    regained: tuple[str, ...] = ()
+
+
+class PriceBoard:
+    """The marks of all assets. Mutated only by the RiskMonitor, one event at a time."""
+
+    def __init__(self, trust: Trust, marks: Iterable[Mark] = ()) -> None:
+        self.marks: dict[str, Mark] = {m.asset: m for m in marks}
+        self.usd: dict[str, Decimal] = {}
+        self.untrusted: set[str] = set()
+        self.dropped = 0
+        self._seen: dict[str, dict[str, tuple[Decimal, datetime]]] = {}
+        self.configure(trust)
+
+    def configure(self, trust: Trust) -> None:
+        """Takes new settings; prices stay."""
+        self.trust = trust
+        self._rank = {name: i for i, name in enumerate(trust.sources)}
+        named = trust.usdt_usd[:1].isalpha()
+        self._parity_asset = trust.usdt_usd if named else None
+        self._parity = None if named else number(trust.usdt_usd)
+        self.usd.clear()
+        self.untrusted.clear()
+        if self._parity is not None:
+            self.usd[USDT] = self._parity
+        self._revalue(self.marks)
+
+    def apply(self, quotes: Iterable[Quote], at: datetime) -> Change:
+        """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted."""
+        before: dict[str, Mark | None] = {}
+        for quote in quotes:
+            mark = self.marks.get(quote.asset)
+            before.setdefault(quote.asset, mark)
+            if not self.trust.enabled:
+                self.marks[quote.asset] = _accepted(mark, quote, at)
+            elif (updated := self._believe(mark, quote, at)) is not None:
+                self.marks[quote.asset] = updated
+        return self._settle(before)
+
+    def expire(self, asset: str) -> Change:
+        """Marks an asset stale because its deadline passed."""
+        mark = self.marks[asset]
+        self.marks[asset] = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
+        return self._settle({asset: mark})
+
+    def stale_due(self, asset: str) -> datetime | None:
+        """The last instant at which this asset is not yet stale; None when it cannot become so."""
+        mark = self.marks.get(asset)
+        if mark is None or not self.trust.enabled or mark.trust == STALE:
+            return None
+        return mark.received_at + self.trust.stale_after
+
+    def shift(self, delta: timedelta) -> None:
+        """Moves all receipts along with a jump of the wall clock: a jump is no reason to distrust a price."""
+        for asset, mark in self.marks.items():
+            since = mark.candidate_since and mark.candidate_since + delta
+            self.marks[asset] = msgspec.structs.replace(
+                mark, received_at=mark.received_at + delta, changed_at=mark.changed_at + delta, candidate_since=since
+            )
+
+    def trust_of(self, asset: str) -> str:
+        """good, stale, suspect or missing; the conversion to USD included."""
+        if asset not in self.usd:
+            return MISSING
+        mark = self.marks.get(asset)
+        if mark is None:
+            return GOOD
+        if mark.trust == GOOD and mark.quote == USDT and self._parity_asset:
+            return self.marks[self._parity_asset].trust
+        return mark.trust
+
+    def announce(self, asset: str, announced: bool) -> Mark:
+        """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
+        mark = self.marks[asset]
+        episode = mark.episode + 1 if announced else mark.episode
+        told = msgspec.structs.replace(mark, announced=announced, episode=episode, sequence=mark.sequence + 1)
+        self.marks[asset] = told
+        return told
+
+    def _believe(self, mark: Mark | None, quote: Quote, at: datetime) -> Mark | None:
+        """The mark after a quote, or None where the quote changes nothing."""
+        seen = self._seen.setdefault(quote.asset, {})
+        last = seen.get(quote.source)
+        if last is None and mark is not None and mark.source == quote.source and mark.price_at is not None:
+            last = (mark.quote_price, mark.price_at)
+        if last is not None and (quote.at < last[1] or (quote.at == last[1] and quote.price == last[0])):
+            self.dropped += quote.at < last[1]
+            return None
+        others = [p for source, (p, then) in seen.items() if source != quote.source and self._live(then, at)]
+        seen[quote.source] = (quote.price, quote.at)
+        if mark is None:
+            return _accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None
+        confirmed = any(self._near(p, quote.price) for p in others)
+        if self._outranked(mark, quote, at):
+            return _accepted(mark, quote, at) if mark.candidate is not None and confirmed else None
+        if 1 + len(others) < self.trust.min_sources:
+            return msgspec.structs.replace(mark, trust=SUSPECT, reason="a lone source", received_at=at)
+        if self._near(quote.price, mark.quote_price) or confirmed:
+            return _accepted(mark, quote, at)
+        return self._doubt(mark, quote, at)
+
+    def _doubt(self, mark: Mark, quote: Quote, at: datetime) -> Mark:
+        """A jump: believed once it has persisted, or held beside the last good price until then."""
+        if mark.candidate is not None and mark.candidate_since is not None and self._near(quote.price, mark.candidate):
+            if at - mark.candidate_since >= self.trust.confirm_after:
+                return _accepted(mark, quote, at)
+            since = mark.candidate_since
+        else:
+            since = at
+        reason = f"unconfirmed jump from {mark.quote_price} to {quote.price}"
+        return msgspec.structs.replace(
+            mark, trust=SUSPECT, reason=reason, candidate=quote.price, candidate_since=since, received_at=at
+        )
+
+    def _near(self, price: Decimal, other: Decimal) -> bool:
+        return abs(price - other) <= self.trust.confirm_jump * other
+
+    def _live(self, then: datetime, at: datetime) -> bool:
+        return at - then <= self.trust.stale_after
+
+    def _outranked(self, mark: Mark, quote: Quote, at: datetime) -> bool:
+        """Another feed of higher preference still serves this asset."""
+        if quote.source == mark.source or not self._live(mark.received_at, at):
+            return False
+        last = len(self._rank)
+        return self._rank.get(mark.source, last) <= self._rank.get(quote.source, last)
+
+    def _settle(self, before: dict[str, Mark | None]) -> Change:
+        """Values what changed; compares trust and USD price with what they were."""
+        changed = {a for a, old in before.items() if _differs(old, self.marks.get(a))}
+        if self._parity_asset in changed:
+            changed.update(a for a, m in self.marks.items() if m.quote == USDT)
+        self._revalue(changed)
+        own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
+        return Change(
+            moved=frozenset(changed),
+            lost=tuple(a for a, was, now in own if was and not now),
+            regained=tuple(a for a, was, now in own if not was and now),
+        )
+
+    def _own_good(self, asset: str) -> bool:
+        mark = self.marks.get(asset)
+        return mark is None or mark.trust == GOOD
+
+    def _revalue(self, assets: Iterable[str]) -> None:
+        parity = self._parity_rate()
+        for asset in assets:
+            mark = self.marks.get(asset)
+            if mark is None:
+                continue
+            if mark.quote != USDT:
+                self.usd[asset] = mark.quote_price
+            elif parity is not None and asset != self._parity_asset:
+                self.usd[asset] = mark.quote_price if parity == ONE else EXACT.multiply(mark.quote_price, parity)
+            else:
+                self.usd.pop(asset, None)
+            good = self.trust_of(asset) in (GOOD, MISSING)
+            (self.untrusted.discard if good else self.untrusted.add)(asset)
+
+    def _parity_rate(self) -> Decimal | None:
+        if self._parity_asset is None:
+            return self._parity
+        mark = self.marks.get(self._parity_asset)
+        return mark.quote_price if mark is not None and mark.quote != USDT else None
+
+
+def _accepted(mark: Mark | None, quote: Quote, at: datetime) -> Mark:
+    if mark is None:
+        return Mark(quote.asset, quote.quote, quote.price, quote.source, quote.at, at, at)
+    changed_at = mark.changed_at if mark.quote_price == quote.price else at
+    return Mark(
+        quote.asset, quote.quote, quote.price, quote.source, quote.at, at, changed_at,
+        announced=mark.announced, episode=mark.episode, sequence=mark.sequence,
+    )  # fmt: skip
+
+
+def _differs(old: Mark | None, new: Mark | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return (old.quote_price, old.trust, old.quote) != (new.quote_price, new.trust, new.quote)

@@ -1,0 +1,256 @@
+"""Turns JSON and TOML objects into frozen structs, and names every problem: where, what was found, what was expected.
+
+msgspec stops at the first error; a person who mends a configuration or a loan book wants them all, with the nearest key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from monitor.core.money import NotANumber, number, places
+
+T = TypeVar("T")
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most so many places."""
+
+    low: str
+    high: str
+    max_places: int
+    above: bool = False
+
+    def problem(self, value: Decimal) -> str | None:
+        """What is wrong with the value, or None."""
+        low, high = Decimal(self.low), Decimal(self.high)
+        if value < low or value > high or (self.above and value == low):
+            return f"a number {'above' if self.above else 'from'} {self.low} up to {self.high}"
+        if places(value) > self.max_places:
+            return f"at most {self.max_places} places after the point"
+        return None
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """The form of a text and its description for people."""
+
+    regex: str
+    expected: str
+
+
+Quantity = Annotated[Decimal, Bounds("0", "1e24", 24)]
+Ratio = Annotated[Decimal, Bounds("0", "1", 18)]
+DailyRate = Annotated[Decimal, Bounds("0", "1", 18)]
+Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", "1 to 128 printable ASCII characters without spaces")]
+Asset = Annotated[str, Pattern(r"[A-Z0-9][A-Z0-9._-]{0,31}", "a coin in capitals, such as BTC")]
+Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyphens")]
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
+_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong, as a sentence with its place."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class Invalid(Exception):
+    """The object could not be read; `problems` holds every one that was found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+def read(cls: type[T], value: object, where: str = "", folder: Path | None = None) -> T:
+    """A struct of class `cls` from a JSON or TOML value. Path fields are taken relative to `folder`. Raises Invalid."""
+    problems: list[Problem] = []
+    result = _Reader(folder, problems).value(cls, value, where)
+    if problems:
+        raise Invalid(problems)
+    return result  # type: ignore[no-any-return]
+
+
+class _Reader:
+    def __init__(self, folder: Path | None, problems: list[Problem]) -> None:
+        self.folder, self.problems = folder, problems
+
+    def wrong(self, where: str, found: object, expected: str) -> None:
+        self.problems.append(Problem(where, f"found {_show(found)}, expected {expected}"))
+
+    def value(self, kind: Any, value: object, where: str) -> Any:
+        """Reads one value of any supported type; notes what is wrong and returns None then."""
+        origin, limits = get_origin(kind), ()
+        if origin is Annotated:
+            kind, *limits = get_args(kind)  # type: ignore[assignment]
+            origin = get_origin(kind)
+        if origin in (Union, types.UnionType):
+            return self.union(kind, limits, value, where)
+        if origin is Literal:
+            return self.choice(get_args(kind), value, where)
+        if origin in (list, tuple):
+            return self.sequence(kind, value, where)
+        if origin is dict:
+            return self.mapping(kind, value, where)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self.struct(kind, value, where)
+        return self.scalar(kind, limits, value, where)
+
+    def union(self, kind: Any, limits: Any, value: object, where: str) -> Any:
+        members = get_args(kind)
+        if value is None and type(None) in members:
+            return None
+        structs = [m for m in members if isinstance(m, type) and issubclass(m, msgspec.Struct)]
+        if len(structs) > 1:
+            return self.tagged(structs, value, where)
+        (member,) = [m for m in members if m is not type(None)]
+        return self.value(Annotated[member, *limits] if limits else member, value, where)
+
+    def tagged(self, structs: list[type[msgspec.Struct]], value: object, where: str) -> Any:
+        """A tagged union: the tag field names the struct."""
+        field = structs[0].__struct_config__.tag_field or "type"
+        by_tag = {s.__struct_config__.tag: s for s in structs}
+        if not isinstance(value, dict):
+            return self.wrong(where, value, "an object")
+        tag = value.get(field)
+        if tag not in by_tag:
+            return self.choice(tuple(by_tag), tag, _under(where, field))
+        rest = {k: v for k, v in value.items() if k != field}
+        return self.struct(by_tag[tag], rest, where)
+
+    def choice(self, options: tuple[Any, ...], value: object, where: str) -> Any:
+        if value in options and type(value) in map(type, options):
+            return value
+        near = difflib.get_close_matches(str(value), [str(o) for o in options], 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return self.wrong(where, value, "one of " + ", ".join(map(repr, options)) + hint)
+
+    def sequence(self, kind: Any, value: object, where: str) -> Any:
+        if not isinstance(value, list | tuple):
+            return self.wrong(where, value, "a list")
+        args = get_args(kind)
+        if get_origin(kind) is tuple and Ellipsis not in args:
+            if len(value) != len(args):
+                return self.wrong(where, value, f"a list of {len(args)}")
+            return tuple(self.value(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+        items = [self.value(args[0], v, f"{where}[{i}]") for i, v in enumerate(value)]
+        return tuple(items) if get_origin(kind) is tuple else items
+
+    def mapping(self, kind: Any, value: object, where: str) -> Any:
+        if not isinstance(value, dict):
+            return self.wrong(where, value, "a table of names and values")
+        key, item = get_args(kind)
+        return {self.value(key, k, where): self.value(item, v, _under(where, str(k))) for k, v in value.items()}
+
+    def struct(self, cls: type[msgspec.Struct], value: object, where: str) -> Any:
+        if not isinstance(value, dict):
+            return self.wrong(where, value, "an object with keys and values")
+        hints = get_type_hints(cls, include_extras=True)
+        fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
+        for key in value:
+            if key not in fields:
+                self.unknown(str(key), list(fields), where, value[key])
+        before, got = len(self.problems), {}
+        for name, field in fields.items():
+            if name in value:
+                got[field.name] = self.value(hints[field.name], value[name], _under(where, name))
+            elif field.required:
+                self.problems.append(Problem(_under(where, name), "is missing"))
+        if len(self.problems) > before:
+            return None
+        try:
+            return cls(**got)
+        except ValueError as e:  # a struct's own __post_init__ says what does not fit together
+            self.problems.append(Problem(where, str(e)))
+            return None
+
+    def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "known here: " + ", ".join(known)
+        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found)}); {hint}"))
+
+    def scalar(self, kind: Any, limits: Any, value: object, where: str) -> Any:
+        if kind is Any or kind is object:
+            return value
+        if kind is Decimal:
+            return self.decimal(limits, value, where)
+        if kind is Path:
+            return (self.folder or Path()) / value if isinstance(value, str) else self.wrong(where, value, "a path")
+        if kind is timedelta:
+            return self.duration(value, where)
+        if kind is datetime:
+            return self.instant(value, where)
+        if kind is date:
+            return self.day(value, where)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            return self.wrong(
+                where, value, {str: "a text", int: "a whole number", bool: "true or false"}.get(kind, str(kind))
+            )
+        for limit in limits:
+            if isinstance(limit, Pattern) and not re.fullmatch(limit.regex, str(value)):
+                return self.wrong(where, value, limit.expected)
+            if isinstance(limit, range) and value not in limit:
+                return self.wrong(where, value, f"a whole number from {limit.start} to {limit.stop - 1}")
+        return value
+
+    def decimal(self, limits: Any, value: object, where: str) -> Decimal | None:
+        if not isinstance(value, str):
+            self.wrong(where, value, 'a decimal number in quotes, such as "12.5"')
+            return None
+        try:
+            result = number(value)
+        except NotANumber:
+            self.wrong(where, value, 'a decimal number in quotes, such as "12.5"')
+            return None
+        for limit in limits:
+            if problem := limit.problem(result):
+                self.wrong(where, value, problem)
+                return None
+        return result
+
+    def duration(self, value: object, where: str) -> timedelta | None:
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            self.wrong(where, value, 'a duration such as "90s", "15m", "24h" or "7d"')
+            return None
+        return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+
+    def instant(self, value: object, where: str) -> datetime | None:
+        try:
+            when = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
+        except msgspec.ValidationError:
+            when = None
+        if when is None or when.tzinfo is None:
+            self.wrong(where, value, "a time with its zone, such as 2026-01-05T10:00:00Z")
+            return None
+        return when.astimezone(UTC)
+
+    def day(self, value: object, where: str) -> date | None:
+        try:
+            return msgspec.convert(value, date)
+        except msgspec.ValidationError:
+            self.wrong(where, value, "a day such as 2026-01-05")
+            return None
+
+
+def _under(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _show(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,220 @@
+"""What every store shares: one commit for everything that one event made durable, and the queries of the rest.
+
+Good news is owed to a channel only if the bad news of the episode was attempted there; a stage alert cancels the older
+undelivered notices of its group on every channel. Both are decided inside the commit, where no attempt can slip between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from monitor.core.alerts import Alert
+from monitor.core.book import Group
+from monitor.core.lifecycle import GroupState
+from monitor.core.prices import Mark
+
+DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
+
+
+class StoredGroup(msgspec.Struct, frozen=True):
+    """A group as it is kept, from whichever source it came first."""
+
+    group: Group
+    source: str
+    version: int
+    """Counts the changes of this group; the ETag of the API."""
+    put_at: datetime
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A book entry that was applied: the same id with the same digest is the same entry."""
+
+    group_id: str
+    id: str
+    digest: str
+    version: int
+    at: datetime
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """Who changed what and when, with the state before and after (JSON values)."""
+
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What core knows beside groups: the time of the last event, the marks, and what was noticed."""
+
+    at: datetime
+    marks: tuple[Mark, ...]
+    notices: dict[str, tuple[int, str | None]] = {}
+    """By `kind|subject`: how often it was said, and the fingerprint of what was said last."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where one alert goes: a notifier, and the borrower's addresses where these are meant."""
+
+    notifier: str
+    to: tuple[str, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Everything that one commit makes durable."""
+
+    at: datetime
+    groups: tuple[StoredGroup, ...] = ()
+    closed: tuple[str, ...] = ()
+    states: tuple[GroupState, ...] = ()
+    alerts: tuple[tuple[Alert, tuple[Target, ...]], ...] = ()
+    entries: tuple[Applied, ...] = ()
+    audits: tuple[Audit, ...] = ()
+    desk: Desk | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One alert on its way to one notifier."""
+
+    id: str
+    cursor: int
+    alert: str
+    notifier: str
+    to: tuple[str, ...]
+    subject: str
+    type: str
+    severity: str
+    episode: int
+    state: DeliveryState
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    detail: str = ""
+    """What the last attempt ended with."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The outcome of an attempt: the delivery's new state, and when it is due again."""
+
+    delivery: str
+    at: datetime
+    state: DeliveryState
+    detail: str
+    due_at: datetime
+    took_ms: float = 0.0
+
+
+class LoggedAlert(msgspec.Struct, frozen=True):
+    """An alert with its place in the log."""
+
+    cursor: int
+    alert: Alert
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What a commit did: the new alerts with their cursors, the deliveries now due, and those it cancelled."""
+
+    cursor: int
+    alerts: tuple[LoggedAlert, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    cancelled: tuple[str, ...] = ()
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All that a restart needs to go on as if nothing had happened."""
+
+    desk: Desk | None
+    groups: tuple[StoredGroup, ...]
+    states: tuple[GroupState, ...]
+    cursor: int
+
+
+class AlertFilter(msgspec.Struct, frozen=True):
+    """Which alerts of the log are wanted; `type` may be a glob. `groups` limits to those ids (a token's scope)."""
+
+    after: int = 0
+    group: str | None = None
+    type: str | None = None
+    severity: str | None = None
+    groups: frozenset[str] | None = None
+    limit: int = 100
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True):
+    """Which deliveries are wanted, by cursor and id."""
+
+    after: str = ""
+    state: str | None = None
+    notifier: str | None = None
+    alert: str | None = None
+    limit: int = 100
+
+
+class StoreUnavailable(Exception):
+    """The store could not be written or read now (disk full, file gone). Trying again later is right."""
+
+
+class Store(Protocol):
+    """Durable state. Its module has `Config` and `build(config) -> Store`. Every method may raise StoreUnavailable."""
+
+    async def open(self) -> Snapshot:
+        """Opens or creates the store and loads what a restart needs."""
+        ...
+
+    async def commit(self, change: Change) -> Committed:
+        """ONE transaction, synced to disk. An alert whose id is in the log already is not added again."""
+        ...
+
+    async def open_deliveries(self) -> list[Delivery]:
+        """All pending deliveries by cursor."""
+        ...
+
+    async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
+        """Counts an attempt for each, durably and before it is made; returns those still pending."""
+        ...
+
+    async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Records outcomes. One that was superseded meanwhile stays so unless it was delivered."""
+        ...
+
+    async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]: ...
+
+    async def alert(self, id: str) -> LoggedAlert | None: ...
+
+    async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]: ...
+
+    async def attempts(self, delivery: str) -> list[Attempt]: ...
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        """Makes a failed, superseded or pending delivery due at once; None if there is no such id."""
+        ...
+
+    async def entry(self, group_id: str, id: str) -> Applied | None: ...
+
+    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
+
+    async def prune(self, before: datetime) -> int:
+        """Deletes alerts, finished deliveries, attempts, entries and audits older than a time; returns how many rows."""
+        ...
+
+    async def backup(self, path: Path) -> None:
+        """An online copy of the store at `path`."""
+        ...
+
+    async def probe(self) -> None:
+        """Writes and removes one row: proves that a commit would go through."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Moves the write-ahead log into the main file where there is one."""
+        ...
+
+    async def close(self) -> None: ...
