@@ -44,6 +44,10 @@ class Agenda:
                 live[key] = deadline
                 heapq.heappush(self._heaps[side], deadline)
 
+    def has_late(self, phase: int, subject: str) -> bool:
+        """A late deadline of the subject is waiting."""
+        return (phase, subject) in self._live[1]
+
     def pop_due(self, at: datetime) -> Deadline | None:
         """Takes the first deadline that runs before an event at this time, or None."""
         firm, late = self._top(0), self._top(1)

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from monitor.core.alerts import Alert
+from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
@@ -112,13 +112,6 @@ class Attempt(msgspec.Struct, frozen=True):
     took_ms: float = 0.0
 
 
-class LoggedAlert(msgspec.Struct, frozen=True):
-    """An alert with its place in the log."""
-
-    cursor: int
-    alert: Alert
-
-
 class Committed(msgspec.Struct, frozen=True):
     """What a commit did: the new alerts with their cursors, the deliveries now due, and those it cancelled."""
 
@@ -202,7 +195,7 @@ class Store(Protocol):
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
 
     async def prune(self, before: datetime) -> int:
-        """Deletes alerts, finished deliveries, attempts, entries and audits older than a time; returns how many rows."""
+        """Deletes alerts, finished deliveries, attempts, entries and audits older than a time; returns the rows."""
         ...
 
     async def backup(self, path: Path) -> None:
