@@ -40,7 +40,7 @@ class Register:
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""
-        group, old = event.group, self.groups.get(event.group.id)
+        group, old = _put_on(event.group, event.at), self.groups.get(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
                 "other_source",
@@ -51,6 +51,7 @@ class Register:
             return None
         version = old.version + 1 if old else 1
         state = old.state if old else self._retired.pop(group.id, GroupState(group.id))
+        state = _without_gone_loans(state, group)
         w = Watched(group, event.source, version, event.at, state, _product(products, group), event.at)
         self._adopt(w, old)
         return w
@@ -111,6 +112,14 @@ class Register:
         self.groups[w.group.id] = w
 
 
+def _put_on(group: Group, at: datetime) -> Group:
+    """The group as put at a time: the day from which interest counts is the event's, not that of whoever read the line."""
+    day = at.date()
+    if all(loan.since == day for loan in group.loans):
+        return group
+    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))
+
+
 def _product(products: Mapping[str, Product], group: Group) -> Product:
     product = products.get(group.product)
     if product is None:
@@ -120,6 +129,15 @@ def _product(products: Mapping[str, Product], group: Group) -> Product:
             "or close the group first",
         )
     return product
+
+
+def _without_gone_loans(state: GroupState, group: Group) -> GroupState:
+    """Forgets the deadlines of loans that are no more, so that a group of many years does not grow without bound."""
+    ids = {loan.id for loan in group.loans}
+    if all(loan in ids for loan, _ in (*state.noted, *state.called)):
+        return state
+    noted = tuple(x for x in state.noted if x[0] in ids)
+    return msgspec.structs.replace(state, noted=noted, called=tuple(x for x in state.called if x[0] in ids))
 
 
 def _state_after(state: GroupState, event: BookEntry) -> GroupState:

@@ -13,6 +13,7 @@ from monitor.core.accrual import midnight
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.entries import Refused
 from monitor.core.events import (
+    API,
     BookEntry,
     Event,
     GroupClosed,
@@ -79,7 +80,7 @@ class RiskMonitor:
             try:
                 self._take(event, out)
             except Refused as refused:
-                out.refused = refused
+                self._refuse(event, refused, out)
             self.at = event.at
         return out
 
@@ -116,6 +117,7 @@ class RiskMonitor:
                 self._moved(change, event.at, out)
             case GroupPut():
                 self._changed(self._register.put(event, self.rules.products), out)
+                self._note(desk.accepted(event), out)
             case GroupClosed():
                 self._closed(self._register.close(event), out)
             case BookEntry():
@@ -129,8 +131,7 @@ class RiskMonitor:
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
-                alert, out.deskful = desk.notice(self.rules.name, self.notices, event)
-                out.alerts += [alert] if alert else []
+                self._note(event, out)
             case TimePassed():
                 pass
 
@@ -146,6 +147,17 @@ class RiskMonitor:
         for asset in sorted(self.board.untrusted & w.held.assets):
             if not self._agenda.has_late(agenda.PRICE, asset):
                 self._announce(asset, out.at, out)
+
+    def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
+        """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
+        out.refused = refused
+        if isinstance(event, GroupPut | GroupClosed) and event.source != API:
+            self._note(desk.refusal(event, refused), out)
+
+    def _note(self, event: Noticed, out: Outcome) -> None:
+        alert, has_changed = desk.notice(self.rules.name, self.notices, event)
+        out.alerts += [alert] if alert else []
+        out.deskful |= has_changed
 
     def _closed(self, w: Watched, out: Outcome) -> None:
         self._screen.drop(w.group.id)
