@@ -156,6 +156,11 @@ class PriceBoard:
             return self.marks[self._parity_asset].trust
         return mark.trust
 
+    @property
+    def parity_assets(self) -> tuple[str, ...]:
+        """The asset whose price converts USDT to USD, where one is configured."""
+        return (self._parity_asset,) if self._parity_asset else ()
+
     def announce(self, asset: str, announced: bool) -> Mark:
         """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
         mark = self.marks[asset]
@@ -265,3 +270,8 @@ def _differs(old: Mark | None, new: Mark | None) -> bool:
     if old is None or new is None:
         return old is not new
     return (old.quote_price, old.trust, old.quote) != (new.quote_price, new.trust, new.quote)
+
+
+def unconfirmed(mark: Mark) -> Mark:
+    """A mark that was kept over a restart: it counts as stale until a feed confirms it."""
+    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart", candidate=None)

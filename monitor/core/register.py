@@ -25,7 +25,7 @@ class Register:
     def __init__(self) -> None:
         self.groups: dict[str, Watched] = {}
         self._owner: dict[str, str] = {}
-        self._retired: dict[str, GroupState] = {}
+        self.retired: dict[str, GroupState] = {}
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
@@ -36,7 +36,7 @@ class Register:
             product = _product(rules.products, stored.group)
             w = Watched(stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at)
             self._adopt(w)
-        self._retired = states
+        self.retired = states
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""
@@ -50,7 +50,7 @@ class Register:
         if old is not None and same_line(old.group, group):
             return None
         version = old.version + 1 if old else 1
-        state = old.state if old else self._retired.pop(group.id, GroupState(group.id))
+        state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = _without_gone_loans(state, group)
         w = Watched(group, event.source, version, event.at, state, _product(products, group), event.at)
         self._adopt(w, old)
@@ -65,7 +65,7 @@ class Register:
         for account in w.group.accounts():
             del self._owner[account]
         kept = GroupState(w.group.id, episode=w.state.episode, sequence=w.state.sequence)
-        self._retired[w.group.id] = kept
+        self.retired[w.group.id] = kept
         w.state = kept
         return w
 

@@ -23,10 +23,10 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, NORMAL, Signal
+from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, NORMAL, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import STALE, Change, Mark, PriceBoard
+from monitor.core.prices import STALE, Change, PriceBoard
 from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
@@ -43,7 +43,7 @@ class RiskMonitor:
     def __init__(self, rules: Rules, screen: Screen | None = None, memory: Memory | None = None) -> None:
         self.rules = rules
         self.notices = dict(memory.notices) if memory else {}
-        self.board = PriceBoard(rules.trust, map(_unconfirmed, memory.marks) if memory else ())
+        self.board = PriceBoard(rules.trust, memory.marks if memory else ())
         self.at = memory.at if memory else None
         self._screen: Screen = screen or EveryGroup()
         self._register = Register()
@@ -60,6 +60,11 @@ class RiskMonitor:
     def group_ids(self) -> Iterable[str]:
         """All groups under watch, in the order in which they were put."""
         return self._register.groups.keys()
+
+    @property
+    def retired(self) -> Iterable[GroupState]:
+        """Counters of closed groups."""
+        return self._register.retired.values()
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -96,8 +101,9 @@ class RiskMonitor:
             self.board.shift(timedelta(seconds=seconds))
 
     def _restore(self, memory: Memory) -> None:
-        """Continues where the store left off; kept prices count as stale until a feed confirms them."""
+        """Continues where the memory left off."""
         self._begin(memory.at)
+        self._watch_staleness(self.board.marks)
         with exact():
             self._register.restore(memory, self.rules)
             for w in self._register.groups.values():
@@ -303,7 +309,3 @@ class RiskMonitor:
 
 def _next_midnight(at: datetime) -> datetime:
     return midnight(at.date() + timedelta(days=1))
-
-
-def _unconfirmed(mark: Mark) -> Mark:
-    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart", candidate=None)
