@@ -11,6 +11,7 @@ import msgspec
 from monitor.core import agenda, desk
 from monitor.core.accrual import midnight
 from monitor.core.agenda import Agenda, Deadline
+from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import (
     API,
@@ -190,26 +191,24 @@ class RiskMonitor:
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self.rules.name
         if kind == agenda.HOLD:
-            self._decide(w, at, out)
+            self._decide(w, at, out, is_settled=True)
         elif kind == agenda.GRACE:
-            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held), out)
+            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, w.weight), out)
         elif kind == agenda.REMINDER:
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
             self._follow(w, say(name, msgspec.structs.replace(w.state, reminded_at=at), type_, at), out)
         else:
-            self._run_loans(w, at, out)
+            self._run_loans(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
-    def _run_loans(self, w: Watched, at: datetime, out: Outcome) -> None:
-        """Maturities, then overdue deadlines, of the group's loans that are due at a time."""
+    def _run_loans(self, w: Watched, due: list[tuple[datetime, int, Loan]], at: datetime, out: Outcome) -> None:
+        """Maturities and overdue deadlines of the group's loans, said to be of a time."""
         name = self.rules.name
-        for due, kind, loan in w.loan_deadlines():
-            if due > at:
-                continue
+        for _, kind, loan in due:
             state = w.ran(loan, kind)
             if kind == agenda.MATURITY:
                 self._follow(w, say(name, state, "loan.overdue", at, "overdue"), out, desk.overdue_facts(w, loan))
             else:
-                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held), out)
+                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, w.weight), out)
 
     def _run_price(self, deadline: Deadline, out: Outcome) -> None:
         asset, due = deadline.subject, self.board.stale_due(deadline.subject)
@@ -234,7 +233,7 @@ class RiskMonitor:
         if change.moved:
             groups = self._register.groups
             suspects = self._screen.suspects(change.moved, self.board.usd)
-            self._decide_all((groups[g] for g in suspects), at, out)
+            self._decide_all((groups[g] for g in suspects), at, out, is_settled=True)
         for asset in sorted(change.regained):
             if self.board.marks[asset].announced:
                 self._say_price(asset, "price.restored", at, out)
@@ -264,26 +263,31 @@ class RiskMonitor:
         due = min(coming, default=None)
         self._agenda.set(agenda.RULES, "", Deadline(due, agenda.RULES, "") if due else None)
 
-    def _decide_all(self, groups: Iterable[Watched], at: datetime, out: Outcome) -> None:
+    def _decide_all(self, groups: Iterable[Watched], at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         start = len(out.alerts)
         for w in groups:
-            self._decide(w, at, out)
+            self._decide(w, at, out, is_settled=is_settled)
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
-    def _decide(self, w: Watched, at: datetime, out: Outcome) -> None:
+    def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
         self._weigh(w)
         out.touched.add(w.group.id)
         if w.weight is not None:
             # A calm group below every line that its stage watches needs no further look.
-            if state.stage != NORMAL or state.warned is not None or w.weight.reaches(w.calm):
+            if state.stage != NORMAL or state.warned or w.weight.reaches(w.calm):
                 how = self.rules.lifecycle
-                verdict = judge(self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how)
+                verdict = judge(
+                    self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
+                )
                 self._follow(w, verdict, out)
-            if w.has_past_deadlines:
-                self._run_loans(w, at, out)
+            if w.group.loans and (past := [d for d in w.loan_deadlines() if d[0] <= w.put_at]):
+                self._run_loans(w, past, at, out)
+        elif state.below_since is not None:
+            # While a price is missing nobody knows whether LTV stays low: the hold begins anew.
+            self._follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
         if w.state is not state or w.blind != was_blind:
             self._plan(w)
 
