@@ -130,6 +130,11 @@ class Sequencer:
 
         return await self._ask(run)  # type: ignore[no-any-return]
 
+    def save_soon(self) -> None:
+        """Commits with the next turn, so that a store that fails is found out and the desk is told."""
+        self._saved_s = float("-inf")
+        self._wake.set()
+
     # -- the loop --
 
     async def run(self) -> None:
@@ -197,7 +202,7 @@ class Sequencer:
     async def _conclude(self, batch: _Batch, quoted_s: float | None) -> None:
         """Commits, answers those who wait, publishes, and hands the deliveries over."""
         now_s = self._clock.monotonic_s()
-        is_time = now_s - self._saved_s >= SAVE_EVERY_S and bool(batch.outcomes)
+        is_time = now_s - self._saved_s >= (SAVE_EVERY_S if batch.outcomes else 10 * SAVE_EVERY_S)
         failure: StoreUnavailable | None = None
         published: tuple[Any, ...] = ()
         if batch.audits or batch.entries or is_time or any(o.is_durable for o in batch.outcomes):
