@@ -47,7 +47,7 @@ def test_every_line_of_the_demonstration_book_is_accepted() -> None:
     groups = [parse_line(json.loads(line), at, products) for line in lines]
     uses = Counter(account for group in groups for account in group.accounts())
     assert {account: n for account, n in uses.items() if n > 1} == {}
-    assert {n for n in Counter(g.id for g in groups).values()} == {1}
+    assert set(Counter(g.id for g in groups).values()) == {1}
 
 
 def test_the_demonstration_addresses_nobody_real() -> None:
