@@ -171,7 +171,7 @@ def explain(answer: dict[str, Any]) -> None:
     )
     lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
     out.print(
-        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} USD / recognised {answer['recognised_usd']} USD   ({lines})"
+        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
     )
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")

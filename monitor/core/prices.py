@@ -86,6 +86,8 @@ class Change(msgspec.Struct, frozen=True):
     moved: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
     regained: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    """Assets with their first price."""
 
 
 class PriceBoard:
@@ -223,11 +225,13 @@ class PriceBoard:
         if self._parity_asset in changed:
             changed.update(a for a, m in self.marks.items() if m.quote == USDT)
         self._revalue(changed)
+        found = tuple(a for a, old in before.items() if old is None and a in self.marks)
         own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
         return Change(
             moved=frozenset(changed),
             lost=tuple(a for a, was, now in own if was and not now),
             regained=tuple(a for a, was, now in own if not was and now),
+            found=found,
         )
 
     def _own_good(self, asset: str) -> bool:
