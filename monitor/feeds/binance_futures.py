@@ -4,7 +4,7 @@ Every second the venue sends an array of all its markets, in more than one messa
 `{"stream", "data"}`. Only perpetuals in USDT give quotes. The rest is counted:
 
 ignored   delivery, coin_margined, usdc_twin, other_quote (markets we do not want), not_ascii (a coin that no loan book
-          can name), other_event (trades, books), reply (to the subscription), older, repeated, conflated
+          can name), other_event (trades, books), empty (and replies), older, repeated, conflated
 refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, duplicate_key, request_refused;
           one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, future, and the reasons of
           core.prices.BadPrice (not_text: a JSON number, whose digits a float may have changed)
@@ -105,24 +105,20 @@ class _Item(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct):
-    """An object at the top: the combined form, a reply to a request, or a single event."""
+    """An object at the top, of which only the payload of the combined form is wanted in one pass."""
 
     data: msgspec.Raw = msgspec.Raw(b"")
-    event: msgspec.Raw = field(name="e", default=msgspec.Raw(b""))
-    id: msgspec.Raw = msgspec.Raw(b"")
-    error: msgspec.Raw = msgspec.Raw(b"")
-    code: msgspec.Raw = msgspec.Raw(b"")
 
 
-_KEYS = [(f.name, f'"{f.encode_name}":'.encode()) for f in msgspec.structs.fields(_Item)]
+_FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Item)}
+_KEYS = [(name, f'"{key}"'.encode()) for name, key in _FIELDS.items()]
 _ITEMS = msgspec.json.Decoder(list[_Item])
-_ITEM = msgspec.json.Decoder(_Item)
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-_RAW = msgspec.json.Decoder(msgspec.Raw)
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_REPEATED = object()
+"""Stands for a JSON object that holds a key twice: which of the two values was meant, nobody knows."""
 
 
-class _Refused(ValueError):
+class _Refused(Exception):
     """A frame or an item that cannot be used; `reason` is a counter's label."""
 
     def __init__(self, reason: str, value: object = "") -> None:
@@ -183,55 +179,53 @@ class BinanceFutures:
     def _items(self, data: bytes) -> list[_Item]:
         """The events of a frame in any of its forms, those that cannot be read left out and counted."""
         try:
-            if data.startswith(b"{"):
-                data = self._payload(data)
-            if not data.startswith((b"[", b"{")):
-                _RAW.decode(data)
-                raise _Refused("wrong_type", data[:40])
-            return self._events(data if data.startswith(b"[") else b"[" + data + b"]")
+            try:
+                return self._in_one_pass(self._payload(data) if data.startswith(b"{") else data)
+            except ValueError:
+                return self._one_by_one(data)
         except RecursionError as e:
             raise _Refused("too_deep", data[:40]) from e
-        except msgspec.DecodeError as e:
+        except ValueError as e:
             raise _Refused("not_json", data[-40:]) from e
 
     def _payload(self, data: bytes) -> bytes:
-        """What an object at the top carries. Replies to the subscription carry nothing."""
-        envelope = _ENVELOPE.decode(data)
-        payload = bytes(envelope.data)
-        if payload:
-            if _repeats(data.replace(payload, b"null", 1)):
-                raise _Refused("duplicate_key", data[:40])
-            return payload
-        if not bytes(envelope.event):
-            if bytes(envelope.error) or bytes(envelope.code):
-                raise _Refused("request_refused", data[:120])
-            if bytes(envelope.id):
-                self.stats.ignored["reply"] += 1
-                return b"[]"
+        """What an object at the top carries. A reply to the subscription carries nothing."""
+        payload = bytes(_ENVELOPE.decode(data).data)
+        head = _loads(data.replace(payload, b"null", 1) if payload else data)
+        if head is _REPEATED:
+            raise _Refused("duplicate_key", data[:40])
+        if payload or not isinstance(head, dict) or "e" in head:
+            return payload or data
+        if "error" in head or "code" in head:
+            raise _Refused("request_refused", data[:120])
+        if "id" in head:
+            return b"[]"
         return data
 
-    def _events(self, data: bytes) -> list[_Item]:
-        """All items in one pass where they are sound; one by one where anything about them is odd."""
-        try:
-            items = _ITEMS.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._one_by_one(_RAWS.decode(data))
-        # msgspec takes the last of two equal keys. Each key that was found stands in the text once, unless it is
-        # repeated or spelled with an escape.
-        found = all(data.count(key) == sum(getattr(i, name) is not UNSET for i in items) for name, key in _KEYS)
-        return items if found and b"\\" not in data else self._one_by_one(_RAWS.decode(data))
+    def _in_one_pass(self, data: bytes) -> list[_Item]:
+        """All items as msgspec reads them, which takes the last of two equal keys: sound only if no key is repeated."""
+        items = _ITEMS.decode(b"[" + data + b"]" if data.startswith(b"{") else data)
+        if not items:
+            self.stats.ignored["empty"] += 1
+        # Each key that was found then stands in the text once (a value may look like it), unless spelled with an escape.
+        once = all(data.count(key) == sum(getattr(i, name) is not UNSET for i in items) for name, key in _KEYS)
+        return items if once and b"\\" not in data else self._one_by_one(data)
 
-    def _one_by_one(self, raws: list[msgspec.Raw]) -> list[_Item]:
+    def _one_by_one(self, data: bytes) -> list[_Item]:
+        """The slow way, for messages of which anything is odd: what is wrong stays with the item that it is in."""
+        value = _loads(data)
+        if isinstance(value, dict):
+            value = value["data"] if "data" in value and "e" not in value else [value]
+        if value is _REPEATED:
+            value = [value]
+        if not isinstance(value, list):
+            raise _Refused("wrong_type", data[:40])
         items = []
-        for raw in raws:
-            try:
-                item = _ITEM.decode(raw)
-                if _repeats(bytes(raw)):
-                    self._refuse("duplicate_key", item.symbol)
-                else:
-                    items.append(item)
-            except (ValueError, RecursionError):  # of a wrong type, out of range, a lone surrogate
-                self._refuse("malformed_item", value=bytes(raw)[:80])
+        for item in value:
+            if isinstance(item, dict):
+                items.append(_Item(**{name: item.get(key, UNSET) for name, key in _FIELDS.items()}))
+            else:
+                self._refuse("duplicate_key" if item is _REPEATED else "malformed_item", value=item)
         return items
 
     def _quote(self, item: _Item) -> Quote | None:
@@ -292,9 +286,10 @@ class BinanceFutures:
 
     def _refuse(self, reason: str, symbol: object = "", value: object = "") -> None:
         self.stats.refused[reason] += 1
+        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
         self._log.warning(
             self._clock.monotonic_s(), reason, "price refused", feed=self.name, reason=reason,
-            symbol=str(symbol)[:40], value=str(value)[:120],
+            symbol=str(symbol)[:40], value=text[:120],
         )  # fmt: skip
 
 
@@ -332,19 +327,12 @@ def _is_root(url: str) -> bool:
     return parts.path.rstrip("/").endswith(("/ws", "/stream")) and "streams=" not in parts.query
 
 
-class _Repeated(ValueError):
-    """A JSON object holds a key twice."""
+def _loads(data: bytes) -> Any:
+    """JSON as Python reads it: also NaN, numbers beyond all range, lone surrogates. Raises ValueError, RecursionError."""
 
+    def unique(pairs: list[tuple[str, object]]) -> object:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else _REPEATED
 
-def _repeats(data: bytes) -> bool:
-    """Whether an object in this JSON holds a key twice. Raises ValueError or RecursionError where it cannot be read."""
-
-    def unique(pairs: list[tuple[str, object]]) -> None:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise _Repeated
-
-    try:
-        json.loads(data, object_pairs_hook=unique)
-    except _Repeated:
-        return True
-    return False
+    # Python refuses to read integers of thousands of digits; they are no better than None here.
+    return json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda t: int(t) if len(t) < 30 else None)

@@ -18,7 +18,7 @@ from tests.feeds.venue import Listener, Venue, frame, mark, until
 def quick(url: str, **more: object) -> BinanceFutures:
     """The feed with its deadlines scaled down, so that a fault costs tenths of a second."""
     settings: dict[str, object] = {"silence_s": 0.4, "first_frame_s": 0.4, "retry_min_s": 0.02, "retry_max_s": 0.1}
-    return build("venue", Config(url=url, **(settings | more)))  # type: ignore[arg-type]
+    return build("venue", Config(url=url, **(settings | more)))
 
 
 async def comes_back(venue: Venue, listener: Listener, price: str = "777") -> None:
@@ -328,7 +328,7 @@ async def test_a_price_from_the_future_does_not_make_all_later_ones_old() -> Non
 async def test_a_consumer_that_is_late_gets_the_newest_prices_and_no_heap_of_old_ones() -> None:
     async with Venue() as venue:
         feed = quick(venue.url)
-        async with aclosing(feed.quotes()) as quotes:  # type: ignore[type-var]
+        async with aclosing(feed.quotes()) as quotes:
             first = asyncio.ensure_future(anext(quotes))
             await venue.joined()
             await venue.marks({"BTCUSDT": "1", "ETHUSDT": "7"}, messages=1)
@@ -362,7 +362,7 @@ async def test_an_error_of_ours_is_heard_and_not_retried_for_ever() -> None:
         def broken(frame: str | bytes) -> list[object]:
             raise ZeroDivisionError
 
-        feed.parse = broken  # type: ignore[assignment, method-assign]
+        feed.parse = broken
         quotes = feed.quotes()
         waiting = asyncio.ensure_future(anext(quotes))
         await venue.joined()

@@ -220,7 +220,7 @@ class Listener:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        await self._quotes.aclose()  # type: ignore[attr-defined]
+        await self._quotes.aclose()
 
     async def _listen(self) -> None:
         async for batch in self._quotes:
