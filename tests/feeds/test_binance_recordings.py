@@ -91,6 +91,9 @@ def test_another_projects_reading_of_the_mark_price_is_ours() -> None:
         for expected in case["expected_normalized"]:
             if expected.get("markPrice") is not None and "markPriceUpdate" in json.dumps(case["message"]):
                 assert quotes[-1].price == Decimal(str(expected["markPrice"]))
-                assert f"{quotes[-1].at:%Y-%m-%dT%H:%M:%S}.{quotes[-1].at.microsecond // 1000:03}Z" == expected["timestamp"]
+                assert (
+                    f"{quotes[-1].at:%Y-%m-%dT%H:%M:%S}.{quotes[-1].at.microsecond // 1000:03}Z"
+                    == expected["timestamp"]
+                )
     assert len(cases) == 8
     assert first_and_last(quotes) == ["BTC 8291.34697815 2019-10-01T00:00:03"] * 2
