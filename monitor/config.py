@@ -6,6 +6,7 @@ targets to the working directory.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import tomllib
 from collections.abc import Mapping
@@ -108,7 +109,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What a route matches: all that is stated. `type` and `group` are globs, `labels` must be equal."""
+    """What a route matches: all that is stated must hold. `type`, `group` and the values of `labels` may be globs."""
 
     type: str | None = None
     severity: Literal["info", "warning", "critical"] | None = None
@@ -181,7 +182,7 @@ class _Loader:
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
-        routes = self.routes(self.rows(table, "route"), [n.name for n in notifiers])
+        routes = self.routes(self.rows(table, "route"), notifiers)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems)
         rules = Rules(
@@ -276,18 +277,28 @@ class _Loader:
                 self.wrong(entry.file, e.problems)
         return products
 
-    def routes(self, rows: list[dict[str, Any]], notifiers: list[str]) -> tuple[Route, ...]:
+    def routes(self, rows: list[dict[str, Any]], notifiers: tuple[Part, ...]) -> tuple[Route, ...]:
         routes = []
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
-            if route is None:
-                continue
-            for name in route.to:
-                if name not in (*notifiers, "contacts"):
-                    known = ", ".join([*notifiers, "contacts"])
-                    self.wrong(self.path, [Problem(f"route[{i}].to", f"unknown notifier {name!r}; known: {known}")])
-            routes.append(route)
+            if route is not None:
+                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, notifiers)])
+                routes.append(route)
         return tuple(routes)
+
+
+def _unknown(route: Route, notifiers: tuple[Part, ...]) -> list[str]:
+    """Targets of a route that do not exist."""
+    found = []
+    names = [n.name for n in notifiers]
+    for name in route.to:
+        if name == "contacts" and not {n.kind for n in notifiers} & {"email", "sms"}:
+            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        elif name != "contacts" and name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+            found.append(f"no notifier {name!r}; {hint}")
+    return found
 
 
 class ProductTable(msgspec.Struct, frozen=True):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert
+from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.stores.base import (
     AlertFilter,
@@ -21,7 +21,6 @@ from monitor.stores.base import (
     Delivery,
     DeliveryFilter,
     Desk,
-    LoggedAlert,
     Snapshot,
     StoredGroup,
     StoreRefused,
@@ -33,10 +32,7 @@ T = TypeVar("T")
 
 
 class Config(msgspec.Struct, frozen=True):
-    """[store] kind = "memory"."""
-
-    kind: Literal["memory"] = "memory"
-    keep: timedelta = timedelta(days=400)
+    """[store] kind = "memory": it has no settings."""
 
 
 def build(config: Config) -> MemoryStore:

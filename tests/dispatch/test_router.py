@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from monitor.config import Match, Route
 from monitor.core import wire
 from monitor.core.alerts import Alert, GroupRef
-from monitor.dispatch.router import Match, Route, problems, route
+from monitor.dispatch.router import route
 from monitor.stores.base import Target
 from tests.fakes import alert
 
@@ -120,12 +121,3 @@ def test_routes_are_read_from_the_configuration_with_the_key_continue() -> None:
     table = {"match": {"type": "price.*", "labels": {"desk": "EU"}}, "to": ["mail"], "continue": True}
     read = wire.read(Route, table, "route[0]", Path())
     assert read == Route(("mail",), Match(type="price.*", labels={"desk": "EU"}), True)
-
-
-def test_unknown_names_are_problems_with_the_nearest_name() -> None:
-    assert problems([Route(("mial", "contacts"))], CHANNELS) == [
-        "route[0].to: no notifier 'mial'; did you mean 'mail'?"
-    ]
-    assert problems([Route(("contacts",))], {"hook": "webhook"}) == [
-        "route[0].to: 'contacts' needs a notifier of kind email or sms"
-    ]

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from monitor.core.alerts import LoggedAlert
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -28,7 +29,6 @@ from monitor.stores.base import (
     Committed,
     Delivery,
     DeliveryFilter,
-    LoggedAlert,
     Snapshot,
     StoreUnavailable,
 )
@@ -39,11 +39,15 @@ T = TypeVar("T")
 
 
 class Config(msgspec.Struct, frozen=True):
-    """[store] kind = "sqlite". `path` is relative to the working directory; `keep` bounds the log."""
+    """[store] kind = "sqlite". `path` is relative to the working directory."""
 
-    kind: Literal["sqlite"] = "sqlite"
     path: str = "var/monitor.db"
-    keep: timedelta = timedelta(days=400)
+
+
+def copy(config: Config, target: Path) -> None:
+    """An online copy of a store that a daemon may be writing just now. Raises StoreUnavailable, StoreRefused."""
+    with explained(target):
+        file.backup(Path(config.path), target)
 
 
 def build(config: Config) -> SqliteStore:

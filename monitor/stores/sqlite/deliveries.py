@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert
-from monitor.stores.base import Attempt, Delivery, DeliveryFilter, LoggedAlert, Target, delivery_id
+from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.stores.base import Attempt, Delivery, DeliveryFilter, Target, delivery_id
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.rows import DELIVERY, EACH, attempt, delivery, delivery_row, each, micros
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor import crashpoint
-from monitor.core.alerts import Alert
+from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.stores.base import (
     AlertFilter,
@@ -18,7 +18,6 @@ from monitor.stores.base import (
     Change,
     Committed,
     Desk,
-    LoggedAlert,
     Snapshot,
     StoredGroup,
     Target,
