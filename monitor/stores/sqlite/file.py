@@ -22,6 +22,8 @@ _AUTOCHECKPOINT_PAGES = 4000
 _LOG_KEPT_BYTES = 64 << 20  # what a storm of alerts may leave behind in the size of the log file
 # Nobody else may write (the lock sees to it), but a person may look at the file with a tool that locks it for a moment.
 _BUSY_S = 1.0
+# About what one event commits, its marks included: a probe of a few bytes fits where no commit does.
+_PROBE_BYTES = 64 << 10
 _BACKUP_PAGES = 1024  # copied at a time; 4 MB, so that a broken disk shows itself early
 
 _SCHEMA_1 = """
@@ -192,7 +194,7 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
 def probe(db: sqlite3.Connection) -> None:
     """Writes and removes a row, each durably; whatever stops this would stop a commit."""
     with transaction(db):
-        db.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(512))")
+        db.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(?))", [_PROBE_BYTES])
     with transaction(db):
         db.execute("DELETE FROM probe")
 
