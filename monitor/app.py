@@ -63,7 +63,7 @@ class App:
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
-        self.view = View(self.clock)
+        self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
         self.notifiers = build_notifiers(self.config)
         self.dispatcher = self._new_dispatcher()

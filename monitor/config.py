@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -36,36 +36,30 @@ class MonitorTable(msgspec.Struct, frozen=True):
     event_log_keep: timedelta = timedelta(days=7)
 
 
-class Token(msgspec.Struct, frozen=True):
-    """One of [web] tokens."""
+class TokenConfig(msgspec.Struct, frozen=True):
+    """One of [web] tokens. The secret is stated or read from a file, never both."""
 
     name: Name
     role: Literal["viewer", "feeder", "operator", "admin"]
-    secret_file: Path | None = None
     secret: str | None = None
+    secret_file: Path | None = None
     scope: dict[str, str] = {}
+    """Labels that a group must have for this token to see it."""
 
     def __post_init__(self) -> None:
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('a token states either "secret_file" or "secret"')
 
     def __repr__(self) -> str:
-        return f"Token({self.name}, {self.role})"
+        return f"TokenConfig({self.name}, {self.role})"
 
 
-class WebTable(msgspec.Struct, frozen=True):
-    """[web]"""
+class WebConfig(msgspec.Struct, frozen=True):
+    """[web]. Port 0 picks a free one and prints it."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, range(0, 65536)] = 8080
-    tokens: tuple[Token, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.tokens and not is_loopback(self.host):
-            raise ValueError(
-                f"host {self.host!r} is not loopback and there are no tokens: anybody could read and change loans; "
-                'add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or use host = "127.0.0.1"'
-            )
+    tokens: tuple[TokenConfig, ...] = ()
 
 
 class PricesTable(msgspec.Struct, frozen=True):
@@ -133,7 +127,7 @@ class Config(msgspec.Struct, frozen=True):
     monitor: MonitorTable
     store: Part
     keep: timedelta
-    web: WebTable
+    web: WebConfig
     rules: Rules
     books: tuple[Part, ...]
     feeds: tuple[Part, ...]
@@ -174,7 +168,7 @@ class _Loader:
         for key in table.keys() - _TABLES:
             self.wrong(self.path, [Problem(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))])
         monitor = self.table(MonitorTable, table, "monitor")
-        web = self.table(WebTable, table, "web")
+        web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         keep, store = self.store(dict(table.get("store", {"kind": "sqlite"})))
@@ -211,6 +205,14 @@ class _Loader:
 
     def table(self, cls: Any, table: dict[str, Any], name: str) -> Any:
         return self.read(cls, table.get(name, {}), name)
+
+    def web(self, table: dict[str, Any]) -> Any:
+        web = self.table(WebConfig, table, "web")
+        try:
+            check_bind(*((web.host, web.tokens) if web else ("localhost", ())))
+        except UnsafeBind as e:
+            self.wrong(self.path, [Problem("web.host", str(e))])
+        return web
 
     def rows(self, table: dict[str, Any], name: str) -> list[dict[str, Any]]:
         rows = table.get(name, [])
@@ -321,11 +323,28 @@ def _trust(table: PricesTable, sources: tuple[str, ...]) -> Trust:
     )  # fmt: skip
 
 
-def is_loopback(host: str) -> bool:
-    """The host is this machine and nothing else."""
-    if host == "localhost":
+class UnsafeBind(Exception):
+    """Everybody on the network would be admin."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
+            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
+        )
+
+
+def check_bind(host: str, tokens: Sequence[object]) -> None:
+    """Raises UnsafeBind for an address beyond loopback without tokens."""
+    if not tokens and not is_loopback(host):
+        raise UnsafeBind(host)
+
+
+def is_loopback(name: str) -> bool:
+    """The name or address can only mean this machine."""
+    name = name.removesuffix(".").lower()
+    if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False
