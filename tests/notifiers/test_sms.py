@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.notifiers import sms
-from monitor.notifiers.base import TITLES, DeliveryError, Notice
+from monitor.notifiers.base import TITLES, DeliveryError, Notice, subject_of
 from monitor.notifiers.sms import Config, SmsNotifier, StubGateway
 from tests.fakes import START, FakeClock
 from tests.notifiers.conftest import STARTED, MakeNotice
@@ -43,8 +43,10 @@ def test_it_never_has_more_than_160_characters_nor_one_outside_the_alphabet(
     name: str, type_: str, debt: int, blind: bool, test: bool
 ) -> None:
     data = {**STARTED, "group": {"id": name}, "cure": {"repay_usd": str(debt)}, "blind": blind, "test": test}
-    text = sms.text(Notice(type_, AT, data))
+    notice = Notice(type_, AT, data)
+    text = sms.text(notice)
     assert len(text) <= 160
+    assert sms._gsm(subject_of(notice))[:16] in text
     assert set(text) <= sms._GSM7
     assert text.endswith(" Ref evt_abcdefgh")
     assert "LTV 91.83%" in text
