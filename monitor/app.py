@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -64,7 +63,7 @@ class App:
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
-        self.view = View(self.clock)
+        self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
         self.notifiers = build_notifiers(self.config)
         self.dispatcher = self._new_dispatcher()
@@ -81,11 +80,11 @@ class App:
         )  # fmt: skip
         self.address = await self.server.start()
         await self.dispatcher.start()
-        self._spawn(self.sequencer.run())
+        self._running = self._spawn("sequencer", self.sequencer.run())
         self._run_parts(self.config)
-        self._spawn(self._watch_store())
-        self._spawn(self._prune())
-        self._spawn(self._watch_loop())
+        self._spawn("store watch", self._watch_store())
+        self._spawn("retention", self._prune())
+        self._spawn("loop watch", self._watch_loop())
         self.health.set("startup", None)
 
     async def run(self) -> None:
@@ -101,8 +100,7 @@ class App:
         await asyncio.gather(*(task for _, task in self._parts.values()), return_exceptions=True)
         await self.sequencer.stop()
         await self.dispatcher.stop(STOP_DELIVERIES_S)
-        sequencers = [t for t in self._tasks if t.get_name() == "run"]
-        await asyncio.wait(sequencers, timeout=2.0)
+        await asyncio.wait([self._running], timeout=2.0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -153,7 +151,7 @@ class App:
         for key, part in wanted.items():
             if key not in self._parts:
                 work = self._feed(part) if key[0] == "feed" else self._book(part)
-                self._parts[key] = (part, self._spawn(work))
+                self._parts[key] = (part, self._spawn(" ".join(key), work))
 
     async def _feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self.clock)
@@ -230,9 +228,9 @@ class App:
 
     # -- upkeep --
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task whose failure ends the daemon: a part that is silently gone would be the worst of all."""
-        task = asyncio.create_task(work, name=work.__name__)
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -323,14 +321,3 @@ def _audited(config: Config) -> dict[str, Any]:
         "feeds": [p.name for p in config.feeds],
         "notifiers": [p.name for p in config.notifiers],
     }
-
-
-def mail_folder(config: Config) -> list[str]:
-    """Where what is sent can be read on this machine, a line each: for the first lines on the terminal."""
-    lines = []
-    for part in config.notifiers:
-        target = getattr(part.config, "smtp", None) or getattr(part.config, "file", None) or ""
-        if str(target).startswith("file:"):
-            target = Path(str(target).removeprefix("file:")).absolute()
-        lines.append(f"{part.name} ({part.kind}) {target}".rstrip())
-    return lines

@@ -352,9 +352,9 @@ def backup(file: Path, *, config: ConfigFile = Path("config/monitor.toml")) -> i
         )
         return WRONG
     try:
-        with terminal.progress(f"copying to {file}") as advance:
-            module.copy(loaded.store.config, file, advance)
-    except (StoreUnavailable, OSError, ValueError) as e:
+        with terminal.working(f"copying to {file}"):
+            module.copy(loaded.store.config, file)
+    except StoreUnavailable as e:
         terminal.problems([f"{file}: {e}"])
         return TROUBLE
     terminal.say(f"{file}: {file.stat().st_size:,} bytes, checked")

@@ -6,9 +6,10 @@ targets to the working directory.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,36 +36,30 @@ class MonitorTable(msgspec.Struct, frozen=True):
     event_log_keep: timedelta = timedelta(days=7)
 
 
-class Token(msgspec.Struct, frozen=True):
-    """One of [web] tokens."""
+class TokenConfig(msgspec.Struct, frozen=True):
+    """One of [web] tokens. The secret is stated or read from a file, never both."""
 
     name: Name
     role: Literal["viewer", "feeder", "operator", "admin"]
-    secret_file: Path | None = None
     secret: str | None = None
+    secret_file: Path | None = None
     scope: dict[str, str] = {}
+    """Labels that a group must have for this token to see it."""
 
     def __post_init__(self) -> None:
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('a token states either "secret_file" or "secret"')
 
     def __repr__(self) -> str:
-        return f"Token({self.name}, {self.role})"
+        return f"TokenConfig({self.name}, {self.role})"
 
 
-class WebTable(msgspec.Struct, frozen=True):
-    """[web]"""
+class WebConfig(msgspec.Struct, frozen=True):
+    """[web]. Port 0 picks a free one and prints it."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, range(0, 65536)] = 8080
-    tokens: tuple[Token, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.tokens and not is_loopback(self.host):
-            raise ValueError(
-                f"host {self.host!r} is not loopback and there are no tokens: anybody could read and change loans; "
-                'add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or use host = "127.0.0.1"'
-            )
+    tokens: tuple[TokenConfig, ...] = ()
 
 
 class PricesTable(msgspec.Struct, frozen=True):
@@ -108,7 +103,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What a route matches: all that is stated. `type` and `group` are globs, `labels` must be equal."""
+    """What a route matches: all that is stated must hold. `type`, `group` and the values of `labels` may be globs."""
 
     type: str | None = None
     severity: Literal["info", "warning", "critical"] | None = None
@@ -132,7 +127,7 @@ class Config(msgspec.Struct, frozen=True):
     monitor: MonitorTable
     store: Part
     keep: timedelta
-    web: WebTable
+    web: WebConfig
     rules: Rules
     books: tuple[Part, ...]
     feeds: tuple[Part, ...]
@@ -173,7 +168,7 @@ class _Loader:
         for key in table.keys() - _TABLES:
             self.wrong(self.path, [Problem(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))])
         monitor = self.table(MonitorTable, table, "monitor")
-        web = self.table(WebTable, table, "web")
+        web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         keep, store = self.store(dict(table.get("store", {"kind": "sqlite"})))
@@ -181,7 +176,7 @@ class _Loader:
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
-        routes = self.routes(self.rows(table, "route"), [n.name for n in notifiers])
+        routes = self.routes(self.rows(table, "route"), notifiers)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems)
         rules = Rules(
@@ -210,6 +205,14 @@ class _Loader:
 
     def table(self, cls: Any, table: dict[str, Any], name: str) -> Any:
         return self.read(cls, table.get(name, {}), name)
+
+    def web(self, table: dict[str, Any]) -> Any:
+        web = self.table(WebConfig, table, "web")
+        try:
+            check_bind(*((web.host, web.tokens) if web else ("localhost", ())))
+        except UnsafeBind as e:
+            self.wrong(self.path, [Problem("web.host", str(e))])
+        return web
 
     def rows(self, table: dict[str, Any], name: str) -> list[dict[str, Any]]:
         rows = table.get(name, [])
@@ -276,18 +279,28 @@ class _Loader:
                 self.wrong(entry.file, e.problems)
         return products
 
-    def routes(self, rows: list[dict[str, Any]], notifiers: list[str]) -> tuple[Route, ...]:
+    def routes(self, rows: list[dict[str, Any]], notifiers: tuple[Part, ...]) -> tuple[Route, ...]:
         routes = []
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
-            if route is None:
-                continue
-            for name in route.to:
-                if name not in (*notifiers, "contacts"):
-                    known = ", ".join([*notifiers, "contacts"])
-                    self.wrong(self.path, [Problem(f"route[{i}].to", f"unknown notifier {name!r}; known: {known}")])
-            routes.append(route)
+            if route is not None:
+                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, notifiers)])
+                routes.append(route)
         return tuple(routes)
+
+
+def _unknown(route: Route, notifiers: tuple[Part, ...]) -> list[str]:
+    """Targets of a route that do not exist."""
+    found = []
+    names = [n.name for n in notifiers]
+    for name in route.to:
+        if name == "contacts" and not {n.kind for n in notifiers} & {"email", "sms"}:
+            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        elif name != "contacts" and name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+            found.append(f"no notifier {name!r}; {hint}")
+    return found
 
 
 class ProductTable(msgspec.Struct, frozen=True):
@@ -310,11 +323,28 @@ def _trust(table: PricesTable, sources: tuple[str, ...]) -> Trust:
     )  # fmt: skip
 
 
-def is_loopback(host: str) -> bool:
-    """The host is this machine and nothing else."""
-    if host == "localhost":
+class UnsafeBind(Exception):
+    """Everybody on the network would be admin."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
+            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
+        )
+
+
+def check_bind(host: str, tokens: Sequence[object]) -> None:
+    """Raises UnsafeBind for an address beyond loopback without tokens."""
+    if not tokens and not is_loopback(host):
+        raise UnsafeBind(host)
+
+
+def is_loopback(name: str) -> bool:
+    """The name or address can only mean this machine."""
+    name = name.removesuffix(".").lower()
+    if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False

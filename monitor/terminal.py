@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -171,7 +171,7 @@ def explain(answer: dict[str, Any]) -> None:
     )
     lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
     out.print(
-        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} USD / recognised {answer['recognised_usd']} USD   ({lines})"
+        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
     )
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
@@ -242,9 +242,6 @@ def findings(rows: Sequence[Any]) -> None:
         )
 
 
-@contextmanager
-def progress(title: str) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr; call with the share that is done."""
-    with Progress(TextColumn(escape(title)), BarColumn(), TimeElapsedColumn(), console=err, transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+def working(title: str) -> AbstractContextManager[object]:
+    """A moving sign on stderr while something takes long whose end is not known."""
+    return err.status(escape(title))

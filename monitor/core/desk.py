@@ -76,6 +76,24 @@ def price_alert(
     )  # fmt: skip
 
 
+def missing_alert(
+    name: str, type_: str, asset: str, sequence: int, holders: Sequence[Watched], at: datetime, detected_at: datetime
+) -> Alert:
+    """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (DESIGN section 8)."""
+    facts = {
+        "asset": asset,
+        "trust": "missing" if type_ == "price.stale" else "good",
+        "reason": "no price was ever seen; check that a feed quotes it" if type_ == "price.stale" else None,
+        "groups": len(holders),
+        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
+        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+    }
+    return Alert(
+        type=type_, id=alert_id(name, asset, 0, sequence, type_), at=at, detected_at=detected_at, subject=asset,
+        sequence=sequence, episode=0, facts=facts, blind=type_ == "price.stale",
+    )  # fmt: skip
+
+
 def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:
     """What the desk must know of a line that the book does not allow."""
     group_id = event.group.id if isinstance(event, GroupPut) else event.group_id

@@ -24,7 +24,7 @@ class Request(NamedTuple):
     """Such as `put group`, `close group`, `entry repay`."""
     group_id: str
     if_version: int | None = None
-    """Refuse as stale unless the group has this version (If-Match)."""
+    """Refuse as stale unless the group has this version (If-Match); 0: unless there is no such group (If-None-Match: *)."""
     entry_id: str | None = None
     """Idempotency key of a book entry."""
     digest: str | None = None

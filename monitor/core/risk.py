@@ -93,8 +93,9 @@ class RiskMonitor:
     def awaken(self, at: datetime) -> None:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         for asset in self.board.marks:
-            due = at + self.rules.trust.stale_after
-            self._agenda.set(agenda.PRICE, asset, None, Deadline(due, agenda.PRICE, asset))
+            self._watch_price(asset, at + self.rules.trust.stale_after)
+        for w in self._register.groups.values():
+            self._watch_missing(w, at)
 
     def _jump(self, seconds: float) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up."""
@@ -151,9 +152,20 @@ class RiskMonitor:
         self._screen.put(w.group.id, w.held)
         self._decide(w, out.at, out)
         self._plan(w)
+        self._watch_missing(w, out.at)
         for asset in sorted(self.board.untrusted & w.held.assets):
             if not self._agenda.has_late(agenda.PRICE, asset):
                 self._announce(asset, out.at, out)
+
+    def _watch_missing(self, w: Watched, at: datetime) -> None:
+        """A price that does not come within the limit is said to be missing."""
+        if w.weight is None and self.rules.trust.enabled:
+            for asset in w.held.assets - self.board.usd.keys():
+                if not self._agenda.has_late(agenda.PRICE, asset):
+                    self._watch_price(asset, at + self.rules.trust.stale_after)
+
+    def _watch_price(self, asset: str, due: datetime) -> None:
+        self._agenda.set(agenda.PRICE, asset, None, Deadline(due, agenda.PRICE, asset))
 
     def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
@@ -212,10 +224,12 @@ class RiskMonitor:
 
     def _run_price(self, deadline: Deadline, out: Outcome) -> None:
         asset, due = deadline.subject, self.board.stale_due(deadline.subject)
-        if due is None:
+        if asset not in self.board.usd:
+            self._say_missing(asset, "price.stale", deadline.at, out)
+        elif due is None:
             self._announce(asset, deadline.at, out)
         elif due > deadline.at:
-            self._agenda.set(agenda.PRICE, asset, None, Deadline(due, agenda.PRICE, asset))
+            self._watch_price(asset, due)
         else:
             self._moved(self.board.expire(asset), deadline.at, out)
             self._announce(asset, deadline.at, out)
@@ -224,7 +238,7 @@ class RiskMonitor:
         for asset in assets:
             due = None if self._agenda.has_late(agenda.PRICE, asset) else self.board.stale_due(asset)
             if due is not None:
-                self._agenda.set(agenda.PRICE, asset, None, Deadline(due, agenda.PRICE, asset))
+                self._watch_price(asset, due)
 
     def _moved(self, change: Change, at: datetime, out: Outcome) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again."""
@@ -237,6 +251,8 @@ class RiskMonitor:
         for asset in sorted(change.regained):
             if self.board.marks[asset].announced:
                 self._say_price(asset, "price.restored", at, out)
+        for asset in sorted(change.found):
+            self._say_missing(asset, "price.restored", at, out)
 
     def _announce(self, asset: str, at: datetime, out: Outcome) -> None:
         """Going blind is said once per asset, and only where it blinds somebody."""
@@ -249,6 +265,17 @@ class RiskMonitor:
         holders = [self._register.groups[g] for g in sorted(self._screen.holders(asset))]
         out.alerts.append(desk.price_alert(self.rules.name, type_, mark, self.board, holders, at, out.at))
         out.deskful = True
+
+    def _say_missing(self, asset: str, type_: str, at: datetime, out: Outcome) -> None:
+        """A held asset without any price is said once, and so is its first price."""
+        key = f"price.missing|{asset}"
+        count, last = self.notices.get(key, (0, None))
+        holders = [self._register.groups[g] for g in sorted(self._screen.holders(asset))]
+        is_news = bool(holders) and last is None if type_ == "price.stale" else last is not None
+        if is_news:
+            self.notices[key] = (count + 1, "missing" if type_ == "price.stale" else None)
+            out.alerts.append(desk.missing_alert(self.rules.name, type_, asset, count + 1, holders, at, out.at))
+            out.deskful = True
 
     def _renew(self, at: datetime, out: Outcome) -> None:
         """Another day or other rules: takes every holding anew and decides it on the prices in force."""

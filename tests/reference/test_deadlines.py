@@ -68,7 +68,7 @@ def test_grace_reminders_count_back_from_the_deadline() -> None:
         36:30  0.92  delayed_liquidation.reminder@25:00 delayed_liquidation.reminder@31:00 delayed_liquidation.reminder@36:00
         36:50  0.92  delayed_liquidation.reminder@36:45
         37:00  0.92  liquidation.triggered(grace_expired)
-        """  # noqa: E501
+        """
     )
     assert alerts[1]["deadline"] == "2026-01-06T00:00:00.000Z"
     assert [alert["supersedes"] for alert in alerts if alert["type"].endswith("reminder")] == [None] * 5

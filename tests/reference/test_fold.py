@@ -156,7 +156,7 @@ def test_an_empty_cell_is_no_price() -> None:
     assert rows[0][1]["PEPE"] == "1.217e-05"
 
 
-HISTORY = {asset: ("100", "60", "130") for asset in ("ADA", "BTC", "DOGE", "ETH", "SOL", "XMR")}
+HISTORY = dict.fromkeys(("ADA", "BTC", "DOGE", "ETH", "SOL", "XMR"), ("100", "60", "130"))
 
 
 def test_a_book_depends_on_its_seed_alone_and_shares_no_account() -> None:
