@@ -106,13 +106,15 @@ async def test_the_attempt_is_counted_in_the_store_before_it_is_made(open_desk: 
 
 
 async def test_what_was_superseded_in_the_store_is_not_sent_though_it_was_offered(open_desk: Open) -> None:
-    """The commit of a stage alert may come between an offer and its attempt."""
+    """The commit of a stage alert may come between an offer and its attempt, and its word of it after that."""
     mail = FakeNotifier()
     desk = await open_desk(mail=mail)
     first = await desk.store.commit(Change(START, alerts=((alert(sequence=1), (Target("mail"),)),)))
     liquidation = alert("loan_group.liquidation.triggered", sequence=2)
     second = await desk.store.commit(Change(START, alerts=((liquidation, (Target("mail"),)),)))
     desk.dispatcher.offer(first.deliveries)
+    await desk.clock.advance(1)
+    assert mail.tried == []
     desk.dispatcher.offer(second.deliveries, second.cancelled)
     await desk.clock.advance(1)
     assert [n.type for n in mail.tried] == ["loan_group.liquidation.triggered"]
@@ -194,6 +196,7 @@ async def test_a_peer_that_asks_for_a_pause_gets_it(open_desk: Open) -> None:
     desk = await open_desk(mail=mail)
     await desk.commit(alert("loan_group.liquidation.triggered"))
     mail.behave = None
+    assert desk.store.tries[0].due_at == START + timedelta(seconds=120), "a restart keeps to it too"
     await desk.clock.advance(119.9)
     assert len(mail.tried) == 1
     await desk.clock.advance(0.2)
