@@ -1,19 +1,19 @@
-"""Named places where a test may kill the process, to prove that a crash there loses nothing.
+"""Named places at which a test kills the process, to prove that no instant loses or repeats anything.
 
-`MONITOR_CRASH_AT="after send"` kills it the first time that place is reached, `"after send:3"` the third time.
+MONITOR_CRASH_AT="before commit" dies the first time that place is reached, "before commit:3" the third time.
 """
 
 import os
 import signal
 
-_NAME, _, _COUNT = os.environ.get("MONITOR_CRASH_AT", "").partition(":")
-_left = int(_COUNT or "1")
+_name, _, _count = os.environ.get("MONITOR_CRASH_AT", "").partition(":")
+_left = int(_count or 1)
 
 
 def reached(name: str) -> None:
-    """Kills this process with SIGKILL if this is the place and the time that the environment names; else nothing."""
+    """Dies by SIGKILL if the environment says that this is the place."""
     global _left
-    if name != _NAME:
+    if name != _name:
         return
     _left -= 1
     if _left == 0:

@@ -1,4 +1,4 @@
-"""Logs (structlog) and metrics (Prometheus). Secrets never come here: a log line names a channel, not its address's key."""
+"""Logs (structlog) and metrics (Prometheus). No secret comes here: a log line names a channel, not its key."""
 
 from __future__ import annotations
 
@@ -54,6 +54,20 @@ class BoundedLog:
         self._last[key] = now_s
         left_out = self._left_out.pop(key, 0)
         log.warning(message, **facts, **({"left_out": left_out} if left_out else {}))
+
+
+class Health:
+    """Why the daemon is not ready, by part. Written by the parts, read by readiness; empty means ready."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {"startup": "still starting"}
+
+    def set(self, part: str, reason: str | None) -> None:
+        """States what is wrong with a part, or None when nothing is."""
+        if reason is None:
+            self.reasons.pop(part, None)
+        else:
+            self.reasons[part] = reason
 
 
 class Metrics:

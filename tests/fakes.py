@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef
+from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
 from monitor.notifiers.base import Notice, Receipt
 from monitor.stores.base import (
     AlertFilter,
@@ -24,7 +24,6 @@ from monitor.stores.base import (
     Committed,
     Delivery,
     DeliveryFilter,
-    LoggedAlert,
     Snapshot,
     StoreUnavailable,
     Target,

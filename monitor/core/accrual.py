@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from monitor.core.book import Loan
 from monitor.core.money import ONE, ZERO
@@ -25,7 +26,7 @@ def _index(loan: Loan, product: Product, day: date) -> Decimal:
     """The sum of daily rates over the midnights of (since, day], late ones weighted."""
     total = ZERO
     cuts = sorted({loan.since, day, *_edges(loan, product, day)})
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         first = midnight(start + timedelta(days=1))
         late = loan.matures_at is not None and first > loan.matures_at
         factor = product.version_at(first).late_interest_factor if late else ONE

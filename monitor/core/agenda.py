@@ -2,7 +2,7 @@
 
 At one time accrual comes first, then new rules, then prices, then group by group in the order of ids, within a group
 grace, maturity, overdue, clear hold, reminders. A firm deadline runs before an event of its own time; a late one (the
-clear hold, a price's staleness, a first look at past deadlines) only before a strictly later event.
+clear hold, a price's staleness) only before a strictly later event.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 ACCRUAL, RULES, PRICE, GROUP = 0, 1, 2, 3
-GRACE, MATURITY, OVERDUE, PAST, HOLD, REMINDER = range(6)
+GRACE, MATURITY, OVERDUE, HOLD, REMINDER = range(5)
 TICK = timedelta(microseconds=1)
 
 
@@ -43,6 +43,10 @@ class Agenda:
             else:
                 live[key] = deadline
                 heapq.heappush(self._heaps[side], deadline)
+
+    def has_late(self, phase: int, subject: str) -> bool:
+        """A late deadline of the subject is waiting."""
+        return (phase, subject) in self._live[1]
 
     def pop_due(self, at: datetime) -> Deadline | None:
         """Takes the first deadline that runs before an event at this time, or None."""

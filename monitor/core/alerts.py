@@ -134,6 +134,14 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
         return SEVERITY[self.type]
 
 
+class LoggedAlert(msgspec.Struct, frozen=True):
+    """An alert with its place in the log. `durable` is False where the store could not be written in time."""
+
+    cursor: int
+    alert: Alert
+    durable: bool = True
+
+
 def alert_id(name: str, subject: str, episode: int, sequence: int, type_: str) -> str:
     """`evt_` and 26 characters: the same alert has the same id in every run and after every restart (DESIGN section 9)."""
     digest = hashlib.sha256("|".join((name, subject, str(episode), str(sequence), type_)).encode()).digest()

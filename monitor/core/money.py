@@ -8,9 +8,18 @@ pass through them (INTERFACES section 5).
 from __future__ import annotations
 
 import re
-from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, DivisionByZero, FloatOperation, Inexact, InvalidOperation
+from decimal import (
+    ROUND_DOWN,
+    ROUND_UP,
+    Context,
+    Decimal,
+    DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    localcontext,
+)
 from decimal import Overflow as DecimalOverflow
-from decimal import localcontext
 from typing import Any
 
 # A quantity has at most 48 digits, a price and the USDT rate 40 each, a ratio and a threshold 18 each, rates summed over

@@ -66,11 +66,10 @@ class Product(msgspec.Struct, frozen=True):
         return next((v for v in self.versions if self.rules_name(v) == rules), None)
 
     def rules_name(self, version: Version) -> str:
-        """Such as `vip_loan@2024-04-29`; with the time of day where that is not midnight."""
-        effective = version.effective
-        day = effective.date().isoformat()
-        is_midnight = effective.time() == datetime.min.time()
-        return f"{self.kind}@{day}" if is_midnight else f"{self.kind}@{effective.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        """Such as `vip_loan@2024-04-29`; with the time of day only where another version begins on the same day."""
+        day = version.effective.date()
+        is_alone = sum(v.effective.date() == day for v in self.versions) == 1
+        return f"{self.kind}@{day.isoformat()}" if is_alone else f"{self.kind}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Lifecycle(msgspec.Struct, frozen=True):

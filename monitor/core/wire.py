@@ -194,8 +194,8 @@ class _Reader:
             return self.instant(value, where)
         if kind is date:
             return self.day(value, where)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if kind is float:
+            return self.float(limits, value, where)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             return self.wrong(
                 where, value, {str: "a text", int: "a whole number", bool: "true or false"}.get(kind, str(kind))
@@ -206,6 +206,16 @@ class _Reader:
             if isinstance(limit, range) and value not in limit:
                 return self.wrong(where, value, f"a whole number from {limit.start} to {limit.stop - 1}")
         return value
+
+    def float(self, limits: Any, value: object, where: str) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong(where, value, "a number")
+            return None
+        for limit in limits:
+            if problem := limit.problem(Decimal(str(value))):
+                self.wrong(where, value, problem)
+                return None
+        return float(value)
 
     def decimal(self, limits: Any, value: object, where: str) -> Decimal | None:
         if not isinstance(value, str):

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from monitor.clock import Clock
-from monitor.stores.base import Attempt, Delivery, LoggedAlert, Store, StoreUnavailable
+from monitor.core.alerts import LoggedAlert
+from monitor.stores.base import Attempt, Delivery, Store, StoreUnavailable
 from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")

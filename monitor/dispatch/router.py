@@ -12,13 +12,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
 
-import msgspec
-
+from monitor.config import Match, Route
 from monitor.core.alerts import CRITICAL, Alert
 from monitor.dispatch.outage import KIND as DELIVERY_FAILING
 from monitor.stores.base import Target
@@ -27,38 +24,21 @@ CONTACTS = "contacts"
 _CONTACT_KINDS = ("email", "sms")
 
 
-class Match(msgspec.Struct, frozen=True):
-    """All that is stated must hold. `type`, `group` and the values of `labels` may be globs."""
-
-    type: str | None = None
-    severity: Literal["info", "warning", "critical"] | None = None
-    product: str | None = None
-    group: str | None = None
-    labels: dict[str, str] = {}
-
-    def takes(self, alert: Alert) -> bool:
-        """Whether an alert matches. One that is about no group matches no product, group or label."""
-        if self.type is not None and not fnmatchcase(alert.type, self.type):
-            return False
-        if self.severity is not None and alert.severity != self.severity:
-            return False
-        if self.product is None and self.group is None and not self.labels:
-            return True
-        group = alert.group
-        return (
-            group is not None
-            and (self.product is None or group.product == self.product)
-            and (self.group is None or fnmatchcase(group.id, self.group))
-            and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in self.labels.items())
-        )
-
-
-class Route(msgspec.Struct, frozen=True, rename={"goes_on": "continue"}):
-    """A `[[route]]` of the configuration."""
-
-    to: tuple[str, ...]
-    match: Match = Match()
-    goes_on: bool = False
+def takes(match: Match, alert: Alert) -> bool:
+    """Whether an alert matches. One that is about no group matches no product, group or label."""
+    if match.type is not None and not fnmatchcase(alert.type, match.type):
+        return False
+    if match.severity is not None and alert.severity != match.severity:
+        return False
+    if match.product is None and match.group is None and not match.labels:
+        return True
+    group = alert.group
+    return (
+        group is not None
+        and (match.product is None or group.product == match.product)
+        and (match.group is None or fnmatchcase(group.id, match.group))
+        and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in match.labels.items())
+    )
 
 
 def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
@@ -83,20 +63,6 @@ def told_elsewhere(failing: str, targets: tuple[Target, ...], channels: Mapping[
     return others or tuple(Target(name) for name in channels if name != failing) or targets
 
 
-def problems(routes: Sequence[Route], channels: Mapping[str, str]) -> list[str]:
-    """What is wrong with the routes of a configuration, as sentences with their place."""
-    found = []
-    for i, one in enumerate(routes):
-        for name in one.to:
-            if name == CONTACTS and not set(_CONTACT_KINDS) & set(channels.values()):
-                found.append(f"route[{i}].to: {CONTACTS!r} needs a notifier of kind email or sms")
-            elif name != CONTACTS and name not in channels:
-                near = difflib.get_close_matches(name, channels, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(channels) or 'none'}"
-                found.append(f"route[{i}].to: no notifier {name!r}; {hint}")
-    return found
-
-
 def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> tuple[str, ...]:
     """What the routes say, as it stands in `to`."""
     if not routes:
@@ -104,10 +70,10 @@ def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> 
     names: list[str] = []
     is_matched = False
     for one in routes:
-        if one.match.takes(alert):
+        if takes(one.match, alert):
             is_matched = True
             names += one.to
-            if not one.goes_on:
+            if not one.continue_:
                 break
     return tuple(names) if is_matched or alert.severity != CRITICAL else everyone
 

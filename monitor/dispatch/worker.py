@@ -18,6 +18,7 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.clock import Clock
+from monitor.core.alerts import LoggedAlert
 from monitor.core.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
@@ -25,7 +26,7 @@ from monitor.dispatch.ledger import Ledger, Sleep
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
-from monitor.stores.base import Attempt, Delivery, DeliveryState, LoggedAlert, Store
+from monitor.stores.base import Attempt, Delivery, DeliveryState, Store
 from monitor.telemetry import BoundedLog, Metrics
 
 ATTEMPT_TIMEOUT_S = 60.0

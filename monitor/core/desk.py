@@ -1,0 +1,125 @@
+"""Puts alerts together: the lifecycle's word with the figures, a price's loss of trust, what the shell noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from monitor.core.alerts import Alert, Figures, alert_id
+from monitor.core.book import Loan
+from monitor.core.entries import Refused
+from monitor.core.events import GroupClosed, GroupPut, Noticed
+from monitor.core.money import ZERO, plain
+from monitor.core.prices import Mark, PriceBoard
+from monitor.core.text import stamp, stamp_or_none
+from monitor.core.verdict import Said
+from monitor.core.watched import Watched
+
+NAMED_GROUPS = 50
+"""How many group ids an alert about a price names; more would pass the 20 kB of a webhook body. The count is exact."""
+
+
+def group_alert(said: Said, w: Watched, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]) -> Alert:
+    """An alert about a group: what the lifecycle said, on the figures of its time."""
+    return Alert(
+        type=said.type, id=said.id, at=said.at, detected_at=detected_at, subject=w.group.id,
+        sequence=said.sequence, episode=said.episode, group=w.ref,
+        stage_from=said.stage_from, stage_to=said.stage_to, reason=said.reason, figures=figures,
+        deadline=said.deadline, supersedes=said.supersedes, suppressed=said.suppressed,
+        blind=w.blind, facts=facts, contacts=w.group.contacts,
+    )  # fmt: skip
+
+
+def overdue_facts(w: Watched, loan: Loan) -> dict[str, Any]:
+    """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
+    assert loan.matures_at is not None
+    return {
+        "loan": loan.id,
+        "asset": loan.asset,
+        "matured_at": stamp(loan.matures_at),
+        "liquidation_at": stamp(w.overdue_at(loan.matures_at)),
+        "assumed": True,
+    }
+
+
+def price_alert(
+    name: str,
+    type_: str,
+    mark: Mark,
+    board: PriceBoard,
+    holders: Sequence[Watched],
+    at: datetime,
+    detected_at: datetime,
+) -> Alert:
+    """Going blind, or seeing again, for one asset: with the exposed groups and their sums."""
+    weights = [w.weight for w in holders if w.weight is not None]
+    usd = board.usd.get(mark.asset)
+    facts: dict[str, Any] = {
+        "asset": mark.asset,
+        "trust": mark.trust,
+        "reason": mark.reason or None,
+        "price": None if usd is None else plain(usd),
+        "source": mark.source,
+        "price_at": stamp_or_none(mark.price_at),
+        "received_at": stamp(mark.received_at),
+        "candidate": None if mark.candidate is None else plain(mark.candidate),
+        "groups": len(holders),
+        "debt_usd": plain(sum((w.debt for w in weights), ZERO)),
+        "recognised_usd": plain(sum((w.recognised for w in weights), ZERO)),
+        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
+        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+    }
+    return Alert(
+        type=type_, id=alert_id(name, mark.asset, mark.episode, mark.sequence, type_), at=at, detected_at=detected_at,
+        subject=mark.asset, sequence=mark.sequence, episode=mark.episode, facts=facts, blind=type_ != "price.restored",
+    )  # fmt: skip
+
+
+def missing_alert(
+    name: str, type_: str, asset: str, sequence: int, holders: Sequence[Watched], at: datetime, detected_at: datetime
+) -> Alert:
+    """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (DESIGN section 8)."""
+    facts = {
+        "asset": asset,
+        "trust": "missing" if type_ == "price.stale" else "good",
+        "reason": "no price was ever seen; check that a feed quotes it" if type_ == "price.stale" else None,
+        "groups": len(holders),
+        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
+        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+    }
+    return Alert(
+        type=type_, id=alert_id(name, asset, 0, sequence, type_), at=at, detected_at=detected_at, subject=asset,
+        sequence=sequence, episode=0, facts=facts, blind=type_ == "price.stale",
+    )  # fmt: skip
+
+
+def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:
+    """What the desk must know of a line that the book does not allow."""
+    group_id = event.group.id if isinstance(event, GroupPut) else event.group_id
+    facts = {"problem": str(refused), "reason": refused.reason, "group": group_id, "source": event.source}
+    return Noticed(event.at, "book.refused", f"{event.source}#{group_id}", facts, fingerprint=str(refused))
+
+
+def accepted(event: GroupPut) -> Noticed:
+    """The same line is in order again."""
+    return Noticed(event.at, "book.refused", f"{event.source}#{event.group.id}", {}, clears=True)
+
+
+def notice(name: str, notices: dict[str, tuple[int, str | None]], event: Noticed) -> tuple[Alert | None, bool]:
+    """The alert of something noticed, unless the very same was said last; and whether `notices` changed."""
+    key = f"{event.kind}|{event.subject}"
+    count, last = notices.get(key, (0, None))
+    if event.clears:
+        if last is None:
+            return None, False
+        notices[key] = (count, None)
+        return None, True
+    if event.fingerprint is not None and event.fingerprint == last:
+        return None, False
+    notices[key] = (count + 1, event.fingerprint)
+    alert = Alert(
+        type=event.kind, id=alert_id(name, event.subject, 0, count + 1, event.kind), at=event.at, detected_at=event.at,
+        subject=event.subject, sequence=count + 1, episode=0, facts=event.facts,
+    )  # fmt: skip
+    return alert, True

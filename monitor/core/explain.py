@@ -1,0 +1,300 @@
+"""Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows from them. Pure.
+
+The figures are valued anew on the prices of the look, so they are exact whatever the screen skipped. Money, prices and
+ratios are plain decimal text, times RFC 3339, ages numbers in seconds (INTERFACES sections 5 and 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.accrual import daily_rate
+from monitor.core.cure import NOTHING, Permitted, cure, liquidation_prices, permitted
+from monitor.core.inbox import Look
+from monitor.core.ladder import tiers_filled
+from monitor.core.lifecycle import LIQUIDATION, NORMAL
+from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
+from monitor.core.outcome import Sight
+from monitor.core.prices import GOOD, MISSING, Mark
+from monitor.core.product import Ladder, Product, Rules, Thresholds
+from monitor.core.text import plain_or_none, stamp, stamp_or_none
+from monitor.core.valuation import Owed, Position, Weight, band, owed, positions, weigh
+from monitor.core.verdict import is_overdue
+
+HUNDRED = Decimal(100)
+
+
+class GroupRow(msgspec.Struct, frozen=True):
+    """A group in a list. Figures are null while a price is missing; `ltv` is null also where nothing is recognised."""
+
+    id: str
+    product: str
+    labels: Mapping[str, str]
+    ltv: str | None
+    stage: str
+    band: str | None
+    debt_usd: str | None
+    recognised_usd: str | None
+    deadline: str | None
+    blind: bool
+    unknown: bool
+    version: int
+
+
+def row(sight: Sight) -> GroupRow:
+    """The list's view of a group, as it was weighed last."""
+    group, state, weight = sight.group, sight.state, sight.weight
+    with exact():
+        return GroupRow(
+            group.id, group.product, group.labels,
+            plain_or_none(weight.ltv) if weight else None, state.stage, band(weight, sight.held.lines) if weight else None,
+            plain(weight.debt) if weight else None, plain(weight.recognised) if weight else None,
+            stamp_or_none(state.deadline), sight.blind, weight is None, sight.version,
+        )  # fmt: skip
+
+
+def detail(look: Look) -> dict[str, Any]:
+    """All that is known of a group at one instant: GET /v1/groups/{id}."""
+    sight, product = look.sight, product_of(look)
+    group, state, held = sight.group, sight.state, sight.held
+    with exact():
+        return {
+            "id": group.id,
+            "product": group.product,
+            "labels": dict(group.labels),
+            "receiving_account": group.receiving_account,
+            "delayed_liquidation": group.delayed_liquidation,
+            "source": sight.source,
+            "version": sight.version,
+            "at": stamp(look.at),
+            **standing(look),
+            "reason": state.reason,
+            "since": stamp_or_none(state.since),
+            "episode": state.episode,
+            "sequence": state.sequence,
+            "thresholds": shown(held.lines),
+            "rules": product.rules_name(held.version),
+            "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
+            "uncounted": _uncounted(look),
+            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd)],
+        }
+
+
+def standing(look: Look) -> dict[str, Any]:
+    """Figures, stage and what follows from them. With a price missing, figures are null and nothing is permitted."""
+    held, state = look.sight.held, look.sight.state
+    missing = sorted(held.assets - look.usd.keys())
+    blind = bool(missing) or not look.untrusted.isdisjoint(held.assets)
+    facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd"))
+    facts |= {"cure": None, "liquidation_price": None, "next_line": None}
+    facts |= {
+        "stage": state.stage,
+        "deadline": stamp_or_none(state.deadline),
+        "blind": blind,
+        "unknown": bool(missing),
+        "missing": missing,
+    }
+    allowed = NOTHING
+    with exact():
+        if not missing:
+            weight, held_now = weigh(held, look.usd), positions(held, look.usd)
+            facts |= _figures(look, weight, held_now)
+            allowed = _permitted(look, weight, held_now, blind=blind)
+    facts["permitted"] = shown(allowed)
+    facts["borrowable_usd"] = facts["permitted"].pop("borrowable_usd")
+    return facts
+
+
+def price_shown(
+    asset: str, marks: Mapping[str, Mark], usd: Mapping[str, Decimal], untrusted: frozenset[str], rules: Rules,
+    at: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """An asset's price in USD, where it comes from, its three ages at a time, and whether it may be believed."""
+    mark, price = marks.get(asset), usd.get(asset)
+    trust, reason = _trust(asset, marks, usd, untrusted, rules)
+    if mark is None:
+        source = None if price is None else "usdt_usd"
+        return {
+            "asset": asset, "price": plain_or_none(price), "quote": None if price is None else "USD",
+            "quote_price": plain_or_none(price), "source": source, "price_at": None, "received_at": None,
+            "changed_at": None, "exchange_age_s": None, "receipt_age_s": None, "change_age_s": None,
+            "trust": trust, "reason": reason,
+        }  # fmt: skip
+    return {
+        "asset": asset,
+        "price": plain_or_none(price),
+        "quote": mark.quote,
+        "quote_price": plain(mark.quote_price),
+        "source": mark.source,
+        "price_at": stamp_or_none(mark.price_at),
+        "received_at": stamp(mark.received_at),
+        "changed_at": stamp(mark.changed_at),
+        "exchange_age_s": None if mark.price_at is None else _age_s(mark.price_at, at),
+        "receipt_age_s": _age_s(mark.received_at, at),
+        "change_age_s": _age_s(mark.changed_at, at),
+        "trust": trust,
+        "reason": reason,
+    }
+
+
+def product_of(look: Look) -> Product:
+    """The product of the group that is looked at."""
+    return look.rules.products[look.sight.group.product]
+
+
+def shown(value: Any) -> Any:
+    """A value of core as JSON values: decimals as plain text, times as stamps, structs as objects."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, msgspec.Struct):
+        return {k: shown(v) for k, v in msgspec.structs.asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {k: shown(v) for k, v in value.items()}
+    return [shown(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _age_s(then: datetime, at: datetime) -> float:
+    return max(0.0, round((at - then).total_seconds(), 3))
+
+
+def _trust(
+    asset: str, marks: Mapping[str, Mark], usd: Mapping[str, Decimal], untrusted: frozenset[str], rules: Rules
+) -> tuple[str, str | None]:
+    """Trust and its reason. A price in USDT is no better than the USDT rate that converts it."""
+    mark = marks.get(asset)
+    if asset not in usd:
+        return MISSING, "no price was ever seen" if mark is None else f"no rate from {mark.quote} to USD"
+    if mark is None:
+        return GOOD, None
+    rate = marks.get(rules.trust.usdt_usd)
+    if mark.trust == GOOD and asset in untrusted and rate is not None:
+        return rate.trust, f"the rate of {rate.asset} is {rate.trust}: {rate.reason}"
+    return mark.trust, mark.reason or None
+
+
+def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[str, Any]:
+    held = look.sight.held
+    ladders, lines = held.version.ladders, held.lines
+    debt, counted = weight.debt, weight.recognised
+    return {
+        "ltv": plain_or_none(weight.ltv),
+        "band": band(weight, lines),
+        "debt_usd": plain(debt),
+        "recognised_usd": plain(counted),
+        "market_usd": plain(sum((p.value for p in priced if p.value is not None), ZERO)),
+        "cure": shown(cure(debt, counted, lines.initial, priced, ladders)),
+        "liquidation_price": shown(
+            liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders)
+        ),
+        "next_line": _next_line(weight, lines),
+    }
+
+
+def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blind: bool) -> Permitted:
+    """What the borrower may do. Nothing while the lender liquidates; nothing leaves on a price that is not trusted."""
+    sight = look.sight
+    if sight.state.stage == LIQUIDATION:
+        return NOTHING
+    lines, is_calm = sight.held.lines, sight.state.stage == NORMAL
+    allowed = permitted(
+        weight.debt, weight.recognised, lines.initial, lines.margin_call, priced, sight.held.version.ladders,
+        sight.group.collateral, is_calm,
+    )  # fmt: skip
+    if not blind:
+        return allowed
+    return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
+
+
+def _next_line(weight: Weight, lines: Thresholds) -> dict[str, str] | None:
+    """The line that LTV meets next, and by how many percent the recognised value may fall until then, rounded down."""
+    if weight.debt and not weight.recognised:
+        return None
+    for name, line in msgspec.structs.asdict(lines).items():
+        # Margin call and liquidation are reached at equality, immediate only above it (VIP FAQ 10, 11, 14).
+        if weight.at_or_below(line) if name == "immediate" else weight.below(line):
+            if not weight.debt:
+                return {"name": name, "ltv": plain(line), "distance_percent": "100"}
+            edge = line * weight.recognised
+            distance = divide_down((edge - weight.debt) * HUNDRED, edge, CENT)
+            return {"name": name, "ltv": plain(line), "distance_percent": plain(distance)}
+    return None
+
+
+def _contribution(look: Look, position: Position) -> dict[str, Any]:
+    asset = position.asset
+    price = price_shown(asset, look.marks, look.usd, look.untrusted, look.rules, look.at)
+    ladder = look.sight.held.version.ladders[asset]
+    return {
+        "asset": asset,
+        "quantity": plain(position.quantity),
+        "accounts": _accounts(look, asset),
+        "price": price["price"],
+        "quote": price["quote"],
+        "quote_price": price["quote_price"],
+        "source": price["source"],
+        "price_at": price["price_at"],
+        "received_at": price["received_at"],
+        "age_s": price["receipt_age_s"],
+        "trust": price["trust"],
+        "reason": price["reason"],
+        "value_usd": plain_or_none(position.value),
+        "recognised_usd": plain_or_none(position.recognised),
+        "tiers": [] if position.value is None else _tiers(ladder, position.value),
+    }
+
+
+def _accounts(look: Look, asset: str) -> dict[str, str]:
+    collateral = look.sight.group.collateral
+    return {account: plain(coins[asset]) for account, coins in collateral.items() if coins.get(asset)}
+
+
+def _tiers(ladder: Ladder, value: Decimal) -> list[dict[str, str | None]]:
+    return [
+        {
+            "from": plain(floor),
+            "to": plain_or_none(bound),
+            "share": plain(share),
+            "value_usd": plain(inside),
+            "recognised_usd": plain(inside * share),
+        }
+        for floor, bound, share, inside in tiers_filled(ladder, value)
+    ]
+
+
+def _uncounted(look: Look) -> list[dict[str, Any]]:
+    """Coins in the collateral accounts that the product's ladders do not list: they count nothing (DESIGN section 8)."""
+    ladders = look.sight.held.version.ladders
+    quantities = sorted(look.sight.group.quantities().items())
+    return [
+        {"asset": asset, "quantity": plain(quantity), "accounts": _accounts(look, asset)}
+        for asset, quantity in quantities
+        if asset not in ladders
+    ]
+
+
+def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
+    loan, at = item.loan, look.at
+    late = loan.matures_at is not None and loan.matures_at < at
+    factor = look.sight.held.version.late_interest_factor if late else ONE
+    return {
+        "id": loan.id,
+        "asset": loan.asset,
+        "principal": plain(loan.principal),
+        "interest": plain(item.interest),
+        "rate": {"kind": loan.rate.kind, "daily": plain_or_none(loan.rate.daily)},
+        "daily_rate": plain(daily_rate(loan, product, at)),
+        "late_factor": plain(factor),
+        "term": loan.term,
+        "opened_at": stamp(loan.opened_at),
+        "matures_at": stamp_or_none(loan.matures_at),
+        "overdue": is_overdue(loan, at),
+        "price": plain_or_none(item.price),
+        "value_usd": plain_or_none(item.value),
+    }

@@ -1,0 +1,87 @@
+"""What one event did: all that must become durable, and all that the desk should see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.book import Group
+from monitor.core.entries import Refused
+from monitor.core.lifecycle import GroupState
+from monitor.core.prices import Mark
+from monitor.core.valuation import Holding, Weight
+
+
+class Sight(NamedTuple):
+    """A group as the desk sees it now. `weight` is None while a price is missing."""
+
+    group: Group
+    state: GroupState
+    held: Holding
+    weight: Weight | None
+    blind: bool
+    source: str
+    version: int
+    put_at: datetime
+
+
+class Outcome:
+    """Collected while an event is handled."""
+
+    __slots__ = ("alerts", "at", "before", "changed", "closed", "deskful", "refused", "states", "touched")
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.alerts: list[Alert] = []
+        self.states: dict[str, GroupState] = {}
+        self.changed: set[str] = set()
+        """Groups whose book changed."""
+        self.closed: set[str] = set()
+        self.touched: set[str] = set()
+        """Groups whose figures may have changed; all of `changed` and `states` are among them."""
+        self.refused: Refused | None = None
+        self.deskful = False
+        """Something that only the desk record holds (marks that were announced, notices) must be kept."""
+        self.before: Group | None = None
+        """The group as it was before a put, a close or an entry."""
+
+    @property
+    def is_durable(self) -> bool:
+        """There is something that must be committed."""
+        return bool(self.alerts or self.states or self.changed or self.closed or self.deskful)
+
+
+class Restored(NamedTuple):
+    """A group as a store gave it back."""
+
+    group: Group
+    source: str
+    version: int
+    put_at: datetime
+
+
+class Memory(NamedTuple):
+    """What a restart hands to core (from the store's snapshot)."""
+
+    at: datetime
+    marks: tuple[Mark, ...]
+    notices: dict[str, tuple[int, str | None]]
+    groups: tuple[Restored, ...]
+    states: tuple[GroupState, ...]
+
+
+class Publication(NamedTuple):
+    """What everybody may see after an event was committed; handed over on the event loop, never changed afterwards."""
+
+    at: datetime
+    sights: Mapping[str, Sight | None]
+    """Groups whose figures or state may have changed; None where the group was closed."""
+    marks: Mapping[str, Mark]
+    """All marks, by asset."""
+    usd: Mapping[str, Decimal]
+    """All known prices in USD, by asset; an asset that is absent is missing."""
+    untrusted: frozenset[str]
+    alerts: tuple[LoggedAlert, ...] = ()

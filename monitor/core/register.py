@@ -1,0 +1,153 @@
+"""Which groups are watched, which account belongs to which, and what may change them (VIP FAQ 6).
+
+Bookkeeping only: nothing is valued or decided here. What is refused changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from monitor.core.book import Group, lines_of, same_line
+from monitor.core.entries import ExtendGrace, Refused, Waive, apply
+from monitor.core.events import BookEntry, GroupClosed, GroupPut
+from monitor.core.lifecycle import DELAYED, GroupState
+from monitor.core.outcome import Memory
+from monitor.core.product import Product, Rules
+from monitor.core.watched import Watched
+
+
+class Register:
+    """The groups under watch, by id."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Watched] = {}
+        self._owner: dict[str, str] = {}
+        self.retired: dict[str, GroupState] = {}
+        """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice."""
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        """Takes what a store kept. Raises Refused for a group whose product is not configured any more."""
+        states = {s.group: s for s in memory.states}
+        for stored in memory.groups:
+            state = states.pop(stored.group.id, None) or GroupState(stored.group.id)
+            product = _product(rules.products, stored.group)
+            w = Watched(stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at)
+            self._adopt(w)
+        self.retired = states
+
+    def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
+        """The group as it is now watched; None when the line states what is known. Raises Refused."""
+        group, old = _put_on(event.group, event.at), self.groups.get(event.group.id)
+        if old is not None and old.source != event.source:
+            raise Refused(
+                "other_source",
+                f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
+            )
+        self._check_accounts(group)
+        if old is not None and same_line(old.group, group):
+            return None
+        version = old.version + 1 if old else 1
+        state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
+        state = _without_gone_loans(state, group)
+        w = Watched(group, event.source, version, event.at, state, _product(products, group), event.at)
+        self._adopt(w, old)
+        return w
+
+    def close(self, event: GroupClosed) -> Watched:
+        """Forgets a group, all but its counters. Raises Refused."""
+        w = self._known(event.group_id)
+        if w.source != event.source:
+            raise Refused("other_source", f"group {event.group_id} belongs to {w.source}; close it there")
+        del self.groups[event.group_id]
+        for account in w.group.accounts():
+            del self._owner[account]
+        kept = GroupState(w.group.id, episode=w.state.episode, sequence=w.state.sequence)
+        self.retired[w.group.id] = kept
+        w.state = kept
+        return w
+
+    def enter(self, event: BookEntry, at: datetime) -> Watched:
+        """Applies a book entry. Raises Refused."""
+        old = self._known(event.group_id)
+        state = _state_after(old.state, event)
+        group = apply(old.group, event.entry, at, old.product)
+        self._check_accounts(group)
+        w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
+        self._adopt(w, old)
+        return w
+
+    def change_rules(self, rules: Rules) -> None:
+        """Gives every group its product anew. Raises Refused, and changes nothing, where a group does not fit."""
+        for w in self.groups.values():
+            for version in _product(rules.products, w.group).versions:
+                try:
+                    lines_of(w.group.thresholds, version.thresholds)
+                except ValueError as e:
+                    raise Refused("thresholds", f"group {w.group.id} overrides thresholds: {e}") from None
+        for w in self.groups.values():
+            w.product = rules.products[w.group.product]
+
+    def _known(self, group_id: str) -> Watched:
+        if group_id not in self.groups:
+            raise Refused("unknown_group", f"there is no group {group_id}; put it first")
+        return self.groups[group_id]
+
+    def _check_accounts(self, group: Group) -> None:
+        for account in sorted(group.accounts()):
+            owner = self._owner.get(account, group.id)
+            if owner != group.id:
+                raise Refused(
+                    "account_in_use",
+                    f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
+                )
+
+    def _adopt(self, w: Watched, old: Watched | None = None) -> None:
+        for account in old.group.accounts() if old else ():
+            del self._owner[account]
+        for account in w.group.accounts():
+            self._owner[account] = w.group.id
+        self.groups[w.group.id] = w
+
+
+def _put_on(group: Group, at: datetime) -> Group:
+    """The group as put at a time: the day from which interest counts is the event's, not that of whoever read the line."""
+    day = at.date()
+    if all(loan.since == day for loan in group.loans):
+        return group
+    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))
+
+
+def _product(products: Mapping[str, Product], group: Group) -> Product:
+    product = products.get(group.product)
+    if product is None:
+        raise Refused(
+            "unknown_product",
+            f"group {group.id} has product {group.product!r}, which is not configured; add its [[product]] again "
+            "or close the group first",
+        )
+    return product
+
+
+def _without_gone_loans(state: GroupState, group: Group) -> GroupState:
+    """Forgets the deadlines of loans that are no more, so that a group of many years does not grow without bound."""
+    ids = {loan.id for loan in group.loans}
+    if all(loan in ids for loan, _ in (*state.noted, *state.called)):
+        return state
+    noted = tuple(x for x in state.noted if x[0] in ids)
+    return msgspec.structs.replace(state, noted=noted, called=tuple(x for x in state.called if x[0] in ids))
+
+
+def _state_after(state: GroupState, event: BookEntry) -> GroupState:
+    entry = event.entry
+    if isinstance(entry, ExtendGrace | Waive) and entry.until <= event.at:
+        raise Refused("past", f"until {entry.until.isoformat()} is not after the entry's time {event.at.isoformat()}")
+    if isinstance(entry, ExtendGrace):
+        if state.stage != DELAYED:
+            raise Refused(
+                "no_grace", f"group {state.group} is in stage {state.stage}; there is no grace period to extend"
+            )
+        return msgspec.structs.replace(state, deadline=entry.until)
+    return msgspec.structs.replace(state, waived_until=entry.until) if isinstance(entry, Waive) else state

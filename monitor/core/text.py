@@ -1,0 +1,23 @@
+"""How values are written outside: the one form of a time and of a number (INTERFACES)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from monitor.core.money import plain
+
+
+def stamp(when: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+def stamp_or_none(when: datetime | None) -> str | None:
+    """The same where there may be no time."""
+    return None if when is None else stamp(when)
+
+
+def plain_or_none(value: Decimal | None) -> str | None:
+    """Plain notation where there may be no number."""
+    return None if value is None else plain(value)

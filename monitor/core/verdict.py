@@ -1,0 +1,141 @@
+"""From what was seen to what follows: the new state of a group and the alert that tells of it. Pure.
+
+One evaluation or deadline causes at most one stage alert, the worst; an early warning is never beside it (DESIGN 6, 9).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.alerts import alert_id
+from monitor.core.book import Group, Loan
+from monitor.core.lifecycle import (
+    DELAYED,
+    EARLY_WARNING,
+    LIQUIDATION,
+    MARGIN_CALL,
+    NORMAL,
+    OVERDUE_REASON,
+    SKIPPED,
+    TABLE,
+    GroupState,
+    Signal,
+    signal_of,
+    warnings_kept,
+    warnings_reached,
+)  # fmt: skip
+from monitor.core.product import Lifecycle
+from monitor.core.valuation import Holding, Weight, band
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What one alert about a group says of its lifecycle; the figures are added by whoever has the prices."""
+
+    type: str
+    id: str
+    at: datetime
+    sequence: int
+    episode: int
+    stage_from: str
+    stage_to: str
+    reason: str
+    deadline: datetime | None = None
+    supersedes: str | None = None
+    suppressed: tuple[str, ...] = ()
+
+
+Verdict = tuple[GroupState, Said | None]
+
+
+def judge(
+    name: str, state: GroupState, group: Group, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    *, is_settled: bool = True,
+) -> Verdict:  # fmt: skip
+    """Decides one group at a time on a weight of that time. `blind`: no good news, and no early warning re-arms.
+
+    `is_settled`: the weight is on the prices of `at`. A put or the accrual at the very end of a clear hold is not: prices
+    of the same time come after it, and the hold is decided on those.
+    """
+    signal = signal_of(
+        state.stage, band(weight, held.lines), group.delayed_liquidation, weight.at_or_below(held.lines.initial)
+    )
+    if state.stage == MARGIN_CALL:
+        state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
+    if signal == Signal.INITIAL and (blind or _waits_for_overdue(state, group, at)):
+        signal = None
+    state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight))
+    if signal is not None and (state.stage, signal) in TABLE:
+        return move(name, state, signal, at, held, weight)
+    reached = warnings_reached(held, weight)
+    if state.stage == NORMAL and not set(reached) <= set(state.warned):
+        return say(name, _warned(state, (*state.warned, *reached)), EARLY_WARNING, at)
+    return state, None
+
+
+def _hold(
+    state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    is_settled: bool,
+) -> tuple[GroupState, Signal | None]:  # fmt: skip
+    """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
+    line = held.lines.margin_call - how.clear_margin
+    if not weight.below(line):
+        return (state if state.below_since is None else msgspec.structs.replace(state, below_since=None)), signal
+    if signal is not None or blind:
+        return state, signal
+    if state.below_since is None:
+        state = msgspec.structs.replace(state, below_since=at)
+    assert state.below_since is not None
+    end = state.below_since + how.clear_hold
+    return state, Signal.HELD if at > end or (at == end and is_settled) else None
+
+
+def _waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
+    """A liquidation for an overdue loan is not cleared while any loan is overdue."""
+    is_overdue_case = state.stage == LIQUIDATION and state.reason == OVERDUE_REASON
+    return is_overdue_case and any(is_overdue(loan, at) for loan in group.loans)
+
+
+def is_overdue(loan: Loan, at: datetime) -> bool:
+    """Past its maturity and not repaid (DOMAIN A12)."""
+    return loan.matures_at is not None and loan.matures_at <= at and loan.is_owed
+
+
+def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holding, weight: Weight | None) -> Verdict:
+    """Moves by the table and says so. An overdue deadline in liquidation only changes the reason.
+
+    `weight` is None while a price is missing; otherwise the alert uses up the early warnings that it passed.
+    """
+    row = TABLE.get((state.stage, signal))
+    if row is None:
+        return (msgspec.structs.replace(state, reason=OVERDUE_REASON) if signal == Signal.OVERDUE else state), None
+    if weight is not None:
+        state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
+    episode = state.episode + 1 if state.stage == NORMAL else state.episode
+    sequence = state.sequence + 1
+    deadline = at + held.version.grace if row.stage == DELAYED else None
+    said = Said(
+        row.alert, alert_id(name, state.group, episode, sequence, row.alert), at, sequence, episode,
+        state.stage, row.stage, row.reason, deadline, state.last_alert, SKIPPED.get((state.stage, signal), ()),
+    )  # fmt: skip
+    after = msgspec.structs.replace(
+        state, stage=row.stage, reason=row.reason if row.stage == LIQUIDATION else None, episode=episode,
+        sequence=sequence, since=at, deadline=deadline, below_since=None, reminded_at=None,
+        last_alert=None if row.stage == NORMAL else said.id,
+    )  # fmt: skip
+    return after, said
+
+
+def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "ltv") -> tuple[GroupState, Said]:
+    """An alert that leaves the stage as it is: a warning, a reminder, a loan's maturity."""
+    sequence = state.sequence + 1
+    id_ = alert_id(name, state.group, state.episode, sequence, type_)
+    said = Said(type_, id_, at, sequence, state.episode, state.stage, state.stage, reason, state.deadline)
+    return msgspec.structs.replace(state, sequence=sequence), said
+
+
+def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:
+    levels = tuple(sorted(set(used)))
+    return state if levels == state.warned else msgspec.structs.replace(state, warned=levels)

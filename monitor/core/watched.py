@@ -1,0 +1,140 @@
+"""A group under watch: what is held, where it stands, and what it weighed last. The only mutable record of core."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.agenda import GRACE, GROUP, HOLD, MATURITY, OVERDUE, REMINDER, Deadline
+from monitor.core.alerts import Debt, Figures, GroupRef, Input
+from monitor.core.book import Group, Loan
+from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_due
+from monitor.core.money import ZERO
+from monitor.core.outcome import Sight
+from monitor.core.prices import PriceBoard
+from monitor.core.product import Lifecycle, Product
+from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
+
+
+class Watched:
+    """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
+
+    __slots__ = ("blind", "calm", "group", "held", "product", "put_at", "source", "state", "version", "weight")
+
+    def __init__(
+        self,
+        group: Group,
+        source: str,
+        version: int,
+        put_at: datetime,
+        state: GroupState,
+        product: Product,
+        at: datetime,
+    ) -> None:
+        self.group, self.source, self.version, self.put_at = group, source, version, put_at
+        self.state, self.product = state, product
+        self.weight: Weight | None = None
+        self.blind = False
+        self.renew(at)
+
+    def renew(self, at: datetime) -> None:
+        """Takes the holding anew: another day, other rules, other holdings."""
+        self.held: Holding = holding(self.group, self.product, at)
+        lines = [w for w in self.held.version.warnings if w < self.held.lines.margin_call]
+        self.calm: Decimal = min([*lines, self.held.lines.margin_call])
+
+    def sight(self) -> Sight:
+        """The group as the desk sees it now; a value that no later event changes."""
+        w = self
+        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at)
+
+    @property
+    def ref(self) -> GroupRef:
+        """How an alert names the group."""
+        g = self.group
+        return GroupRef(g.id, g.product, g.receiving_account, g.labels)
+
+    def deadlines(self, how: Lifecycle) -> tuple[Deadline | None, Deadline | None]:
+        """The next firm deadline and the clear hold, see agenda.py.
+
+        A loan's deadline that was past when the group was put is none of them: it runs after the first evaluation.
+        """
+        state, id_ = self.state, self.group.id
+        firm = [Deadline(due, GROUP, id_, kind) for due, kind, _ in self.loan_deadlines() if due > self.put_at]
+        hold = self.hold_end(how)
+        reminder = reminder_due(state, how)
+        # A reminder of the very end of a hold waits behind it, or an idle TimePassed would send what a cure makes void.
+        if reminder is not None and reminder != hold:
+            firm.append(Deadline(reminder, GROUP, id_, REMINDER))
+        if state.stage == DELAYED and state.deadline is not None:
+            firm.append(Deadline(state.deadline, GROUP, id_, GRACE))
+        return min(firm, default=None), Deadline(hold, GROUP, id_, HOLD) if hold is not None else None
+
+    def hold_end(self, how: Lifecycle) -> datetime | None:
+        """When the running clear hold is decided; None while the group is blind, as nothing is cured then."""
+        state = self.state
+        if state.stage != MARGIN_CALL or state.below_since is None or self.weight is None or self.blind:
+            return None
+        return state.below_since + how.clear_hold
+
+    def loan_deadlines(self) -> list[tuple[datetime, int, Loan]]:
+        """(time, MATURITY or OVERDUE, loan) of every owed term loan as far as they have not run, in order."""
+        terms = [(x, x.matures_at) for x in self.group.loans if x.matures_at is not None and x.is_owed]
+        state = self.state
+        noted = [(m, MATURITY, x) for x, m in terms if (x.id, m) not in state.noted]
+        called = [(self.overdue_at(m), OVERDUE, x) for x, m in terms if (x.id, m) not in state.called]
+        return sorted([*noted, *called], key=lambda d: d[:2])
+
+    def ran(self, loan: Loan, kind: int) -> GroupState:
+        """The state in which a loan's deadline has run."""
+        assert loan.matures_at is not None
+        key = (loan.id, loan.matures_at)
+        if kind == MATURITY:
+            return msgspec.structs.replace(self.state, noted=(*self.state.noted, key))
+        return msgspec.structs.replace(self.state, called=(*self.state.called, key))
+
+    def overdue_at(self, matures_at: datetime) -> datetime:
+        """When an unpaid loan is liquidated: a day after its maturity, or when a waiver ends."""
+        due = matures_at + self.held.version.overdue_after
+        waived = self.state.waived_until
+        return due if waived is None else max(due, waived)
+
+    def figures(self, board: PriceBoard) -> Figures:
+        """All that an alert must hold so that anyone can recompute it."""
+        held, usd = self.held, board.usd
+        priced = positions(held, usd)
+        loans = owed(self.group, self.product, held.day, usd)
+        weight = self.weight
+        known = weight is not None
+        return Figures(
+            ltv=weight.ltv if weight is not None else None,
+            debt_usd=weight.debt if weight is not None else None,
+            recognised_usd=weight.recognised if weight is not None else None,
+            market_usd=sum((p.value for p in priced if p.value is not None), ZERO) if known else None,
+            thresholds=held.lines,
+            inputs=tuple(_input(p, board) for p in priced),
+            debts=tuple(_debt(o) for o in loans),
+            rules=self.product.rules_name(held.version),
+        )
+
+
+def _input(position: Position, board: PriceBoard) -> Input:
+    mark = board.marks.get(position.asset)
+    return Input(
+        asset=position.asset,
+        quantity=position.quantity,
+        price=position.price,
+        quote=mark.quote if mark else ("USD" if position.price is not None else None),
+        quote_price=mark.quote_price if mark else position.price,
+        source=mark.source if mark else ("usdt_usd" if position.price is not None else None),
+        price_at=mark.price_at if mark else None,
+        trust=board.trust_of(position.asset),
+        value_usd=position.value,
+        recognised_usd=position.recognised,
+    )
+
+
+def _debt(item: Owed) -> Debt:
+    return Debt(item.loan.id, item.loan.asset, item.loan.principal, item.interest, item.price, item.value)

@@ -1,0 +1,163 @@
+"""What would follow: a group after price shocks, repayments, additions and withdrawals. Pure; nothing is changed.
+
+The changes go through the same book entries, valuation and stage table as real ones, so the answer is what would happen.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+
+from monitor.core.book import Group
+from monitor.core.entries import Amount, Deposit, Refused, Repay, Withdraw, apply
+from monitor.core.explain import product_of, standing
+from monitor.core.inbox import Look
+from monitor.core.money import ONE, ZERO, exact, number, plain
+from monitor.core.prices import BadPrice, price
+from monitor.core.text import stamp
+from monitor.core.valuation import holding, weigh
+from monitor.core.verdict import judge
+from monitor.core.wire import Asset, Invalid, Pattern, Problem
+
+SHOCK_EXPECTED = 'a change such as "-20%" or a price in USD such as "30000"'
+# Digits are bounded so that a shocked price times a quantity and a share stays exact within the context of money.py.
+Shock = Annotated[str, Pattern(r"[+-]?\d{1,6}(\.\d{1,6})?%|\d{1,16}(\.\d{1,18})?([eE][+-]?\d{1,2})?", SHOCK_EXPECTED)]
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """Changes by coin. A shock moves the coin's USD price alone; everything else is a quantity of the coin."""
+
+    shock: dict[Asset, Shock] = {}
+    repay: dict[Asset, Amount] = {}
+    add: dict[Asset, Amount] = {}
+    remove: dict[Asset, Amount] = {}
+
+
+def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
+    """The group before and after the changes, and the alerts that these would raise. Raises wire.Invalid.
+
+    What is added goes to the first collateral account by id; what is removed comes from the accounts in that order.
+    """
+    problems: list[Problem] = []
+    with exact():
+        usd = _shocked(look, what, problems)
+        group = _changed(look, what, usd, problems)
+        if problems:
+            raise Invalid(problems)
+        after, alerts = _followed(look, what, group, usd)
+        return {
+            "id": group.id,
+            "at": stamp(look.at),
+            "before": {**standing(look), "alerts": []},
+            "after": {**standing(after), "alerts": alerts},
+        }
+
+
+def _followed(look: Look, what: WhatIf, group: Group, usd: Mapping[str, Decimal]) -> tuple[Look, list[str]]:
+    """The look that would be had after the changes, judged by the stage table, and the types of alerts it raises."""
+    sight, rules = look.sight, look.rules
+    held = holding(group, product_of(look), look.at)
+    # A price that the question states is believed; a percentage of an untrusted price is no better than that price.
+    untrusted = look.untrusted - {a for a, text in what.shock.items() if not text.endswith("%")}
+    known = held.assets <= usd.keys()
+    weight, blind = weigh(held, usd) if known else None, not known or not untrusted.isdisjoint(held.assets)
+    state, alerts = sight.state, []
+    if weight is not None:
+        state, said = judge(rules.name, state, group, held, weight, blind, look.at, rules.lifecycle)
+        alerts = [said.type] if said is not None else []
+    changed = sight._replace(group=group, held=held, weight=weight, blind=blind, state=state)
+    return look._replace(sight=changed, usd=usd, untrusted=untrusted), alerts
+
+
+def _shocked(look: Look, what: WhatIf, problems: list[Problem]) -> dict[str, Decimal]:
+    usd = dict(look.usd)
+    held = look.sight.held
+    known = usd.keys() | held.assets | held.version.ladders.keys()
+    for asset, text in what.shock.items():
+        where = f"shock.{asset}"
+        if asset not in known:
+            problems.append(_unknown(where, asset, known))
+        elif not text.endswith("%"):
+            try:
+                usd[asset] = price(text)
+            except BadPrice as e:
+                problems.append(Problem(where, f"found {text!r}: {e}"))
+        elif asset not in usd:
+            problems.append(
+                Problem(where, f'found {text!r}, but {asset} has no price to move; state one, such as "30000"')
+            )
+        else:
+            factor = ONE + number(text[:-1]).scaleb(-2)
+            if factor <= 0:
+                problems.append(Problem(where, f"found {text!r}, expected a change above -100%"))
+            else:
+                usd[asset] = usd[asset] * factor
+    return usd
+
+
+def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: list[Problem]) -> Group:
+    """The group after repayments, additions and withdrawals, made of the same book entries as real ones."""
+    group, product = look.sight.group, product_of(look)
+    for asset, amount in what.repay.items():
+        where = f"repay.{asset}"
+        coins = {loan.asset for loan in group.loans}
+        if asset not in coins:
+            problems.append(_unknown(where, asset, coins, "coin that the group owes"))
+            continue
+        try:
+            group = apply(group, Repay(asset, amount), look.at, product)
+        except Refused as e:
+            problems.append(Problem(where, f"found {plain(amount)!r}: {e}; repay at most what is owed"))
+    for asset, quantity in what.add.items():
+        group = _added(look, group, asset, quantity, usd, problems)
+    for asset, quantity in what.remove.items():
+        group = _removed(look, group, asset, quantity, problems)
+    return group
+
+
+def _added(
+    look: Look, group: Group, asset: str, quantity: Decimal, usd: Mapping[str, Decimal], problems: list[Problem]
+) -> Group:
+    where, ladders = f"add.{asset}", look.sight.held.version.ladders
+    if asset not in ladders:
+        problems.append(_unknown(where, asset, ladders, f"coin that {group.product} recognises as collateral"))
+        return group
+    if asset not in usd:
+        remedy = f'wait for its feed, or state one: {{"shock": {{"{asset}": "30000"}}}}'
+        problems.append(Problem(where, f"found {plain(quantity)!r}, but the price of {asset} is missing; {remedy}"))
+        return group
+    account = min(group.collateral, default=group.receiving_account)
+    if account not in group.collateral:
+        group = msgspec.structs.replace(group, collateral={account: {}})
+    return apply(group, Deposit(account, asset, quantity), look.at, product_of(look))
+
+
+def _removed(look: Look, group: Group, asset: str, quantity: Decimal, problems: list[Problem]) -> Group:
+    where, held = f"remove.{asset}", group.quantities()
+    if asset not in held:
+        problems.append(_unknown(where, asset, held, "coin that the group holds"))
+        return group
+    if quantity > held[asset]:
+        has = plain(held[asset])
+        text = f"found {plain(quantity)!r}, the group holds {has} {asset}; remove at most {has}"
+        problems.append(Problem(where, text))
+        return group
+    left = quantity
+    for account in sorted(group.collateral):
+        part = min(left, group.collateral[account].get(asset, ZERO))
+        if part:
+            group = apply(group, Withdraw(account, asset, part), look.at, product_of(look))
+            left -= part
+    return group
+
+
+def _unknown(where: str, asset: str, known: Iterable[str], kind: str = "coin that has a price or a ladder") -> Problem:
+    names = sorted(known)
+    near = difflib.get_close_matches(asset, names, 1)
+    listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {listed or 'none'}"
+    return Problem(where, f"found {asset!r}, expected a {kind}; {hint}")

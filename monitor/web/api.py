@@ -1,0 +1,76 @@
+"""The API as a table: each path, who may ask, what it takes and gives. The contract is made of the same rows."""
+
+from __future__ import annotations
+
+from monitor.core.book import GroupLine
+from monitor.core.entries import Entry
+from monitor.core.explain import GroupRow
+from monitor.core.whatif import WhatIf
+from monitor.web import query, shapes
+from monitor.web.auth import ADMIN, FEED, OPERATE, READ
+from monitor.web.groups import GroupsApi
+from monitor.web.parts import OPEN, Handler, Route
+from monitor.web.record import RecordApi
+from monitor.web.status import StatusApi
+
+
+def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Handler) -> tuple[Route, ...]:
+    """Every route but the contract's own."""
+    s = shapes
+    return (
+        Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
+        Route(
+            "GET", "/readyz", status.readyz, OPEN, "Whether the daemon does its work, and why not.",
+            answers={200: s.Readiness, 503: s.Readiness},
+        ),
+        Route("GET", "/metrics", status.metrics, READ, "Prometheus metrics.", media="text/plain"),
+        Route("GET", "/v1/status", status.status, READ, "The daemon at a glance.", answers={200: s.Status}),
+        Route(
+            "GET", "/v1/groups", groups.list, READ, "Groups, worst first.", query.GROUPS, answers={200: s.GroupList}
+        ),
+        Route(
+            "GET", "/v1/groups/{id}", groups.detail, READ, "One group, exact. Its version is in ETag.",
+            answers={200: s.GroupDetail},
+        ),
+        Route(
+            "PUT", "/v1/groups/{id}", groups.put, FEED, "Puts a group, or replaces its holdings.",
+            body=GroupLine, answers={200: GroupRow, 201: GroupRow},
+        ),
+        Route(
+            "DELETE", "/v1/groups/{id}", groups.close, FEED, "Closes a group: it is no longer watched.",
+            answers={204: None},
+        ),
+        Route(
+            "POST", "/v1/groups/{id}/entries", groups.entry, FEED,
+            "Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once.",
+            body=Entry, answers={200: s.EntryAnswer},
+        ),
+        Route(
+            "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
+            body=WhatIf, answers={200: s.WhatIfAnswer},
+        ),
+        Route(
+            "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
+            answers={200: s.AlertList},
+        ),
+        Route("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: s.AlertItem}),
+        Route(
+            "GET", "/v1/deliveries", record.deliveries, READ, "Deliveries of alerts to notifiers.", query.DELIVERIES,
+            answers={200: s.DeliveryList},
+        ),
+        Route(
+            "GET", "/v1/deliveries/{id}", record.delivery, READ, "One delivery with every attempt.",
+            answers={200: s.DeliveryDetail},
+        ),
+        Route(
+            "POST", "/v1/deliveries/{id}/retry", record.retry, OPERATE, "Makes a delivery due at once.",
+            answers={200: s.DeliveryItem},
+        ),
+        Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
+        Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
+        Route(
+            "GET", "/v1/stream", stream, READ,
+            "Server-sent events: alert (id = cursor), groups, prices, status, gap.", query.STREAM,
+            media="text/event-stream",
+        ),
+    )  # fmt: skip

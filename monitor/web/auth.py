@@ -1,0 +1,134 @@
+"""Who asks, what they may do, and which groups they may see.
+
+Without tokens the loopback is admin, and the daemon refuses to bind anything else. A web page that the operator visits
+also runs on the loopback, so names that resolve there by rebinding and writes from other origins are turned away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from monitor.config import TokenConfig, is_loopback
+from monitor.core.wire import Invalid, Problem
+
+READ, FEED, OPERATE, ADMIN = "read", "feed", "operate", "admin"
+MAY: Mapping[str, frozenset[str]] = {
+    "viewer": frozenset({READ}),
+    "feeder": frozenset({READ, FEED}),
+    "operator": frozenset({READ, OPERATE}),
+    "admin": frozenset({READ, FEED, OPERATE, ADMIN}),
+}
+Scope = tuple[tuple[str, str], ...]
+"""Labels that a group must have, all of them; empty means every group."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: the name for the audit record, the role, and the groups that it may see."""
+
+    name: str
+    role: str
+    scope: Scope = ()
+
+    def may(self, action: str) -> bool:
+        """The role permits the action."""
+        return action in MAY.get(self.role, frozenset())
+
+    def sees(self, labels: Mapping[str, str]) -> bool:
+        """A group with these labels is within the scope."""
+        return within(self.scope, labels)
+
+
+LOOPBACK = Caller("loopback", "admin")
+
+
+def within(scope: Scope, labels: Mapping[str, str]) -> bool:
+    """All labels of the scope are there."""
+    return all(labels.get(key) == value for key, value in scope)
+
+
+class Tokens:
+    """The tokens by the digest of their secret."""
+
+    def __init__(self, configs: Sequence[TokenConfig]) -> None:
+        """Reads the secrets. Raises wire.Invalid with every problem."""
+        problems: list[Problem] = []
+        self._callers: dict[bytes, Caller] = {}
+        names: set[str] = set()
+        for i, config in enumerate(configs):
+            where = f"web.tokens[{i}]"
+            secret = _secret(config, where, problems)
+            digest = _digest(secret)
+            if config.name in names:
+                problems.append(Problem(f"{where}.name", f"{config.name!r} is the name of another token"))
+            elif secret and digest in self._callers:
+                other = self._callers[digest].name
+                problems.append(Problem(where, f"has the secret of {other!r}; each token needs its own"))
+            names.add(config.name)
+            self._callers[digest] = Caller(config.name, config.role, tuple(sorted(config.scope.items())))
+        if problems:
+            raise Invalid(problems)
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    def caller(self, authorization: str | None) -> Caller | None:
+        """Whose `Authorization: Bearer` header this is; None where it is nobody's."""
+        kind, _, secret = (authorization or "").partition(" ")
+        if kind.lower() != "bearer" or not secret.strip():
+            return None
+        presented, found = _digest(secret.strip()), None
+        # Every digest is compared, and each in constant time, so that the time taken tells nothing.
+        for digest, caller in self._callers.items():
+            if hmac.compare_digest(digest, presented):
+                found = caller
+        return found
+
+
+def _secret(config: TokenConfig, where: str, problems: list[Problem]) -> str:
+    try:
+        secret = config.secret if config.secret_file is None else config.secret_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        problems.append(Problem(f"{where}.secret_file", f"cannot be read: {e}"))
+        return ""
+    secret = (secret or "").strip()
+    if not secret:
+        problems.append(Problem(where, "its secret is empty"))
+    return secret
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def is_local_host(header: str | None) -> bool:
+    """The Host header names this machine, not a name that was rebound to it."""
+    match = _HOST.fullmatch(header or "")
+    return match is not None and is_loopback(match["name"])
+
+
+def is_same_origin(origin: str | None, site: str | None, host: str | None) -> bool:
+    """The page that sends a write is our own, or no page at all (`Origin` and `Sec-Fetch-Site` are set by browsers)."""
+    if site in ("cross-site", "same-site"):
+        return False
+    if origin is None:
+        return True
+    try:
+        parts = urlsplit(origin)
+        port = str(parts.port) if parts.port else _DEFAULT_PORTS.get(parts.scheme, "")
+    except ValueError:
+        return False
+    match = _HOST.fullmatch(host or "")
+    if match is None or parts.hostname is None:
+        return False
+    ours = match["port"] or _DEFAULT_PORTS.get(parts.scheme, "")
+    return (parts.hostname, port) == (match["name"].strip("[]").lower(), ours)

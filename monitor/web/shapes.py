@@ -1,0 +1,379 @@
+"""Answers as the contract describes them. The test of the contract holds every real answer against these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from monitor.core.alerts import GroupRef
+from monitor.core.explain import GroupRow
+from monitor.stores.base import DeliveryState
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    pass
+
+
+class GroupList(_Shape, frozen=True):
+    """Groups, worst first."""
+
+    items: list[GroupRow]
+    next: str | None
+
+
+class Tier(_Shape, frozen=True):
+    """The part of an asset's value that lies inside one tier of its ladder."""
+
+    from_: str = msgspec.field(name="from")
+    to: str | None
+    share: str
+    value_usd: str
+    recognised_usd: str
+
+
+class Contribution(_Shape, frozen=True):
+    """One collateral asset, its price, and what the ladder recognises of it."""
+
+    asset: str
+    quantity: str
+    accounts: dict[str, str]
+    price: str | None
+    quote: str | None
+    quote_price: str | None
+    source: str | None
+    price_at: str | None
+    received_at: str | None
+    age_s: float | None
+    trust: str
+    reason: str | None
+    value_usd: str | None
+    recognised_usd: str | None
+    tiers: list[Tier]
+
+
+class Uncounted(_Shape, frozen=True):
+    """A coin that the product's ladders do not list."""
+
+    asset: str
+    quantity: str
+    accounts: dict[str, str]
+
+
+class RateShape(_Shape, frozen=True):
+    """Flexible, or fixed with its share per day."""
+
+    kind: str
+    daily: str | None
+
+
+class LoanShape(_Shape, frozen=True):
+    """One loan with its interest of the day."""
+
+    id: str
+    asset: str
+    principal: str
+    interest: str
+    rate: RateShape
+    daily_rate: str
+    late_factor: str
+    term: str
+    opened_at: str
+    matures_at: str | None
+    overdue: bool
+    price: str | None
+    value_usd: str | None
+
+
+class CureShape(_Shape, frozen=True):
+    """The ways back to the initial level."""
+
+    to_ltv: str
+    repay_usd: str
+    add_recognised_usd: str
+    by_asset: dict[str, str | None]
+
+
+class PermittedShape(_Shape, frozen=True):
+    """What the borrower may do now."""
+
+    trade: bool
+    move_within_group: bool
+    withdraw: bool
+    new_order: bool
+    withdrawable: dict[str, str]
+    removable_accounts: list[str]
+
+
+class NextLine(_Shape, frozen=True):
+    """The line that LTV meets next; the recognised value may fall by so many percent until then."""
+
+    name: str
+    ltv: str
+    distance_percent: str
+
+
+class StandingShape(_Shape, frozen=True):
+    """Exact figures and what follows from them; null while a price is missing."""
+
+    ltv: str | None
+    stage: str
+    band: str | None
+    debt_usd: str | None
+    recognised_usd: str | None
+    market_usd: str | None
+    deadline: str | None
+    blind: bool
+    unknown: bool
+    missing: list[str]
+    cure: CureShape | None
+    liquidation_price: dict[str, str | None] | None
+    borrowable_usd: str
+    permitted: PermittedShape
+    next_line: NextLine | None
+
+
+class GroupDetail(StandingShape, frozen=True):
+    """All that is known of a group at one instant."""
+
+    id: str
+    product: str
+    labels: dict[str, str]
+    receiving_account: str
+    delayed_liquidation: bool
+    source: str
+    version: int
+    at: str
+    reason: str | None
+    since: str | None
+    episode: int
+    sequence: int
+    thresholds: dict[str, str]
+    rules: str
+    contributions: list[Contribution]
+    uncounted: list[Uncounted]
+    loans: list[LoanShape]
+
+
+class WhatIfStanding(StandingShape, frozen=True):
+    """A standing, and the types of the alerts that would be raised on the way to it."""
+
+    alerts: list[str]
+
+
+class WhatIfAnswer(_Shape, frozen=True):
+    """The group as it is and as it would be."""
+
+    id: str
+    at: str
+    before: WhatIfStanding
+    after: WhatIfStanding
+
+
+class EntryAnswer(_Shape, frozen=True):
+    """What became of a book entry. `group` is null where the group was closed since a first, equal entry."""
+
+    id: str
+    type: str
+    at: str | None
+    version: int | None
+    duplicate: bool
+    group: GroupRow | None
+
+
+class StageShape(_Shape, frozen=True):
+    """The stages before and after."""
+
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+
+
+class AlertData(_Shape, frozen=True, omit_defaults=True):
+    """The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures."""
+
+    id: str
+    cursor: int
+    severity: str
+    test: bool
+    durable: bool
+    blind: bool
+    sequence: int
+    episode: int
+    detected_at: str
+    subject: str | None = None
+    facts: dict[str, Any] | None = None
+    group: GroupRef | None = None
+    stage: StageShape | None = None
+    reason: str | None = None
+    ltv: str | None = None
+    debt_usd: str | None = None
+    recognised_usd: str | None = None
+    market_usd: str | None = None
+    thresholds: dict[str, str] | None = None
+    deadline: str | None = None
+    cure: CureShape | None = None
+    liquidation_price: dict[str, str | None] | None = None
+    inputs: list[dict[str, str | None]] | None = None
+    debts: list[dict[str, str | None]] | None = None
+    inputs_cut: int = 0
+    debts_cut: int = 0
+    rules: str | None = None
+    supersedes: str | None = None
+    suppressed: list[str] | None = None
+
+
+class AlertItem(_Shape, frozen=True):
+    """An alert: the same object in the log, the stream and webhooks."""
+
+    type: str
+    timestamp: str
+    data: AlertData
+
+
+class AlertList(_Shape, frozen=True):
+    """Alerts, oldest first."""
+
+    items: list[AlertItem]
+    next: int | None
+
+
+class AttemptItem(_Shape, frozen=True):
+    """One attempt and what it ended with."""
+
+    at: str
+    state: DeliveryState
+    detail: str
+    due_at: str
+    took_ms: float
+
+
+class DeliveryItem(_Shape, frozen=True):
+    """One alert on its way to one notifier."""
+
+    id: str
+    cursor: int
+    alert: str
+    notifier: str
+    to: list[str]
+    subject: str
+    type: str
+    severity: str
+    state: DeliveryState
+    attempts: int
+    due_at: str
+    created_at: str
+    detail: str
+
+
+class DeliveryDetail(DeliveryItem, frozen=True):
+    """A delivery with the record of its attempts."""
+
+    record: list[AttemptItem]
+
+
+class DeliveryList(_Shape, frozen=True):
+    """Deliveries, oldest alert first."""
+
+    items: list[DeliveryItem]
+    next: str | None
+
+
+class PriceItem(_Shape, frozen=True):
+    """An asset's price in USD, where it comes from, its ages, and whether it may be believed."""
+
+    asset: str
+    price: str | None
+    quote: str | None
+    quote_price: str | None
+    source: str | None
+    price_at: str | None
+    received_at: str | None
+    changed_at: str | None
+    exchange_age_s: float | None
+    receipt_age_s: float | None
+    change_age_s: float | None
+    trust: str
+    reason: str | None
+
+
+class PriceList(_Shape, frozen=True):
+    """Prices by asset."""
+
+    items: list[PriceItem]
+    next: str | None
+
+
+class AuditItem(_Shape, frozen=True):
+    """Who changed what and when, with the state before and after."""
+
+    cursor: int
+    at: str
+    who: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+
+
+class AuditList(_Shape, frozen=True):
+    """The audit record, oldest first."""
+
+    items: list[AuditItem]
+    next: int | None
+
+
+class PriceHealth(_Shape, frozen=True):
+    """Prices that groups need, those of them that are not trusted (at most 20 named), and the oldest receipt."""
+
+    needed: int
+    untrusted: int
+    untrusted_assets: list[str]
+    oldest_asset: str | None
+    oldest_age_s: float | None
+
+
+class Readiness(_Shape, frozen=True):
+    """Whether the daemon does its work, and what keeps it from it, by part."""
+
+    ready: bool
+    reasons: dict[str, str | None]
+    prices: PriceHealth | None
+    oldest_undelivered_s: dict[str, float] | None
+
+
+class FeedItem(_Shape, frozen=True):
+    """One price source: what came, and what was refused or ignored, by reason."""
+
+    connected: bool
+    reason: str
+    frames: int
+    quotes: int
+    reconnects: int
+    ignored: dict[str, int]
+    refused: dict[str, int]
+    last_frame_at: str | None
+
+
+class GroupCounts(_Shape, frozen=True):
+    """How the groups stand."""
+
+    total: int
+    unknown: int
+    blind: int
+    stages: dict[str, int]
+
+
+class Status(_Shape, frozen=True):
+    """The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups."""
+
+    at: str
+    name: str
+    ready: bool
+    reasons: dict[str, str | None]
+    groups: GroupCounts
+    prices: PriceHealth
+    oldest_undelivered_s: dict[str, float]
+    feeds: dict[str, FeedItem]
+    cursor: int
+    streams: int
+    rules: list[str]

@@ -1,0 +1,22 @@
+"""What the tests of the web share: a desk, a server on a free port, and a client without cookies or retries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.web.desk import Desk, serving
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def http(desk: Desk) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of a desk without tokens: loopback is admin."""
+    async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as session:
+        yield session

@@ -1,0 +1,259 @@
+"""A small desk for tests of the web: the real RiskMonitor behind an inbox, a store in memory, a clock that tests move.
+
+Everything that is published comes from real events; only time and the disk are not real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.config import WebConfig
+from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
+from monitor.core.inbox import Answer, Look, Request
+from monitor.core.outcome import Outcome, Publication
+from monitor.core.prices import Quote
+from monitor.core.product import Product, Rules, Thresholds, Trust, Version
+from monitor.core.risk import RiskMonitor
+from monitor.feeds.base import FeedStats
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Attempt,
+    Audit,
+    Delivery,
+    DeliveryFilter,
+    StoreUnavailable,
+)
+from monitor.telemetry import Health, Metrics
+from monitor.web.server import Server
+from monitor.web.stream import Limits
+from monitor.web.view import View
+
+START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+D = Decimal
+
+LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
+VERSION = Version(
+    effective=datetime(2024, 4, 29, tzinfo=UTC),
+    thresholds=LINES,
+    ladders={
+        "BTC": ((D(10_000_000), D(1)), (D(100_000_000), D("0.975")), (None, D("0.9"))),
+        "ETH": ((D(1_000_000), D(1)), (None, D("0.8"))),
+        "SOL": ((D(500_000), D("0.9")), (D(5_000_000), D("0.7"))),
+    },
+    rates={"USDT": D("0.00016"), "BTC": D("0.00005")},
+    warnings=(D("0.74"),),
+)
+RULES = Rules("desk-1", {"vip_loan": Product("vip_loan", (VERSION,))})
+CALM = {"BTC": "40000", "ETH": "2000", "SOL": "100", "USDC": "1"}
+
+
+def line(id_: str = "G-1", btc: str = "10", owed: str = "100000", **more: Any) -> dict[str, Any]:
+    """A book line: one account with BTC, one open loan in USDT."""
+    return {
+        "id": id_,
+        "product": "vip_loan",
+        "receiving_account": f"{id_}-in",
+        "collateral": {f"{id_}-a": {"BTC": btc}},
+        "loans": [
+            {
+                "id": f"{id_}-L1", "asset": "USDT", "principal": owed, "rate": {"kind": "flexible"}, "term": "open",
+                "opened_at": "2026-03-01T10:00:00Z",
+            }
+        ],
+        "labels": {"borrower": "ACME"},
+        **more,
+    }  # fmt: skip
+
+
+class DeskClock:
+    """A clock that only tests move."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def utc(self) -> datetime:
+        return self.now
+
+    def monotonic_s(self) -> float:
+        return (self.now - START).total_seconds()
+
+
+class DeskStore:
+    """The queries of a store over lists; it can be switched off."""
+
+    def __init__(self) -> None:
+        self.log: list[LoggedAlert] = []
+        self.sent: dict[str, Delivery] = {}
+        self.tries: list[Attempt] = []
+        self.entries: dict[tuple[str, str], Applied] = {}
+        self.audit_log: list[Audit] = []
+        self.is_down = False
+
+    def check(self) -> None:
+        if self.is_down:
+            raise StoreUnavailable("the disk is full")
+
+    def add(self, alert: Alert, notifiers: Sequence[str] = ("risk-desk",)) -> LoggedAlert:
+        logged = LoggedAlert(len(self.log) + 1, alert)
+        self.log.append(logged)
+        for name in notifiers:
+            id_ = f"dlv_{logged.cursor}_{name}"
+            self.sent[id_] = Delivery(
+                id_, logged.cursor, alert.id, name, (), alert.subject, alert.type, alert.severity, alert.episode,
+                "pending", 0, alert.at, alert.at,
+            )  # fmt: skip
+        return logged
+
+    async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
+        self.check()
+        await asyncio.sleep(0)
+        w = wanted
+        found = [
+            x for x in self.log
+            if x.cursor > w.after
+            and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
+            and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
+            and w.severity in (None, x.alert.severity)
+            and (w.groups is None or (x.alert.group is not None and x.alert.group.id in w.groups))
+        ]  # fmt: skip
+        return found[: w.limit]
+
+    async def alert(self, id: str) -> LoggedAlert | None:
+        self.check()
+        return next((x for x in self.log if x.alert.id == id), None)
+
+    async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
+        self.check()
+        cursor, _, id_ = wanted.after.partition(":")
+        start = (int(cursor or 0), id_)
+        found = [
+            d for d in sorted(self.sent.values(), key=lambda d: (d.cursor, d.id))
+            if (d.cursor, d.id) > start
+            and wanted.state in (None, d.state)
+            and wanted.notifier in (None, d.notifier)
+            and wanted.alert in (None, d.alert)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def delivery(self, id: str) -> Delivery | None:
+        self.check()
+        return self.sent.get(id)
+
+    async def attempts(self, delivery: str) -> list[Attempt]:
+        return [t for t in self.tries if t.delivery == delivery]
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        self.check()
+        found = self.sent.get(delivery)
+        if found is not None and found.state != "delivered":
+            found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
+        return found
+
+    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+        self.check()
+        return [(i, a) for i, a in enumerate(self.audit_log, 1) if i > after][:limit]
+
+
+class Desk:
+    """The monitor, what it published, and the inbox through which the web reaches it."""
+
+    def __init__(self, rules: Rules = RULES, trust: bool = False) -> None:
+        self.rules = msgspec.structs.replace(rules, trust=Trust(enabled=trust))
+        self.clock, self.store, self.view = DeskClock(), DeskStore(), View()
+        self.health, self.metrics = Health(), Metrics()
+        self.health.set("startup", None)
+        self.feeds = {"tape": FeedStats()}
+        self.risk = RiskMonitor(self.rules)
+        self.retried: list[Delivery] = []
+        self.make_delay_s = 0.0
+        """Lets requests overlap."""
+        self._order = asyncio.Lock()
+        self._nonce = 0
+        self.prices(CALM)
+
+    def handle(self, event: Event) -> Outcome:
+        """One event: decided, logged, published."""
+        out = self.risk.handle(event)
+        logged = tuple(self.store.add(a) for a in out.alerts)
+        self.publish(out.touched | out.closed | out.states.keys(), logged)
+        return out
+
+    def publish(self, touched: Any = (), alerts: tuple[LoggedAlert, ...] = ()) -> None:
+        board = self.risk.board
+        self.view.publish(
+            Publication(
+                self.clock.now, {g: self.risk.sight(g) for g in touched}, dict(board.marks), dict(board.usd),
+                frozenset(board.untrusted), alerts,
+            )
+        )  # fmt: skip
+
+    def prices(self, prices: dict[str, str]) -> Outcome:
+        self._nonce += 1
+        at = self.clock.now + timedelta(microseconds=self._nonce)
+        quotes = tuple(Quote(a, D(p), "USDT" if a != "USDC" else "USD", "tape", at) for a, p in prices.items())
+        return self.handle(MarkPrices(self.clock.now, quotes))
+
+    def pass_time(self, by: timedelta) -> Outcome:
+        self.clock.now += by
+        return self.handle(TimePassed(self.clock.now))
+
+    def notice(self, kind: str = "book.refused", subject: str = "books/demo.jsonl:3") -> LoggedAlert:
+        self.handle(Noticed(self.clock.now, kind, subject, {"text": "a line was refused"}))
+        return self.store.log[-1]
+
+    async def request(self, request: Request) -> Answer:
+        """The sequencer's part: one after the other, each entry once, versions checked."""
+        await asyncio.sleep(self.make_delay_s)
+        async with self._order:
+            self.store.check()
+            now = self.risk.sight(request.group_id)
+            if request.entry_id is not None:
+                known = self.store.entries.get((request.group_id, request.entry_id))
+                if known is not None:
+                    is_same = known.digest == request.digest
+                    return Answer(now, is_duplicate=is_same, is_conflict=not is_same)
+            if request.if_version is not None and request.if_version != (now.version if now else 0):
+                return Answer(now, is_stale=True)
+            out = self.handle(request.make(self.clock.now))
+            if out.refused is not None:
+                return Answer(now, out.refused)
+            sight = self.risk.sight(request.group_id)
+            if request.entry_id is not None and request.digest is not None and sight is not None:
+                applied = Applied(request.group_id, request.entry_id, request.digest, sight.version, self.clock.now)
+                self.store.entries[request.group_id, request.entry_id] = applied
+            self.store.audit_log.append(
+                Audit(self.clock.now, request.who, request.action, request.group_id, None, None)
+            )
+            return Answer(sight)
+
+    async def look(self, group_id: str) -> Look | None:
+        sight, board = self.risk.sight(group_id), self.risk.board
+        if sight is None:
+            return None
+        usd, untrusted = dict(board.usd), frozenset(board.untrusted)
+        return Look(self.clock.now, sight, dict(board.marks), usd, untrusted, self.rules)
+
+
+@asynccontextmanager
+async def serving(desk: Desk, config: WebConfig | None = None, limits: Limits | None = None) -> AsyncIterator[str]:
+    """A real server on a free port; gives its base address."""
+    config = config or WebConfig()
+    server = Server(
+        msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
+        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits,
+    )  # fmt: skip
+    host, port = await server.start()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await server.stop()
