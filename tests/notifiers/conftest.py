@@ -1,16 +1,22 @@
-"""What the tests of the channels share: a notice as the desk gets it."""
+"""What the tests of the channels share: a notice as the desk gets it, and a webhook."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from monitor.clock import SystemClock
 from monitor.notifiers.base import Notice
+from monitor.notifiers.webhook import Config, WebhookNotifier
 
 MakeNotice = Callable[..., Notice]
+MakeWebhook = Callable[..., WebhookNotifier]
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""The key of the specification's example."""
 
 STARTED: dict[str, Any] = {
     "id": "evt_abcdefghijklmnopqrstuvwxyz", "cursor": 1042, "severity": "critical", "test": False, "durable": True,
@@ -64,3 +70,17 @@ def plain_notice() -> MakeNotice:
         return Notice(type_, "2026-11-21T14:05:59.000Z", data)
 
     return make
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[MakeWebhook]:
+    made: list[WebhookNotifier] = []
+
+    def build(url: str, secret: str = SECRET, clock: Any = None, **more: Any) -> WebhookNotifier:
+        config = Config(url=url, secret=secret, allow_private=more.pop("allow_private", True))
+        made.append(WebhookNotifier("hook", config, clock or SystemClock(), **more))
+        return made[-1]
+
+    yield build
+    for one in made:
+        await one.close()

@@ -145,22 +145,37 @@ async def test_nobody_listening_may_pass_and_the_password_is_not_shown(make_noti
     await bus.close()
 
 
-async def test_it_tries_once(make_notice: MakeNotice) -> None:
-    """The client's own retries would add an entry each."""
-    connections = 0
+@pytest.fixture
+async def forgetful(url: str, redis: Redis) -> AsyncIterator[str]:
+    """The URL of a proxy before the server that hangs up instead of bringing back the answer of an XADD."""
+    host, port = url.split("/")[2].rpartition("@")[2].split(":")
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(host, int(port))
+        while request := await reader.read(100_000):
+            forth.write(request)
+            answer = await back.read(100_000)
+            if b"XADD" in request:
+                break
+            writer.write(answer)
         writer.close()
+        forth.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    bus = RedisStreamNotifier("bus", Config(url=f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
-    with pytest.raises(DeliveryError):
-        await bus.send(make_notice())
-    assert connections == 1
-    await bus.close()
+    yield url.replace(f"{host}:{port}", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     server.close()
+
+
+async def test_an_answer_that_is_lost_is_one_entry_and_a_failure_that_may_pass(
+    forgetful: str, redis: Redis, make_notice: MakeNotice
+) -> None:
+    """The client's own retries would add an entry each."""
+    bus = RedisStreamNotifier("bus", Config(url=forgetful, stream="test:alerts"))
+    with pytest.raises(DeliveryError) as failed:
+        await bus.send(make_notice())
+    assert failed.value.retry
+    assert await redis.xlen("test:alerts") == 1
+    await bus.close()
 
 
 def test_other_urls_are_refused() -> None:
