@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ from monitor.web.view import View
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
+IO_THREADS = 32
 STOP_DELIVERIES_S = 6.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -58,7 +60,10 @@ class App:
 
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
-        self._failed = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._failed = loop.create_future()
+        # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
+        loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
         snapshot = await self.store.open()
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
@@ -79,7 +84,7 @@ class App:
             lambda: self.monitor.rules, self.clock, self._retried,
         )  # fmt: skip
         self.address = await self.server.start()
-        await self.dispatcher.start()
+        await self._start_dispatcher()
         self._running = self._spawn("sequencer", self.sequencer.run())
         self._run_parts(self.config)
         self._spawn("store watch", self._watch_store())
@@ -132,7 +137,7 @@ class App:
             await self.dispatcher.stop(STOP_DELIVERIES_S)
             notifiers, self.notifiers = self.notifiers, notifiers
             self.dispatcher = self._new_dispatcher()
-            await self.dispatcher.start()
+            await self._start_dispatcher()
         for notifier in notifiers.values():
             await notifier.close()
         self._run_parts(new)
@@ -176,6 +181,10 @@ class App:
     def _new_dispatcher(self) -> Dispatcher:
         return Dispatcher(self.store, self.notifiers, self._render, self.clock, self.metrics, self._noticed)
 
+    async def _start_dispatcher(self) -> None:
+        await self.dispatcher.start()
+        self._spawn("dispatch", self.dispatcher.watch())
+
     def _event_log(self, now: Any) -> EventLog | None:
         if not self.config.monitor.event_log:
             return None
@@ -199,6 +208,7 @@ class App:
         self.dispatcher.offer([delivery])
 
     async def _noticed(self, event: Noticed) -> None:
+        """What a channel tells of itself. While the store fails core has it already, and it is committed later."""
         with contextlib.suppress(StoreUnavailable):
             await self.sequencer.events([event])
 

@@ -88,7 +88,7 @@ class _Reader:
         self.folder, self.problems = folder, problems
 
     def wrong(self, where: str, found: object, expected: str) -> None:
-        self.problems.append(Problem(where, f"found {_show(found)}, expected {expected}"))
+        self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}"))
 
     def value(self, kind: Any, value: object, where: str) -> Any:
         """Reads one value of any supported type; notes what is wrong and returns None then."""
@@ -179,7 +179,7 @@ class _Reader:
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else "known here: " + ", ".join(known)
-        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found)}); {hint}"))
+        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found, key)}); {hint}"))
 
     def scalar(self, kind: Any, limits: Any, value: object, where: str) -> Any:
         if kind is Any or kind is object:
@@ -261,6 +261,8 @@ def _under(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def _show(value: object) -> str:
+def _show(value: object, where: str) -> str:
+    if re.search("secret|password|token|passw", where.lower()) and value is not None:
+        return "a value that is not shown"
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
