@@ -111,8 +111,9 @@ async def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> Non
 async def test_a_process_that_forgets_to_close_ends_nevertheless(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from monitor.stores import sqlite\n"
+        "store = sqlite.build(sqlite.Config(path=sys.argv[1]))\n"
         "async def main():\n"
-        "    await sqlite.build(sqlite.Config(path=sys.argv[1])).open()\n"
+        "    await store.open()\n"
         "    raise SystemExit(3)\n"
         "asyncio.run(main())"
     )
@@ -292,6 +293,14 @@ async def test_a_writer_from_outside_makes_it_unavailable_and_not_more(store: sq
         with pytest.raises(StoreUnavailable, match="locked"):
             await store.commit(say(alert()))
         stranger.execute("ROLLBACK")
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_a_commit_that_breaks_in_its_middle_leaves_nothing_behind(store: sqlite.SqliteStore) -> None:
+    broken = alert(sequence=2, facts={"not JSON": object()})
+    with pytest.raises(TypeError):
+        await store.commit(Change(AT, groups=(stored(),), alerts=((alert(), (DESK,)), (broken, (DESK,)))))
+    assert (await store.open()).groups == ()
     assert (await store.commit(say(alert()))).cursor == 1
 
 
