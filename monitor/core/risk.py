@@ -24,7 +24,7 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, NORMAL, GroupState, Signal
+from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import STALE, Change, PriceBoard
@@ -32,7 +32,7 @@ from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
 from monitor.core.valuation import weigh
-from monitor.core.verdict import Verdict, judge, move, say
+from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
@@ -303,15 +303,16 @@ class RiskMonitor:
         self._weigh(w)
         out.touched.add(w.group.id)
         if w.weight is not None:
-            # A calm group below every line that its stage watches needs no further look.
-            if state.stage != NORMAL or state.warned or w.weight.reaches(w.calm):
+            if w.calm is None or not w.calm.holds(w.weight):
                 how = self.rules.lifecycle
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
                 self._follow(w, verdict, out)
-            if w.group.loans and (past := [d for d in w.loan_deadlines() if d[0] <= w.put_at]):
-                self._run_loans(w, past, at, out)
+                w.calm = w.calm or calm(w.state, w.held, how)
+            if w.has_past:
+                w.has_past = False
+                self._run_loans(w, w.past_deadlines(), at, out)
         elif state.below_since is not None:
             # While a price is missing nobody knows whether LTV stays low: the hold begins anew.
             self._follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
@@ -320,16 +321,17 @@ class RiskMonitor:
 
     def _weigh(self, w: Watched) -> None:
         usd, untrusted = self.board.usd, self.board.untrusted
-        if w.held.assets <= usd.keys():
+        try:
             w.weight, w.blind = weigh(w.held, usd), bool(untrusted) and not untrusted.isdisjoint(w.held.assets)
-        else:
+        except KeyError:
             w.weight, w.blind = None, True
 
     def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
         if state is not w.state:
-            w.state = out.states[w.group.id] = state
+            w.keep(state)
+            out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
