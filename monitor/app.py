@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
+from monitor.books.base import BookSource
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import parse_line
+from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
 from monitor.core.outcome import Memory, Publication, Restored
@@ -165,10 +167,16 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        rules: Callable[[], Rules] = lambda: self.monitor.rules  # noqa: E731
-        source = plugins.module("books", part.kind).build(
-            part.name, part.config, lambda line, at: parse_line(line, at, rules().products), self.clock
-        )
+        def parse(line: object, at: datetime) -> Group:
+            return parse_line(line, at, self.monitor.rules.products)
+
+        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+        subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
+        source: BookSource = plugins.module("books", part.kind).build(
+            part.name, part.config, parse, self.clock,
+            held=[s.group.id for s in sights if s.source == part.name],
+            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
+        )  # fmt: skip
         async for batch in source.batches():
             await self._take_batch(batch)
 

@@ -18,7 +18,7 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 from watchfiles import awatch
@@ -46,7 +46,6 @@ class Config(msgspec.Struct, frozen=True):
     """[[book]] kind = "file". `close_missing`: a group whose line vanished is closed."""
 
     path: Path
-    kind: Literal["file"] = "file"
     watch: bool = False
     close_missing: bool = False
 
@@ -60,7 +59,8 @@ def build(
     `held` are the groups that the store has from this source, `refused` the subjects of its `book.refused` notices: so
     that a line which vanished, or was mended, while the daemon was down is noticed at the next start.
     """
-    return FileBook(name or f"file:{config.path}", config, parse, clock or SystemClock(), held, refused)
+    ours = [subject for subject in refused if subject.startswith(str(config.path))]
+    return FileBook(name or f"file:{config.path}", config, parse, clock or SystemClock(), held, ours)
 
 
 class Line(NamedTuple):
