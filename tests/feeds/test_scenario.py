@@ -41,8 +41,8 @@ ETH = [["2021-05-19T14:10:00+02:00", "10"]]
 
 [[gap]]
 asset = "ETH"
-from = 2021-05-19T12:15:00Z
-to = 2021-05-19T12:45:00Z
+from = 2021-05-19T12:18:00Z
+to = 2021-05-19T12:48:00Z
 """
 
 
@@ -183,9 +183,9 @@ BTC = 'BTC = [[2021-05-19T12:00:00Z, "100"], [2021-05-19T12:31:00Z, "70"], [2021
         ('asset = "ETH"', 'asset = "SOL"', "gap[0].asset: found 'SOL', expected one of: BTC, ETH, USDC"),
         ('asset = "ETH"', "", "gap[0].asset: is missing"),
         (
-            "to = 2021-05-19T12:45:00Z",
-            "to = 2021-05-19T12:15:00Z",
-            "gap[0].to: found 2021-05-19T12:15:00+00:00, expected",
+            "to = 2021-05-19T12:48:00Z",
+            "to = 2021-05-19T12:18:00Z",
+            "gap[0].to: found 2021-05-19T12:18:00+00:00, expected",
         ),
         ('duration = "1s"', 'duration = "1s"\nspeed = "2"', "speed: found beside `duration`, expected one of the two"),
         ('duration = "1s"', 'duration = "0s"', "duration: found 0:00:00, expected at least 10ms"),
