@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from monitor.clock import SystemClock
 from monitor.core import wire
 from monitor.core.money import places
+from monitor.core.prices import PriceBoard, Quote
+from monitor.core.product import Trust
 from monitor.feeds.scenario import Config, Scenario, Step, build, for_ever, load, path, price_at
 from tests.feeds.shared import SHARED, needs_shared
 
@@ -361,3 +363,21 @@ def test_every_anchor_of_the_demo_is_a_close_of_that_minute() -> None:
         zip([a] * 20, anchors, strict=True) for a, anchors in demo.anchors.items()
     ):
         assert closes[str(int(at.timestamp() * 1000))][f"{asset}USDT"] == str(price)
+
+
+def test_on_the_monitors_own_price_board_only_link_is_ever_doubted_and_it_is_believed_again() -> None:
+    """Two cycles of the demo with stale_after_s = 10 and a jump of 15 % to be confirmed."""
+    board = PriceBoard(Trust())
+    doubted: list[tuple[str, str]] = []
+    start = SystemClock().utc()
+    for after, prices in for_ever(load(DEMO)):
+        if after > timedelta(seconds=264):
+            break
+        now = start + after
+        due = {asset: board.stale_due(asset) for asset in board.marks}
+        for asset in [asset for asset, at in due.items() if at is not None and at < now]:
+            board.expire(asset)
+            doubted.append((asset, board.trust_of(asset)))
+        change = board.apply([Quote(asset, price, "USDT", "demo", now) for asset, price in prices.items()], now)
+        doubted += [(asset, board.trust_of(asset)) for asset in (*change.lost, *change.regained)]
+    assert doubted == [("LINK", "stale"), ("LINK", "good")] * 2
