@@ -165,7 +165,7 @@ async def test_without_watch_the_source_ends_after_the_book(book: Book) -> None:
 
 
 def test_the_source_is_named_by_its_path_where_no_name_is_given(tmp_path: Path) -> None:
-    table = {"kind": "file", "path": "books/demo.jsonl", "watch": True}
+    table = {"path": "books/demo.jsonl", "watch": True}
     config = wire.read(file.Config, table, folder=tmp_path)
     assert config == file.Config(tmp_path / "books" / "demo.jsonl", watch=True, close_missing=False)
     assert file.build("", config, parse).name == f"file:{config.path}"
