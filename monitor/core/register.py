@@ -75,6 +75,7 @@ class Register:
         state = _state_after(old.state, event)
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
+        state = _without_gone_loans(state, group)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
         self._adopt(w, old)
         return w
@@ -132,12 +133,15 @@ def _product(products: Mapping[str, Product], group: Group) -> Product:
 
 
 def _without_gone_loans(state: GroupState, group: Group) -> GroupState:
-    """Forgets the deadlines of loans that are no more, so that a group of many years does not grow without bound."""
-    ids = {loan.id for loan in group.loans}
-    if all(loan in ids for loan, _ in (*state.noted, *state.called)):
+    """Forgets the deadlines of loans that are repaid, renewed or gone.
+
+    One that is owed again is overdue again, and the state of a group of many years does not grow without bound.
+    """
+    owed = {(loan.id, loan.matures_at) for loan in group.loans if loan.is_owed}
+    noted, called = (tuple(key for key in keys if key in owed) for keys in (state.noted, state.called))
+    if noted == state.noted and called == state.called:
         return state
-    noted = tuple(x for x in state.noted if x[0] in ids)
-    return msgspec.structs.replace(state, noted=noted, called=tuple(x for x in state.called if x[0] in ids))
+    return msgspec.structs.replace(state, noted=noted, called=called)
 
 
 def _state_after(state: GroupState, event: BookEntry) -> GroupState:
