@@ -122,7 +122,7 @@ class RiskMonitor:
             case MarkPrices():
                 change = self.board.apply(event.quotes, event.at)
                 self._watch_staleness(q.asset for q in event.quotes)
-                self._moved(change, event.at, out)
+                self._moved(change, event.at, out, self._ending(event))
             case GroupPut():
                 self._changed(self._register.put(event, self.rules.products), out)
                 self._note(desk.accepted(event), out)
@@ -240,13 +240,21 @@ class RiskMonitor:
             if due is not None:
                 self._watch_price(asset, due)
 
-    def _moved(self, change: Change, at: datetime, out: Outcome) -> None:
+    def _ending(self, event: MarkPrices) -> list[str]:
+        """Groups whose clear hold ends now and is decided by these prices, even where they are what they were before."""
+        ending = [d.subject for d in self._agenda.late_at(event.at) if d.phase == agenda.GROUP]
+        quoted = {q.asset for q in event.quotes} if ending else frozenset()
+        return [g for g in ending if not quoted.isdisjoint(self._register.groups[g].held.assets)]
+
+    def _moved(self, change: Change, at: datetime, out: Outcome, ending: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again."""
         for asset in sorted(change.lost):
             self._announce(asset, at, out)
+        suspects = dict.fromkeys(ending)
         if change.moved:
+            suspects |= dict.fromkeys(self._screen.suspects(change.moved, self.board.usd))
+        if suspects:
             groups = self._register.groups
-            suspects = self._screen.suspects(change.moved, self.board.usd)
             self._decide_all((groups[g] for g in suspects), at, out, is_settled=True)
         for asset in sorted(change.regained):
             if self.board.marks[asset].announced:
