@@ -131,7 +131,7 @@ class RiskMonitor:
             case BookEntry():
                 self._changed(self._register.enter(event, event.at), out)
             case ProductsChanged():
-                self._register.change_rules(event.rules)
+                self._register.change_rules(event.rules, event.at)
                 self.rules = event.rules
                 self.board.configure(event.rules.trust)
                 self._plan_rules(event.at)
@@ -207,8 +207,11 @@ class RiskMonitor:
         elif kind == agenda.GRACE:
             self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, w.weight), out)
         elif kind == agenda.REMINDER:
+            state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
-            self._follow(w, say(name, msgspec.structs.replace(w.state, reminded_at=at), type_, at), out)
+            # An extended deadline or other settings move reminders; those for which it is too late are passed over.
+            is_past = self.at is not None and at < self.at
+            self._follow(w, (state, None) if is_past else say(name, state, type_, at), out)
         else:
             self._run_loans(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
