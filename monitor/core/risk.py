@@ -27,7 +27,7 @@ from monitor.core.events import (
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import STALE, Change, PriceBoard
+from monitor.core.prices import STALE, USDT, Change, PriceBoard
 from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
@@ -136,6 +136,7 @@ class RiskMonitor:
                 self.board.configure(event.rules.trust)
                 self._plan_rules(event.at)
                 self._renew(event.at, out)
+                self._replan(event.at, out)
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
@@ -152,10 +153,16 @@ class RiskMonitor:
         self._screen.put(w.group.id, w.held)
         self._decide(w, out.at, out)
         self._plan(w)
-        self._watch_missing(w, out.at)
-        for asset in sorted(self.board.untrusted & w.held.assets):
-            if not self._agenda.has_late(agenda.PRICE, asset):
-                self._announce(asset, out.at, out)
+        self._watch_trust(w, out.at, out)
+
+    def _watch_trust(self, w: Watched, at: datetime, out: Outcome) -> None:
+        """Waits for prices that a group needs and that are missing; says which it needs are not believed, if none was told."""
+        self._watch_missing(w, at)
+        needed = w.held.assets.union(self.board.parity_assets) if self.board.untrusted else frozenset()
+        for asset in sorted(self.board.untrusted & needed):
+            # Prices kept over a restart are stale, but have their time to be confirmed before the desk hears of it.
+            if self.board.trust_of(asset) != STALE or not self._agenda.has_late(agenda.PRICE, asset):
+                self._announce(asset, at, out)
 
     def _watch_missing(self, w: Watched, at: datetime) -> None:
         """A price that does not come within the limit is said to be missing."""
@@ -199,6 +206,7 @@ class RiskMonitor:
         else:
             self._plan_rules(deadline.at)
             self._renew(deadline.at, out)
+            self._replan(deadline.at, out)
 
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self.rules.name
@@ -268,12 +276,19 @@ class RiskMonitor:
     def _announce(self, asset: str, at: datetime, out: Outcome) -> None:
         """Going blind is said once per asset, and only where it blinds somebody."""
         mark = self.board.marks[asset]
-        if mark.trust != "good" and not mark.announced and self._screen.holders(asset):
+        if mark.trust != "good" and not mark.announced and self._exposed(asset):
             self._say_price(asset, "price.stale" if mark.trust == STALE else "price.suspect", at, out)
+
+    def _exposed(self, asset: str) -> list[str]:
+        """Groups whose valuation needs an asset's price, by id; the rate of USDT is needed by every price in USDT."""
+        assets = [asset]
+        if asset in self.board.parity_assets:
+            assets += [m.asset for m in self.board.marks.values() if m.quote == USDT]
+        return sorted({g for a in assets for g in self._screen.holders(a)})
 
     def _say_price(self, asset: str, type_: str, at: datetime, out: Outcome) -> None:
         mark = self.board.announce(asset, type_ != "price.restored")
-        holders = [self._register.groups[g] for g in sorted(self._screen.holders(asset))]
+        holders = [self._register.groups[g] for g in self._exposed(asset)]
         out.alerts.append(desk.price_alert(self.rules.name, type_, mark, self.board, holders, at, out.at))
         out.deskful = True
 
@@ -294,6 +309,12 @@ class RiskMonitor:
             w.renew(at)
             self._screen.put(w.group.id, w.held)
         self._decide_all(self._register.groups.values(), at, out)
+
+    def _replan(self, at: datetime, out: Outcome) -> None:
+        """New rules move deadlines, and may count a coin that did not count before."""
+        for w in self._register.groups.values():
+            self._plan(w)
+            self._watch_trust(w, at, out)
 
     def _plan_rules(self, at: datetime) -> None:
         """The next time at which a version of some product's rules comes into force."""
