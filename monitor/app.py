@@ -98,8 +98,9 @@ class App:
         for _, task in self._parts.values():
             task.cancel()
         await asyncio.gather(*(task for _, task in self._parts.values()), return_exceptions=True)
-        await self.sequencer.stop()
+        # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
         await self.dispatcher.stop(STOP_DELIVERIES_S)
+        await self.sequencer.stop()
         await asyncio.wait([self._running], timeout=2.0)
         for task in self._tasks:
             task.cancel()
