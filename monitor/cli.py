@@ -70,6 +70,8 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
     """
     import uvloop  # only the daemon needs it, and it is not there on every system
 
+    # A reload that is asked for before there is anything to reload must not end the process, which is what SIGHUP does.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     telemetry.configure(log_level, as_json=log_json)
     loaded = configuration.load(config)
     try:
@@ -83,31 +85,29 @@ async def _serve(config: Config) -> int:
     from monitor.app import App  # imported late: `monitor --help` need not load the web and the stores
 
     app = App(config)
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    loop, stopping, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await app.start()
-    reloads: set[asyncio.Task[None]] = set()
-    gate = asyncio.Lock()
-
-    def on_hangup() -> None:
-        task = asyncio.create_task(_reload(app, gate))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     terminal.welcome(config, app.address)
-    broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
-    await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
-    if broken.done():
-        broken.result()  # Raises what broke: a process that goes on half alive would be silent.
-    broken.cancel()
+    running = [asyncio.create_task(work) for work in (app.run(), _reloads(app, hangup))]
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait({asked, *running}, return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        if task.done():
+            task.result()  # Raises what broke: a process that goes on half alive would be silent.
+        task.cancel()
+    await asyncio.wait(running)  # A reload that goes on during the stop would start again what was stopped.
     await app.stop()
     return FINE
 
 
-async def _reload(app: Any, gate: asyncio.Lock) -> None:
-    async with gate:
+async def _reloads(app: Any, hangup: asyncio.Event) -> None:
+    """Reloads at each SIGHUP, one at a time; those that come during a reload are one more together."""
+    while True:
+        await hangup.wait()
+        hangup.clear()
         try:
             await app.reload()
         except (BadConfig, StoreUnavailable) as e:
