@@ -91,27 +91,14 @@ async def _serve(config: Config) -> int:
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await app.start()
     terminal.welcome(config, app.address)
-    running = [asyncio.create_task(work) for work in (app.run(), _reloads(app, hangup))]
-    asked = asyncio.create_task(stopping.wait())
-    await asyncio.wait({asked, *running}, return_when=asyncio.FIRST_COMPLETED)
-    for task in running:
-        if task.done():
-            task.result()  # Raises what broke: a process that goes on half alive would be silent.
-        task.cancel()
-    await asyncio.wait(running)  # A reload that goes on during the stop would start again what was stopped.
+    app.reload_when(hangup)
+    broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
+    await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if broken.done():
+        broken.result()  # Raises what broke: a process that goes on half alive would be silent.
+    broken.cancel()
     await app.stop()
     return FINE
-
-
-async def _reloads(app: Any, hangup: asyncio.Event) -> None:
-    """Reloads at each SIGHUP, one at a time; those that come during a reload are one more together."""
-    while True:
-        await hangup.wait()
-        hangup.clear()
-        try:
-            await app.reload()
-        except (BadConfig, StoreUnavailable) as e:
-            telemetry.log.error("the configuration was not reloaded; the old one stays in force", reason=str(e))
 
 
 @commands.command
