@@ -72,6 +72,8 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
 
     # A reload that is asked for before there is anything to reload must not end the process, which is what SIGHUP does.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Nor may a reader of its output that leaves (`| head`), which ends the other commands.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     telemetry.configure(log_level, as_json=log_json)
     loaded = configuration.load(config)
     try:
@@ -90,7 +92,8 @@ async def _serve(config: Config) -> int:
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await app.start()
-    terminal.welcome(config, app.address)
+    with contextlib.suppress(OSError):
+        terminal.welcome(config, app.address)
     app.reload_when(hangup)
     broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
     await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
