@@ -156,7 +156,7 @@ class RiskMonitor:
         self._watch_trust(w, out.at, out)
 
     def _watch_trust(self, w: Watched, at: datetime, out: Outcome) -> None:
-        """Waits for prices that a group needs and that are missing; says which it needs are not believed, if none was told."""
+        """Waits for prices that a group needs and that are missing; says which are not believed, if none was told."""
         self._watch_missing(w, at)
         needed = w.held.assets.union(self.board.parity_assets) if self.board.untrusted else frozenset()
         for asset in sorted(self.board.untrusted & needed):

@@ -100,9 +100,7 @@ def clock(text: str) -> datetime:
 class Desk:
     """A monitor with groups put at the start, and the tables that are played on it."""
 
-    def __init__(
-        self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any
-    ) -> None:
+    def __init__(self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any) -> None:
         self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust)
         self.monitor = RiskMonitor(self.rules)
         self.alerts: list[Alert] = []

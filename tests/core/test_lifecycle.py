@@ -239,7 +239,9 @@ def test_the_hold_is_not_decided_by_the_accrual_at_its_end() -> None:
 
 
 def test_a_hold_of_nothing_cures_with_the_prices_that_start_it() -> None:
-    Desk(line(), clear_hold=timedelta(0)).play("00:00 0.78 margin_call.opened; 00:01 0.76 -; 00:02 0.7599 margin_call.cured")
+    Desk(line(), clear_hold=timedelta(0)).play(
+        "00:00 0.78 margin_call.opened; 00:01 0.76 -; 00:02 0.7599 margin_call.cured"
+    )
 
 
 def test_without_margin_the_hold_starts_below_the_margin_call_line_itself() -> None:
@@ -303,11 +305,15 @@ def test_warning_levels_at_or_above_the_groups_own_margin_call_are_ignored() -> 
 
 
 def test_without_margin_a_warning_is_armed_again_just_below_its_level() -> None:
-    Desk(line(), clear_margin=Decimal(0)).play("00:00 0.74 early_warning; 00:01 0.74 -; 00:02 0.7399 -; 00:03 0.74 early_warning")
+    Desk(line(), clear_margin=Decimal(0)).play(
+        "00:00 0.74 early_warning; 00:01 0.74 -; 00:02 0.7399 -; 00:03 0.74 early_warning"
+    )
 
 
 def test_a_warning_is_never_beside_a_stage_alert() -> None:
-    Desk(line()).play("00:00 0.7 -; 00:01 0.77 margin_call.opened; 00:02 0.72 margin_call.cured; 00:03 0.729 -; 00:04 0.74 early_warning")
+    Desk(line()).play(
+        "00:00 0.7 -; 00:01 0.77 margin_call.opened; 00:02 0.72 margin_call.cured; 00:03 0.729 -; 00:04 0.74 early_warning"
+    )
 
 
 # -- reminders --
@@ -413,7 +419,9 @@ def test_an_overdue_liquidation_clears_when_the_debt_is_gone() -> None:
 
 def test_a_repaid_loan_is_not_overdue_and_one_that_owes_only_interest_is() -> None:
     Desk(line(loans=[loan(principal="0", matures="05:00")])).play("00:00 0.5 -; 30:00 0.5 -")
-    Desk(line(loans=[loan(principal="0", interest="1", matures="05:00")])).play("00:00 0.5 -; 06:00 0.5 loan.overdue@05:00")
+    Desk(line(loans=[loan(principal="0", interest="1", matures="05:00")])).play(
+        "00:00 0.5 -; 06:00 0.5 loan.overdue@05:00"
+    )
 
 
 def test_a_deadline_past_at_the_put_runs_after_the_first_evaluation_at_its_time() -> None:
