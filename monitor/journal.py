@@ -46,8 +46,8 @@ class Journal:
         self._is_told = False
 
     def check_writable(self) -> None:
-        """Raises StoreUnavailable while the last commit is still waiting."""
-        if self._waiting is not None:
+        """Raises StoreUnavailable while the store is known to fail; a commit that is merely under way refuses nobody."""
+        if self._failing_since_s is not None:
             raise StoreUnavailable("the store cannot be written now; nothing was changed, try again")
 
     async def commit(
