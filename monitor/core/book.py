@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -147,7 +147,8 @@ def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[P
             problems.append(Problem("thresholds", f"{e}{since}"))
             break
     rates = product.version_at(at).rates
-    for i, loan in enumerate(stated.loans):
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:
             text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
             problems.append(Problem(f"loans[{i}].rate", text))
