@@ -13,7 +13,7 @@ import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.books.base import BookSource
+from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
@@ -192,11 +192,12 @@ class App:
 
         sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        source: BookSource = plugins.module("books", part.kind).build(
-            part.name, part.config, parse, self.clock,
-            held=[s.group.id for s in sights if s.source == part.name],
-            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
-        )  # fmt: skip
+        kept = Kept(
+            tuple(s.group.id for s in sights if s.source == part.name),
+            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
+        )
+        module = plugins.module("books", part.kind)
+        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
         async for batch in source.batches():
             await self._take_batch(batch)
 
