@@ -162,16 +162,19 @@ class App:
             await self._start_dispatcher()
         for notifier in notifiers.values():
             await notifier.close()
-        self._run_parts(new)
+        self._run_parts(new, books_anew=new.rules.products != old.rules.products)
         log.info("configuration reloaded", file=str(new.path))
 
     # -- parts --
 
-    def _run_parts(self, config: Config) -> None:
-        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone."""
+    def _run_parts(self, config: Config, *, books_anew: bool = False) -> None:
+        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone.
+
+        `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
+        """
         wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
         for key, (part, task) in list(self._parts.items()):
-            if wanted.get(key) != part:
+            if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
                 del self._parts[key]
                 self.feeds.pop(part.name, None)

@@ -173,21 +173,21 @@ def test_the_source_is_named_by_its_path_where_no_name_is_given(tmp_path: Path) 
 
 
 async def test_thousands_of_lines_leave_the_loop_free(book: Book) -> None:
+    """Counted, not timed: a book judged on the loop itself would let it turn a handful of times."""
     book.write(*(line(f"G-{n}") for n in range(5000)))
-    latest = 0.0
+    turns = 0
 
     async def tick() -> None:
-        nonlocal latest
+        nonlocal turns
         while True:
-            before = time.perf_counter()
             await asyncio.sleep(0.001)
-            latest = max(latest, time.perf_counter() - before)
+            turns += 1
 
     ticking = asyncio.create_task(tick())
     first = await book.start(watch=False)
     ticking.cancel()
     assert len(first) == 5000
-    assert latest < 0.25
+    assert turns > 25, "the loop stood still while the lines were judged"
 
 
 # Changes
