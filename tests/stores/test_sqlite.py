@@ -95,6 +95,24 @@ async def test_kills_at_random_moments_lose_and_halve_nothing(tmp_path: Path) ->
     assert acknowledged > 16, "the children were killed before they did anything worth killing"
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_two_hundred_kills_also_while_opening_lose_and_halve_nothing(tmp_path: Path) -> None:
+    """Ten stores with twenty lives each; a life may end before the file is made, while it is opened, or later."""
+    dice = random.Random(20260106)
+    for n in range(10):
+        path, acknowledged = tmp_path / f"{n}.db", 0
+        for _ in range(20):
+            child = started("tests.stores.committer", path)
+            await asyncio.sleep(0.15 + dice.random() * 0.25)
+            child.kill()
+            acknowledged = max([acknowledged, *numbers(child.communicate(timeout=60)[0])])
+            reopened = built(path)
+            acknowledged = await committer.check(reopened, acknowledged)
+            await reopened.close()
+            assert integrity(path) == "ok"
+
+
 async def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     """What a kill before the rename leaves: a half-made file beside the place. The next start makes a whole one."""
     path = tmp_path / "monitor.db"
