@@ -8,7 +8,8 @@ from typing import Any
 
 from monitor.core.alerts import Alert, Figures, alert_id
 from monitor.core.book import Loan
-from monitor.core.events import Noticed
+from monitor.core.entries import Refused
+from monitor.core.events import GroupClosed, GroupPut, Noticed
 from monitor.core.money import ZERO, plain
 from monitor.core.prices import Mark, PriceBoard
 from monitor.core.text import stamp, stamp_or_none
@@ -73,6 +74,36 @@ def price_alert(
         type=type_, id=alert_id(name, mark.asset, mark.episode, mark.sequence, type_), at=at, detected_at=detected_at,
         subject=mark.asset, sequence=mark.sequence, episode=mark.episode, facts=facts, blind=type_ != "price.restored",
     )  # fmt: skip
+
+
+def missing_alert(
+    name: str, type_: str, asset: str, sequence: int, holders: Sequence[Watched], at: datetime, detected_at: datetime
+) -> Alert:
+    """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (DESIGN section 8)."""
+    facts = {
+        "asset": asset,
+        "trust": "missing" if type_ == "price.stale" else "good",
+        "reason": "no price was ever seen; check that a feed quotes it" if type_ == "price.stale" else None,
+        "groups": len(holders),
+        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
+        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+    }
+    return Alert(
+        type=type_, id=alert_id(name, asset, 0, sequence, type_), at=at, detected_at=detected_at, subject=asset,
+        sequence=sequence, episode=0, facts=facts, blind=type_ == "price.stale",
+    )  # fmt: skip
+
+
+def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:
+    """What the desk must know of a line that the book does not allow."""
+    group_id = event.group.id if isinstance(event, GroupPut) else event.group_id
+    facts = {"problem": str(refused), "reason": refused.reason, "group": group_id, "source": event.source}
+    return Noticed(event.at, "book.refused", f"{event.source}#{group_id}", facts, fingerprint=str(refused))
+
+
+def accepted(event: GroupPut) -> Noticed:
+    """The same line is in order again."""
+    return Noticed(event.at, "book.refused", f"{event.source}#{event.group.id}", {}, clears=True)
 
 
 def notice(name: str, notices: dict[str, tuple[int, str | None]], event: Noticed) -> tuple[Alert | None, bool]:

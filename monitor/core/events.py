@@ -13,6 +13,9 @@ from monitor.core.entries import Entry
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
 
+API = "api"
+"""The source of groups that were put by API; whoever puts there is answered at once."""
+
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
     at: datetime

@@ -23,7 +23,7 @@ from monitor.core.product import Lifecycle
 from monitor.core.valuation import IMMEDIATE as IMMEDIATE_BAND
 from monitor.core.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation import MARGIN_CALL as MARGIN_CALL_BAND
-from monitor.core.valuation import Weight
+from monitor.core.valuation import Holding, Weight
 
 NORMAL, MARGIN_CALL = "normal", "margin_call"
 DELAYED, LIQUIDATION = "delayed_liquidation", "liquidation"
@@ -111,8 +111,8 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it entered its stage."""
     deadline: datetime | None = None
     """End of the grace period, wall clock."""
-    warned: Decimal | None = None
-    """The highest early-warning level that is used up; all lower ones are too."""
+    warned: tuple[Decimal, ...] = ()
+    """Early-warning levels that are used up, rising."""
     below_since: datetime | None = None
     """First evaluation of the running clear hold."""
     reminded_at: datetime | None = None
@@ -160,11 +160,13 @@ def reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
     return call_reminder_due(state, lifecycle) if state.stage == MARGIN_CALL else None
 
 
-def warning_reached(warnings: tuple[Decimal, ...], margin_call: Decimal, weight: Weight) -> Decimal | None:
-    """The highest early-warning level at or below LTV; levels at or above the group's margin call are ignored."""
-    return max((w for w in warnings if w < margin_call and weight.debt and weight.reaches(w)), default=None)
+def warnings_reached(held: Holding, weight: Weight) -> tuple[Decimal, ...]:
+    """The early-warning levels at or below LTV; levels at or above the group's margin call are ignored."""
+    if not weight.debt:
+        return ()
+    return tuple(w for w in held.version.warnings if w < held.lines.margin_call and weight.reaches(w))
 
 
-def warning_kept(warnings: tuple[Decimal, ...], warned: Decimal, margin: Decimal, weight: Weight) -> Decimal | None:
-    """The highest used-up level that is not yet armed again: a level re-arms at LTV < level - clear margin."""
-    return max((w for w in warnings if w <= warned and not weight.below(w - margin)), default=None)
+def warnings_kept(used: tuple[Decimal, ...], margin: Decimal, weight: Weight) -> tuple[Decimal, ...]:
+    """The used-up levels that are not yet armed again: a level re-arms at LTV < level - clear margin."""
+    return tuple(w for w in used if not weight.below(w - margin))

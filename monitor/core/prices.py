@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -80,12 +81,22 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
+class _Heard(NamedTuple):
+    """What one source said last of an asset."""
+
+    price: Decimal
+    at: datetime
+    received_at: datetime
+
+
 class Change(msgspec.Struct, frozen=True):
     """What a batch of quotes or a deadline did: assets whose price or trust moved, and those to announce."""
 
     moved: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
     regained: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    """Assets with their first price."""
 
 
 class PriceBoard:
@@ -96,7 +107,7 @@ class PriceBoard:
         self.usd: dict[str, Decimal] = {}
         self.untrusted: set[str] = set()
         self.dropped = 0
-        self._seen: dict[str, dict[str, tuple[Decimal, datetime]]] = {}
+        self._seen: dict[str, dict[str, _Heard]] = {}
         self.configure(trust)
 
     def configure(self, trust: Trust) -> None:
@@ -139,6 +150,8 @@ class PriceBoard:
 
     def shift(self, delta: timedelta) -> None:
         """Moves all receipts along with a jump of the wall clock: a jump is no reason to distrust a price."""
+        for heard in self._seen.values():
+            heard.update({source: h._replace(received_at=h.received_at + delta) for source, h in heard.items()})
         for asset, mark in self.marks.items():
             since = mark.candidate_since and mark.candidate_since + delta
             self.marks[asset] = msgspec.structs.replace(
@@ -156,6 +169,11 @@ class PriceBoard:
             return self.marks[self._parity_asset].trust
         return mark.trust
 
+    @property
+    def parity_assets(self) -> tuple[str, ...]:
+        """The asset whose price converts USDT to USD, where one is configured."""
+        return (self._parity_asset,) if self._parity_asset else ()
+
     def announce(self, asset: str, announced: bool) -> Mark:
         """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
         mark = self.marks[asset]
@@ -168,13 +186,16 @@ class PriceBoard:
         """The mark after a quote, or None where the quote changes nothing."""
         seen = self._seen.setdefault(quote.asset, {})
         last = seen.get(quote.source)
-        if last is None and mark is not None and mark.source == quote.source and mark.price_at is not None:
-            last = (mark.quote_price, mark.price_at)
-        if last is not None and (quote.at < last[1] or (quote.at == last[1] and quote.price == last[0])):
-            self.dropped += quote.at < last[1]
+        if last is not None and (quote.at < last.at or (quote.at == last.at and quote.price == last.price)):
+            # Older than what is known, or frozen: the same price of the same time is no sign of life.
+            self.dropped += 1
             return None
-        others = [p for source, (p, then) in seen.items() if source != quote.source and self._live(then, at)]
-        seen[quote.source] = (quote.price, quote.at)
+        is_behind = mark is not None and mark.source == quote.source and quote.at < (mark.price_at or quote.at)
+        if last is None and is_behind:
+            self.dropped += 1
+            return None
+        seen[quote.source] = _Heard(quote.price, quote.at, at)
+        others = [h.price for s, h in seen.items() if s != quote.source and self._is_live(h.received_at, at)]
         if mark is None:
             return _accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None
         confirmed = any(self._near(p, quote.price) for p in others)
@@ -202,12 +223,12 @@ class PriceBoard:
     def _near(self, price: Decimal, other: Decimal) -> bool:
         return abs(price - other) <= self.trust.confirm_jump * other
 
-    def _live(self, then: datetime, at: datetime) -> bool:
-        return at - then <= self.trust.stale_after
+    def _is_live(self, received_at: datetime, at: datetime) -> bool:
+        return at - received_at <= self.trust.stale_after
 
     def _outranked(self, mark: Mark, quote: Quote, at: datetime) -> bool:
         """Another feed of higher preference still serves this asset."""
-        if quote.source == mark.source or not self._live(mark.received_at, at):
+        if quote.source == mark.source or not self._is_live(mark.received_at, at):
             return False
         last = len(self._rank)
         return self._rank.get(mark.source, last) <= self._rank.get(quote.source, last)
@@ -218,11 +239,13 @@ class PriceBoard:
         if self._parity_asset in changed:
             changed.update(a for a, m in self.marks.items() if m.quote == USDT)
         self._revalue(changed)
+        found = tuple(a for a, old in before.items() if old is None and a in self.marks)
         own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
         return Change(
             moved=frozenset(changed),
             lost=tuple(a for a, was, now in own if was and not now),
             regained=tuple(a for a, was, now in own if not was and now),
+            found=found,
         )
 
     def _own_good(self, asset: str) -> bool:
@@ -265,3 +288,8 @@ def _differs(old: Mark | None, new: Mark | None) -> bool:
     if old is None or new is None:
         return old is not new
     return (old.quote_price, old.trust, old.quote) != (new.quote_price, new.trust, new.quote)
+
+
+def unconfirmed(mark: Mark) -> Mark:
+    """A mark that was kept over a restart: it counts as stale until a feed confirms it."""
+    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart", candidate=None)

@@ -24,8 +24,8 @@ from monitor.core.lifecycle import (
     GroupState,
     Signal,
     signal_of,
-    warning_kept,
-    warning_reached,
+    warnings_kept,
+    warnings_reached,
 )  # fmt: skip
 from monitor.core.product import Lifecycle
 from monitor.core.valuation import Holding, Weight, band
@@ -48,33 +48,72 @@ class Said(msgspec.Struct, frozen=True):
 
 
 Verdict = tuple[GroupState, Said | None]
+NOTHING = Decimal(-1)
+"""Below every LTV, also that of a group without debt."""
 
 
 def judge(
-    name: str, state: GroupState, group: Group, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle
-) -> Verdict:
-    """Decides one group at a time on a weight of that time. `blind`: no good news, and no early warning re-arms."""
+    name: str, state: GroupState, group: Group, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    *, is_settled: bool = True,
+) -> Verdict:  # fmt: skip
+    """Decides one group at a time on a weight of that time. `blind`: no good news, and no early warning re-arms.
+
+    `is_settled`: the weight is on the prices of `at`. A put or the accrual at the very end of a clear hold is not: prices
+    of the same time come after it, and the hold is decided on those.
+    """
     signal = signal_of(
         state.stage, band(weight, held.lines), group.delayed_liquidation, weight.at_or_below(held.lines.initial)
     )
     if state.stage == MARGIN_CALL:
-        state, signal = _hold(state, signal, held, weight, blind, at, how)
+        state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
     if signal == Signal.INITIAL and (blind or _waits_for_overdue(state, group, at)):
         signal = None
-    kept = state.warned
-    if kept is not None and not blind:
-        kept = warning_kept(held.version.warnings, kept, how.clear_margin, weight)
-    reached = warning_reached(held.version.warnings, held.lines.margin_call, weight)
+    state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight))
     if signal is not None and (state.stage, signal) in TABLE:
-        return move(name, _warned(state, _higher(kept, reached)), signal, at, held)
-    if state.stage == NORMAL and reached is not None and (kept is None or reached > kept):
-        return say(name, _warned(state, reached), EARLY_WARNING, at)
-    return _warned(state, kept), None
+        return move(name, state, signal, at, held, weight)
+    reached = warnings_reached(held, weight)
+    if state.stage == NORMAL and not set(reached) <= set(state.warned):
+        return say(name, _warned(state, (*state.warned, *reached)), EARLY_WARNING, at)
+    return state, None
+
+
+class Calm(msgspec.Struct, frozen=True):
+    """LTVs between which `judge` leaves a group as it is: above `low`, below `high` (None: however high)."""
+
+    low: Decimal
+    high: Decimal | None
+
+    def holds(self, weight: Weight) -> bool:
+        """The weight is between the two; a line itself is not, so it never matters which of them are inclusive."""
+        return weight.debt > self.low * weight.recognised and (
+            self.high is None or weight.debt < self.high * weight.recognised
+        )
+
+
+def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm | None:
+    """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
+
+    None while a clear hold runs: its end is a matter of time.
+    """
+    lines = held.lines
+    low = max((w - how.clear_margin for w in state.warned), default=NOTHING)
+    match state.stage:
+        case "normal":
+            armed = [w for w in held.version.warnings if w not in state.warned]
+            return Calm(low, min([*armed, lines.margin_call]))
+        case "margin_call":
+            floor = max(low, lines.initial, lines.margin_call - how.clear_margin)
+            return Calm(floor, lines.liquidation) if state.below_since is None else None
+        case "delayed_liquidation":
+            return Calm(max(low, lines.initial), lines.immediate)
+        case _:
+            return Calm(max(low, lines.initial), None)
 
 
 def _hold(
-    state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle
-) -> tuple[GroupState, Signal | None]:
+    state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    is_settled: bool,
+) -> tuple[GroupState, Signal | None]:  # fmt: skip
     """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
     line = held.lines.margin_call - how.clear_margin
     if not weight.below(line):
@@ -84,7 +123,8 @@ def _hold(
     if state.below_since is None:
         state = msgspec.structs.replace(state, below_since=at)
     assert state.below_since is not None
-    return state, Signal.HELD if at >= state.below_since + how.clear_hold else None
+    end = state.below_since + how.clear_hold
+    return state, Signal.HELD if at > end or (at == end and is_settled) else None
 
 
 def _waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
@@ -98,11 +138,16 @@ def is_overdue(loan: Loan, at: datetime) -> bool:
     return loan.matures_at is not None and loan.matures_at <= at and loan.is_owed
 
 
-def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holding) -> Verdict:
-    """Moves by the table and says so. An overdue deadline in liquidation only changes the reason."""
+def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holding, weight: Weight | None) -> Verdict:
+    """Moves by the table and says so. An overdue deadline in liquidation only changes the reason.
+
+    `weight` is None while a price is missing; otherwise the alert uses up the early warnings that it passed.
+    """
     row = TABLE.get((state.stage, signal))
     if row is None:
         return (msgspec.structs.replace(state, reason=OVERDUE_REASON) if signal == Signal.OVERDUE else state), None
+    if weight is not None:
+        state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
     episode = state.episode + 1 if state.stage == NORMAL else state.episode
     sequence = state.sequence + 1
     deadline = at + held.version.grace if row.stage == DELAYED else None
@@ -126,9 +171,6 @@ def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "l
     return msgspec.structs.replace(state, sequence=sequence), said
 
 
-def _warned(state: GroupState, level: Decimal | None) -> GroupState:
-    return state if level == state.warned else msgspec.structs.replace(state, warned=level)
-
-
-def _higher(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return max((x for x in (one, other) if x is not None), default=None)
+def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:
+    levels = tuple(sorted(set(used)))
+    return state if levels == state.warned else msgspec.structs.replace(state, warned=levels)

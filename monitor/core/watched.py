@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
-from monitor.core.agenda import GRACE, GROUP, HOLD, MATURITY, OVERDUE, PAST, REMINDER, Deadline
+from monitor.core.agenda import GRACE, GROUP, HOLD, MATURITY, OVERDUE, REMINDER, Deadline
 from monitor.core.alerts import Debt, Figures, GroupRef, Input
 from monitor.core.book import Group, Loan
 from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_due
@@ -16,12 +15,15 @@ from monitor.core.outcome import Sight
 from monitor.core.prices import PriceBoard
 from monitor.core.product import Lifecycle, Product
 from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
+from monitor.core.verdict import Calm
 
 
 class Watched:
     """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
 
-    __slots__ = ("blind", "calm", "group", "held", "product", "put_at", "source", "state", "version", "weight")
+    __slots__ = (
+        "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,8 +44,18 @@ class Watched:
     def renew(self, at: datetime) -> None:
         """Takes the holding anew: another day, other rules, other holdings."""
         self.held: Holding = holding(self.group, self.product, at)
-        lines = [w for w in self.held.version.warnings if w < self.held.lines.margin_call]
-        self.calm: Decimal = min([*lines, self.held.lines.margin_call])
+        self.calm: Calm | None = None
+        """Between which LTVs nothing is to be decided; None until the state and the holding of now are looked at."""
+        self.has_past: bool = bool(self.past_deadlines())
+        """Deadlines of its loans had passed when it was put and wait for its first evaluation."""
+
+    def keep(self, state: GroupState) -> None:
+        """Takes the state that a verdict or a deadline left."""
+        self.state, self.calm = state, None
+
+    def past_deadlines(self) -> list[tuple[datetime, int, Loan]]:
+        """Those of `loan_deadlines` that had passed when the group was put."""
+        return [d for d in self.loan_deadlines() if d[0] <= self.put_at]
 
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""
@@ -57,37 +69,35 @@ class Watched:
         return GroupRef(g.id, g.product, g.receiving_account, g.labels)
 
     def deadlines(self, how: Lifecycle) -> tuple[Deadline | None, Deadline | None]:
-        """The next firm deadline and the next late one, see agenda.py."""
+        """The next firm deadline and the clear hold, see agenda.py.
+
+        A loan's deadline that was past when the group was put is none of them: it runs after the first evaluation.
+        """
         state, id_ = self.state, self.group.id
-        firm: list[Deadline] = []
-        late: list[Deadline] = []
+        firm = [Deadline(due, GROUP, id_, kind) for due, kind, _ in self.loan_deadlines() if due > self.put_at]
+        hold = self.hold_end(how)
+        reminder = reminder_due(state, how)
+        # A reminder of the very end of a hold waits behind it, or an idle TimePassed would send what a cure makes void.
+        if reminder is not None and reminder != hold:
+            firm.append(Deadline(reminder, GROUP, id_, REMINDER))
         if state.stage == DELAYED and state.deadline is not None:
             firm.append(Deadline(state.deadline, GROUP, id_, GRACE))
-        reminder = reminder_due(state, how)
-        if reminder is not None:
-            firm.append(Deadline(reminder, GROUP, id_, REMINDER))
-        if state.stage == MARGIN_CALL and state.below_since is not None and self.weight is not None and not self.blind:
-            late.append(Deadline(state.below_since + how.clear_hold, GROUP, id_, HOLD))
-        for due, kind, _ in self.loan_deadlines():
-            if due > self.put_at:
-                firm.append(Deadline(due, GROUP, id_, kind))
-            else:
-                # It was past when the group was put: it runs after the first evaluation, or before the next later event.
-                late.append(Deadline(self.put_at, GROUP, id_, PAST))
-        return min(firm, default=None), min(late, default=None)
+        return min(firm, default=None), Deadline(hold, GROUP, id_, HOLD) if hold is not None else None
+
+    def hold_end(self, how: Lifecycle) -> datetime | None:
+        """When the running clear hold is decided; None while the group is blind, as nothing is cured then."""
+        state = self.state
+        if state.stage != MARGIN_CALL or state.below_since is None or self.weight is None or self.blind:
+            return None
+        return state.below_since + how.clear_hold
 
     def loan_deadlines(self) -> list[tuple[datetime, int, Loan]]:
-        """(time, MATURITY or OVERDUE, loan) of every owed term loan as far as they have not run; maturities first."""
+        """(time, MATURITY or OVERDUE, loan) of every owed term loan as far as they have not run, in order."""
         terms = [(x, x.matures_at) for x in self.group.loans if x.matures_at is not None and x.is_owed]
         state = self.state
         noted = [(m, MATURITY, x) for x, m in terms if (x.id, m) not in state.noted]
         called = [(self.overdue_at(m), OVERDUE, x) for x, m in terms if (x.id, m) not in state.called]
-        return [*noted, *called]
-
-    @property
-    def has_past_deadlines(self) -> bool:
-        """A loan's deadline was past when the group was put, and waits for the first evaluation."""
-        return bool(self.group.loans) and any(due <= self.put_at for due, _, _ in self.loan_deadlines())
+        return sorted([*noted, *called], key=lambda d: d[:2])
 
     def ran(self, loan: Loan, kind: int) -> GroupState:
         """The state in which a loan's deadline has run."""

@@ -88,7 +88,7 @@ class _Reader:
         self.folder, self.problems = folder, problems
 
     def wrong(self, where: str, found: object, expected: str) -> None:
-        self.problems.append(Problem(where, f"found {_show(found)}, expected {expected}"))
+        self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}"))
 
     def value(self, kind: Any, value: object, where: str) -> Any:
         """Reads one value of any supported type; notes what is wrong and returns None then."""
@@ -125,7 +125,7 @@ class _Reader:
         if not isinstance(value, dict):
             return self.wrong(where, value, "an object")
         tag = value.get(field)
-        if tag not in by_tag:
+        if not isinstance(tag, str) or tag not in by_tag:
             return self.choice(tuple(by_tag), tag, _under(where, field))
         rest = {k: v for k, v in value.items() if k != field}
         return self.struct(by_tag[tag], rest, where)
@@ -179,7 +179,7 @@ class _Reader:
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else "known here: " + ", ".join(known)
-        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found)}); {hint}"))
+        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found, key)}); {hint}"))
 
     def scalar(self, kind: Any, limits: Any, value: object, where: str) -> Any:
         if kind is Any or kind is object:
@@ -194,8 +194,8 @@ class _Reader:
             return self.instant(value, where)
         if kind is date:
             return self.day(value, where)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if kind is float:
+            return self.float(limits, value, where)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             return self.wrong(
                 where, value, {str: "a text", int: "a whole number", bool: "true or false"}.get(kind, str(kind))
@@ -206,6 +206,16 @@ class _Reader:
             if isinstance(limit, range) and value not in limit:
                 return self.wrong(where, value, f"a whole number from {limit.start} to {limit.stop - 1}")
         return value
+
+    def float(self, limits: Any, value: object, where: str) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong(where, value, "a number")
+            return None
+        for limit in limits:
+            if problem := limit.problem(Decimal(str(value))):
+                self.wrong(where, value, problem)
+                return None
+        return float(value)
 
     def decimal(self, limits: Any, value: object, where: str) -> Decimal | None:
         if not isinstance(value, str):
@@ -251,6 +261,8 @@ def _under(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def _show(value: object) -> str:
+def _show(value: object, where: str) -> str:
+    if re.search("secret|password|token|passw", where.lower()) and value is not None:
+        return "a value that is not shown"
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,14 +1,25 @@
-"""What every channel shares: the notice, one attempt, and one error that says whether to retry."""
+"""What every channel shares: the notice, one attempt, the error that says whether to retry, and words for people."""
 
 from __future__ import annotations
 
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
+from monitor.core.money import CENT, ONE, plain, round_down, round_up
+from monitor.telemetry import log
+
 
 class Notice(msgspec.Struct, frozen=True):
-    """An alert as it is sent: the object of INTERFACES section 5, and to whom where the borrower's own contacts are meant."""
+    """An alert as it is sent: the object of INTERFACES section 5, and to whom where the borrower is meant."""
 
     type: str
     timestamp: str
@@ -20,6 +31,11 @@ class Notice(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """Stable over all attempts: receivers drop duplicates by it."""
         return str(self.data["id"])
+
+    @property
+    def severity(self) -> str:
+        """info, warning or critical."""
+        return str(self.data.get("severity", "info"))
 
     def body(self) -> bytes:
         """The exact bytes that are signed and sent; the same for every attempt."""
@@ -41,7 +57,10 @@ class DeliveryError(Exception):
 
 
 class Notifier(Protocol):
-    """A channel. Its module has `Config` (a frozen struct read by wire.read) and `build(name, config) -> Notifier`."""
+    """A channel. Its module has `Config` (a frozen struct read by wire.read) and `build(name, config) -> Notifier`.
+
+    `build` reads secrets and raises BadSecret; it opens no connection, so that checking a configuration stays offline.
+    """
 
     async def send(self, notice: Notice) -> Receipt:
         """ONE attempt, bounded in time. Raises DeliveryError."""
@@ -50,3 +69,174 @@ class Notifier(Protocol):
     async def close(self) -> None:
         """Frees connections."""
         ...
+
+
+class BadSecret(ValueError):
+    """A secret is missing, stated twice, or cannot be read. The text names the file, never the secret."""
+
+
+def read_secret(secret: str | None, secret_file: Path | None) -> str:
+    """The secret itself, from the configuration or from the file that it names. Raises BadSecret.
+
+    A file that others may read is used, but said aloud: it is the operator's to mend.
+    """
+    if secret is not None and secret_file is not None:
+        raise BadSecret("a secret is stated and a file for it too; one of the two is enough")
+    if secret_file is None:
+        if not secret or not secret.strip():
+            raise BadSecret("a secret is needed, as text or as a file")
+        return secret.strip()
+    try:
+        text = secret_file.read_text(encoding="utf-8").strip()
+        mode = secret_file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "not a text file"
+        raise BadSecret(f"cannot read the secret file {secret_file}: {reason}") from e
+    if not text:
+        raise BadSecret(f"the secret file {secret_file} is empty")
+    if mode & stat.S_IROTH:
+        log.warning("every user of this machine can read a secret file", file=str(secret_file), mend="chmod o-r")
+    return text
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host and port of a URL, for people: its user, path and query may hold secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names of new files durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Accepted:
+    """Which addresses took a notice whose attempt failed for others, so that the next attempt goes only to those.
+
+    Kept in memory for the last 1,000 such notices: after a restart an address may get a duplicate with the same id.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, set[str]] = OrderedDict()
+
+    def note(self, notice: Notice, addresses: Iterable[str]) -> None:
+        self._by_id.setdefault(self._key(notice), set()).update(addresses)
+        while len(self._by_id) > 1000:
+            self._by_id.popitem(last=False)
+
+    def left(self, notice: Notice, addresses: Iterable[str]) -> list[str]:
+        """Those that have not taken it yet."""
+        done = self._by_id.get(self._key(notice), set())
+        return [a for a in addresses if a not in done]
+
+    def forget(self, notice: Notice) -> None:
+        self._by_id.pop(self._key(notice), None)
+
+    @staticmethod
+    def _key(notice: Notice) -> str:
+        return "|".join((notice.id, *notice.to))
+
+
+# Words and figures for people. Names come from loan books and feeds: whoever shows them takes them through `one_line`.
+
+TITLES = {
+    "loan_group.early_warning": "early warning",
+    "loan_group.margin_call.opened": "margin call",
+    "loan_group.margin_call.reminder": "margin call (reminder)",
+    "loan_group.margin_call.cured": "margin call cured",
+    "loan_group.delayed_liquidation.started": "delayed liquidation",
+    "loan_group.delayed_liquidation.reminder": "delayed liquidation (reminder)",
+    "loan_group.delayed_liquidation.cured": "delayed liquidation cured",
+    "loan_group.liquidation.triggered": "liquidation",
+    "loan_group.liquidation.cleared": "liquidation cleared",
+    "loan.interest_shortfall": "interest shortfall",
+    "loan.renewal_open": "renewal open",
+    "loan.maturing": "loan maturing",
+    "loan.overdue": "loan overdue",
+    "price.stale": "price stale",
+    "price.suspect": "price suspect",
+    "price.restored": "price restored",
+    "book.refused": "loan book line refused",
+    "book.drift": "loan book drift",
+    "delivery.failing": "delivery failing",
+    "monitor.clock_jump": "clock jump",
+    "monitor.degraded": "monitor degraded",
+    "monitor.recovered": "monitor recovered",
+    "monitor.heartbeat": "heartbeat",
+}
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """Printable text on one line, cut to a length: no line break, terminal code or turn of writing direction stays."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def title(notice: Notice) -> str:
+    """What happened, in the desk's words."""
+    return TITLES.get(notice.type) or one_line(notice.type.replace(".", " ").replace("_", " "))
+
+
+def subject_of(notice: Notice) -> str:
+    """What it is about: the group, else the asset, place or channel."""
+    group = notice.data.get("group") or {}
+    return one_line(group.get("id") or notice.data.get("subject") or "", 128)
+
+
+def percent(ratio: str | Decimal) -> str:
+    """An LTV with two decimals, rounded down: it never shows a line as crossed that was not."""
+    return f"{round_down(Decimal(ratio), Decimal('0.0001')).scaleb(2):.2f} %"
+
+
+def line_percent(ratio: str | Decimal) -> str:
+    """A threshold with the digits that it has."""
+    return f"{plain(Decimal(ratio).scaleb(2))} %"
+
+
+def points(difference: Decimal) -> str:
+    """A distance between two LTVs, rounded down: there is at least this much room."""
+    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):.2f} points"
+
+
+def usd_down(amount: str) -> str:
+    """What is there, in USD to the cent, never more than it is."""
+    return f"{round_down(Decimal(amount), CENT):,}"
+
+
+def usd_up(amount: str) -> str:
+    """What is owed or asked for, in USD to the cent, never less than it is."""
+    return f"{round_up(Decimal(amount), CENT):,}"
+
+
+def whole_usd_up(amount: str) -> str:
+    """What is asked for, in whole USD, for short texts."""
+    return f"{round_up(Decimal(amount), ONE):,}"
+
+
+def number(quantity: str) -> str:
+    """A quantity or price with all its digits and thousands separators."""
+    return f"{Decimal(quantity):,f}"
+
+
+def moment(timestamp: str) -> str:
+    """`2026-11-22 14:05 UTC`: cut to the minute, so that a deadline is shown early rather than late."""
+    return datetime.fromisoformat(timestamp).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def headline(notice: Notice) -> str:
+    """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
+    data = notice.data
+    news = []
+    if data.get("ltv") is not None:
+        news.append(f"LTV {percent(data['ltv'])}")
+    if data.get("deadline"):
+        news.append(f"cure by {moment(data['deadline'])}")
+    if data.get("blind"):
+        news.append("prices not current")
+    words = ("TEST" if data.get("test") else "", f"[{notice.severity.upper()}]", subject_of(notice), title(notice))
+    return " ".join(filter(None, words)) + (": " + ", ".join(news) if news else "")

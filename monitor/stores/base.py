@@ -1,19 +1,22 @@
 """What every store shares: one commit for everything that one event made durable, and the queries of the rest.
 
 Good news is owed to a channel only if the bad news of the episode was attempted there; a stage alert cancels the older
-undelivered notices of its group on every channel. Both are decided inside the commit, where no attempt can slip between.
+undelivered notices of its group on every channel. Both are decided inside the commit: no attempt can slip between.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.alerts import SEVERITY, Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
@@ -69,7 +72,8 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Everything that one commit makes durable."""
+    """Everything that one commit makes durable. A group in `closed` is gone afterwards, whatever `groups` says; its
+    state stays, so that a group which comes back goes on counting and no alert id is used twice."""
 
     at: datetime
     groups: tuple[StoredGroup, ...] = ()
@@ -99,6 +103,11 @@ class Delivery(msgspec.Struct, frozen=True):
     created_at: datetime
     detail: str = ""
     """What the last attempt ended with."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands in every list of deliveries: what DeliveryFilter.after takes to go on behind it."""
+        return f"{self.cursor}:{self.id}"
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -140,19 +149,44 @@ class AlertFilter(msgspec.Struct, frozen=True):
     groups: frozenset[str] | None = None
     limit: int = 100
 
+    def types(self) -> tuple[str, ...] | None:
+        """The alert types that `type` and `severity` leave, or None where they leave all."""
+        if self.type is None and self.severity is None:
+            return None
+        glob, severity = self.type or "*", self.severity
+        return tuple(t for t, s in SEVERITY.items() if fnmatchcase(t, glob) and severity in (None, s))
+
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
     """Which deliveries are wanted, by cursor and id."""
 
     after: str = ""
+    """The `place` of the last delivery seen; empty for the first page."""
     state: str | None = None
     notifier: str | None = None
     alert: str | None = None
     limit: int = 100
 
+    def start(self) -> tuple[int, str]:
+        """The cursor and id after which to go on. Raises ValueError when `after` is not a place."""
+        cursor, colon, id = self.after.partition(":")
+        if self.after and not (colon and cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise ValueError(f"found {self.after[:40]!r}, expected the place of a delivery, such as 1042:dlv_...")
+        return int(cursor or 0), id
+
 
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store cannot be used as it is (held by another process, newer than known, not a store): a person must act."""
+
+
+def delivery_id(alert: str, target: Target) -> str:
+    """`dlv_` and 26 characters: one alert to one target is one delivery, however often its commit is tried."""
+    digest = hashlib.sha256("|".join((alert, target.notifier, ",".join(target.to))).encode()).digest()
+    return "dlv_" + base64.b32encode(digest).decode().lower()[:26]
 
 
 class Store(Protocol):
@@ -197,11 +231,14 @@ class Store(Protocol):
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
 
     async def prune(self, before: datetime) -> int:
-        """Deletes alerts, finished deliveries, attempts, entries and audits older than a time; returns the rows."""
+        """Deletes what is older: alerts with their deliveries and attempts, entries, audits; returns how many rows.
+
+        An alert stays while a delivery of it is pending, or while its episode runs: good news is owed by what was told.
+        """
         ...
 
     async def backup(self, path: Path) -> None:
-        """An online copy of the store at `path`."""
+        """An online copy of the store at `path`. Raises StoreRefused where a file is already, or none can be made."""
         ...
 
     async def probe(self) -> None:

@@ -10,16 +10,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from monitor.core.wire import Invalid, Name, Problem
+from monitor.config import TokenConfig, is_loopback
+from monitor.core.wire import Invalid, Problem
 
-Role = Literal["viewer", "feeder", "operator", "admin"]
 READ, FEED, OPERATE, ADMIN = "read", "feed", "operate", "admin"
 MAY: Mapping[str, frozenset[str]] = {
     "viewer": frozenset({READ}),
@@ -33,28 +30,6 @@ Scope = tuple[tuple[str, str], ...]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-
-
-class TokenConfig(msgspec.Struct, frozen=True):
-    """One token. The secret is stated or read from a file, never both."""
-
-    name: Name
-    role: Role
-    secret: str | None = None
-    secret_file: Path | None = None
-    scope: dict[str, str] = {}
-
-    def __post_init__(self) -> None:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError('a token states either "secret" or "secret_file"')
-
-
-class WebConfig(msgspec.Struct, frozen=True):
-    """Configuration [web]. Port 0 picks a free one."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, range(65536)] = 8080
-    tokens: tuple[TokenConfig, ...] = ()
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -74,33 +49,6 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOOPBACK = Caller("loopback", "admin")
-
-
-class UnsafeBind(Exception):
-    """Everybody on the network would be admin."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"web.host is {host!r} and there are no tokens: without tokens only loopback (127.0.0.1, ::1, localhost) "
-            "is bound; add web.tokens or bind loopback"
-        )
-
-
-def check_bind(host: str, tokens: Sequence[object]) -> None:
-    """Raises UnsafeBind for an address beyond loopback without tokens."""
-    if not tokens and not is_loopback(host):
-        raise UnsafeBind(host)
-
-
-def is_loopback(name: str) -> bool:
-    """The name or address can only mean this machine."""
-    name = name.removesuffix(".").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def within(scope: Scope, labels: Mapping[str, str]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from monitor.clock import Clock, SystemClock
+from monitor.config import TokenConfig, WebConfig, check_bind
 from monitor.core.inbox import Inbox
 from monitor.core.product import Rules
 from monitor.feeds.base import FeedStats
@@ -22,8 +23,6 @@ from monitor.web.auth import (
     SAFE_METHODS,
     Caller,
     Tokens,
-    WebConfig,
-    check_bind,
     is_local_host,
     is_same_origin,
 )
@@ -61,7 +60,7 @@ class Server:
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
         on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
     ) -> None:  # fmt: skip
-        """Raises auth.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
+        """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
@@ -77,6 +76,11 @@ class Server:
         self._document = msgspec.json.encode(document(self.routes))
         self._runner: web.AppRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
+
+    def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
+        """Takes other tokens at once, as after a reload. Raises UnsafeBind, wire.Invalid; the old ones stay then."""
+        check_bind(self._config.host, configs)
+        self._tokens = Tokens(configs)
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves; the address that was bound. Raises OSError."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
 from monitor.core.inbox import Answer, Look, Request
@@ -33,7 +34,6 @@ from monitor.stores.base import (
     StoreUnavailable,
 )
 from monitor.telemetry import Health, Metrics
-from monitor.web.auth import WebConfig
 from monitor.web.server import Server
 from monitor.web.stream import Limits
 from monitor.web.view import View

@@ -1,0 +1,365 @@
+"""The one place that builds things, and closes them in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from monitor import config as configuration
+from monitor import plugins
+from monitor.books.base import BookSource
+from monitor.clock import Clock, SystemClock
+from monitor.config import BadConfig, Config, Part
+from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.book import Group, parse_line
+from monitor.core.entries import Refused
+from monitor.core.events import Event, Noticed
+from monitor.core.outcome import Memory, Publication, Restored
+from monitor.core.prices import unconfirmed
+from monitor.core.product import Rules
+from monitor.core.render import data, envelope
+from monitor.core.risk import RiskMonitor
+from monitor.dispatch.router import route
+from monitor.dispatch.worker import Dispatcher
+from monitor.eventlog import EventLog, Start
+from monitor.feeds.base import Feed, FeedStats
+from monitor.journal import Journal
+from monitor.notifiers.base import DeliveryError, Notice, Notifier
+from monitor.sequencer import Sequencer, memory_of
+from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
+from monitor.telemetry import Health, Metrics, log
+from monitor.web.server import Server
+from monitor.web.view import View
+
+PROBE_S = 2.0
+"""How often the store is proved writable: readiness must fail within five seconds of a full disk."""
+PRUNE_S = 3600.0
+IO_THREADS = 32
+STOP_DELIVERIES_S = 5.0
+"""Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
+
+
+class App:
+    """A running daemon. `start`, then `run` until `stop`; `reload` in between."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.metrics, self.health = Metrics(), Health()
+        self.feeds: dict[str, FeedStats] = {}
+        self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
+        self.notifiers: dict[str, Notifier] = {}
+        self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[None] | None = None
+        self._deliveries: asyncio.Task[None] | None = None
+        self._failed: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
+        loop = asyncio.get_running_loop()
+        self._failed = loop.create_future()
+        # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
+        loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+        snapshot = await self.store.open()
+        self.monitor = _restored(self.config.rules, snapshot)
+        now = self.clock.utc()
+        self.monitor.awaken(now)
+        self.view = View(snapshot.cursor)
+        event_log = self._event_log(now)
+        self.notifiers = build_notifiers(self.config)
+        self.dispatcher = self._new_dispatcher()
+        self.journal = Journal(
+            self.store, self.clock, self.metrics, self.health, self._route, self._offer, self._send_volatile
+        )  # fmt: skip
+        self.sequencer = Sequencer(
+            self.monitor, self.store, self.journal, self.clock, self.metrics, self.health, self.view.publish, event_log
+        )  # fmt: skip
+        self._publish_all()
+        self.server = Server(
+            self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
+            lambda: self.monitor.rules, self.clock, self._retried,
+        )  # fmt: skip
+        self.address = await self.server.start()
+        await self._start_dispatcher()
+        self._running = self._spawn("sequencer", self.sequencer.run())
+        self._run_parts(self.config)
+        self._spawn("store watch", self._watch_store())
+        self._spawn("retention", self._prune())
+        self._spawn("loop watch", self._watch_loop())
+        self.health.set("startup", None)
+
+    async def run(self) -> None:
+        """Waits until a part breaks, and raises what broke it; ends by cancellation."""
+        assert self._failed is not None
+        await self._failed
+
+    async def stop(self) -> None:
+        """Stops cleanly within ten seconds: what was taken is committed, deliveries in flight end or stay pending."""
+        self.health.set("startup", "stopping")
+        if self._reloading is not None:
+            # A reload that goes on during the stop would start again what was stopped.
+            self._reloading.cancel()
+            await asyncio.wait([self._reloading])
+        for _, task in self._parts.values():
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._parts.values()), return_exceptions=True)
+        # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
+        await self.dispatcher.stop(STOP_DELIVERIES_S)
+        await self.sequencer.stop()
+        await asyncio.wait([self._running], timeout=2.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailable):
+            await self.sequencer.close()
+        await self.server.stop()
+        for notifier in self.notifiers.values():
+            await notifier.close()
+        with contextlib.suppress(StoreUnavailable):
+            await self.store.checkpoint()
+        await self.store.close()
+
+    def reload_when(self, asked: asyncio.Event) -> None:
+        """From now on reloads whenever `asked` is set, one at a time; those asked for meanwhile are one more together."""
+        self._reloading = self._spawn("reload", self._reloads(asked))
+
+    async def _reloads(self, asked: asyncio.Event) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            try:
+                await self.reload()
+            except (BadConfig, StoreUnavailable) as e:
+                log.error("the configuration was not reloaded; the old one stays in force", reason=str(e))
+
+    async def reload(self, who: str = "signal") -> None:
+        """Takes the configuration file anew, all of it or nothing. Raises BadConfig, which says why nothing changed."""
+        new = await asyncio.to_thread(configuration.load, self.config.path)
+        fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
+        if fixed:
+            raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
+        notifiers = build_notifiers(new)
+        old = self.config
+        outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new))
+        if outcome.refused is not None:
+            for notifier in notifiers.values():
+                await notifier.close()
+            raise BadConfig([f"{new.path}: {outcome.refused}"])
+        self.config = new
+        self.server.change_tokens(new.web.tokens)
+        if new.notifiers != old.notifiers:
+            await self.dispatcher.stop(STOP_DELIVERIES_S)
+            notifiers, self.notifiers = self.notifiers, notifiers
+            self.dispatcher = self._new_dispatcher()
+            await self._start_dispatcher()
+        for notifier in notifiers.values():
+            await notifier.close()
+        self._run_parts(new)
+        log.info("configuration reloaded", file=str(new.path))
+
+    # -- parts --
+
+    def _run_parts(self, config: Config) -> None:
+        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone."""
+        wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
+        for key, (part, task) in list(self._parts.items()):
+            if wanted.get(key) != part:
+                task.cancel()
+                del self._parts[key]
+                self.feeds.pop(part.name, None)
+        for key, part in wanted.items():
+            if key not in self._parts:
+                work = self._feed(part) if key[0] == "feed" else self._book(part)
+                self._parts[key] = (part, self._spawn(" ".join(key), work))
+
+    async def _feed(self, part: Part) -> None:
+        feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self.clock)
+        self.feeds[part.name] = feed.stats
+        async for quotes in feed.quotes():
+            self.sequencer.quotes(quotes)
+
+    async def _book(self, part: Part) -> None:
+        def parse(line: object, at: datetime) -> Group:
+            return parse_line(line, at, self.monitor.rules.products)
+
+        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+        subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
+        source: BookSource = plugins.module("books", part.kind).build(
+            part.name, part.config, parse, self.clock,
+            held=[s.group.id for s in sights if s.source == part.name],
+            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
+        )  # fmt: skip
+        async for batch in source.batches():
+            await self._take_batch(batch)
+
+    async def _take_batch(self, batch: Sequence[Event]) -> None:
+        """Hands a book's events over in commits of bounded size; what a failing store does not take now waits in core."""
+        for i in range(0, len(batch), 1_000):
+            with contextlib.suppress(StoreUnavailable):
+                await self.sequencer.events(batch[i : i + 1_000])
+
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(self.store, self.notifiers, self._render, self.clock, self.metrics, self._noticed)
+
+    async def _start_dispatcher(self) -> None:
+        """Begins to send, and watches over it in place of the watch over the dispatcher before."""
+        if self._deliveries is not None:
+            self._deliveries.cancel()
+        await self.dispatcher.start()
+        self._deliveries = self._spawn("deliveries", self.dispatcher.watch())
+
+    def _event_log(self, now: Any) -> EventLog | None:
+        if not self.config.monitor.event_log:
+            return None
+        event_log = EventLog(self.config.state_dir / "events", self.config.monitor.event_log_keep)
+        event_log.start(Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True))
+        return event_log
+
+    # -- what the parts call --
+
+    def _route(self, alert: Alert) -> tuple[Target, ...]:
+        return route(alert, self.config.routes, {p.name: p.kind for p in self.config.notifiers})
+
+    def _render(self, logged: LoggedAlert) -> dict[str, Any]:
+        body = data(logged.alert, logged.cursor, self.monitor.rules.products, durable=logged.durable)
+        return envelope(logged.alert, body)
+
+    def _offer(self, committed: Committed) -> None:
+        self.dispatcher.offer(committed.deliveries, committed.cancelled)
+
+    def _retried(self, delivery: Delivery) -> None:
+        self.dispatcher.offer([delivery])
+
+    async def _noticed(self, event: Noticed) -> None:
+        """What a channel tells of itself. While the store fails core has it already, and it is committed later."""
+        with contextlib.suppress(StoreUnavailable):
+            await self.sequencer.events([event])
+
+    async def _send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
+        """One attempt each, marked as not durable, without waiting: the store may be gone for long."""
+        for logged, targets in alerts:
+            for target in targets:
+                body = self._render(logged)
+                notice = Notice(body["type"], body["timestamp"], body["data"], target.to)
+                task = asyncio.create_task(self._send_once(target.notifier, notice))
+                self._errands.add(task)
+                task.add_done_callback(self._errands.discard)
+
+    async def _send_once(self, name: str, notice: Notice) -> None:
+        try:
+            await asyncio.wait_for(self.notifiers[name].send(notice), 20.0)
+        except (DeliveryError, TimeoutError, KeyError) as e:
+            log.error("an alert that is not durable was not delivered", notifier=name, id=notice.id, reason=str(e))
+
+    def _publish_all(self) -> None:
+        monitor, board = self.monitor, self.monitor.board
+        sights = {g: monitor.sight(g) for g in monitor.group_ids}
+        at = monitor.at or self.clock.utc()
+        self.view.publish(
+            Publication(at, sights, dict(board.marks), dict(board.usd), frozenset(board.untrusted))
+        )  # fmt: skip
+
+    # -- upkeep --
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task whose failure ends the daemon: a part that is silently gone would be the worst of all."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a part of the monitor broke", part=task.get_name(), error=repr(error))
+            if self._failed is not None and not self._failed.done():
+                self._failed.set_exception(error)
+
+    async def _watch_store(self) -> None:
+        while True:
+            await asyncio.sleep(PROBE_S)
+            try:
+                await self.store.probe()
+            except StoreUnavailable as e:
+                self.health.set("store probe", str(e))
+                self.sequencer.save_soon()
+            else:
+                self.health.set("store probe", None)
+
+    async def _prune(self) -> None:
+        """At the start as well: a daemon that is restarted every night would otherwise keep everything."""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                if rows := await self.store.prune(self.clock.utc() - self.config.keep):
+                    log.info("old records deleted", rows=rows)
+            await asyncio.sleep(PRUNE_S)
+
+    async def _watch_loop(self) -> None:
+        """Measures how late the event loop is, and follows the feeds for readiness."""
+        while True:
+            before_s = self.clock.monotonic_s()
+            await asyncio.sleep(1.0)
+            self.metrics.loop_lag.set(max(0.0, self.clock.monotonic_s() - before_s - 1.0))
+            for name, stats in self.feeds.items():
+                self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
+
+
+def build_notifiers(config: Config) -> dict[str, Notifier]:
+    """All channels. Raises BadConfig with the name of one that cannot be built (an unreadable secret, a private address)."""
+    notifiers: dict[str, Notifier] = {}
+    problems = []
+    for part in config.notifiers:
+        try:
+            notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
+        except ValueError as e:
+            problems.append(f"{config.path}: notifier {part.name!r}: {e}")
+    if problems:
+        raise BadConfig(problems)
+    return notifiers
+
+
+def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
+    if snapshot.desk is None:
+        return RiskMonitor(rules)
+    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
+    marks = tuple(map(unconfirmed, snapshot.desk.marks))
+    memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
+    try:
+        return RiskMonitor(rules, memory=memory)
+    except Refused as e:
+        raise BadConfig([str(e)]) from None
+
+
+def _fixed(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
+    """What a reload cannot change."""
+    return [
+        ("monitor.name", old.monitor.name, new.monitor.name),
+        ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
+        ("store", old.store, new.store),
+        ("web.host", old.web.host, new.web.host),
+        ("web.port", old.web.port, new.web.port),
+    ]
+
+
+def _audited(config: Config) -> dict[str, Any]:
+    """What the audit record keeps of a configuration: rules and routes, names of parts, no secret."""
+    return {
+        "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
+        "prices": msgspec.to_builtins(config.rules.trust),
+        "products": {
+            kind: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
+            for kind, p in config.rules.products.items()
+        },
+        "routes": msgspec.to_builtins(config.routes),
+        "books": [p.name for p in config.books],
+        "feeds": [p.name for p in config.feeds],
+        "notifiers": [p.name for p in config.notifiers],
+    }

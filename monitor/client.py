@@ -1,0 +1,55 @@
+"""Asks a running daemon: the HTTP side of the commands."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+TIMEOUT_S = 15.0
+
+
+class NoAnswer(Exception):
+    """The daemon could not be asked, or refused; the text says what to do next."""
+
+
+def ask(url: str, path: str, token_file: Path | None, body: object | None = None) -> Any:
+    """GET, or POST where there is a body; returns the JSON answer. Raises NoAnswer."""
+    return asyncio.run(_ask(url.rstrip("/") + path, _token(token_file), body))
+
+
+def _token(token_file: Path | None) -> str | None:
+    if token_file is None:
+        return None
+    try:
+        return token_file.read_text("utf-8").strip()
+    except OSError as e:
+        raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}") from None
+
+
+async def _ask(url: str, token: str | None, body: object | None) -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            call = session.get(url) if body is None else session.post(url, data=msgspec.json.encode(body))
+            async with call as response:
+                return _answer(response.status, await response.read())
+    except (aiohttp.ClientError, TimeoutError) as e:
+        reason = str(e) or "no answer in time"
+        raise NoAnswer(f"{url}: {reason}; is the daemon running there? name it with --url") from None
+
+
+def _answer(status: int, raw: bytes) -> Any:
+    try:
+        answer = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        raise NoAnswer(f"status {status} with an answer that is not JSON; is that the monitor's address?") from None
+    if status < 400:
+        return answer
+    hint = "; name a token with --token-file" if status in (401, 403) else ""
+    errors = "".join(f"\n  {e.get('where')}: {e.get('what')}" for e in answer.get("errors", ()))
+    raise NoAnswer(f"{answer.get('detail') or answer.get('title') or status}{hint}{errors}")

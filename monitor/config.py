@@ -1,0 +1,356 @@
+"""TOML -> frozen structs, checked once, all problems named at once (INTERFACES section 2).
+
+Paths of products, books and secrets are relative to the configuration's folder; `state_dir`, `store.path` and `file:`
+targets to the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from monitor import plugins
+from monitor.core.money import NotANumber, number
+from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
+
+Seconds = Annotated[float, Bounds("0", "31536000", 3)]
+SomeSeconds = Annotated[float, Bounds("0", "31536000", 3, above=True)]
+
+
+class MonitorTable(msgspec.Struct, frozen=True):
+    """[monitor]"""
+
+    name: Name = "monitor"
+    state_dir: str = "var"
+    event_log: bool = True
+    """Record what core was handed under state_dir/events, for `monitor replay --log`."""
+    event_log_keep: timedelta = timedelta(days=7)
+
+
+class TokenConfig(msgspec.Struct, frozen=True):
+    """One of [web] tokens. The secret is stated or read from a file, never both."""
+
+    name: Name
+    role: Literal["viewer", "feeder", "operator", "admin"]
+    secret: str | None = None
+    secret_file: Path | None = None
+    scope: dict[str, str] = {}
+    """Labels that a group must have for this token to see it."""
+
+    def __post_init__(self) -> None:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError('a token states either "secret" or "secret_file"')
+
+    def __repr__(self) -> str:
+        return f"TokenConfig({self.name}, {self.role})"
+
+
+class WebConfig(msgspec.Struct, frozen=True):
+    """[web]. Port 0 picks a free one and prints it."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, range(0, 65536)] = 8080
+    tokens: tuple[TokenConfig, ...] = ()
+
+
+class PricesTable(msgspec.Struct, frozen=True):
+    """[prices]"""
+
+    stale_after_s: SomeSeconds = 10
+    confirm_jump: Annotated[Decimal, Bounds("0", "10", 6, above=True)] = Decimal("0.15")
+    confirm_after_s: Seconds = 3
+    usdt_usd: str = "1"
+    min_sources: Annotated[int, range(1, 17)] = 1
+
+    def __post_init__(self) -> None:
+        if self.usdt_usd[:1].isalpha():
+            read(Asset, self.usdt_usd, "usdt_usd")
+            return
+        try:
+            rate = number(self.usdt_usd)
+        except NotANumber:
+            rate = Decimal(0)
+        if not Decimal("0.01") <= rate <= 100:
+            raise ValueError(
+                f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
+            )
+
+
+class LifecycleTable(msgspec.Struct, frozen=True):
+    """[lifecycle]"""
+
+    clear_margin: Ratio = Decimal("0.01")
+    clear_hold_s: Seconds = 900
+    grace_reminders: tuple[timedelta, ...] = Lifecycle().grace_reminders
+    margin_call_repeat: timedelta = timedelta(hours=24)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A plug-in as configured: its kind, its name, and its own Config."""
+
+    kind: str
+    name: str
+    config: Any
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What a route matches: all that is stated must hold. `type`, `group` and the values of `labels` may be globs."""
+
+    type: str | None = None
+    severity: Literal["info", "warning", "critical"] | None = None
+    product: str | None = None
+    group: str | None = None
+    labels: dict[str, str] = {}
+
+
+class Route(msgspec.Struct, frozen=True):
+    """[[route]]: first match wins unless `continue`."""
+
+    to: tuple[str, ...]
+    match: Match = Match()
+    continue_: bool = msgspec.field(default=False, name="continue")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Everything that a configuration states."""
+
+    path: Path
+    monitor: MonitorTable
+    store: Part
+    keep: timedelta
+    web: WebConfig
+    rules: Rules
+    books: tuple[Part, ...]
+    feeds: tuple[Part, ...]
+    notifiers: tuple[Part, ...]
+    routes: tuple[Route, ...]
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the daemon keeps what is its own; relative to the working directory."""
+        return Path(self.monitor.state_dir)
+
+
+class BadConfig(Exception):
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
+
+
+def load(path: Path) -> Config:
+    """Reads and checks a configuration and all that it names. Raises BadConfig with every problem that it can find."""
+    return _Loader(path).load()
+
+
+class _Loader:
+    def __init__(self, path: Path) -> None:
+        self.path, self.folder = path, path.parent
+        self.problems: list[str] = []
+
+    def load(self) -> Config:
+        table = self.toml(self.path)
+        if table is None:
+            raise BadConfig(self.problems)
+        for key in table.keys() - _TABLES:
+            self.wrong(self.path, [Problem(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))])
+        monitor = self.table(MonitorTable, table, "monitor")
+        web = self.web(table)
+        prices = self.table(PricesTable, table, "prices")
+        lifecycle = self.table(LifecycleTable, table, "lifecycle")
+        keep, store = self.store(dict(table.get("store", {"kind": "sqlite"})))
+        products = self.products(self.rows(table, "product"))
+        books = self.parts("books", self.rows(table, "book"), "book")
+        feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
+        notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
+        routes = self.routes(self.rows(table, "route"), notifiers)
+        if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
+            raise BadConfig(self.problems)
+        rules = Rules(
+            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
+        )  # fmt: skip
+        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes)
+
+    def wrong(self, file: Path, problems: list[Problem]) -> None:
+        self.problems += [f"{file}: {p}" for p in problems]
+
+    def toml(self, path: Path) -> dict[str, Any] | None:
+        try:
+            return tomllib.loads(path.read_text("utf-8"))
+        except OSError as e:
+            self.problems.append(f"{path}: cannot be read: {e.strerror}; check the path")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+            self.problems.append(f"{path}: is not TOML: {e}")
+        return None
+
+    def read(self, cls: Any, value: object, where: str) -> Any:
+        try:
+            return read(cls, value, where, self.folder)
+        except Invalid as e:
+            self.wrong(self.path, e.problems)
+            return None
+
+    def table(self, cls: Any, table: dict[str, Any], name: str) -> Any:
+        return self.read(cls, table.get(name, {}), name)
+
+    def web(self, table: dict[str, Any]) -> Any:
+        web = self.table(WebConfig, table, "web")
+        try:
+            check_bind(*((web.host, web.tokens) if web else ("localhost", ())))
+        except UnsafeBind as e:
+            self.wrong(self.path, [Problem("web.host", str(e))])
+        return web
+
+    def rows(self, table: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        rows = table.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+            self.wrong(self.path, [Problem(name, f"expected tables written as [[{name}]]")])
+            return []
+        return rows
+
+    def store(self, table: dict[str, Any]) -> tuple[timedelta, Part | None]:
+        keep = self.read(timedelta, table.pop("keep", "400d"), "store.keep") or timedelta(days=400)
+        return keep, self.part("stores", {"name": "store", **table}, "store")
+
+    def part(self, family: str, table: dict[str, Any], where: str) -> Part | None:
+        kind = table.get("kind")
+        if not isinstance(kind, str):
+            self.wrong(self.path, [Problem(f"{where}.kind", "is missing; known: " + ", ".join(plugins.kinds(family)))])
+            return None
+        try:
+            module = plugins.module(family, kind)
+        except plugins.UnknownKind as e:
+            self.wrong(self.path, [Problem(f"{where}.kind", str(e))])
+            return None
+        name = self.read(Name, table["name"], f"{where}.name") if "name" in table else _unnamed(kind, table)
+        rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
+        config = self.read(module.Config, rest, where)
+        return None if name is None or config is None else Part(kind, name, config)
+
+    def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        for i, row in enumerate(rows):
+            part = self.part(family, row, f"{table}[{i}]")
+            if part is None:
+                continue
+            if any(part.name == other.name for other in parts):
+                self.wrong(
+                    self.path, [Problem(f"{table}[{i}].name", f"{part.name!r} stands twice; give each its own name")]
+                )
+            parts.append(part)
+        return tuple(parts)
+
+    def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
+        products: dict[str, Product] = {}
+        if not rows:
+            self.wrong(
+                self.path, [Problem("product", 'is missing; add [[product]] with kind = "vip_loan" and its file')]
+            )
+        for i, row in enumerate(rows):
+            entry = self.read(ProductTable, row, f"product[{i}]")
+            if entry is None:
+                continue
+            try:
+                module = plugins.module("products", entry.kind)
+            except plugins.UnknownKind as e:
+                self.wrong(self.path, [Problem(f"product[{i}].kind", str(e))])
+                continue
+            if entry.kind in products:
+                self.wrong(self.path, [Problem(f"product[{i}].kind", f"{entry.kind!r} stands twice")])
+            table = self.toml(entry.file)
+            if table is None:
+                continue
+            try:
+                products[entry.kind] = module.load(table)
+            except Invalid as e:
+                self.wrong(entry.file, e.problems)
+        return products
+
+    def routes(self, rows: list[dict[str, Any]], notifiers: tuple[Part, ...]) -> tuple[Route, ...]:
+        routes = []
+        for i, row in enumerate(rows):
+            route = self.read(Route, row, f"route[{i}]")
+            if route is not None:
+                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, notifiers)])
+                routes.append(route)
+        return tuple(routes)
+
+
+def _unknown(route: Route, notifiers: tuple[Part, ...]) -> list[str]:
+    """Targets of a route that do not exist."""
+    found = []
+    names = [n.name for n in notifiers]
+    for name in route.to:
+        if name == "contacts" and not {n.kind for n in notifiers} & {"email", "sms"}:
+            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        elif name != "contacts" and name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+            found.append(f"no notifier {name!r}; {hint}")
+    return found
+
+
+def _unnamed(kind: str, table: Mapping[str, Any]) -> str:
+    """The name of a part that states none. A book's groups belong to it for good, so its place in the list must not count."""
+    path = table.get("path")
+    return f"{kind}:{path}" if isinstance(path, str) else kind.replace("_", "-")
+
+
+class ProductTable(msgspec.Struct, frozen=True):
+    """[[product]]"""
+
+    kind: str
+    file: Path
+
+
+def _lifecycle(table: LifecycleTable) -> Lifecycle:
+    return Lifecycle(
+        table.clear_margin, timedelta(seconds=table.clear_hold_s), table.grace_reminders, table.margin_call_repeat
+    )
+
+
+def _trust(table: PricesTable, sources: tuple[str, ...]) -> Trust:
+    return Trust(
+        True, timedelta(seconds=table.stale_after_s), table.confirm_jump, timedelta(seconds=table.confirm_after_s),
+        table.min_sources, table.usdt_usd, sources,
+    )  # fmt: skip
+
+
+class UnsafeBind(Exception):
+    """Everybody on the network would be admin."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
+            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
+        )
+
+
+def check_bind(host: str, tokens: Sequence[object]) -> None:
+    """Raises UnsafeBind for an address beyond loopback without tokens."""
+    if not tokens and not is_loopback(host):
+        raise UnsafeBind(host)
+
+
+def is_loopback(name: str) -> bool:
+    """The name or address can only mean this machine."""
+    name = name.removesuffix(".").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,61 @@
+"""Keeps a dead channel from being asked by everybody: after some failures one probe at a time goes out.
+
+It counts only failures that may pass. A channel that refuses a notice for good has answered: it is alive.
+"""
+
+from __future__ import annotations
+
+OPENS_AFTER = 5
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+"""Shorter than the longest wait of a critical notice, so that the breaker never is what delays one."""
+
+
+class Breaker:
+    """Closed: all may go. Open: nobody until the pause is over, then one probe decides. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._opens_at_s: float | None = None
+        self._is_probing = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._opens_at_s is not None
+
+    def room(self, now_s: float, slots: int) -> int:
+        """How many of the free slots may be used now."""
+        if self._opens_at_s is None:
+            return slots
+        return min(slots, 1) if not self._is_probing and now_s >= self._opens_at_s else 0
+
+    @property
+    def next_probe_s(self) -> float | None:
+        """When a probe may go out; None while closed or while one is under way."""
+        return None if self._is_probing else self._opens_at_s
+
+    def started(self) -> bool:
+        """An attempt begins; True if it is the probe, which its end must say."""
+        self._is_probing = self.is_open
+        return self._is_probing
+
+    def abandoned(self, is_probe: bool) -> None:
+        """An attempt did not take place after all."""
+        if is_probe:
+            self._is_probing = False
+
+    def answered(self) -> bool:
+        """The channel took a notice or refused it for good; True if it was open until now."""
+        was_open = self.is_open
+        self._failures, self._pause_s, self._opens_at_s, self._is_probing = 0, FIRST_PAUSE_S, None, False
+        return was_open
+
+    def failed(self, now_s: float, is_probe: bool) -> None:
+        """An attempt failed in a way that may pass. One that began before the breaker opened lengthens no pause."""
+        self._failures += 1
+        if is_probe:
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            self._opens_at_s, self._is_probing = now_s + self._pause_s, False
+        elif self._failures >= OPENS_AFTER and not self.is_open:
+            self._opens_at_s = now_s + self._pause_s

@@ -1,0 +1,102 @@
+"""The record of attempts, kept in the store: many in one transaction, and never given up while the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from monitor.clock import Clock
+from monitor.core.alerts import LoggedAlert
+from monitor.stores.base import Attempt, Delivery, Store, StoreUnavailable
+from monitor.telemetry import BoundedLog
+
+T = TypeVar("T")
+R = TypeVar("R")
+Sleep = Callable[[float], Awaitable[None]]
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
+"""A disk that has room again is noticed this soon, and a disk that has none is not asked in a spin."""
+
+
+class _Batch(Generic[T, R]):
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+
+class _Together(Generic[T, R]):
+    """A group commit: what is submitted while one write is under way goes together in the next one."""
+
+    def __init__(self, write: Callable[[list[T]], Awaitable[R]]) -> None:
+        self._write = write
+        self._lock = asyncio.Lock()
+        self._next: _Batch[T, R] | None = None
+
+    async def submit(self, items: Sequence[T]) -> R:
+        """Returns when these items are written, with the result of the whole batch. The first of a batch writes it."""
+        batch = self._next
+        if batch is not None:
+            batch.items += items
+            return await asyncio.shield(batch.result)
+        batch = self._next = _Batch()
+        batch.items += items
+        try:
+            async with self._lock:
+                # One turn of the loop, so that all who are ready now come along.
+                await asyncio.sleep(0)
+                self._next = None
+                result = await self._write(batch.items)
+                batch.result.set_result(result)
+                return result
+        finally:
+            if self._next is batch:
+                self._next = None
+            if not batch.result.done():
+                # Cut off by a stop, or broken: those who came along end with whoever wrote for them.
+                batch.result.cancel()
+
+
+class Ledger:
+    """All that dispatch asks of the store. No method raises StoreUnavailable: each waits until the store is back."""
+
+    def __init__(self, store: Store, clock: Clock, sleep: Sleep) -> None:
+        self._store, self._clock, self._sleep = store, clock, sleep
+        self._log = BoundedLog()
+        self._starts: _Together[str, list[str]] = _Together(self._write_starts)
+        self._ends: _Together[Attempt, None] = _Together(self._write_ends)
+
+    async def open_deliveries(self) -> list[Delivery]:
+        """All pending deliveries by cursor."""
+        return await self._persist(self._store.open_deliveries)
+
+    async def alert(self, id: str) -> LoggedAlert | None:
+        """The alert of a delivery; None if it was pruned."""
+        return await self._persist(lambda: self._store.alert(id))
+
+    async def started(self, ids: Sequence[str]) -> list[str]:
+        """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""
+        return await self._starts.submit(ids)
+
+    async def ended(self, attempts: Sequence[Attempt]) -> None:
+        """Records outcomes, durably."""
+        await self._ends.submit(attempts)
+
+    async def _write_starts(self, ids: list[str]) -> list[str]:
+        return await self._persist(lambda: self._store.start_attempts(ids, self._clock.utc()))
+
+    async def _write_ends(self, attempts: list[Attempt]) -> None:
+        await self._persist(lambda: self._store.end_attempts(attempts))
+
+    async def _persist(self, call: Callable[[], Awaitable[R]]) -> R:
+        """Calls until the store answers; one log line a minute says that it does not."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as e:
+                now_s = self._clock.monotonic_s()
+                self._log.warning(now_s, "store", "deliveries wait for the store", reason=str(e))
+            await self._sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

@@ -1,0 +1,215 @@
+"""The order of what is to be sent: one lane per subject, notifier and recipients, and only its head may go.
+
+So a receiver never gets an older notice of a group after a newer one, and one failing lane holds up no other. A lane's
+head that waits for its next try is called forward when something more urgent comes to stand behind it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import insort
+from datetime import datetime
+from typing import NamedTuple
+
+from monitor.core.alerts import CRITICAL, INFO, WARNING
+from monitor.stores.base import Delivery
+
+_RANK = {CRITICAL: 0, WARNING: 1, INFO: 2}
+
+
+class LaneKey(NamedTuple):
+    """Whose order is kept: the desk's addresses and a borrower's are different receivers."""
+
+    notifier: str
+    subject: str
+    to: tuple[str, ...]
+
+
+class Waiting:
+    """A delivery in the queue. Times are monotonic seconds; `attempts` counts those that were started."""
+
+    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "not_before_s")
+
+    def __init__(self, delivery: Delivery, due_s: float) -> None:
+        self.delivery, self.due_s = delivery, due_s
+        self.attempts = delivery.attempts
+        self.not_before_s = 0.0
+        """The peer asked not to be asked before."""
+        self.is_in_flight = False
+        self.is_cancelled = False
+
+
+def _order(waiting: Waiting) -> tuple[int, str]:
+    return waiting.delivery.cursor, waiting.delivery.id
+
+
+class _Lane:
+    """What waits for one receiver about one subject, oldest first."""
+
+    __slots__ = ("by_rank", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[Waiting] = []
+        self.by_rank = [0, 0, 0]
+
+    def put(self, new: Waiting) -> None:
+        """Keeps the order of the log, but an attempt under way stays the head."""
+        is_busy = bool(self.waiting) and self.waiting[0].is_in_flight
+        insort(self.waiting, new, lo=1 if is_busy else 0, key=_order)
+        self.by_rank[_RANK[new.delivery.severity]] += 1
+
+    def remove(self, old: Waiting) -> None:
+        self.waiting.remove(old)
+        self.by_rank[_RANK[old.delivery.severity]] -= 1
+
+    @property
+    def rank(self) -> int:
+        """The rank of the most urgent one: what waits behind the head is as late as the head is."""
+        return next(rank for rank, count in enumerate(self.by_rank) if count)
+
+
+class _Channel:
+    """The lanes of one notifier, and its heads by the time and by the urgency at which they may go."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[LaneKey, _Lane] = {}
+        self.sleeping: list[tuple[float, int, str]] = []
+        self.ready: list[tuple[int, int, str]] = []
+        """Both hold (when or rank, cursor, delivery id) and may hold entries that no longer count."""
+
+
+class DeliveryQueue:
+    """All undelivered notices of this process. Not thread-safe; it never waits and never asks for the time."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, _Channel] = {}
+        self._by_id: dict[str, Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, delivery: Delivery, due_s: float) -> None:
+        """Takes a delivery in; one that waits here already becomes due at that time if it is sooner."""
+        known = self._by_id.get(delivery.id)
+        if known is not None:
+            if not known.is_in_flight:
+                self._move(known, min(known.due_s, due_s))
+            return
+        waiting = self._by_id[delivery.id] = Waiting(delivery, due_s)
+        channel = self._channels.setdefault(delivery.notifier, _Channel())
+        lane = channel.lanes.setdefault(_lane_key(delivery), _Lane())
+        is_more_urgent = not lane.waiting or _RANK[delivery.severity] < lane.rank
+        lane.put(waiting)
+        head = lane.waiting[0]
+        if head is waiting:
+            self._schedule(channel, waiting)
+        elif is_more_urgent and not head.is_in_flight:
+            self._move(head, min(head.due_s, due_s))
+
+    def cancel(self, id: str) -> bool:
+        """Drops a superseded delivery, or lets its attempt under way be the last; True if it waited here."""
+        waiting = self._by_id.get(id)
+        if waiting is None or waiting.is_cancelled:
+            return False
+        if waiting.is_in_flight:
+            waiting.is_cancelled = True
+        else:
+            self.drop(id)
+        return True
+
+    def take(self, notifier: str, now_s: float) -> Waiting | None:
+        """The most urgent due head of a notifier, marked as in flight; None if nothing is due."""
+        channel = self._channels.get(notifier)
+        if channel is None:
+            return None
+        while channel.sleeping and channel.sleeping[0][0] <= now_s:
+            due_s, cursor, id = heapq.heappop(channel.sleeping)
+            if (waiting := self._live(channel, id)) is not None and waiting.due_s == due_s:
+                rank = channel.lanes[_lane_key(waiting.delivery)].rank
+                heapq.heappush(channel.ready, (rank, cursor, id))
+        while channel.ready:
+            waiting = self._live(channel, heapq.heappop(channel.ready)[2])
+            if waiting is not None and waiting.due_s <= now_s:
+                waiting.is_in_flight = True
+                return waiting
+        return None
+
+    def retry(self, waiting: Waiting, due_s: float, not_before_s: float = 0.0) -> None:
+        """Puts a delivery back whose attempt failed; it stays the head of its lane."""
+        waiting.is_in_flight, waiting.due_s, waiting.not_before_s = False, max(due_s, not_before_s), not_before_s
+        self._schedule(self._channels[waiting.delivery.notifier], waiting)
+
+    def drop(self, id: str) -> None:
+        """Takes a delivery out: it was delivered, given up or superseded. The next of its lane may go."""
+        waiting = self._by_id.pop(id)
+        channel = self._channels[waiting.delivery.notifier]
+        key = _lane_key(waiting.delivery)
+        lane = channel.lanes[key]
+        was_head = lane.waiting[0] is waiting
+        lane.remove(waiting)
+        if not lane.waiting:
+            del channel.lanes[key]
+        elif was_head:
+            self._schedule(channel, lane.waiting[0])
+
+    def call_forward(self, notifier: str, now_s: float) -> None:
+        """Makes all that waits due: the channel answers again. What a peer asked to hold back stays back."""
+        channel = self._channels.get(notifier)
+        for lane in channel.lanes.values() if channel else ():
+            if not lane.waiting[0].is_in_flight:
+                self._move(lane.waiting[0], now_s)
+
+    def severity(self, waiting: Waiting) -> str:
+        """The severity by whose schedule a delivery is tried again: the highest in its lane."""
+        rank = self._channels[waiting.delivery.notifier].lanes[_lane_key(waiting.delivery)].rank
+        return next(s for s, r in _RANK.items() if r == rank)
+
+    def next_due_s(self, notifier: str) -> float | None:
+        """When the next head of a notifier is due; None if none is waiting. Overdue ones count as they are."""
+        channel = self._channels.get(notifier)
+        if channel is None:
+            return None
+        while channel.ready:
+            waiting = self._live(channel, channel.ready[0][2])
+            if waiting is not None:
+                return waiting.due_s
+            heapq.heappop(channel.ready)
+        while channel.sleeping:
+            due_s, _, id = channel.sleeping[0]
+            waiting = self._live(channel, id)
+            if waiting is not None and waiting.due_s == due_s:
+                return due_s
+            heapq.heappop(channel.sleeping)
+        return None
+
+    def depth(self, notifier: str) -> int:
+        """How many notices wait or are under way on a notifier."""
+        channel = self._channels.get(notifier)
+        return sum(len(lane.waiting) for lane in list(channel.lanes.values())) if channel else 0
+
+    def oldest(self, notifier: str) -> datetime | None:
+        """When the oldest undelivered notice of a notifier was committed."""
+        channel = self._channels.get(notifier)
+        lanes = list(channel.lanes.values()) if channel else []
+        return min((w.delivery.created_at for lane in lanes for w in lane.waiting[:1]), default=None)
+
+    def _live(self, channel: _Channel, id: str) -> Waiting | None:
+        """The delivery of a heap's entry if it still is a head that waits."""
+        waiting = self._by_id.get(id)
+        if waiting is None or waiting.is_in_flight:
+            return None
+        return waiting if channel.lanes[_lane_key(waiting.delivery)].waiting[0] is waiting else None
+
+    def _move(self, waiting: Waiting, due_s: float) -> None:
+        waiting.due_s = max(due_s, waiting.not_before_s)
+        channel = self._channels[waiting.delivery.notifier]
+        if channel.lanes[_lane_key(waiting.delivery)].waiting[0] is waiting:
+            self._schedule(channel, waiting)
+
+    @staticmethod
+    def _schedule(channel: _Channel, waiting: Waiting) -> None:
+        heapq.heappush(channel.sleeping, (waiting.due_s, waiting.delivery.cursor, waiting.delivery.id))
+
+
+def _lane_key(delivery: Delivery) -> LaneKey:
+    return LaneKey(delivery.notifier, delivery.subject, delivery.to)

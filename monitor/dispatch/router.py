@@ -1,0 +1,89 @@
+"""Decides where an alert goes. Pure: the sequencer puts the answer into the same commit as the alert.
+
+- Without any route every alert goes to every notifier: who names a channel wants to hear.
+- With routes the first that matches decides, and those after it only if it says `continue = true`.
+- An alert that no route matches goes to the log alone, unless it is critical: that one goes to every notifier, because
+  a forgotten route must not hide a liquidation. The same holds when the only target is `contacts` and the borrower has
+  none. A route with `to = []` says on purpose that something goes nowhere.
+- `contacts` in `to` means the borrower's own addresses, through the first notifier of kind email and the first of kind
+  sms; an alert that is about no group has none.
+- `delivery.failing` never goes through the notifier that it is about while there is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from monitor.config import Match, Route
+from monitor.core.alerts import CRITICAL, Alert
+from monitor.dispatch.outage import KIND as DELIVERY_FAILING
+from monitor.stores.base import Target
+
+CONTACTS = "contacts"
+_CONTACT_KINDS = ("email", "sms")
+
+
+def takes(match: Match, alert: Alert) -> bool:
+    """Whether an alert matches. One that is about no group matches no product, group or label."""
+    if match.type is not None and not fnmatchcase(alert.type, match.type):
+        return False
+    if match.severity is not None and alert.severity != match.severity:
+        return False
+    if match.product is None and match.group is None and not match.labels:
+        return True
+    group = alert.group
+    return (
+        group is not None
+        and (match.product is None or group.product == match.product)
+        and (match.group is None or fnmatchcase(group.id, match.group))
+        and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in match.labels.items())
+    )
+
+
+def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
+    """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
+    names = _names(alert, routes, tuple(channels))
+    targets: dict[Target, None] = {}
+    for name in names:
+        if name == CONTACTS:
+            targets.update(dict.fromkeys(_contacts(alert, channels)))
+        elif name in channels:
+            targets[Target(name)] = None
+    if not targets and names and alert.severity == CRITICAL:
+        targets.update(dict.fromkeys(map(Target, channels)))
+    if alert.type == DELIVERY_FAILING:
+        return told_elsewhere(alert.subject, tuple(targets), channels)
+    return tuple(targets)
+
+
+def told_elsewhere(failing: str, targets: tuple[Target, ...], channels: Mapping[str, str]) -> tuple[Target, ...]:
+    """The targets without the failing notifier; if none is left, all other notifiers; if there is none, the targets."""
+    others = tuple(t for t in targets if t.notifier != failing)
+    return others or tuple(Target(name) for name in channels if name != failing) or targets
+
+
+def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> tuple[str, ...]:
+    """What the routes say, as it stands in `to`."""
+    if not routes:
+        return everyone
+    names: list[str] = []
+    is_matched = False
+    for one in routes:
+        if takes(one.match, alert):
+            is_matched = True
+            names += one.to
+            if not one.continue_:
+                break
+    return tuple(names) if is_matched or alert.severity != CRITICAL else everyone
+
+
+def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
+    """The borrower's addresses, each kind through the first notifier that speaks it."""
+    found = []
+    for kind in _CONTACT_KINDS:
+        through = next((name for name, k in channels.items() if k == kind), None)
+        addresses = tuple(dict.fromkeys(alert.contacts.get(kind, ())))
+        if through is not None and addresses:
+            found.append(Target(through, addresses))
+    return found

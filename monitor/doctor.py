@@ -1,0 +1,179 @@
+"""`monitor doctor`: looks at all that the daemon needs, and says what to mend. Changes nothing, sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from monitor import plugins
+from monitor.clock import SystemClock
+from monitor.config import Config, Part
+
+CONNECT_S = 5.0
+FIRST_PRICE_S = 12.0
+LOW_DISK_BYTES = 1 << 30
+NO_DISK_BYTES = 100 << 20
+WAL_RESET_FIXED = (3, 51, 3)
+"""SQLite before this can corrupt a write-ahead log that two connections checkpoint; the store has one that does."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One part, how it is, and what to do about it."""
+
+    part: str
+    status: Literal["fine", "note", "trouble"]
+    text: str
+
+
+async def examine(config: Config) -> list[Finding]:
+    """All findings, in the order in which a person would look."""
+    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), await _daemon(config)]
+    for part in config.feeds:
+        findings.append(await _checked(f"feed {part.name}", _feed, part))
+    for part in config.notifiers:
+        findings.append(await _checked(f"notifier {part.name}", _notifier, part))
+    if not config.notifiers:
+        findings.append(Finding("notifiers", "note", "none is configured; alerts go to the log and the API only"))
+    return findings
+
+
+async def _checked(name: str, check: Callable[[str, Part], Awaitable[Finding]], part: Part) -> Finding:
+    try:
+        return await check(name, part)
+    except (OSError, ValueError, TimeoutError) as e:
+        return Finding(name, "trouble", f"{e or 'no answer in time'}; check address, network and secrets")
+
+
+def _clock() -> Finding:
+    """adjtimex() answers 5 while no time service keeps the clock; deadlines follow the wall clock."""
+    now = SystemClock().utc()
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))
+    except (OSError, AttributeError):
+        return Finding(
+            "clock", "note", f"{now:%Y-%m-%d %H:%M:%S} UTC; this system cannot say whether it is synchronised"
+        )
+    if state == 5:
+        text = (
+            f"{now:%Y-%m-%d %H:%M:%S} UTC is not synchronised; start chrony or systemd-timesyncd: deadlines follow it"
+        )
+        return Finding("clock", "note", text)
+    return Finding("clock", "fine", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < WAL_RESET_FIXED:
+        text = f"{version} has the WAL-reset bug; the store avoids it by one checkpointing connection, let nothing else write"
+        return Finding("sqlite", "note", text)
+    return Finding("sqlite", "fine", version)
+
+
+def _disk(config: Config) -> list[Finding]:
+    findings = []
+    for folder in sorted({config.state_dir, Path(getattr(config.store.config, "path", config.state_dir)).parent}):
+        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        free = shutil.disk_usage(there).free
+        text = f"{free / 1e9:.1f} GB free"
+        if not os.access(there, os.W_OK):
+            findings.append(
+                Finding(f"folder {folder}", "trouble", f"{there} is not writable; change its owner or the path")
+            )
+        elif free < NO_DISK_BYTES:
+            findings.append(Finding(f"folder {folder}", "trouble", f"{text}; make room: alerts would not be durable"))
+        else:
+            findings.append(Finding(f"folder {folder}", "note" if free < LOW_DISK_BYTES else "fine", text))
+    return findings
+
+
+def _store(config: Config) -> list[Finding]:
+    path = Path(getattr(config.store.config, "path", ""))
+    if config.store.kind != "sqlite":
+        return [Finding("store", "note", f"kind {config.store.kind!r} keeps nothing over a restart")]
+    if not path.exists():
+        return [Finding("store", "fine", f"{path} does not exist yet; the first run makes it")]
+    try:
+        connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
+        try:
+            (answer,) = connection.execute("PRAGMA quick_check").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as e:
+        return [Finding("store", "trouble", f"{path}: {e}; restore it from a backup")]
+    if answer != "ok":
+        return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
+    return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole")]
+
+
+async def _daemon(config: Config) -> Finding:
+    host, port = config.web.host, config.web.port
+    if port == 0:
+        return Finding("daemon", "note", "port 0 is another one at every start; cannot say whether it runs")
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
+    except (OSError, TimeoutError):
+        return Finding("daemon", "note", f"not running at {host}:{port}")
+    writer.close()
+    return Finding("daemon", "fine", f"something answers at {host}:{port}")
+
+
+async def _feed(name: str, part: Part) -> Finding:
+    """Waits for the first price, as the daemon would."""
+    feed = plugins.module("feeds", part.kind).build(part.name, part.config, SystemClock())
+    quotes = feed.quotes()
+    try:
+        batch = await asyncio.wait_for(anext(quotes), FIRST_PRICE_S)
+    except TimeoutError:
+        return Finding(
+            name, "trouble", f"no price within {FIRST_PRICE_S:.0f} s: {feed.stats.reason}; check url and network"
+        )
+    finally:
+        await quotes.aclose()
+    return Finding(name, "fine", f"{len(batch)} prices in the first message, {batch[0].asset} {batch[0].price}")
+
+
+async def _notifier(name: str, part: Part) -> Finding:
+    channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
+    await channel.close()
+    if part.kind == "redis_stream":
+        return await _redis(name, part.config)
+    target = str(getattr(part.config, "smtp", None) or getattr(part.config, "url", None) or "")
+    address = urlsplit(target)
+    if address.hostname is None:
+        return Finding(name, "fine", f"{part.kind}, local")
+    default = {"https": 443, "smtps": 465, "smtp": 25}.get(address.scheme, 80)
+    opening = asyncio.open_connection(address.hostname, address.port or default)
+    _, writer = await asyncio.wait_for(opening, CONNECT_S)
+    writer.close()
+    return Finding(
+        name, "fine", f"{address.hostname} takes connections; `monitor send-test {part.name}` goes all the way"
+    )
+
+
+async def _redis(name: str, config: Any) -> Finding:
+    client = Redis.from_url(config.url, socket_connect_timeout=CONNECT_S, socket_timeout=CONNECT_S)
+    try:
+        policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy")
+        appendonly = (await client.config_get("appendonly")).get("appendonly")
+    except RedisError as e:
+        return Finding(name, "trouble", f"redis: {type(e).__name__}; check url, password and that it runs")
+    finally:
+        await client.aclose()
+    if policy != "noeviction":
+        return Finding(
+            name, "trouble", f"maxmemory-policy is {policy}: redis may drop the stream; set it to noeviction"
+        )
+    if appendonly != "yes":
+        return Finding(name, "note", "appendonly is no: a restart of redis loses the stream; alerts stay in the log")
+    return Finding(name, "fine", "redis keeps what it is given")

@@ -1,0 +1,338 @@
+"""Mark prices of Binance USD-M futures: the stream `!markPrice@arr@1s` (DOMAIN section 4.4).
+
+Every second the venue sends an array of all its markets, in more than one message, raw or wrapped as
+`{"stream", "data"}`. Only perpetuals in USDT give quotes. The rest is counted:
+
+ignored   delivery, coin_margined, usdc_twin, other_quote (markets we do not want), not_ascii (a coin that no loan book
+          can name), other_event (trades, books), empty (and replies), older, repeated, conflated
+refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, duplicate_key, request_refused;
+          one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, future, and the reasons of
+          core.prices.BadPrice (not_text: a JSON number, whose digits a float may have changed)
+
+A bad item never takes the rest of its array along.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, field
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
+
+from monitor.clock import Clock, SystemClock
+from monitor.core.money import EXACT
+from monitor.core.prices import HIGHEST, LOWEST, BadPrice, Quote, price
+from monitor.feeds.base import FeedStats, Link, LiveStream
+from monitor.telemetry import BoundedLog
+
+STREAM = "!markPrice@arr@1s"
+SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [STREAM], "id": 1})
+
+# Symbols that quote a thousand coins or a million of them. The venue's exchangeInfo is the authority: a symbol that
+# looks like one of these and is not listed is refused, since a price that is wrong by a thousand is worse than none.
+MULTIPLIERS = (
+    "1000BONK", "1000CAT", "1000CHEEMS", "1000FLOKI", "1000LUNC", "1000PEPE", "1000RATS", "1000SATS", "1000SHIB",
+    "1000WHY", "1000X", "1000XEC", "1000000BOB", "1000000MOG", "1MBABYDOGE",
+)  # fmt: skip
+_MULTIPLE = re.compile(r"1(0{3,}|M)([A-Z][A-Z0-9]*)", re.ASCII)
+_LOOKS_MULTIPLE = re.compile(r"10{3}|1M[A-Z]", re.ASCII)
+_COIN = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,31}", re.ASCII)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Before 2010 no coin had a price, after 2100 nobody reads this: such a time is an error of the message.
+_EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
+_MAX_SYMBOLS = 10_000
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Keys of a `[[feed]]` of kind binance_futures. Times are in seconds where the name ends in _s."""
+
+    url: str = f"wss://fstream.binance.com/market/ws/{STREAM}"
+    """A stream's own address, a combined one, or a bare root (.../ws, .../stream), which is asked by SUBSCRIBE."""
+    silence_s: float = 15.0
+    """Without a price for so long the connection is made anew: the venue sends every second."""
+    first_frame_s: float = 10.0
+    """For the handshake, and again for the first price after it."""
+    reconnect_after: timedelta = timedelta(hours=23)
+    """Planned change of sockets, before the venue's own cut at 24 h."""
+    retry_min_s: float = 1.0
+    retry_max_s: float = 30.0
+    """Pauses between attempts grow from one to the other; a Retry-After is kept up to ten times the latter."""
+    max_frame_bytes: int = 1_048_576
+    """The whole market is about 200 kB."""
+    multipliers: tuple[str, ...] = MULTIPLIERS
+    """Symbols without USDT that quote 1000, 10000, ... coins, or a million (1M); replaces the default list."""
+    coins: tuple[str, ...] = ()
+    """Coins whose own name looks like a multiple, such as 1000SATS of the spot wallets: quoted under that name."""
+
+    def __post_init__(self) -> None:
+        try:
+            parse_uri(self.url)
+        except InvalidURI as e:
+            raise ValueError(f"url: found {self.url!r}, expected a ws:// or wss:// address") from e
+        for key in ("silence_s", "first_frame_s", "retry_min_s", "retry_max_s"):
+            if not 0.01 <= getattr(self, key) <= 3600:
+                raise ValueError(f"{key}: found {getattr(self, key)}, expected seconds from 0.01 to 3600")
+        if self.retry_max_s < self.retry_min_s:
+            raise ValueError(f"retry_max_s: found {self.retry_max_s}, expected at least retry_min_s")
+        if not 1 <= self.reconnect_after.total_seconds() <= 86_400:
+            raise ValueError(f"reconnect_after: found {self.reconnect_after}, expected from 1s to 24h")
+        if not 1_000 <= self.max_frame_bytes <= 64_000_000:
+            raise ValueError(f"max_frame_bytes: found {self.max_frame_bytes}, expected from 1000 to 64000000")
+        for symbol in self.multipliers:
+            if not _MULTIPLE.fullmatch(symbol):
+                raise ValueError(
+                    f"multipliers: found {symbol!r}, expected such as 1000SHIB or 1MBABYDOGE, without USDT"
+                )
+
+
+class _Item(msgspec.Struct):
+    """One market of a message, of whatever types the peer sent: each field is judged by itself."""
+
+    event: Any = field(name="e", default=UNSET)
+    at_ms: Any = field(name="E", default=UNSET)
+    symbol: Any = field(name="s", default=UNSET)
+    price: Any = field(name="p", default=UNSET)
+    margin: Any = field(name="st", default=UNSET)
+
+
+class _Envelope(msgspec.Struct):
+    """An object at the top, of which only the payload of the combined form is wanted in one pass."""
+
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+_FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Item)}
+_KEYS = [(name, f'"{key}"'.encode()) for name, key in _FIELDS.items()]
+_ITEMS = msgspec.json.Decoder(list[_Item])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_REPEATED = object()
+"""Stands for a JSON object that holds a key twice: which of the two values was meant, nobody knows."""
+
+
+class _Refused(Exception):
+    """A frame or an item that cannot be used; `reason` is a counter's label."""
+
+    def __init__(self, reason: str, value: object = "") -> None:
+        super().__init__(reason)
+        self.reason, self.value = reason, value
+
+
+class _Market(msgspec.Struct, frozen=True):
+    """What a symbol is: a coin and the power of ten of coins quoted, or why it gives no quote."""
+
+    asset: str = ""
+    power: int = 0
+    ignored: str = ""
+    refused: str = ""
+
+
+class BinanceFutures:
+    """The feed. `parse` turns one frame into quotes and never raises; `quotes` keeps the connection up for ever."""
+
+    def __init__(self, name: str, config: Config, clock: Clock) -> None:
+        self.name, self.stats = name, FeedStats()
+        self._config, self._clock, self._log = config, clock, BoundedLog()
+        self._multiples = {symbol: _multiple(symbol) for symbol in config.multipliers}
+        self._markets: dict[str, _Market] = {}
+
+    def quotes(self) -> AsyncIterator[list[Quote]]:
+        """Batches of quotes as they arrive; closing the iterator closes the connection."""
+        c = self._config
+        link = Link(
+            c.url, SUBSCRIBE if _is_root(c.url) else None, c.silence_s, c.first_frame_s,
+            c.reconnect_after.total_seconds(), c.max_frame_bytes, c.retry_min_s, c.retry_max_s,
+        )  # fmt: skip
+        return LiveStream(link, self.parse, self.stats, self._clock, self._log).batches()
+
+    def parse(self, frame: str | bytes) -> list[Quote]:
+        """The quotes of one frame. Counts in `stats` what it ignored and refused; changes nothing else."""
+        self.stats.frames += 1
+        try:
+            items = self._items(self._text(frame))
+        except _Refused as e:
+            self._refuse(e.reason, value=e.value)
+            return []
+        quotes = [quote for item in items if (quote := self._quote(item)) is not None]
+        self.stats.quotes += len(quotes)
+        return quotes
+
+    def _text(self, frame: str | bytes) -> bytes:
+        try:
+            data = frame.encode() if isinstance(frame, str) else frame
+            if not data.isascii():
+                data.decode()
+        except UnicodeError as e:
+            raise _Refused("not_utf8", frame[:40]) from e
+        if len(data) > self._config.max_frame_bytes:
+            raise _Refused("too_large", f"{len(data)} bytes")
+        return data.strip()
+
+    def _items(self, data: bytes) -> list[_Item]:
+        """The events of a frame in any of its forms, those that cannot be read left out and counted."""
+        try:
+            try:
+                return self._in_one_pass(self._payload(data) if data.startswith(b"{") else data)
+            except ValueError:
+                return self._one_by_one(data)
+        except RecursionError as e:
+            raise _Refused("too_deep", data[:40]) from e
+        except ValueError as e:
+            raise _Refused("not_json", data[-40:]) from e
+
+    def _payload(self, data: bytes) -> bytes:
+        """What an object at the top carries. A reply to the subscription carries nothing."""
+        payload = bytes(_ENVELOPE.decode(data).data)
+        head = _loads(data.replace(payload, b"null", 1) if payload else data)
+        if head is _REPEATED:
+            raise _Refused("duplicate_key", data[:40])
+        if payload or not isinstance(head, dict) or "e" in head:
+            return payload or data
+        if "error" in head or "code" in head:
+            raise _Refused("request_refused", data[:120])
+        if "id" in head:
+            return b"[]"
+        return data
+
+    def _in_one_pass(self, data: bytes) -> list[_Item]:
+        """All items as msgspec reads them, which takes the last of two equal keys: sound only if no key is repeated."""
+        items = _ITEMS.decode(b"[" + data + b"]" if data.startswith(b"{") else data)
+        if not items:
+            self.stats.ignored["empty"] += 1
+        # Each key that was found then stands in the text once (a value may look like it), unless spelled with an escape.
+        once = all(data.count(key) == sum(getattr(i, name) is not UNSET for i in items) for name, key in _KEYS)
+        return items if once and b"\\" not in data else self._one_by_one(data)
+
+    def _one_by_one(self, data: bytes) -> list[_Item]:
+        """The slow way, for messages of which anything is odd: what is wrong stays with the item that it is in."""
+        value = _loads(data)
+        if isinstance(value, dict):
+            value = value["data"] if "data" in value and "e" not in value else [value]
+        if value is _REPEATED:
+            value = [value]
+        if not isinstance(value, list):
+            raise _Refused("wrong_type", data[:40])
+        items = []
+        for item in value:
+            if isinstance(item, dict):
+                items.append(_Item(**{name: item.get(key, UNSET) for name, key in _FIELDS.items()}))
+            else:
+                self._refuse("duplicate_key" if item is _REPEATED else "malformed_item", value=item)
+        return items
+
+    def _quote(self, item: _Item) -> Quote | None:
+        if item.event != "markPriceUpdate":
+            if isinstance(item.event, str):
+                self.stats.ignored["other_event"] += 1
+            else:
+                self._refuse("no_event", item.symbol, item.event)
+            return None
+        if item.margin == 2:
+            self.stats.ignored["coin_margined"] += 1
+            return None
+        try:
+            market = self._market(item.symbol)
+            if market.ignored:
+                self.stats.ignored[market.ignored] += 1
+                return None
+            if market.refused:
+                raise _Refused(market.refused)
+            at, value = _instant(item.at_ms), _per_coin(item.price, market.power)
+        except (BadPrice, _Refused) as e:
+            self._refuse(e.reason, item.symbol, item.price if isinstance(e, BadPrice) else item.at_ms)
+            return None
+        return Quote(market.asset, value, "USDT", self.name, at)
+
+    def _market(self, symbol: object) -> _Market:
+        if not isinstance(symbol, str):
+            return _Market(refused="symbol")
+        known = self._markets.get(symbol)
+        if known is None:
+            if len(self._markets) >= _MAX_SYMBOLS:
+                self._markets.clear()
+            known = self._markets[symbol] = self._classify(symbol)
+        return known
+
+    def _classify(self, symbol: str) -> _Market:
+        if not symbol.isascii():
+            return _Market(ignored="not_ascii")
+        base, underscore, suffix = symbol.partition("_")
+        if not _COIN.fullmatch(base):
+            return _Market(refused="symbol")
+        if underscore:
+            delivery, perpetual = re.fullmatch(r"\d{6}", suffix, re.ASCII), suffix == "PERP"
+            if not (delivery or perpetual):
+                return _Market(refused="symbol")
+            return _Market(ignored="delivery" if delivery else "coin_margined")
+        if base.endswith("USDC"):
+            return _Market(ignored="usdc_twin")
+        coin = base.removesuffix("USDT")
+        if coin == base:
+            return _Market(ignored="other_quote")
+        if coin in self._multiples:
+            asset, power = self._multiples[coin]
+            return _Market(asset, power)
+        if _LOOKS_MULTIPLE.match(coin) and coin not in self._config.coins:
+            return _Market(refused="unknown_multiplier")
+        return _Market(coin) if coin else _Market(refused="symbol")
+
+    def _refuse(self, reason: str, symbol: object = "", value: object = "") -> None:
+        self.stats.refused[reason] += 1
+        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+        self._log.warning(
+            self._clock.monotonic_s(), reason, "price refused", feed=self.name, reason=reason,
+            symbol=str(symbol)[:40], value=text[:120],
+        )  # fmt: skip
+
+
+def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutures:
+    """The feed of that name."""
+    return BinanceFutures(name, config, clock or SystemClock())
+
+
+def _multiple(symbol: str) -> tuple[str, int]:
+    """The coin and the power of ten: 1000SHIB is SHIB by the thousand, 1MBABYDOGE is BABYDOGE by the million."""
+    match = _MULTIPLE.fullmatch(symbol)
+    assert match is not None, "the configuration was checked"
+    return match[2], 6 if match[1] == "M" else len(match[1])
+
+
+def _instant(at_ms: object) -> datetime:
+    if type(at_ms) is not int or not _EARLIEST_MS <= at_ms <= _LATEST_MS:
+        raise _Refused("time", at_ms)
+    return _EPOCH + timedelta(milliseconds=at_ms)
+
+
+def _per_coin(text: object, power: int) -> Decimal:
+    """The price of one coin. Dividing by a power of ten moves the point and loses no digit."""
+    value = price(text)
+    if power:
+        value = value.scaleb(-power, EXACT)
+        if not LOWEST <= value <= HIGHEST:
+            raise BadPrice("out_of_range", text)
+    return value
+
+
+def _is_root(url: str) -> bool:
+    """Whether the address names no stream, so that it has to be asked for by a message."""
+    parts = urlsplit(url)
+    return parts.path.rstrip("/").endswith(("/ws", "/stream")) and "streams=" not in parts.query
+
+
+def _loads(data: bytes) -> Any:
+    """JSON as Python reads it: also NaN, numbers beyond all range, lone surrogates. Raises ValueError, RecursionError."""
+
+    def unique(pairs: list[tuple[str, object]]) -> object:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else _REPEATED
+
+    # Python refuses to read integers of thousands of digits; they are no better than None here.
+    return json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda t: int(t) if len(t) < 30 else None)

@@ -1,0 +1,307 @@
+"""Scenarios: price paths through anchor points of a past day, compressed, played on today's clock, for ever.
+
+A scenario is a TOML file that anybody can write:
+
+    title = "A bad afternoon"
+    duration = "110s"               # or speed = "785": how many times faster than it was; "1" if neither is given
+    interval = "250ms"              # between quotes; every anchor is quoted besides, so that none is passed over
+    places = 8                      # prices between anchors are rounded down to so many places
+    quote = "USDT"                  # or "USD"
+    source = "crash-2021"           # the name of the feed if left out
+    loop = true                     # else the last prices stay in force
+    pause = "2s"                    # at the end, before it begins again ...
+    return = "20s"                  # ... by walking back to the first prices, so that no jump has to be confirmed
+
+    [anchors]                       # time and price, joined by straight lines; held before the first and after the last
+    BTC = [[2021-05-19T12:31:00Z, "38035.92"], [2021-05-19T13:09:00Z, "30101"]]
+
+    [constant]
+    USDC = "1"
+
+    [[gap]]                         # the asset's feed is silent from one time until just before the other
+    asset = "BTC"
+    from = 2021-05-19T12:40:00Z
+    to = 2021-05-19T12:50:00Z
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import tomllib
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import field
+
+from monitor.clock import Clock, SystemClock
+from monitor.core import wire
+from monitor.core.money import EXACT, divide_down, places
+from monitor.core.prices import Quote
+from monitor.feeds.base import FeedStats
+
+Price = Annotated[Decimal, wire.Bounds("1e-18", "1e15", 18)]
+Speed = Annotated[Decimal, wire.Bounds("0", "1e9", 9, above=True)]
+Anchors = tuple[tuple[datetime, Price], ...]
+
+_NOTHING = timedelta(0)
+_MICROSECOND = timedelta(microseconds=1)
+# Quotes closer than this would only keep the machine warm.
+_SHORTEST = timedelta(milliseconds=10)
+# A machine that slept goes on where it was, instead of rushing through what it missed.
+_SLEPT_S = 5.0
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of the scenario's time, its end excluded, in which an asset gets no quotes."""
+
+    asset: wire.Asset
+    begin: datetime = field(name="from")
+    end: datetime = field(name="to")
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """A scenario file. Its anchors are strictly in order once `load` has checked it."""
+
+    title: str
+    anchors: dict[wire.Asset, Anchors] = {}
+    constant: dict[wire.Asset, Price] = {}
+    gap: tuple[Gap, ...] = ()
+    source: wire.Id | None = None
+    quote: Literal["USDT", "USD"] = "USDT"
+    places: Annotated[int, range(19)] = 8
+    interval: timedelta = timedelta(seconds=1)
+    speed: Speed | None = None
+    duration: timedelta | None = None
+    loop: bool = False
+    pause: timedelta = _NOTHING
+    walk_back: timedelta = field(name="return", default=_NOTHING)
+
+    @property
+    def begin(self) -> datetime | None:
+        """The first anchor's time; None where all prices are constant."""
+        return min((anchors[0][0] for anchors in self.anchors.values() if anchors), default=None)
+
+    @property
+    def end(self) -> datetime | None:
+        """The last anchor's time."""
+        return max((anchors[-1][0] for anchors in self.anchors.values() if anchors), default=None)
+
+    @property
+    def plays(self) -> timedelta:
+        """How long the path takes on today's clock, without pause and return."""
+        begin, end = self.begin, self.end
+        if begin is None or end is None or begin == end:
+            return _NOTHING
+        if self.duration is not None:
+            return self.duration
+        micros = divide_down(Decimal((end - begin) // _MICROSECOND), self.speed or Decimal(1), Decimal(1))
+        return max(int(micros) * _MICROSECOND, _MICROSECOND)
+
+    @property
+    def cycle(self) -> timedelta:
+        """From one beginning of the loop to the next; longer than the path, so that it never spins."""
+        return self.plays + max(self.pause + self.walk_back, self.interval)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One instant of a path: how long after the beginning, the scenario's time (None on the way back), and prices."""
+
+    after: timedelta
+    at: datetime | None
+    prices: Mapping[str, Decimal]
+
+
+def price_at(scenario: Scenario, asset: str, at: datetime) -> Decimal:
+    """The price at a time of the scenario: an anchor's exactly, else on the line between two. Gaps do not matter here."""
+    if asset in scenario.constant:
+        return scenario.constant[asset]
+    anchors = scenario.anchors[asset]
+    index = bisect_right(anchors, at, key=itemgetter(0))
+    if index == 0:
+        return anchors[0][1]
+    if index == len(anchors):
+        return anchors[-1][1]
+    (start, low), (stop, high) = anchors[index - 1], anchors[index]
+    return _between(low, high, (at - start) // _MICROSECOND, (stop - start) // _MICROSECOND, scenario.places)
+
+
+def path(scenario: Scenario) -> Iterator[Step]:
+    """All steps of one cycle in order, the way back included where the scenario loops. Lazy: it may be long."""
+    yield from _forward(scenario)
+    if scenario.loop:
+        yield from _back(scenario)
+
+
+def for_ever(scenario: Scenario) -> Iterator[tuple[timedelta, Mapping[str, Decimal]]]:
+    """What the feed quotes and when, from its start on: the path again and again, or once and then its last prices."""
+    start = _NOTHING
+    while scenario.loop:
+        yield from ((start + step.after, step.prices) for step in path(scenario))
+        start += scenario.cycle
+    yield from ((step.after, step.prices) for step in path(scenario))
+    last, after = _prices(scenario, scenario.end), scenario.plays
+    while True:
+        after += scenario.interval
+        yield after, last
+
+
+def load(file: Path) -> Scenario:
+    """A scenario file, read and checked. Raises wire.Invalid with every problem: file, key path, what, what instead."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise wire.Invalid([wire.Problem(str(file), f"cannot be read: {e.strerror}; expected a scenario")]) from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise wire.Invalid([wire.Problem(str(file), f"is not TOML: {e}")]) from e
+    try:
+        scenario = wire.read(Scenario, table)
+        problems = _problems(scenario)
+    except wire.Invalid as e:
+        problems = e.problems
+    if problems:
+        raise wire.Invalid([wire.Problem(f"{file}: {p.where}" if p.where else str(file), p.what) for p in problems])
+    return scenario
+
+
+def _between(low: Decimal, high: Decimal, part: int, whole: int, digits: int) -> Decimal:
+    """The point on the line after `part` of `whole`, rounded down; both ends come out exactly."""
+    weighted = EXACT.add(EXACT.multiply(low, Decimal(whole - part)), EXACT.multiply(high, Decimal(part)))
+    return divide_down(weighted, Decimal(whole), Decimal(1).scaleb(-digits))
+
+
+def _forward(scenario: Scenario) -> Iterator[Step]:
+    begin, end = scenario.begin, scenario.end
+    if begin is None or end is None or begin == end:
+        yield Step(_NOTHING, begin, _prices(scenario, begin))
+        return
+    span, plays = (end - begin) // _MICROSECOND, scenario.plays // _MICROSECOND
+    every = scenario.interval // _MICROSECOND
+    regular = (n * every * span // plays for n in range(plays // every + 1))
+    anchors = sorted({(at - begin) // _MICROSECOND for anchors in scenario.anchors.values() for at, _ in anchors})
+    before = -1
+    for micros in heapq.merge(regular, anchors):
+        if micros != before:
+            at = begin + micros * _MICROSECOND
+            yield Step(micros * plays // span * _MICROSECOND, at, _prices(scenario, at))
+        before = micros
+
+
+def _back(scenario: Scenario) -> Iterator[Step]:
+    """The pause on the last prices, and the straight way from them to the first."""
+    first, last = _prices(scenario, scenario.begin, gaps=False), _prices(scenario, scenario.end, gaps=False)
+    after = scenario.plays + scenario.interval
+    while after < scenario.cycle:
+        part = max(after - scenario.plays - scenario.pause, _NOTHING) // _MICROSECOND
+        whole = max(scenario.walk_back // _MICROSECOND, 1)
+        yield Step(after, None, {a: _between(last[a], first[a], part, whole, scenario.places) for a in last})
+        after += scenario.interval
+
+
+def _prices(scenario: Scenario, at: datetime | None, *, gaps: bool = True) -> dict[str, Decimal]:
+    silent = {gap.asset for gap in scenario.gap if gaps and at is not None and gap.begin <= at < gap.end}
+    prices = {} if at is None else {asset: price_at(scenario, asset, at) for asset in scenario.anchors}
+    return {asset: value for asset, value in (prices | scenario.constant).items() if asset not in silent}
+
+
+def _problems(scenario: Scenario) -> list[wire.Problem]:
+    """What no single value shows: times out of order, assets named twice, gaps that miss the path."""
+    found = [wire.Problem(*told) for told in _wrong_settings(scenario)]
+    for asset, anchors in scenario.anchors.items():
+        if not anchors:
+            found.append(wire.Problem(f"anchors.{asset}", "found no anchor, expected at least one [time, price]"))
+        for index, (at, value) in enumerate(anchors):
+            where = f"anchors.{asset}[{index}]"
+            if index and at <= anchors[index - 1][0]:
+                what = f"found {at.isoformat()}, expected a time after {anchors[index - 1][0].isoformat()} before it"
+                found.append(wire.Problem(f"{where}[0]", what))
+            if places(value) > scenario.places:
+                what = f"found {value}, expected at most {scenario.places} places after the point, as `places` says"
+                found.append(wire.Problem(f"{where}[1]", what))
+    assets = scenario.anchors.keys() | scenario.constant.keys()
+    for asset in scenario.anchors.keys() & scenario.constant.keys():
+        found.append(wire.Problem(f"constant.{asset}", f"{asset} has anchors too; expected one of the two"))
+    if not any(scenario.anchors.values()) and not scenario.constant:
+        found.append(wire.Problem("anchors", "found no asset with a price, expected at least one"))
+    if "USDT" in assets and scenario.quote == "USDT":
+        found.append(
+            wire.Problem("quote", 'found USDT among the assets, which cannot be quoted in itself; expected "USD"')
+        )
+    return found + [problem for index, gap in enumerate(scenario.gap) for problem in _wrong_gap(scenario, index, gap)]
+
+
+def _wrong_gap(scenario: Scenario, index: int, gap: Gap) -> Iterator[wire.Problem]:
+    known = ", ".join(sorted(scenario.anchors.keys() | scenario.constant.keys()))
+    if gap.asset not in scenario.anchors and gap.asset not in scenario.constant:
+        yield wire.Problem(f"gap[{index}].asset", f"found {gap.asset!r}, expected one of: {known}")
+    if gap.begin >= gap.end:
+        yield wire.Problem(f"gap[{index}].to", f"found {gap.end.isoformat()}, expected a time after `from`")
+
+
+def _wrong_settings(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    if scenario.speed is not None and scenario.duration is not None:
+        yield "speed", "found beside `duration`, expected one of the two"
+    if scenario.duration is not None and scenario.duration < _SHORTEST:
+        yield "duration", f"found {scenario.duration}, expected at least 10ms"
+    if scenario.interval < _SHORTEST:
+        yield "interval", f"found {scenario.interval}, expected at least 10ms"
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Keys of a `[[feed]]` of kind scenario. Speed, duration and loop override the file's."""
+
+    file: Path
+    speed: Speed | None = None
+    duration: timedelta | None = None
+    loop: bool | None = None
+
+    def __post_init__(self) -> None:
+        for key, what in _wrong_settings(Scenario(title="", speed=self.speed, duration=self.duration)):
+            raise ValueError(f"{key}: {what}")
+
+
+class ScenarioFeed:
+    """The feed. Its quotes are dated now; it never ends by itself."""
+
+    def __init__(self, name: str, scenario: Scenario, clock: Clock) -> None:
+        self.name, self.scenario, self.stats = name, scenario, FeedStats()
+        self._clock = clock
+        self._source = scenario.source or name
+
+    async def quotes(self) -> AsyncIterator[list[Quote]]:
+        """One batch a step, the path once or in a loop; without a loop the last prices are then quoted for ever."""
+        self.stats.connected, self.stats.reason = True, ""
+        try:
+            started_s = self._clock.monotonic_s()
+            for after, prices in for_ever(self.scenario):
+                late_s = self._clock.monotonic_s() - started_s - after.total_seconds()
+                if late_s > _SLEPT_S:
+                    started_s += late_s
+                await asyncio.sleep(max(-late_s, 0))
+                if prices:
+                    yield self._batch(prices)
+        finally:
+            self.stats.connected, self.stats.reason = False, "closed"
+
+    def _batch(self, prices: Mapping[str, Decimal]) -> list[Quote]:
+        now = self._clock.utc()
+        self.stats.frames += 1
+        self.stats.quotes += len(prices)
+        self.stats.last_frame_at = now
+        return [Quote(asset, price, self.scenario.quote, self._source, now) for asset, price in prices.items()]
+
+
+def build(name: str, config: Config, clock: Clock | None = None) -> ScenarioFeed:
+    """The feed of that name. Raises wire.Invalid with what is wrong in the scenario's file."""
+    scenario = load(config.file)
+    if config.speed is not None or config.duration is not None:
+        scenario = msgspec.structs.replace(scenario, speed=config.speed, duration=config.duration)
+    if config.loop is not None:
+        scenario = msgspec.structs.replace(scenario, loop=config.loop)
+    return ScenarioFeed(name, scenario, clock or SystemClock())

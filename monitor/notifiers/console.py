@@ -1,0 +1,45 @@
+"""Prints one line per notice: for a desk that watches a terminal, and where a machine has no network left."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from monitor.notifiers.base import DeliveryError, Notice, Receipt, headline
+
+_STYLES = {"critical": "bold red", "warning": "yellow", "info": "green"}
+
+
+class Config(msgspec.Struct, frozen=True):
+    stream: Literal["stderr", "stdout"] = "stderr"
+
+
+def build(name: str, config: Config) -> ConsoleNotifier:
+    return ConsoleNotifier(name, config)
+
+
+class ConsoleNotifier:
+    """Colours are left out where the stream is not a terminal."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self._console = Console(stderr=config.stream == "stderr", soft_wrap=True, highlight=False)
+
+    def __repr__(self) -> str:
+        return f"ConsoleNotifier({self.name!r})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """Prints in a thread: a terminal that was stopped, or a pipe that nobody reads, must not stop the loop."""
+        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=_STYLES.get(notice.severity, ""))
+        try:
+            await asyncio.to_thread(self._console.print, line)
+        except OSError as e:
+            raise DeliveryError(f"cannot print: {e.strerror}", retry=True) from None
+        return Receipt("printed")
+
+    async def close(self) -> None:
+        """Nothing to free."""

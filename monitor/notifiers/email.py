@@ -1,0 +1,358 @@
+"""Sends notices as mail that a treasurer can act on: text and HTML, by SMTP or into a folder of .eml files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import ssl
+from decimal import Decimal
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import aiosmtplib
+import jinja2
+import msgspec
+
+from monitor.clock import Clock, SystemClock
+from monitor.notifiers import base
+from monitor.notifiers.base import Accepted, DeliveryError, Notice, Receipt
+
+TIMEOUT_S = 30.0
+"""For the whole exchange: longer than a webhook's, as mail servers greet slowly on purpose."""
+
+# Narrower than RFC 5322: no quoting, comments, line breaks or second address can hide in a contact of a loan book.
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII
+)
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("monitor.notifiers", "templates"),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`smtp` is smtp://host:port, smtps://host:port or file:folder (relative to the working directory).
+
+    `starttls`: with "auto" the connection is encrypted where the server offers it, and has to be for a password.
+    """
+
+    smtp: str
+    sender: str
+    to: tuple[str, ...] = ()
+    starttls: Literal["auto", "require", "never"] = "auto"
+    username: str | None = None
+    password: str | None = None
+    password_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.smtp)
+        if parts.scheme not in ("smtp", "smtps", "file") or (parts.scheme != "file" and not parts.hostname):
+            raise ValueError("smtp must be smtp://host:port, smtps://host:port or file:folder")
+        if "@" in parts.netloc:
+            raise ValueError("smtp: user and password are stated by username and password_file, not in the address")
+        for address in (parseaddr(self.sender)[1], *self.to):
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(f"not a mail address: {address!r}")
+        if (self.username is None) != (self.password is None and self.password_file is None):
+            raise ValueError("username and password_file (or password) belong together")
+
+    def __repr__(self) -> str:
+        return f"email.Config({self.smtp}, to={self.to})"
+
+
+def build(name: str, config: Config) -> EmailNotifier:
+    """Raises BadSecret."""
+    return EmailNotifier(name, config, SystemClock())
+
+
+class EmailNotifier:
+    """One mail per notice, to all its recipients; one connection per mail."""
+
+    def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.name, self._config, self._clock, self._timeout_s = name, config, clock, timeout_s
+        has_user = config.username is not None
+        self._password = base.read_secret(config.password, config.password_file) if has_user else None
+        self._accepted = Accepted()
+
+    def __repr__(self) -> str:
+        return f"EmailNotifier({self.name!r}, {self._config!r})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """One mail. What the server may take later is retried, and only for those who did not get it yet."""
+        wanted = notice.to or self._config.to
+        good = [a for a in wanted if _ADDRESS.fullmatch(a)]
+        refused = [f"{base.one_line(a, 80)}: not a mail address" for a in wanted if a not in good]
+        if not good:
+            raise DeliveryError("; ".join(refused) or "nobody to send it to", retry=False)
+        message = compose(notice, self._config.sender, good, self._clock)
+        if self._config.smtp.startswith("file:"):
+            return await asyncio.to_thread(_store, Path(self._config.smtp.removeprefix("file:")), notice, message)
+        return await self._transmit(notice, message, self._accepted.left(notice, good), refused)
+
+    async def close(self) -> None:
+        """Nothing to free: a connection lives for one mail."""
+
+    async def _transmit(self, notice: Notice, message: EmailMessage, to: list[str], refused: list[str]) -> Receipt:
+        """Hands the mail over. A part of the recipients that is refused for good is reported and not tried again."""
+        smtp = self._client()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await smtp.connect()
+                answers, said = await smtp.sendmail(parseaddr(self._config.sender)[1], to, message.as_bytes())
+            await _part(smtp)
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
+        except aiosmtplib.SMTPRecipientsRefused as e:
+            texts = [_answer(r.recipient, r.code, r.message) for r in e.recipients]
+            raise DeliveryError("; ".join(refused + texts), retry=any(r.code < 500 for r in e.recipients)) from None
+        except aiosmtplib.SMTPResponseException as e:
+            raise DeliveryError(_answer("server", e.code, e.message), retry=not 500 <= e.code < 600) from None
+        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as e:
+            raise DeliveryError(base.one_line(f"{type(e).__name__}: {e}"), retry=True) from None
+        finally:
+            smtp.close()
+        later = [_answer(a, r.code, r.message) for a, r in answers.items() if r.code < 500]
+        refused += [_answer(a, r.code, r.message) for a, r in answers.items() if r.code >= 500]
+        if later:
+            # Those refused for good count as done too: asking again would not change the answer.
+            self._accepted.note(notice, [a for a in to if a not in answers or answers[a].code >= 500])
+            raise DeliveryError("; ".join(later + refused), retry=True)
+        self._accepted.forget(notice)
+        return Receipt(base.one_line("; ".join([f"accepted: {said}", *(f"refused {r}" for r in refused)]), 500))
+
+    def _client(self) -> aiosmtplib.SMTP:
+        """A password goes over an encrypted connection only, unless the configuration says never to encrypt."""
+        parts, config = urlsplit(self._config.smtp), self._config
+        must = config.starttls == "require" or (config.starttls == "auto" and config.username is not None)
+        is_tls = parts.scheme == "smtps"
+        return aiosmtplib.SMTP(
+            hostname=parts.hostname,
+            port=parts.port,
+            username=config.username,
+            password=self._password,
+            use_tls=is_tls,
+            start_tls=False if is_tls or config.starttls == "never" else (True if must else None),
+            timeout=self._timeout_s,
+        )
+
+
+async def _part(smtp: aiosmtplib.SMTP) -> None:
+    """Says goodbye; the mail is taken already, so nothing that happens here matters."""
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+        await smtp.quit(timeout=1)
+
+
+def _answer(who: str, code: int, text: str) -> str:
+    return base.one_line(f"{who}: {code} {text}")
+
+
+def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMessage:
+    """The whole mail. Its Message-ID is the notice's id, so that a duplicate is shown once."""
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = base.headline(notice)
+    message["From"] = sender
+    message["To"] = ", ".join(to)
+    message["Date"] = format_datetime(clock.utc())
+    message["Message-ID"] = f"<{notice.id}@{domain}>"
+    if notice.data.get("supersedes"):
+        # Mail programs then show the stages of one episode as one conversation.
+        message["In-Reply-To"] = message["References"] = f"<{notice.data['supersedes']}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    if notice.severity == "critical":
+        message["X-Priority"] = "1 (Highest)"
+        message["Importance"] = "high"
+    shown = view(notice)
+    message.set_content(_TEMPLATES.get_template("mail.txt").render(shown), cte="quoted-printable")
+    html = _TEMPLATES.get_template("mail.html").render(shown)
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def _store(folder: Path, notice: Notice, message: EmailMessage) -> Receipt:
+    """Writes the mail whole or not at all; a second attempt replaces the first one's file."""
+    stamp = re.sub(r"[^0-9TZ]", "", notice.timestamp)
+    whose = "-" + hashlib.sha256(",".join(notice.to).encode()).hexdigest()[:8] if notice.to else ""
+    path = folder / f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', notice.id)}{whose}.eml"
+    part = path.with_suffix(".part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(message.as_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        base.sync_folder(folder)
+    except OSError as e:
+        raise DeliveryError(f"cannot write {path.name}: {e.strerror}", retry=True) from None
+    return Receipt(f"written: {path.name}")
+
+
+# What the templates show: texts only, ready for people; the templates decide order and looks.
+
+_LINES = (
+    ("initial", "initial level"), ("margin_call", "margin call"), ("liquidation", "liquidation"),
+    ("immediate", "immediate liquidation"),
+)  # fmt: skip
+_REASONS = {
+    "ltv": "the LTV line was reached",
+    "immediate": "LTV is above the immediate line: no grace period is left",
+    "grace_expired": "the grace period ended",
+    "overdue": "a loan was not repaid in time",
+}
+
+
+def view(notice: Notice) -> dict[str, Any]:
+    """Every name that the templates use. A key that the alert lacks is None or empty, never an error."""
+    data = notice.data
+    crossed, following = _lines(data)
+    group = data.get("group") or {}
+    return {
+        "headline": base.headline(notice),
+        "title": base.title(notice),
+        "subject": base.subject_of(notice),
+        "type": base.one_line(notice.type),
+        "severity": notice.severity,
+        "test": bool(data.get("test")),
+        "blind": bool(data.get("blind")),
+        "durable": data.get("durable", True),
+        "at": base.moment(notice.timestamp),
+        "is_group": bool(group),
+        "product": base.one_line(group.get("product") or ""),
+        "labels": [(base.one_line(k, 60), base.one_line(v, 120)) for k, v in (group.get("labels") or {}).items()],
+        "ltv": _ltv(data),
+        "stage": _stage(data),
+        "reason": _REASONS.get(data.get("reason") or "") if notice.type.endswith("liquidation.triggered") else None,
+        "crossed": crossed,
+        "following": following,
+        "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
+        "sums": [
+            (words, text)
+            for words, text in (
+                ("debt", _maybe(base.usd_up, data.get("debt_usd"))),
+                ("recognised collateral", _maybe(base.usd_down, data.get("recognised_usd"))),
+                ("market value", _maybe(base.usd_down, data.get("market_usd"))),
+            )
+            if text is not None
+        ],
+        "cure": _cure(data.get("cure")),
+        "ways": _ways(data),
+        "inputs": [_input(i) for i in data.get("inputs") or ()],
+        "inputs_cut": data.get("inputs_cut") or 0,
+        "debts": [_debt(d) for d in data.get("debts") or ()],
+        "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
+        "suppressed": [base.TITLES.get(t, base.one_line(t)) for t in data.get("suppressed") or ()],
+        "foot": _foot(data),
+    }
+
+
+def _maybe(words: Any, value: object) -> str | None:
+    return None if value is None else str(words(value))
+
+
+def _ltv(data: dict[str, Any]) -> str | None:
+    if data.get("ltv") is not None:
+        return base.percent(data["ltv"])
+    return "none: no collateral is recognised" if data.get("recognised_usd") == "0" else None
+
+
+def _stage(data: dict[str, Any]) -> str | None:
+    stage = data.get("stage") or {}
+    was, now = (base.one_line(stage.get(k) or "").replace("_", " ") for k in ("from", "to"))
+    return f"{was} → {now}" if was and now and was != now else now or None
+
+
+def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The highest line that LTV is at or past, and the next one above with the distance to it."""
+    thresholds, ltv = data.get("thresholds") or {}, data.get("ltv")
+    if ltv is None:
+        return None, None
+    value = Decimal(ltv)
+    past, ahead = None, None
+    for key, words in _LINES:
+        if key not in thresholds:
+            continue
+        line = Decimal(thresholds[key])
+        # Only above the immediate line there is no grace (VIP FAQ 14); the reason knows of digits that are not shown.
+        is_immediate = key == "immediate" and (value > line or data.get("reason") == "immediate")
+        if is_immediate or (key != "immediate" and value >= line):
+            past = f"{words} at {base.line_percent(line)}"
+        elif ahead is None:
+            ahead = f"{words} at {base.line_percent(line)} ({base.points(line - value)} away)"
+    return past, ahead
+
+
+def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
+    """None where there is nothing to do."""
+    if not cure or Decimal(cure["repay_usd"]) == 0:
+        return None
+    return {
+        "to": base.line_percent(cure["to_ltv"]),
+        "repay": base.usd_up(cure["repay_usd"]),
+        "add": base.usd_up(cure["add_recognised_usd"]),
+    }
+
+
+def _ways(data: dict[str, Any]) -> list[dict[str, str]]:
+    """Per collateral asset: what to add of it alone, its price now, and the price that leads to liquidation."""
+    to_add = (data.get("cure") or {}).get("by_asset") or {}
+    lethal = data.get("liquidation_price") or {}
+    prices = {i["asset"]: i.get("price") for i in data.get("inputs") or ()}
+    needs = _cure(data.get("cure")) is not None
+    return [
+        {
+            "asset": base.one_line(asset, 40),
+            "add": (_maybe(base.number, to_add.get(asset)) or "not by this asset") if needs else "-",
+            "price": _maybe(base.number, prices.get(asset)) or "-",
+            "liquidation": _maybe(base.number, lethal.get(asset)) or "none",
+        }
+        for asset in dict.fromkeys((*to_add, *lethal))
+    ]
+
+
+def _input(one: dict[str, Any]) -> dict[str, str]:
+    trust = one.get("trust") or "good"
+    return {
+        "asset": base.one_line(one["asset"], 40),
+        "quantity": base.number(one["quantity"]),
+        "price": _maybe(base.number, one.get("price")) or "no price",
+        "source": base.one_line(one.get("source") or "-", 40) + ("" if trust == "good" else f" ({trust})"),
+        "value": _maybe(base.usd_down, one.get("value_usd")) or "-",
+        "recognised": _maybe(base.usd_down, one.get("recognised_usd")) or "-",
+    }
+
+
+def _debt(one: dict[str, Any]) -> dict[str, str]:
+    return {
+        "loan": base.one_line(one["loan"], 40),
+        "asset": base.one_line(one["asset"], 40),
+        "principal": base.number(one["principal"]),
+        "interest": base.number(one["interest"]),
+        "value": _maybe(base.usd_up, one.get("value_usd")) or "-",
+    }
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, str):
+        return base.one_line(value, 500)
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return base.one_line(", ".join(value), 500)
+    return base.one_line(msgspec.json.encode(value).decode(), 500)
+
+
+def _foot(data: dict[str, Any]) -> str:
+    """Where to find the alert again: its id, its place in the log, its number within the group."""
+    keys = ("cursor", "episode", "sequence", "rules", "supersedes")
+    parts = [f"{k} {base.one_line(data[k])}" for k in keys if data.get(k) is not None]
+    return " · ".join([str(data["id"]), *parts])

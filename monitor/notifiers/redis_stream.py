@@ -1,0 +1,78 @@
+"""Adds notices to a capped Redis stream, for consumers inside the house.
+
+At least once: a try whose answer was lost may have added an entry already. Entries of one alert have the same `id`
+field, by which consumers drop duplicates. The stream is a bus, not the record: the alert log keeps what the cap drops.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from monitor.notifiers.base import DeliveryError, Notice, Receipt, one_line, read_secret, shown_url
+
+TIMEOUT_S = 5.0
+"""A Redis in the same house answers in milliseconds; one that is silent for this long is paused or gone."""
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`maxlen` is approximate: Redis drops whole nodes of about a hundred entries."""
+
+    url: str
+    stream: str = "monitor:alerts"
+    maxlen: Annotated[int, range(1, 1_000_000_000)] = 100_000
+    password: str | None = None
+    password_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("url must be redis://host:port/db, rediss:// or unix://")
+
+    def __repr__(self) -> str:
+        return f"redis_stream.Config({shown_url(self.url)}, {self.stream!r})"
+
+
+def build(name: str, config: Config) -> RedisStreamNotifier:
+    """Raises BadSecret."""
+    return RedisStreamNotifier(name, config)
+
+
+class RedisStreamNotifier:
+    """One client; its own retries are off, as one attempt must add one entry."""
+
+    def __init__(self, name: str, config: Config, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.name, self._config = name, config
+        has_password = config.password is not None or config.password_file is not None
+        secret: dict[str, Any] = (
+            {"password": read_secret(config.password, config.password_file)} if has_password else {}
+        )
+        self._redis: Redis = Redis.from_url(
+            config.url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            **secret,
+        )
+
+    def __repr__(self) -> str:
+        return f"RedisStreamNotifier({self.name!r}, {self._config!r})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """One XADD. Every error may pass: a full, loading, read-only or absent server is tried again."""
+        fields = {"id": notice.id, "type": notice.type, "severity": notice.severity, "body": notice.body()}
+        try:
+            entry = await self._redis.xadd(self._config.stream, fields, maxlen=self._config.maxlen, approximate=True)  # type: ignore[arg-type]  # the stub's dict is invariant
+        except (RedisError, OSError) as e:
+            # Redis's own words (OOM, READONLY, NOAUTH) and those of a failed connection hold no secret.
+            raise DeliveryError(one_line(f"{type(e).__name__}: {e}"), retry=True) from None
+        return Receipt(f"entry {entry.decode() if isinstance(entry, bytes) else entry}")
+
+    async def close(self) -> None:
+        await self._redis.aclose()

@@ -1,0 +1,175 @@
+"""Short messages: one text of at most 160 characters that says group, stage, LTV, deadline and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from monitor.clock import Clock, SystemClock
+from monitor.notifiers.base import (
+    Accepted,
+    DeliveryError,
+    Notice,
+    Receipt,
+    one_line,
+    percent,
+    subject_of,
+    sync_folder,
+    title,
+    whole_usd_up,
+)
+from monitor.telemetry import log
+
+LENGTH = 160
+"""One message of GSM 03.38; one character outside its alphabet would leave room for 70."""
+NAME_LENGTH = 20
+"""So much of a group's name is worth more than the longer wording."""
+GATEWAY_TIMEOUT_S = 15.0
+
+# The characters of GSM 03.38 that cost one place; those of its extension table cost two and are not worth it.
+_GSM7 = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+) - {"\n", "\r"}
+
+_NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
+
+
+class Gateway(Protocol):
+    """Takes a text for a number."""
+
+    async def deliver(self, to: str, text: str, *, id: str) -> str:
+        """One try; returns the gateway's reference. `id` is the same in every try of a notice. Raises DeliveryError."""
+        ...
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`file` is relative to the working directory."""
+
+    gateway: Literal["stub"] = "stub"
+    to: tuple[str, ...] = ()
+    file: str = "var/sms.log"
+
+    def __post_init__(self) -> None:
+        for number in self.to:
+            if not _NUMBER.fullmatch(number):
+                raise ValueError(f"not a phone number: {number!r}; expected such as +15550100")
+
+
+def build(name: str, config: Config) -> SmsNotifier:
+    return SmsNotifier(name, config, StubGateway(Path(config.file), SystemClock()))
+
+
+class StubGateway:
+    """Writes what it would send to a file, one JSON object a line, and to the log."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+
+    async def deliver(self, to: str, text: str, *, id: str) -> str:
+        line = msgspec.json.encode({"time": self._clock.utc(), "to": to, "text": text, "id": id}) + b"\n"
+        try:
+            await asyncio.to_thread(self._append, line)
+        except OSError as e:
+            raise DeliveryError(f"cannot write {self._path.name}: {e.strerror}", retry=True) from None
+        log.info("an SMS would be sent", to=to, text=text, id=id)
+        return f"stub:{self._path.name}"
+
+    def _append(self, line: bytes) -> None:
+        """One write to the end, synced: lines of two processes do not mix and survive a power cut."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self._path.exists()
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if is_new:
+            sync_folder(self._path.parent)
+
+
+class SmsNotifier:
+    """Sends the same text to every number; a number that took it gets it once, also if another one fails."""
+
+    def __init__(self, name: str, config: Config, gateway: Gateway) -> None:
+        self.name, self._to, self._gateway = name, config.to, gateway
+        self._accepted = Accepted()
+
+    def __repr__(self) -> str:
+        return f"SmsNotifier({self.name!r})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """Tries every number once; raises for all that failed when at least one may be tried again."""
+        wanted = notice.to or self._to
+        numbers = [n for n in wanted if _NUMBER.fullmatch(n)]
+        lost = [f"{one_line(n, 40)}: not a phone number" for n in wanted if n not in numbers]
+        if not numbers:
+            raise DeliveryError("; ".join(lost) or "nobody to send it to", retry=False)
+        took, again = [], []
+        for number in self._accepted.left(notice, numbers):
+            try:
+                async with asyncio.timeout(GATEWAY_TIMEOUT_S):
+                    took.append(f"{number}: {await self._gateway.deliver(number, text(notice), id=notice.id)}")
+                self._accepted.note(notice, [number])
+            except TimeoutError:
+                again.append(f"{number}: no answer")
+            except DeliveryError as e:
+                (again if e.retry else lost).append(f"{number}: {e.reason}")
+        if again or not took:
+            raise DeliveryError("; ".join(again + lost), retry=bool(again))
+        self._accepted.forget(notice)
+        return Receipt("; ".join([*took, *(f"refused {x}" for x in lost)]))
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+def text(notice: Notice) -> str:
+    """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
+
+    At most 160 characters of the GSM alphabet. Where all that does not fit, what is said shrinks first, then the name.
+    """
+    start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
+    name = _gsm(f"{subject_of(notice)} ".lstrip())
+    ref = f" Ref {notice.id[:12]}"
+    room, tail = 0, ""
+    for words in _wordings(notice):
+        tail = _gsm(f"{title(notice)}.{words}{ref}")
+        room = LENGTH - len(start) - len(tail)
+        if room >= min(len(name), NAME_LENGTH):
+            break
+    if len(name) > room:
+        name = name[: max(room - 3, 0)] + ".. "
+    return (start + name + tail)[:LENGTH]
+
+
+def _wordings(notice: Notice) -> Iterator[str]:
+    """LTV, what to do by when, and whether the prices are current: in full, then shorter."""
+    data = notice.data
+    ltv = f" LTV {percent(data['ltv']).replace(' ', '')}." if data.get("ltv") is not None else ""
+    by = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
+    repay = (data.get("cure") or {}).get("repay_usd", "0")
+    amount = f" Repay {whole_usd_up(repay)} USD"
+    deadline = f" Deadline{by}." if by else ""
+    blind = " Prices not current." if data.get("blind") else ""
+    if repay != "0":
+        yield f"{ltv}{amount} or add collateral{by}.{blind}"
+        yield f"{ltv}{amount}{by}.{blind}"
+    yield ltv + deadline + blind
+    yield ltv + deadline
+
+
+def _short(timestamp: str) -> str:
+    return datetime.fromisoformat(timestamp).strftime("%H:%M UTC %d %b")
+
+
+def _gsm(line: str) -> str:
+    return "".join(c if c in _GSM7 else "?" for c in line)

@@ -1,0 +1,223 @@
+"""Posts notices by the Standard Webhooks specification: signed, never redirected, never to an address inside.
+
+The address is checked where the socket is made. A check of the name, or a resolver of our own, is passed by: an address
+written into the URL is never resolved, and a name may resolve to another address by the time of the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+import socket
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from standardwebhooks import Webhook
+from yarl import URL
+
+from monitor.clock import Clock, SystemClock
+from monitor.notifiers.base import BadSecret, DeliveryError, Notice, Receipt, read_secret, shown_url
+
+TIMEOUT_S = 15.0
+"""The specification asks for 15 to 30 s; the shorter leaves more attempts while a deadline runs."""
+BODY_LIMIT_BYTES = 20_000
+BODY_TIME_S = 2.0
+"""The status has decided by then; the body is only read so that the connection can be used again."""
+KEEP_ALIVE_S = 5.0
+"""Shorter than servers wait (often 15 s and more), so that we do not post on a connection that is being closed."""
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A peer may ask for a pause, not for silence: ten years is taken as an hour."""
+RETRIED_4XX = frozenset({408, 409, 425, 429})
+
+# What `is_global` lets pass though it leads inside or to nobody: protocol assignments (a cloud's metadata), multicast,
+# documentation, and relays and tunnels that carry an IPv4 address of anybody's choice.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(n)
+    for n in (
+        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+        "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
+    )
+)  # fmt: skip
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that anybody on the internet may be reached at, and nothing else."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    is_given_out = ip.version == 4 or ip in _GLOBAL_UNICAST
+    return is_given_out and ip.is_global and not any(ip in net for net in _NOT_PUBLIC)
+
+
+class AddressRefused(OSError):
+    """The host's address is private, loopback or reserved, and the configuration does not allow such."""
+
+    def __init__(self) -> None:
+        super().__init__("the address is private or reserved; allow_private = true permits that")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """`secret` and the file may hold several, separated by spaces or lines: all sign, so that a key can be rotated."""
+
+    url: str
+    secret: str | None = None
+    secret_file: Path | None = None
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            url = URL(self.url)
+            host = url.host
+        except ValueError:
+            host = None
+        if not host or url.scheme not in ("http", "https"):
+            raise ValueError("url must be https://host/path, or http://")
+        if not self.allow_private and _is_inside(host):
+            raise ValueError(f"url: {AddressRefused()}")
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError('either "secret" or "secret_file" is needed')
+
+    def __repr__(self) -> str:
+        return f"webhook.Config({shown_url(self.url)})"
+
+
+def _is_inside(host: str) -> bool:
+    """Whether the host is written as an address that is not public; a name is judged when it is connected to."""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return False
+
+
+def build(name: str, config: Config) -> WebhookNotifier:
+    """Raises BadSecret."""
+    return WebhookNotifier(name, config, SystemClock())
+
+
+class WebhookNotifier:
+    """One endpoint. The connection is kept for a few seconds, so that a storm does not shake hands for every notice."""
+
+    def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.name, self._clock, self._timeout_s = name, clock, timeout_s
+        self._url = URL(config.url)
+        self._allow_private = config.allow_private
+        self._signers = _signers(read_secret(config.secret, config.secret_file))
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"WebhookNotifier({self.name!r}, {shown_url(str(self._url))})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """Posts once. 2xx is success; 410 and most 4xx are final; redirects are failures that are never followed."""
+        body = notice.body()
+        headers = self._headers(notice.id, body)
+        session = self._open()
+        # Not chained: the texts of aiohttp's errors may hold the URL with its query.
+        try:
+            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                await _read_some(response)
+                return _judge(response, self._clock.utc())
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise DeliveryError("the certificate is not trusted", retry=True) from None
+        except aiohttp.ClientConnectorError as e:
+            raise DeliveryError(f"cannot connect: {e.strerror or e.os_error}", retry=True) from None
+        except (aiohttp.ClientError, OSError) as e:
+            raise DeliveryError(f"the exchange failed: {type(e).__name__}", retry=True) from None
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _headers(self, id: str, body: bytes) -> dict[str, str]:
+        """The signature is over the bytes that are sent and the time of this attempt, for every key in force."""
+        at, text = self._clock.utc(), body.decode()
+        return {
+            "content-type": "application/json",
+            "user-agent": "loan-monitor",
+            "webhook-id": id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(signer.sign(id, at, text) for signer in self._signers),
+        }
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Made at the first attempt, as it belongs to the running loop. Proxies of the environment are not asked."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(socket_factory=self._socket, keepalive_timeout=KEEP_ALIVE_S)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+            )
+        return self._session
+
+    def _socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
+        """Called by aiohttp for every connection with the final address, also where the URL names an address."""
+        family, kind, protocol, _, address = addr_info
+        if not self._allow_private and not is_public(str(address[0])):
+            raise AddressRefused
+        return socket.socket(family, kind, protocol)
+
+
+def _signers(secrets: str) -> list[Webhook]:
+    """One signer per key, newest first. Raises BadSecret."""
+    found = []
+    for secret in secrets.split():
+        key = secret.removeprefix("whsec_")
+        try:
+            raw = base64.b64decode(key + "=" * (-len(key) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            raw = b""
+        if not raw:
+            raise BadSecret('a webhook secret is "whsec_" and base64')
+        found.append(Webhook(raw))
+    return found
+
+
+async def _read_some(response: aiohttp.ClientResponse) -> None:
+    """Reads a short body and leaves a long or slow one: the status is the answer."""
+    left = BODY_LIMIT_BYTES
+    try:
+        async with asyncio.timeout(BODY_TIME_S):
+            while left > 0 and (chunk := await response.content.read(left)):
+                left -= len(chunk)
+    except (TimeoutError, aiohttp.ClientError):
+        left = 0
+    if left <= 0:
+        response.close()
+
+
+def _judge(response: aiohttp.ClientResponse, now: datetime) -> Receipt:
+    """Success as a Receipt, or the DeliveryError that the status calls for."""
+    status = response.status
+    if 200 <= status < 300:
+        return Receipt(f"HTTP {status}")
+    after_s = _retry_after_s(response.headers.get("Retry-After"), now) if status in (429, 503) else None
+    if 300 <= status < 400:
+        raise DeliveryError(f"HTTP {status}: a redirect is not followed", retry=True)
+    raise DeliveryError(f"HTTP {status}", retry=status >= 500 or status in RETRIED_4XX, after_s=after_s)
+
+
+def _retry_after_s(text: str | None, now: datetime) -> float | None:
+    """Seconds to wait, from a number of seconds or an HTTP date, within an hour; None where it is neither."""
+    if text is None:
+        return None
+    try:
+        seconds = float(int(text))
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

@@ -1,0 +1,90 @@
+"""Runs a tape or a recorded event log through the same core, in virtual time; nothing is sent and no store is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from monitor import eventlog
+from monitor.core.alerts import LoggedAlert
+from monitor.core.book import Group, parse_line
+from monitor.core.events import Event, GroupPut, MarkPrices, Noticed
+from monitor.core.outcome import Outcome
+from monitor.core.prices import Quote
+from monitor.core.product import Rules
+from monitor.core.risk import RiskMonitor
+from monitor.core.wire import Invalid
+
+Row = tuple[datetime, list[Quote]]
+
+
+class Replay:
+    """A monitor and the alerts that it has raised so far, numbered from 1."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.monitor = RiskMonitor(rules)
+        self.cursor = 0
+
+    def feed(self, event: Event) -> list[LoggedAlert]:
+        """Handles one event; alerts are detected at the time of what decided."""
+        return self._logged(self.monitor.handle(event))
+
+    def _logged(self, outcome: Outcome) -> list[LoggedAlert]:
+        logged = []
+        for alert in outcome.alerts:
+            self.cursor += 1
+            logged.append(LoggedAlert(self.cursor, msgspec.structs.replace(alert, detected_at=alert.at)))
+        return logged
+
+
+def without_trust(rules: Rules) -> Rules:
+    """The rules of a replay: every price of a tape is good, unless --trust is given."""
+    return msgspec.structs.replace(rules, trust=msgspec.structs.replace(rules.trust, enabled=False))
+
+
+def tape(
+    rules: Rules, lines: Iterable[tuple[str, object]], rows: Iterable[Row]
+) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event.
+
+    `lines` are (place, parsed JSON or an Exception that says why it is none).
+    """
+    replay = Replay(rules)
+    is_first = True
+    for at, quotes in rows:
+        if is_first:
+            is_first = False
+            for place, line in lines:
+                yield at, replay.feed(_put(place, line, at, rules))
+        yield at, replay.feed(MarkPrices(at, tuple(quotes)))
+
+
+def _put(place: str, line: object, at: datetime, rules: Rules) -> Event:
+    try:
+        if isinstance(line, Exception):
+            raise line
+        group: Group = parse_line(line, at, rules.products)
+    except (Invalid, ValueError) as e:
+        return Noticed(at, "book.refused", place, {"problem": str(e)}, fingerprint=str(e))
+    return GroupPut(at, group, "book")
+
+
+def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+    """Folds a file of the event log. Raises eventlog.Torn. `on_rules` hears of the rules that render its alerts."""
+    records = eventlog.read(path)
+    start = next(records, None)
+    if not isinstance(start, eventlog.Start):
+        raise eventlog.Torn(path, 1, "is empty; an event log begins with what core knew")
+    replay = Replay(start.rules)
+    replay.monitor = RiskMonitor(start.rules, memory=start.memory)
+    if start.awakened:
+        replay.monitor.awaken(start.at)
+    on_rules(start.rules)
+    for record in records:
+        assert not isinstance(record, eventlog.Start)
+        alerts = replay.feed(record)
+        on_rules(replay.monitor.rules)
+        yield record.at, alerts

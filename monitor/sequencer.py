@@ -1,0 +1,350 @@
+"""Puts every input in one order: take, handle, commit, publish (DESIGN section 5).
+
+Prices are conflated: of each asset and source only the latest quote waits. Everything else waits in a bounded queue.
+Core runs in one worker thread; the event loop stays free for sockets. Only what was committed is published or sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor import crashpoint
+from monitor.clock import Clock
+from monitor.core.book import restated
+from monitor.core.events import BookEntry, Event, MarkPrices, Noticed, ProductsChanged, TimePassed
+from monitor.core.inbox import Answer, Look, Request
+from monitor.core.outcome import Memory, Outcome, Publication, Restored
+from monitor.core.prices import Quote
+from monitor.core.product import Rules
+from monitor.core.risk import CLOCK_JUMP, RiskMonitor
+from monitor.eventlog import EventLog, Start
+from monitor.journal import Journal
+from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
+from monitor.telemetry import Health, Metrics, log
+
+QUEUE_LIMIT = 10_000
+"""Jobs that may wait; beyond it whoever asks waits. A book batch is one job, a request of the API another."""
+TICK_S = 1.0
+"""How often the clocks are compared when nothing happens."""
+JUMP_S = 0.5
+"""Wall and monotonic clock may drift apart by this much between two looks; more is a jump."""
+CALM_S = 60.0
+"""A jump in the same direction within this time is not said again."""
+RECENT_ENTRIES = 10_000
+"""Entries remembered beside the store: more than can be between a look into the store and its commit."""
+SAVE_EVERY_S = 10.0
+"""Prices are kept with every alert, and this often without one: a restart goes on from them."""
+
+
+class _Job(NamedTuple):
+    """Work that arrived from a book, the API or the shell, and the future of whoever waits."""
+
+    run: Callable[[datetime, _Batch], Any]
+    done: asyncio.Future[Any]
+
+
+class _Batch:
+    """What one turn of the loop collects for its commit."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.audits: list[Audit] = []
+        self.entries: list[Applied] = []
+        self.answers: list[tuple[asyncio.Future[Any], Any]] = []
+
+
+class Sequencer:
+    """The daemon's heart: owns core, and is the Inbox of the web."""
+
+    def __init__(
+        self, monitor: RiskMonitor, store: Store, journal: Journal, clock: Clock, metrics: Metrics, health: Health,
+        publish: Callable[[Publication], None], event_log: EventLog | None,
+    ) -> None:  # fmt: skip
+        self._monitor, self._store, self._journal, self._clock = monitor, store, journal, clock
+        self._metrics, self._health, self._publish, self._event_log = metrics, health, publish, event_log
+        self._quotes: dict[tuple[str, str], Quote] = {}
+        self._quoted_s: float | None = None
+        self._heard_s: dict[str, float] = {}
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
+        self._wake = asyncio.Event()
+        self._stopping = self._is_over = False
+        self._thread = ThreadPoolExecutor(1, "core")
+        self._saved_s = clock.monotonic_s()
+        self._anchor = (clock.utc(), clock.monotonic_s())
+        self._jumped_s: float | None = None
+        self._applied: dict[tuple[str, str], str] = {}
+
+    # -- what feeds, books, the web and the shell call --
+
+    def quotes(self, batch: Iterable[Quote]) -> None:
+        """Takes quotes; an unhandled older one of the same asset and source is replaced."""
+        now_s = self._clock.monotonic_s()
+        replaced = 0
+        for quote in batch:
+            key = (quote.asset, quote.source)
+            replaced += key in self._quotes
+            self._quotes[key] = quote
+            self._heard_s[quote.asset] = now_s
+        if replaced:
+            self._metrics.conflated.inc(replaced)
+        if self._quoted_s is None:
+            self._quoted_s = now_s
+        self._wake.set()
+
+    async def events(self, events: Sequence[Event]) -> list[Outcome]:
+        """Handles a batch of book events or notices as one commit; returns when it is durable."""
+
+        def run(at: datetime, batch: _Batch) -> list[Outcome]:
+            return [self._handle(msgspec.structs.replace(e, at=at), batch) for e in events]
+
+        return await self._ask(run)  # type: ignore[no-any-return]
+
+    async def request(self, request: Request) -> Answer:
+        """See core.inbox.Inbox. Refuses at once while the store is known to fail: nobody is told «done» in vain."""
+        self._journal.check_writable()
+        if request.entry_id is not None:
+            known = await self._store.entry(request.group_id, request.entry_id)
+            if known is not None:
+                return await self._repeated(request, known)
+        return await self._ask(lambda at, batch: self._change(request, at, batch))  # type: ignore[no-any-return]
+
+    async def look(self, group_id: str) -> Look | None:
+        """See core.inbox.Inbox."""
+        return await self._ask(lambda at, _: self._look(group_id, at))  # type: ignore[no-any-return]
+
+    async def change_rules(self, rules: Rules, who: str, before: object, after: object) -> Outcome:
+        """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit."""
+
+        def run(at: datetime, batch: _Batch) -> Outcome:
+            outcome = self._handle(ProductsChanged(at, rules), batch)
+            if outcome.refused is None:
+                batch.audits.append(Audit(at, who, "reload", "configuration", before, after))
+            return outcome
+
+        return await self._ask(run)  # type: ignore[no-any-return]
+
+    def save_soon(self) -> None:
+        """Commits with the next turn, so that a store that fails is found out and the desk is told."""
+        self._saved_s = float("-inf")
+        self._wake.set()
+
+    # -- the loop --
+
+    async def run(self) -> None:
+        """Runs until stop(); raises what broke an invariant, which must end the process."""
+        while not self._stopping or self._quotes or not self._jobs.empty():
+            await self._turn()
+        self._is_over = True
+        await self._in_core(self._flush_log)
+
+    async def stop(self) -> None:
+        """Ends the loop when all that was taken is handled and committed."""
+        self._stopping = True
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Keeps the marks of the end, so that the next start goes on from them.
+
+        Not after a turn that was cut off: its marks without its alerts would hide from the next start what it missed.
+        """
+        if self._is_over:
+            await self._journal.commit(self._monitor, [])
+        if self._event_log is not None:
+            self._event_log.close()
+        self._thread.shutdown()
+
+    async def _turn(self) -> None:
+        await self._wait()
+        jumps = self._compare_clocks()
+        jobs = [self._jobs.get_nowait() for _ in range(min(self._jobs.qsize(), 1_000))]
+        quotes, self._quotes = tuple(self._quotes.values()), {}
+        quoted_s, self._quoted_s = self._quoted_s, None
+        batch = _Batch()
+        await self._in_core(self._handle_all, jumps, jobs, quotes, batch)
+        crashpoint.reached("after tick")
+        await self._conclude(batch, quoted_s)
+
+    async def _wait(self) -> None:
+        """Until something comes, a deadline is due, or it is time to compare the clocks."""
+        if not self._wake.is_set() and not self._stopping:
+            due = self._monitor.next_due
+            wait_s = TICK_S if due is None else min(TICK_S, max(0.0, (due - self._clock.utc()).total_seconds()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
+        self._wake.clear()
+
+    def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], quotes: tuple[Quote, ...], batch: _Batch) -> None:
+        """In core's thread: everything of one turn, in order. Books before prices of the same time (DESIGN section 6)."""
+        for jump in jumps:
+            self._handle(msgspec.structs.replace(jump, at=self._now()), batch)
+        for job in jobs:
+            batch.answers.append((job.done, job.run(self._now(), batch)))
+        at = self._now()
+        if quotes:
+            self._handle(MarkPrices(at, quotes), batch)
+        elif self._monitor.next_due is not None and self._monitor.next_due <= at:
+            self._handle(TimePassed(at), batch)
+        self._flush_log()
+
+    def _handle(self, event: Event, batch: _Batch) -> Outcome:
+        started_s = self._clock.monotonic_s()
+        if self._event_log is not None:
+            if self._event_log.wants_start:
+                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at))
+            self._event_log.append(event)
+        outcome = self._monitor.handle(event)
+        batch.outcomes.append(outcome)
+        self._metrics.handle.labels(type(event).__name__).observe(self._clock.monotonic_s() - started_s)
+        return outcome
+
+    async def _conclude(self, batch: _Batch, quoted_s: float | None) -> None:
+        """Commits, answers those who wait, publishes, and hands the deliveries over."""
+        now_s = self._clock.monotonic_s()
+        is_time = now_s - self._saved_s >= (SAVE_EVERY_S if batch.outcomes else 10 * SAVE_EVERY_S)
+        failure: StoreUnavailable | None = None
+        published: tuple[Any, ...] = ()
+        if batch.audits or batch.entries or is_time or any(o.is_durable for o in batch.outcomes):
+            self._saved_s = now_s
+            try:
+                published = await self._journal.commit(self._monitor, batch.outcomes, batch.audits, batch.entries)
+            except StoreUnavailable as e:
+                failure = e
+            if quoted_s is not None and failure is None and any(o.alerts for o in batch.outcomes):
+                self._metrics.tick_to_commit.observe(self._clock.monotonic_s() - quoted_s)
+        else:
+            await self._journal.retry(self._monitor)
+        self._show(batch, published)
+        for done, answer in batch.answers:
+            if not done.done():
+                is_query = isinstance(answer, Look) or answer is None
+                if failure is not None and not is_query:
+                    done.set_exception(failure)
+                else:
+                    done.set_result(answer)
+
+    def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
+        if not batch.outcomes:
+            return
+        monitor, board = self._monitor, self._monitor.board
+        touched = set().union(*(o.touched | o.closed for o in batch.outcomes))
+        self._publish(
+            Publication(
+                batch.outcomes[-1].at, {g: monitor.sight(g) for g in touched},
+                dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts,
+            )
+        )  # fmt: skip
+
+    # -- in core's thread --
+
+    def _change(self, request: Request, at: datetime, batch: _Batch) -> Answer:
+        before = self._monitor.sight(request.group_id)
+        if request.if_version is not None and (before is None or before.version != request.if_version):
+            return Answer(before, is_stale=True)
+        known = self._applied.get((request.group_id, request.entry_id or ""))
+        if known is not None:
+            return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+        event = request.make(at)
+        outcome = self._handle(event, batch)
+        after = self._monitor.sight(request.group_id)
+        if outcome.refused is not None:
+            return Answer(after, refused=outcome.refused)
+        if isinstance(event, BookEntry):
+            assert request.entry_id is not None
+            assert after is not None
+            self._remember(request)
+            batch.entries.append(Applied(request.group_id, request.entry_id, request.digest or "", after.version, at))
+        shown = [restated(s.group) if s is not None else None for s in (before, after)]
+        batch.audits.append(Audit(at, request.who, request.action, request.group_id, *shown))
+        return Answer(after)
+
+    def _remember(self, request: Request) -> None:
+        """The store knows an entry only after the commit; a twin may come before that."""
+        self._applied[request.group_id, request.entry_id or ""] = request.digest or ""
+        if len(self._applied) > RECENT_ENTRIES:
+            del self._applied[next(iter(self._applied))]
+
+    async def _repeated(self, request: Request, known: Applied) -> Answer:
+        look = await self.look(request.group_id)
+        same = known.digest == request.digest
+        return Answer(look.sight if look else None, is_duplicate=same, is_conflict=not same)
+
+    def _look(self, group_id: str, at: datetime) -> Look | None:
+        sight, board = self._monitor.sight(group_id), self._monitor.board
+        if sight is None:
+            return None
+        assets = [*sight.held.assets, *board.parity_assets]
+        marks = {a: board.marks[a] for a in assets if a in board.marks}
+        return Look(at, sight, marks, dict(board.usd), frozenset(board.untrusted), self._monitor.rules)
+
+    def _flush_log(self) -> None:
+        if self._event_log is not None:
+            self._event_log.flush()
+            if self._event_log.reason is not None:
+                log.warning("the event log could not be written", reason=self._event_log.reason)
+                self._event_log.reason = None
+
+    # -- time --
+
+    def _now(self) -> datetime:
+        """The wall clock, but never before the last event."""
+        now, last = self._clock.utc(), self._monitor.at
+        return now if last is None else max(now, last)
+
+    def _compare_clocks(self) -> list[Noticed]:
+        """Notices of a jump of the wall clock, of its end, and of prices that fall silent while our time stands still."""
+        wall, mono_s = self._clock.utc(), self._clock.monotonic_s()
+        wall0, mono0_s = self._anchor
+        drift_s = (wall - wall0).total_seconds() - (mono_s - mono0_s)
+        noticed: list[Noticed] = []
+        if abs(drift_s) > JUMP_S:
+            self._anchor, self._jumped_s = (wall, mono_s), mono_s
+            facts = {"seconds": f"{drift_s:.3f}", "wall": wall.isoformat(), "policy": "deadlines follow the wall clock"}
+            direction = "forward" if drift_s > 0 else "backward"
+            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", facts, fingerprint=direction))
+            log.warning("the wall clock jumped", **facts)
+        elif self._jumped_s is not None and mono_s - self._jumped_s > CALM_S:
+            self._jumped_s = None
+            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
+        last = self._monitor.at
+        if last is not None and wall < last - timedelta(seconds=JUMP_S):
+            noticed += self._silent(wall, mono_s)
+        return noticed
+
+    def _silent(self, wall: datetime, mono_s: float) -> list[Noticed]:
+        trust, marks = self._monitor.rules.trust, self._monitor.board.marks
+        limit_s = trust.stale_after.total_seconds()
+        silent = [a for a, heard_s in self._heard_s.items() if mono_s - heard_s > limit_s and a in marks]
+        for asset in silent:
+            del self._heard_s[asset]
+        return [Noticed(wall, "price.stale", asset, {}) for asset in silent] if trust.enabled else []
+
+    # -- plumbing --
+
+    async def _ask(self, run: Callable[[datetime, _Batch], Any]) -> Any:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._is_over:
+            await self._jobs.put(_Job(run, done))
+        if self._is_over:  # asked again, as putting may have waited for room until nobody took any more
+            raise StoreUnavailable("the monitor is stopping; nothing was changed")
+        self._wake.set()
+        return await done
+
+    async def _in_core(self, work: Callable[..., None], *args: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+
+def memory_of(monitor: RiskMonitor) -> Memory | None:
+    """All that core knows, as a restart would hand it back."""
+    if monitor.at is None:
+        return None
+    sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
+    groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
+    states = tuple(s.state for s in sights) + tuple(monitor.retired)
+    return Memory(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices), groups, states)

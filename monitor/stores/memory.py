@@ -1,0 +1,220 @@
+"""A store without a disk, for tests and trials: the rules of a commit in their plainest form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Attempt,
+    Audit,
+    Change,
+    Committed,
+    Delivery,
+    DeliveryFilter,
+    Desk,
+    Snapshot,
+    StoredGroup,
+    StoreRefused,
+    Target,
+    delivery_id,
+)
+
+T = TypeVar("T")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """[store] kind = "memory": it has no settings."""
+
+
+def build(config: Config) -> MemoryStore:
+    """An empty store."""
+    return MemoryStore()
+
+
+class MemoryStore:
+    """Dicts in the order of the log. What it keeps has passed through JSON, so that it equals what a file gives."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, StoredGroup] = {}
+        self._states: dict[str, GroupState] = {}
+        self._desk: Desk | None = None
+        self._cursor = 0
+        self._log: dict[str, LoggedAlert] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._attempts: dict[str, list[Attempt]] = {}
+        self._entries: dict[tuple[str, str], Applied] = {}
+        self._audits: dict[int, Audit] = {}
+        self._audited = 0
+
+    async def open(self) -> Snapshot:
+        groups = tuple(self._groups[id] for id in sorted(self._groups))
+        states = tuple(self._states[id] for id in sorted(self._states))
+        return Snapshot(self._desk, groups, states, self._cursor)
+
+    async def commit(self, change: Change) -> Committed:
+        self._groups.update((g.group.id, _kept(g, StoredGroup)) for g in change.groups)
+        self._states.update((s.group, _kept(s, GroupState)) for s in change.states)
+        for id in change.closed:
+            self._groups.pop(id, None)
+        self._desk = _kept(change.desk, Desk) if change.desk else self._desk
+        alerts, made, cancelled = [], list[str](), list[str]()
+        for alert, targets in change.alerts:
+            if alert.id in self._log:
+                continue
+            self._cursor += 1
+            self._log[alert.id] = LoggedAlert(self._cursor, _kept(alert, Alert))
+            alerts.append(LoggedAlert(self._cursor, alert))
+            if alert.type in STAGE_NEWS:
+                cancelled += self._supersede(alert.subject)
+            made += [self._deliver(alert, target, change.at) for target in targets if self._is_owed(alert, target)]
+        for entry in change.entries:
+            self._entries.setdefault((entry.group_id, entry.id), entry)
+        for audit in change.audits:
+            self._audited += 1
+            self._audits[self._audited] = _kept(audit, Audit)
+        due = [d for id in dict.fromkeys(made) if (d := self._deliveries[id]).state == "pending"]
+        return Committed(self._cursor, tuple(alerts), tuple(due), tuple(cancelled))
+
+    def _supersede(self, subject: str) -> list[str]:
+        """A stage alert cancels whatever of its group was not delivered yet, on every channel."""
+        older = [
+            d for d in self._deliveries.values()
+            if d.state == "pending" and d.subject == subject and d.type.startswith("loan_group.")
+        ]  # fmt: skip
+        for delivery in older:
+            self._deliveries[delivery.id] = msgspec.structs.replace(delivery, state="superseded")
+        return [d.id for d in sorted(older, key=lambda d: (d.cursor, d.id))]
+
+    def _is_owed(self, alert: Alert, target: Target) -> bool:
+        """Good news is owed only to a channel on which the episode's bad news was attempted."""
+        return alert.type not in GOOD_STAGE_NEWS or any(
+            d.type in BAD_STAGE_NEWS and d.attempts > 0
+            and (d.subject, d.episode, d.notifier) == (alert.subject, alert.episode, target.notifier)
+            for d in self._deliveries.values()
+        )  # fmt: skip
+
+    def _deliver(self, alert: Alert, target: Target, at: datetime) -> str:
+        id = delivery_id(alert.id, target)
+        self._deliveries[id] = Delivery(
+            id, self._cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
+            alert.episode, "pending", 0, at, at,
+        )  # fmt: skip
+        return id
+
+    async def open_deliveries(self) -> list[Delivery]:
+        return [d for d in self._listed() if d.state == "pending"]
+
+    async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
+        started = [id for id in dict.fromkeys(ids) if id in self._deliveries and self._state(id) == "pending"]
+        for id in started:
+            delivery = self._deliveries[id]
+            self._deliveries[id] = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
+        return started
+
+    def _state(self, id: str) -> str:
+        return self._deliveries[id].state
+
+    async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            delivery = self._deliveries.get(attempt.delivery)
+            if delivery is None:
+                continue
+            self._attempts.setdefault(delivery.id, []).append(attempt)
+            delivery = msgspec.structs.replace(delivery, detail=attempt.detail)
+            if delivery.state == "pending" or attempt.state == "delivered":
+                delivery = msgspec.structs.replace(delivery, state=attempt.state, due_at=attempt.due_at)
+            self._deliveries[delivery.id] = delivery
+
+    async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
+        types = wanted.types()
+        found = [
+            x for x in self._log.values()
+            if x.cursor > wanted.after
+            and (types is None or x.alert.type in types)
+            and (wanted.group is None or _group(x.alert) == wanted.group)
+            and (wanted.groups is None or _group(x.alert) in wanted.groups)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def alert(self, id: str) -> LoggedAlert | None:
+        return self._log.get(id)
+
+    async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
+        start = wanted.start()
+        found = [
+            d for d in self._listed()
+            if (d.cursor, d.id) > start
+            and wanted.state in (None, d.state)
+            and wanted.notifier in (None, d.notifier)
+            and wanted.alert in (None, d.alert)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    def _listed(self) -> list[Delivery]:
+        return sorted(self._deliveries.values(), key=lambda d: (d.cursor, d.id))
+
+    async def attempts(self, delivery: str) -> list[Attempt]:
+        return list(self._attempts.get(delivery, []))
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        found = self._deliveries.get(delivery)
+        if found is not None and found.state != "delivered":
+            self._deliveries[delivery] = found = msgspec.structs.replace(found, state="pending", due_at=at)
+        return found
+
+    async def entry(self, group_id: str, id: str) -> Applied | None:
+        return self._entries.get((group_id, id))
+
+    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+        return [(n, a) for n, a in self._audits.items() if n > after][:limit]
+
+    async def prune(self, before: datetime) -> int:
+        held = {d.alert for d in self._deliveries.values() if d.state == "pending"}
+        alerts = {
+            id for id, x in self._log.items()
+            if x.alert.at < before and id not in held and not self._is_running(x.alert)
+        }  # fmt: skip
+        deliveries = {id for id, d in self._deliveries.items() if d.alert in alerts}
+        attempts = sum(len(self._attempts.pop(id, ())) for id in deliveries)
+        entries = {key for key, e in self._entries.items() if e.at < before}
+        audits = {n for n, a in self._audits.items() if a.at < before}
+        gone: list[tuple[dict[Any, Any], set[Any]]] = [
+            (self._log, alerts), (self._deliveries, deliveries), (self._entries, entries), (self._audits, audits),
+        ]  # fmt: skip
+        for table, keys in gone:
+            for key in keys:
+                del table[key]
+        return attempts + sum(len(keys) for _, keys in gone)
+
+    def _is_running(self, alert: Alert) -> bool:
+        state = self._states.get(alert.subject)
+        return state is not None and state.stage != NORMAL and state.episode == alert.episode
+
+    async def backup(self, path: Path) -> None:
+        raise StoreRefused("a store in memory has no file to copy; configure [store] kind = 'sqlite'")
+
+    async def probe(self) -> None:
+        return
+
+    async def checkpoint(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def _group(alert: Alert) -> str | None:
+    return alert.group.id if alert.group else None
+
+
+def _kept(value: T, kind: type[T]) -> T:
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)

@@ -1,0 +1,171 @@
+"""The default store: one SQLite file in WAL mode, synced at every commit, written by one connection and one process.
+
+Two connections, each with its thread. The writer makes every change, and it alone checkpoints: SQLite up to 3.51.2 can
+corrupt a file whose log two connections reset at once (REFERENCES 0.10). The reader serves the API's queries, so that a
+long read never delays a commit; it is opened `mode=ro`, which neither commits nor checkpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from monitor.core.alerts import LoggedAlert
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Attempt,
+    Audit,
+    Change,
+    Committed,
+    Delivery,
+    DeliveryFilter,
+    Snapshot,
+    StoreUnavailable,
+)
+from monitor.stores.sqlite import deliveries, file, log
+from monitor.stores.sqlite.connection import Connection, explained
+
+T = TypeVar("T")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """[store] kind = "sqlite". `path` is relative to the working directory."""
+
+    path: str = "var/monitor.db"
+
+
+def copy(config: Config, target: Path) -> None:
+    """An online copy of a store that a daemon may be writing just now. Raises StoreUnavailable, StoreRefused."""
+    with explained(target):
+        file.backup(Path(config.path), target)
+
+
+def build(config: Config) -> SqliteStore:
+    """The store of a file; nothing is touched before `open`."""
+    return SqliteStore(Path(config.path))
+
+
+class SqliteStore:
+    """One file. Every change is one function on the writer's thread: no await and no cancellation can cut it in two."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
+        self._file_id: tuple[int, int] | None = None
+        self._opened = AsyncExitStack()
+
+    async def open(self) -> Snapshot:
+        """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
+        if self._writer is not None:
+            return await self._write(log.snapshot)
+        self.path = self.path.absolute()
+        async with AsyncExitStack() as opening:
+            with explained(self.path):
+                lock = await asyncio.to_thread(file.claim, self.path)
+                opening.callback(os.close, lock)
+                await asyncio.to_thread(file.prepare, self.path)
+                writer = Connection(partial(file.connect, self.path))
+                await opening.enter_async_context(writer)
+                await writer.run(file.migrate)
+                reader = Connection(partial(file.connect_read_only, self.path))
+                await opening.enter_async_context(reader)
+                self._file_id = _file_id(self.path)
+                snapshot = await writer.run(log.snapshot)
+            file.say_version(self.path)
+            self._writer, self._reader = writer, reader
+            self._opened = opening.pop_all()
+        return snapshot
+
+    async def commit(self, change: Change) -> Committed:
+        return await self._write(partial(log.commit, change=change))
+
+    async def open_deliveries(self) -> list[Delivery]:
+        return await self._write(deliveries.pending)
+
+    async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
+        return await self._write(partial(deliveries.start, ids=ids))
+
+    async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
+        await self._write(partial(deliveries.end, attempts=attempts))
+
+    async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
+        return await self._read(partial(log.alerts, wanted=wanted))
+
+    async def alert(self, id: str) -> LoggedAlert | None:
+        return await self._read(partial(log.alert, id=id))
+
+    async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
+        return await self._read(partial(deliveries.listed, wanted=wanted))
+
+    async def attempts(self, delivery: str) -> list[Attempt]:
+        return await self._read(partial(deliveries.attempts, delivery=delivery))
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        return await self._write(partial(deliveries.retry, delivery=delivery, at=at))
+
+    async def entry(self, group_id: str, id: str) -> Applied | None:
+        # Asked before an entry is applied, so it must not stand behind a long list.
+        return await self._write(partial(log.entry, group_id=group_id, id=id))
+
+    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+        return await self._read(partial(log.audits, after=after, limit=limit))
+
+    async def prune(self, before: datetime) -> int:
+        """Small batches, each a transaction of its own, between which commits go on."""
+        total = 0
+        for batch in (log.prune_alerts, log.prune_entries, log.prune_audits):
+            while count := await self._write(partial(batch, before=before)):
+                total += count
+        return total
+
+    async def backup(self, path: Path) -> None:
+        with explained(path):
+            self._required(self._writer)
+            await asyncio.to_thread(file.backup, self.path, path)
+
+    async def probe(self) -> None:
+        await self._write(file.probe)
+
+    async def checkpoint(self) -> None:
+        await self._write(file.checkpoint)
+
+    async def close(self) -> None:
+        """Waits for what was begun, moves the log into the file, gives up the lock."""
+        self._writer = self._reader = None
+        with explained(self.path):
+            await self._opened.aclose()
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with explained(self.path):
+            return await self._required(self._writer).run(partial(self._in_place, work))
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with explained(self.path):
+            return await self._required(self._reader).run(work)
+
+    def _in_place(self, work: Callable[[sqlite3.Connection], T], db: sqlite3.Connection) -> T:
+        """Refuses to write into a file that was deleted or replaced: the commit would succeed and be lost."""
+        if _file_id(self.path) != self._file_id:
+            raise StoreUnavailable(f"store {self.path} was replaced while it was open")
+        return work(db)
+
+    def _required(self, connection: Connection | None) -> Connection:
+        if connection is None:
+            raise StoreUnavailable(f"store {self.path} is not open")
+        return connection
+
+
+def _file_id(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino

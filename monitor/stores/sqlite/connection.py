@@ -1,0 +1,60 @@
+"""A SQLite connection on a thread of its own, its transactions, and its errors in the store's words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from monitor.stores.base import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's thread, given whole functions instead of statements.
+
+    A transaction awaited statement by statement could be cancelled in its middle, seen half done by another reader of
+    the same connection, and would cost a change of threads for each of its ten statements.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        # An error that ends the daemon must end the process, even where nobody came to close the store. What the thread
+        # has begun then is cut off as by a kill, which the file survives.
+        self._thread.daemon = True
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns or raises. It runs to its end even when the caller is cancelled."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing. When COMMIT itself fails (disk full) the transaction is rolled back as well."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns what the disk or SQLite says about the file into StoreUnavailable; mistakes of ours stay as they are."""
+    try:
+        yield
+    except OSError as e:
+        raise StoreUnavailable(f"store {path}: {e.strerror or e}") from e
+    except sqlite3.DatabaseError as e:
+        is_ours = type(e) not in (sqlite3.OperationalError, sqlite3.DatabaseError)
+        if is_ours or getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR:
+            raise
+        raise StoreUnavailable(f"store {path}: {e}") from e

@@ -1,0 +1,188 @@
+"""The commit of one event, and what was committed: book, states, alerts, entries, audit records."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from monitor import crashpoint
+from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Audit,
+    Change,
+    Committed,
+    Desk,
+    Snapshot,
+    StoredGroup,
+    Target,
+)
+from monitor.stores.sqlite.connection import transaction
+from monitor.stores.sqlite.deliveries import Outbox
+from monitor.stores.sqlite.rows import EACH, each, encode, micros, when
+
+# Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
+_PRUNED_AT_ONCE = 500
+
+_group = msgspec.json.Decoder(StoredGroup).decode
+_state = msgspec.json.Decoder(GroupState).decode
+_desk = msgspec.json.Decoder(Desk).decode
+_alert = msgspec.json.Decoder(Alert).decode
+_audit = msgspec.json.Decoder(Audit).decode
+
+
+def commit(db: sqlite3.Connection, change: Change) -> Committed:
+    """Everything of one event, or nothing of it."""
+    with transaction(db):
+        _write_book(db, change)
+        committed = _write_alerts(db, change)
+        _write_records(db, change)
+        crashpoint.reached("before commit")
+    crashpoint.reached("after commit")
+    return committed
+
+
+def _write_book(db: sqlite3.Connection, change: Change) -> None:
+    groups = ((g.group.id, encode(g)) for g in change.groups)
+    states = ((s.group, s.stage, s.episode, encode(s)) for s in change.states)
+    closed = [(id,) for id in change.closed]
+    db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
+    db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", states)
+    db.executemany("DELETE FROM groups WHERE id = ?", closed)
+    if change.desk is not None:
+        db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?)", [encode(change.desk)])
+
+
+def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
+    cursor = _last_cursor(db)
+    if not change.alerts:
+        return Committed(cursor)
+    ids = [alert.id for alert, _ in change.alerts]
+    seen = {id for (id,) in db.execute(f"SELECT id FROM alerts WHERE id IN {EACH}", [each(ids)])}  # noqa: S608
+    fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
+    for alert, targets in change.alerts:
+        if alert.id not in seen:
+            fresh.setdefault(alert.id, (alert, targets))
+    logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
+    db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (_alert_row(x) for x in logged))
+    outbox = Outbox(db, change.at, (x.alert for x in logged))
+    for one, (_, targets) in zip(logged, fresh.values(), strict=True):
+        outbox.add(one, targets)
+    outbox.write(db)
+    due = tuple(d for d in outbox.made.values() if d.state == "pending")
+    return Committed(cursor + len(logged), tuple(logged), due, tuple(outbox.cancelled))
+
+
+def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
+    a = logged.alert
+    group = a.group.id if a.group else None
+    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, encode(a)
+
+
+def _last_cursor(db: sqlite3.Connection) -> int:
+    """Of the newest alert ever logged, pruned or not: a subscriber's cursor never comes to mean another alert."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'alerts'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _write_records(db: sqlite3.Connection, change: Change) -> None:
+    entries = ((e.group_id, e.id, e.digest, e.version, micros(e.at)) for e in change.entries)
+    audits = ((micros(a.at), encode(a)) for a in change.audits)
+    db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entries)
+    db.executemany("INSERT INTO audits (at, body) VALUES (?, ?)", audits)
+
+
+def snapshot(db: sqlite3.Connection) -> Snapshot:
+    """All that a restart needs."""
+    desk = db.execute("SELECT body FROM desk").fetchone()
+    return Snapshot(
+        desk=_desk(desk[0]) if desk else None,
+        groups=tuple(_group(body) for (body,) in db.execute("SELECT body FROM groups ORDER BY id")),
+        states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
+        cursor=_last_cursor(db),
+    )
+
+
+def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
+    """A page of the log. The filters are decided in an index, the bodies of the page alone are read."""
+    conditions: list[str] = ["cursor > ?"]
+    values: list[Any] = [wanted.after]
+    if (types := wanted.types()) is not None:
+        conditions.append(f"type IN {EACH}")
+        values.append(each(types))
+    if wanted.group is not None:
+        conditions.append("group_id = ?")
+        values.append(wanted.group)
+    if wanted.groups is not None:
+        conditions.append(f"group_id IN {EACH}")
+        values.append(each(wanted.groups))
+    index = "alerts_look" if wanted.group is None else "alerts_group"
+    page = f"SELECT cursor FROM alerts INDEXED BY {index} WHERE {' AND '.join(conditions)} ORDER BY cursor LIMIT ?"  # noqa: S608
+    rows = db.execute(
+        f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) ORDER BY cursor",  # noqa: S608
+        [*values, wanted.limit],
+    )
+    return [LoggedAlert(cursor, _alert(body)) for cursor, body in rows]
+
+
+def alert(db: sqlite3.Connection, id: str) -> LoggedAlert | None:
+    """By its id."""
+    row = db.execute("SELECT cursor, body FROM alerts WHERE id = ?", [id]).fetchone()
+    return LoggedAlert(row[0], _alert(row[1])) if row else None
+
+
+def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:
+    """The entry that was applied under this id."""
+    sql = "SELECT digest, version, at FROM entries WHERE group_id = ? AND id = ?"
+    row = db.execute(sql, (group_id, id)).fetchone()
+    return Applied(group_id, id, row[0], row[1], when(row[2])) if row else None
+
+
+def audits(db: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, Audit]]:
+    """A page of the audit record."""
+    sql = "SELECT number, body FROM audits WHERE number > ? ORDER BY number LIMIT ?"
+    return [(number, _audit(body)) for number, body in db.execute(sql, (after, limit))]
+
+
+def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
+    """One batch of alerts with their deliveries and attempts; 0 when nothing is left to delete."""
+    with transaction(db):
+        rows = db.execute(
+            "SELECT cursor FROM alerts AS a WHERE at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.cursor = a.cursor AND +d.state = 'pending')"
+            " AND NOT EXISTS (SELECT 1 FROM states AS s WHERE s.id = a.subject AND s.episode = a.episode"
+            "   AND s.stage <> ?)"
+            " ORDER BY at LIMIT ?",
+            (micros(before), NORMAL, _PRUNED_AT_ONCE),
+        ).fetchall()
+        cursors = [each(cursor for (cursor,) in rows)]
+        theirs = f"SELECT id FROM deliveries WHERE cursor IN {EACH}"  # noqa: S608
+        return sum(
+            db.execute(sql, cursors).rowcount
+            for sql in (
+                f"DELETE FROM attempts WHERE delivery IN ({theirs})",  # noqa: S608
+                f"DELETE FROM deliveries WHERE cursor IN {EACH}",  # noqa: S608
+                f"DELETE FROM alerts WHERE cursor IN {EACH}",  # noqa: S608
+            )
+        )
+
+
+def prune_entries(db: sqlite3.Connection, before: datetime) -> int:
+    """One batch."""
+    return _prune(db, "entries", before)
+
+
+def prune_audits(db: sqlite3.Connection, before: datetime) -> int:
+    """One batch."""
+    return _prune(db, "audits", before)
+
+
+def _prune(db: sqlite3.Connection, table: str, before: datetime) -> int:
+    old = f"SELECT rowid FROM {table} WHERE at < ? LIMIT ?"  # noqa: S608
+    with transaction(db):
+        return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros(before), _PRUNED_AT_ONCE)).rowcount  # noqa: S608

@@ -1,0 +1,247 @@
+"""What the commands show to people: tables, timelines, the first lines of the daemon."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from monitor.config import Config
+from monitor.core.text import stamp
+
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+COLOUR = {"critical": "bold red", "warning": "yellow", "info": "green"}
+
+
+def problems(lines: Sequence[str]) -> None:
+    """Each problem on its own line, on stderr."""
+    for line in lines:
+        err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """A plain sentence."""
+    out.print(escape(line), soft_wrap=True)
+
+
+def json(value: object) -> None:
+    """For programs."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def welcome(config: Config, address: tuple[str, int]) -> None:
+    """The first lines of the daemon: where its API is, and where what it sends can be read."""
+    host, port = address
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    rows = [
+        ("API", f"{base}/v1/groups"),
+        ("inbox", f"{base}/v1/alerts   live: {base}/v1/stream   ready: {base}/readyz"),
+    ]
+    for part in config.notifiers:
+        rows.append((part.name, f"{part.kind} {target(part.config)}".rstrip()))
+    rows += [("books", ", ".join(p.name for p in config.books) or "by API"),
+             ("feeds", ", ".join(f"{p.name} ({p.kind})" for p in config.feeds) or "none"),
+             ("store", str(getattr(config.store.config, "path", config.store.kind)))]  # fmt: skip
+    print(f"monitor {config.monitor.name} is running; stop it with Ctrl-C")
+    for name, text in rows:
+        print(f"  {name:<12} {text}")
+    sys.stdout.flush()
+
+
+def target(config: Any) -> str:
+    """Where a channel on this machine can be read; for others their host, never a secret."""
+    place = str(getattr(config, "smtp", None) or getattr(config, "file", None) or "")
+    if place.startswith("file:"):
+        return f"-> {Path(place.removeprefix('file:')).absolute()}/"
+    if place.startswith("smtp"):
+        return f"-> {place.rpartition('@')[2]}"
+    if place:
+        return f"-> {Path(place).absolute()}"
+    url = str(getattr(config, "url", ""))
+    return f"-> {url.split('://', 1)[-1].split('/', 1)[0].rpartition('@')[2]}" if url else ""
+
+
+def config_is_fine(config: Config) -> None:
+    """What a configuration amounts to."""
+    kinds = [
+        ("products", [f"{k} ({len(p.versions)} versions)" for k, p in config.rules.products.items()]),
+        ("books", [p.name for p in config.books]),
+        ("feeds", [f"{p.name} ({p.kind})" for p in config.feeds]),
+        ("notifiers", [f"{p.name} ({p.kind})" for p in config.notifiers]),
+        ("routes", [" ".join(r.to) or "nowhere" for r in config.routes]),
+    ]
+    say(f"{config.path}: fine")
+    for name, items in kinds:
+        say(f"  {name:<10} {', '.join(items) or '-'}")
+
+
+def count_lines(path: Path) -> int | None:
+    """Lines of a file, for a progress bar; None where it cannot be read."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return None
+
+
+class Timeline:
+    """Alerts of a replay as they come, beside a progress bar on stderr."""
+
+    def __init__(self, title: str, total: int | None, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.counts: Counter[str] = Counter()
+        self.events = 0
+        self.last: datetime | None = None
+        self._progress = Progress(
+            TextColumn(escape(title)),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
+        self._task = self._progress.add_task("replay", total=total)
+
+    def __enter__(self) -> Timeline:
+        if err.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
+        if err.is_terminal:
+            self._progress.stop()
+
+    def step(self, at: datetime) -> None:
+        """One event was handled."""
+        self.events += 1
+        self.last = at
+        if self.events % 200 == 0:
+            self._progress.update(self._task, completed=self.events)
+
+    def alert(self, item: dict[str, Any]) -> None:
+        """One alert, as the object of INTERFACES section 5."""
+        self.counts[item["type"]] += 1
+        if self.as_json:
+            sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
+            return
+        body = item["data"]
+        subject = body["group"]["id"] if "group" in body else body["subject"]
+        ltv = body.get("ltv") or ""
+        more = [body["reason"]] if item["type"].endswith("triggered") else []
+        more += [f"until {body['deadline'][:19]}Z"] if body.get("deadline") else []
+        more += ["blind"] if body["blind"] else []
+        colour = COLOUR[body["severity"]]
+        kind = item["type"].removeprefix("loan_group.")
+        out.print(
+            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {escape(subject):<20} {ltv:<11} {escape(', '.join(more))}",
+            soft_wrap=True,
+        )
+
+    def summary(self, refused: Sequence[str]) -> None:
+        """Counts by type on stdout, refused prices on stderr; with --json only the latter."""
+        for line in refused[:20]:
+            err.print(f"[yellow]refused:[/] {escape(line)}", soft_wrap=True)
+        if len(refused) > 20:
+            err.print(f"[yellow]refused:[/] {len(refused) - 20} more")
+        if self.as_json:
+            return
+        until = stamp(self.last) if self.last else "-"
+        out.print(f"\n{self.events} events until {until}, {self.counts.total()} alerts")
+        for kind, count in sorted(self.counts.items()):
+            out.print(f"  {count:>7}  {kind}")
+
+
+def explain(answer: dict[str, Any]) -> None:
+    """A group's detail: what makes its LTV, and what follows from it."""
+    blind = "  [yellow]blind: a price is not trusted[/]" if answer.get("blind") else ""
+    out.print(
+        f"[bold]{escape(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
+    )
+    lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
+    out.print(
+        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
+    )
+    if answer.get("deadline"):
+        out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
+    out.print(_contributions(answer.get("contributions") or []))
+    out.print(_loans(answer.get("loans") or []))
+    cure = answer.get("cure")
+    if cure:
+        by_asset = ", ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
+        out.print(f"to initial {cure['to_ltv']}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
+    prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
+    if prices:
+        out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
+
+
+def _contributions(rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        "asset", "quantity", "price", "source", "age s", "trust", "value USD", "tiers (share x value)", "recognised USD"
+    )
+    for row in rows:
+        tiers = ", ".join(f"{t['share']} x {t['value_usd']}" for t in row.get("tiers") or [])
+        table.add_row(
+            row["asset"], str(row.get("quantity")), str(row.get("price")), str(row.get("source")), str(row.get("age_s")),
+            str(row.get("trust")), str(row.get("value_usd")), tiers, str(row.get("recognised_usd")),
+        )  # fmt: skip
+    return table
+
+
+def _loans(rows: list[dict[str, Any]]) -> Table:
+    table = Table("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
+    for row in rows:
+        rate = row.get("rate")
+        kind = rate.get("kind") if isinstance(rate, dict) else rate
+        table.add_row(
+            row["id"], row["asset"], row["principal"], row["interest"], str(kind), str(row.get("matures_at") or "open"),
+            str(row.get("price")), str(row.get("value_usd")),
+        )  # fmt: skip
+    return table
+
+
+def _permitted(permitted: dict[str, Any]) -> str:
+    words = [
+        name.replace("_", " ")
+        for name in ("trade", "move_within_group", "withdraw", "new_order")
+        if permitted.get(name)
+    ]
+    return ", ".join(words) or "only to add collateral or repay"
+
+
+def what_if(group: str, answer: dict[str, Any]) -> None:
+    """Before and after, side by side."""
+    before, after = answer["before"], answer["after"]
+    table = Table("", "now", "then", title=escape(group))
+    for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
+        table.add_row(key, str(before.get(key)), str(after.get(key)))
+    table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
+    out.print(table)
+    alerts = answer.get("alerts") or after.get("alerts") or []
+    out.print("alerts that would be raised: " + (", ".join(map(str, alerts)) or "none"))
+
+
+def findings(rows: Sequence[Any]) -> None:
+    """What doctor found: each part, how it is, and what to mend."""
+    colours = {"fine": "green", "trouble": "bold red", "note": "yellow"}
+    for row in rows:
+        out.print(
+            f"[{colours[row.status]}]{row.status:<8}[/] {escape(row.part):<24} {escape(row.text)}", soft_wrap=True
+        )
+
+
+def working(title: str) -> AbstractContextManager[object]:
+    """A moving sign on stderr while something takes long whose end is not known."""
+    return err.status(escape(title))

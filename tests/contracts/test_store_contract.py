@@ -1,0 +1,525 @@
+"""What every store promises: these tests run on each module of monitor/stores, found by name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor import plugins
+from monitor.core import wire
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Audit,
+    Change,
+    DeliveryFilter,
+    Snapshot,
+    Store,
+    StoreRefused,
+    Target,
+    delivery_id,
+)
+from tests.stores.examples import (
+    AT,
+    CLEARED,
+    CURED,
+    DAY,
+    DESK,
+    MINUTE,
+    OPENED,
+    PHONE,
+    REMINDER,
+    TRIGGERED,
+    WARNING,
+    alert,
+    desk,
+    ended,
+    full_alert,
+    say,
+    state,
+    stored,
+)
+
+# How each kind is configured for a test. A new store adds its line here, and inherits every test.
+TABLES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "memory": lambda folder: {},
+    "sqlite": lambda folder: {"path": str(folder / "made" / "monitor.db")},
+}
+
+
+class Case:
+    """A store under test, and its restart."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.folder = kind, folder
+        self.store = self.built()
+
+    def built(self) -> Store:
+        module = plugins.module("stores", self.kind)
+        store: Store = module.build(wire.read(module.Config, TABLES[self.kind](self.folder)))
+        return store
+
+    async def restart(self) -> Snapshot:
+        """Ends and comes back as a daemon does; what lives in memory only stays in its object."""
+        await self.store.close()
+        if self.kind != "memory":
+            self.store = self.built()
+        return await self.store.open()
+
+
+@pytest.fixture(params=plugins.kinds("stores"))
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
+    case = Case(request.param, tmp_path)
+    await case.store.open()
+    yield case
+    await case.store.close()
+
+
+@pytest.fixture
+def store(case: Case) -> Store:
+    return case.store
+
+
+async def states_of(store: Store) -> dict[tuple[str, str], str]:
+    """By type and notifier."""
+    return {(d.type, d.notifier): d.state for d in await store.deliveries(DeliveryFilter(limit=1000))}
+
+
+# The book
+
+
+async def test_a_new_store_holds_nothing(case: Case) -> None:
+    assert await case.restart() == Snapshot(None, (), (), 0)
+
+
+async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case) -> None:
+    groups, states = (stored("G-1"), stored("G-2")), (state("G-1"), state("G-2", "normal"))
+    await case.store.commit(Change(AT, groups=groups, states=states, desk=desk()))
+    found = await case.restart()
+    assert found == Snapshot(desk(), groups, states, 0)
+    assert repr(found.groups[0].group) == repr(groups[0].group), "an exponent, a tuple or a zone is different"
+    assert repr(found.states[0]) == repr(states[0])
+    assert repr(found.desk) == repr(desk())
+
+
+async def test_a_later_commit_replaces_what_it_names_and_leaves_the_rest(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"),), desk=desk()))
+    await case.store.commit(Change(AT, groups=(stored("G-2", 2),), states=(state("G-1", "liquidation"),)))
+    found = await case.restart()
+    assert [g.version for g in found.groups] == [1, 2]
+    assert [s.stage for s in found.states] == ["liquidation"]
+    assert found.desk == desk()
+
+
+async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"), state("G-2"))))
+    await case.store.commit(Change(AT, states=(state("G-1", "normal"),), closed=("G-1", "never-there")))
+    found = await case.restart()
+    assert [g.group.id for g in found.groups] == ["G-2"]
+    assert [(s.group, s.stage) for s in found.states] == [("G-1", "normal"), ("G-2", "margin_call")]
+
+
+# The log
+
+
+async def test_alerts_get_consecutive_cursors_that_go_on_after_a_restart(case: Case) -> None:
+    first = await case.store.commit(say(alert(sequence=1), alert(sequence=2)))
+    assert [x.cursor for x in first.alerts] == [1, 2]
+    assert first.cursor == 2
+    assert (await case.restart()).cursor == 2
+    assert (await case.store.commit(say(alert(sequence=3)))).cursor == 3
+
+
+async def test_a_commit_without_alerts_reports_the_last_cursor(store: Store) -> None:
+    await store.commit(say(alert()))
+    assert (await store.commit(Change(AT))).cursor == 1
+
+
+async def test_an_alert_comes_back_to_the_last_digit(case: Case) -> None:
+    committed = await case.store.commit(say(full_alert()))
+    await case.restart()
+    found = await case.store.alert(full_alert().id)
+    assert found == committed.alerts[0]
+    assert repr(found.alert) == repr(full_alert())
+
+
+async def test_an_alert_that_is_in_the_log_is_neither_added_nor_delivered_again(case: Case) -> None:
+    await case.store.commit(say(alert()))
+    await case.restart()
+    again = await case.store.commit(say(alert(), alert(sequence=2), to=(DESK, PHONE)))
+    assert [x.alert.sequence for x in again.alerts] == [2]
+    assert {d.alert for d in again.deliveries} == {alert(sequence=2).id}
+    assert len(await case.store.alerts(AlertFilter())) == 2
+
+
+async def test_a_repeated_stage_alert_cancels_nothing_anew(store: Store) -> None:
+    await store.commit(say(alert(OPENED, sequence=1)))
+    await store.commit(say(alert(REMINDER, sequence=2)))
+    again = await store.commit(say(alert(OPENED, sequence=1)))
+    assert again.cancelled == ()
+    assert [d.type for d in await store.open_deliveries()] == [OPENED, REMINDER]
+
+
+async def test_an_alert_twice_in_one_commit_is_one(store: Store) -> None:
+    committed = await store.commit(say(alert(), alert()))
+    assert (committed.cursor, len(committed.alerts), len(committed.deliveries)) == (1, 1, 1)
+
+
+async def test_filters_choose_by_type_severity_group_and_scope(store: Store) -> None:
+    said = [
+        alert(WARNING, "G-1"), alert(TRIGGERED, "G-2"), alert("price.stale", "G-1"), alert("loan.overdue", "G-1"),
+        alert(CLEARED, "G-2", 2),
+    ]  # fmt: skip
+    await store.commit(say(*said))
+
+    async def cursors(**wanted: Any) -> list[int]:
+        return [x.cursor for x in await store.alerts(AlertFilter(**wanted))]
+
+    assert await cursors() == [1, 2, 3, 4, 5]
+    assert await cursors(type=TRIGGERED) == [2]
+    assert await cursors(type="loan_group.*") == [1, 2, 5]
+    assert await cursors(type="*.liquidation.[!t]*") == [5]
+    assert await cursors(type="nothing") == []
+    assert await cursors(severity="critical") == [2, 4]
+    assert await cursors(severity="critical", type="loan.*") == [4]
+    assert await cursors(group="G-1") == [1, 4], "an asset of the same name is not the group"
+    assert await cursors(group="G-1", severity="critical") == [4]
+    assert await cursors(groups=frozenset({"G-2"})) == [2, 5]
+    assert await cursors(groups=frozenset()) == []
+    assert await cursors(groups=frozenset({"G-2"}), group="G-1") == []
+
+
+async def test_the_log_is_read_page_by_page(store: Store) -> None:
+    await store.commit(say(*(alert(sequence=n, type_=t) for n in range(5) for t in (OPENED, REMINDER))))
+    pages, after = [], 0
+    while page := await store.alerts(AlertFilter(after=after, type=REMINDER, limit=2)):
+        pages.append([x.cursor for x in page])
+        after = page[-1].cursor
+    assert pages == [[2, 4], [6, 8], [10]]
+
+
+async def test_an_unknown_alert_is_none(store: Store) -> None:
+    assert await store.alert("evt_nothing") is None
+
+
+# Deliveries: what a commit owes and cancels
+
+
+async def test_each_target_is_owed_one_delivery_due_at_once(store: Store) -> None:
+    mine = Target("desk", ("treasury@acme.example", "cfo@acme.example"))
+    committed = await store.commit(say(alert(), to=(DESK, mine, PHONE, DESK), at=AT + MINUTE))
+    first = committed.deliveries[0]
+    assert [d.id for d in committed.deliveries] == [delivery_id(alert().id, t) for t in (DESK, mine, PHONE)]
+    assert committed.deliveries[1].to == mine.to
+    assert (first.cursor, first.alert, first.notifier, first.subject) == (1, alert().id, "desk", "G-1")
+    assert (first.type, first.severity, first.episode, first.state) == (OPENED, "warning", 1, "pending")
+    assert (first.attempts, first.due_at, first.created_at, first.detail) == (0, AT + MINUTE, AT + MINUTE, "")
+
+
+async def test_open_deliveries_survive_a_restart_in_the_order_of_the_log(case: Case) -> None:
+    committed = await case.store.commit(say(*(alert(REMINDER, f"G-{n}") for n in range(20)), to=(DESK, PHONE)))
+    await case.restart()
+    found = await case.store.open_deliveries()
+    assert found == sorted(committed.deliveries, key=lambda d: (d.cursor, d.id))
+
+
+async def test_an_alert_without_a_route_is_in_the_log_alone(store: Store) -> None:
+    committed = await store.commit(say(alert(), to=()))
+    assert len(committed.alerts) == 1
+    assert await store.deliveries(DeliveryFilter()) == []
+
+
+@pytest.mark.parametrize("news", [OPENED, TRIGGERED, CURED])
+async def test_stage_news_cancels_older_undelivered_notices_of_its_group_everywhere(store: Store, news: str) -> None:
+    older = await store.commit(say(alert(WARNING, sequence=1), alert(REMINDER, sequence=2), to=(DESK, PHONE)))
+    others = await store.commit(say(alert("loan.overdue", sequence=3), alert(WARNING, "G-2"), alert("price.stale")))
+    committed = await store.commit(say(alert(news, sequence=4), to=()))
+    assert set(committed.cancelled) == {d.id for d in older.deliveries}
+    assert {d.id for d in await store.deliveries(DeliveryFilter(state="superseded"))} == set(committed.cancelled)
+    assert {d.id for d in await store.open_deliveries()} == {d.id for d in others.deliveries}
+
+
+async def test_other_alerts_cancel_nothing(store: Store) -> None:
+    await store.commit(say(alert(OPENED, sequence=1)))
+    committed = await store.commit(say(alert(REMINDER, sequence=2), alert(WARNING, sequence=3)))
+    assert committed.cancelled == ()
+    assert len(await store.open_deliveries()) == 3
+
+
+async def test_what_was_delivered_or_has_failed_is_not_cancelled(store: Store) -> None:
+    made = (await store.commit(say(alert(OPENED), to=(DESK, PHONE)))).deliveries
+    await store.start_attempts([d.id for d in made], AT)
+    await store.end_attempts([ended(made[0].id, "delivered"), ended(made[1].id, "failed")])
+    assert (await store.commit(say(alert(TRIGGERED, sequence=2)))).cancelled == ()
+    assert (await states_of(store))[OPENED, "desk"] == "delivered"
+    assert (await states_of(store))[OPENED, "phone"] == "failed"
+
+
+async def test_stage_news_cancels_what_its_own_commit_said_before_it(store: Store) -> None:
+    committed = await store.commit(say(alert(OPENED, sequence=1), alert(TRIGGERED, sequence=2), to=(DESK, PHONE)))
+    assert [d.type for d in committed.deliveries] == [TRIGGERED, TRIGGERED]
+    assert set(committed.cancelled) == {delivery_id(alert(OPENED).id, t) for t in (DESK, PHONE)}
+    assert (await states_of(store))[OPENED, "desk"] == "superseded"
+    assert [d.type for d in await store.open_deliveries()] == [TRIGGERED, TRIGGERED]
+
+
+async def test_good_news_is_not_owed_where_bad_news_was_never_attempted_and_both_are_dropped(store: Store) -> None:
+    bad = await store.commit(say(alert(OPENED, sequence=1)))
+    good = await store.commit(say(alert(CURED, sequence=2)))
+    assert good.deliveries == ()
+    assert good.cancelled == (bad.deliveries[0].id,)
+    assert len(good.alerts) == 1, "the log has it all the same"
+    assert await store.open_deliveries() == []
+    assert (CURED, "desk") not in await states_of(store)
+
+
+@pytest.mark.parametrize("outcome", [None, "pending", "delivered", "failed", "superseded"])
+async def test_good_news_is_owed_where_bad_news_was_attempted_whatever_came_of_it(store: Store, outcome: Any) -> None:
+    desk_bad, phone_bad = (await store.commit(say(alert(OPENED, sequence=1), to=(DESK, PHONE)))).deliveries
+    await store.start_attempts([desk_bad.id], AT)
+    if outcome == "superseded":
+        await store.commit(say(alert(TRIGGERED, sequence=2), to=(PHONE,)))
+    elif outcome:
+        await store.end_attempts([ended(desk_bad.id, outcome)])
+    good = await store.commit(say(alert(CLEARED, sequence=3), to=(DESK, PHONE)))
+    assert [d.notifier for d in good.deliveries] == ["desk"]
+    assert phone_bad.id not in {d.id for d in await store.open_deliveries()}
+
+
+async def test_good_news_goes_to_every_address_of_a_channel_that_heard_the_bad(store: Store) -> None:
+    (bad,) = (await store.commit(say(alert(OPENED)))).deliveries
+    await store.start_attempts([bad.id], AT)
+    good = await store.commit(say(alert(CURED, sequence=2), to=(Target("desk", ("a@b",)), DESK)))
+    assert len(good.deliveries) == 2
+
+
+@pytest.mark.parametrize(
+    ("heard", "why"),
+    [
+        (alert(OPENED, episode=1), "another episode"),
+        (alert(OPENED, "G-2", episode=2), "another group"),
+        (alert(REMINDER, episode=2), "a reminder is no stage news"),
+    ],
+)
+async def test_bad_news_that_does_not_count(store: Store, heard: Any, why: str) -> None:
+    (bad,) = (await store.commit(say(heard))).deliveries
+    await store.start_attempts([bad.id], AT)
+    assert (await store.commit(say(alert(CURED, sequence=2, episode=2)))).deliveries == (), why
+
+
+async def test_good_news_in_the_commit_of_the_bad_news_is_not_owed(store: Store) -> None:
+    committed = await store.commit(say(alert(OPENED, sequence=1), alert(CURED, sequence=2)))
+    assert committed.deliveries == ()
+    assert len(committed.cancelled) == 1
+
+
+# Deliveries: attempts
+
+
+async def test_an_attempt_is_counted_before_it_is_made_and_survives_a_restart(case: Case) -> None:
+    (made,) = (await case.store.commit(say(alert()))).deliveries
+    assert await case.store.start_attempts([made.id, made.id, "dlv_nothing"], AT) == [made.id]
+    await case.restart()
+    assert await case.store.open_deliveries() == [msgspec.structs.replace(made, attempts=1)]
+
+
+async def test_a_cancelled_delivery_is_not_started(store: Store) -> None:
+    (first,) = (await store.commit(say(alert(OPENED)))).deliveries
+    (second,) = (await store.commit(say(alert(TRIGGERED, sequence=2)))).deliveries
+    assert await store.start_attempts([first.id, second.id], AT) == [second.id]
+
+
+async def test_an_outcome_sets_state_due_time_and_detail_and_is_kept(case: Case) -> None:
+    (made,) = (await case.store.commit(say(alert()))).deliveries
+    outcomes = [ended(made.id, "pending", AT + MINUTE, "503"), ended(made.id, "delivered", AT + 2 * MINUTE, "200")]
+    for outcome in outcomes:
+        await case.store.start_attempts([made.id], AT)
+        await case.store.end_attempts([outcome])
+        (now,) = await case.store.deliveries(DeliveryFilter())
+        assert (now.state, now.due_at, now.detail) == (outcome.state, outcome.due_at, outcome.detail)
+    await case.restart()
+    assert await case.store.attempts(made.id) == outcomes
+    assert await case.store.attempts("dlv_nothing") == []
+    assert await case.store.open_deliveries() == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after"), [("pending", "superseded"), ("failed", "superseded"), ("delivered",) * 2]
+)
+async def test_superseded_in_flight_stays_so_unless_it_was_delivered(store: Store, outcome: Any, after: str) -> None:
+    (made,) = (await store.commit(say(alert(OPENED)))).deliveries
+    await store.start_attempts([made.id], AT)
+    assert (await store.commit(say(alert(TRIGGERED, sequence=2), to=()))).cancelled == (made.id,)
+    await store.end_attempts([ended(made.id, outcome, detail="said")])
+    (now,) = await store.deliveries(DeliveryFilter())
+    assert (now.state, now.detail) == (after, "said")
+    assert len(await store.attempts(made.id)) == 1
+
+
+async def test_what_was_delivered_stays_delivered(store: Store) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    await store.end_attempts([ended(made.id, "delivered"), ended(made.id, "failed"), ended("dlv_nothing", "failed")])
+    assert [d.state for d in await store.deliveries(DeliveryFilter())] == ["delivered"]
+    assert await store.attempts("dlv_nothing") == []
+
+
+@pytest.mark.parametrize("before", ["pending", "failed", "superseded"])
+async def test_a_retry_makes_a_delivery_due_at_once(store: Store, before: Any) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    await store.start_attempts([made.id], AT)
+    await store.end_attempts([ended(made.id, before, due=DAY)])
+    found = await store.retry(made.id, AT + MINUTE)
+    assert found is not None
+    assert (found.state, found.due_at, found.attempts) == ("pending", AT + MINUTE, 1)
+    assert await store.open_deliveries() == [found]
+
+
+async def test_a_retry_leaves_what_was_delivered_and_knows_what_it_does_not_know(store: Store) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    await store.end_attempts([ended(made.id, "delivered")])
+    found = await store.retry(made.id, AT)
+    assert found is not None
+    assert found.state == "delivered"
+    assert await store.retry("dlv_nothing", AT) is None
+
+
+async def test_deliveries_are_listed_by_filter_and_page(store: Store) -> None:
+    await store.commit(say(*(alert(REMINDER, sequence=n) for n in range(4)), to=(DESK, PHONE)))
+    everything = await store.deliveries(DeliveryFilter())
+    assert everything == sorted(everything, key=lambda d: (d.cursor, d.id))
+    await store.end_attempts([ended(everything[0].id, "failed"), ended(everything[1].id, "delivered")])
+    pages, after = [], ""
+    while page := await store.deliveries(DeliveryFilter(after=after, limit=3)):
+        pages.append(page)
+        after = page[-1].place
+    assert [len(p) for p in pages] == [3, 3, 2]
+    assert [d.id for p in pages for d in p] == [d.id for d in everything]
+
+    async def count(**wanted: Any) -> int:
+        return len(await store.deliveries(DeliveryFilter(**wanted)))
+
+    assert await count(state="failed") == await count(state="delivered") == 1
+    assert await count(state="pending") == 6
+    assert await count(state="superseded") == 0
+    assert await count(notifier="phone") == 4
+    assert await count(alert=alert(REMINDER, sequence=2).id) == 2
+    assert await count(alert=alert(REMINDER, sequence=2).id, state="pending", notifier="desk") == 1
+    assert await count(alert="evt_nothing") == 0
+
+
+@pytest.mark.parametrize("place", ["dlv_x", "x:dlv_x", "-1:dlv_x", ":", "9" * 30 + ":x"])
+async def test_a_place_that_is_none_is_refused(store: Store, place: str) -> None:
+    with pytest.raises(ValueError, match="expected the place of a delivery"):
+        await store.deliveries(DeliveryFilter(after=place))
+
+
+# Entries and audit
+
+
+async def test_an_entry_is_found_by_group_and_id_and_the_first_one_stays(case: Case) -> None:
+    first = Applied("G-1", "e-1", "digest", 4, AT)
+    await case.store.commit(Change(AT, entries=(first, Applied("G-2", "e-1", "other", 1, AT))))
+    await case.store.commit(Change(AT, entries=(Applied("G-1", "e-1", "changed", 5, AT),)))
+    await case.restart()
+    assert await case.store.entry("G-1", "e-1") == first
+    assert await case.store.entry("G-1", "e-2") is None
+
+
+async def test_the_audit_record_is_kept_in_order_and_read_by_page(case: Case) -> None:
+    records = [Audit(AT, "ops", "put", f"G-{n}", None, {"a": [n, "ö", 1.5, None]}) for n in range(3)]
+    await case.store.commit(Change(AT, audits=(records[0], records[1])))
+    await case.restart()
+    await case.store.commit(Change(AT, audits=(records[2],)))
+    assert await case.store.audits(0, 2) == [(1, records[0]), (2, records[1])]
+    assert await case.store.audits(2, 2) == [(3, records[2])]
+
+
+# Keeping
+
+
+async def test_pruning_deletes_what_is_old_and_keeps_what_is_not(store: Store) -> None:
+    old, new = alert("price.stale", "BTC"), alert("price.stale", "ETH", at=AT + DAY)
+    made = (await store.commit(say(old, new, to=(DESK, PHONE)))).deliveries
+    await store.start_attempts([d.id for d in made], AT)
+    await store.end_attempts([ended(d.id, "delivered") for d in made])
+    entries = tuple(Applied("G-1", f"e-{n}", "d", n, AT + n * DAY) for n in range(2))
+    audits = tuple(Audit(AT + n * DAY, "ops", "put", "G-1", None, n) for n in range(2))
+    await store.commit(Change(AT, entries=entries, audits=audits))
+    assert await store.prune(AT + MINUTE) == 1 + 2 + 2 + 1 + 1
+    assert [x.alert for x in await store.alerts(AlertFilter())] == [new]
+    assert {d.alert for d in await store.deliveries(DeliveryFilter())} == {new.id}
+    assert await store.attempts(made[0].id) == []
+    assert await store.entry("G-1", "e-0") is None
+    assert await store.entry("G-1", "e-1") == entries[1]
+    assert [a.after for _, a in await store.audits(0, 10)] == [1]
+    assert await store.prune(AT + MINUTE) == 0
+
+
+async def test_an_alert_that_somebody_is_still_owed_is_never_pruned(store: Store) -> None:
+    desk_, phone = (await store.commit(say(alert(), to=(DESK, PHONE)))).deliveries
+    await store.end_attempts([ended(desk_.id, "delivered")])
+    assert await store.prune(AT + DAY) == 0
+    assert [d.id for d in await store.open_deliveries()] == [phone.id]
+
+
+async def test_pruning_forgets_no_bad_news_of_a_running_episode(store: Store) -> None:
+    """Else a call that stays open for longer than `keep` would be cured without a word."""
+    (bad,) = (
+        await store.commit(Change(AT, states=(state("G-1", episode=1),), alerts=((alert(), (DESK,)),)))
+    ).deliveries
+    await store.start_attempts([bad.id], AT)
+    await store.end_attempts([ended(bad.id, "delivered")])
+    assert await store.prune(AT + DAY) == 0
+    assert len((await store.commit(say(alert(CURED, sequence=2)))).deliveries) == 1
+    await store.commit(Change(AT, states=(state("G-1", "normal", episode=1),)))
+    assert await store.prune(AT + MINUTE) == 3
+
+
+async def test_a_cursor_is_never_used_again(case: Case) -> None:
+    await case.store.commit(say(alert("price.stale", "BTC"), to=()))
+    assert await case.store.prune(AT + DAY) == 1
+    assert (await case.restart()).cursor == 1
+    assert (await case.store.commit(say(alert("price.stale", "ETH"), to=()))).alerts[0].cursor == 2
+
+
+async def test_pruning_deletes_thousands(store: Store) -> None:
+    await store.commit(say(*(alert("price.stale", f"A-{n}") for n in range(2100)), to=()))
+    assert await store.prune(AT + DAY) == 2100
+
+
+async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(case: Case) -> None:
+    committed = await case.store.commit(
+        Change(AT, (stored(),), (), (state(),), ((full_alert(), (DESK,)),), desk=desk())
+    )
+    copy = case.folder / "folder" / "copy.db"
+    if case.kind == "memory":
+        with pytest.raises(StoreRefused, match="no file to copy"):
+            await case.store.backup(copy)
+        return
+    await case.store.backup(copy)
+    await case.store.commit(say(alert(TRIGGERED, "G-9")))
+    with pytest.raises(StoreRefused, match="overwrites nothing"):
+        await case.store.backup(copy)
+    module = plugins.module("stores", case.kind)
+    restored: Store = module.build(module.Config(path=str(copy)))
+    assert await restored.open() == Snapshot(desk(), (stored(),), (state(),), 1)
+    assert await restored.alerts(AlertFilter()) == list(committed.alerts)
+    assert await restored.open_deliveries() == list(committed.deliveries)
+    await restored.close()
+
+
+async def test_probe_and_checkpoint_leave_no_trace(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored(),), desk=desk()))
+    await case.store.probe()
+    await case.store.checkpoint()
+    await case.store.probe()
+    assert await case.restart() == Snapshot(desk(), (stored(),), (), 0)
+
+
+async def test_opening_twice_gives_the_same(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored(),)))
+    assert (await case.store.open()).groups == (stored(),)

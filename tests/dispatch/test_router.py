@@ -1,0 +1,123 @@
+"""Where alerts go."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor.config import Match, Route
+from monitor.core import wire
+from monitor.core.alerts import Alert, GroupRef
+from monitor.dispatch.router import route, takes
+from monitor.stores.base import Target
+from tests.fakes import alert
+
+CHANNELS = {"hook": "webhook", "mail": "email", "mail-2": "email", "phone": "sms"}
+
+
+def names(one: Alert, *routes: Route, channels: dict[str, str] = CHANNELS) -> list[str]:
+    return [t.notifier for t in route(one, routes, channels)]
+
+
+def grouped(**labels: str) -> Alert:
+    return msgspec.structs.replace(alert(subject="EU-7"), group=GroupRef("EU-7", "vip_loan", "a", labels))
+
+
+LIQUIDATION = alert("loan_group.liquidation.triggered")
+CALL = alert("loan_group.margin_call.opened")
+STALE = alert("price.stale", "BTC")
+
+
+def test_the_first_route_that_matches_decides() -> None:
+    routes = (Route(("phone",), Match(severity="critical")), Route(("hook", "mail")))
+    assert names(LIQUIDATION, *routes) == ["phone"]
+    assert names(CALL, *routes) == ["hook", "mail"]
+
+
+def test_a_route_that_goes_on_adds_the_next_match_and_names_nobody_twice() -> None:
+    routes = (Route(("phone", "mail"), Match(severity="critical"), True), Route(("mail", "hook")), Route(("mail-2",)))
+    assert names(LIQUIDATION, *routes) == ["phone", "mail", "hook"]
+
+
+@pytest.mark.parametrize(
+    ("match", "is_taken"),
+    [
+        (Match(), True),
+        (Match(type="loan_group.*"), True),
+        (Match(type="loan_group.margin_call.opened"), True),
+        (Match(type="price.*"), False),
+        (Match(severity="warning"), True),
+        (Match(severity="critical"), False),
+        (Match(product="vip_loan"), True),
+        (Match(product="other"), False),
+        (Match(group="EU-*"), True),
+        (Match(group="US-*"), False),
+        (Match(labels={"desk": "EU"}), True),
+        (Match(labels={"desk": "E*", "borrower": "ACME"}), True),
+        (Match(labels={"desk": "EU", "borrower": "Other"}), False),
+        (Match(labels={"missing": "*"}), False),
+        (Match(type="loan_group.*", severity="critical"), False),
+    ],
+)
+def test_all_that_a_match_states_must_hold(match: Match, is_taken: bool) -> None:
+    assert takes(match, grouped(desk="EU", borrower="ACME")) is is_taken
+
+
+@pytest.mark.parametrize("match", [Match(product="*"), Match(group="*"), Match(labels={"desk": "*"})])
+def test_an_alert_about_no_group_matches_no_group(match: Match) -> None:
+    assert takes(match, STALE) is False
+    assert takes(Match(type="price.*"), STALE) is True
+
+
+def test_without_routes_everything_goes_everywhere() -> None:
+    assert names(STALE) == list(CHANNELS)
+
+
+def test_an_unrouted_alert_goes_to_the_log_alone_but_a_critical_one_to_everybody() -> None:
+    only_prices = Route(("mail",), Match(type="price.*"))
+    assert names(CALL, only_prices) == []
+    assert names(LIQUIDATION, only_prices) == list(CHANNELS)
+
+
+def test_a_route_to_nobody_is_kept_even_for_a_critical_alert() -> None:
+    assert names(LIQUIDATION, Route(()), Route(("mail",))) == []
+
+
+def test_contacts_go_through_the_first_notifier_of_their_kind() -> None:
+    one = msgspec.structs.replace(CALL, contacts={"email": ("a@acme.example", "a@acme.example"), "sms": ("+15550100",)})
+    assert route(one, [Route(("hook", "contacts"))], CHANNELS) == (
+        Target("hook"), Target("mail", ("a@acme.example",)), Target("phone", ("+15550100",)),
+    )  # fmt: skip
+
+
+def test_the_desk_and_the_borrower_both_get_theirs_through_one_notifier() -> None:
+    one = msgspec.structs.replace(CALL, contacts={"email": ("a@acme.example",)})
+    assert route(one, [Route(("mail", "contacts", "mail"))], CHANNELS) == (
+        Target("mail"), Target("mail", ("a@acme.example",)),
+    )  # fmt: skip
+
+
+def test_a_critical_alert_for_a_borrower_without_contacts_goes_to_everybody() -> None:
+    only_contacts = Route(("contacts",))
+    assert names(CALL, only_contacts) == []
+    assert names(LIQUIDATION, only_contacts) == list(CHANNELS)
+
+
+@pytest.mark.parametrize(
+    ("routes", "channels", "told"),
+    [
+        ([Route(("hook", "mail"))], CHANNELS, ["mail"]),
+        ([Route(("hook",))], CHANNELS, ["mail", "mail-2", "phone"]),
+        ([], CHANNELS, ["mail", "mail-2", "phone"]),
+        ([Route(("hook",))], {"hook": "webhook"}, ["hook"]),
+    ],
+)
+def test_a_failing_channel_is_told_of_on_another_one(routes: Any, channels: dict[str, str], told: list[str]) -> None:
+    assert names(alert("delivery.failing", "hook"), *routes, channels=channels) == told
+
+
+def test_routes_are_read_from_the_configuration_with_the_key_continue() -> None:
+    table = {"match": {"type": "price.*", "labels": {"desk": "EU"}}, "to": ["mail"], "continue": True}
+    read = wire.read(Route, table, "route[0]", Path())
+    assert read == Route(("mail",), Match(type="price.*", labels={"desk": "EU"}), True)

@@ -1,0 +1,279 @@
+"""Small working stand-ins: a clock that moves when told, a store in memory, a channel that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
+from monitor.notifiers.base import Notice, Receipt
+from monitor.stores.base import (
+    AlertFilter,
+    Applied,
+    Attempt,
+    Audit,
+    Change,
+    Committed,
+    Delivery,
+    DeliveryFilter,
+    Snapshot,
+    StoreUnavailable,
+    Target,
+)
+
+START = datetime(2021, 5, 19, 12, 58, tzinfo=UTC)
+
+
+class FakeClock:
+    """Both clocks stand still until `advance`; `sleep` returns when enough time was advanced."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start, self._passed_s, self.wall_step = start, 0.0, timedelta(0)
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._ids = count()
+
+    def utc(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed_s) + self.wall_step
+
+    def monotonic_s(self) -> float:
+        return self._passed_s
+
+    async def sleep(self, seconds: float) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._passed_s + seconds, next(self._ids), waiter))
+        await waiter
+
+    async def advance(self, seconds: float) -> None:
+        """Moves time from one waker to the next, and lets everything that becomes ready run in between."""
+        end_s = self._passed_s + seconds
+        await settle()
+        while True:
+            while self._sleepers and self._sleepers[0][2].done():
+                heapq.heappop(self._sleepers)
+            if not self._sleepers or self._sleepers[0][0] > end_s:
+                break
+            due_s, _, waiter = heapq.heappop(self._sleepers)
+            self._passed_s = max(self._passed_s, due_s)
+            waiter.set_result(None)
+            await settle()
+        self._passed_s = end_s
+        await settle()
+
+
+async def settle(rounds: int = 60) -> None:
+    """Lets the event loop run what is ready, without any time passing."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+def alert(
+    type_: str = "loan_group.margin_call.opened", subject: str = "G-1", *, sequence: int = 1, episode: int = 1,
+    at: datetime = START, **more: Any,
+) -> Alert:  # fmt: skip
+    """An alert about a group, or about something else where the type says so."""
+    group = GroupRef(subject, "vip_loan", "acct-1", {"borrower": "ACME"}) if type_.startswith("loan") else None
+    id = f"evt_{subject}_{type_}_{episode}_{sequence}".replace(".", "_").replace("-", "_").lower()
+    return Alert(type_, id, at, at, subject, sequence, episode, **{"group": group, **more})
+
+
+def rendered(logged: LoggedAlert) -> dict[str, Any]:
+    """The least of INTERFACES section 5 that a notifier needs."""
+    one = logged.alert
+    group = {"id": one.subject, "product": "vip_loan", "labels": {}} if one.group else None
+    return {
+        "type": one.type,
+        "timestamp": one.at.isoformat().replace("+00:00", "Z"),
+        "data": {
+            "id": one.id, "cursor": logged.cursor, "severity": one.severity, "group": group,
+            "subject": one.subject, "facts": dict(one.facts), "detected_at": one.detected_at.isoformat(),
+        },
+    }  # fmt: skip
+
+
+class FakeNotifier:
+    """Takes every notice, or does with it what `behave` does: return None, raise, or wait."""
+
+    def __init__(self, behave: Callable[[Notice], Any] | None = None) -> None:
+        self.behave = behave
+        self.tried: list[Notice] = []
+        self.took: list[Notice] = []
+        self.at_once = self.most_at_once = 0
+
+    async def send(self, notice: Notice) -> Receipt:
+        self.tried.append(notice)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.behave is not None:
+                result = self.behave(notice)
+                if asyncio.iscoroutine(result):
+                    await result
+            self.took.append(notice)
+            return Receipt("taken")
+        finally:
+            self.at_once -= 1
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeStore:
+    """The Store protocol in memory. `is_away` makes every call raise StoreUnavailable."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self._clock = clock or FakeClock()
+        self.is_away = False
+        self.log: list[LoggedAlert] = []
+        self.by_id: dict[str, LoggedAlert] = {}
+        self.rows: dict[str, Delivery] = {}
+        self.tries: list[Attempt] = []
+        self.writes: list[tuple[str, int]] = []
+        """Each durable write of attempts: start or end, and how many it held."""
+        self._pending_of: dict[str, set[str]] = {}
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("no space left on device")
+
+    async def open(self) -> Snapshot:
+        self._check()
+        return Snapshot(None, (), (), len(self.log))
+
+    async def commit(self, change: Change) -> Committed:
+        self._check()
+        alerts: list[LoggedAlert] = []
+        added: list[str] = []
+        cancelled: list[str] = []
+        for one, targets in change.alerts:
+            if one.id in self.by_id:
+                continue
+            logged = LoggedAlert(len(self.log) + 1, one)
+            self.log.append(logged)
+            self.by_id[one.id] = logged
+            alerts.append(logged)
+            if one.type in STAGE_NEWS:
+                cancelled += self._supersede(one)
+            added += [self._add(logged, t, i) for i, t in enumerate(targets) if self._is_owed(one, t)]
+        gone = set(cancelled)
+        deliveries = tuple(self.rows[i] for i in added if i not in gone)
+        return Committed(len(self.log), tuple(alerts), deliveries, tuple(i for i in cancelled if i not in set(added)))
+
+    def _supersede(self, one: Alert) -> list[str]:
+        ids = sorted(
+            i for i in self._pending_of.get(one.subject, ()) if self.rows[i].type.startswith("loan_group.")
+        )  # fmt: skip
+        for i in ids:
+            self._set(i, state="superseded")
+        return ids
+
+    def _is_owed(self, one: Alert, target: Target) -> bool:
+        """Good news goes where the bad news of the episode was attempted."""
+        return one.type not in GOOD_STAGE_NEWS or any(
+            d.attempts and d.type in BAD_STAGE_NEWS and d.episode == one.episode and d.subject == one.subject
+            and (d.notifier, d.to) == (target.notifier, target.to)
+            for d in self.rows.values()
+        )  # fmt: skip
+
+    def _add(self, logged: LoggedAlert, target: Target, index: int) -> str:
+        one, now = logged.alert, self._clock.utc()
+        row = Delivery(
+            f"dlv_{logged.cursor:08d}_{index}", logged.cursor, one.id, target.notifier, target.to, one.subject,
+            one.type, one.severity, one.episode, "pending", 0, now, now,
+        )  # fmt: skip
+        self.rows[row.id] = row
+        self._pending_of.setdefault(one.subject, set()).add(row.id)
+        return row.id
+
+    def _set(self, id: str, **changes: Any) -> Delivery:
+        row = self.rows[id] = msgspec.structs.replace(self.rows[id], **changes)
+        pending = self._pending_of.setdefault(row.subject, set())
+        (pending.add if row.state == "pending" else pending.discard)(id)
+        return row
+
+    async def open_deliveries(self) -> list[Delivery]:
+        self._check()
+        return [d for d in self.rows.values() if d.state == "pending"]
+
+    async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
+        self._check()
+        self.writes.append(("start", len(ids)))
+        still = [i for i in ids if self.rows[i].state == "pending"]
+        for i in still:
+            self._set(i, attempts=self.rows[i].attempts + 1)
+        return still
+
+    async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
+        self._check()
+        self.writes.append(("end", len(attempts)))
+        for a in attempts:
+            self.tries.append(a)
+            stays = self.rows[a.delivery].state == "superseded" and a.state != "delivered"
+            self._set(a.delivery, detail=a.detail, **({} if stays else {"state": a.state, "due_at": a.due_at}))
+
+    async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
+        self._check()
+        found = [
+            x for x in self.log
+            if x.cursor > wanted.after
+            and wanted.group in (None, x.alert.subject)
+            and wanted.severity in (None, x.alert.severity)
+            and (wanted.type is None or fnmatchcase(x.alert.type, wanted.type))
+            and (wanted.groups is None or x.alert.subject in wanted.groups)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def alert(self, id: str) -> LoggedAlert | None:
+        self._check()
+        return self.by_id.get(id)
+
+    async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
+        self._check()
+        found = [
+            d for i, d in sorted(self.rows.items())
+            if i > wanted.after
+            and wanted.state in (None, d.state)
+            and wanted.notifier in (None, d.notifier)
+            and wanted.alert in (None, d.alert)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def attempts(self, delivery: str) -> list[Attempt]:
+        self._check()
+        return [a for a in self.tries if a.delivery == delivery]
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        self._check()
+        return self._set(delivery, state="pending", due_at=at) if delivery in self.rows else None
+
+    async def entry(self, group_id: str, id: str) -> Applied | None:
+        return None
+
+    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+        return []
+
+    async def prune(self, before: datetime) -> int:
+        gone = [x for x in self.log if x.alert.at < before]
+        for x in gone:
+            del self.by_id[x.alert.id]
+        self.log = [x for x in self.log if x.alert.at >= before]
+        return len(gone)
+
+    async def backup(self, path: Path) -> None:
+        pass
+
+    async def probe(self) -> None:
+        self._check()
+
+    async def checkpoint(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,28 @@
+"""What the fault tests share: an exchange and a house in a folder of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.house import House, Receiver
+from tests.feeds.venue import Venue
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    async with Venue() as venue:
+        yield venue
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def house(tmp_path: Path, venue: Venue) -> House:
+    return House(tmp_path, venue)

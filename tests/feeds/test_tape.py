@@ -1,0 +1,284 @@
+"""Tapes: what is read, what is refused with which words, and how a tape plays on today's clock."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from monitor.clock import SystemClock
+from monitor.core import wire
+from monitor.core.prices import Quote
+from monitor.feeds.tape import Config, Refusal, Row, build, rows
+from tests.feeds.shared import SHARED, needs_shared
+
+NOON = datetime(2021, 5, 19, 12, 0, tzinfo=UTC)
+NOON_MS = 1621425600000
+
+
+def tape(folder: Path, text: str | bytes, name: str = "tape.csv") -> Path:
+    path = folder / name
+    data = text.encode() if isinstance(text, str) else text
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def read(path: Path) -> tuple[list[Row], list[Refusal]]:
+    refused: list[Refusal] = []
+    return list(rows(path, refused.append)), refused
+
+
+def told(refused: list[Refusal], path: Path) -> list[str]:
+    """Refusals as lines, the folder left out."""
+    return [str(refusal).replace(str(path), path.name) for refusal in refused]
+
+
+def prices(events: list[Row]) -> list[dict[str, str]]:
+    return [{quote.asset: str(quote.price) for quote in quotes} for _, quotes in events]
+
+
+@pytest.mark.parametrize("name", ["tape.csv", "tape.csv.gz"])
+def test_long_rows_of_one_time_are_one_event_in_usd(tmp_path: Path, name: str) -> None:
+    text = (
+        "at,asset,price,source\n"
+        "2021-05-19T12:00:00Z,BTC,38000.10,binance-futures\n"
+        "2021-05-19T14:00:00+02:00,ETH,2500,\n"
+        "2021-05-19T12:00:00.250Z,BTC,3.7e4,kraken\n"
+    )
+    events, refused = read(tape(tmp_path, text, name))
+    assert not refused
+    assert events == [
+        (NOON, [
+            Quote("BTC", Decimal("38000.10"), "USD", "binance-futures", NOON),
+            Quote("ETH", Decimal("2500"), "USD", "tape", NOON),
+        ]),
+        (NOON + timedelta(milliseconds=250), [
+            Quote("BTC", Decimal("3.7e4"), "USD", "kraken", NOON + timedelta(milliseconds=250)),
+        ]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tape.csv", "tape.csv.gz"])
+def test_wide_rows_are_events_of_pairs_in_usdt_and_an_empty_cell_is_no_price(tmp_path: Path, name: str) -> None:
+    text = f"ts_utc,BTCUSDT,PEPEUSDT\n{NOON_MS},38000.10,\n{NOON_MS + 60_000},,1.217e-05\n{NOON_MS + 60_001},,\n"
+    events, refused = read(tape(tmp_path, text, name))
+    assert not refused
+    assert events == [
+        (NOON, [Quote("BTC", Decimal("38000.10"), "USDT", "tape", NOON)]),
+        (NOON + timedelta(minutes=1), [
+            Quote("PEPE", Decimal("1.217e-05"), "USDT", "tape", NOON + timedelta(minutes=1))
+        ]),
+        (NOON + timedelta(minutes=1, milliseconds=1), []),
+    ]  # fmt: skip
+
+
+def test_the_columns_of_a_long_tape_may_stand_in_any_order_without_a_source(tmp_path: Path) -> None:
+    events, refused = read(tape(tmp_path, "price,at,asset\n5,2021-05-19T12:00:00Z,BTC\n"))
+    assert (prices(events), refused) == ([{"BTC": "5"}], [])
+    assert events[0][1][0].source == "tape"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at,asset,price\r\n2021-05-19T12:00:00Z,BTC,5\r\n",
+        "\ufeffat,asset,price\n2021-05-19T12:00:00Z,BTC,5",
+        '"at","asset","price"\n"2021-05-19T12:00:00Z","BTC","5"\n',
+        "at, asset, price\n2021-05-19T12:00:00Z , BTC , 5 \n\n   \n",
+    ],
+)
+def test_what_spreadsheets_make_of_it_is_read_all_the_same(tmp_path: Path, text: str) -> None:
+    events, refused = read(tape(tmp_path, text))
+    assert (prices(events), refused) == ([{"BTC": "5"}], [])
+
+
+def test_bad_cells_of_a_wide_tape_are_named_and_take_nothing_along(tmp_path: Path) -> None:
+    path = tape(
+        tmp_path,
+        "ts_utc,BTCUSDT,ETHUSDT\n"
+        f"{NOON_MS},0,3\n"
+        f"{NOON_MS + 1},-1,4\n"
+        f"{NOON_MS + 2},NaN,5\n"
+        f"{NOON_MS + 3},1e400,6\n"
+        f'{NOON_MS + 4},"38,000.10",7\n'
+        f"{NOON_MS + 5},#REF!,8\n"
+        f"{NOON_MS + 6},9,10\n",
+    )
+    events, refused = read(path)
+    assert prices(events) == [*({"ETH": str(n)} for n in range(3, 9)), {"BTC": "9", "ETH": "10"}]
+    assert [r.reason for r in refused] == [
+        "zero", "negative", "not_finite", "out_of_range", "not_a_number", "not_a_number",
+    ]  # fmt: skip
+    assert told(refused, path)[1] == (
+        "tape.csv:3: column BTCUSDT: negative price '-1'; a price is a number from 1e-18 to 1e15; "
+        "leave the cell empty where there is none"
+    )
+    assert told(refused, path)[4].startswith("tape.csv:6: column BTCUSDT: not_a_number price '38,000.10'")
+
+
+def test_bad_rows_of_a_wide_tape_are_named_and_take_nothing_along(tmp_path: Path) -> None:
+    path = tape(
+        tmp_path,
+        f"ts_utc,BTCUSDT\n{NOON_MS},1\n{NOON_MS // 1000 + 60},2\nyesterday,3\n-1,4\n{NOON_MS - 1},5\n{NOON_MS + 1},6,7\n"
+        f"{NOON_MS + 2}\n{NOON_MS},8\n{NOON_MS + 3},9\n99999999999999999999,1\n9999999999999999,1\n",
+    )
+    events, refused = read(path)
+    assert prices(events) == [{"BTC": "1"}, {"BTC": "8"}, {"BTC": "9"}], "an equal time is not older"
+    assert told(refused, path) == [
+        "tape.csv:3: column ts_utc: found '1621425660', expected milliseconds such as 1621425480000; "
+        "these look like seconds: multiply by 1000",
+        "tape.csv:4: column ts_utc: found 'yesterday', expected milliseconds such as 1621425480000",
+        "tape.csv:5: column ts_utc: found '-1', expected milliseconds such as 1621425480000",
+        "tape.csv:6: column ts_utc: found '1621425599999', older than 2021-05-19 12:00:00+00:00 before it; sort the rows",
+        "tape.csv:7: found 3 cells, expected 2 as in the header; mend the row",
+        "tape.csv:8: found 1 cells, expected 2 as in the header; mend the row",
+        "tape.csv:11: column ts_utc: found '99999999999999999999', expected milliseconds such as 1621425480000",
+        "tape.csv:12: column ts_utc: found '9999999999999999', expected milliseconds such as 1621425480000",
+    ]
+
+
+def test_bad_rows_of_a_long_tape_are_named_and_take_nothing_along(tmp_path: Path) -> None:
+    at = "2021-05-19T12:00:00Z"
+    path = tape(
+        tmp_path,
+        f"at,asset,price,source,volume\n{at},BTC,1,s,0\n{at},btc,2,s,0\n{at},ETH,,s,0\n{at},SOL,4,two words,0\n"
+        f"2021-05-19T12:00:00,BTC,5,s,0\n2021-05-19,BTC,6,s,0\n2021-05-19T11:59:59Z,BTC,7,s,0\n{at},LTC,8,s,0\n"
+        f"9999-01-01T00:00:00Z,BTC,9,s,0\n",
+    )
+    events, refused = read(path)
+    assert prices(events) == [{"BTC": "1", "LTC": "8"}]
+    assert [(r.reason, r.where.rpartition(":")[2]) for r in refused] == [
+        ("column", "1"), ("asset", "3"), ("empty", "4"), ("source", "5"), ("time", "6"), ("time", "7"),
+        ("unordered", "8"), ("time", "10"),
+    ]  # fmt: skip
+    assert "column asset: found 'btc', expected a coin in capitals, such as BTC" in str(refused[1])
+    assert "expected a time with its zone, such as 2021-05-19T12:58:00Z" in str(refused[4])
+
+
+def test_columns_that_are_no_pair_with_usdt_are_refused_once_by_name(tmp_path: Path) -> None:
+    path = tape(
+        tmp_path,
+        f"ts_utc,BTCUSDT,ETHBTC,USDT,btcUSDT,BTCUSDT,\n{NOON_MS},1,2,3,4,5,6\n{NOON_MS + 1},1,x,3,4,5,6\n",
+    )
+    events, refused = read(path)
+    assert prices(events) == [{"BTC": "1"}, {"BTC": "1"}]
+    assert told(refused, path) == [
+        "tape.csv:1: column 3: found 'ETHBTC', expected a pair with USDT such as BTCUSDT",
+        "tape.csv:1: column 4: found 'USDT', expected a pair with USDT such as BTCUSDT",
+        "tape.csv:1: column 5: found 'btcUSDT', expected a pair with USDT such as BTCUSDT",
+        "tape.csv:1: column 6: 'BTCUSDT' is there twice; the first one is used",
+        "tape.csv:1: column 7: found '', expected a pair with USDT such as BTCUSDT",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "a,b\n1,2\n", "{}", b"\x1f\x8b\x08\x00rubbish", "at,asset\n"])
+def test_a_file_that_is_no_tape_is_refused_by_its_header(tmp_path: Path, text: str | bytes) -> None:
+    events, refused = read(tape(tmp_path, text))
+    assert events == []
+    assert [r.reason for r in refused] == ["header"]
+    assert "expected" in refused[0].what
+
+
+def test_a_quote_that_is_never_closed_spoils_one_line_only(tmp_path: Path) -> None:
+    events, refused = read(tape(tmp_path, f'ts_utc,BTCUSDT\n{NOON_MS},"1\n{NOON_MS + 1},2\n'))
+    assert prices(events)[-1] == {"BTC": "2"}
+    assert len(events) + len(refused) == 2
+
+
+def test_characters_that_are_no_utf8_spoil_one_cell_only(tmp_path: Path) -> None:
+    text = f"ts_utc,BTCUSDT,ETHUSDT\n{NOON_MS},\xff,2\n{NOON_MS + 1},3,4\n".encode("latin-1")
+    events, refused = read(tape(tmp_path, text))
+    assert prices(events) == [{"ETH": "2"}, {"BTC": "3", "ETH": "4"}]
+    assert [r.reason for r in refused] == ["not_a_number"]
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    text = f"ts_utc,BTCUSDT\n{NOON_MS},1\n" + "9" * 1_000_000 + f"\n{NOON_MS + 1},2\n"
+    path = tape(tmp_path, text, "tape.csv.gz")
+    events, refused = read(path)
+    assert prices(events) == [{"BTC": "1"}, {"BTC": "2"}]
+    assert [(r.reason, r.where) for r in refused] == [("too_long", f"{path}:3")]
+
+
+def test_a_gzip_file_that_was_cut_off_gives_what_it_holds_and_says_so(tmp_path: Path) -> None:
+    lines = "".join(f"{NOON_MS + n},{n % 977 + 1}.{n * 7919 % 1000}\n" for n in range(20_000))
+    path = tape(tmp_path, "ts_utc,BTCUSDT\n" + lines, "tape.csv.gz")
+    path.write_bytes(path.read_bytes()[:-20_000])
+    events, refused = read(path)
+    assert 100 < len(events) < 20_000
+    assert refused[-1].reason == "unreadable"
+    assert "the file ends here" in str(refused[-1])
+
+
+def test_a_tape_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        rows(tmp_path / "none.csv", print)
+    with pytest.raises(wire.Invalid, match=r"none\.csv: no such file; expected a tape"):
+        build("tape", Config(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "1e9", ""])
+def test_a_speed_that_is_none_is_refused(speed: str) -> None:
+    with pytest.raises(wire.Invalid, match="speed: found"):
+        wire.read(Config, {"path": "x", "speed": speed})
+
+
+async def test_as_a_feed_the_rows_keep_their_distance_on_todays_clock(tmp_path: Path) -> None:
+    clock = SystemClock()
+    path = tape(
+        tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},1\n{NOON_MS + 60_000},2\n{NOON_MS + 180_000},x\n{NOON_MS + 180_001},3\n"
+    )
+    config = wire.read(Config, {"path": "tape.csv", "speed": "600"}, folder=tmp_path)
+    assert config.path == path
+    feed = build("yesterday", config, clock)
+    began = clock.utc()
+    seen = [batch async for batch in feed.quotes()]
+    assert [str(q.price) for (q,) in seen] == ["1", "2", "3"]
+    assert {(q.source, q.quote) for (q,) in seen} == {("yesterday", "USDT")}
+    waited = [(q.at - began).total_seconds() for (q,) in seen]
+    for got, due in zip(waited, [0, 0.1, 0.3], strict=True):
+        assert due - 0.005 <= got < due + 0.5
+    assert (feed.stats.quotes, feed.stats.refused["not_a_number"]) == (3, 1)
+    assert (feed.stats.connected, feed.stats.reason) == (False, "the tape has ended")
+
+
+async def test_as_fast_as_possible_and_looped_it_begins_again(tmp_path: Path) -> None:
+    path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},1\n{NOON_MS + 86_400_000},2\n")
+    seen: list[str] = []
+    async for batch in build("tape", Config(path, speed="max", loop=True)).quotes():
+        seen += [str(quote.price) for quote in batch]
+        if len(seen) == 7:
+            break
+    assert seen == ["1", "2", "1", "2", "1", "2", "1"]
+
+
+async def test_a_looped_tape_without_a_price_ends_instead_of_spinning(tmp_path: Path) -> None:
+    path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},\n")
+    assert [batch async for batch in build("tape", Config(path, speed="max", loop=True)).quotes()] == []
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "events", "quotes", "first", "last"),
+    [
+        ("calm_2025-05_1m", 41760, 501120, "AVAX 19.863 2025-05-05 00:00", "XRP 2.1956 2025-06-02 23:59"),
+        ("crash_2021-05-19_1m", 12758, 153096, "AAVE 456.86 2021-05-12 00:00", "XRP 1.1809 2021-05-20 20:37"),
+        ("crash_2022-11_5m", 6048, 96768, "AAVE 84.1 2022-11-01 00:00", "XRP 0.3645 2022-11-21 23:55"),
+        ("crash_2023-03_5m", 4032, 64512, "AAVE 75.1 2023-03-06 00:00", "XRP 0.3857 2023-03-19 23:55"),
+        ("crash_2024-08-05_5m", 7488, 123144, "AAVE 90.03 2024-07-25 00:00", "XRP 0.5985 2024-08-19 23:55"),
+        ("last_2025-12_5m", 8640, 86400, "ADA 0.4147 2025-11-30 00:00", "XRP 1.8494 2025-12-29 23:55"),
+        ("mark_2025-12_1h", 720, 7200, "ADA 0.4143 2025-11-30 00:00", "XRP 1.84961177 2025-12-29 23:00"),
+    ],
+)
+def test_every_recorded_tape_reads_whole(name: str, events: int, quotes: int, first: str, last: str) -> None:
+    refused: list[Refusal] = []
+    count, every = 0, []
+    for _, batch in rows(SHARED / "data" / "prices" / f"{name}.csv.gz", refused.append):
+        count += 1
+        every += batch
+    assert (count, len(every), refused) == (events, quotes, [])
+    assert [f"{q.asset} {q.price} {q.at:%Y-%m-%d %H:%M}" for q in (every[0], every[-1])] == [first, last]
+    assert {q.quote for q in every} == {"USDT"}

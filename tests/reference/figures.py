@@ -1,0 +1,175 @@
+"""Pure figures of a loan group: ladder, LTV comparisons, cure and liquidation price, all exact.
+
+Decimal where sums of money are made, Fraction where something is divided. "Rule n" and "An" are of DOMAIN.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+# Sums are exact: whatever would have to be rounded to 200 digits raises instead of rounding.
+EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+ZERO, ONE, INFINITE = Decimal(0), Decimal(1), Decimal("inf")
+CENTS, QUANTITY_DECIMALS, LTV_DECIMALS = 2, 8, 8
+
+Tiers = Sequence[Sequence[str | None]]  # [["10000000", "1"], ["inf", "0.9"]], as products write a ladder
+Number = Decimal | Fraction | int
+
+
+class Tier(NamedTuple):
+    """One bracket of a ladder; `below` is what the brackets under it recognise when they are full."""
+
+    upper: Decimal
+    ratio: Decimal
+    lower: Decimal
+    below: Decimal
+
+
+Ladder = tuple[Tier, ...]
+
+
+class Figures(NamedTuple):
+    """What a group owes and what its collateral counts for, in USD."""
+
+    debt: Decimal
+    recognised: Decimal
+
+
+def read_ladder(tiers: Tiers) -> Ladder:
+    """Read `[USD value up to, share recognised]` rows; a bound of "inf" or null is none.
+
+    A ladder that ends at a bound gets the bracket above it, of which nothing is recognised (INTERFACES section 3).
+    """
+    ladder, lower, below = [], ZERO, ZERO
+    with localcontext(EXACT):
+        for bound, ratio in tiers:
+            upper = INFINITE if bound is None else Decimal(bound)
+            ladder.append(Tier(upper, Decimal(str(ratio)), lower, below))
+            if not upper.is_finite():
+                return tuple(ladder)
+            below += (upper - lower) * ladder[-1].ratio
+            lower = upper
+    return (*ladder, Tier(INFINITE, ZERO, lower, below))
+
+
+def climb(ladder: Ladder, usd: Decimal) -> Decimal:
+    """The recognised part of a value: marginal, like tax brackets (rule 30). Call it in the context EXACT."""
+    for upper, ratio, lower, below in ladder:
+        if usd <= upper:
+            return below + (usd - lower) * ratio
+    raise AssertionError("the last bracket of a ladder has no bound")
+
+
+def ladder_value(tiers: Tiers, usd: Decimal) -> Decimal:
+    """`climb` for a ladder as products write it."""
+    with localcontext(EXACT):
+        return climb(read_ladder(tiers), usd)
+
+
+# LTV is compared by multiplication, never as a quotient (DESIGN section 7).
+
+
+def is_below(figures: Figures, level: Decimal) -> bool:
+    """Tell whether LTV < level; without debt the LTV is 0, with debt on nothing it is infinite (A1)."""
+    return figures.debt < level * figures.recognised if figures.debt else level > 0
+
+
+def is_at_most(figures: Figures, level: Decimal) -> bool:
+    """Tell whether LTV <= level, for a level above 0."""
+    return figures.debt <= level * figures.recognised
+
+
+def band(figures: Figures, thresholds: Mapping[str, Decimal]) -> str:
+    """Name the band: 77 % and 91 % are reached inclusively, 95 % has to be exceeded (rules 10, 11 and 14)."""
+    for name, upper in (("normal", "initial"), ("restricted", "margin_call"), ("margin_call", "liquidation")):
+        if is_below(figures, thresholds[upper]):
+            return name
+    return "liquidation" if is_at_most(figures, thresholds["immediate"]) else "immediate"
+
+
+def stated_ltv(figures: Figures) -> str | None:
+    """The LTV rounded down to 8 decimals, so that it never shows a line as crossed that was not."""
+    if not figures.recognised:
+        return None
+    with localcontext(EXACT):
+        return plain((figures.debt.scaleb(LTV_DECIMALS) // figures.recognised).scaleb(-LTV_DECIMALS))
+
+
+# Cure and liquidation price.
+
+
+def cure(
+    debt_usd: Decimal,
+    recognised_usd: Decimal,
+    to_ltv: Decimal,
+    assets: Mapping[str, tuple[Decimal, Decimal, Tiers]],
+) -> dict[str, Any]:
+    """What brings the LTV to `to_ltv`: repay, or add; rounded up, so that following it suffices (rule 13).
+
+    `assets` maps each collateral asset to its quantity held, USD price and tiers. An asset whose ladder has no room
+    for what is missing is null.
+    """
+    debt, recognised, level = Fraction(debt_usd), Fraction(recognised_usd), Fraction(to_ltv)
+    missing = max(Fraction(0), debt / level - recognised)
+    return {
+        "to_ltv": plain(to_ltv),
+        "repay_usd": round_up(max(Fraction(0), debt - level * recognised), CENTS),
+        "add_recognised_usd": round_up(missing, CENTS),
+        "by_asset": {asset: _quantity_to_add(missing, *held) for asset, held in assets.items()},
+    }
+
+
+def _quantity_to_add(missing: Fraction, quantity: Decimal, price: Decimal, tiers: Tiers) -> str | None:
+    with localcontext(EXACT):
+        held = quantity * price
+        goal = missing + Fraction(ladder_value(tiers, held))
+    if not missing:
+        return "0"
+    usd = descend(read_ladder(tiers), goal)
+    return None if usd is None else round_up((usd - Fraction(held)) / Fraction(price), QUANTITY_DECIMALS)
+
+
+def descend(ladder: Ladder, recognised: Fraction) -> Fraction | None:
+    """The smallest value that is recognised at this much, or None if the ladder never gets there."""
+    for upper, ratio, lower, below in ladder:
+        short = recognised - Fraction(below)
+        if short <= 0:
+            return Fraction(lower)
+        if ratio:
+            usd = Fraction(lower) + short / Fraction(ratio)
+            if usd <= upper:
+                return usd
+    return None
+
+
+def liquidation_price(
+    debt_usd: Decimal, other_recognised_usd: Decimal, quantity: Decimal, tiers: Tiers, level: Decimal, owed: Number = 0
+) -> Fraction | None:
+    """The lowest positive price of one asset at which LTV = `level`, exact, all else held; None if there is none.
+
+    `debt_usd` and `other_recognised_usd` are without this asset; `quantity` of it is held, `owed` of it is borrowed.
+    """
+    debt, other, held = Fraction(debt_usd), Fraction(other_recognised_usd), Fraction(quantity)
+    bare = (Tier(INFINITE, ZERO, ZERO, ZERO),)
+    for upper, ratio, lower, below in read_ladder(tiers) if held else bare:
+        start = Fraction(lower) / held if held else Fraction(0)
+        gap = debt + Fraction(owed) * start - Fraction(level) * (other + Fraction(below))
+        slope = Fraction(owed) - Fraction(level) * Fraction(ratio) * held
+        price = start - gap / slope if slope else None
+        if price is not None and price > 0 and price >= start and price * held <= upper:
+            return price
+    return None
+
+
+# How figures are written.
+
+
+def plain(number: Decimal) -> str:
+    """Plain notation without trailing zeros."""
+    return format(number.normalize(EXACT), "f")
+
+
+def round_up(number: Fraction, decimals: int) -> str:
+    units = -(-number * 10**decimals // 1)
+    return plain(Decimal(units).scaleb(-decimals, EXACT))

@@ -1,0 +1,391 @@
+"""The reference model of VIP loan monitoring: a fold over events, exact, small and slow.
+
+It is the oracle that the monitor must agree with, alert by alert and to the last digit, so it shares no code with the
+monitor, and prefers what can be checked by eye against DESIGN.md sections 6 and 9. Every price is good: staleness,
+confirmation and operator acts are outside of it. "Rule n" and "An" are the numbers of DOMAIN.md.
+"""
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Any
+
+from tests.reference import state
+from tests.reference.figures import (
+    EXACT,
+    ONE,
+    ZERO,
+    Figures,
+    band,
+    climb,
+    cure,
+    is_at_most,
+    is_below,
+    ladder_value,
+    liquidation_price,
+    plain,
+    stated_ltv,
+)
+from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
+from tests.reference.terms import Loan, Version, duration, midnight_after, midnights, read_line, read_version, stamp
+
+__all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
+
+Alert = dict[str, Any]
+
+LIFECYCLE: dict[str, Any] = {
+    "clear_margin": "0.01",
+    "clear_hold_s": 900,
+    "grace_reminders": ["12h", "6h", "1h", "15m"],
+    "margin_call_repeat": "24h",
+}
+OVERDUE_AFTER = timedelta(hours=24)  # A12: the expected liquidation of a loan not repaid at maturity
+
+
+class Model:
+    """A fold over `put`, `close`, `prices` and `pass_time`; each returns the alerts that it caused, in order."""
+
+    def __init__(
+        self, name: str, product: dict[str, Any], lifecycle: dict[str, Any] | None = None, usdt_usd: str = "1"
+    ) -> None:
+        """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others."""
+        terms = LIFECYCLE | (lifecycle or {})
+        self.name = name
+        self.versions = sorted(map(read_version, product["version"]), key=lambda version: version.effective)
+        self.clear_margin = Decimal(terms["clear_margin"])
+        self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
+        self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
+        self.margin_call_repeat = duration(terms["margin_call_repeat"])
+        self.usdt_is_fixed = usdt_usd != "USDT"
+        self.price: dict[str, Decimal] = {"USDT": Decimal(usdt_usd)} if self.usdt_is_fixed else {}
+        self.groups: dict[str, Group] = {}  # in order of ids
+        self.counts: dict[str, tuple[int, int]] = {}  # episode and sequence of closed groups
+        self.version = self.versions[0]
+        self.now: datetime | None = None
+        self.revalue_at = state.NEVER
+        self.alerts: list[Alert] = []
+
+    # The events.
+
+    def put(self, at: datetime, line: dict[str, Any]) -> list[Alert]:
+        """Put a new group, or replace the line of a known one.
+
+        A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice.
+        """
+        group = Group(read_line(line), at)
+        self._refuse(group)
+        with localcontext(EXACT):
+            self._advance(at)
+            known = self.groups.get(group.line.id)
+            if known is None:
+                group.episode, group.sequence = self.counts.get(group.line.id, (0, 0))
+            else:
+                group.inherit(known)
+            self.groups = dict(sorted({**self.groups, group.line.id: group}.items()))
+            self._schedule_loans(group)
+            self._apply_rules(group, at)
+            self._evaluate(group, at)
+            return self._collect()
+
+    def close(self, at: datetime, group_id: str) -> list[Alert]:
+        """Forget a group and its deadlines; closing itself says nothing."""
+        with localcontext(EXACT):
+            self._advance(at)
+            group = self.groups.pop(group_id)
+            self.counts[group_id] = group.episode, group.sequence
+            return self._collect()
+
+    def prices(self, at: datetime, usd: Mapping[str, str | Decimal]) -> list[Alert]:
+        """Take one batch of USD prices and evaluate, in order of ids, the groups that it concerns.
+
+        On unchanged prices an evaluation could only decide a clear hold that ends now, so other groups are skipped.
+        """
+        with localcontext(EXACT):
+            self._advance(at)
+            named = {asset: Decimal(text) for asset, text in usd.items() if asset != "USDT" or not self.usdt_is_fixed}
+            changed = {asset: price for asset, price in named.items() if self.price.get(asset) != price}
+            self.price.update(changed)
+            for group in self.groups.values():
+                if not group.assets.isdisjoint(named if self._hold_end(group) == at else changed):
+                    self._evaluate(group, at, on_new_prices=True)
+            return self._collect()
+
+    def pass_time(self, at: datetime) -> list[Alert]:
+        """Let the deadlines run that are due."""
+        with localcontext(EXACT):
+            self._advance(at)
+            return self._collect()
+
+    def _collect(self) -> list[Alert]:
+        alerts, self.alerts = self.alerts, []
+        return alerts
+
+    def _refuse(self, group: Group) -> None:
+        """Refuse what INTERFACES section 4 refuses; an oracle that guessed on would prove nothing."""
+        line, version = group.line, self._in_force(group.put_at)
+        thresholds = version.thresholds | line.thresholds
+        levels = [ZERO, *(thresholds[name] for name in state.LEVELS)]
+        if sorted(set(levels)) != levels:
+            raise ValueError(f"{line.id}: thresholds must rise: 0 < initial < margin_call < liquidation < immediate")
+        for loan in line.loans:
+            if loan.daily is None and loan.asset not in version.rates:
+                raise ValueError(f"{line.id}: there is no flexible rate for {loan.asset}")
+        for other in self.groups.values():
+            if other.line.id != line.id and (shared := other.line.accounts & line.accounts):
+                raise ValueError(f"{line.id}: account {min(shared)} is already used in {other.line.id} (rule 6)")
+
+    # Time: deadlines run before the event, in order, one by one (DESIGN section 6).
+
+    def _advance(self, at: datetime) -> None:
+        """Run what is due at or before `at`: accrual first, then group by group in order of ids.
+
+        Clear holds come last of one time: they wait for a strictly later event, so that whether time was told to pass
+        in between must not change the order.
+        """
+        if self.now is None:
+            self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
+        elif at < self.now:
+            raise ValueError(f"time runs backwards: {at} after {self.now}")
+        self.now = at
+        while True:
+            ready = [group for group in self.groups.values() if state.may_run(group.next, at)]
+            first = min(ready, key=lambda g: (g.next.due, g.next.kind == state.HOLD, g.line.id), default=None)
+            if self.revalue_at <= (first.next.due if first else at):
+                self._revalue(self.revalue_at)
+            elif first:
+                self._run(first)
+            else:
+                return
+
+    def _revalue(self, at: datetime) -> None:
+        """Hold the daily accrual, or take a new version of the rules: every group is decided on the prices before."""
+        self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
+        for group in self.groups.values():
+            self._apply_rules(group, at)
+        for group in self.groups.values():
+            self._evaluate(group, at)
+
+    def _revaluation_after(self, at: datetime) -> datetime:
+        return min([midnight_after(at), *(version.effective for version in self.versions if version.effective > at)])
+
+    def _in_force(self, at: datetime) -> Version:
+        """The newest version that is effective; before the earliest one the earliest applies."""
+        effective = [version for version in self.versions if version.effective <= at]
+        return effective[-1] if effective else self.versions[0]
+
+    def _run(self, group: Group) -> None:
+        """Run the group's next deadline, at the deadline's own time."""
+        at, kind, _ = deadline = group.next
+        if kind == state.GRACE:
+            self._move(group, at, LIQUIDATION, state.TRIGGERED, "grace_expired")
+        elif kind == state.HOLD:
+            self._move(group, at, NORMAL, CURED[MARGIN_CALL])
+        elif kind == state.REMINDER:
+            group.reminded = at
+            self._say(group, at, state.REMINDED[group.stage])
+        else:
+            group.calendar.remove(deadline)
+            self._run_loan_deadline(group, at, deadline)
+        self._set_next(group)
+
+    def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
+        """Say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        group.ran.add(state.loan_key(group, deadline))
+        if deadline.kind == state.MATURITY:
+            self._say(group, at, state.OVERDUE_LOAN, "overdue")
+        elif group.stage == LIQUIDATION:
+            group.reason = "overdue"
+        else:
+            self._move(group, at, LIQUIDATION, state.TRIGGERED, "overdue")
+
+    def _schedule_loans(self, group: Group) -> None:
+        """Enter what has not run for the loans of this line; what is past already waits for the first evaluation."""
+        dated = [(number, loan.matures_at) for number, loan in enumerate(group.line.loans) if loan.owes]
+        deadlines = [
+            Deadline(matures_at + wait, kind, number)
+            for number, matures_at in dated
+            if matures_at is not None
+            for kind, wait in ((state.MATURITY, timedelta(0)), (state.OVERDUE, OVERDUE_AFTER))
+        ]
+        # A loan that was repaid and comes back is overdue anew, so only the loans of this line are remembered.
+        group.ran = group.ran & {state.loan_key(group, deadline) for deadline in deadlines}
+        for deadline in deadlines:
+            if state.loan_key(group, deadline) not in group.ran:
+                insort(group.late if deadline.due <= group.put_at else group.calendar, deadline)
+
+    def _set_next(self, group: Group) -> None:
+        """Find the deadline that comes first; reminders count back from the deadline, repeats forward."""
+        waiting = group.calendar[:1]
+        if group.deadline is not None:
+            waiting.append(Deadline(group.deadline, state.GRACE))
+            marks = [group.deadline - before for before in self.grace_reminders]
+            waiting += [Deadline(mark, state.REMINDER) for mark in marks if mark > group.reminded]
+        elif group.stage == MARGIN_CALL:
+            waiting.append(Deadline(group.reminded + self.margin_call_repeat, state.REMINDER))
+        if (end := self._hold_end(group)) is not None:
+            waiting.append(Deadline(end, state.HOLD))
+        group.next = min(waiting, default=state.NO_DEADLINE)
+
+    def _hold_end(self, group: Group) -> datetime | None:
+        return group.hold_since and group.hold_since + self.clear_hold
+
+    # Value: what the group holds and owes under the rules in force (rules 29 and 30, A1).
+
+    def _apply_rules(self, group: Group, at: datetime) -> None:
+        """Apply the version in force and the interest up to `at`; only listed, non-zero quantities need a price."""
+        line, version = group.line, self.version
+        group.thresholds = version.thresholds | line.thresholds
+        group.warnings = tuple(level for level in version.warnings if level < group.thresholds["margin_call"])
+        group.holdings = tuple(
+            (asset, quantity, version.ladders[asset])
+            for asset, quantity in line.collateral.items()
+            if quantity and asset in version.ladders
+        )
+        owed = [(loan.asset, self._owed(loan, group.put_at, at)) for loan in line.loans]
+        group.debts = tuple((asset, quantity) for asset, quantity in owed if quantity)
+        group.assets = frozenset([holding[0] for holding in group.holdings] + [debt[0] for debt in group.debts])
+        group.priced = group.assets <= self.price.keys()
+        if not group.priced:
+            # The LTV of an unknown group cannot be low throughout a hold.
+            group.hold_since = None
+
+    def _owed(self, loan: Loan, put_at: datetime, at: datetime) -> Decimal:
+        """Principal, the interest that the line brought, and a day's interest for each midnight since the put.
+
+        Simple interest at the rate of the version in force at that midnight, tripled after maturity (rules 24, 25).
+        """
+        owed = loan.principal + loan.interest
+        for midnight in midnights(put_at, at):
+            version = self._in_force(midnight)
+            rate = version.rates[loan.asset] if loan.daily is None else loan.daily
+            is_late = loan.matures_at is not None and midnight > loan.matures_at
+            owed += loan.principal * rate * (version.late_factor if is_late else ONE)
+        return owed
+
+    def _figures(self, group: Group) -> Figures:
+        price, debt, recognised = self.price, ZERO, ZERO
+        for asset, quantity in group.debts:
+            debt += quantity * price[asset]
+        for asset, quantity, ladder in group.holdings:
+            recognised += climb(ladder, quantity * price[asset])
+        return Figures(debt, recognised)
+
+    # Decisions: the stage table of DESIGN section 9.
+
+    def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False) -> None:
+        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on."""
+        group.priced = group.priced or group.assets <= self.price.keys()
+        if group.priced:
+            self._decide(group, at, self._figures(group), on_new_prices)
+            late, group.late = group.late, []
+            for deadline in late:
+                self._run_loan_deadline(group, at, deadline)
+        self._set_next(group)
+
+    def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
+        """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
+        for level in list(group.used_warnings):
+            if is_below(figures, level - self.clear_margin):
+                group.used_warnings.remove(level)
+        moved = self._worsen(group, at, band(figures, group.thresholds))
+        if not moved and group.stage == NORMAL:
+            self._warn(group, at, figures)
+        elif not moved:
+            self._improve(group, at, figures, on_new_prices)
+
+    def _worsen(self, group: Group, at: datetime, reached: str) -> bool:
+        """The rows that lead to a worse stage because of the LTV, naming the stage alerts that were skipped."""
+        if group.stage == LIQUIDATION:
+            return False
+        if group.stage == DELAYED:
+            # Rule 14 knows no exception, so it holds even for one that left the enrolment during its grace period.
+            return reached == "immediate" and self._move(group, at, LIQUIDATION, state.TRIGGERED, "immediate")
+        skipped = [state.OPENED] if group.stage == NORMAL else []
+        if reached == "immediate" and group.line.enrolled:
+            return self._move(group, at, LIQUIDATION, state.TRIGGERED, "immediate", [*skipped, state.STARTED])
+        if reached == "liquidation" and group.line.enrolled:
+            return self._move(group, at, DELAYED, state.STARTED, "ltv", skipped)
+        if reached in ("liquidation", "immediate"):
+            return self._move(group, at, LIQUIDATION, state.TRIGGERED, "ltv", skipped)
+        return reached == "margin_call" and group.stage == NORMAL and self._move(group, at, MARGIN_CALL, state.OPENED)
+
+    def _improve(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
+        """The rows that lead back to normal: LTV <= initial (A5) with no loan overdue, or the end of a clear hold."""
+        healthy = is_at_most(figures, group.thresholds["initial"])
+        if group.stage == LIQUIDATION and group.reason == "overdue":
+            healthy = healthy and not any(loan.is_overdue(at) for loan in group.line.loans)
+        elif group.stage == MARGIN_CALL and not healthy:
+            healthy = self._has_held(group, at, figures) and on_new_prices
+        if healthy:
+            self._move(group, at, NORMAL, CURED[group.stage])
+
+    def _has_held(self, group: Group, at: datetime, figures: Figures) -> bool:
+        """Start, keep or drop the clear hold, and tell whether it has run its length.
+
+        An evaluation at its very end decides only on the prices of that time, so not one by the accrual or by a put.
+        """
+        if not is_below(figures, group.thresholds["margin_call"] - self.clear_margin):
+            group.hold_since = None
+            return False
+        group.hold_since = group.hold_since or at
+        return at >= group.hold_since + self.clear_hold
+
+    def _warn(self, group: Group, at: datetime, figures: Figures) -> None:
+        """Warn once of the levels reached that are armed, as one alert, and use them up."""
+        reached = state.passed_warnings(group, figures)
+        if not reached <= group.used_warnings:
+            group.used_warnings |= reached
+            self._say(group, at, state.WARNED)
+
+    # Alerts.
+
+    def _move(
+        self, group: Group, at: datetime, to: str, kind: str, reason: str = "ltv", suppressed: Sequence[str] = ()
+    ) -> bool:
+        """Change the stage and say so: count episodes, set the stage's clocks, use up the warnings that it passed."""
+        came_from, group.stage = group.stage, to
+        if came_from == NORMAL:
+            group.episode += 1
+            group.last_stage_alert = None
+        group.reason = reason if to == LIQUIDATION else ""
+        group.deadline = at + self.version.grace if to == DELAYED else None
+        group.reminded, group.hold_since = at, None
+        if group.priced:
+            group.used_warnings |= state.passed_warnings(group, self._figures(group))
+        alert = self._say(group, at, kind, reason)
+        alert |= {"stage_from": came_from, "suppressed": list(suppressed), "supersedes": group.last_stage_alert}
+        group.last_stage_alert = alert["id"]
+        return True
+
+    def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
+        """Append one alert; without every price its figures are null, for half a sum would be a wrong one."""
+        group.sequence += 1
+        alert: Alert = {
+            "type": kind,
+            "id": state.alert_id(self.name, group, kind),
+            "timestamp": stamp(at),
+            "severity": state.SEVERITY[kind],
+            "group": group.line.id,
+            "sequence": group.sequence,
+            "episode": group.episode,
+            "stage_from": group.stage,
+            "stage_to": group.stage,
+            "reason": reason,
+            **(self._stated_figures(group) if group.priced else dict.fromkeys(state.FIGURES)),
+            "thresholds": {name: plain(group.thresholds[name]) for name in state.LEVELS},
+            "deadline": stamp(group.deadline) if group.deadline else None,
+            "suppressed": [],
+            "supersedes": None,
+            "blind": not group.priced,
+            "rules": self.version.rules,
+        }
+        self.alerts.append(alert)
+        return alert
+
+    def _stated_figures(self, group: Group) -> dict[str, str | None]:
+        """The figures as alerts write them; what the ladders do not list has no market value here either."""
+        figures = self._figures(group)
+        market = sum((quantity * self.price[asset] for asset, quantity, _ in group.holdings), ZERO)
+        written = stated_ltv(figures), plain(figures.debt), plain(figures.recognised), plain(market)
+        return dict(zip(state.FIGURES, written, strict=True))

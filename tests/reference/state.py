@@ -1,0 +1,108 @@
+"""What the reference model remembers of a group, what it waits for, and the names of what it can say."""
+
+from base64 import b32encode
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import NamedTuple
+
+from tests.reference.figures import Figures, Ladder, is_below
+from tests.reference.terms import Line
+
+NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION = "normal", "margin_call", "delayed_liquidation", "liquidation"
+WARNED = "loan_group.early_warning"
+OPENED = "loan_group.margin_call.opened"
+STARTED = "loan_group.delayed_liquidation.started"
+TRIGGERED = "loan_group.liquidation.triggered"
+OVERDUE_LOAN = "loan.overdue"
+REMINDED = {
+    MARGIN_CALL: "loan_group.margin_call.reminder",
+    DELAYED: "loan_group.delayed_liquidation.reminder",
+}
+CURED = {
+    MARGIN_CALL: "loan_group.margin_call.cured",
+    DELAYED: "loan_group.delayed_liquidation.cured",
+    LIQUIDATION: "loan_group.liquidation.cleared",
+}
+SEVERITY = {
+    **dict.fromkeys((WARNED, *CURED.values()), "info"),
+    **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL]), "warning"),
+    **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
+}
+LEVELS = ("initial", "margin_call", "liquidation", "immediate")
+FIGURES = ("ltv", "debt_usd", "recognised_usd", "market_usd")
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+# The order of the deadlines of one group at one time (DESIGN section 6).
+GRACE, MATURITY, OVERDUE, HOLD, REMINDER = range(5)
+
+
+class Deadline(NamedTuple):
+    """What a group waits for, in order of time, then kind, then the loan's place in its line."""
+
+    due: datetime
+    kind: int
+    loan: int = -1
+
+
+NO_DEADLINE = Deadline(NEVER, REMINDER)
+
+
+@dataclass
+class Group:
+    """A line with its state, and (last part) what follows from both under the rules in force."""
+
+    line: Line
+    put_at: datetime
+
+    stage: str = NORMAL
+    reason: str = ""  # why it is in liquidation
+    episode: int = 0
+    sequence: int = 0
+    deadline: datetime | None = None  # the end of the grace period
+    reminded: datetime = NEVER  # the last reminder, or the stage alert that reminders count from
+    hold_since: datetime | None = None
+    used_warnings: set[Decimal] = field(default_factory=set)
+    last_stage_alert: str | None = None  # of this episode
+    ran: set[tuple[int, str, datetime]] = field(default_factory=set)  # loan deadlines that have run
+
+    calendar: list[Deadline] = field(default_factory=list)  # loan deadlines to come
+    late: list[Deadline] = field(default_factory=list)  # those already past when the line was put
+    next: Deadline = NO_DEADLINE
+    thresholds: dict[str, Decimal] = field(default_factory=dict)
+    warnings: tuple[Decimal, ...] = ()
+    holdings: tuple[tuple[str, Decimal, Ladder], ...] = ()
+    debts: tuple[tuple[str, Decimal], ...] = ()  # with the interest of the day
+    assets: frozenset[str] = frozenset()
+    priced: bool = False
+
+    def inherit(self, before: "Group") -> None:
+        """Keep the state of the line that this one replaces (INTERFACES section 2)."""
+        for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since"):
+            setattr(self, name, getattr(before, name))
+        self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
+
+
+def may_run(deadline: Deadline, at: datetime) -> bool:
+    """Tell whether a deadline runs before an event at `at`; the clear hold waits for a strictly later one.
+
+    The reminder of the same time queues behind the hold, so that it makes no difference when time is told to pass.
+    """
+    return deadline.due < at or (deadline.due == at and deadline.kind != HOLD)
+
+
+def loan_key(group: Group, deadline: Deadline) -> tuple[int, str, datetime]:
+    """What makes a loan's deadline the same one after its line was put again; a renewal makes a new one."""
+    return deadline.kind, group.line.loans[deadline.loan].id, deadline.due
+
+
+def passed_warnings(group: Group, figures: Figures) -> set[Decimal]:
+    """The warning levels at or below the LTV."""
+    return {level for level in group.warnings if not is_below(figures, level)}
+
+
+def alert_id(name: str, group: Group, kind: str) -> str:
+    """The id of DESIGN section 9: a replay finds the same one."""
+    parts = (name, group.line.id, str(group.episode), str(group.sequence), kind)
+    return "evt_" + b32encode(sha256("|".join(parts).encode()).digest()).decode().lower()[:26]

@@ -1,0 +1,504 @@
+"""What the SQLite store promises beyond the contract: it survives kills, full disks, strangers and impatience."""
+
+# ruff: noqa: ASYNC240, ASYNC221, ASYNC110  a test may wait for its own files and children
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import structlog
+
+from monitor.stores import sqlite
+from monitor.stores.base import AlertFilter, Change, DeliveryFilter, StoreRefused, StoreUnavailable
+from monitor.stores.sqlite import file
+from tests.stores import committer
+from tests.stores.examples import AT, DESK, PHONE, TRIGGERED, alert, desk, full_alert, say, stored
+
+ROOT = Path(__file__).parents[2]
+
+
+def built(path: Path) -> sqlite.SqliteStore:
+    return sqlite.build(sqlite.Config(path=str(path)))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[sqlite.SqliteStore]:
+    store = built(tmp_path / "monitor.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def integrity(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return str(db.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def started(module: str, path: Path, **env: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(path)], cwd=ROOT, env={**os.environ, **env},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def numbers(out: bytes) -> list[int]:
+    """What the committer acknowledged; a log line may stand between."""
+    return [int(line) for line in out.splitlines() if line.isdigit()]
+
+
+# Kills
+
+
+@pytest.mark.parametrize("point", ["before commit:7", "after commit:7", "during checkpoint", "during checkpoint:3"])
+async def test_a_kill_at_a_crash_point_loses_and_halves_nothing(tmp_path: Path, point: str) -> None:
+    path = tmp_path / "monitor.db"
+    child = started("tests.stores.committer", path, MONITOR_CRASH_AT=point)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGKILL, err.decode()
+    reopened = built(path)
+    acknowledged = len(numbers(out))
+    last = await committer.check(reopened, acknowledged)
+    expected = {"before commit:7": 6, "after commit:7": 7, "during checkpoint": 5, "during checkpoint:3": 15}[point]
+    assert last == expected
+    assert acknowledged == (last - 1 if point.startswith("after") else last)
+    await reopened.close()
+    assert integrity(path) == "ok"
+
+
+async def test_kills_at_random_moments_lose_and_halve_nothing(tmp_path: Path) -> None:
+    """Eight lives of one store, each killed within a tenth of a second of commits, attempts and checkpoints."""
+    path, dice, acknowledged = tmp_path / "monitor.db", random.Random(20260105), 0
+    for _ in range(8):
+        child = started("tests.stores.committer", path)
+        assert child.stdout is not None
+        out = b""
+        while not numbers(out):
+            out += child.stdout.readline()
+        await asyncio.sleep(dice.random() / 10)
+        child.kill()
+        acknowledged = numbers(out + child.communicate(timeout=60)[0])[-1]
+        reopened = built(path)
+        acknowledged = await committer.check(reopened, acknowledged)
+        await reopened.close()
+        assert integrity(path) == "ok"
+    assert acknowledged > 16, "the children were killed before they did anything worth killing"
+
+
+async def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    """What a kill before the rename leaves: a half-made file beside the place. The next start makes a whole one."""
+    path = tmp_path / "monitor.db"
+    Path(f"{path}.new").write_bytes(b"SQLite format 3\0 half a page")
+    Path(f"{path}.new-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7 half a journal")
+    store = built(path)
+    await store.open()
+    await store.commit(say(alert()))
+    await store.close()
+    assert integrity(path) == "ok"
+
+
+async def test_a_process_that_forgets_to_close_ends_nevertheless(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from monitor.stores import sqlite\n"
+        "store = sqlite.build(sqlite.Config(path=sys.argv[1]))\n"
+        "async def main():\n"
+        "    await store.open()\n"
+        "    raise SystemExit(3)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "m.db")], cwd=ROOT, timeout=30, check=False,
+                          capture_output=True)  # fmt: skip
+    assert done.returncode == 3, done.stderr.decode()
+
+
+# Full disks
+
+
+def test_a_full_disk_is_said_and_survived_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    child = started("tests.stores.fill_disk", path)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err.decode()
+    facts = msgspec.json.decode(out.splitlines()[-1])  # log lines stand before
+    assert facts["durable"] > 0
+    assert facts["readable"] == facts["durable"] * 3, "half a commit is in the log"
+    assert str(path) in facts["said"]
+    assert facts["probe_failed"]
+    assert facts["after"] == 3
+    assert integrity(path) == "ok"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk needs the right to mount: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+async def test_no_space_left_on_a_real_disk(small_disk: Path) -> None:
+    path, ballast = small_disk / "monitor.db", small_disk / "ballast"
+    store = built(path)
+    await store.open()
+    await store.commit(say(alert()))
+    await store.checkpoint()
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(bytes(4 << 20))
+    with pytest.raises(StoreUnavailable, match=r"monitor\.db: database or disk is full"):
+        await store.probe()
+    with pytest.raises(StoreUnavailable):
+        await store.commit(say(alert(sequence=2)))
+    with pytest.raises(StoreUnavailable):
+        await store.backup(small_disk / "copy.db")
+    assert len(await store.alerts(AlertFilter())) == 1
+    ballast.unlink()
+    await store.probe()
+    assert (await store.commit(say(alert(sequence=2)))).cursor == 2
+    await store.close()
+    assert integrity(path) == "ok"
+    assert sorted(p.name for p in small_disk.iterdir()) == ["monitor.db", "monitor.db.lock"]
+
+
+async def test_a_disk_that_is_full_at_the_start_is_unavailable_and_then_opens(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(bytes(4 << 20))
+    store = built(small_disk / "monitor.db")
+    with pytest.raises(StoreUnavailable):
+        await store.open()
+    ballast.unlink()
+    await store.open()
+    await store.close()
+
+
+# Strangers
+
+
+async def test_a_second_opener_is_refused_and_told_who_holds_the_store(store: sqlite.SqliteStore) -> None:
+    with pytest.raises(StoreRefused, match=f"in use by another monitor, process {os.getpid()}$"):
+        await built(store.path).open()
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_another_process_is_refused_until_the_first_has_closed(store: sqlite.SqliteStore) -> None:
+    child = started("tests.stores.committer", store.path)
+    _out, err = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert f"process {os.getpid()}".encode() in err
+    await store.close()
+    child = started("tests.stores.committer", store.path)
+    assert child.stdout is not None
+    while not (said := child.stdout.readline()).isdigit() and said:
+        if numbers(said):
+            break
+    assert numbers(said) == [1]
+    child.kill()
+    child.communicate()
+    await store.open()
+
+
+@pytest.mark.parametrize("header", ["text", "other application", "newer schema"])
+async def test_what_is_not_our_store_is_refused_and_left_untouched(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "monitor.db"
+    if header == "text":
+        path.write_text("my only copy of something else\n" * 100)
+    else:
+        store = built(path)
+        await store.open()
+        await store.close()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            change = "application_id = 7" if header == "other application" else "user_version = 99"
+            db.execute(f"PRAGMA {change}")
+            db.execute("PRAGMA journal_mode = DELETE")
+        Path(f"{path}.lock").unlink()
+    before = path.read_bytes()
+    said = "has schema 99, this monitor knows up to 1" if header == "newer schema" else "is not a store of this monitor"
+    with pytest.raises(StoreRefused, match=said):
+        await built(path).open()
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["monitor.db", "monitor.db.lock"]
+
+
+async def test_a_newer_schema_that_is_still_in_the_log_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    store = built(path)
+    await store.open()
+    await store.close()
+    copy = tmp_path / "copy.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 99")
+        copy.write_bytes(path.read_bytes())
+        Path(f"{copy}-wal").write_bytes(Path(f"{path}-wal").read_bytes())
+    with pytest.raises(StoreRefused, match="has schema 99"):
+        await built(copy).open()
+
+
+async def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreRefused, match="not a regular file"):
+        await built(tmp_path).open()
+
+
+async def test_a_log_whose_file_is_missing_is_not_applied_to_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    left = Path(f"{path}-wal")
+    left.write_bytes(b"committed alerts")
+    with pytest.raises(StoreRefused, match="restore the one or move the other"):
+        await built(path).open()
+    assert left.read_bytes() == b"committed alerts"
+    assert not path.exists()
+
+
+async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    path.touch()
+    store = built(path)
+    assert (await store.open()).cursor == 0
+    await store.close()
+
+
+async def test_commits_into_a_deleted_file_are_refused(store: sqlite.SqliteStore) -> None:
+    """SQLite would go on writing into the file without a name, and every commit would succeed and be lost."""
+    moved = store.path.with_suffix(".moved")
+    store.path.rename(moved)
+    with pytest.raises(StoreUnavailable, match="No such file"):
+        await store.commit(say(alert()))
+    store.path.write_bytes(moved.read_bytes())
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        await store.probe()
+    moved.replace(store.path)
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_a_writer_from_outside_makes_it_unavailable_and_not_more(store: sqlite.SqliteStore) -> None:
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.commit(say(alert()))
+        stranger.execute("ROLLBACK")
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_a_commit_that_breaks_in_its_middle_leaves_nothing_behind(store: sqlite.SqliteStore) -> None:
+    broken = alert(sequence=2, facts={"not JSON": object()})
+    with pytest.raises(TypeError):
+        await store.commit(Change(AT, groups=(stored(),), alerts=((alert(), (DESK,)), (broken, (DESK,)))))
+    assert (await store.open()).groups == ()
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
+    store = built(tmp_path / "monitor.db")
+    for work in (store.commit(Change(AT)), store.alerts(AlertFilter()), store.backup(tmp_path / "b.db")):
+        with pytest.raises(StoreUnavailable, match="is not open"):
+            await work
+    await store.close()
+
+
+async def test_a_mistake_in_our_own_sql_is_not_called_the_weather(store: sqlite.SqliteStore) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await store._write(lambda db: db.execute("SELECT * FROM nowhere"))
+
+
+# Impatience
+
+
+async def test_a_cancelled_commit_is_whole_and_leaves_no_transaction_open(store: sqlite.SqliteStore) -> None:
+    size = 3000
+    for n in range(6):
+        said = say(*(alert(subject=f"G-{n}-{i}") for i in range(size)))
+        task = asyncio.create_task(store.commit(said))
+        await asyncio.sleep(0.005 * n)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert (await store.commit(Change(AT))).cursor % size == 0
+    found = await store.alerts(AlertFilter(limit=10**6))
+    assert len(found) == len(await store.open_deliveries())
+    assert len(found) % size == 0
+    assert len(found) > 0
+
+
+async def test_ten_thousand_alerts_are_committed_in_two_seconds_while_the_loop_runs_on(
+    store: sqlite.SqliteStore,
+) -> None:
+    said = say(*(msgspec.structs.replace(full_alert(), id=f"evt_{n}", subject=f"G-{n}") for n in range(10_000)),
+               to=(DESK, PHONE))  # fmt: skip
+    latest, is_over = 0.0, False
+
+    async def tick() -> None:
+        nonlocal latest
+        while not is_over:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            latest = max(latest, time.perf_counter() - before)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    before = time.perf_counter()
+    committed = await store.commit(said)
+    took = time.perf_counter() - before
+    is_over = True
+    await ticking
+    assert len(committed.deliveries) == 20_000
+    assert took < 2
+    assert latest < 0.25, "the event loop waited for the store"
+
+
+async def test_a_long_read_delays_neither_commit_nor_checkpoint(store: sqlite.SqliteStore) -> None:
+    await store.commit(say(alert()))
+    with contextlib.closing(file.connect_read_only(store.path)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
+        before = time.perf_counter()
+        await store.commit(say(alert(sequence=2)))
+        await store.checkpoint()
+        await store.commit(say(alert(sequence=3)))
+        assert time.perf_counter() - before < 0.5
+        assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
+
+
+async def test_the_reader_never_checkpoints(store: sqlite.SqliteStore) -> None:
+    """It reads a long log, is asked to checkpoint, and is closed: neither file changes by a byte."""
+    for n in range(50):
+        await store.commit(say(alert(sequence=n)))
+    log = Path(f"{store.path}-wal")
+    before = store.path.read_bytes(), log.read_bytes()
+    reader = file.connect_read_only(store.path)
+    assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (50,)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("DELETE FROM alerts")
+    with contextlib.suppress(sqlite3.OperationalError):
+        reader.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    reader.close()
+    assert (store.path.read_bytes(), log.read_bytes()) == before
+
+
+async def test_a_checkpoint_empties_the_log(store: sqlite.SqliteStore) -> None:
+    await store.commit(say(alert()))
+    log = Path(f"{store.path}-wal")
+    assert log.stat().st_size > 0
+    await store.checkpoint()
+    assert log.stat().st_size == 0
+
+
+async def test_a_backup_during_commits_is_one_consistent_moment(store: sqlite.SqliteStore, tmp_path: Path) -> None:
+    """Each commit adds an alert, its delivery and the desk's time: a copy that mixes moments would disagree."""
+    committed = 0
+
+    async def commits() -> None:
+        nonlocal committed
+        while True:
+            await store.commit(committer.change(committed + 1))
+            committed += 1
+
+    task = asyncio.create_task(commits())
+    copies = []
+    for n in range(4):
+        while committed < 20 * (n + 1):
+            await asyncio.sleep(0.001)
+        copies.append((committed, tmp_path / f"copy-{n}.db"))
+        await store.backup(copies[-1][1])
+    after_last = committed
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    for at_least, copy in copies:
+        assert integrity(copy) == "ok"
+        assert not Path(f"{copy}-wal").exists()
+        restored = built(copy)
+        snapshot = await restored.open()
+        assert at_least <= snapshot.cursor // committer.PARTS <= after_last
+        await committer.check(restored, snapshot.cursor // committer.PARTS)
+        await restored.close()
+
+
+async def test_a_failed_backup_leaves_nothing(store: sqlite.SqliteStore, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable):
+        await store.backup(tmp_path / "file" / "copy.db")
+    assert not list(tmp_path.glob("*unfinished*"))
+
+
+# Versions
+
+
+async def test_pages_are_synced_and_logged_ahead(store: sqlite.SqliteStore) -> None:
+    def pragma(name: str) -> object:
+        return lambda db: db.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert await store._write(pragma("journal_mode")) == "wal"  # type: ignore[arg-type]
+    assert await store._write(pragma("synchronous")) == 2  # type: ignore[arg-type]
+    assert await store._write(pragma("user_version")) == len(file.MIGRATIONS)  # type: ignore[arg-type]
+
+
+async def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "monitor.db"
+    store = built(path)
+    await store.open()
+    await store.commit(Change(AT, groups=(stored(),), desk=desk()))
+    await store.close()
+    monkeypatch.setattr(file, "MIGRATIONS", (*file.MIGRATIONS, "ALTER TABLE groups ADD COLUMN extra TEXT"))
+    newer = built(path)
+    await newer.open()
+    assert await newer._write(lambda db: db.execute("SELECT id, extra FROM groups").fetchall()) == [("G-1", None)]
+    assert await newer._write(lambda db: db.execute("PRAGMA user_version").fetchone()) == (2,)
+    await newer.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [
+        ((3, 6, 23), False), ((3, 7, 0), True), ((3, 40, 1), True), ((3, 44, 5), True), ((3, 44, 6), False),
+        ((3, 45, 0), True), ((3, 50, 6), True), ((3, 50, 7), False), ((3, 51, 2), True), ((3, 51, 3), False),
+        ((3, 53, 0), False),
+    ],
+)  # fmt: skip
+def test_versions_with_the_wal_reset_bug_are_known(version: tuple[int, ...], affected: bool) -> None:
+    assert file.has_wal_reset_bug(version) == affected
+
+
+async def test_the_version_is_logged_and_an_affected_one_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 40, 1))
+    with structlog.testing.capture_logs() as lines:
+        store = built(tmp_path / "monitor.db")
+        await store.open()
+        await store.close()
+    assert [line["log_level"] for line in lines] == ["info", "warning"]
+    assert {line["sqlite"] for line in lines} == {sqlite3.sqlite_version}
+
+
+async def test_a_pending_delivery_is_found_without_reading_the_record(store: sqlite.SqliteStore) -> None:
+    await store.commit(say(alert(TRIGGERED)))
+    plans = await store._write(
+        lambda db: [
+            row[3]
+            for sql in (
+                "SELECT id FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending'",
+                "SELECT id FROM deliveries WHERE (cursor, id) > (0, '') AND state = 'failed' ORDER BY cursor, id",
+            )
+            for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")
+        ]
+    )
+    assert "deliveries_pending" in plans[0]
+    assert "deliveries_failed" in plans[1]
+    assert len(await store.deliveries(DeliveryFilter(state="pending"))) == 1
