@@ -13,7 +13,7 @@ import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.books.base import BookSource
+from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
@@ -162,16 +162,19 @@ class App:
             await self._start_dispatcher()
         for notifier in notifiers.values():
             await notifier.close()
-        self._run_parts(new)
+        self._run_parts(new, books_anew=new.rules.products != old.rules.products)
         log.info("configuration reloaded", file=str(new.path))
 
     # -- parts --
 
-    def _run_parts(self, config: Config) -> None:
-        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone."""
+    def _run_parts(self, config: Config, *, books_anew: bool = False) -> None:
+        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone.
+
+        `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
+        """
         wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
         for key, (part, task) in list(self._parts.items()):
-            if wanted.get(key) != part:
+            if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
                 del self._parts[key]
                 self.feeds.pop(part.name, None)
@@ -192,11 +195,12 @@ class App:
 
         sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        source: BookSource = plugins.module("books", part.kind).build(
-            part.name, part.config, parse, self.clock,
-            held=[s.group.id for s in sights if s.source == part.name],
-            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
-        )  # fmt: skip
+        kept = Kept(
+            tuple(s.group.id for s in sights if s.source == part.name),
+            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
+        )
+        module = plugins.module("books", part.kind)
+        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
         async for batch in source.batches():
             await self._take_batch(batch)
 
