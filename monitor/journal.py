@@ -65,14 +65,14 @@ class Journal:
         self._waiting = change if self._waiting is None else _merged(self._waiting, change)
         return await self._try(monitor)
 
-    async def retry(self, monitor: RiskMonitor) -> None:
-        """Tries again what is waiting, not more often than every RETRY_S."""
+    async def retry(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
+        """Tries again what is waiting, not more often than every RETRY_S; returns the alerts that it made durable."""
         if self._waiting is None or self._clock.monotonic_s() - self._tried_s < RETRY_S:
-            return
+            return ()
         try:
-            await self._try(monitor)
+            return await self._try(monitor)
         except StoreUnavailable:
-            return
+            return ()
 
     async def _try(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         assert self._waiting is not None

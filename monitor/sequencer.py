@@ -219,7 +219,7 @@ class Sequencer:
             if quoted_s is not None and failure is None and any(o.alerts for o in batch.outcomes):
                 self._metrics.tick_to_commit.observe(self._clock.monotonic_s() - quoted_s)
         else:
-            await self._journal.retry(self._monitor)
+            published = await self._journal.retry(self._monitor)
         self._show(batch, published)
         for done, answer in batch.answers:
             if not done.done():
@@ -230,13 +230,13 @@ class Sequencer:
                     done.set_result(answer)
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
-        if not batch.outcomes:
-            return
         monitor, board = self._monitor, self._monitor.board
+        if monitor.at is None or not (batch.outcomes or alerts):
+            return
         touched = set().union(*(o.touched | o.closed for o in batch.outcomes))
         self._publish(
             Publication(
-                batch.outcomes[-1].at, {g: monitor.sight(g) for g in touched},
+                monitor.at, {g: monitor.sight(g) for g in touched},
                 dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts,
             )
         )  # fmt: skip
@@ -245,11 +245,12 @@ class Sequencer:
 
     def _change(self, request: Request, at: datetime, batch: _Batch) -> Answer:
         before = self._monitor.sight(request.group_id)
-        if request.if_version is not None and (before is None or before.version != request.if_version):
-            return Answer(before, is_stale=True)
+        # A repeated entry comes first: the version that it expects is the one before its own first time.
         known = self._applied.get((request.group_id, request.entry_id or ""))
         if known is not None:
             return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+        if request.if_version is not None and request.if_version != (before.version if before else 0):
+            return Answer(before, is_stale=True)
         event = request.make(at)
         outcome = self._handle(event, batch)
         after = self._monitor.sight(request.group_id)

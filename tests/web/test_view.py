@@ -47,7 +47,7 @@ def pages(view: View, sort: str, limit: int, between: object = None) -> list[str
     """All pages; `between` is called after each."""
     found: list[str] = []
     after: str | None = None
-    while True:
+    for _ in range(200):
         page = view.groups(GroupQuery(sort=sort, limit=limit, after=after))
         found += [r.sight.group.id for r in page.rows]
         if page.next is None:
@@ -55,6 +55,7 @@ def pages(view: View, sort: str, limit: int, between: object = None) -> list[str
         after = page.next
         if callable(between):
             between()
+    raise AssertionError("the pages do not end")
 
 
 def w(debt: str, counted: str) -> Weight:
