@@ -211,7 +211,8 @@ class _Reader:
         return value
 
     def float(self, limits: Any, value: object, where: str) -> float | None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        # A struct that states no limits judges nan and infinity itself, and says what it wants instead.
+        if isinstance(value, bool) or not isinstance(value, int | float) or (limits and math.isnan(value)):
             self.wrong(where, value, "a number")
             return None
         for limit in limits:
