@@ -27,7 +27,7 @@ from monitor.core.events import (
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import STALE, USDT, Change, PriceBoard
+from monitor.core.prices import GOOD, STALE, USDT, Change, PriceBoard
 from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
@@ -275,8 +275,8 @@ class RiskMonitor:
 
     def _announce(self, asset: str, at: datetime, out: Outcome) -> None:
         """Going blind is said once per asset, and only where it blinds somebody."""
-        mark = self.board.marks[asset]
-        if mark.trust != "good" and not mark.announced and self._exposed(asset):
+        mark = self.board.marks.get(asset)
+        if mark is not None and mark.trust != GOOD and not mark.announced and self._exposed(asset):
             self._say_price(asset, "price.stale" if mark.trust == STALE else "price.suspect", at, out)
 
     def _exposed(self, asset: str) -> list[str]:
