@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
+from monitor.books.base import BookSource
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import parse_line
+from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
 from monitor.core.outcome import Memory, Publication, Restored
@@ -39,7 +41,7 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 IO_THREADS = 32
-STOP_DELIVERIES_S = 6.0
+STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
 
@@ -56,6 +58,8 @@ class App:
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[None] | None = None
+        self._deliveries: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -100,11 +104,16 @@ class App:
     async def stop(self) -> None:
         """Stops cleanly within ten seconds: what was taken is committed, deliveries in flight end or stay pending."""
         self.health.set("startup", "stopping")
+        if self._reloading is not None:
+            # A reload that goes on during the stop would start again what was stopped.
+            self._reloading.cancel()
+            await asyncio.wait([self._reloading])
         for _, task in self._parts.values():
             task.cancel()
         await asyncio.gather(*(task for _, task in self._parts.values()), return_exceptions=True)
-        await self.sequencer.stop()
+        # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
         await self.dispatcher.stop(STOP_DELIVERIES_S)
+        await self.sequencer.stop()
         await asyncio.wait([self._running], timeout=2.0)
         for task in self._tasks:
             task.cancel()
@@ -117,6 +126,19 @@ class App:
         with contextlib.suppress(StoreUnavailable):
             await self.store.checkpoint()
         await self.store.close()
+
+    def reload_when(self, asked: asyncio.Event) -> None:
+        """From now on reloads whenever `asked` is set, one at a time; those asked for meanwhile are one more together."""
+        self._reloading = self._spawn("reload", self._reloads(asked))
+
+    async def _reloads(self, asked: asyncio.Event) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            try:
+                await self.reload()
+            except (BadConfig, StoreUnavailable) as e:
+                log.error("the configuration was not reloaded; the old one stays in force", reason=str(e))
 
     async def reload(self, who: str = "signal") -> None:
         """Takes the configuration file anew, all of it or nothing. Raises BadConfig, which says why nothing changed."""
@@ -165,10 +187,16 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        rules: Callable[[], Rules] = lambda: self.monitor.rules  # noqa: E731
-        source = plugins.module("books", part.kind).build(
-            part.name, part.config, lambda line, at: parse_line(line, at, rules().products), self.clock
-        )
+        def parse(line: object, at: datetime) -> Group:
+            return parse_line(line, at, self.monitor.rules.products)
+
+        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+        subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
+        source: BookSource = plugins.module("books", part.kind).build(
+            part.name, part.config, parse, self.clock,
+            held=[s.group.id for s in sights if s.source == part.name],
+            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
+        )  # fmt: skip
         async for batch in source.batches():
             await self._take_batch(batch)
 
@@ -182,8 +210,11 @@ class App:
         return Dispatcher(self.store, self.notifiers, self._render, self.clock, self.metrics, self._noticed)
 
     async def _start_dispatcher(self) -> None:
+        """Begins to send, and watches over it in place of the watch over the dispatcher before."""
+        if self._deliveries is not None:
+            self._deliveries.cancel()
         await self.dispatcher.start()
-        self._spawn("dispatch", self.dispatcher.watch())
+        self._deliveries = self._spawn("deliveries", self.dispatcher.watch())
 
     def _event_log(self, now: Any) -> EventLog | None:
         if not self.config.monitor.event_log:
@@ -264,11 +295,12 @@ class App:
                 self.health.set("store probe", None)
 
     async def _prune(self) -> None:
+        """At the start as well: a daemon that is restarted every night would otherwise keep everything."""
         while True:
-            await asyncio.sleep(PRUNE_S)
             with contextlib.suppress(StoreUnavailable):
-                rows = await self.store.prune(self.clock.utc() - self.config.keep)
-                log.info("old records deleted", rows=rows)
+                if rows := await self.store.prune(self.clock.utc() - self.config.keep):
+                    log.info("old records deleted", rows=rows)
+            await asyncio.sleep(PRUNE_S)
 
     async def _watch_loop(self) -> None:
         """Measures how late the event loop is, and follows the feeds for readiness."""

@@ -70,6 +70,10 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
     """
     import uvloop  # only the daemon needs it, and it is not there on every system
 
+    # A reload that is asked for before there is anything to reload must not end the process, which is what SIGHUP does.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Nor may a reader of its output that leaves (`| head`), which ends the other commands.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     telemetry.configure(log_level, as_json=log_json)
     loaded = configuration.load(config)
     try:
@@ -83,20 +87,14 @@ async def _serve(config: Config) -> int:
     from monitor.app import App  # imported late: `monitor --help` need not load the web and the stores
 
     app = App(config)
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    loop, stopping, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await app.start()
-    reloads: set[asyncio.Task[None]] = set()
-    gate = asyncio.Lock()
-
-    def on_hangup() -> None:
-        task = asyncio.create_task(_reload(app, gate))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    terminal.welcome(config, app.address)
+    with contextlib.suppress(OSError):
+        terminal.welcome(config, app.address)
+    app.reload_when(hangup)
     broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
     await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
     if broken.done():
@@ -104,14 +102,6 @@ async def _serve(config: Config) -> int:
     broken.cancel()
     await app.stop()
     return FINE
-
-
-async def _reload(app: Any, gate: asyncio.Lock) -> None:
-    async with gate:
-        try:
-            await app.reload()
-        except (BadConfig, StoreUnavailable) as e:
-            telemetry.log.error("the configuration was not reloaded; the old one stays in force", reason=str(e))
 
 
 @commands.command

@@ -74,7 +74,7 @@ class Sequencer:
         self._heard_s: dict[str, float] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._is_over = False
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = clock.monotonic_s()
         self._anchor = (clock.utc(), clock.monotonic_s())
@@ -141,6 +141,7 @@ class Sequencer:
         """Runs until stop(); raises what broke an invariant, which must end the process."""
         while not self._stopping or self._quotes or not self._jobs.empty():
             await self._turn()
+        self._is_over = True
         await self._in_core(self._flush_log)
 
     async def stop(self) -> None:
@@ -149,8 +150,12 @@ class Sequencer:
         self._wake.set()
 
     async def close(self) -> None:
-        """Keeps the marks of the end, so that the next start goes on from them."""
-        await self._journal.commit(self._monitor, [])
+        """Keeps the marks of the end, so that the next start goes on from them.
+
+        Not after a turn that was cut off: its marks without its alerts would hide from the next start what it missed.
+        """
+        if self._is_over:
+            await self._journal.commit(self._monitor, [])
         if self._event_log is not None:
             self._event_log.close()
         self._thread.shutdown()
@@ -324,7 +329,10 @@ class Sequencer:
 
     async def _ask(self, run: Callable[[datetime, _Batch], Any]) -> Any:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        await self._jobs.put(_Job(run, done))
+        if not self._is_over:
+            await self._jobs.put(_Job(run, done))
+        if self._is_over:  # asked again, as putting may have waited for room until nobody took any more
+            raise StoreUnavailable("the monitor is stopping; nothing was changed")
         self._wake.set()
         return await done
 

@@ -1,4 +1,7 @@
-"""What every source of loans shares."""
+"""What every source of loans shares.
+
+Groups that are put over HTTP come through the inbox of the web instead: their sender waits for the answer.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -125,7 +125,7 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         known = ", ".join(sorted(products)) or "none is configured"
         problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}"))
     else:
-        problems += _against(stated, product, at)
+        problems += misfits(stated, product, at)
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
         if loan.id in seen:
@@ -136,20 +136,22 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     return _group(stated, at)
 
 
-def _against(stated: GroupLine, product: Product, at: datetime) -> list[Problem]:
-    version = product.version_at(at)
+def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[Problem]:
+    """What of a group fits neither the rules in force at a time nor, for its lines, those that are to come."""
     problems = []
-    try:
-        lines_of(stated.thresholds, version.thresholds)
-    except ValueError as e:
-        problems.append(Problem("thresholds", str(e)))
-    for i, loan in enumerate(stated.loans):
-        if loan.rate.kind == "flexible" and loan.asset not in version.rates:
-            problems.append(
-                Problem(
-                    f"loans[{i}].rate", f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
-                )
-            )
+    for version in product.versions_from(at):
+        try:
+            lines_of(stated.thresholds, version.thresholds)
+        except ValueError as e:
+            since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
+            problems.append(Problem("thresholds", f"{e}{since}"))
+            break
+    rates = product.version_at(at).rates
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
+        if loan.rate.kind == "flexible" and loan.asset not in rates:
+            text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
+            problems.append(Problem(f"loans[{i}].rate", text))
     return problems
 
 

@@ -125,7 +125,7 @@ class _Reader:
         if not isinstance(value, dict):
             return self.wrong(where, value, "an object")
         tag = value.get(field)
-        if tag not in by_tag:
+        if not isinstance(tag, str) or tag not in by_tag:
             return self.choice(tuple(by_tag), tag, _under(where, field))
         rest = {k: v for k, v in value.items() if k != field}
         return self.struct(by_tag[tag], rest, where)

@@ -33,6 +33,8 @@ ATTEMPT_TIMEOUT_S = 60.0
 """The backstop behind the notifiers' own limits, which are shorter."""
 CACHED_NOTICES = 256
 """An alert goes to a few channels within a moment: 256 of at most 20 kB are 5 MB."""
+LAST_WORD_S = 1.0
+"""What the last attempts before a stop found out has this long to be told: a turn of the sequencer and a commit."""
 LONGEST_WAIT_S = 3600.0
 """No schedule waits for longer: a due time further away is a wall clock that was set back."""
 _DETAIL_LENGTH = 500
@@ -129,6 +131,8 @@ class Dispatcher:
         at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}
         if at_work:
             await asyncio.wait(at_work, timeout=timeout_s)
+        if self._errands:
+            await asyncio.wait(set(self._errands), timeout=LAST_WORD_S)
         left = {t for t in at_work | self._errands if not t.done()}
         for task in left:
             task.cancel()

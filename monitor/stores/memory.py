@@ -65,7 +65,6 @@ class MemoryStore:
         self._states.update((s.group, _kept(s, GroupState)) for s in change.states)
         for id in change.closed:
             self._groups.pop(id, None)
-            self._states.pop(id, None)
         self._desk = _kept(change.desk, Desk) if change.desk else self._desk
         alerts, made, cancelled = [], list[str](), list[str]()
         for alert, targets in change.alerts:

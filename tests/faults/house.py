@@ -104,7 +104,10 @@ class House:
             '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n', *parts, more,
         ]  # fmt: skip
         if self.venue is not None and feed:
-            tables.append(f'[[feed]]\nname = "venue"\nkind = "binance_futures"\nurl = "{self.venue.url}"\n')
+            tables.append(
+                f'[[feed]]\nname = "venue"\nkind = "binance_futures"\nurl = "{self.venue.url}"\n'
+                "retry_min_s = 0.05\nretry_max_s = 0.5\n"
+            )
         self.config.write_text("\n".join(tables))
 
     def command(self, *args: str, timeout_s: float = 60.0, env: Mapping[str, str] | None = None) -> Ended:

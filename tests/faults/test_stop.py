@@ -152,3 +152,27 @@ async def test_requests_during_a_stop_are_answered_or_refused_in_time(house: Hou
         await daemon.again()
         found = {g["id"] for g in (await daemon.get("/v1/groups"))["items"]}
         assert set(kept) <= found
+
+
+async def test_a_stop_is_in_time_whatever_hangs(house: House, receiver: Receiver) -> None:
+    """A stream that nobody reads, a body that never comes, a delivery without an answer: ten seconds are kept."""
+    receiver.answer = _hang
+    house.write(webhook("hook", receiver.url()))
+    async with Daemon(house) as daemon:
+        host, port = daemon.url.removeprefix("http://").split(":")
+        writers = []
+        for request in (
+            f"GET /v1/stream HTTP/1.1\r\nHost: {host}\r\n\r\n",
+            f"PUT /v1/groups/G-9 HTTP/1.1\r\nHost: {host}\r\nContent-Length: 500\r\n\r\n",
+        ):
+            _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+            writer.write(request.encode())
+            await writer.drain()
+            writers.append(writer)
+        await _crash(daemon, 1)
+        await until(lambda: receiver.held == 1, "a delivery in flight")
+        code, took_s = await daemon.stop()
+        for writer in writers:
+            writer.close()
+        assert code == 0, daemon.said()
+        assert took_s < 10

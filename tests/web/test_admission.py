@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from monitor.config import WebConfig
 from monitor.core.wire import read
-from monitor.web.auth import WebConfig
 from tests.looks import line
 from tests.web.desk import Desk, serving
 

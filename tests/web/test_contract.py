@@ -12,9 +12,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from monitor.config import WebConfig
 from monitor.core.entries import Entry
 from monitor.core.wire import read
-from monitor.web.auth import WebConfig
 from monitor.web.server import Server
 from tests.looks import line
 from tests.web.desk import Desk

@@ -10,10 +10,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from monitor.config import WebConfig
 from monitor.core.book import parse_line
 from monitor.core.events import GroupPut, Noticed
 from monitor.core.wire import read
-from monitor.web.auth import WebConfig
 from tests.looks import START, line
 from tests.web.desk import Desk, serving
 from tests.web.sse import stream

@@ -1,0 +1,50 @@
+"""A source of loans for tests: does what it reads in a file, line by line, as lines are added.
+
+A line is `{"put": [book lines]}`, `{"close": [ids]}` or `{"break": "text"}`, which raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monitor.clock import Clock
+from monitor.core.book import Group
+from monitor.core.events import Event, GroupClosed, GroupPut
+
+
+class Config(msgspec.Struct, frozen=True):
+    path: Path
+    note: str = ""
+
+
+def build(name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock) -> Told:
+    return Told(name, config, parse, clock)
+
+
+class Told:
+    def __init__(
+        self, name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock
+    ) -> None:  # fmt: skip
+        self.name, self._path, self._parse, self._clock = name, config.path, parse, clock
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        seen = 0
+        while True:
+            lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+            for line in lines[seen:]:
+                yield self._events(msgspec.json.decode(line))
+            seen = len(lines)
+            await asyncio.sleep(0.02)
+
+    def _events(self, told: dict[str, Any]) -> list[Event]:
+        if "break" in told:
+            raise RuntimeError(told["break"])
+        at = self._clock.utc()
+        puts: list[Event] = [GroupPut(at, self._parse(line, at), self.name) for line in told.get("put", ())]
+        return puts + [GroupClosed(at, id_, self.name) for id_ in told.get("close", ())]

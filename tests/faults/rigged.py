@@ -1,0 +1,84 @@
+"""The command with one part rigged to break: `RIG=core python -m tests.faults.rigged run --config FILE`.
+
+The book source `told` is there under every rig.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import monitor.books
+from monitor import cli, sequencer
+from monitor.core.events import MarkPrices
+from monitor.core.risk import RiskMonitor
+from monitor.stores.sqlite import SqliteStore
+from monitor.web.stream import Hub
+
+WORD = "rigged to break"
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+def _broken(*_: Any, **__: Any) -> Any:
+    raise RuntimeError(WORD)
+
+
+def _core() -> None:
+    handle = RiskMonitor.handle
+
+    def rigged(self: RiskMonitor, event: Any) -> Any:
+        assert not isinstance(event, MarkPrices), WORD
+        return handle(self, event)
+
+    RiskMonitor.handle = rigged  # type: ignore[method-assign]
+
+
+def _feed() -> None:
+    sequencer.Sequencer.quotes = _broken  # type: ignore[method-assign]
+
+
+def _dispatcher() -> None:
+    SqliteStore.start_attempts = _broken  # type: ignore[method-assign]
+
+
+def _dispatcher_end() -> None:
+    SqliteStore.end_attempts = _broken  # type: ignore[method-assign]
+
+
+def _probe() -> None:
+    SqliteStore.probe = _broken  # type: ignore[method-assign]
+
+
+def _retention() -> None:
+    SqliteStore.prune = _broken  # type: ignore[method-assign]
+
+
+def _stream() -> None:
+    Hub._tick = _broken  # type: ignore[method-assign]
+
+
+def _reload() -> None:
+    from monitor.app import App
+
+    App.reload = _broken  # type: ignore[method-assign]
+
+
+RIGS: Mapping[str, Callable[[], None]] = {
+    "": lambda: None, "core": _core, "feed": _feed, "dispatcher": _dispatcher, "dispatcher end": _dispatcher_end,
+    "probe": _probe, "retention": _retention, "stream": _stream, "reload": _reload,
+}  # fmt: skip
+
+
+def with_told_books() -> None:
+    """Makes the book source `told` one of the plug-ins."""
+    path = str(PLUGINS / "books")
+    if path not in monitor.books.__path__:
+        monitor.books.__path__.append(path)
+
+
+if __name__ == "__main__":
+    with_told_books()
+    RIGS[os.environ.get("RIG", "")]()
+    cli.main()
