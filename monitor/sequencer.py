@@ -196,8 +196,8 @@ class Sequencer:
     def _handle(self, event: Event, batch: _Batch) -> Outcome:
         started_s = self._clock.monotonic_s()
         if self._event_log is not None:
-            if self._event_log.wants_start:
-                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at))
+            if self._event_log.wants_start(started_s):
+                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at), started_s)
             self._event_log.append(event)
         outcome = self._monitor.handle(event)
         batch.outcomes.append(outcome)
