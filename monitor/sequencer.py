@@ -219,7 +219,7 @@ class Sequencer:
             if quoted_s is not None and failure is None and any(o.alerts for o in batch.outcomes):
                 self._metrics.tick_to_commit.observe(self._clock.monotonic_s() - quoted_s)
         else:
-            await self._journal.retry(self._monitor)
+            published = await self._journal.retry(self._monitor)
         self._show(batch, published)
         for done, answer in batch.answers:
             if not done.done():
@@ -230,13 +230,14 @@ class Sequencer:
                     done.set_result(answer)
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
-        if not batch.outcomes:
-            return
+        """Alerts may come without an outcome: those of an outage, when the store takes them at last."""
         monitor, board = self._monitor, self._monitor.board
+        if monitor.at is None or not (batch.outcomes or alerts):
+            return
         touched = set().union(*(o.touched | o.closed for o in batch.outcomes))
         self._publish(
             Publication(
-                batch.outcomes[-1].at, {g: monitor.sight(g) for g in touched},
+                monitor.at, {g: monitor.sight(g) for g in touched},
                 dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts,
             )
         )  # fmt: skip
