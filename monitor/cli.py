@@ -100,8 +100,7 @@ async def _serve(config: Config) -> int:
     if broken.done():
         broken.result()  # Raises what broke: a process that goes on half alive would be silent.
     broken.cancel()
-    await app.stop()
-    return FINE
+    return FINE if await app.stop() else TROUBLE
 
 
 @commands.command

@@ -196,8 +196,8 @@ class Sequencer:
     def _handle(self, event: Event, batch: _Batch) -> Outcome:
         started_s = self._clock.monotonic_s()
         if self._event_log is not None:
-            if self._event_log.wants_start:
-                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at))
+            if self._event_log.wants_start(started_s):
+                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at), started_s)
             self._event_log.append(event)
         outcome = self._monitor.handle(event)
         batch.outcomes.append(outcome)
@@ -230,6 +230,7 @@ class Sequencer:
                     done.set_result(answer)
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
+        """Alerts may come without an outcome: those of an outage, when the store takes them at last."""
         monitor, board = self._monitor, self._monitor.board
         if monitor.at is None or not (batch.outcomes or alerts):
             return

@@ -100,13 +100,17 @@ def test_the_sum_over_any_days_is_the_sum_of_its_midnights(data: st.DataObject) 
     days = data.draw(st.integers(0, 90))
     hours = st.integers(-24 * 5, 24 * 95)
     rate = st.decimals(0, "0.01", places=6).map(str)
-    dates = sorted({START - timedelta(days=400), *(START + timedelta(hours=h) for h in data.draw(st.lists(hours, max_size=3)))})
+    dates = sorted(
+        {START - timedelta(days=400), *(START + timedelta(hours=h) for h in data.draw(st.lists(hours, max_size=3)))}
+    )
     factors = st.decimals(1, 9, places=2).map(str)
     rules = product(
         *(version(at, rates={"COIN": data.draw(rate)}, late_interest_factor=data.draw(factors)) for at in dates)
     )
     matures = START + timedelta(hours=data.draw(hours))
-    x = msgspec.structs.replace(one(loan("COIN", "7.25", interest="0.5")), matures_at=data.draw(st.sampled_from([matures, None])))
+    x = msgspec.structs.replace(
+        one(loan("COIN", "7.25", interest="0.5")), matures_at=data.draw(st.sampled_from([matures, None]))
+    )
     with exact():
         want = D("0.5")
         for n in range(1, days + 1):

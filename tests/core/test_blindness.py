@@ -79,7 +79,9 @@ def test_a_price_that_is_good_again_without_anybody_having_been_told_is_not_rest
 
 def test_a_stale_price_blocks_a_cure_but_not_worse_news() -> None:
     """BTC falls silent while COIN, the debt, moves both ways."""
-    desk = Desk(line(collateral={"a": {"BTC": "100"}}, delayed_liquidation=True), trust=TRUST, of=COINS, grace_reminders=())
+    desk = Desk(
+        line(collateral={"a": {"BTC": "100"}}, delayed_liquidation=True), trust=TRUST, of=COINS, grace_reminders=()
+    )
     desk.play(
         """
         00:00:00  BTC=1,COIN=0.78  margin_call.opened
@@ -188,7 +190,9 @@ def test_a_jump_that_a_second_source_sees_is_acted_upon_at_once() -> None:
 
 
 def test_a_suspect_price_that_falls_silent_is_not_announced_a_second_time() -> None:
-    Desk(line(), trust=TRUST).play("00:00:00 0.7 -; 00:00:01 0.92 price.suspect:COIN; 00:01 ... -; 00:02 0.92 liquidation.triggered(ltv) price.restored:COIN")
+    Desk(line(), trust=TRUST).play(
+        "00:00:00 0.7 -; 00:00:01 0.92 price.suspect:COIN; 00:01 ... -; 00:02 0.92 liquidation.triggered(ltv) price.restored:COIN"
+    )
 
 
 def test_a_suspect_price_is_announced_to_a_group_that_comes_later() -> None:
@@ -250,13 +254,17 @@ def test_a_held_price_that_does_not_come_is_said_and_so_is_its_coming() -> None:
 def test_a_coin_that_new_rules_count_is_waited_for_as_well() -> None:
     rules = product(version(), version(clock("01:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}))
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=rules, trust=TRUST)
-    desk.play("00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:05 0.5 -; 01:00:11 0.5 price.stale:BTC@01:00:10")
+    desk.play(
+        "00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:05 0.5 -; 01:00:11 0.5 price.stale:BTC@01:00:10"
+    )
 
 
 def test_a_coin_that_new_rules_count_and_that_is_stale_is_announced() -> None:
     rules = product(version(), version(clock("01:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}))
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=rules, trust=TRUST)
-    desk.play("00:00 BTC=1 -; 00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:01 0.5 price.stale:BTC@01:00")
+    desk.play(
+        "00:00 BTC=1 -; 00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:01 0.5 price.stale:BTC@01:00"
+    )
 
 
 # -- the rate of USDT --
@@ -267,7 +275,9 @@ BY_RATE = msgspec.structs.replace(TRUST, usdt_usd="USDT")
 def test_a_stale_rate_of_usdt_exposes_every_group_with_a_price_in_usdt() -> None:
     """Nobody holds USDT itself, and yet everybody is blind: not knowing is said aloud."""
     desk = Desk(line(collateral={"a": {"BTC": "1"}}), trust=BY_RATE, of=COINS)
-    desk.play("00:00:00 BTC=100/USDT,COIN=0.5,USDT=1 -; 00:00:09 BTC=100/USDT,COIN=0.5 -; 00:00:11 ... price.stale:USDT@00:00:10")
+    desk.play(
+        "00:00:00 BTC=100/USDT,COIN=0.5,USDT=1 -; 00:00:09 BTC=100/USDT,COIN=0.5 -; 00:00:11 ... price.stale:USDT@00:00:10"
+    )
     assert desk.alerts[0].facts["group_ids"] == ["G-1"]
     assert desk.alerts[0].facts["debt_usd"] == "50"
     assert desk.sight().blind

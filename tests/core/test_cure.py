@@ -176,7 +176,9 @@ def ltv_at(case: Case, p: Position, price: Decimal, owed: Decimal) -> tuple[Deci
 
 @settings(max_examples=300)
 @given(cases(), st.one_of(st.just(D(0)), amounts))
-def test_at_the_shown_price_the_ltv_is_the_line_and_just_below_it_the_line_is_reached(case: Case, owed: Decimal) -> None:
+def test_at_the_shown_price_the_ltv_is_the_line_and_just_below_it_the_line_is_reached(
+    case: Case, owed: Decimal
+) -> None:
     """With ladders, and with a coin that is pledged and owed: the debt holds `owed` of X, so both sides move."""
     with exact():
         x = case.held[0]
@@ -275,7 +277,12 @@ def test_vip_faq_17_to_20_what_may_be_done_at_each_ltv(
     debt: str, trade: bool, move: bool, withdraw: bool, borrowable: str
 ) -> None:
     now = allowed(debt)
-    assert (now.trade, now.move_within_group, now.withdraw, now.borrowable_usd) == (trade, move, withdraw, D(borrowable))
+    assert (now.trade, now.move_within_group, now.withdraw, now.borrowable_usd) == (
+        trade,
+        move,
+        withdraw,
+        D(borrowable),
+    )
     assert set(now.withdrawable) == ({"BTC"} if withdraw else set())
 
 

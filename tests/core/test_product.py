@@ -49,7 +49,10 @@ def test_versions_are_in_force_from_their_date_and_the_first_before_as_well() ->
 WRONG: list[tuple[dict[str, Any], str]] = [
     # change                                                       problem
     ({"thresholds": THRESHOLDS | {"margin_call": "0.72"}}, "version[0].thresholds: lines out of order"),
-    ({"thresholds": THRESHOLDS | {"initial": "0"}}, "version[0].thresholds.initial: found '0', expected a number above 0"),
+    (
+        {"thresholds": THRESHOLDS | {"initial": "0"}},
+        "version[0].thresholds.initial: found '0', expected a number above 0",
+    ),
     ({"thresholds": {"initial": "0.7"}}, "version[0].thresholds.margin_call: is missing"),
     ({"warnings": ["0.77"]}, "version[0].warnings[0]: found 0.77, expected less than margin_call 0.77"),
     ({"ladders": {"BTC": []}}, "version[0].ladders.BTC: is empty"),
@@ -58,7 +61,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ladders": {"BTC": [["0", "1"]]}}, "version[0].ladders.BTC[0]: bound 0 is not above 0"),
     ({"ladders": {"BTC": [["100", "0.9"], ["inf", "1"]]}}, "version[0].ladders.BTC[1]: share 1 rises above 0.9"),
     ({"ladders": {"BTC": [["inf", "1"], ["100", "0.9"]]}}, 'version[0].ladders.BTC[0]: "inf" ends a ladder'),
-    ({"ladders": {"BTC": [["100", "1.1"]]}}, "version[0].ladders.BTC[0][1]: found '1.1', expected a number from 0 up to 1"),
+    (
+        {"ladders": {"BTC": [["100", "1.1"]]}},
+        "version[0].ladders.BTC[0][1]: found '1.1', expected a number from 0 up to 1",
+    ),
     ({"ladders": {"BTC": [["lots", "1"]]}}, "version[0].ladders.BTC[0]: found 'lots', expected a USD value"),
     ({"ladders": {"BTC": [["1e999", "1"]]}}, "version[0].ladders.BTC[0]: found '1e999', expected a USD value"),
     ({"ladders": {"BTC": [["0." + "0" * 40 + "1", "1"]]}}, "expected a USD value"),
@@ -77,7 +83,9 @@ def test_what_is_wrong_with_a_version_is_named_with_its_place(change: dict[str, 
 
 
 def test_every_problem_of_a_file_is_named_at_once() -> None:
-    said = problems(version(warnings=["0.8"], ladders={"BTC": []}), version(ladders={"ETH": [["inf", "1"], ["5", "1"]]}))
+    said = problems(
+        version(warnings=["0.8"], ladders={"BTC": []}), version(ladders={"ETH": [["inf", "1"], ["5", "1"]]})
+    )
     assert len(said) == 4  # the warning, the empty ladder, the tier after inf, and the date that stands twice
     assert any("stands twice" in problem for problem in said)
 

@@ -104,7 +104,9 @@ def test_a1_debt_is_principal_and_interest_of_all_loans_without_haircut() -> Non
 
 
 def test_what_is_not_listed_or_is_zero_needs_no_price() -> None:
-    stated = line(collateral={"a": {"DUST": "9", "USDT": "1"}, "b": {"USDT": "2"}}, loans=[loan(), loan("USDT", "0", id="L-2")])
+    stated = line(
+        collateral={"a": {"DUST": "9", "USDT": "1"}, "b": {"USDT": "2"}}, loans=[loan(), loan("USDT", "0", id="L-2")]
+    )
     held = holding(group(stated), product(), START)
     assert held.assets == {"USDT", "COIN"}
     assert [(asset, quantity) for asset, quantity, _ in held.collateral] == [("USDT", 3)]
@@ -130,7 +132,10 @@ def test_positions_and_loans_add_up_to_the_weight(data: st.DataObject) -> None:
     stated = group(
         line(
             collateral={"a": {"BTC": data.draw(amounts)}, "b": {"BTC": data.draw(amounts), "ETH": data.draw(amounts)}},
-            loans=[loan("COIN", data.draw(amounts), interest=data.draw(amounts)), loan("USDT", data.draw(amounts), id="L-2")],
+            loans=[
+                loan("COIN", data.draw(amounts), interest=data.draw(amounts)),
+                loan("USDT", data.draw(amounts), id="L-2"),
+            ],
         ),
         of=rules,
     )
