@@ -13,6 +13,7 @@ cleanly and compares all that was said, sent and kept with the reference model (
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import tomllib
 from collections.abc import Awaitable, Callable
@@ -68,6 +69,13 @@ first_frame_s = 3600
 retry_min_s = 0.02
 retry_max_s = 0.1
 """
+BOOK = """
+[[book]]
+name = "file"
+kind = "file"
+path = "book.jsonl"
+watch = true
+"""
 NOTIFIER = """
 [[notifier]]
 name = "{name}"
@@ -120,6 +128,8 @@ class Trial:
         """A daemon lives that answers; whoever finds it dead clears this."""
         self.market_goes_on = False
         """Prices are sent also while the daemon is dead or starting."""
+        self.filed: list[dict[str, Any]] = []
+        """The lines of the book that is a file; the others come by API."""
         self._groups, self._product_text = groups, product
         self._left = AsyncExitStack()
 
@@ -146,9 +156,18 @@ class Trial:
         text = CONFIG.format(
             name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url
         )  # fmt: skip
+        text += BOOK if self.filed else ""
         for name in CHANNELS:
             text += NOTIFIER.format(name=name, url=self.receiver.url(name), secret=secrets)
         self.config.write_text(text)
+
+    def file(self, *lines: dict[str, Any]) -> None:
+        """Writes the book that is a file, as it is from now on."""
+        self.filed = list(lines)
+        new = self.folder / "book.new"
+        new.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        new.replace(self.folder / "book.jsonl")
+        self.write_config()
 
     def labelled(self, line: dict[str, Any]) -> dict[str, Any]:
         """The line with a label by which the record of events can be compared with what was put."""
