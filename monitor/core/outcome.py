@@ -26,6 +26,7 @@ class Sight(NamedTuple):
     source: str
     version: int
     put_at: datetime
+    line: str = ""
 
 
 class Outcome:
@@ -61,6 +62,7 @@ class Restored(NamedTuple):
     source: str
     version: int
     put_at: datetime
+    line: str = ""
 
 
 class Memory(NamedTuple):

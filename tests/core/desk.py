@@ -138,9 +138,11 @@ class Desk:
         at = clock(time)
         return self.short(self.handle(MarkPrices(at, quotes(what, at))), at)
 
-    def put(self, time: str, stated: dict[str, Any], source: str = "book") -> str:
+    def put(self, time: str, stated: dict[str, Any], source: str = "book", text: str = "") -> str:
+        """`text` stands for the hash of the line as a file has it."""
         at = clock(time)
-        return self.short(self.handle(GroupPut(at, parse_line(stated, at, self.monitor.rules.products), source)), at)
+        group = parse_line(stated, at, self.monitor.rules.products)
+        return self.short(self.handle(GroupPut(at, group, source, text)), at)
 
     def close(self, time: str, group_id: str = "G-1", source: str = "book") -> str:
         at = clock(time)

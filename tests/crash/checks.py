@@ -99,7 +99,8 @@ def everything(trial: Trial, alerts: list[dict[str, Any]]) -> None:
         _complete(trial, channel, arrivals, expected)
         _repeated(trial, channel, arrivals)
         _ordered(arrivals)
-    assert trial.entered == {id_ for _, id_ in trial.lives[-1].findings.entries}
+    # The load may have been broken off while one was asked; that those answered are there is seen after each death.
+    assert {id_ for _, id_ in trial.lives[-1].findings.entries} <= trial.entries.keys()
     _deposited(trial)
 
 

@@ -13,6 +13,7 @@ cleanly and compares all that was said, sent and kept with the reference model (
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import tomllib
 from collections.abc import Awaitable, Callable
@@ -68,6 +69,13 @@ first_frame_s = 3600
 retry_min_s = 0.02
 retry_max_s = 0.1
 """
+BOOK = """
+[[book]]
+name = "file"
+kind = "file"
+path = "book.jsonl"
+watch = true
+"""
 NOTIFIER = """
 [[notifier]]
 name = "{name}"
@@ -120,6 +128,8 @@ class Trial:
         """A daemon lives that answers; whoever finds it dead clears this."""
         self.market_goes_on = False
         """Prices are sent also while the daemon is dead or starting."""
+        self.filed: list[dict[str, Any]] = []
+        """The lines of the book that is a file; the others come by API."""
         self._groups, self._product_text = groups, product
         self._left = AsyncExitStack()
 
@@ -130,7 +140,7 @@ class Trial:
         lines = books.book(self.seed, self._groups, HISTORY, start, start + timedelta(seconds=30))
         self.book = [self.labelled(line) for line in (*lines, *_falling_due(start))]
         (self.folder / "product.toml").write_text(self._product_text)
-        self.write_config()
+        self.file(*self.book[::2] if self._groups else ())
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:
@@ -146,9 +156,18 @@ class Trial:
         text = CONFIG.format(
             name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url
         )  # fmt: skip
+        text += BOOK if self.filed else ""
         for name in CHANNELS:
             text += NOTIFIER.format(name=name, url=self.receiver.url(name), secret=secrets)
         self.config.write_text(text)
+
+    def file(self, *lines: dict[str, Any]) -> None:
+        """Writes the book that is a file, as it is from now on."""
+        self.filed = list(lines)
+        new = self.folder / "book.new"
+        new.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        new.replace(self.folder / "book.jsonl")
+        self.write_config()
 
     def labelled(self, line: dict[str, Any]) -> dict[str, Any]:
         """The line with a label by which the record of events can be compared with what was put."""
@@ -228,9 +247,20 @@ class Trial:
         self.acknowledged[line["id"]] = line["labels"]["line"]
 
     async def put_book(self) -> None:
-        """Puts every line of the book, whatever dies meanwhile."""
+        """Puts the half of the book that does not come by file, whatever dies meanwhile, and waits for the other half."""
         for line in self.book:
-            await self.insist(lambda line=line: self.put(line))  # type: ignore[misc]
+            if line not in self.filed:
+                await self.insist(lambda line=line: self.put(line))  # type: ignore[misc]
+        await self.insist(self._filed)
+        self.acknowledged |= {line["id"]: line["labels"]["line"] for line in self.filed}
+
+    async def _filed(self) -> None:
+        wanted: set[str] = {line["id"] for line in self.filed}
+        for _ in range(int(WITHIN_S / 0.02)):
+            if wanted <= {row["id"] for row in await self.daemon.items("/v1/groups")}:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"seed {self.seed}: the file is not in the book after {WITHIN_S} s")
 
     async def close(self, group: str) -> None:
         """Closes a group. Raises Died."""

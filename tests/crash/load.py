@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from random import Random
 
-from tests.crash.daemon import Died
+from tests.crash.daemon import Died, Refused
 from tests.crash.harness import Trial
 
 SETS_A_SECOND = 40
@@ -47,4 +47,7 @@ async def _feeder(trial: Trial, rng: Random) -> None:
                 await trial.deposit(f"e-{number}", line["id"], account, asset, quantity)
             except Died:
                 trial.is_ready.clear()
+            except Refused:
+                assert trial.lives[-1].may_end, "a daemon that is not asked to stop takes entries"
+                await asyncio.sleep(0.01)
         await asyncio.sleep(rng.uniform(0, 0.1))

@@ -106,6 +106,7 @@ class Fold:
         """The exchange's time of each price set that was handled and kept, in order."""
         self._lines, self._entries, self._sent = lines, entries, sent
         self._stands: dict[str, str] = {}
+        self._put_last: dict[str, str] = {}
         self._entered: set[str] = set()
 
     def life(self, log: Path | None, kept_until: datetime | None) -> None:
@@ -126,9 +127,9 @@ class Fold:
             case "markprices":
                 return self.model.prices(at, self._checked(event["quotes"], at))
             case "groupput":
-                return self._put(event["group"], at)
+                return self._put(event, at)
             case "groupclosed":
-                del self._stands[event["group_id"]]
+                del self._stands[event["group_id"]], self._put_last[event["group_id"]]
                 return self.model.close(at, event["group_id"])
             case "bookentry":
                 return self._enter(event, at)
@@ -148,12 +149,15 @@ class Fold:
         self.handed.append(exchange_at)
         return prices
 
-    def _put(self, group: dict[str, Any], at: datetime) -> list[Alert]:
-        id_, label = group["id"], group["labels"]["line"]
+    def _put(self, event: dict[str, Any], at: datetime) -> list[Alert]:
+        id_, label = event["group"]["id"], event["group"]["labels"]["line"]
         line = self._lines[id_, label]
-        if self._stands.get(id_) == label:
+        # A line of a file that is equal to the one last applied is no event, whatever was entered since; a put by API is
+        # one unless the group still stands as it was put.
+        stands = self._put_last if event["source"] == "file" else self._stands
+        if stands.get(id_) == label:
             return self.model.pass_time(at)
-        self._stands[id_] = label
+        self._stands[id_] = self._put_last[id_] = label
         return self.model.put(at, line)
 
     def _enter(self, event: dict[str, Any], at: datetime) -> list[Alert]:

@@ -226,6 +226,33 @@ async def test_an_entry_that_was_cut_off_is_one_entry_when_it_is_asked_again(
         await trial.finish()
 
 
+async def test_an_entry_to_a_group_of_a_file_outlives_restarts_until_its_line_changes(tmp_path: Path) -> None:
+    async with Trial(tmp_path, seed=10, groups=0) as trial:
+        first = trial.labelled(line("G-1"))
+        trial.file(first)
+        await trial.start()
+        await trial.step(CALLED)
+        await trial.deposit("e-1", "G-1", "G-1-in", "BTC", "0.5")
+        for _ in range(2):
+            await trial.daemon.kill()
+            await trial.revive()
+            assert await holds(trial) == "10.5"
+        trial.file(trial.labelled(line("G-1", collateral={"G-1-in": {"BTC": "11"}})))
+        for _ in range(100):
+            if await holds(trial) == "11":
+                break
+            await asyncio.sleep(0.05)
+        assert await holds(trial) == "11"
+        await trial.finish()
+
+
+async def holds(trial: Trial) -> str:
+    """The BTC of the group."""
+    shown = await trial.daemon.get("/v1/groups/G-1")
+    (quantity,) = [item["quantity"] for item in shown["contributions"] if item["asset"] == "BTC"]
+    return str(quantity)
+
+
 async def test_a_group_that_was_closed_before_the_kill_goes_on_counting_when_it_comes_back(tmp_path: Path) -> None:
     """An id that is in the log already is never said again: counting anew would make its margin call unheard."""
     async with Trial(tmp_path, seed=9, groups=0) as trial:
