@@ -341,7 +341,7 @@ def build_notifiers(config: Config) -> dict[str, Notifier]:
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
     if snapshot.desk is None:
         return RiskMonitor(rules)
-    groups = tuple(Restored(g.group, g.source, g.version, g.put_at, g.line) for g in snapshot.groups)
+    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
     try:

@@ -158,9 +158,7 @@ class Journal:
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(
-                StoredGroup(s.group, s.source, s.version, s.put_at, s.line) for s in sights.values() if s is not None
-            ),
+            groups=tuple(StoredGroup(s.group, s.source, s.version, s.put_at) for s in sights.values() if s is not None),
             closed=tuple(g for g, s in sights.items() if s is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),

@@ -347,6 +347,6 @@ def memory_of(monitor: RiskMonitor) -> Memory | None:
     if monitor.at is None:
         return None
     sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
-    groups = tuple(Restored(s.group, s.source, s.version, s.put_at, s.line) for s in sights)
+    groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
     states = tuple(s.state for s in sights) + tuple(monitor.retired)
     return Memory(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices), groups, states)

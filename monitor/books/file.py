@@ -203,7 +203,7 @@ class FileBook:
             if problem:
                 bad[f"{self.path}:{line.number}"] = Finding(problem, _fingerprint(line.raw, problem), id)
             elif group is not None:
-                puts.append(GroupPut(at, group, self.name, line.digest.hex()))
+                puts.append(GroupPut(at, group, self.name))
                 self._applied[group.id] = line.digest
         return puts, bad, set(first)
 

@@ -26,7 +26,6 @@ class Sight(NamedTuple):
     source: str
     version: int
     put_at: datetime
-    line: str = ""
 
 
 class Outcome:
@@ -62,7 +61,6 @@ class Restored(NamedTuple):
     source: str
     version: int
     put_at: datetime
-    line: str = ""
 
 
 class Memory(NamedTuple):

@@ -114,19 +114,6 @@ def test_an_unchanged_line_is_no_event() -> None:
     assert desk.sight().put_at == START
 
 
-def test_the_line_applied_last_does_not_undo_the_entries_since_not_even_after_a_restart() -> None:
-    desk = Desk()
-    desk.put("00:01", line(), text="first")
-    desk.put("00:02", line(), text="the same in other words")
-    desk.enter("00:03", {"type": "deposit", "account": "acct-G-1", "asset": "USDT", "quantity": "5"})
-    desk.restart()
-    desk.put("00:04", line(), text="the same in other words")
-    assert not desk.last.changed
-    assert desk.sight().group.quantities() == {"USDT": 105}
-    desk.put("00:05", line(), text="first")
-    assert desk.sight().group.quantities() == {"USDT": 100}
-
-
 def test_an_unchanged_line_does_not_restart_interest() -> None:
     rates = {"COIN": "0.01", "USDT": "0"}
     desk = Desk(line(), of=product(version(rates=rates)))
