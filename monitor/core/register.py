@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.core.book import Group, misfits, same_line
 from monitor.core.entries import ExtendGrace, Refused, Waive, apply
-from monitor.core.events import BookEntry, GroupClosed, GroupPut
+from monitor.core.events import API, BookEntry, GroupClosed, GroupPut
 from monitor.core.lifecycle import DELAYED, GroupState
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
@@ -48,7 +48,7 @@ class Register:
                 f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
             )
         self._check_accounts(group)
-        if old is not None and same_line(old.group, group):
+        if old is not None and (same_line(old.group, group) or _was_applied(old.group, event)):
             return None
         product = _product(products, group)
         _check_fit(group, product, event.at)
@@ -110,6 +110,11 @@ class Register:
         for account in w.group.accounts():
             self._owner[account] = w.group.id
         self.groups[w.group.id] = w
+
+
+def _was_applied(group: Group, event: GroupPut) -> bool:
+    """A book that states again what it stated last undoes no entry; who puts by API wants what the put states."""
+    return event.source != API and group.line == event.group.line != ""
 
 
 def _put_on(group: Group, at: datetime) -> Group:
