@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from monitor.core.book import parse_line
 from monitor.core.entries import Entry
 from monitor.core.events import BookEntry, Event, GroupClosed, GroupPut, MarkPrices, Noticed, ProductsChanged, TimePassed
-from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
@@ -33,15 +32,19 @@ class Step(NamedTuple):
     what: Any = None
 
 
-def rules(hours: int, **more: Any) -> Product:
+def versions(hours: int) -> list[dict[str, Any]]:
     """Two versions, the second in force so many hours after the start."""
-    return product(
-        version(ladders=LADDERS, rates=RATES, warnings=["0.7", "0.74"]),
+    return [
+        version(ladders=LADDERS, rates=RATES, warnings=["0.7", "0.74"], late_interest_factor="3", grace="24h"),
         version(
             START + timedelta(hours=hours), ladders=LADDERS | {"BTC": [["inf", "0.9"]]}, rates=RATES | {"COIN": "0.02"},
-            warnings=["0.745"], late_interest_factor="2", grace="12h", **more,
+            warnings=["0.745"], late_interest_factor="2", grace="12h",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def rules(hours: int) -> Product:
+    return product(*versions(hours))
 
 
 hours = st.integers(-30, 60)
@@ -123,15 +126,19 @@ def moved(stated: dict[str, Any], group: int) -> dict[str, Any]:
 
 def events(run: Sequence[Step], of: Rules) -> list[Event]:
     """The run as core is handed it."""
-    at, made, now = START, [], of
+    return [event for _, event in stepped(run, of)]
+
+
+def stepped(run: Sequence[Step], of: Rules) -> Iterator[tuple[Step, Event]]:
+    """Each step with its event; a line that its product refuses is none."""
+    at, now = START, of
     for each in run:
         at += timedelta(seconds=each.pause_s)
         event = _event(each, at, now)
         if isinstance(event, ProductsChanged):
             now = event.rules
         if event is not None:
-            made.append(event)
-    return made
+            yield each, event
 
 
 def _event(each: Step, at: datetime, now: Rules) -> Event | None:
@@ -158,4 +165,3 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
 TRUSTED = Trust(enabled=False)
 LIVE_TRUST = Trust(stale_after=timedelta(seconds=300), confirm_after=timedelta(seconds=60), sources=("a", "b"))
 PAIR_TRUST = Trust(stale_after=timedelta(seconds=300), min_sources=2, sources=("a", "b"))
-__all__ = ["DESK", "LIVE", "LIVE_TRUST", "PAIR_TRUST", "TRADING", "TRUSTED", "Quote", "events", "rules", "steps"]
