@@ -90,8 +90,8 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
         log = eventlog.EventLog(Path(folder), timedelta(days=9999))
         monitor, alerts = RiskMonitor(now), []
         for i, each in enumerate(run):
-            if log.wants_start or (i in cuts and each.at > run[i - 1].at):
-                log.start(eventlog.Start(monitor.rules, memory_of(monitor), each.at))
+            if log.wants_start(i) or (i in cuts and each.at > run[i - 1].at):
+                log.start(eventlog.Start(monitor.rules, memory_of(monitor), each.at), i)
             log.append(each)
             alerts += monitor.handle(each).alerts
         log.close()
