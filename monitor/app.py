@@ -215,7 +215,9 @@ class App:
         if not self.config.monitor.event_log:
             return None
         event_log = EventLog(self.config.state_dir / "events", self.config.monitor.event_log_keep)
-        event_log.start(Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True), self.clock.monotonic_s())
+        event_log.start(
+            Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True), self.clock.monotonic_s()
+        )
         return event_log
 
     # -- what the parts call --

@@ -44,6 +44,10 @@ class Agenda:
                 live[key] = deadline
                 heapq.heappush(self._heaps[side], deadline)
 
+    def late(self, phase: int) -> list[Deadline]:
+        """The late deadlines of a phase."""
+        return [deadline for (of, _), deadline in self._live[1].items() if of == phase]
+
     def has_late(self, phase: int, subject: str) -> bool:
         """A late deadline of the subject is waiting."""
         return (phase, subject) in self._live[1]

@@ -36,6 +36,8 @@ from monitor.core.verdict import Verdict, judge, move, say
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
+CLOCK_STILL = "clock.still"
+"""Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
 
 
 class RiskMonitor:
@@ -78,7 +80,7 @@ class RiskMonitor:
         with exact():
             out = Outcome(event.at)
             if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
-                self._jump(float(event.facts["seconds"]))
+                self._jump(float(event.facts["seconds"]), event.at)
             if self.at is None:
                 self._begin(event.at)
             while (deadline := self._agenda.pop_due(event.at)) is not None:
@@ -97,10 +99,14 @@ class RiskMonitor:
         for w in self._register.groups.values():
             self._watch_missing(w, at)
 
-    def _jump(self, seconds: float) -> None:
+    def _jump(self, seconds: float, at: datetime) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up."""
         if seconds > 0:
-            self.board.shift(timedelta(seconds=seconds))
+            delta, latest = timedelta(seconds=seconds), at + self.rules.trust.stale_after
+            self.board.shift(delta, at)
+            for late in self._agenda.late(agenda.PRICE):
+                due = self.board.stale_due(late.subject) or min(late.at + delta, latest)
+                self._watch_price(late.subject, due)
 
     def _restore(self, memory: Memory) -> None:
         """Continues where the memory left off."""
@@ -136,6 +142,9 @@ class RiskMonitor:
                 self.board.configure(event.rules.trust)
                 self._plan_rules(event.at)
                 self._renew(event.at, out)
+            case Noticed(kind=kind) if kind == CLOCK_STILL:
+                # Receipts grow old, and doubted prices persist, though no deadline may run.
+                self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
