@@ -23,7 +23,7 @@ from monitor.core.inbox import Answer, Look, Request
 from monitor.core.outcome import Memory, Outcome, Publication, Restored
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
-from monitor.core.risk import CLOCK_JUMP, RiskMonitor
+from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
 from monitor.eventlog import EventLog, Start
 from monitor.journal import Journal
 from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
@@ -77,8 +77,11 @@ class Sequencer:
         self._stopping = self._is_over = False
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = clock.monotonic_s()
-        self._anchor = (clock.utc(), clock.monotonic_s())
+        # Behind the last event before a restart, the wall was set back meanwhile: the first look finds that as a jump.
+        self._wall, self._looked_s = clock.utc(), clock.monotonic_s()
+        self._anchor = (self._wall if monitor.at is None else max(self._wall, monitor.at), clock.monotonic_s())
         self._jumped_s: float | None = None
+        self._is_old_word = monitor.notices.get(f"{CLOCK_JUMP}|clock", (0, None))[1] is not None
         self._applied: dict[tuple[str, str], str] = {}
 
     # -- what feeds, books, the web and the shell call --
@@ -304,16 +307,23 @@ class Sequencer:
     # -- time --
 
     def _now(self) -> datetime:
-        """The wall clock, but never before the last event."""
-        now, last = self._clock.utc(), self._monitor.at
-        return now if last is None else max(now, last)
+        """The wall clock as it was compared for this turn, but never before the last event.
+
+        Looked at again within the turn it could have jumped, and deadlines would run before core hears of the jump.
+        """
+        last = self._monitor.at
+        return self._wall if last is None else max(self._wall, last)
 
     def _compare_clocks(self) -> list[Noticed]:
         """Notices of a jump of the wall clock, of its end, and of prices that fall silent while our time stands still."""
         wall, mono_s = self._clock.utc(), self._clock.monotonic_s()
+        self._wall, looked_s, self._looked_s = wall, self._looked_s, mono_s
         wall0, mono0_s = self._anchor
         drift_s = (wall - wall0).total_seconds() - (mono_s - mono0_s)
         noticed: list[Noticed] = []
+        if self._is_old_word:  # what was said before a restart must not hide what happens now
+            self._is_old_word = False
+            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
         if abs(drift_s) > JUMP_S:
             self._anchor, self._jumped_s = (wall, mono_s), mono_s
             facts = {"seconds": f"{drift_s:.3f}", "wall": wall.isoformat(), "policy": "deadlines follow the wall clock"}
@@ -325,6 +335,7 @@ class Sequencer:
             noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
         last = self._monitor.at
         if last is not None and wall < last - timedelta(seconds=JUMP_S):
+            noticed.append(Noticed(wall, CLOCK_STILL, "clock", {"seconds": f"{mono_s - looked_s:.6f}"}))
             noticed += self._silent(wall, mono_s)
         return noticed
 

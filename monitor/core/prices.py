@@ -157,14 +157,22 @@ class PriceBoard:
             return None
         return mark.received_at + self.trust.stale_after
 
-    def shift(self, delta: timedelta) -> None:
-        """Moves all receipts along with a jump of the wall clock: a jump is no reason to distrust a price."""
+    def shift(self, delta: timedelta, at: datetime) -> None:
+        """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
+        time passes that the wall does not show.
+
+        Not beyond it: a clock that was set back and forth again moved our time less than the wall, and a receipt in the
+        future would hide a feed's silence.
+        """
         for heard in self._seen.values():
-            heard.update({source: h._replace(received_at=h.received_at + delta) for source, h in heard.items()})
+            heard.update(
+                {source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()}
+            )
         for asset, mark in self.marks.items():
-            since = mark.candidate_since and mark.candidate_since + delta
+            since = mark.candidate_since and min(mark.candidate_since + delta, at)
+            received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
             self.marks[asset] = msgspec.structs.replace(
-                mark, received_at=mark.received_at + delta, changed_at=mark.changed_at + delta, candidate_since=since
+                mark, received_at=received, changed_at=changed, candidate_since=since
             )
 
     @property

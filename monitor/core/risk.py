@@ -36,6 +36,8 @@ from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
+CLOCK_STILL = "clock.still"
+"""Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
 
 
 class RiskMonitor:
@@ -83,7 +85,7 @@ class RiskMonitor:
         with exact():
             out = Outcome(event.at)
             if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
-                self._jump(float(event.facts["seconds"]))
+                self._jump(float(event.facts["seconds"]), event.at)
             if self.at is None:
                 self._begin(event.at)
             while (deadline := self._agenda.pop_due(event.at)) is not None:
@@ -102,10 +104,13 @@ class RiskMonitor:
         for w in self._register.groups.values():
             self._watch_missing(w, at)
 
-    def _jump(self, seconds: float) -> None:
+    def _jump(self, seconds: float, at: datetime) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up."""
         if seconds > 0:
-            self.board.shift(timedelta(seconds=seconds))
+            delta, latest = timedelta(seconds=seconds), at + self.rules.trust.stale_after
+            self.board.shift(delta, at)
+            for asset, due in self._agenda.late(agenda.PRICE).items():
+                self._watch_price(asset, self.board.stale_due(asset) or min(due + delta, latest))
 
     def _restore(self, memory: Memory) -> None:
         """Continues where the memory left off."""
@@ -144,6 +149,9 @@ class RiskMonitor:
                 self._plan_rules(event.at)
                 self._renew(event.at, out)
                 self._replan(event.at, out)
+            case Noticed(kind=kind) if kind == CLOCK_STILL:
+                # Receipts grow old, and doubted prices persist, though no deadline may run.
+                self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():

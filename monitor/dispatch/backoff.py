@@ -34,6 +34,11 @@ def delay_s(severity: str, failures: int, delivery: str) -> float:
     return step * (1 - JITTER + 2 * JITTER * share)
 
 
+def longest_s(severity: str) -> float:
+    """The longest wait between two tries of a delivery."""
+    return SCHEDULE_S[severity][-1] * (1 + JITTER)
+
+
 def is_given_up(created_at: datetime, next_try: datetime) -> bool:
     """Whether the next try would lie beyond the horizon."""
     return next_try - created_at > HORIZON

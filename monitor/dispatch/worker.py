@@ -35,8 +35,6 @@ CACHED_NOTICES = 256
 """An alert goes to a few channels within a moment: 256 of at most 20 kB are 5 MB."""
 LAST_WORD_S = 1.0
 """What the last attempts before a stop found out has this long to be told: a turn of the sequencer and a commit."""
-LONGEST_WAIT_S = 3600.0
-"""No schedule waits for longer: a due time further away is a wall clock that was set back."""
 _DETAIL_LENGTH = 500
 
 
@@ -115,8 +113,7 @@ class Dispatcher:
             if delivery.notifier not in self._channels:
                 self._begin(self._refuse(delivery), self._errands)
                 continue
-            wait_s = (delivery.due_at - now).total_seconds()
-            self._queue.add(delivery, now_s + min(max(wait_s, 0.0), LONGEST_WAIT_S))
+            self._queue.add(delivery, now_s + _wait_s(delivery, now))
         for channel in self._channels.values():
             channel.wake.set()
 
@@ -327,6 +324,17 @@ class _Ended(NamedTuple):
     due_at: datetime
     due_s: float
     not_before_s: float
+
+
+def _wait_s(delivery: Delivery, now: datetime) -> float:
+    """How long a delivery that comes from the store has to wait.
+
+    Its due time is of the wall clock, which may have been set back since; commits go on in a time that is then ahead of
+    it. So a first attempt never waits, and another one no longer than its schedule ever does.
+    """
+    if not delivery.attempts:
+        return 0.0
+    return min(max((delivery.due_at - now).total_seconds(), 0.0), backoff.longest_s(delivery.severity))
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:

@@ -96,11 +96,12 @@ class House:
     def write(
         self, *parts: str, name: str = "desk-1", stale_after_s: float = 3600, web: str = "port = 0",
         store: str = 'kind = "sqlite"\npath = "var/monitor.db"', more: str = "", feed: bool = True,
+        confirm_jump: str = "9",
     ) -> None:  # fmt: skip
         """Writes the configuration; `parts` are tables in TOML."""
         tables = [
             f'[monitor]\nname = "{name}"\nstate_dir = "var"\n', f"[store]\n{store}\n", f"[web]\n{web}\n",
-            f'[prices]\nstale_after_s = {stale_after_s}\nconfirm_jump = "9"\n',
+            f'[prices]\nstale_after_s = {stale_after_s}\nconfirm_jump = "{confirm_jump}"\nconfirm_after_s = 1\n',
             '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n', *parts, more,
         ]  # fmt: skip
         if self.venue is not None and feed:

@@ -78,7 +78,7 @@ on_both = pytest.mark.parametrize("disk", ["tmpfs", "rlimit"], indirect=True)
 async def full_house(disk: Disk, venue: Venue, receiver: Receiver) -> AsyncIterator[House]:
     house = House(disk.folder, venue)
     house.write(webhook("desk", receiver.url()))
-    yield house
+    return house
 
 
 def whole(house: House) -> bool:

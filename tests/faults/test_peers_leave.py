@@ -59,5 +59,5 @@ async def test_a_command_whose_reader_has_enough_ends_quietly(house: House) -> N
         sys.executable, cwd=house.folder, env=environment(),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await shell.communicate()
+    _out, err = await shell.communicate()
     assert b"Traceback" not in err, err
