@@ -72,14 +72,15 @@ class PricesTable(msgspec.Struct, frozen=True):
     min_sources: Annotated[int, range(1, 17)] = 1
 
     def __post_init__(self) -> None:
-        if self.usdt_usd[:1].isalpha():
-            read(Asset, self.usdt_usd, "usdt_usd")
-            return
         try:
-            rate = number(self.usdt_usd)
-        except NotANumber:
-            rate = Decimal(0)
-        if not Decimal("0.01") <= rate <= 100:
+            if self.usdt_usd[:1].isalpha():
+                is_fine = bool(read(Asset, self.usdt_usd))
+            else:
+                # More places than a quantity has would not fit exact arithmetic beside a price and a share.
+                is_fine = Bounds("0.01", "100", 24).problem(number(self.usdt_usd)) is None
+        except (NotANumber, Invalid):
+            is_fine = False
+        if not is_fine:
             raise ValueError(
                 f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
             )
@@ -171,7 +172,7 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
-        keep, store = self.store(dict(table.get("store", {"kind": "sqlite"})))
+        keep, store = self.store(table.get("store", {"kind": "sqlite"}))
         products = self.products(self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
@@ -221,9 +222,12 @@ class _Loader:
             return []
         return rows
 
-    def store(self, table: dict[str, Any]) -> tuple[timedelta, Part | None]:
-        keep = self.read(timedelta, table.pop("keep", "400d"), "store.keep") or timedelta(days=400)
-        return keep, self.part("stores", {"name": "store", **table}, "store")
+    def store(self, table: object) -> tuple[timedelta, Part | None]:
+        rest = self.read(dict[str, Any], table, "store")
+        if rest is None:
+            return timedelta(days=400), None
+        keep = self.read(timedelta, rest.pop("keep", "400d"), "store.keep") or timedelta(days=400)
+        return keep, self.part("stores", {"name": "store", **rest}, "store")
 
     def part(self, family: str, table: dict[str, Any], where: str) -> Part | None:
         kind = table.get("kind")

@@ -46,6 +46,7 @@ def test_interfaces_5_the_whole_object_of_the_example() -> None:
     assert told["timestamp"] == "2026-01-05T12:58:00.000Z"
     body = told["data"]
     assert sorted(body) == sorted(KEYS)
+    in_usdt = {"asset": "USDT", "price": "1"}
     assert body | {"id": "evt_..."} == {
         "id": "evt_...",
         "cursor": 1,
@@ -101,22 +102,8 @@ def test_interfaces_5_the_whole_object_of_the_example() -> None:
             },
         ],
         "debts": [
-            {
-                "loan": "L-1",
-                "asset": "USDT",
-                "principal": "900000",
-                "interest": "0",
-                "price": "1",
-                "value_usd": "900000",
-            },
-            {
-                "loan": "L-2",
-                "asset": "USDT",
-                "principal": "90000",
-                "interest": "10000",
-                "price": "1",
-                "value_usd": "100000",
-            },
+            {"loan": "L-1", "principal": "900000", "interest": "0", "value_usd": "900000"} | in_usdt,
+            {"loan": "L-2", "principal": "90000", "interest": "10000", "value_usd": "100000"} | in_usdt,
         ],
         "inputs_cut": 0,
         "rules": "vip_loan@2025-01-05",

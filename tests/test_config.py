@@ -1,0 +1,199 @@
+"""The configuration: all problems at once with file, key path, found and expected; secrets never shown (INTERFACES 2)."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from monitor import config
+from monitor.config import BadConfig, Config
+
+PRODUCT = """
+[[version]]
+effective = 2024-04-29T00:00:00Z
+thresholds = { initial = "0.72", margin_call = "0.77", liquidation = "0.91", immediate = "0.95" }
+[version.ladders]
+BTC = [["inf", "0.9"]]
+"""
+LEAST = """
+[[product]]
+kind = "vip_loan"
+file = "products/vip.toml"
+"""
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+
+def written(folder: Path, text: str, product: str = PRODUCT) -> Path:
+    (folder / "products").mkdir(exist_ok=True)
+    (folder / "products" / "vip.toml").write_text(product)
+    path = folder / "monitor.toml"
+    path.write_text(text)
+    return path
+
+
+def loaded(folder: Path, text: str) -> Config:
+    return config.load(written(folder, text))
+
+
+def problems(folder: Path, text: str, product: str = PRODUCT) -> list[str]:
+    with pytest.raises(BadConfig) as e:
+        config.load(written(folder, text, product))
+    return e.value.problems
+
+
+def test_what_is_left_out_has_the_values_of_interfaces_2(tmp_path: Path) -> None:
+    it = loaded(tmp_path, LEAST)
+    assert (it.web.host, it.web.port, it.web.tokens) == ("127.0.0.1", 8080, ())
+    assert (it.store.kind, it.keep) == ("sqlite", timedelta(days=400))
+    assert (it.books, it.feeds, it.notifiers, it.routes) == ((), (), (), ())
+    trust, lifecycle = it.rules.trust, it.rules.lifecycle
+    assert trust.enabled
+    assert (trust.stale_after, trust.confirm_jump) == (timedelta(seconds=10), Decimal("0.15"))
+    assert (trust.confirm_after, trust.usdt_usd, trust.min_sources) == (timedelta(seconds=3), "1", 1)
+    assert (lifecycle.clear_margin, lifecycle.clear_hold) == (Decimal("0.01"), timedelta(seconds=900))
+    assert lifecycle.grace_reminders == tuple(timedelta(minutes=m) for m in (720, 360, 60, 15))
+    assert lifecycle.margin_call_repeat == timedelta(hours=24)
+
+
+def test_paths_of_products_books_and_secrets_are_relative_to_the_configuration_and_the_state_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    it = loaded(
+        tmp_path,
+        LEAST
+        + '[monitor]\nname = "desk-1"\nstate_dir = "var"\n'
+        + '[web]\ntokens = [{ name = "ops", role = "admin", secret_file = "secrets/ops" }]\n'
+        + '[[book]]\nkind = "file"\npath = "books/a.jsonl"\n',
+    )
+    assert it.books[0].config.path == tmp_path / "books" / "a.jsonl"
+    assert it.web.tokens[0].secret_file == tmp_path / "secrets" / "ops"
+    assert it.state_dir == Path("var")
+    assert list(it.rules.products) == ["vip_loan"]
+
+
+def test_every_problem_of_every_file_is_named_at_once(tmp_path: Path) -> None:
+    said = problems(
+        tmp_path,
+        LEAST
+        + """
+[monitr]
+[monitor]
+name = "Desk 1"
+[web]
+prot = 80
+port = 99999
+[prices]
+stale_after_s = 0
+confirm_jump = 0.15
+[lifecycle]
+clear_margin = "2"
+grace_reminders = ["12 h"]
+[[book]]
+kind = "fiel"
+path = "x"
+[[notifier]]
+kind = "webhook"
+name = "a"
+[[route]]
+to = ["b"]
+match = { severty = "critical" }
+""",
+        PRODUCT.replace('"0.77"', '"0.95"').replace('"0.9"]', '"1.9"]'),
+    )
+    toml, product = f"{tmp_path}/monitor.toml", f"{tmp_path}/products/vip.toml"
+    for part in (
+        f"{toml}: monitr: unknown table",
+        f"{toml}: monitor.name: found 'Desk 1', expected lower-case letters, digits and hyphens",
+        f"{toml}: web.prot: unknown key (value 80); did you mean 'port'?",
+        f"{toml}: web.port: found 99999, expected a whole number from 0 to 65535",
+        f"{toml}: prices.stale_after_s: found 0, expected a number above 0",
+        f"{toml}: prices.confirm_jump: found 0.15, expected a decimal number in quotes",
+        f"{toml}: lifecycle.clear_margin: found '2', expected a number from 0 up to 1",
+        f"{toml}: lifecycle.grace_reminders[0]: found '12 h', expected a duration",
+        f"{toml}: book[0].kind: no such kind 'fiel' among the books; did you mean 'file'?",
+        f"{toml}: notifier[0]",
+        f"{toml}: route[0].match.severty: unknown key (value 'critical'); did you mean 'severity'?",
+        f"{product}: version[0].ladders.BTC[0][1]: found '1.9'",
+    ):
+        assert any(problem.startswith(part) for problem in said), part
+
+
+WRONG = [
+    # text                                                                          said
+    ("", "product: is missing"),
+    ("store = 'sqlite'\n" + LEAST, "store: found 'sqlite', expected"),
+    ("store = 5\n" + LEAST, "store: found 5, expected"),
+    ("monitor = 'desk-1'\n" + LEAST, "monitor: found 'desk-1', expected an object"),
+    ("product = 5\n", "product: expected tables written as [[product]]"),
+    ("book = 5\n" + LEAST, "book: expected tables written as [[book]]"),
+    (LEAST + "[store]\npath = 'x'\n", "store.kind: is missing; known: "),
+    (LEAST + "[store]\nkind = 'sqlight'\n", "did you mean 'sqlite'?"),
+    (LEAST + "[store]\nkind = 'memory'\nkeep = 400\n", "store.keep: found 400, expected a duration"),
+    (LEAST.replace("vip_loan", "vip_laon"), "product[0].kind: no such kind 'vip_laon' among the products; did you mean 'vip_loan'?"),
+    (LEAST.replace("vip.toml", "nothing.toml"), "nothing.toml: cannot be read: No such file or directory"),
+    (LEAST + LEAST, "product[1].kind: 'vip_loan' stands twice"),
+    (LEAST + '[prices]\nusdt_usd = "0"\n', "usdt_usd: found '0', expected a rate"),
+    (LEAST + '[prices]\nusdt_usd = "usdt"\n', "prices: usdt_usd: found 'usdt', expected a rate"),
+    (LEAST + '[prices]\nusdt_usd = "nan"\n', "usdt_usd: found 'nan', expected"),
+    (LEAST + "[prices]\nstale_after_s = nan\n", "prices.stale_after_s: found nan, expected a number"),
+    (LEAST + "[prices]\nmin_sources = 0\n", "prices.min_sources: found 0, expected a whole number from 1 to 16"),
+    (LEAST + '[[route]]\nto = ["nobody"]\n', "route[0].to: no notifier 'nobody'; there are: none"),
+    (LEAST + '[[route]]\nto = ["contacts"]\n', 'route[0].to: "contacts" needs a notifier of kind email or sms'),
+    (LEAST + '[[notifier]]\nkind = "console"\n[[notifier]]\nkind = "console"\n', "stands twice; give each its own name"),
+    (LEAST + '[web]\nhost = "0.0.0.0"\n', "web.host: found '0.0.0.0' and no tokens, expected loopback"),
+    (LEAST + '[web]\nhost = "192.0.2.7"\n', "web.host: found '192.0.2.7' and no tokens"),
+    (LEAST + '[web]\nhost = "localhost.evil.example"\n', "and no tokens"),
+    (LEAST + '[web]\nhost = "::"\n', "and no tokens"),
+    (LEAST + '[web]\ntokens = [{ name = "a", role = "admin" }]\n', 'states either "secret" or "secret_file"'),
+    (LEAST + '[web]\ntokens = [{ name = "a", role = "root", secret = "x" }]\n', "web.tokens[0].role: found a value that is not shown, expected one of 'viewer'"),
+    ("= 1", "is not TOML"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    assert any(said in problem for problem in problems(tmp_path, text))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
+def test_loopback_needs_no_tokens(tmp_path: Path, host: str) -> None:
+    assert loaded(tmp_path, LEAST + f'[web]\nhost = "{host}"\n').web.host == host
+
+
+def test_a_public_address_with_tokens_is_fine(tmp_path: Path) -> None:
+    text = LEAST + '[web]\nhost = "0.0.0.0"\ntokens = [{ name = "ops", role = "admin", secret = "tok_1" }]\n'
+    assert loaded(tmp_path, text).web.tokens[0].name == "ops"
+
+
+def test_no_secret_is_shown_by_repr(tmp_path: Path) -> None:
+    """Configurations end up in logs and tracebacks."""
+    it = loaded(
+        tmp_path,
+        LEAST
+        + '[web]\ntokens = [{ name = "ops", role = "admin", secret = "tok_hidden" }]\n'
+        + f'[[notifier]]\nname = "hook"\nkind = "webhook"\nurl = "https://risk.example/hooks"\nsecret = "{SECRET}"\n',
+    )
+    assert "ops" in repr(it)
+    assert "hook" in repr(it)
+    assert "tok_hidden" not in repr(it)
+    assert SECRET not in repr(it)
+
+
+def test_feeds_are_preferred_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("at,asset,price\n")
+    feeds = "".join(f'[[feed]]\nname = "{n}"\nkind = "tape"\npath = "t.csv"\n' for n in ("second", "first"))
+    assert loaded(tmp_path, LEAST + feeds).rules.trust.sources == ("second", "first")
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"monitor.toml: cannot be read: No such file or directory; check the path"):
+        config.load(tmp_path / "monitor.toml")
+
+
+def test_the_configurations_that_ship_name_only_what_a_person_must_fill_in() -> None:
+    root = Path(__file__).parents[1] / "config"
+    assert config.load(root / "monitor.toml").rules.products

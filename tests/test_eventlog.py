@@ -1,0 +1,170 @@
+"""The record of what core was handed: written beside the decision, folded to the same alerts (DESIGN section 13)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from monitor import eventlog, replay
+from monitor.core.entries import Borrow, Deposit, ExtendGrace, Transfer
+from monitor.core.events import BookEntry, Event, GroupPut, MarkPrices, Noticed, ProductsChanged, TimePassed
+from monitor.core.product import Rules
+from monitor.core.wire import read
+from monitor.eventlog import PAUSE_S, EventLog, Start, Torn
+from monitor.sequencer import memory_of
+from tests.core.desk import START, Desk, clock, group, line, loan, plainly, quotes
+
+KEEP = timedelta(days=7)
+
+
+def log_of(folder: Path, desk: Desk, start: str = "00:00", awakened: bool = False) -> EventLog:
+    log = EventLog(folder, KEEP)
+    log.start(Start(desk.monitor.rules, memory_of(desk.monitor), clock(start), awakened), 0)
+    return log
+
+
+def record(log: EventLog, desk: Desk, *events: Event) -> None:
+    for each in events:
+        log.append(each)
+        desk.handle(each)
+    log.flush()
+
+
+def folded(folder: Path) -> list[object]:
+    heard: list[Rules] = []
+    paths = sorted(folder.glob("*.jsonl"))
+    return list(plainly(x.alert for p in paths for _, some in replay.recorded(p, heard.append) for x in some))
+
+
+def prices(time: str, what: str) -> MarkPrices:
+    return MarkPrices(clock(time), quotes(what, clock(time)))
+
+
+ENTRIES = [
+    read(Deposit, {"account": "acct-G-1", "asset": "USDT", "quantity": "0.000000000000000000000001"}),
+    read(Transfer, {"from": "a", "to": "b", "asset": "USDT", "quantity": "1E+3"}),
+    read(Borrow, {"loan": loan(id="L-9", matures="90:00")}),
+    read(ExtendGrace, {"until": "2026-01-06T00:00:00.000001Z", "reason": '\u00e9 " \\ \n'}),
+]
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        prices("00:00:00.000001", "BTC=1E-18/USDT@a,ETH=123456789012345.1234567890123456789012345"),
+        GroupPut(START, group(line(loans=[loan(matures="9:00", interest="0.10")], thresholds={"initial": "0.7"})), "b"),
+        *[BookEntry(START, "G-1", "e-1", entry) for entry in ENTRIES],
+        ProductsChanged(START, Desk().rules),
+        Noticed(START, "book.refused", "x:1", {"problem": "p", "n": [1, None, {"a": "b"}]}, "print", clears=True),
+        TimePassed(clock("9999:00")),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
+    log = log_of(tmp_path, Desk())
+    log.append(each)
+    log.close()
+    start, again = eventlog.read(next(tmp_path.iterdir()))
+    assert isinstance(start, Start)
+    assert msgspec.json.encode(again) == msgspec.json.encode(each)
+    assert again == each
+
+
+def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Path) -> None:
+    desk = Desk()
+    log = log_of(tmp_path, desk)
+    record(
+        log, desk, GroupPut(START, group(line(delayed_liquidation=True)), "book"), prices("00:01", "0.92"),
+        prices("00:02", "0.8"), TimePassed(clock("30:00")), prices("30:01", "0.7"),
+    )  # fmt: skip
+    log.close()
+    assert len(desk.alerts) == 7
+    assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_each_file_folds_by_itself(tmp_path: Path) -> None:
+    desk = Desk()
+    log = log_of(tmp_path, desk)
+    record(log, desk, GroupPut(START, group(line()), "book"), prices("00:01", "0.8"))
+    log.start(Start(desk.monitor.rules, memory_of(desk.monitor), clock("01:00")), 0)
+    record(log, desk, prices("01:00", "0.92"))
+    log.close()
+    (_, second) = sorted(tmp_path.iterdir())
+    alerts = [x.alert for _, some in replay.recorded(second, lambda _: None) for x in some]
+    assert plainly(alerts) == plainly(desk.alerts[1:])
+    assert alerts[0].supersedes == desk.alerts[0].id
+
+
+def test_a_new_file_is_wanted_at_first_and_when_one_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EventLog(tmp_path, KEEP).wants_start(0)
+    log = log_of(tmp_path, Desk())
+    assert not log.wants_start(1)
+    monkeypatch.setattr(eventlog, "FILE_BYTES", 10)
+    assert log.wants_start(1)
+
+
+def test_a_last_line_that_a_kill_tore_ends_the_record_and_any_other_is_named(tmp_path: Path) -> None:
+    log = log_of(tmp_path, Desk())
+    for minute in range(3):
+        log.append(prices(f"00:0{minute}", "0.5"))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    assert len(list(eventlog.read(path))) == 3
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1][:-9] + b"\n", lines[2]]))
+    with pytest.raises(Torn, match=r"jsonl:2: is not a record of the event log"):
+        list(eventlog.read(path))
+    path.write_bytes(lines[0][:-9])
+    with pytest.raises(Torn, match=r"jsonl:1: "):
+        list(eventlog.read(path))
+
+
+def test_an_empty_file_is_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "events-1.jsonl"
+    path.write_bytes(b"")
+    with pytest.raises(Torn, match="is empty"):
+        list(replay.recorded(path, lambda _: None))
+
+
+def test_a_record_that_cannot_be_written_is_counted_and_tried_again_later(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text("a file where the folder should be")
+    log = EventLog(tmp_path / "events", KEEP)
+    log.start(Start(Desk().rules, None, START), 100)
+    assert (log.failures, log.reason) == (1, "event log: File exists")
+    log.append(TimePassed(START))  # nothing is raised: no alert waits for the record
+    log.flush()
+    assert not log.wants_start(100 + PAUSE_S - 1)
+    assert log.wants_start(100 + PAUSE_S)
+
+
+def test_old_files_go_with_their_age_and_the_oldest_with_the_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_of(tmp_path, Desk(), "00:00")
+    log.start(Start(Desk().rules, None, clock("01:00")), 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(eventlog, "TOTAL_BYTES", 10)
+    log.start(Start(Desk().rules, None, clock("02:00")), 0)
+    assert [p.name for p in tmp_path.iterdir()] == ["events-20260105T020000000000.jsonl"]
+
+
+def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_path: Path) -> None:
+    from monitor.core.prices import unconfirmed
+    from monitor.core.product import Trust
+    from monitor.core.risk import RiskMonitor
+
+    trust = Trust(stale_after=timedelta(seconds=10))
+    desk = Desk(line(), trust=trust)
+    desk.play("00:00 0.5 -")
+    memory = memory_of(desk.monitor)
+    assert memory is not None
+    desk.monitor = RiskMonitor(desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))))
+    desk.monitor.awaken(clock("01:00"))
+    log = log_of(tmp_path, desk, "01:00", awakened=True)
+    record(log, desk, TimePassed(clock("01:01")))
+    log.close()
+    assert [a.type for a in desk.alerts] == ["price.stale"]
+    assert folded(tmp_path) == list(plainly(desk.alerts))
