@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -13,24 +13,25 @@ import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.books.base import BookSource
+from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
-from monitor.core.outcome import Memory, Publication, Restored
+from monitor.core.outcome import Memory, Publication, Restored, Sight
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
+from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
 from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
-from monitor.journal import Journal
-from monitor.notifiers.base import DeliveryError, Notice, Notifier
+from monitor.journal import DEGRADED, Journal
+from monitor.notifiers.base import Notifier
 from monitor.sequencer import Sequencer, memory_of
 from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics, log
@@ -57,7 +58,7 @@ class App:
         self.notifiers: dict[str, Notifier] = {}
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._errands: set[asyncio.Task[None]] = set()
+        self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[None] | None = None
@@ -82,7 +83,7 @@ class App:
         self.sequencer = Sequencer(
             self.monitor, self.store, self.journal, self.clock, self.metrics, self.health, self.view.publish, event_log
         )  # fmt: skip
-        self._publish_all()
+        self._publish({g: self.monitor.sight(g) for g in self.monitor.group_ids})
         self.server = Server(
             self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
             lambda: self.monitor.rules, self.clock, self._retried,
@@ -101,8 +102,11 @@ class App:
         assert self._failed is not None
         await self._failed
 
-    async def stop(self) -> None:
-        """Stops cleanly within ten seconds: what was taken is committed, deliveries in flight end or stay pending."""
+    async def stop(self) -> bool:
+        """Stops cleanly within ten seconds: what was taken is committed, deliveries in flight end or stay pending.
+
+        False where the store took no commit to the end: what it misses is found again by the next start.
+        """
         self.health.set("startup", "stopping")
         if self._reloading is not None:
             # A reload that goes on during the stop would start again what was stopped.
@@ -113,19 +117,23 @@ class App:
         await asyncio.gather(*(task for _, task in self._parts.values()), return_exceptions=True)
         # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
         await self.dispatcher.stop(STOP_DELIVERIES_S)
+        await self.last_resort.stop()
         await self.sequencer.stop()
         await asyncio.wait([self._running], timeout=2.0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(StoreUnavailable):
+        try:
             await self.sequencer.close()
+        except StoreUnavailable as e:
+            log.critical("stopped with changes that are not durable; the next start finds them again", reason=str(e))
         await self.server.stop()
         for notifier in self.notifiers.values():
             await notifier.close()
         with contextlib.suppress(StoreUnavailable):
             await self.store.checkpoint()
         await self.store.close()
+        return self.journal.is_saved
 
     def reload_when(self, asked: asyncio.Event) -> None:
         """From now on reloads whenever `asked` is set, one at a time; those asked for meanwhile are one more together."""
@@ -162,16 +170,19 @@ class App:
             await self._start_dispatcher()
         for notifier in notifiers.values():
             await notifier.close()
-        self._run_parts(new)
+        self._run_parts(new, books_anew=new.rules.products != old.rules.products)
         log.info("configuration reloaded", file=str(new.path))
 
     # -- parts --
 
-    def _run_parts(self, config: Config) -> None:
-        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone."""
+    def _run_parts(self, config: Config, *, books_anew: bool = False) -> None:
+        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone.
+
+        `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
+        """
         wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
         for key, (part, task) in list(self._parts.items()):
-            if wanted.get(key) != part:
+            if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
                 del self._parts[key]
                 self.feeds.pop(part.name, None)
@@ -192,11 +203,12 @@ class App:
 
         sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        source: BookSource = plugins.module("books", part.kind).build(
-            part.name, part.config, parse, self.clock,
-            held=[s.group.id for s in sights if s.source == part.name],
-            refused=[subject for kind, _, subject in subjects if kind == "book.refused"],
-        )  # fmt: skip
+        kept = Kept(
+            tuple(s.group.id for s in sights if s.source == part.name),
+            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
+        )
+        module = plugins.module("books", part.kind)
+        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
         async for batch in source.batches():
             await self._take_batch(batch)
 
@@ -220,7 +232,9 @@ class App:
         if not self.config.monitor.event_log:
             return None
         event_log = EventLog(self.config.state_dir / "events", self.config.monitor.event_log_keep)
-        event_log.start(Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True))
+        event_log.start(
+            Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True), self.clock.monotonic_s()
+        )
         return event_log
 
     # -- what the parts call --
@@ -244,27 +258,25 @@ class App:
             await self.sequencer.events([event])
 
     async def _send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
-        """One attempt each, marked as not durable, without waiting: the store may be gone for long."""
+        """One attempt each, marked as not durable, without waiting: the store may be gone for long. Streams show them too."""
         for logged, targets in alerts:
-            for target in targets:
-                body = self._render(logged)
-                notice = Notice(body["type"], body["timestamp"], body["data"], target.to)
-                task = asyncio.create_task(self._send_once(target.notifier, notice))
-                self._errands.add(task)
-                task.add_done_callback(self._errands.discard)
+            self.last_resort.send(logged, targets)
+            if logged.alert.type == DEGRADED:
+                await self._send_waiting()
+        self._publish({}, tuple(logged for logged, _ in alerts))
 
-    async def _send_once(self, name: str, notice: Notice) -> None:
-        try:
-            await asyncio.wait_for(self.notifiers[name].send(notice), 20.0)
-        except (DeliveryError, TimeoutError, KeyError) as e:
-            log.error("an alert that is not durable was not delivered", notifier=name, id=notice.id, reason=str(e))
+    async def _send_waiting(self) -> None:
+        """Notices that were durable before the store failed: their attempts cannot be counted, and must not wait for that."""
+        for delivery in self.dispatcher.waiting():
+            with contextlib.suppress(StoreUnavailable):
+                if (logged := await self.store.alert(delivery.alert)) is not None:
+                    self.last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
 
-    def _publish_all(self) -> None:
-        monitor, board = self.monitor, self.monitor.board
-        sights = {g: monitor.sight(g) for g in monitor.group_ids}
-        at = monitor.at or self.clock.utc()
+    def _publish(self, sights: Mapping[str, Sight | None], alerts: tuple[LoggedAlert, ...] = ()) -> None:
+        """Only where core rests: before the sequencer runs, and while it commits."""
+        board, at = self.monitor.board, self.monitor.at or self.clock.utc()
         self.view.publish(
-            Publication(at, sights, dict(board.marks), dict(board.usd), frozenset(board.untrusted))
+            Publication(at, sights, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts)
         )  # fmt: skip
 
     # -- upkeep --
@@ -329,7 +341,7 @@ def build_notifiers(config: Config) -> dict[str, Notifier]:
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
     if snapshot.desk is None:
         return RiskMonitor(rules)
-    groups = tuple(Restored(g.group, g.source, g.version, g.put_at, g.line) for g in snapshot.groups)
+    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,10 @@ FILE_BYTES = 64 * 1024 * 1024
 """A new file is begun beyond this, so that old days can be deleted by file."""
 TOTAL_BYTES = 2 * 1024 * 1024 * 1024
 """The oldest files go beyond this, whatever their age: the disk belongs to the store."""
+
+
+PAUSE_S = 30.0
+"""After a failure a new file is tried this seldom: each try writes all that core knows."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -48,25 +53,32 @@ class EventLog:
         self.failures = 0
         self.reason: str | None = None
         self._file: BinaryIO | None = None
+        self._begun_s: float | None = None
         self._size = 0
 
-    @property
-    def wants_start(self) -> bool:
-        """A new file must be begun before the next event."""
-        return self._file is None or self._size > FILE_BYTES
+    def wants_start(self, now_s: float) -> bool:
+        """A new file must be begun before the next event; `now_s` is monotonic time."""
+        if self._file is None:
+            return self._begun_s is None or now_s - self._begun_s >= PAUSE_S
+        return self._size > FILE_BYTES
 
-    def start(self, start: Start) -> None:
-        """Begins a new file and deletes those that are too old or too many."""
-        at = start.at
+    def start(self, start: Start, now_s: float) -> None:
+        """Begins a new file, whole or not at all, and deletes those that are too old or too many."""
+        self._begun_s = now_s
+        path = self.folder / f"events-{start.at.strftime('%Y%m%dT%H%M%S%f')}.jsonl"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.close()
-            self._prune(at)
-            self._file = (self.folder / f"events-{at.strftime('%Y%m%dT%H%M%S%f')}.jsonl").open("xb", buffering=1 << 16)
+            self._prune(start.at)
+            self._file = path.open("xb", buffering=1 << 16)
             self._size = 0
             self._write(_encoder.encode(start))
+            self._file.flush()
         except OSError as e:
+            is_ours = self._file is not None
             self._failed(e)
+            if is_ours:
+                path.unlink(missing_ok=True)
 
     def append(self, event: Event) -> None:
         """Adds one event; it reaches the operating system with the next flush."""
@@ -87,9 +99,9 @@ class EventLog:
     def close(self) -> None:
         """Ends the file."""
         if self._file is not None:
-            file, self._file = self._file, None
             try:
-                file.close()
+                self._file.close()
+                self._file = None
             except OSError as e:
                 self._failed(e)
 
@@ -100,7 +112,10 @@ class EventLog:
     def _failed(self, e: OSError) -> None:
         self.failures += 1
         self.reason = f"event log: {e.strerror}"
-        self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what is left in its buffer has no room either
+                file.close()
 
     def _prune(self, at: datetime) -> None:
         files = sorted(self.folder.glob("events-*.jsonl"))

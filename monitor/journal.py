@@ -25,6 +25,8 @@ FAIL_S = 3.0
 RETRY_S = 0.5
 """How often a failing store is tried again when nothing else happens."""
 
+DEGRADED, RECOVERED = "monitor.degraded", "monitor.recovered"
+
 Route = Callable[[Alert], tuple[Target, ...]]
 Volatile = Callable[[Sequence[tuple[LoggedAlert, tuple[Target, ...]]]], Awaitable[None]]
 
@@ -46,6 +48,11 @@ class Journal:
         self._told = 0
         self._is_told = False
 
+    @property
+    def is_saved(self) -> bool:
+        """All that was handed over is durable."""
+        return self._waiting is None
+
     def check_writable(self) -> None:
         """Raises StoreUnavailable while the store is known to fail; a commit that is merely under way refuses nobody."""
         if self._failing_since_s is not None:
@@ -65,14 +72,14 @@ class Journal:
         self._waiting = change if self._waiting is None else _merged(self._waiting, change)
         return await self._try(monitor)
 
-    async def retry(self, monitor: RiskMonitor) -> None:
-        """Tries again what is waiting, not more often than every RETRY_S."""
+    async def retry(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
+        """Tries again what is waiting, not more often than every RETRY_S; returns the alerts that are durable now."""
         if self._waiting is None or self._clock.monotonic_s() - self._tried_s < RETRY_S:
-            return
+            return ()
         try:
-            await self._try(monitor)
+            return await self._try(monitor)
         except StoreUnavailable:
-            return
+            return ()
 
     async def _try(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         assert self._waiting is not None
@@ -103,7 +110,7 @@ class Journal:
         assert self._waiting is not None
         if not self._is_told:
             self._is_told = True
-            alert = self._own(monitor, "monitor.degraded", {"part": "store", "reason": str(e), "durable": False})
+            alert = self._own(monitor, DEGRADED, {"part": "store", "reason": str(e), "durable": False})
             with_it = (*self._waiting.alerts, (alert, self.route(alert)))
             self._waiting = msgspec.structs.replace(self._waiting, alerts=with_it)
             log.critical("alerts are not durable until the store can be written again", reason=str(e))
@@ -121,9 +128,13 @@ class Journal:
         if not self._is_told:
             return ()
         self._is_told = False
-        alert = self._own(monitor, "monitor.recovered", {"part": "store", "failed_s": f"{failed_s:.1f}"})
+        alert = self._own(monitor, RECOVERED, {"part": "store", "failed_s": f"{failed_s:.1f}"})
         self._waiting = Change(alert.at, alerts=((alert, self.route(alert)),), desk=desk_of(monitor))
-        return await self._try(monitor)
+        try:
+            return await self._try(monitor)
+        except StoreUnavailable:
+            # Failing again: that is no reason to tell those whose changes were just committed that they were not.
+            return ()
 
     def _own(self, monitor: RiskMonitor, type_: str, facts: dict[str, Any]) -> Alert:
         """An alert about the store itself: it cannot come through core, whose outcomes wait for that very store."""
@@ -147,9 +158,7 @@ class Journal:
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(
-                StoredGroup(s.group, s.source, s.version, s.put_at, s.line) for s in sights.values() if s is not None
-            ),
+            groups=tuple(StoredGroup(s.group, s.source, s.version, s.put_at) for s in sights.values() if s is not None),
             closed=tuple(g for g, s in sights.items() if s is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),

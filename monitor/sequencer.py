@@ -119,6 +119,15 @@ class Sequencer:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at))  # type: ignore[no-any-return]
 
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """See core.inbox.Inbox."""
+
+        def run(at: datetime, batch: _Batch) -> bool:
+            batch.audits.append(Audit(at, who, action, subject, before, after))
+            return True
+
+        await self._ask(run)
+
     async def change_rules(self, rules: Rules, who: str, before: object, after: object) -> Outcome:
         """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit."""
 
@@ -196,8 +205,8 @@ class Sequencer:
     def _handle(self, event: Event, batch: _Batch) -> Outcome:
         started_s = self._clock.monotonic_s()
         if self._event_log is not None:
-            if self._event_log.wants_start:
-                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at))
+            if self._event_log.wants_start(started_s):
+                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at), started_s)
             self._event_log.append(event)
         outcome = self._monitor.handle(event)
         batch.outcomes.append(outcome)
@@ -219,7 +228,7 @@ class Sequencer:
             if quoted_s is not None and failure is None and any(o.alerts for o in batch.outcomes):
                 self._metrics.tick_to_commit.observe(self._clock.monotonic_s() - quoted_s)
         else:
-            await self._journal.retry(self._monitor)
+            published = await self._journal.retry(self._monitor)
         self._show(batch, published)
         for done, answer in batch.answers:
             if not done.done():
@@ -230,13 +239,14 @@ class Sequencer:
                     done.set_result(answer)
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
-        if not batch.outcomes:
-            return
+        """Alerts may come without an outcome: those of an outage, when the store takes them at last."""
         monitor, board = self._monitor, self._monitor.board
+        if monitor.at is None or not (batch.outcomes or alerts):
+            return
         touched = set().union(*(o.touched | o.closed for o in batch.outcomes))
         self._publish(
             Publication(
-                batch.outcomes[-1].at, {g: monitor.sight(g) for g in touched},
+                monitor.at, {g: monitor.sight(g) for g in touched},
                 dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts,
             )
         )  # fmt: skip
@@ -245,11 +255,12 @@ class Sequencer:
 
     def _change(self, request: Request, at: datetime, batch: _Batch) -> Answer:
         before = self._monitor.sight(request.group_id)
-        if request.if_version is not None and (before is None or before.version != request.if_version):
-            return Answer(before, is_stale=True)
+        # A repeated entry comes first: the version that it expects is the one before its own first time.
         known = self._applied.get((request.group_id, request.entry_id or ""))
         if known is not None:
             return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+        if request.if_version is not None and request.if_version != (before.version if before else 0):
+            return Answer(before, is_stale=True)
         event = request.make(at)
         outcome = self._handle(event, batch)
         after = self._monitor.sight(request.group_id)
@@ -345,6 +356,8 @@ def memory_of(monitor: RiskMonitor) -> Memory | None:
     if monitor.at is None:
         return None
     sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
-    groups = tuple(Restored(s.group, s.source, s.version, s.put_at, s.line) for s in sights)
+    groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
     states = tuple(s.state for s in sights) + tuple(monitor.retired)
-    return Memory(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices), groups, states)
+    board = monitor.board
+    marks = tuple(board.marks.values())
+    return Memory(monitor.at, marks, dict(monitor.notices), groups, states, board.heard, monitor.awaited)

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 from watchfiles import awatch
 
+from monitor.books.base import Kept, Parse
 from monitor.clock import Clock, SystemClock
 from monitor.core.book import Group
 from monitor.core.events import Event, GroupClosed, GroupPut, Noticed
@@ -39,8 +40,6 @@ _SETTLE_S = 1.0  # editors and `cp` are done by then
 _CLOSE_AFTER_S = 5.0  # how long a file must have been at rest before what it lacks is believed to be gone
 _POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
 
-Parse = Callable[[object, datetime], Group]
-
 
 class Config(msgspec.Struct, frozen=True):
     """[[book]] kind = "file". `close_missing`: a group whose line vanished is closed."""
@@ -50,17 +49,11 @@ class Config(msgspec.Struct, frozen=True):
     close_missing: bool = False
 
 
-def build(
-    name: str, config: Config, parse: Parse, clock: Clock | None = None, *,
-    held: Iterable[str] = (), refused: Iterable[str] = (),
-) -> FileBook:  # fmt: skip
-    """The book of a file; `parse` makes a group of a line's object or raises wire.Invalid, and may run in any thread.
-
-    `held` are the groups that the store has from this source, `refused` the subjects of its `book.refused` notices: so
-    that a line which vanished, or was mended, while the daemon was down is noticed at the next start.
-    """
+def build(name: str, config: Config, parse: Parse, clock: Clock | None = None, kept: Kept | None = None) -> FileBook:
+    """The book of a file. Of what is kept, it looks for lines that vanished or were mended while the daemon was down."""
+    groups, refused = kept or Kept()
     ours = [subject for subject in refused if subject.startswith(str(config.path))]
-    return FileBook(name or f"file:{config.path}", config, parse, clock or SystemClock(), held, ours)
+    return FileBook(name or f"file:{config.path}", config, parse, clock or SystemClock(), groups, ours)
 
 
 class Line(NamedTuple):
@@ -210,7 +203,7 @@ class FileBook:
             if problem:
                 bad[f"{self.path}:{line.number}"] = Finding(problem, _fingerprint(line.raw, problem), id)
             elif group is not None:
-                puts.append(GroupPut(at, group, self.name, line.digest.hex()))
+                puts.append(GroupPut(at, group, self.name))
                 self._applied[group.id] = line.digest
         return puts, bad, set(first)
 

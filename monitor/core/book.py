@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,6 +21,9 @@ Line = Annotated[
     str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
 ]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,6 +105,8 @@ class Group(msgspec.Struct, frozen=True):
     balances: Mapping[str, Mapping[str, Decimal]]
     vip_level: int | None
     contacts: Mapping[str, tuple[str, ...]]
+    line: str = ""
+    """Digest of the line that was put; entries leave it, so that the same line is known again after them."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -163,12 +169,14 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
 def _group(stated: GroupLine, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    return Group(**{**msgspec.structs.asdict(stated), "loans": loans})
+    digest = hashlib.blake2b(_canonical(stated), digest_size=12).hexdigest()
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": digest})
 
 
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
     line = msgspec.to_builtins(group, enc_hook=None)
+    del line["line"]
     line["collateral"] = _holdings(group.collateral)
     line["balances"] = _holdings(group.balances)
     line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}
@@ -183,10 +191,11 @@ def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[s
 
 
 def same_line(group: Group, other: Group) -> bool:
-    """The two state the same; the days on which they were put are no difference."""
+    """The two state the same; the days on which they were put, and how it was written, are no difference."""
     day = date.min
     return _dated(group, day) == _dated(other, day)
 
 
 def _dated(group: Group, day: date) -> Group:
-    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))
+    loans = tuple(msgspec.structs.replace(x, since=day) for x in group.loans)
+    return msgspec.structs.replace(group, loans=loans, line="")

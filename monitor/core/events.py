@@ -32,8 +32,6 @@ class GroupPut(_Event, frozen=True):
 
     group: Group
     source: str
-    line: str = ""
-    """Hash of the line as its source has it: equal to the one last applied it is no event, whatever was entered since."""
 
 
 class GroupClosed(_Event, frozen=True):

@@ -81,9 +81,11 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
-class _Heard(NamedTuple):
+class Heard(NamedTuple):
     """What one source said last of an asset."""
 
+    asset: str
+    source: str
     price: Decimal
     at: datetime
     received_at: datetime
@@ -96,18 +98,20 @@ class Change(msgspec.Struct, frozen=True):
     lost: tuple[str, ...] = ()
     regained: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
-    """Assets with their first price."""
+    """Assets whose value in USD is known for the first time."""
 
 
 class PriceBoard:
     """The marks of all assets. Mutated only by the RiskMonitor, one event at a time."""
 
-    def __init__(self, trust: Trust, marks: Iterable[Mark] = ()) -> None:
+    def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
         self.marks: dict[str, Mark] = {m.asset: m for m in marks}
         self.usd: dict[str, Decimal] = {}
         self.untrusted: set[str] = set()
         self.dropped = 0
-        self._seen: dict[str, dict[str, _Heard]] = {}
+        self._seen: dict[str, dict[str, Heard]] = {}
+        for each in heard:
+            self._seen.setdefault(each.asset, {})[each.source] = each
         self.configure(trust)
 
     def configure(self, trust: Trust) -> None:
@@ -119,14 +123,19 @@ class PriceBoard:
         self._parity = None if named else number(trust.usdt_usd)
         self.usd.clear()
         self.untrusted.clear()
-        if self._parity is not None:
-            self.usd[USDT] = self._parity
-        self._revalue(self.marks)
+        if self._parity_asset != USDT:
+            self.marks.pop(USDT, None)
+        self._revalue([USDT, *self.marks])
 
     def apply(self, quotes: Iterable[Quote], at: datetime) -> Change:
-        """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted."""
+        """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted.
+
+        USDT is worth what the configuration states; a quote of it counts only where it is named there.
+        """
         before: dict[str, Mark | None] = {}
         for quote in quotes:
+            if quote.asset == USDT and self._parity_asset != USDT:
+                continue
             mark = self.marks.get(quote.asset)
             before.setdefault(quote.asset, mark)
             if not self.trust.enabled:
@@ -158,16 +167,20 @@ class PriceBoard:
                 mark, received_at=mark.received_at + delta, changed_at=mark.changed_at + delta, candidate_since=since
             )
 
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What every source said last: whether another one confirms a price depends on it."""
+        return tuple(each for by_source in self._seen.values() for each in by_source.values())
+
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""
         if asset not in self.usd:
             return MISSING
         mark = self.marks.get(asset)
-        if mark is None:
-            return GOOD
-        if mark.trust == GOOD and mark.quote == USDT and self._parity_asset:
-            return self.marks[self._parity_asset].trust
-        return mark.trust
+        if mark is not None and mark.trust != GOOD:
+            return mark.trust
+        is_converted = asset == USDT or (mark is not None and mark.quote == USDT)
+        return self.marks[self._parity_asset].trust if is_converted and self._parity_asset else GOOD
 
     @property
     def parity_assets(self) -> tuple[str, ...]:
@@ -194,7 +207,7 @@ class PriceBoard:
         if last is None and is_behind:
             self.dropped += 1
             return None
-        seen[quote.source] = _Heard(quote.price, quote.at, at)
+        seen[quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
         others = [h.price for s, h in seen.items() if s != quote.source and self._is_live(h.received_at, at)]
         if mark is None:
             return _accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None
@@ -237,9 +250,10 @@ class PriceBoard:
         """Values what changed; compares trust and USD price with what they were."""
         changed = {a for a, old in before.items() if _differs(old, self.marks.get(a))}
         if self._parity_asset in changed:
-            changed.update(a for a, m in self.marks.items() if m.quote == USDT)
+            changed.update([USDT], (a for a, m in self.marks.items() if m.quote == USDT))
+        missing = changed - self.usd.keys()
         self._revalue(changed)
-        found = tuple(a for a, old in before.items() if old is None and a in self.marks)
+        found = tuple(sorted(missing & self.usd.keys()))
         own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
         return Change(
             moved=frozenset(changed),
@@ -253,19 +267,26 @@ class PriceBoard:
         return mark is None or mark.trust == GOOD
 
     def _revalue(self, assets: Iterable[str]) -> None:
-        parity = self._parity_rate()
+        rate = self._parity_rate()
         for asset in assets:
-            mark = self.marks.get(asset)
-            if mark is None:
-                continue
-            if mark.quote != USDT:
-                self.usd[asset] = mark.quote_price
-            elif parity is not None and asset != self._parity_asset:
-                self.usd[asset] = mark.quote_price if parity == ONE else EXACT.multiply(mark.quote_price, parity)
-            else:
+            value = self._value(asset, rate)
+            if value is None:
                 self.usd.pop(asset, None)
+            else:
+                self.usd[asset] = value
             good = self.trust_of(asset) in (GOOD, MISSING)
             (self.untrusted.discard if good else self.untrusted.add)(asset)
+
+    def _value(self, asset: str, rate: Decimal | None) -> Decimal | None:
+        """The price in USD at a rate of USDT; None while either is missing."""
+        mark = self.marks.get(asset)
+        if asset == USDT:
+            return rate
+        if mark is None:
+            return None
+        if mark.quote != USDT or rate == ONE:
+            return mark.quote_price
+        return None if rate is None else EXACT.multiply(mark.quote_price, rate)
 
     def _parity_rate(self) -> Decimal | None:
         if self._parity_asset is None:

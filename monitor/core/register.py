@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.core.book import Group, misfits, same_line
 from monitor.core.entries import ExtendGrace, Refused, Waive, apply
-from monitor.core.events import BookEntry, GroupClosed, GroupPut
+from monitor.core.events import API, BookEntry, GroupClosed, GroupPut
 from monitor.core.lifecycle import DELAYED, GroupState
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
@@ -35,34 +35,27 @@ class Register:
             state = states.pop(stored.group.id, None) or GroupState(stored.group.id)
             product = _product(rules.products, stored.group)
             _check_kept(stored.group, product, memory.at)
-            w = Watched(
-                stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at, stored.line
-            )  # fmt: skip
+            w = Watched(stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at)
             self._adopt(w)
         self.retired = states
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
-        """The group as it is now watched; None when the line was applied last or states what is known. Raises Refused."""
+        """The group as it is now watched; None when the line states what is known. Raises Refused."""
         group, old = _put_on(event.group, event.at), self.groups.get(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
                 "other_source",
                 f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
             )
-        if old is not None and event.line and event.line == old.line:
-            return None
         self._check_accounts(group)
-        if old is not None and same_line(old.group, group):
-            if event.line == old.line:
-                return None
-            old.line = event.line  # said in other words, which must be known when entries have changed the group
-            return old
+        if old is not None and (same_line(old.group, group) or _was_applied(old.group, event)):
+            return None
         product = _product(products, group)
         _check_fit(group, product, event.at)
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = _without_gone_loans(state, group)
-        w = Watched(group, event.source, version, event.at, state, product, event.at, event.line)
+        w = Watched(group, event.source, version, event.at, state, product, event.at)
         self._adopt(w, old)
         return w
 
@@ -86,7 +79,7 @@ class Register:
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
         state = _without_gone_loans(state, group)
-        w = Watched(group, old.source, old.version + 1, at, state, old.product, at, old.line)
+        w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
         self._adopt(w, old)
         return w
 
@@ -117,6 +110,11 @@ class Register:
         for account in w.group.accounts():
             self._owner[account] = w.group.id
         self.groups[w.group.id] = w
+
+
+def _was_applied(group: Group, event: GroupPut) -> bool:
+    """A book that states again what it stated last undoes no entry; who puts by API wants what the put states."""
+    return event.source != API and group.line == event.group.line != ""
 
 
 def _put_on(group: Group, at: datetime) -> Group:

@@ -22,7 +22,7 @@ class Watched:
     """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
 
     __slots__ = (
-        "blind", "calm", "group", "has_past", "held", "line", "product", "put_at", "source", "state", "version", "weight",
+        "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -34,9 +34,8 @@ class Watched:
         state: GroupState,
         product: Product,
         at: datetime,
-        line: str = "",
     ) -> None:
-        self.group, self.source, self.version, self.put_at, self.line = group, source, version, put_at, line
+        self.group, self.source, self.version, self.put_at = group, source, version, put_at
         self.state, self.product = state, product
         self.weight: Weight | None = None
         self.blind = False
@@ -61,7 +60,7 @@ class Watched:
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""
         w = self
-        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at, w.line)
+        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at)
 
     @property
     def ref(self) -> GroupRef:

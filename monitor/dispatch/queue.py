@@ -88,6 +88,10 @@ class DeliveryQueue:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def waiting(self) -> list[Waiting]:
+        """All that are still wanted, by cursor."""
+        return sorted((w for w in self._by_id.values() if not w.is_cancelled), key=_order)
+
     def add(self, delivery: Delivery, due_s: float) -> None:
         """Takes a delivery in; one that waits here already becomes due at that time if it is sooner."""
         known = self._by_id.get(delivery.id)

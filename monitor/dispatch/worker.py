@@ -86,6 +86,8 @@ class Dispatcher:
         self._queue = DeliveryQueue()
         self._channels = {name: _Channel(name, notifier) for name, notifier in notifiers.items()}
         self._notices: OrderedDict[str, tuple[Notice, datetime]] = OrderedDict()
+        self._attempted: set[Waiting] = set()
+        """Those of the queue whose attempt is under way, or is over and not recorded yet."""
         self._loops: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
         self._log = BoundedLog()
@@ -117,6 +119,10 @@ class Dispatcher:
             self._queue.add(delivery, now_s + min(max(wait_s, 0.0), LONGEST_WAIT_S))
         for channel in self._channels.values():
             channel.wake.set()
+
+    def waiting(self) -> list[Delivery]:
+        """What no attempt is being made for, oldest first."""
+        return [w.delivery for w in self._queue.waiting() if w not in self._attempted]
 
     async def watch(self) -> None:
         """Never returns; raises what broke a loop in here, so that the process can stop instead of going quiet."""
@@ -207,6 +213,13 @@ class Dispatcher:
 
     async def _attempt(self, channel: _Channel, waiting: Waiting, is_probe: bool) -> None:
         """One attempt, from the sending to its durable end."""
+        self._attempted.add(waiting)
+        try:
+            await self._attempted_once(channel, waiting, is_probe)
+        finally:
+            self._attempted.discard(waiting)
+
+    async def _attempted_once(self, channel: _Channel, waiting: Waiting, is_probe: bool) -> None:
         at, began_s = self._clock.utc(), self._clock.monotonic_s()
         outcome = await self._send(channel, waiting)
         crashpoint.reached("after send")

@@ -32,8 +32,6 @@ class StoredGroup(msgspec.Struct, frozen=True):
     version: int
     """Counts the changes of this group; the ETag of the API."""
     put_at: datetime
-    line: str = ""
-    """Hash of the line that its source applied last."""
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -162,6 +162,9 @@ class MemoryStore:
     def _listed(self) -> list[Delivery]:
         return sorted(self._deliveries.values(), key=lambda d: (d.cursor, d.id))
 
+    async def delivery(self, id: str) -> Delivery | None:
+        return self._deliveries.get(id)
+
     async def attempts(self, delivery: str) -> list[Attempt]:
         return list(self._attempts.get(delivery, []))
 

@@ -378,6 +378,12 @@ async def test_a_retry_makes_a_delivery_due_at_once(store: Store, before: Any) -
     assert await store.open_deliveries() == [found]
 
 
+async def test_a_delivery_is_found_by_its_id(store: Store) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    assert await store.delivery(made.id) == made
+    assert await store.delivery("dlv_nothing") is None
+
+
 async def test_a_retry_leaves_what_was_delivered_and_knows_what_it_does_not_know(store: Store) -> None:
     (made,) = (await store.commit(say(alert()))).deliveries
     await store.end_attempts([ended(made.id, "delivered")])

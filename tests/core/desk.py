@@ -138,11 +138,9 @@ class Desk:
         at = clock(time)
         return self.short(self.handle(MarkPrices(at, quotes(what, at))), at)
 
-    def put(self, time: str, stated: dict[str, Any], source: str = "book", text: str = "") -> str:
-        """`text` stands for the hash of the line as a file has it."""
+    def put(self, time: str, stated: dict[str, Any], source: str = "book") -> str:
         at = clock(time)
-        group = parse_line(stated, at, self.monitor.rules.products)
-        return self.short(self.handle(GroupPut(at, group, source, text)), at)
+        return self.short(self.handle(GroupPut(at, parse_line(stated, at, self.monitor.rules.products), source)), at)
 
     def close(self, time: str, group_id: str = "G-1", source: str = "book") -> str:
         at = clock(time)

@@ -342,3 +342,51 @@ class Ticker:
         while True:
             await self.venue.marks({f"{coin}USDT": price for coin, price in self.prices.items()})
             await asyncio.sleep(self.every_s)
+
+
+class Stream:
+    """A reader of /v1/stream: every event as it comes, until the block is left."""
+
+    def __init__(self, daemon: Daemon, query: str = "", **headers: str) -> None:
+        self.daemon, self.query, self.headers = daemon, query, headers
+        self.events: list[tuple[str, str, Any]] = []
+        """Name, id and data of each."""
+        self.is_over = False
+        self.status = 0
+
+    async def __aenter__(self) -> Self:
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._read(opened))
+        await opened
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def ids(self) -> list[int]:
+        """Cursors of the alerts that came."""
+        return [int(id_) for name, id_, _ in self.events if name == "alert" and id_]
+
+    def of(self, name: str) -> list[Any]:
+        return [data for event, _, data in self.events if event == name]
+
+    async def _read(self, opened: asyncio.Future[None]) -> None:
+        named = {key.replace("_", "-"): value for key, value in self.headers.items()}
+        no_limit = aiohttp.ClientTimeout(total=None)
+        url = f"{self.daemon.url}/v1/stream{self.query}"
+        async with self.daemon.http.get(url, headers=named, timeout=no_limit) as response:
+            self.status = response.status
+            event: dict[str, str] = {}
+            opened.set_result(None)
+            with suppress(aiohttp.ClientError):
+                async for raw in response.content:
+                    key, _, value = raw.decode().rstrip("\n").partition(": ")
+                    if key:
+                        event[key] = value
+                    else:
+                        data = json.loads(event["data"]) if "data" in event else None
+                        self.events.append((event.get("event", ""), event.get("id", ""), data))
+                        event = {}
+        self.is_over = True
