@@ -143,11 +143,11 @@ def _others(trial: Trial, alerts: list[dict[str, Any]]) -> None:
 
 def _times(trial: Trial, log: list[dict[str, Any]]) -> None:
     """Noticed in some life, and at once, or at the start of the life after the death in which it fell due."""
-    began = [life.began_at for life in trial.lives]
     for alert in log:
         at, detected_at = (datetime.fromisoformat(x) for x in (alert["timestamp"], alert["data"]["detected_at"]))
-        life = max(start for start in began if start <= detected_at + timedelta(milliseconds=1))
-        assert at <= detected_at <= max(at, life) + SLACK, f"noticed late: {alert}"
+        life = [x for x in trial.lives if x.began_at <= detected_at + timedelta(milliseconds=1)][-1]
+        assert life.ready_at is not None
+        assert at <= detected_at <= max(at, life.ready_at) + SLACK, f"noticed late: {alert}"
         if alert["data"]["reason"] == "grace_expired":
             (started,) = [x for x in log if x["data"]["id"] == alert["data"]["supersedes"]]
             assert alert["timestamp"] == started["data"]["deadline"]
@@ -178,6 +178,9 @@ def _complete(trial: Trial, channel: str, arrivals: list[Arrival], expected: lis
         if alert["type"] in STAGE_NEWS and alert["type"] not in GOOD_NEWS:
             bad_news[alert["group"], alert["episode"]].add(alert["id"])
     for alert in expected:
+        if alert["type"] in GOOD_NEWS and alert["id"] in attempted:
+            heard = [found.deliveries.get((channel, id_)) for id_ in bad_news[alert["group"], alert["episode"]]]
+            assert any(bad and bad.attempts for bad in heard), f"{channel} never heard of what is over: {alert}"
         if alert["id"] in told:
             continue
         owed = found.deliveries.get((channel, alert["id"]))

@@ -94,6 +94,8 @@ class Life:
     daemon: Daemon
     began_at: datetime
     crash_at: str = ""
+    ready_at: datetime | None = None
+    """When it answered, or died without."""
     may_end: bool = False
     """It was asked to stop, so it may have ended before the kill."""
     code: int = 0
@@ -202,6 +204,7 @@ class Trial:
         while True:
             try:
                 await (await self.spawn(self.plan.pop(0) if self.plan else "")).ready()
+                self.lives[-1].ready_at = self.clock.utc()
                 await checks.restored(self)
                 self.is_ready.set()
                 return
@@ -218,6 +221,7 @@ class Trial:
         self.is_ready.clear()
         life = self.lives[-1]
         life.code = await life.daemon.ended()
+        life.ready_at = life.ready_at or self.clock.utc()
         is_expected = life.code == -signal.SIGKILL or (life.may_end and life.code == 0)
         assert is_expected, f"life {life.number} ended with {life.code}:\n{life.daemon.errors[-3000:]}"
         logs = sorted((self.folder / "var" / "events").glob("events-*.jsonl"))
