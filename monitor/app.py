@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +14,7 @@ import msgspec
 from monitor import config as configuration
 from monitor import plugins
 from monitor.clock import Clock, SystemClock
-from monitor.config import BadConfig, Config, Part
+from monitor.config import BadConfig, Config, Part, TokenConfig
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import parse_line
 from monitor.core.entries import Refused
@@ -22,6 +24,7 @@ from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
+from monitor.core.wire import Invalid
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
@@ -32,6 +35,7 @@ from monitor.notifiers.base import Notifier
 from monitor.sequencer import Sequencer, memory_of
 from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics, log
+from monitor.web.auth import Tokens
 from monitor.web.server import Server
 from monitor.web.view import View
 
@@ -57,6 +61,8 @@ class App:
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
+        self._keys: dict[Path, bytes] = {}
+        self._is_changing_hands = False
         self._failed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -68,7 +74,8 @@ class App:
         self.monitor.awaken(now)
         self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
-        self.notifiers = build_notifiers(self.config)
+        self.notifiers, _ = build_secret_parts(self.config)
+        self._keys = _keys(self.config)
         self.dispatcher = self._new_dispatcher()
         self.journal = Journal(
             self.store, self.clock, self.metrics, self.health, self._route, self._offer, self._send_volatile
@@ -147,22 +154,27 @@ class App:
         fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
         if fixed:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
-        notifiers = build_notifiers(new)
-        old = self.config
-        outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new))
-        if outcome.refused is not None:
+        notifiers, tokens = build_secret_parts(new)
+        keys = _keys(new)
+        is_other = (new.notifiers, keys) != (self.config.notifiers, self._keys)
+
+        def adopt() -> None:
+            self.config, self._keys, self._is_changing_hands = new, keys, is_other
+
+        try:
+            before, after = _audited(self.config), _audited(new)
+            outcome = await self.sequencer.change_rules(new.rules, who, before, after, adopt)
+            if outcome.refused is not None:
+                raise BadConfig([f"{new.path}: {outcome.refused}"])
+            self.server.use_tokens(tokens)
+            if is_other:
+                await self.dispatcher.stop(STOP_DELIVERIES_S)
+                notifiers, self.notifiers = self.notifiers, notifiers
+                self.dispatcher, self._is_changing_hands = self._new_dispatcher(), False
+                await self._start_dispatcher()
+        finally:
             for notifier in notifiers.values():
                 await notifier.close()
-            raise BadConfig([f"{new.path}: {outcome.refused}"])
-        self.config = new
-        self.server.change_tokens(new.web.tokens)
-        if new.notifiers != old.notifiers:
-            await self.dispatcher.stop(STOP_DELIVERIES_S)
-            notifiers, self.notifiers = self.notifiers, notifiers
-            self.dispatcher = self._new_dispatcher()
-            await self._start_dispatcher()
-        for notifier in notifiers.values():
-            await notifier.close()
         self._run_parts(new)
         log.info("configuration reloaded", file=str(new.path))
 
@@ -175,7 +187,9 @@ class App:
             if wanted.get(key) != part:
                 task.cancel()
                 del self._parts[key]
-                self.feeds.pop(part.name, None)
+                if key[0] == "feed":
+                    self.feeds.pop(part.name, None)
+                    self.health.set(f"feed {part.name}", None)
         for key, part in wanted.items():
             if key not in self._parts:
                 work = self._feed(part) if key[0] == "feed" else self._book(part)
@@ -230,10 +244,12 @@ class App:
         return envelope(logged.alert, body)
 
     def _offer(self, committed: Committed) -> None:
-        self.dispatcher.offer(committed.deliveries, committed.cancelled)
+        """While channels change hands new deliveries stay in the store, where the next dispatcher finds them."""
+        self.dispatcher.offer(() if self._is_changing_hands else committed.deliveries, committed.cancelled)
 
     def _retried(self, delivery: Delivery) -> None:
-        self.dispatcher.offer([delivery])
+        if not self._is_changing_hands:
+            self.dispatcher.offer([delivery])
 
     async def _noticed(self, event: Noticed) -> None:
         with contextlib.suppress(StoreUnavailable):
@@ -306,18 +322,47 @@ class App:
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
 
 
-def build_notifiers(config: Config) -> dict[str, Notifier]:
-    """All channels. Raises BadConfig with the name of one that cannot be built (an unreadable secret, a private address)."""
+def build_secret_parts(config: Config) -> tuple[dict[str, Notifier], Tokens]:
+    """Channels and tokens: all that reads secrets. Raises BadConfig with every one that cannot be built."""
+    problems: list[str] = []
+    notifiers = _notifiers(config.path, config.notifiers, problems)
+    tokens = _tokens(config.path, config.web.tokens, problems)
+    if problems:
+        raise BadConfig(problems)
+    return notifiers, tokens
+
+
+def secret_problems(bad: BadConfig) -> list[str]:
+    """What is wrong with the secrets of a configuration that is wrong anyway, as far as it could be read."""
+    problems: list[str] = []
+    _notifiers(bad.path, bad.notifiers, problems)
+    _tokens(bad.path, bad.tokens, problems)
+    return problems
+
+
+def _notifiers(path: Path, parts: Sequence[Part], problems: list[str]) -> dict[str, Notifier]:
+    """Building opens no connection, so what is not used need not be closed."""
     notifiers: dict[str, Notifier] = {}
-    problems = []
-    for part in config.notifiers:
+    for part in parts:
         try:
             notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
         except ValueError as e:
-            problems.append(f"{config.path}: notifier {part.name!r}: {e}")
-    if problems:
-        raise BadConfig(problems)
+            problems.append(f"{path}: notifier {part.name!r}: {e}")
     return notifiers
+
+
+def _tokens(path: Path, configs: Sequence[TokenConfig], problems: list[str]) -> Tokens:
+    try:
+        return Tokens(configs)
+    except Invalid as e:
+        problems += [f"{path}: {p}" for p in e.problems]
+        return Tokens(())
+
+
+def _keys(config: Config) -> dict[Path, bytes]:
+    """Digests of the files that channels name: a key that is replaced in its file is another channel."""
+    named = (getattr(p.config, field) for p in config.notifiers for field in p.config.__struct_fields__)
+    return {path: sha256(path.read_bytes()).digest() for path in named if isinstance(path, Path)}
 
 
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
@@ -356,4 +401,5 @@ def _audited(config: Config) -> dict[str, Any]:
         "books": [p.name for p in config.books],
         "feeds": [p.name for p in config.feeds],
         "notifiers": [p.name for p in config.notifiers],
+        "tokens": [{"name": t.name, "role": t.role, "scope": t.scope} for t in config.web.tokens],
     }

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -111,18 +111,15 @@ def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
     ----------
     config: the configuration file (TOML).
     """
-    from monitor.app import build_notifiers
+    from monitor.app import build_secret_parts, secret_problems
 
-    loaded = configuration.load(config)
-    notifiers = build_notifiers(loaded)
-    asyncio.run(_close(notifiers.values()))
+    try:
+        loaded = configuration.load(config)
+    except BadConfig as e:
+        raise BadConfig(e.problems + secret_problems(e)) from None
+    build_secret_parts(loaded)
     terminal.config_is_fine(loaded)
     return FINE
-
-
-async def _close(notifiers: Iterable[Any]) -> None:
-    for notifier in notifiers:
-        await notifier.close()
 
 
 @commands.command(name="replay")

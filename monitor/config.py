@@ -141,11 +141,16 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class BadConfig(Exception):
-    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected."""
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected.
 
-    def __init__(self, problems: list[str]) -> None:
+    `notifiers` and `tokens` are those that could be read, so that what is wrong with their secrets can be said as well.
+    """
+
+    def __init__(
+        self, problems: list[str], path: Path = Path(), notifiers: Sequence[Part] = (), tokens: Sequence[TokenConfig] = ()
+    ) -> None:  # fmt: skip
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems, self.path, self.notifiers, self.tokens = problems, path, notifiers, tokens
 
 
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
@@ -178,7 +183,7 @@ class _Loader:
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), notifiers)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            raise BadConfig(self.problems)
+            raise BadConfig(self.problems, self.path, notifiers, web.tokens if web else ())
         rules = Rules(
             monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
         )  # fmt: skip
