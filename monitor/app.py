@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ import msgspec
 
 from monitor import config as configuration
 from monitor import plugins
+from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part, TokenConfig
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import parse_line
+from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
 from monitor.core.outcome import Memory, Publication, Restored, Sight
@@ -42,6 +45,7 @@ from monitor.web.view import View
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
+IO_THREADS = 32
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -67,7 +71,10 @@ class App:
 
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
-        self._failed = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._failed = loop.create_future()
+        # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
+        loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
         snapshot = await self.store.open()
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
@@ -156,14 +163,14 @@ class App:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
         notifiers, tokens = build_secret_parts(new)
         keys = _keys(new)
-        is_other = (new.notifiers, keys) != (self.config.notifiers, self._keys)
+        old = self.config
+        is_other = (new.notifiers, keys) != (old.notifiers, self._keys)
 
         def adopt() -> None:
             self.config, self._keys, self._is_changing_hands = new, keys, is_other
 
         try:
-            before, after = _audited(self.config), _audited(new)
-            outcome = await self.sequencer.change_rules(new.rules, who, before, after, adopt)
+            outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new), adopt)
             if outcome.refused is not None:
                 raise BadConfig([f"{new.path}: {outcome.refused}"])
             self.server.use_tokens(tokens)
@@ -175,16 +182,19 @@ class App:
         finally:
             for notifier in notifiers.values():
                 await notifier.close()
-        self._run_parts(new)
+        self._run_parts(new, books_anew=new.rules.products != old.rules.products)
         log.info("configuration reloaded", file=str(new.path))
 
     # -- parts --
 
-    def _run_parts(self, config: Config) -> None:
-        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone."""
+    def _run_parts(self, config: Config, *, books_anew: bool = False) -> None:
+        """Stops feeds and books that changed or went, starts new ones, leaves the rest alone.
+
+        `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
+        """
         wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
         for key, (part, task) in list(self._parts.items()):
-            if wanted.get(key) != part:
+            if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
                 del self._parts[key]
                 if key[0] == "feed":
@@ -202,10 +212,17 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        rules: Callable[[], Rules] = lambda: self.monitor.rules  # noqa: E731
-        source = plugins.module("books", part.kind).build(
-            part.name, part.config, lambda line, at: parse_line(line, at, rules().products), self.clock
+        def parse(line: object, at: datetime) -> Group:
+            return parse_line(line, at, self.monitor.rules.products)
+
+        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+        subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
+        kept = Kept(
+            tuple(s.group.id for s in sights if s.source == part.name),
+            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
         )
+        module = plugins.module("books", part.kind)
+        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
         async for batch in source.batches():
             await self._take_batch(batch)
 
@@ -252,6 +269,7 @@ class App:
             self.dispatcher.offer([delivery])
 
     async def _noticed(self, event: Noticed) -> None:
+        """What a channel tells of itself. While the store fails core has it already, and it is committed later."""
         with contextlib.suppress(StoreUnavailable):
             await self.sequencer.events([event])
 

@@ -48,7 +48,7 @@ class TokenConfig(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.secret is None) == (self.secret_file is None):
-            raise ValueError('a token states either "secret_file" or "secret"')
+            raise ValueError('a token states either "secret" or "secret_file"')
 
     def __repr__(self) -> str:
         return f"TokenConfig({self.name}, {self.role})"
@@ -240,7 +240,7 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.wrong(self.path, [Problem(f"{where}.kind", str(e))])
             return None
-        name = self.read(Name, table.get("name", kind.replace("_", "-")), f"{where}.name")
+        name = self.read(Name, table["name"], f"{where}.name") if "name" in table else _unnamed(kind, table)
         rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
         config = self.read(module.Config, rest, where)
         return None if name is None or config is None else Part(kind, name, config)
@@ -306,6 +306,12 @@ def _unknown(route: Route, notifiers: tuple[Part, ...]) -> list[str]:
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
             found.append(f"no notifier {name!r}; {hint}")
     return found
+
+
+def _unnamed(kind: str, table: Mapping[str, Any]) -> str:
+    """The name of a part that states none. A book's groups belong to it for good, so its place in the list must not count."""
+    path = table.get("path")
+    return f"{kind}:{path}" if isinstance(path, str) else kind.replace("_", "-")
 
 
 class ProductTable(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from monitor import plugins
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
+from monitor.core.money import plain
 
 CONNECT_S = 5.0
 FIRST_PRICE_S = 12.0
@@ -140,7 +141,7 @@ async def _feed(name: str, part: Part) -> Finding:
         )
     finally:
         await quotes.aclose()
-    return Finding(name, "fine", f"{len(batch)} prices in the first message, {batch[0].asset} {batch[0].price}")
+    return Finding(name, "fine", f"{len(batch)} prices in the first message, {batch[0].asset} {plain(batch[0].price)}")
 
 
 async def _notifier(name: str, part: Part) -> Finding:

@@ -42,6 +42,7 @@ class Journal:
         self.route = route
         self._offer, self._send_volatile = offer, send_volatile
         self._waiting: Change | None = None
+        self._metrics.store_ok.set(1)
         self._failing_since_s: float | None = None
         self._tried_s = 0.0
         self._told = 0

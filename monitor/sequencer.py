@@ -124,6 +124,15 @@ class Sequencer:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at), needs_commit=False)  # type: ignore[no-any-return]
 
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """See core.inbox.Inbox."""
+
+        def run(at: datetime, batch: _Batch) -> bool:
+            batch.audits.append(Audit(at, who, action, subject, before, after))
+            return True
+
+        await self._ask(run)
+
     async def change_rules(
         self, rules: Rules, who: str, before: object, after: object, adopt: Callable[[], None]
     ) -> Outcome:
@@ -259,11 +268,12 @@ class Sequencer:
 
     def _change(self, request: Request, at: datetime, batch: _Batch) -> Answer:
         before = self._monitor.sight(request.group_id)
-        if request.if_version is not None and (before is None or before.version != request.if_version):
-            return Answer(before, is_stale=True)
+        # A repeated entry comes first: the version that it expects is the one before its own first time.
         known = self._applied.get((request.group_id, request.entry_id or ""))
         if known is not None:
             return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+        if request.if_version is not None and request.if_version != (before.version if before else 0):
+            return Answer(before, is_stale=True)
         event = request.make(at)
         outcome = self._handle(event, batch)
         after = self._monitor.sight(request.group_id)
@@ -369,4 +379,6 @@ def memory_of(monitor: RiskMonitor) -> Memory | None:
     sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
     groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
     states = tuple(s.state for s in sights) + tuple(monitor.retired)
-    return Memory(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices), groups, states)
+    board = monitor.board
+    marks = tuple(board.marks.values())
+    return Memory(monitor.at, marks, dict(monitor.notices), groups, states, board.heard, monitor.awaited)

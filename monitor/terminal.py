@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,7 +22,10 @@ from rich.table import Table
 from monitor.config import Config
 from monitor.core.text import stamp
 
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+WIDE = 160
+"""Columns where nobody says how many there are: in a pipe a figure must not be cut."""
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False)
 COLOUR = {"critical": "bold red", "warning": "yellow", "info": "green"}
 
 
@@ -179,7 +183,7 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
-        by_asset = ", ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
+        by_asset = " or ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
         out.print(f"to initial {cure['to_ltv']}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
@@ -187,28 +191,39 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
 
 
+def _table(*columns: str) -> Table:
+    """A table whose figures wrap rather than lose digits."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def _contributions(rows: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "asset", "quantity", "price", "source", "age s", "trust", "value USD", "tiers (share x value)", "recognised USD"
+    table = _table(
+        "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
     )
     for row in rows:
         tiers = ", ".join(f"{t['share']} x {t['value_usd']}" for t in row.get("tiers") or [])
-        table.add_row(
-            row["asset"], str(row.get("quantity")), str(row.get("price")), str(row.get("source")), str(row.get("age_s")),
-            str(row.get("trust")), str(row.get("value_usd")), tiers, str(row.get("recognised_usd")),
-        )  # fmt: skip
+        figures = (row.get(k) for k in ("quantity", "price", "source", "age_s", "trust", "value_usd"))
+        table.add_row(row["asset"], *map(str, figures), tiers, str(row.get("recognised_usd")))
     return table
 
 
 def _loans(rows: list[dict[str, Any]]) -> Table:
-    table = Table("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
+    table = _table("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
     for row in rows:
         rate = row.get("rate")
         kind = rate.get("kind") if isinstance(rate, dict) else rate
-        table.add_row(
-            row["id"], row["asset"], row["principal"], row["interest"], str(kind), str(row.get("matures_at") or "open"),
-            str(row.get("price")), str(row.get("value_usd")),
-        )  # fmt: skip
+        figures = (
+            row["principal"],
+            row["interest"],
+            kind,
+            row.get("matures_at") or "open",
+            row.get("price"),
+            row.get("value_usd"),
+        )
+        table.add_row(row["id"], row["asset"], *map(str, figures))
     return table
 
 
@@ -224,7 +239,7 @@ def _permitted(permitted: dict[str, Any]) -> str:
 def what_if(group: str, answer: dict[str, Any]) -> None:
     """Before and after, side by side."""
     before, after = answer["before"], answer["after"]
-    table = Table("", "now", "then", title=escape(group))
+    table = _table(group, "now", "then")
     for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
         table.add_row(key, str(before.get(key)), str(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))

@@ -1,8 +1,9 @@
 """Deadlines in order (DESIGN section 6).
 
-At one time accrual comes first, then new rules, then prices, then group by group in the order of ids, within a group
-grace, maturity, overdue, clear hold, reminders. A firm deadline runs before an event of its own time; a late one (the
-clear hold, a price's staleness) only before a strictly later event.
+At one time accrual comes first, then new rules, then group by group in the order of ids, within a group grace, maturity,
+overdue, reminders. A firm deadline runs before an event of its own time; a late one (the clear hold, a price's staleness)
+only before a strictly later event. So at one time all firm ones run before any late one, whether or not an event of that
+very time stands between them: or else telling time to pass would change what is said.
 """
 
 from __future__ import annotations
@@ -44,22 +45,28 @@ class Agenda:
                 live[key] = deadline
                 heapq.heappush(self._heaps[side], deadline)
 
-    def late(self, phase: int) -> list[Deadline]:
-        """The late deadlines of a phase."""
-        return [deadline for (of, _), deadline in self._live[1].items() if of == phase]
-
     def has_late(self, phase: int, subject: str) -> bool:
         """A late deadline of the subject is waiting."""
         return (phase, subject) in self._live[1]
 
+    def late(self, phase: int) -> dict[str, datetime]:
+        """The late deadlines of a phase, by subject."""
+        return {subject: d.at for (of, subject), d in self._live[1].items() if of == phase}
+
+    def late_at(self, at: datetime) -> list[Deadline]:
+        """Late deadlines of exactly this time, which an event of this time may decide before they run."""
+        top = self._top(1)
+        return [d for d in self._live[1].values() if d.at == at] if top is not None and top.at == at else []
+
     def pop_due(self, at: datetime) -> Deadline | None:
         """Takes the first deadline that runs before an event at this time, or None."""
         firm, late = self._top(0), self._top(1)
-        due = [d for d in (firm if firm and firm.at <= at else None, late if late and late.at < at else None) if d]
-        if not due:
+        if firm is not None and firm.at <= at and (late is None or firm.at <= late.at):
+            first, side = firm, 0
+        elif late is not None and late.at < at:
+            first, side = late, 1
+        else:
             return None
-        first = min(due)
-        side = 0 if first is firm else 1
         heapq.heappop(self._heaps[side])
         del self._live[side][first.phase, first.subject]
         return first

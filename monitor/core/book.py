@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -20,6 +21,9 @@ Line = Annotated[
     str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
 ]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,6 +105,8 @@ class Group(msgspec.Struct, frozen=True):
     balances: Mapping[str, Mapping[str, Decimal]]
     vip_level: int | None
     contacts: Mapping[str, tuple[str, ...]]
+    line: str = ""
+    """Digest of the line that was put; entries leave it, so that the same line is known again after them."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -125,7 +131,7 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         known = ", ".join(sorted(products)) or "none is configured"
         problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}"))
     else:
-        problems += _against(stated, product, at)
+        problems += misfits(stated, product, at)
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
         if loan.id in seen:
@@ -136,20 +142,22 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     return _group(stated, at)
 
 
-def _against(stated: GroupLine, product: Product, at: datetime) -> list[Problem]:
-    version = product.version_at(at)
+def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[Problem]:
+    """What of a group fits neither the rules in force at a time nor, for its lines, those that are to come."""
     problems = []
-    try:
-        lines_of(stated.thresholds, version.thresholds)
-    except ValueError as e:
-        problems.append(Problem("thresholds", str(e)))
-    for i, loan in enumerate(stated.loans):
-        if loan.rate.kind == "flexible" and loan.asset not in version.rates:
-            problems.append(
-                Problem(
-                    f"loans[{i}].rate", f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
-                )
-            )
+    for version in product.versions_from(at):
+        try:
+            lines_of(stated.thresholds, version.thresholds)
+        except ValueError as e:
+            since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
+            problems.append(Problem("thresholds", f"{e}{since}"))
+            break
+    rates = product.version_at(at).rates
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
+        if loan.rate.kind == "flexible" and loan.asset not in rates:
+            text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
+            problems.append(Problem(f"loans[{i}].rate", text))
     return problems
 
 
@@ -161,12 +169,14 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
 def _group(stated: GroupLine, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    return Group(**{**msgspec.structs.asdict(stated), "loans": loans})
+    digest = hashlib.blake2b(_canonical(stated), digest_size=12).hexdigest()
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": digest})
 
 
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
     line = msgspec.to_builtins(group, enc_hook=None)
+    del line["line"]
     line["collateral"] = _holdings(group.collateral)
     line["balances"] = _holdings(group.balances)
     line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}
@@ -181,10 +191,11 @@ def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[s
 
 
 def same_line(group: Group, other: Group) -> bool:
-    """The two state the same; the days on which they were put are no difference."""
+    """The two state the same; the days on which they were put, and how it was written, are no difference."""
     day = date.min
     return _dated(group, day) == _dated(other, day)
 
 
 def _dated(group: Group, day: date) -> Group:
-    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))
+    loans = tuple(msgspec.structs.replace(x, since=day) for x in group.loans)
+    return msgspec.structs.replace(group, loans=loans, line="")

@@ -14,7 +14,7 @@ import msgspec
 
 from monitor.core.accrual import interest
 from monitor.core.book import TERM_DAYS, Group, Loan, LoanLine, Rate, Term
-from monitor.core.money import ZERO, exact, plain
+from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.product import Product
 from monitor.core.wire import Asset, Bounds, Id, Quantity
 
@@ -205,18 +205,25 @@ def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
 
 
 def _repaid(loans: list[Loan], entry: Repay) -> list[Loan]:
-    """Two passes, each from the oldest order: all interest, and only then principal (DOMAIN rule 36)."""
+    """Two passes, each from the oldest order: all interest, and only then principal (DOMAIN rule 36).
+
+    What is paid by percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity:
+    interest has more of them, and digits that every payment adds to would outgrow exact arithmetic in a year.
+    """
     if entry.loan is not None:
         _existing(loans, entry.loan)
     mine = [x for x in loans if x.asset == entry.asset and entry.loan in (None, x.id)]
     owed = sum((x.principal + x.interest for x in mine), ZERO)
-    left = owed * entry.percent.scaleb(-2) if entry.percent is not None else entry.amount or ZERO
+    left = entry.amount or ZERO
+    if entry.percent is not None:
+        left = owed if entry.percent == HUNDRED else round_down(owed * entry.percent.scaleb(-2), QUANTITY_UNIT)
     if left > owed or not owed:
         raise Refused("overpaid", f"{plain(owed)} {entry.asset} is owed, {plain(left)} cannot be repaid")
     after = {x.id: x for x in mine}
     for part in ("interest", "principal"):
         for loan in sorted(mine, key=lambda x: (x.opened_at, x.id)):
             paid = min(left, getattr(loan, part))
-            after[loan.id] = msgspec.structs.replace(after[loan.id], **{part: getattr(loan, part) - paid})
+            taken = round_down(paid, QUANTITY_UNIT) if part == "principal" else paid
+            after[loan.id] = msgspec.structs.replace(after[loan.id], **{part: getattr(loan, part) - taken})
             left -= paid
     return [after.get(x.id, x) for x in loans]

@@ -31,8 +31,11 @@ _UP = Context(prec=_DIGITS, rounding=ROUND_UP, traps=[InvalidOperation, Division
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+HUNDRED = Decimal(100)
 CENT = Decimal("0.01")
 EIGHT_PLACES = Decimal("0.00000001")
+QUANTITY_UNIT = Decimal("1e-24")
+"""The finest quantity that a book may state."""
 
 # Only ASCII digits: Decimal() itself also accepts underscores, full-width digits, NaN and infinities.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)

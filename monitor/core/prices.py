@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -80,6 +81,16 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
+class Heard(NamedTuple):
+    """What one source said last of an asset."""
+
+    asset: str
+    source: str
+    price: Decimal
+    at: datetime
+    received_at: datetime
+
+
 class Change(msgspec.Struct, frozen=True):
     """What a batch of quotes or a deadline did: assets whose price or trust moved, and those to announce."""
 
@@ -87,18 +98,20 @@ class Change(msgspec.Struct, frozen=True):
     lost: tuple[str, ...] = ()
     regained: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
-    """Assets with their first price."""
+    """Assets whose value in USD is known for the first time."""
 
 
 class PriceBoard:
     """The marks of all assets. Mutated only by the RiskMonitor, one event at a time."""
 
-    def __init__(self, trust: Trust, marks: Iterable[Mark] = ()) -> None:
+    def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
         self.marks: dict[str, Mark] = {m.asset: m for m in marks}
         self.usd: dict[str, Decimal] = {}
         self.untrusted: set[str] = set()
         self.dropped = 0
-        self._seen: dict[str, dict[str, tuple[Decimal, datetime]]] = {}
+        self._seen: dict[str, dict[str, Heard]] = {}
+        for each in heard:
+            self._seen.setdefault(each.asset, {})[each.source] = each
         self.configure(trust)
 
     def configure(self, trust: Trust) -> None:
@@ -110,14 +123,19 @@ class PriceBoard:
         self._parity = None if named else number(trust.usdt_usd)
         self.usd.clear()
         self.untrusted.clear()
-        if self._parity is not None:
-            self.usd[USDT] = self._parity
-        self._revalue(self.marks)
+        if self._parity_asset != USDT:
+            self.marks.pop(USDT, None)
+        self._revalue([USDT, *self.marks])
 
     def apply(self, quotes: Iterable[Quote], at: datetime) -> Change:
-        """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted."""
+        """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted.
+
+        USDT is worth what the configuration states; a quote of it counts only where it is named there.
+        """
         before: dict[str, Mark | None] = {}
         for quote in quotes:
+            if quote.asset == USDT and self._parity_asset != USDT:
+                continue
             mark = self.marks.get(quote.asset)
             before.setdefault(quote.asset, mark)
             if not self.trust.enabled:
@@ -146,6 +164,10 @@ class PriceBoard:
         Not beyond it: a clock that was set back and forth again moved our time less than the wall, and a receipt in the
         future would hide a feed's silence.
         """
+        for heard in self._seen.values():
+            heard.update({
+                source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()
+            })
         for asset, mark in self.marks.items():
             since = mark.candidate_since and min(mark.candidate_since + delta, at)
             received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
@@ -153,16 +175,20 @@ class PriceBoard:
                 mark, received_at=received, changed_at=changed, candidate_since=since
             )
 
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What every source said last: whether another one confirms a price depends on it."""
+        return tuple(each for by_source in self._seen.values() for each in by_source.values())
+
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""
         if asset not in self.usd:
             return MISSING
         mark = self.marks.get(asset)
-        if mark is None:
-            return GOOD
-        if mark.trust == GOOD and mark.quote == USDT and self._parity_asset:
-            return self.marks[self._parity_asset].trust
-        return mark.trust
+        if mark is not None and mark.trust != GOOD:
+            return mark.trust
+        is_converted = asset == USDT or (mark is not None and mark.quote == USDT)
+        return self.marks[self._parity_asset].trust if is_converted and self._parity_asset else GOOD
 
     @property
     def parity_assets(self) -> tuple[str, ...]:
@@ -181,13 +207,16 @@ class PriceBoard:
         """The mark after a quote, or None where the quote changes nothing."""
         seen = self._seen.setdefault(quote.asset, {})
         last = seen.get(quote.source)
-        if last is None and mark is not None and mark.source == quote.source and mark.price_at is not None:
-            last = (mark.quote_price, mark.price_at)
-        if last is not None and (quote.at < last[1] or (quote.at == last[1] and quote.price == last[0])):
-            self.dropped += quote.at < last[1]
+        if last is not None and (quote.at < last.at or (quote.at == last.at and quote.price == last.price)):
+            # Older than what is known, or frozen: the same price of the same time is no sign of life.
+            self.dropped += 1
             return None
-        others = [p for source, (p, then) in seen.items() if source != quote.source and self._live(then, at)]
-        seen[quote.source] = (quote.price, quote.at)
+        is_behind = mark is not None and mark.source == quote.source and quote.at < (mark.price_at or quote.at)
+        if last is None and is_behind:
+            self.dropped += 1
+            return None
+        seen[quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
+        others = [h.price for s, h in seen.items() if s != quote.source and self._is_live(h.received_at, at)]
         if mark is None:
             return _accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None
         confirmed = any(self._near(p, quote.price) for p in others)
@@ -215,12 +244,12 @@ class PriceBoard:
     def _near(self, price: Decimal, other: Decimal) -> bool:
         return abs(price - other) <= self.trust.confirm_jump * other
 
-    def _live(self, then: datetime, at: datetime) -> bool:
-        return at - then <= self.trust.stale_after
+    def _is_live(self, received_at: datetime, at: datetime) -> bool:
+        return at - received_at <= self.trust.stale_after
 
     def _outranked(self, mark: Mark, quote: Quote, at: datetime) -> bool:
         """Another feed of higher preference still serves this asset."""
-        if quote.source == mark.source or not self._live(mark.received_at, at):
+        if quote.source == mark.source or not self._is_live(mark.received_at, at):
             return False
         last = len(self._rank)
         return self._rank.get(mark.source, last) <= self._rank.get(quote.source, last)
@@ -229,9 +258,10 @@ class PriceBoard:
         """Values what changed; compares trust and USD price with what they were."""
         changed = {a for a, old in before.items() if _differs(old, self.marks.get(a))}
         if self._parity_asset in changed:
-            changed.update(a for a, m in self.marks.items() if m.quote == USDT)
+            changed.update([USDT], (a for a, m in self.marks.items() if m.quote == USDT))
+        missing = changed - self.usd.keys()
         self._revalue(changed)
-        found = tuple(a for a, old in before.items() if old is None and a in self.marks)
+        found = tuple(sorted(missing & self.usd.keys()))
         own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
         return Change(
             moved=frozenset(changed),
@@ -245,19 +275,26 @@ class PriceBoard:
         return mark is None or mark.trust == GOOD
 
     def _revalue(self, assets: Iterable[str]) -> None:
-        parity = self._parity_rate()
+        rate = self._parity_rate()
         for asset in assets:
-            mark = self.marks.get(asset)
-            if mark is None:
-                continue
-            if mark.quote != USDT:
-                self.usd[asset] = mark.quote_price
-            elif parity is not None and asset != self._parity_asset:
-                self.usd[asset] = mark.quote_price if parity == ONE else EXACT.multiply(mark.quote_price, parity)
-            else:
+            value = self._value(asset, rate)
+            if value is None:
                 self.usd.pop(asset, None)
+            else:
+                self.usd[asset] = value
             good = self.trust_of(asset) in (GOOD, MISSING)
             (self.untrusted.discard if good else self.untrusted.add)(asset)
+
+    def _value(self, asset: str, rate: Decimal | None) -> Decimal | None:
+        """The price in USD at a rate of USDT; None while either is missing."""
+        mark = self.marks.get(asset)
+        if asset == USDT:
+            return rate
+        if mark is None:
+            return None
+        if mark.quote != USDT or rate == ONE:
+            return mark.quote_price
+        return None if rate is None else EXACT.multiply(mark.quote_price, rate)
 
     def _parity_rate(self) -> Decimal | None:
         if self._parity_asset is None:

@@ -61,6 +61,16 @@ class Product(msgspec.Struct, frozen=True):
         index = bisect_right([v.effective for v in self.versions], at) - 1
         return self.versions[max(index, 0)]
 
+    def versions_from(self, at: datetime) -> tuple[Version, ...]:
+        """The version in force at a time, and those that come into force later."""
+        now = self.version_at(at)
+        return (now, *(v for v in self.versions if v.effective > max(at, now.effective)))
+
+    def rates_until(self, at: datetime) -> frozenset[str]:
+        """Coins with a flexible rate at a time: one that a version no longer lists keeps the rate that it had before."""
+        now = self.version_at(at)
+        return frozenset(asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+
     def version_named(self, rules: str) -> Version | None:
         """The version that `rules_name` named, or None when the product file no longer has it."""
         return next((v for v in self.versions if self.rules_name(v) == rules), None)

@@ -10,9 +10,9 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.book import Group, lines_of, same_line
+from monitor.core.book import Group, misfits, same_line
 from monitor.core.entries import ExtendGrace, Refused, Waive, apply
-from monitor.core.events import BookEntry, GroupClosed, GroupPut
+from monitor.core.events import API, BookEntry, GroupClosed, GroupPut
 from monitor.core.lifecycle import DELAYED, GroupState
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
@@ -29,11 +29,12 @@ class Register:
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
-        """Takes what a store kept. Raises Refused for a group whose product is not configured any more."""
+        """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
         states = {s.group: s for s in memory.states}
         for stored in memory.groups:
             state = states.pop(stored.group.id, None) or GroupState(stored.group.id)
             product = _product(rules.products, stored.group)
+            _check_kept(stored.group, product, memory.at)
             w = Watched(stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at)
             self._adopt(w)
         self.retired = states
@@ -47,12 +48,14 @@ class Register:
                 f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
             )
         self._check_accounts(group)
-        if old is not None and same_line(old.group, group):
+        if old is not None and (same_line(old.group, group) or _was_applied(old.group, event)):
             return None
+        product = _product(products, group)
+        _check_fit(group, product, event.at)
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = _without_gone_loans(state, group)
-        w = Watched(group, event.source, version, event.at, state, _product(products, group), event.at)
+        w = Watched(group, event.source, version, event.at, state, product, event.at)
         self._adopt(w, old)
         return w
 
@@ -75,18 +78,15 @@ class Register:
         state = _state_after(old.state, event)
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
+        state = _without_gone_loans(state, group)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
         self._adopt(w, old)
         return w
 
-    def change_rules(self, rules: Rules) -> None:
+    def change_rules(self, rules: Rules, at: datetime) -> None:
         """Gives every group its product anew. Raises Refused, and changes nothing, where a group does not fit."""
         for w in self.groups.values():
-            for version in _product(rules.products, w.group).versions:
-                try:
-                    lines_of(w.group.thresholds, version.thresholds)
-                except ValueError as e:
-                    raise Refused("thresholds", f"group {w.group.id} overrides thresholds: {e}") from None
+            _check_kept(w.group, _product(rules.products, w.group), at)
         for w in self.groups.values():
             w.product = rules.products[w.group.product]
 
@@ -112,6 +112,11 @@ class Register:
         self.groups[w.group.id] = w
 
 
+def _was_applied(group: Group, event: GroupPut) -> bool:
+    """A book that states again what it stated last undoes no entry; who puts by API wants what the put states."""
+    return event.source != API and group.line == event.group.line != ""
+
+
 def _put_on(group: Group, at: datetime) -> Group:
     """The group as put at a time: the day from which interest counts is the event's, not that of whoever read the line."""
     day = at.date()
@@ -131,13 +136,29 @@ def _product(products: Mapping[str, Product], group: Group) -> Product:
     return product
 
 
+def _check_fit(group: Group, product: Product, at: datetime) -> None:
+    """The line was read under other rules, or before a version came into force. Raises Refused."""
+    for problem in misfits(group, product, at):
+        raise Refused("thresholds" if problem.where == "thresholds" else "no_rate", f"group {group.id}: {problem}")
+
+
+def _check_kept(group: Group, product: Product, at: datetime) -> None:
+    """A group that is watched already also fits where only an older version lists the rate of its loan. Raises Refused."""
+    lists = product.rates_until(at)
+    kept = msgspec.structs.replace(group, loans=tuple(x for x in group.loans if x.asset not in lists))
+    _check_fit(kept, product, at)
+
+
 def _without_gone_loans(state: GroupState, group: Group) -> GroupState:
-    """Forgets the deadlines of loans that are no more, so that a group of many years does not grow without bound."""
-    ids = {loan.id for loan in group.loans}
-    if all(loan in ids for loan, _ in (*state.noted, *state.called)):
+    """Forgets the deadlines of loans that are repaid, renewed or gone.
+
+    One that is owed again is overdue again, and the state of a group of many years does not grow without bound.
+    """
+    owed = {(loan.id, loan.matures_at) for loan in group.loans if loan.is_owed}
+    noted, called = (tuple(key for key in keys if key in owed) for keys in (state.noted, state.called))
+    if noted == state.noted and called == state.called:
         return state
-    noted = tuple(x for x in state.noted if x[0] in ids)
-    return msgspec.structs.replace(state, noted=noted, called=tuple(x for x in state.called if x[0] in ids))
+    return msgspec.structs.replace(state, noted=noted, called=called)
 
 
 def _state_after(state: GroupState, event: BookEntry) -> GroupState:

@@ -24,15 +24,15 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, NORMAL, GroupState, Signal
+from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import STALE, Change, PriceBoard
+from monitor.core.prices import GOOD, STALE, USDT, Change, PriceBoard
 from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
 from monitor.core.valuation import weigh
-from monitor.core.verdict import Verdict, judge, move, say
+from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
@@ -46,7 +46,7 @@ class RiskMonitor:
     def __init__(self, rules: Rules, screen: Screen | None = None, memory: Memory | None = None) -> None:
         self.rules = rules
         self.notices = dict(memory.notices) if memory else {}
-        self.board = PriceBoard(rules.trust, memory.marks if memory else ())
+        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.at = memory.at if memory else None
         self._screen: Screen = screen or EveryGroup()
         self._register = Register()
@@ -68,6 +68,11 @@ class RiskMonitor:
     def retired(self) -> Iterable[GroupState]:
         """Counters of closed groups."""
         return self._register.retired.values()
+
+    @property
+    def awaited(self) -> tuple[tuple[str, datetime], ...]:
+        """Assets without a price, and when the desk is told."""
+        return tuple((a, at) for a, at in self._agenda.late(agenda.PRICE).items() if a not in self.board.usd)
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -104,14 +109,15 @@ class RiskMonitor:
         if seconds > 0:
             delta, latest = timedelta(seconds=seconds), at + self.rules.trust.stale_after
             self.board.shift(delta, at)
-            for late in self._agenda.late(agenda.PRICE):
-                due = self.board.stale_due(late.subject) or min(late.at + delta, latest)
-                self._watch_price(late.subject, due)
+            for asset, late in self._agenda.late(agenda.PRICE).items():
+                self._watch_price(asset, self.board.stale_due(asset) or min(late + delta, latest))
 
     def _restore(self, memory: Memory) -> None:
         """Continues where the memory left off."""
         self._begin(memory.at)
         self._watch_staleness(self.board.marks)
+        for asset, due in memory.awaited:
+            self._watch_price(asset, due)
         with exact():
             self._register.restore(memory, self.rules)
             for w in self._register.groups.values():
@@ -128,7 +134,7 @@ class RiskMonitor:
             case MarkPrices():
                 change = self.board.apply(event.quotes, event.at)
                 self._watch_staleness(q.asset for q in event.quotes)
-                self._moved(change, event.at, out)
+                self._moved(change, event.at, out, self._ending(event))
             case GroupPut():
                 self._changed(self._register.put(event, self.rules.products), out)
                 self._note(desk.accepted(event), out)
@@ -137,11 +143,12 @@ class RiskMonitor:
             case BookEntry():
                 self._changed(self._register.enter(event, event.at), out)
             case ProductsChanged():
-                self._register.change_rules(event.rules)
+                self._register.change_rules(event.rules, event.at)
                 self.rules = event.rules
                 self.board.configure(event.rules.trust)
                 self._plan_rules(event.at)
                 self._renew(event.at, out)
+                self._replan(event.at, out)
             case Noticed(kind=kind) if kind == CLOCK_STILL:
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
                 self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
@@ -161,10 +168,16 @@ class RiskMonitor:
         self._screen.put(w.group.id, w.held)
         self._decide(w, out.at, out)
         self._plan(w)
-        self._watch_missing(w, out.at)
-        for asset in sorted(self.board.untrusted & w.held.assets):
-            if not self._agenda.has_late(agenda.PRICE, asset):
-                self._announce(asset, out.at, out)
+        self._watch_trust(w, out.at, out)
+
+    def _watch_trust(self, w: Watched, at: datetime, out: Outcome) -> None:
+        """Waits for prices that a group needs and that are missing; says which are not believed, if none was told."""
+        self._watch_missing(w, at)
+        needed = w.held.assets.union(self.board.parity_assets) if self.board.untrusted else frozenset()
+        for asset in sorted(self.board.untrusted & needed):
+            # Prices kept over a restart are stale, but have their time to be confirmed before the desk hears of it.
+            if self.board.trust_of(asset) != STALE or not self._agenda.has_late(agenda.PRICE, asset):
+                self._announce(asset, at, out)
 
     def _watch_missing(self, w: Watched, at: datetime) -> None:
         """A price that does not come within the limit is said to be missing."""
@@ -208,6 +221,7 @@ class RiskMonitor:
         else:
             self._plan_rules(deadline.at)
             self._renew(deadline.at, out)
+            self._replan(deadline.at, out)
 
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self.rules.name
@@ -216,8 +230,11 @@ class RiskMonitor:
         elif kind == agenda.GRACE:
             self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, w.weight), out)
         elif kind == agenda.REMINDER:
+            state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
-            self._follow(w, say(name, msgspec.structs.replace(w.state, reminded_at=at), type_, at), out)
+            # An extended deadline or other settings move reminders; those for which it is too late are passed over.
+            is_past = self.at is not None and at < self.at
+            self._follow(w, (state, None) if is_past else say(name, state, type_, at), out)
         else:
             self._run_loans(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
@@ -249,13 +266,21 @@ class RiskMonitor:
             if due is not None:
                 self._watch_price(asset, due)
 
-    def _moved(self, change: Change, at: datetime, out: Outcome) -> None:
+    def _ending(self, event: MarkPrices) -> list[str]:
+        """Groups whose clear hold ends now and is decided by these prices, even where they are what they were before."""
+        ending = [d.subject for d in self._agenda.late_at(event.at) if d.phase == agenda.GROUP]
+        quoted = {q.asset for q in event.quotes} if ending else frozenset()
+        return [g for g in ending if not quoted.isdisjoint(self._register.groups[g].held.assets)]
+
+    def _moved(self, change: Change, at: datetime, out: Outcome, ending: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again."""
         for asset in sorted(change.lost):
             self._announce(asset, at, out)
+        suspects = dict.fromkeys(ending)
         if change.moved:
+            suspects |= dict.fromkeys(self._screen.suspects(change.moved, self.board.usd))
+        if suspects:
             groups = self._register.groups
-            suspects = self._screen.suspects(change.moved, self.board.usd)
             self._decide_all((groups[g] for g in suspects), at, out, is_settled=True)
         for asset in sorted(change.regained):
             if self.board.marks[asset].announced:
@@ -265,13 +290,20 @@ class RiskMonitor:
 
     def _announce(self, asset: str, at: datetime, out: Outcome) -> None:
         """Going blind is said once per asset, and only where it blinds somebody."""
-        mark = self.board.marks[asset]
-        if mark.trust != "good" and not mark.announced and self._screen.holders(asset):
+        mark = self.board.marks.get(asset)
+        if mark is not None and mark.trust != GOOD and not mark.announced and self._exposed(asset):
             self._say_price(asset, "price.stale" if mark.trust == STALE else "price.suspect", at, out)
+
+    def _exposed(self, asset: str) -> list[str]:
+        """Groups whose valuation needs an asset's price, by id; the rate of USDT is needed by every price in USDT."""
+        assets = [asset]
+        if asset in self.board.parity_assets:
+            assets += [m.asset for m in self.board.marks.values() if m.quote == USDT]
+        return sorted({g for a in assets for g in self._screen.holders(a)})
 
     def _say_price(self, asset: str, type_: str, at: datetime, out: Outcome) -> None:
         mark = self.board.announce(asset, type_ != "price.restored")
-        holders = [self._register.groups[g] for g in sorted(self._screen.holders(asset))]
+        holders = [self._register.groups[g] for g in self._exposed(asset)]
         out.alerts.append(desk.price_alert(self.rules.name, type_, mark, self.board, holders, at, out.at))
         out.deskful = True
 
@@ -293,6 +325,12 @@ class RiskMonitor:
             self._screen.put(w.group.id, w.held)
         self._decide_all(self._register.groups.values(), at, out)
 
+    def _replan(self, at: datetime, out: Outcome) -> None:
+        """New rules move deadlines, and may count a coin that did not count before."""
+        for w in self._register.groups.values():
+            self._plan(w)
+            self._watch_trust(w, at, out)
+
     def _plan_rules(self, at: datetime) -> None:
         """The next time at which a version of some product's rules comes into force."""
         coming = [v.effective for p in self.rules.products.values() for v in p.versions if v.effective > at]
@@ -312,15 +350,16 @@ class RiskMonitor:
         self._weigh(w)
         out.touched.add(w.group.id)
         if w.weight is not None:
-            # A calm group below every line that its stage watches needs no further look.
-            if state.stage != NORMAL or state.warned or w.weight.reaches(w.calm):
+            if w.calm is None or not w.calm.holds(w.weight):
                 how = self.rules.lifecycle
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
                 self._follow(w, verdict, out)
-            if w.group.loans and (past := [d for d in w.loan_deadlines() if d[0] <= w.put_at]):
-                self._run_loans(w, past, at, out)
+                w.calm = w.calm or calm(w.state, w.held, how)
+            if w.has_past:
+                w.has_past = False
+                self._run_loans(w, w.past_deadlines(), at, out)
         elif state.below_since is not None:
             # While a price is missing nobody knows whether LTV stays low: the hold begins anew.
             self._follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
@@ -329,16 +368,17 @@ class RiskMonitor:
 
     def _weigh(self, w: Watched) -> None:
         usd, untrusted = self.board.usd, self.board.untrusted
-        if w.held.assets <= usd.keys():
+        try:
             w.weight, w.blind = weigh(w.held, usd), bool(untrusted) and not untrusted.isdisjoint(w.held.assets)
-        else:
+        except KeyError:
             w.weight, w.blind = None, True
 
     def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
         if state is not w.state:
-            w.state = out.states[w.group.id] = state
+            w.keep(state)
+            out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))

@@ -87,7 +87,7 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
-    """Debt and recognised value at these prices. Every asset of the holding must have one. Exact."""
+    """Debt and recognised value at these prices. Exact. Raises KeyError where a price is missing."""
     debt = ZERO
     for asset, amount in held.debts:
         debt += amount * usd[asset]

@@ -48,6 +48,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 Verdict = tuple[GroupState, Said | None]
+NOTHING = Decimal(-1)
+"""Below every LTV, also that of a group without debt."""
 
 
 def judge(
@@ -73,6 +75,39 @@ def judge(
     if state.stage == NORMAL and not set(reached) <= set(state.warned):
         return say(name, _warned(state, (*state.warned, *reached)), EARLY_WARNING, at)
     return state, None
+
+
+class Calm(msgspec.Struct, frozen=True):
+    """LTVs between which `judge` leaves a group as it is: above `low`, below `high` (None: however high)."""
+
+    low: Decimal
+    high: Decimal | None
+
+    def holds(self, weight: Weight) -> bool:
+        """The weight is between the two; a line itself is not, so it never matters which of them are inclusive."""
+        return weight.debt > self.low * weight.recognised and (
+            self.high is None or weight.debt < self.high * weight.recognised
+        )
+
+
+def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm | None:
+    """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
+
+    None while a clear hold runs: its end is a matter of time.
+    """
+    lines = held.lines
+    low = max((w - how.clear_margin for w in state.warned), default=NOTHING)
+    match state.stage:
+        case "normal":
+            armed = [w for w in held.version.warnings if w not in state.warned]
+            return Calm(low, min([*armed, lines.margin_call]))
+        case "margin_call":
+            floor = max(low, lines.initial, lines.margin_call - how.clear_margin)
+            return Calm(floor, lines.liquidation) if state.below_since is None else None
+        case "delayed_liquidation":
+            return Calm(max(low, lines.initial), lines.immediate)
+        case _:
+            return Calm(max(low, lines.initial), None)
 
 
 def _hold(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
@@ -16,12 +15,15 @@ from monitor.core.outcome import Sight
 from monitor.core.prices import PriceBoard
 from monitor.core.product import Lifecycle, Product
 from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
+from monitor.core.verdict import Calm
 
 
 class Watched:
     """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
 
-    __slots__ = ("blind", "calm", "group", "held", "product", "put_at", "source", "state", "version", "weight")
+    __slots__ = (
+        "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,8 +44,18 @@ class Watched:
     def renew(self, at: datetime) -> None:
         """Takes the holding anew: another day, other rules, other holdings."""
         self.held: Holding = holding(self.group, self.product, at)
-        lines = [w for w in self.held.version.warnings if w < self.held.lines.margin_call]
-        self.calm: Decimal = min([*lines, self.held.lines.margin_call])
+        self.calm: Calm | None = None
+        """Between which LTVs nothing is to be decided; None until the state and the holding of now are looked at."""
+        self.has_past: bool = bool(self.past_deadlines())
+        """Deadlines of its loans had passed when it was put and wait for its first evaluation."""
+
+    def keep(self, state: GroupState) -> None:
+        """Takes the state that a verdict or a deadline left."""
+        self.state, self.calm = state, None
+
+    def past_deadlines(self) -> list[tuple[datetime, int, Loan]]:
+        """Those of `loan_deadlines` that had passed when the group was put."""
+        return [d for d in self.loan_deadlines() if d[0] <= self.put_at]
 
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""

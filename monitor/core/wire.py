@@ -6,10 +6,12 @@ msgspec stops at the first error; a person who mends a configuration or a loan b
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -53,6 +55,8 @@ Asset = Annotated[str, Pattern(r"[A-Z0-9][A-Z0-9._-]{0,31}", "a coin in capitals
 Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyphens")]
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
+# A calendar ends in the year 9999: deadlines are sums of times and durations, and must stay far below that.
+_FIRST_YEAR, _LAST_YEAR, _LONGEST = 1900, 2200, timedelta(days=36525)
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -88,7 +92,7 @@ class _Reader:
         self.folder, self.problems = folder, problems
 
     def wrong(self, where: str, found: object, expected: str) -> None:
-        self.problems.append(Problem(where, f"found {_show(found)}, expected {expected}"))
+        self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}"))
 
     def value(self, kind: Any, value: object, where: str) -> Any:
         """Reads one value of any supported type; notes what is wrong and returns None then."""
@@ -125,7 +129,7 @@ class _Reader:
         if not isinstance(value, dict):
             return self.wrong(where, value, "an object")
         tag = value.get(field)
-        if tag not in by_tag:
+        if not isinstance(tag, str) or tag not in by_tag:
             return self.choice(tuple(by_tag), tag, _under(where, field))
         rest = {k: v for k, v in value.items() if k != field}
         return self.struct(by_tag[tag], rest, where)
@@ -157,8 +161,7 @@ class _Reader:
     def struct(self, cls: type[msgspec.Struct], value: object, where: str) -> Any:
         if not isinstance(value, dict):
             return self.wrong(where, value, "an object with keys and values")
-        hints = get_type_hints(cls, include_extras=True)
-        fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
+        hints, fields = _shape(cls)
         for key in value:
             if key not in fields:
                 self.unknown(str(key), list(fields), where, value[key])
@@ -179,7 +182,7 @@ class _Reader:
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else "known here: " + ", ".join(known)
-        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found)}); {hint}"))
+        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found, key)}); {hint}"))
 
     def scalar(self, kind: Any, limits: Any, value: object, where: str) -> Any:
         if kind is Any or kind is object:
@@ -208,7 +211,8 @@ class _Reader:
         return value
 
     def float(self, limits: Any, value: object, where: str) -> float | None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        # A struct that states no limits judges nan and infinity itself, and says what it wants instead.
+        if isinstance(value, bool) or not isinstance(value, int | float) or (limits and math.isnan(value)):
             self.wrong(where, value, "a number")
             return None
         for limit in limits:
@@ -234,20 +238,22 @@ class _Reader:
 
     def duration(self, value: object, where: str) -> timedelta | None:
         match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            self.wrong(where, value, 'a duration such as "90s", "15m", "24h" or "7d"')
+        seconds = float(match[1]) * _UNIT_S[match[2]] if match else math.inf
+        if seconds > _LONGEST.total_seconds():
+            self.wrong(where, value, 'a duration such as "90s", "15m", "24h" or "7d", of a hundred years at most')
             return None
-        return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+        return timedelta(seconds=seconds)
 
     def instant(self, value: object, where: str) -> datetime | None:
         try:
             when = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
+            if when.tzinfo is not None and _FIRST_YEAR <= when.year <= _LAST_YEAR:
+                return when.astimezone(UTC)
         except msgspec.ValidationError:
-            when = None
-        if when is None or when.tzinfo is None:
-            self.wrong(where, value, "a time with its zone, such as 2026-01-05T10:00:00Z")
-            return None
-        return when.astimezone(UTC)
+            pass
+        years = f"between {_FIRST_YEAR} and {_LAST_YEAR}"
+        self.wrong(where, value, f"a time with its zone, such as 2026-01-05T10:00:00Z, {years}")
+        return None
 
     def day(self, value: object, where: str) -> date | None:
         try:
@@ -257,10 +263,18 @@ class _Reader:
             return None
 
 
+@cache
+def _shape(cls: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo]]:
+    """Types and fields of a struct. Looking them up anew for each line of a book took nine tenths of reading it."""
+    return get_type_hints(cls, include_extras=True), {f.encode_name: f for f in msgspec.structs.fields(cls)}
+
+
 def _under(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def _show(value: object) -> str:
+def _show(value: object, where: str) -> str:
+    if re.search("secret|password|token|passw", where.lower()) and value is not None:
+        return "a value that is not shown"
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

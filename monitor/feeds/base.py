@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from monitor.clock import Clock
 from monitor.core.prices import Quote
-from monitor.telemetry import BoundedLog
+from monitor.telemetry import BoundedLog, log
 
 _RANDOM = random.SystemRandom()
 
@@ -228,6 +228,7 @@ class LiveStream:
         self._opened += 1
         self._stats.reconnects = self._opened - 1
         self._stats.connected, self._stats.reason = True, ""
+        log.info("price feed connected", url=self._link.url, reconnects=self._stats.reconnects)
 
     def _take(self, quotes: list[Quote]) -> None:
         """Hands quotes over; for a consumer that is far behind, newer ones replace older ones."""
@@ -245,9 +246,9 @@ class LiveStream:
     def _is_news(self, quote: Quote, horizon: datetime) -> bool:
         last = self._last.get(quote.asset)
         if quote.at > horizon:
-            self._stats.refused["future"] += 1
+            self._refuse("future", quote)
         elif last is None and len(self._last) >= _MAX_ASSETS:
-            self._stats.refused["too_many_assets"] += 1
+            self._refuse("too_many_assets", quote)
         elif last is not None and quote.at < last.at:
             self._stats.ignored["older"] += 1
         elif last is not None and quote.at == last.at and quote.price == last.price:
@@ -256,6 +257,13 @@ class LiveStream:
             self._last[quote.asset] = quote
             return True
         return False
+
+    def _refuse(self, reason: str, quote: Quote) -> None:
+        self._stats.refused[reason] += 1
+        self._log.warning(
+            self._clock.monotonic_s(), reason, "price refused", feed=quote.source, reason=reason, symbol=quote.asset,
+            value=quote.at.isoformat(),
+        )  # fmt: skip
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:

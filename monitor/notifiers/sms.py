@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -28,6 +29,8 @@ from monitor.telemetry import log
 
 LENGTH = 160
 """One message of GSM 03.38; one character outside its alphabet would leave room for 70."""
+NAME_LENGTH = 20
+"""So much of a group's name is worth more than the longer wording."""
 GATEWAY_TIMEOUT_S = 15.0
 
 # The characters of GSM 03.38 that cost one place; those of its extension table cost two and are not worth it.
@@ -132,35 +135,36 @@ class SmsNotifier:
 def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
-    At most 160 characters of the GSM alphabet; a long name is cut, never the figures or the reference.
+    At most 160 characters of the GSM alphabet. Where all that does not fit, what is said shrinks first, then the name.
     """
-    data = notice.data
+    start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
+    name = _gsm(f"{subject_of(notice)} ".lstrip())
     ref = f" Ref {notice.id[:12]}"
-    words = [_figures(notice)] if data.get("ltv") is not None or data.get("deadline") else []
-    if data.get("blind"):
-        words.append("Prices not current.")
-    tail = _gsm(" ".join([f"{title(notice)}.", *words])) + _gsm(ref)
-    start = f"{'TEST ' if data.get('test') else ''}{notice.severity.upper()} "
-    room = LENGTH - len(start) - len(tail) - 1
-    name = _gsm(subject_of(notice))
+    room, tail = 0, ""
+    for words in _wordings(notice):
+        tail = _gsm(f"{title(notice)}.{words}{ref}")
+        room = LENGTH - len(start) - len(tail)
+        if room >= min(len(name), NAME_LENGTH):
+            break
     if len(name) > room:
-        name = name[: max(room - 2, 0)] + ".."
-    return f"{start}{name} {tail}".replace("  ", " ")[:LENGTH]
+        name = name[: max(room - 3, 0)] + ".. "
+    return (start + name + tail)[:LENGTH]
 
 
-def _figures(notice: Notice) -> str:
-    """LTV, and what to do by when."""
+def _wordings(notice: Notice) -> Iterator[str]:
+    """LTV, what to do by when, and whether the prices are current: in full, then shorter."""
     data = notice.data
-    parts = []
-    if data.get("ltv") is not None:
-        parts.append(f"LTV {percent(data['ltv']).replace(' ', '')}.")
-    deadline = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
-    repay = (data.get("cure") or {}).get("repay_usd")
-    if repay and repay != "0":
-        parts.append(f"Repay {whole_usd_up(repay)} USD or add collateral{deadline}.")
-    elif deadline:
-        parts.append(f"Deadline{deadline}.")
-    return " ".join(parts)
+    ltv = f" LTV {percent(data['ltv']).replace(' ', '')}." if data.get("ltv") is not None else ""
+    by = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
+    repay = (data.get("cure") or {}).get("repay_usd", "0")
+    amount = f" Repay {whole_usd_up(repay)} USD"
+    deadline = f" Deadline{by}." if by else ""
+    blind = " Prices not current." if data.get("blind") else ""
+    if repay != "0":
+        yield f"{ltv}{amount} or add collateral{by}.{blind}"
+        yield f"{ltv}{amount}{by}.{blind}"
+    yield ltv + deadline + blind
+    yield ltv + deadline
 
 
 def _short(timestamp: str) -> str:

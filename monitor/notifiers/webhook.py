@@ -34,16 +34,17 @@ LONGEST_RETRY_AFTER_S = 3600.0
 """A peer may ask for a pause, not for silence: ten years is taken as an hour."""
 RETRIED_4XX = frozenset({408, 409, 425, 429})
 
-# What `is_global` lets pass though it leads inside or to nobody: protocol assignments (a cloud's metadata), relays and
-# translations that carry an IPv4 address of anybody's choice, documentation, segment routing, old site-local.
+# What `is_global` lets pass though it leads inside or to nobody: protocol assignments (a cloud's metadata), multicast,
+# documentation, and relays and tunnels that carry an IPv4 address of anybody's choice.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(n)
     for n in (
         "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
-        "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 )  # fmt: skip
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
 
 
 def is_public(address: str) -> bool:
@@ -51,7 +52,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast and not any(ip in net for net in _NOT_PUBLIC)
+    is_given_out = ip.version == 4 or ip in _GLOBAL_UNICAST
+    return is_given_out and ip.is_global and not any(ip in net for net in _NOT_PUBLIC)
 
 
 class AddressRefused(OSError):

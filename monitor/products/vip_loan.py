@@ -18,6 +18,8 @@ from monitor.core.wire import Asset, Bounds, DailyRate, Invalid, Problem, Ratio,
 
 KIND = "vip_loan"
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
+_BOUNDS = Bounds("0", "1e30", 24)
+"""Of a tier's bound: more digits would outgrow exact arithmetic."""
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
 
 
@@ -114,7 +116,11 @@ def _bound(text: str, where: str, problems: list[Problem]) -> Decimal | None:
     if text == "inf":
         return None
     try:
-        return number(text)
+        bound = number(text)
+        if _BOUNDS.problem(bound) is None:
+            return bound
     except NotANumber:
-        problems.append(Problem(where, f'found {text!r}, expected a USD value such as "10000000", or "inf"'))
-        return Decimal("1e30")
+        pass
+    what = f'found {text!r}, expected a USD value such as "10000000" up to {_BOUNDS.high}, or "inf"'
+    problems.append(Problem(where, what))
+    return Decimal(_BOUNDS.high)

@@ -72,7 +72,8 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Everything that one commit makes durable. A group in `closed` is gone afterwards, whatever `groups` says."""
+    """Everything that one commit makes durable. A group in `closed` is gone afterwards, whatever `groups` says; its
+    state stays, so that a group which comes back goes on counting and no alert id is used twice."""
 
     at: datetime
     groups: tuple[StoredGroup, ...] = ()

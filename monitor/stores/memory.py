@@ -65,7 +65,6 @@ class MemoryStore:
         self._states.update((s.group, _kept(s, GroupState)) for s in change.states)
         for id in change.closed:
             self._groups.pop(id, None)
-            self._states.pop(id, None)
         self._desk = _kept(change.desk, Desk) if change.desk else self._desk
         alerts, made, cancelled = [], list[str](), list[str]()
         for alert, targets in change.alerts:
@@ -162,6 +161,9 @@ class MemoryStore:
 
     def _listed(self) -> list[Delivery]:
         return sorted(self._deliveries.values(), key=lambda d: (d.cursor, d.id))
+
+    async def delivery(self, id: str) -> Delivery | None:
+        return self._deliveries.get(id)
 
     async def attempts(self, delivery: str) -> list[Attempt]:
         return list(self._attempts.get(delivery, []))

@@ -248,11 +248,7 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
     if key is not None:
         head_part.setdefault("id", key.removeprefix('"').removesuffix('"'))
     problems: list[Problem] = []
-    head, entry = _try(EntryHead, head_part, problems), None
-    if not isinstance(body.get("type"), str):
-        problems.append(Problem("type", "is missing; it names the kind of entry, such as 'deposit'"))
-    else:
-        entry = _try(Entry, body, problems)
+    head, entry = _try(EntryHead, head_part, problems), _try(Entry, body, problems)
     if head is not None and head.id is None:
         problems.append(Problem("id", "is missing; state it here or in the header Idempotency-Key"))
     if head is not None and head.at is not None and head.at - now > AHEAD:

@@ -190,7 +190,7 @@ class Values:
     def _check(self, key: str) -> None:
         is_label = key.startswith(LABEL_PREFIX) and len(key) > len(LABEL_PREFIX) and "label.*" in self._known
         param = self._known.get(key)
-        if not is_label and (param is None or key == "label.*"):
+        if not is_label and param is None:
             near = difflib.get_close_matches(key, list(self._known), 1)
             hint = f"did you mean {near[0]!r}?" if near else "known here: " + (", ".join(self._known) or "none")
             self._problems.append(Problem(key[:100], f"unknown query key; {hint}"))

@@ -90,7 +90,7 @@ class Server:
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves; the address that was bound. Raises OSError."""
-        app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES + 1)
+        app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
         for route in self.routes:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
@@ -193,5 +193,5 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
         made = problem.response(Rejected("internal", "the log of the daemon says more"), request.path)
         assert isinstance(made.body, bytes)
-        response.content_type, response.body = problem.CONTENT_TYPE, made.body
+        response.content_type, response.charset, response.body = problem.CONTENT_TYPE, None, made.body
         response.headers["Content-Length"] = str(len(made.body))

@@ -136,6 +136,7 @@ class Hub:
                 "too-many-streams", f"{self.limits.streams} streams are open already", headers={"Retry-After": "5"}
             )
         response = web.StreamResponse(headers=HEADERS)
+        response.force_close()
         self.clients.add(client)
         try:
             await response.prepare(request)

@@ -46,8 +46,8 @@ from tests.stores.examples import (
 
 # How each kind is configured for a test. A new store adds its line here, and inherits every test.
 TABLES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "memory": lambda folder: {"kind": "memory"},
-    "sqlite": lambda folder: {"kind": "sqlite", "path": str(folder / "made" / "monitor.db"), "keep": "30d"},
+    "memory": lambda folder: {},
+    "sqlite": lambda folder: {"path": str(folder / "made" / "monitor.db")},
 }
 
 
@@ -115,12 +115,12 @@ async def test_a_later_commit_replaces_what_it_names_and_leaves_the_rest(case: C
     assert found.desk == desk()
 
 
-async def test_a_closed_group_is_gone_with_its_state(case: Case) -> None:
+async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> None:
     await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"), state("G-2"))))
     await case.store.commit(Change(AT, states=(state("G-1", "normal"),), closed=("G-1", "never-there")))
     found = await case.restart()
     assert [g.group.id for g in found.groups] == ["G-2"]
-    assert [s.group for s in found.states] == ["G-2"]
+    assert [(s.group, s.stage) for s in found.states] == [("G-1", "normal"), ("G-2", "margin_call")]
 
 
 # The log
@@ -376,6 +376,12 @@ async def test_a_retry_makes_a_delivery_due_at_once(store: Store, before: Any) -
     assert found is not None
     assert (found.state, found.due_at, found.attempts) == ("pending", AT + MINUTE, 1)
     assert await store.open_deliveries() == [found]
+
+
+async def test_a_delivery_is_found_by_its_id(store: Store) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    assert await store.delivery(made.id) == made
+    assert await store.delivery("dlv_nothing") is None
 
 
 async def test_a_retry_leaves_what_was_delivered_and_knows_what_it_does_not_know(store: Store) -> None:

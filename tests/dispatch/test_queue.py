@@ -54,6 +54,15 @@ def test_an_older_delivery_that_comes_late_still_goes_first(queue: DeliveryQueue
     assert taken(queue) == [3]
 
 
+def test_an_older_delivery_that_comes_late_waits_for_the_attempt_under_way(queue: DeliveryQueue) -> None:
+    queue.add(delivery(7), 0)
+    assert taken(queue) == [7]
+    queue.add(delivery(3), 0)
+    assert taken(queue) == []
+    queue.drop("d7mail")
+    assert taken(queue) == [3]
+
+
 def test_a_failed_head_holds_back_its_lane_until_it_is_due_again(queue: DeliveryQueue) -> None:
     queue.add(delivery(1), 0)
     queue.add(delivery(2), 0)

@@ -85,7 +85,7 @@ async def test_comes_back_each_time_the_venue_goes(fault: str) -> None:
 
 async def test_silence_is_a_fault_though_the_socket_lives_and_pongs_flow() -> None:
     async with Venue(ping_every_s=0.05) as venue:
-        feed = quick(venue.url)
+        feed = quick(venue.url, first_frame_s=60.0)
         async with Listener(feed.quotes()) as listener:
             await comes_back(venue, listener, "1")
             started = SystemClock().monotonic_s()
@@ -299,6 +299,43 @@ async def test_the_old_socket_serves_on_while_the_new_one_is_silent() -> None:
         assert listener.prices("BTC") == list(map(str, sent))
         assert feed.stats.reconnects == 0
         assert venue.most_sockets == 2
+
+
+async def at_the_change(venue: Venue) -> None:
+    """Keeps the old socket alive until the new one has joined beside it."""
+    while len(venue.sockets) < 2:
+        await venue.marks({"LTCUSDT": "1"})
+        await asyncio.sleep(0.02)
+    await venue.joined(2)
+
+
+async def test_a_message_that_only_the_old_socket_still_gets_is_not_lost() -> None:
+    """A market comes in several messages, and the new socket may join between two of them."""
+    async with Venue() as venue:
+        feed = quick(venue.url, reconnect_after=timedelta(seconds=1), silence_s=5.0)
+        async with Listener(feed.quotes()) as listener:
+            await venue.joined()
+            await at_the_change(venue)
+            await venue.send([mark("ETHUSDT", "3")], only=1)
+            await listener.heard("ETH", "3")
+            await venue.send([mark("BTCUSDT", "2")], only=0)
+            await listener.heard("BTC", "2")
+            await until(lambda: len(venue.sockets) == 1, "the old socket is closed after all")
+
+
+async def test_the_old_socket_serves_on_when_the_new_one_dies_after_its_first_price() -> None:
+    async with Venue() as venue:
+        feed = quick(venue.url, reconnect_after=timedelta(seconds=1), silence_s=5.0, retry_min_s=60.0, retry_max_s=60.0)
+        async with Listener(feed.quotes()) as listener:
+            await venue.joined()
+            await at_the_change(venue)
+            await venue.send([mark("ETHUSDT", "3")], only=1)
+            await listener.heard("ETH", "3")
+            await venue.close(only=1)
+            await asyncio.sleep(1.2)  # longer than the overlap
+            await venue.marks({"BTCUSDT": "2"})
+            await listener.heard("BTC", "2")
+            assert feed.stats.connected
 
 
 async def test_prices_that_the_venue_sends_again_never_go_back() -> None:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from monitor.clock import SystemClock
 from monitor.core import wire
 from monitor.core.money import places
+from monitor.core.prices import PriceBoard, Quote
+from monitor.core.product import Trust
 from monitor.feeds.scenario import Config, Scenario, Step, build, for_ever, load, path, price_at
 from tests.feeds.shared import SHARED, needs_shared
 
@@ -41,8 +43,8 @@ ETH = [["2021-05-19T14:10:00+02:00", "10"]]
 
 [[gap]]
 asset = "ETH"
-from = 2021-05-19T12:15:00Z
-to = 2021-05-19T12:45:00Z
+from = 2021-05-19T12:18:00Z
+to = 2021-05-19T12:48:00Z
 """
 
 
@@ -183,9 +185,9 @@ BTC = 'BTC = [[2021-05-19T12:00:00Z, "100"], [2021-05-19T12:31:00Z, "70"], [2021
         ('asset = "ETH"', 'asset = "SOL"', "gap[0].asset: found 'SOL', expected one of: BTC, ETH, USDC"),
         ('asset = "ETH"', "", "gap[0].asset: is missing"),
         (
-            "to = 2021-05-19T12:45:00Z",
-            "to = 2021-05-19T12:15:00Z",
-            "gap[0].to: found 2021-05-19T12:15:00+00:00, expected",
+            "to = 2021-05-19T12:48:00Z",
+            "to = 2021-05-19T12:18:00Z",
+            "gap[0].to: found 2021-05-19T12:18:00+00:00, expected",
         ),
         ('duration = "1s"', 'duration = "1s"\nspeed = "2"', "speed: found beside `duration`, expected one of the two"),
         ('duration = "1s"', 'duration = "0s"', "duration: found 0:00:00, expected at least 10ms"),
@@ -361,3 +363,21 @@ def test_every_anchor_of_the_demo_is_a_close_of_that_minute() -> None:
         zip([a] * 20, anchors, strict=True) for a, anchors in demo.anchors.items()
     ):
         assert closes[str(int(at.timestamp() * 1000))][f"{asset}USDT"] == str(price)
+
+
+def test_on_the_monitors_own_price_board_only_link_is_ever_doubted_and_it_is_believed_again() -> None:
+    """Two cycles of the demo with stale_after_s = 10 and a jump of 15 % to be confirmed."""
+    board = PriceBoard(Trust())
+    doubted: list[tuple[str, str]] = []
+    start = SystemClock().utc()
+    for after, prices in for_ever(load(DEMO)):
+        if after > timedelta(seconds=264):
+            break
+        now = start + after
+        due = {asset: board.stale_due(asset) for asset in board.marks}
+        for asset in [asset for asset, at in due.items() if at is not None and at < now]:
+            board.expire(asset)
+            doubted.append((asset, board.trust_of(asset)))
+        change = board.apply([Quote(asset, price, "USDT", "demo", now) for asset, price in prices.items()], now)
+        doubted += [(asset, board.trust_of(asset)) for asset in (*change.lost, *change.regained)]
+    assert doubted == [("LINK", "stale"), ("LINK", "good")] * 2

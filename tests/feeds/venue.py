@@ -122,9 +122,13 @@ class Venue:
             await self.send(items[start : start + share])
         return at_ms
 
-    async def send(self, message: object) -> None:
-        """Sends one message to all that listen: bytes and text as they are, anything else as the stream's JSON."""
-        for socket, wrapped in list(self._listening.items()):
+    async def send(self, message: object, *, only: int | None = None) -> None:
+        """Sends one message to all that listen, or to one of them by the order in which they joined.
+
+        Bytes and text go as they are, anything else as the stream's JSON.
+        """
+        listening = list(self._listening.items())
+        for socket, wrapped in listening if only is None else [listening[only]]:
             with suppress(ConnectionClosed):
                 if isinstance(message, str | bytes):
                     await socket.send(message, text=True)
@@ -146,9 +150,9 @@ class Venue:
         for socket in list(self.sockets):
             socket.transport.abort()
 
-    async def close(self, code: int = 1001) -> None:
-        """Closes all sockets properly."""
-        for socket in list(self.sockets):
+    async def close(self, code: int = 1001, *, only: int | None = None) -> None:
+        """Closes all sockets properly, or one of those that listen."""
+        for socket in list(self.sockets) if only is None else [list(self._listening)[only]]:
             await socket.close(code)
 
     def _request(self, connection: ServerConnection, request: Request) -> Response | None:

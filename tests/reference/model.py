@@ -138,7 +138,11 @@ class Model:
     # Time: deadlines run before the event, in order, one by one (DESIGN section 6).
 
     def _advance(self, at: datetime) -> None:
-        """Run what is due at or before `at`: accrual first, then group by group in order of ids."""
+        """Run what is due at or before `at`: accrual first, then group by group in order of ids.
+
+        Clear holds come last of one time: they wait for a strictly later event, so that whether time was told to pass
+        in between must not change the order.
+        """
         if self.now is None:
             self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
         elif at < self.now:
@@ -146,7 +150,7 @@ class Model:
         self.now = at
         while True:
             ready = [group for group in self.groups.values() if state.may_run(group.next, at)]
-            first = min(ready, key=lambda group: (group.next.due, group.line.id), default=None)
+            first = min(ready, key=lambda g: (g.next.due, g.next.kind == state.HOLD, g.line.id), default=None)
             if self.revalue_at <= (first.next.due if first else at):
                 self._revalue(self.revalue_at)
             elif first:

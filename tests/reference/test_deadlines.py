@@ -140,7 +140,7 @@ def test_after_accrual_every_priced_group_is_decided_on_the_prices_before_in_ord
         """
         12:00  0.7624  early_warning early_warning early_warning
         24:00  0.7000  margin_call.opened margin_call.opened margin_call.opened margin_call.cured margin_call.cured margin_call.cured
-        """  # noqa: E501
+        """
     )
     assert [alert["group"] for alert in alerts] == ["G-1", "G-10", "G-9"] * 3
     assert [alert["ltv"] for alert in alerts[3::3]] == ["0.770024", "0.707"]
@@ -295,7 +295,7 @@ def test_a_missing_price_keeps_a_group_unknown_while_its_clocks_run_blind() -> N
         13:00  0.50  loan.overdue
         18:00  0.50  delayed_liquidation.reminder
         24:00  0.50  delayed_liquidation.reminder@23:00 delayed_liquidation.reminder@23:45 liquidation.triggered(grace_expired)
-        """  # noqa: E501
+        """
     )
     assert all(alert["blind"] and alert["ltv"] is alert["debt_usd"] is alert["market_usd"] is None for alert in alerts)
     assert not desk.alerts[0]["blind"]

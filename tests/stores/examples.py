@@ -70,7 +70,7 @@ def stored(id: str = "G-1", version: int = 1) -> StoredGroup:
 def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> GroupState:
     """A state with all that a restart needs."""
     return GroupState(
-        group, stage, "ltv", episode, 7, AT, AT + DAY, Decimal("0.740"), AT, AT + MINUTE, "evt_x", AT + DAY,
+        group, stage, "ltv", episode, 7, AT, AT + DAY, (Decimal("0.740"),), AT, AT + MINUTE, "evt_x", AT + DAY,
         (("L-1", AT),), (("L-2", AT + DAY),),
     )  # fmt: skip
 

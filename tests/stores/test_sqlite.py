@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -96,6 +95,24 @@ async def test_kills_at_random_moments_lose_and_halve_nothing(tmp_path: Path) ->
     assert acknowledged > 16, "the children were killed before they did anything worth killing"
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_two_hundred_kills_also_while_opening_lose_and_halve_nothing(tmp_path: Path) -> None:
+    """Ten stores with twenty lives each; a life may end before the file is made, while it is opened, or later."""
+    dice = random.Random(20260106)
+    for n in range(10):
+        path, acknowledged = tmp_path / f"{n}.db", 0
+        for _ in range(20):
+            child = started("tests.stores.committer", path)
+            await asyncio.sleep(0.15 + dice.random() * 0.25)
+            child.kill()
+            acknowledged = max([acknowledged, *numbers(child.communicate(timeout=60)[0])])
+            reopened = built(path)
+            acknowledged = await committer.check(reopened, acknowledged)
+            await reopened.close()
+            assert integrity(path) == "ok"
+
+
 async def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     """What a kill before the rename leaves: a half-made file beside the place. The next start makes a whole one."""
     path = tmp_path / "monitor.db"
@@ -111,8 +128,9 @@ async def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> Non
 async def test_a_process_that_forgets_to_close_ends_nevertheless(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from monitor.stores import sqlite\n"
+        "store = sqlite.build(sqlite.Config(path=sys.argv[1]))\n"
         "async def main():\n"
-        "    await sqlite.build(sqlite.Config(path=sys.argv[1])).open()\n"
+        "    await store.open()\n"
         "    raise SystemExit(3)\n"
         "asyncio.run(main())"
     )
@@ -295,6 +313,14 @@ async def test_a_writer_from_outside_makes_it_unavailable_and_not_more(store: sq
     assert (await store.commit(say(alert()))).cursor == 1
 
 
+async def test_a_commit_that_breaks_in_its_middle_leaves_nothing_behind(store: sqlite.SqliteStore) -> None:
+    broken = alert(sequence=2, facts={"not JSON": object()})
+    with pytest.raises(TypeError):
+        await store.commit(Change(AT, groups=(stored(),), alerts=((alert(), (DESK,)), (broken, (DESK,)))))
+    assert (await store.open()).groups == ()
+    assert (await store.commit(say(alert()))).cursor == 1
+
+
 async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     store = built(tmp_path / "monitor.db")
     for work in (store.commit(Change(AT)), store.alerts(AlertFilter()), store.backup(tmp_path / "b.db")):
@@ -327,30 +353,23 @@ async def test_a_cancelled_commit_is_whole_and_leaves_no_transaction_open(store:
     assert len(found) > 0
 
 
-async def test_ten_thousand_alerts_are_committed_in_two_seconds_while_the_loop_runs_on(
-    store: sqlite.SqliteStore,
-) -> None:
+async def test_ten_thousand_alerts_are_one_commit_while_the_loop_runs_on(store: sqlite.SqliteStore) -> None:
+    """Counted, not timed: work on the loop itself would let it turn a handful of times."""
     said = say(*(msgspec.structs.replace(full_alert(), id=f"evt_{n}", subject=f"G-{n}") for n in range(10_000)),
                to=(DESK, PHONE))  # fmt: skip
-    latest, is_over = 0.0, False
+    turns = 0
 
     async def tick() -> None:
-        nonlocal latest
-        while not is_over:
-            before = time.perf_counter()
+        nonlocal turns
+        while True:
             await asyncio.sleep(0.001)
-            latest = max(latest, time.perf_counter() - before)
+            turns += 1
 
     ticking = asyncio.create_task(tick())
-    await asyncio.sleep(0)
-    before = time.perf_counter()
     committed = await store.commit(said)
-    took = time.perf_counter() - before
-    is_over = True
-    await ticking
+    ticking.cancel()
     assert len(committed.deliveries) == 20_000
-    assert took < 2
-    assert latest < 0.25, "the event loop waited for the store"
+    assert turns > 10, "the event loop waited for the store"
 
 
 async def test_a_long_read_delays_neither_commit_nor_checkpoint(store: sqlite.SqliteStore) -> None:
@@ -358,11 +377,10 @@ async def test_a_long_read_delays_neither_commit_nor_checkpoint(store: sqlite.Sq
     with contextlib.closing(file.connect_read_only(store.path)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
-        before = time.perf_counter()
-        await store.commit(say(alert(sequence=2)))
-        await store.checkpoint()
-        await store.commit(say(alert(sequence=3)))
-        assert time.perf_counter() - before < 0.5
+        async with asyncio.timeout(20):  # the reader reads on all the while: whoever waits for it waits for ever
+            await store.commit(say(alert(sequence=2)))
+            await store.checkpoint()
+            await store.commit(say(alert(sequence=3)))
         assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
 
 

@@ -9,7 +9,7 @@ import asyncio
 import fnmatch
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
 from monitor.core.inbox import Answer, Look, Request
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
-from monitor.core.product import Product, Rules, Thresholds, Trust, Version
+from monitor.core.product import Rules, Trust
 from monitor.core.risk import RiskMonitor
 from monitor.feeds.base import FeedStats
 from monitor.stores.base import (
@@ -37,42 +37,7 @@ from monitor.telemetry import Health, Metrics
 from monitor.web.server import Server
 from monitor.web.stream import Limits
 from monitor.web.view import View
-
-START = datetime(2026, 3, 2, 12, tzinfo=UTC)
-D = Decimal
-
-LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
-VERSION = Version(
-    effective=datetime(2024, 4, 29, tzinfo=UTC),
-    thresholds=LINES,
-    ladders={
-        "BTC": ((D(10_000_000), D(1)), (D(100_000_000), D("0.975")), (None, D("0.9"))),
-        "ETH": ((D(1_000_000), D(1)), (None, D("0.8"))),
-        "SOL": ((D(500_000), D("0.9")), (D(5_000_000), D("0.7"))),
-    },
-    rates={"USDT": D("0.00016"), "BTC": D("0.00005")},
-    warnings=(D("0.74"),),
-)
-RULES = Rules("desk-1", {"vip_loan": Product("vip_loan", (VERSION,))})
-CALM = {"BTC": "40000", "ETH": "2000", "SOL": "100", "USDC": "1"}
-
-
-def line(id_: str = "G-1", btc: str = "10", owed: str = "100000", **more: Any) -> dict[str, Any]:
-    """A book line: one account with BTC, one open loan in USDT."""
-    return {
-        "id": id_,
-        "product": "vip_loan",
-        "receiving_account": f"{id_}-in",
-        "collateral": {f"{id_}-a": {"BTC": btc}},
-        "loans": [
-            {
-                "id": f"{id_}-L1", "asset": "USDT", "principal": owed, "rate": {"kind": "flexible"}, "term": "open",
-                "opened_at": "2026-03-01T10:00:00Z",
-            }
-        ],
-        "labels": {"borrower": "ACME"},
-        **more,
-    }  # fmt: skip
+from tests.looks import CALM, RULES, START, look_at
 
 
 class DeskClock:
@@ -200,7 +165,7 @@ class Desk:
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
         at = self.clock.now + timedelta(microseconds=self._nonce)
-        quotes = tuple(Quote(a, D(p), "USDT" if a != "USDC" else "USD", "tape", at) for a, p in prices.items())
+        quotes = tuple(Quote(a, Decimal(p), "USDT" if a != "USDC" else "USD", "tape", at) for a, p in prices.items())
         return self.handle(MarkPrices(self.clock.now, quotes))
 
     def pass_time(self, by: timedelta) -> Outcome:
@@ -236,12 +201,11 @@ class Desk:
             )
             return Answer(sight)
 
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
+
     async def look(self, group_id: str) -> Look | None:
-        sight, board = self.risk.sight(group_id), self.risk.board
-        if sight is None:
-            return None
-        usd, untrusted = dict(board.usd), frozenset(board.untrusted)
-        return Look(self.clock.now, sight, dict(board.marks), usd, untrusted, self.rules)
+        return look_at(self.risk, group_id, self.clock.now)
 
 
 @asynccontextmanager

@@ -108,6 +108,9 @@ class SqliteStore:
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
         return await self._read(partial(deliveries.listed, wanted=wanted))
 
+    async def delivery(self, id: str) -> Delivery | None:
+        return await self._read(partial(deliveries.one, id=id))
+
     async def attempts(self, delivery: str) -> list[Attempt]:
         return await self._read(partial(deliveries.attempts, delivery=delivery))
 

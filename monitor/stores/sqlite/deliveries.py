@@ -44,14 +44,10 @@ class Outbox:
             self._make(logged, target)
 
     def _supersede(self, subject: str) -> None:
-        for id in sorted(self._pending.pop(subject, ()), key=lambda id: (self._cursor(id), id)):
+        for _, id in sorted(self._pending.pop(subject, ())):
             self.cancelled[id] = None
             if id in self.made:
                 self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")
-
-    def _cursor(self, id: str) -> int:
-        """Those of earlier commits came out of the file in order, and before all that this one makes."""
-        return self.made[id].cursor if id in self.made else 0
 
     def _make(self, logged: LoggedAlert, target: Target) -> None:
         alert, id = logged.alert, delivery_id(logged.alert.id, target)
@@ -62,7 +58,7 @@ class Outbox:
             alert.episode, "pending", 0, self.at, self.at,
         )  # fmt: skip
         if alert.type.startswith(_GROUP_NEWS):
-            self._pending[alert.subject].append(id)
+            self._pending[alert.subject].append((logged.cursor, id))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
@@ -72,14 +68,15 @@ class Outbox:
         db.executemany("UPDATE deliveries SET state = 'superseded' WHERE id = ?", older)
 
 
-def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[str]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
+def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
+    """Cursor and id of the undelivered `loan_group.*` notices of each subject."""
+    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     sql = (
-        f"SELECT subject, id FROM deliveries WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
-        f"AND type GLOB '{_GROUP_NEWS}*' ORDER BY cursor, id"
+        f"SELECT subject, cursor, id FROM deliveries WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
+        f"AND type GLOB '{_GROUP_NEWS}*'"
     )
-    for subject, id in db.execute(sql, [each(subjects)]) if subjects else ():
-        found[subject].append(id)
+    for subject, cursor, id in db.execute(sql, [each(subjects)]) if subjects else ():
+        found[subject].append((cursor, id))
     return found
 
 

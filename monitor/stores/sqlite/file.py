@@ -179,9 +179,8 @@ def say_version(path: Path) -> None:
     log.info("store opened", path=str(path), sqlite=version)
     if has_wal_reset_bug(sqlite3.sqlite_version_info):
         log.warning(
-            "this SQLite can corrupt a write-ahead log that two connections write at once; the monitor uses one, so do "
-            "not write to the store or checkpoint it with other tools while it runs",
-            sqlite=version, mended_in="3.44.6, 3.50.7, 3.51.3",
+            "this SQLite has the WAL-reset bug: let no other tool write to the store while the monitor runs",
+            sqlite=version, mended_in="3.51.3",
         )  # fmt: skip
 
 

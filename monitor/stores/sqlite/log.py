@@ -54,7 +54,6 @@ def _write_book(db: sqlite3.Connection, change: Change) -> None:
     db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
     db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", states)
     db.executemany("DELETE FROM groups WHERE id = ?", closed)
-    db.executemany("DELETE FROM states WHERE id = ?", closed)
     if change.desk is not None:
         db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?)", [encode(change.desk)])
 

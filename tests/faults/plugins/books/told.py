@@ -23,7 +23,7 @@ class Config(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def build(name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock) -> Told:
+def build(name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock, kept: object) -> Told:
     return Told(name, config, parse, clock)
 
 

@@ -1,0 +1,40 @@
+# The build stage has the tools; the image has Python, the packages and the configuration, about 45 MB above the base.
+FROM python:3.11-slim AS build
+
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+WORKDIR /src
+RUN uv venv /opt/monitor
+
+# Packages first, so that a change of the code does not fetch them again. The lock is a constraint: its versions and hashes
+# hold for what is installed, and the packages that only tests need stay out.
+COPY pyproject.toml requirements.lock ./
+RUN uv pip install --no-cache --python /opt/monitor --constraint requirements.lock --requirement pyproject.toml
+
+COPY README.md ./
+COPY monitor monitor
+RUN uv pip install --no-cache --python /opt/monitor --no-deps .
+
+
+FROM python:3.11-slim
+
+# A fixed number, so that the owner of a mounted volume or secret can be stated.
+RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app monitor \
+    && install -d -o monitor -g monitor /app /app/var
+COPY --from=build /opt/monitor /opt/monitor
+COPY config /app/config
+ENV PATH="/opt/monitor/bin:$PATH" PYTHONUNBUFFERED=1
+WORKDIR /app
+USER 10001
+
+# The store, the mails of the demonstration and the event log: all that the daemon writes.
+VOLUME /app/var
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+
+# The image has no curl. A proxy of the environment must not be asked for an address inside the container.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:8080/healthz', timeout=4).close()"]
+
+ENTRYPOINT ["monitor"]
+CMD ["run", "--config", "config/monitor.toml"]

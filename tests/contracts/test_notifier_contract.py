@@ -1,0 +1,158 @@
+"""What every channel must hold, found by its file: a new notifier is tested here without being named."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor import plugins
+from monitor.core import wire
+from monitor.notifiers.base import DeliveryError, Notice, Notifier, Receipt
+
+KINDS = plugins.kinds("notifiers")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+HINT = "hunter2"
+
+# Tables as the configuration has them; `{port}` is a peer on loopback. A new kind adds a line.
+TABLES: dict[str, dict[str, Any]] = {
+    "console": {},
+    "email": {
+        "smtp": "smtp://127.0.0.1:{port}", "sender": "m@desk.example", "to": ["r@desk.example"],
+        "username": "monitor", "password_file": "secret",
+    },
+    "redis_stream": {"url": "redis://monitor:hunter2@127.0.0.1:{port}/0"},
+    "sms": {"to": ["+15550100"], "file": "{folder}/sms.log"},
+    "webhook": {
+        "url": "http://user:hunter2@127.0.0.1:{port}/hooks?key=hunter2", "secret": SECRET, "allow_private": True,
+    },
+}  # fmt: skip
+WITHOUT_PEER = {"console", "sms"}
+
+NOTICE = Notice(
+    "price.stale", "2026-11-21T14:05:59.000Z", {"id": "evt_1", "severity": "warning", "subject": "BTC", "facts": {}}
+)
+
+Build = Callable[..., Notifier]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def module(kind: str) -> ModuleType:
+    return plugins.module("notifiers", kind)
+
+
+@pytest.fixture
+def config(kind: str, module: ModuleType, tmp_path: Path) -> Callable[[int], Any]:
+    """The kind's Config, read as the daemon reads it."""
+
+    def read(port: int) -> Any:
+        (tmp_path / "secret").write_text(HINT)
+        (tmp_path / "secret").chmod(0o600)
+        table = {k: v.format(port=port, folder=tmp_path) if isinstance(v, str) else v for k, v in TABLES[kind].items()}
+        return wire.read(module.Config, table, "notifier[0]", tmp_path)
+
+    return read
+
+
+def test_every_notifier_has_a_table_in_this_test() -> None:
+    assert set(KINDS) == set(TABLES)
+
+
+def test_a_module_has_one_config_one_build_and_one_notifier(module: ModuleType) -> None:
+    assert issubclass(module.Config, msgspec.Struct)
+    assert module.Config.__struct_config__.frozen
+    assert list(inspect.signature(module.build).parameters) == ["name", "config"]
+    own = [
+        c for _, c in inspect.getmembers(module, inspect.isclass)
+        if c.__module__ == module.__name__ and hasattr(c, "send") and hasattr(c, "close")
+    ]  # fmt: skip
+    assert len(own) == 1
+
+
+def test_an_unknown_key_is_refused(module: ModuleType, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(wire.Invalid, match="unknown key"):
+        wire.read(module.Config, {**TABLES[kind], "colour": "red"}, "notifier[0]", tmp_path)
+
+
+async def test_building_opens_no_connection_and_needs_no_running_peer(
+    module: ModuleType, config: Callable[[int], Any]
+) -> None:
+    connections = 0
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    notifier = module.build("one", config(server.sockets[0].getsockname()[1]))
+    await asyncio.sleep(0.02)
+    await notifier.close()
+    assert connections == 0
+    server.close()
+
+
+async def test_a_peer_that_hangs_up_is_asked_once_and_is_a_failure_that_may_pass(
+    kind: str, module: ModuleType, config: Callable[[int], Any]
+) -> None:
+    connections = 0
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    notifier = module.build("one", config(server.sockets[0].getsockname()[1]))
+    if kind in WITHOUT_PEER:
+        assert isinstance(await notifier.send(NOTICE), Receipt)
+    else:
+        with pytest.raises(DeliveryError) as failed:
+            await asyncio.wait_for(notifier.send(NOTICE), 20)
+        assert (connections, failed.value.retry) == (1, True)
+    await notifier.close()
+    server.close()
+
+
+async def test_no_secret_shows_in_the_look_of_it_nor_in_an_error(
+    kind: str, module: ModuleType, config: Callable[[int], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = config(1)
+    notifier = module.build("one", settings)
+    shown = f"{settings!r} {settings} {notifier!r} {notifier}"
+    if kind not in WITHOUT_PEER:
+        with pytest.raises(DeliveryError) as failed:
+            await notifier.send(NOTICE)
+        shown += f"{failed.value!r} {failed.value.__cause__!r} {failed.value.reason}"
+    shown += "".join(capsys.readouterr())
+    assert HINT not in shown
+    assert SECRET.removeprefix("whsec_") not in shown
+    await notifier.close()
+
+
+async def test_closing_is_harmless_before_the_first_attempt_and_twice(
+    module: ModuleType, config: Callable[[int], Any]
+) -> None:
+    notifier = module.build("one", config(1))
+    await notifier.close()
+    await notifier.close()
+
+
+async def test_notices_can_be_sent_side_by_side(kind: str, module: ModuleType, config: Callable[[int], Any]) -> None:
+    """The dispatcher makes eight attempts at a time."""
+    notifier = module.build("one", config(1))
+    ended = await asyncio.gather(*(notifier.send(NOTICE) for _ in range(8)), return_exceptions=True)
+    wanted = Receipt if kind in WITHOUT_PEER else DeliveryError
+    assert [type(e) for e in ended] == [wanted] * 8
+    await notifier.close()

@@ -1,0 +1,211 @@
+"""A small desk for the tests of core: the real RiskMonitor, and scenarios as tables that a risk officer can read.
+
+Group G-1 holds 100 USDT, recognised in full, and owes 100 COIN at no interest: a price of COIN of 0.77 is an LTV of
+exactly 77 %. A row of a table says when, which LTV (or which prices), and the alerts that it causes, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.alerts import Alert
+from monitor.core.book import Group, parse_line
+from monitor.core.entries import Entry
+from monitor.core.events import (
+    BookEntry,
+    Event,
+    GroupClosed,
+    GroupPut,
+    MarkPrices,
+    Noticed,
+    ProductsChanged,
+    TimePassed,
+)
+from monitor.core.lifecycle import GroupState
+from monitor.core.outcome import Outcome, Sight
+from monitor.core.prices import Quote
+from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.render import data, envelope
+from monitor.core.risk import RiskMonitor
+from monitor.core.wire import read
+from monitor.products import vip_loan
+from monitor.sequencer import memory_of
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+THRESHOLDS = {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"}
+WHOLE = [["inf", "1"]]
+OFF = Trust(enabled=False)
+
+
+def version(effective: datetime = START - timedelta(days=365), **changes: Any) -> dict[str, Any]:
+    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing."""
+    rules = {
+        "effective": effective,
+        "thresholds": THRESHOLDS,
+        "warnings": ["0.74"],
+        "ladders": {"USDT": WHOLE},
+        "rates": {"USDT": "0.001503", "COIN": "0"},
+    }
+    return rules | changes
+
+
+def product(*versions: dict[str, Any]) -> Product:
+    """A product from its versions, as the product file states them."""
+    return vip_loan.load({"version": list(versions) or [version()]})
+
+
+def loan(asset: str = "COIN", principal: str = "100", matures: str | None = None, **changes: Any) -> dict[str, Any]:
+    """One loan; `matures` is a clock time of the scenario."""
+    terms = {
+        "id": "L-1",
+        "asset": asset,
+        "principal": principal,
+        "interest": "0",
+        "rate": {"kind": "flexible"},
+        "term": "open" if matures is None else "30d",
+        "opened_at": "2025-12-20T10:00:00Z",
+        "matures_at": None if matures is None else clock(matures).isoformat(),
+    }
+    return terms | changes
+
+
+def line(group: str = "G-1", **changes: Any) -> dict[str, Any]:
+    """One group that holds 100 USDT and owes 100 COIN."""
+    terms = {
+        "id": group,
+        "product": "vip_loan",
+        "receiving_account": f"in-{group}",
+        "collateral": {f"acct-{group}": {"USDT": "100"}},
+        "loans": [loan()],
+    }
+    return terms | changes
+
+
+def group(stated: dict[str, Any], at: datetime = START, of: Product | None = None) -> Group:
+    """A group as core holds it, from its line."""
+    return parse_line(stated, at, {"vip_loan": of or product()})
+
+
+def clock(text: str) -> datetime:
+    """Reads "26:10" or "26:10:30" as so long after the start of the scenario."""
+    hours, minutes, *seconds = text.split(":")
+    return START + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds[0]) if seconds else 0)
+
+
+class Desk:
+    """A monitor with groups put at the start, and the tables that are played on it."""
+
+    def __init__(self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any) -> None:
+        self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust)
+        self.monitor = RiskMonitor(self.rules)
+        self.alerts: list[Alert] = []
+        self.last = Outcome(START)
+        for each in lines:
+            self.put("00:00", each)
+
+    def play(self, table: str) -> list[Alert]:
+        """Plays rows of `time  ltv  alerts`, by lines or semicolons, and returns the new alerts.
+
+        The LTV is the price of COIN; "BTC=5,COIN=0.7@spot" names prices and their source; "..." lets time pass. "-"
+        expects nothing. An alert is its type without "loan_group.", the reason of a liquidation in brackets, ":" and its
+        subject if that is not G-1, "@" and its time if that is not the row's.
+        """
+        new: list[Alert] = []
+        for row in table.replace(";", "\n").strip().splitlines():
+            time, what, *said = row.split()
+            at = clock(time)
+            alerts = self.handle(TimePassed(at) if what == "..." else MarkPrices(at, quotes(what, at)))
+            assert [shorten(alert, at) for alert in alerts] == [word for word in said if word != "-"], row
+            new += alerts
+        return new
+
+    def handle(self, event: Event) -> list[Alert]:
+        self.last = self.monitor.handle(event)
+        self.alerts += self.last.alerts
+        return self.last.alerts
+
+    def pass_time(self, time: str) -> str:
+        at = clock(time)
+        return self.short(self.handle(TimePassed(at)), at)
+
+    def price(self, time: str, what: str) -> str:
+        """Prices as in a row of a table."""
+        at = clock(time)
+        return self.short(self.handle(MarkPrices(at, quotes(what, at))), at)
+
+    def put(self, time: str, stated: dict[str, Any], source: str = "book") -> str:
+        at = clock(time)
+        return self.short(self.handle(GroupPut(at, parse_line(stated, at, self.monitor.rules.products), source)), at)
+
+    def close(self, time: str, group_id: str = "G-1", source: str = "book") -> str:
+        at = clock(time)
+        return self.short(self.handle(GroupClosed(at, group_id, source)), at)
+
+    def enter(self, time: str, entry: dict[str, Any], group_id: str = "G-1") -> str:
+        at = clock(time)
+        return self.short(self.handle(BookEntry(at, group_id, "e-1", read(Entry, entry))), at)  # type: ignore[arg-type]
+
+    def notice(self, time: str, kind: str, subject: str, **more: Any) -> str:
+        at = clock(time)
+        return self.short(self.handle(Noticed(at, kind, subject, more.pop("facts", {}), **more)), at)
+
+    def change(self, time: str, **rules: Any) -> str:
+        """A reload with other rules."""
+        at = clock(time)
+        changed = msgspec.structs.replace(self.monitor.rules, **rules)
+        return self.short(self.handle(ProductsChanged(at, changed)), at)
+
+    def restart(self, trust: Trust | None = None) -> None:
+        """A new monitor that knows what a restart hands over, and nothing else."""
+        rules = self.monitor.rules
+        rules = rules if trust is None else msgspec.structs.replace(rules, trust=trust)
+        self.monitor = RiskMonitor(rules, memory=memory_of(self.monitor))
+
+    @staticmethod
+    def short(alerts: Iterable[Alert], at: datetime) -> str:
+        return " ".join(shorten(alert, at) for alert in alerts) or "-"
+
+    def sight(self, group_id: str = "G-1") -> Sight:
+        seen = self.monitor.sight(group_id)
+        assert seen is not None
+        return seen
+
+    def state(self, group_id: str = "G-1") -> GroupState:
+        return self.sight(group_id).state
+
+    def told(self, alert: Alert) -> dict[str, Any]:
+        """The alert as the outside sees it."""
+        return envelope(alert, data(alert, 1, self.monitor.rules.products))
+
+
+def quotes(text: str, at: datetime) -> tuple[Quote, ...]:
+    """Quotes from "0.77" (COIN in USD) or "BTC=40000/USDT@spot,COIN=0.7": price, currency, source."""
+    made = []
+    for part in text.split(","):
+        asset, _, rest = part.rpartition("=")
+        price, _, source = rest.partition("@")
+        price, _, currency = price.partition("/")
+        made.append(Quote(asset or "COIN", Decimal(price), currency or "USD", source or "feed", at))
+    return tuple(made)
+
+
+def shorten(alert: Alert, at: datetime) -> str:
+    text = alert.type.removeprefix("loan_group.")
+    if alert.type == "loan_group.liquidation.triggered":
+        text += f"({alert.reason})"
+    if alert.subject != "G-1":
+        text += f":{alert.subject}"
+    if alert.at != at:
+        seconds = int((alert.at - START).total_seconds())
+        text += f"@{seconds // 3600:02}:{seconds // 60 % 60:02}" + (f":{seconds % 60:02}" if seconds % 60 else "")
+    return text
+
+
+def plainly(alerts: Iterable[Alert]) -> list[Mapping[str, Any]]:
+    """Alerts as values that can be compared whole; when they were noticed is left out."""
+    return [msgspec.structs.asdict(msgspec.structs.replace(alert, detected_at=alert.at)) for alert in alerts]

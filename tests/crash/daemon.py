@@ -1,0 +1,135 @@
+"""The real daemon as a process of its own: started, asked, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+import monitor
+
+SOURCES = Path(monitor.__file__).parents[1]
+READY_WITHIN_S = 30.0
+"""A start takes a second; a machine that does much else may need longer."""
+_TIMEOUT = aiohttp.ClientTimeout(total=20)
+
+
+class Died(Exception):
+    """The daemon is dead; whoever asked it something has no answer."""
+
+
+class Refused(Exception):
+    """The daemon answered, and not with what was asked for."""
+
+
+class Daemon:
+    """One life of the process. `base` is the address of its API once it is ready."""
+
+    def __init__(self, process: asyncio.subprocess.Process, errors: Path) -> None:
+        self._process, self._errors = process, errors
+        self.base = ""
+        self._session: aiohttp.ClientSession | None = None
+        self._draining: asyncio.Task[bytes] | None = None
+
+    @classmethod
+    async def spawn(cls, folder: Path, config: Path, errors: Path, crash_at: str = "") -> Daemon:
+        """Starts it in a folder; `crash_at` names the place at which it kills itself."""
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at}
+        with errors.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "monitor", "run", "--config", str(config),
+                cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=file,
+            )  # fmt: skip
+        return cls(process, errors)
+
+    async def ready(self) -> None:
+        """Waits for its first lines, which name its address. Raises Died where it ends before."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(READY_WITHIN_S):
+            async for line in self._process.stdout:
+                words = line.decode().split()
+                if words[:1] == ["API"]:
+                    self.base = words[1].removesuffix("/v1/groups")
+                    self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+                    # Nobody reads on, and a pipe that is full would stop the daemon.
+                    self._draining = asyncio.create_task(self._process.stdout.read())
+                    return
+        raise Died
+
+    @property
+    def code(self) -> int | None:
+        """How it ended: minus the signal, or its exit code; None while it lives."""
+        return self._process.returncode
+
+    @property
+    def errors(self) -> str:
+        """What it logged."""
+        return self._errors.read_text(errors="replace")
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal, if it still lives."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def ended(self, within_s: float = 20.0) -> int:
+        """Waits for its end and returns the code."""
+        async with asyncio.timeout(within_s):
+            code = await self._process.wait()
+        await self._close()
+        return code
+
+    async def kill(self) -> None:
+        """kill -9, whatever it is doing."""
+        self.signal(signal.SIGKILL)
+        await self.ended()
+
+    async def _close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        if self._draining is not None:
+            await self._draining
+
+    async def get(self, path: str) -> Any:
+        """The JSON of a GET. Raises Died, Refused."""
+        return await self._ask("GET", path)
+
+    async def put(self, path: str, body: object) -> Any:
+        """The JSON that a PUT is answered with. Raises Died, Refused."""
+        return await self._ask("PUT", path, body)
+
+    async def post(self, path: str, body: object) -> Any:
+        """The JSON that a POST is answered with. Raises Died, Refused."""
+        return await self._ask("POST", path, body)
+
+    async def delete(self, path: str) -> None:
+        """DELETE. Raises Died, Refused."""
+        await self._ask("DELETE", path)
+
+    async def items(self, path: str) -> list[dict[str, Any]]:
+        """All pages of a list."""
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = await self.get(f"{path}{'&' if '?' in path else '?'}limit=1000{after}")
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            after = f"&after={page['next']}"
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+        assert self._session is not None, "ask only after ready"
+        try:
+            async with self._session.request(method, self.base + path, json=body) as answer:
+                text = await answer.text()
+                if answer.status >= 300:
+                    raise Refused(f"{method} {path}: {answer.status} {text}")
+                return await answer.json() if text else None
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            # Of a process that is dead or dying any error is expected; of one that lives, none.
+            await self.ended(5.0)
+            raise Died from None

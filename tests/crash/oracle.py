@@ -1,0 +1,216 @@
+"""What the daemon has to have said: the reference model, folded over what core was handed and the store kept.
+
+Times and batches come from the daemon's own record of events, which is first compared with what the test sent: no
+price, group or entry counts that the test did not make, and none may come earlier or much later than it was made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+from tests.crash.market import Sent
+from tests.reference import state
+from tests.reference.figures import EXACT, Figures, band, is_below, plain
+from tests.reference.model import Alert, Model
+
+LATEST = timedelta(seconds=5)
+"""How much later than sent a price may be handled: a busy machine is slow, a queue of old prices is a fault."""
+EARLIEST = timedelta(milliseconds=2)
+FIELDS = (
+    "type", "id", "timestamp", "severity", "group", "sequence", "episode", "stage_from", "stage_to", "reason",
+    *state.FIGURES, "thresholds", "deadline", "suppressed", "supersedes", "blind", "rules",
+)  # fmt: skip
+"""All that the reference says of an alert, and so all that is compared."""
+
+
+class Continued(Model):
+    """The reference, and what a restart means to it.
+
+    Prices that were kept over a restart count as stale until the feed confirms them (ARCHITECTURE, "What is durable
+    when"): alerts say `blind`, and neither a cure nor a clear hold is decided on them.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.unconfirmed: set[str] = set()
+
+    def restart(self) -> None:
+        """The daemon was started anew from what it kept."""
+        self.unconfirmed = {asset for asset in self.price if asset != "USDT" or not self.usdt_is_fixed}
+        for group in self.groups.values():
+            self._set_next(group)
+
+    def prices(self, at: datetime, usd: Mapping[str, str | Decimal]) -> list[Alert]:
+        """As the reference does; a price that is confirmed has its holders decided even where it did not change."""
+        with localcontext(EXACT):
+            self._advance(at)
+            named = {asset: Decimal(text) for asset, text in usd.items()}
+            moved = {asset for asset, price in named.items() if self.price.get(asset) != price}
+            moved |= self.unconfirmed & named.keys()
+            self.price.update(named)
+            self.unconfirmed -= named.keys()
+            for group in self.groups.values():
+                if not group.assets.isdisjoint(named if self._hold_end(group) == at else moved):
+                    self._evaluate(group, at, on_new_prices=True)
+            return self._collect()
+
+    def deposit(self, at: datetime, group_id: str, account: str, asset: str, quantity: Decimal) -> list[Alert]:
+        """More collateral; no loan changes, so interest and deadlines go on as they were."""
+        with localcontext(EXACT):
+            self._advance(at)
+            group = self.groups[group_id]
+            held = group.line.collateral
+            group.line = replace(group.line, collateral=held | {asset: held.get(asset, Decimal(0)) + quantity})
+            self._apply_rules(group, at)
+            self._evaluate(group, at)
+            return self._collect()
+
+    def _is_blind(self, group: state.Group) -> bool:
+        return not group.priced or not self.unconfirmed.isdisjoint(group.assets)
+
+    def _hold_end(self, group: state.Group) -> datetime | None:
+        return None if self._is_blind(group) else super()._hold_end(group)
+
+    def _decide(self, group: state.Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
+        if not self._is_blind(group):
+            super()._decide(group, at, figures, on_new_prices)
+        elif self._worsen(group, at, band(figures, group.thresholds)):
+            return
+        elif group.stage == state.NORMAL:
+            self._warn(group, at, figures)
+        elif not is_below(figures, group.thresholds["margin_call"] - self.clear_margin):
+            group.hold_since = None
+
+    def _say(self, group: state.Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
+        alert = super()._say(group, at, kind, reason)
+        alert["blind"] = self._is_blind(group)
+        return alert
+
+
+class Fold:
+    """The reference at work on one life of the daemon after another."""
+
+    def __init__(
+        self, model: Continued, lines: Mapping[tuple[str, str], dict[str, Any]],
+        entries: Mapping[str, dict[str, Any]], sent: Mapping[datetime, Sent],
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.alerts: list[Alert] = []
+        self.handed: list[datetime] = []
+        """The exchange's time of each price set that was handled and kept, in order."""
+        self._lines, self._entries, self._sent = lines, entries, sent
+        self._stands: dict[str, str] = {}
+        self._put_last: dict[str, str] = {}
+        self._entered: set[str] = set()
+
+    def life(self, log: Path | None, kept_until: datetime | None) -> None:
+        """Folds what one life was handed, as far as the store kept it."""
+        records = [] if log is None else list(_records(log))
+        if not records:
+            return
+        start, *events = records
+        if start["memory"] is not None:
+            self.model.restart()
+        for event in events:
+            at = datetime.fromisoformat(event["at"])
+            if kept_until is not None and at <= kept_until:
+                self.alerts += self._take(event, at)
+
+    def _take(self, event: dict[str, Any], at: datetime) -> list[Alert]:
+        match event["event"]:
+            case "markprices":
+                return self.model.prices(at, self._checked(event["quotes"], at))
+            case "groupput":
+                return self._put(event, at)
+            case "groupclosed":
+                del self._stands[event["group_id"]], self._put_last[event["group_id"]]
+                return self.model.close(at, event["group_id"])
+            case "bookentry":
+                return self._enter(event, at)
+        return self.model.pass_time(at)
+
+    def _checked(self, quotes: list[dict[str, Any]], at: datetime) -> dict[str, str]:
+        """The prices of a batch, which must be one set that the test sent, whole, shortly before."""
+        times = {datetime.fromisoformat(quote["at"]) for quote in quotes}
+        assert len(times) == 1, f"a batch at {at} mixes price sets of {times}"
+        (exchange_at,) = times
+        sent = self._sent[exchange_at]
+        prices = {quote["asset"]: quote["price"] for quote in quotes}
+        assert prices.keys() == sent.prices.keys()
+        assert all(Decimal(prices[asset]) == Decimal(price) for asset, price in sent.prices.items())
+        assert sent.at - EARLIEST <= at <= sent.at + LATEST, f"prices sent at {sent.at} were handled at {at}"
+        assert not self.handed or exchange_at > self.handed[-1], "an older price set came after a newer one"
+        self.handed.append(exchange_at)
+        return prices
+
+    def _put(self, event: dict[str, Any], at: datetime) -> list[Alert]:
+        id_, label = event["group"]["id"], event["group"]["labels"]["line"]
+        line = self._lines[id_, label]
+        # A line of a file that is equal to the one last applied is no event, whatever was entered since; a put by API is
+        # one unless the group still stands as it was put.
+        stands = self._put_last if event["source"] == "file" else self._stands
+        if stands.get(id_) == label:
+            return self.model.pass_time(at)
+        self._stands[id_] = self._put_last[id_] = label
+        return self.model.put(at, line)
+
+    def _enter(self, event: dict[str, Any], at: datetime) -> list[Alert]:
+        assert event["id"] not in self._entered, f"entry {event['id']} happened twice"
+        self._entered.add(event["id"])
+        entry = self._entries[event["id"]]
+        assert entry["type"] == event["entry"]["type"] == "deposit"
+        # Another line of the same group may be put again after this one, so the group no longer stands as put.
+        self._stands[event["group_id"]] = ""
+        quantity = Decimal(entry["quantity"])
+        return self.model.deposit(at, event["group_id"], entry["account"], entry["asset"], quantity)
+
+
+def _records(log: Path) -> list[dict[str, Any]]:
+    """The record of one life; what a kill tore off at the end is left out."""
+    records = []
+    for line in log.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        records.append(json.loads(line))
+    return records
+
+
+def said(body: Mapping[str, Any]) -> Alert:
+    """An alert of the log or of a webhook, as far as the reference speaks of it."""
+    data = body["data"]
+    flat = {name: data.get(name) for name in FIELDS} | {"type": body["type"], "timestamp": body["timestamp"]}
+    stage = data["stage"]
+    return flat | {"group": data["group"]["id"], "stage_from": stage["from"], "stage_to": stage["to"]}
+
+
+def standing(model: Continued) -> dict[str, tuple[Any, ...]]:
+    """Each group as the reference ends: stage, reason, episode, sequence, deadline, hold, used warnings."""
+    return {
+        id_: (
+            group.stage, group.reason, group.episode, group.sequence, group.deadline, group.hold_since,
+            sorted(map(plain, group.used_warnings)),
+        )
+        for id_, group in model.groups.items()
+    }  # fmt: skip
+
+
+def kept_standing(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """The same of what the store kept."""
+    return {
+        id_: (
+            kept.get("stage", "normal"), kept.get("reason") or "", kept.get("episode", 0), kept.get("sequence", 0),
+            _time(kept.get("deadline")), _time(kept.get("below_since")),
+            sorted(plain(Decimal(level)) for level in kept.get("warned", ())),
+        )
+        for id_, kept in states.items()
+    }  # fmt: skip
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

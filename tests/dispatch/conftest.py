@@ -1,0 +1,80 @@
+"""A dispatcher with everything around it: a store in memory, channels that do as told, a clock that moves when told."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from monitor.core.alerts import Alert
+from monitor.core.events import Noticed
+from monitor.dispatch.worker import Dispatcher
+from monitor.notifiers.base import DeliveryError, Notice
+from monitor.stores.base import Change, Target
+from monitor.telemetry import Metrics
+from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, rendered, settle
+
+
+class Desk:
+    """A dispatcher with everything around it."""
+
+    def __init__(self, **notifiers: FakeNotifier) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.notifiers = notifiers
+        self.metrics = Metrics()
+        self.events: list[Noticed] = []
+        self.dispatcher = self.new_dispatcher()
+
+    def new_dispatcher(self, **more: Any) -> Dispatcher:
+        return Dispatcher(
+            self.store,
+            self.notifiers,
+            rendered,
+            self.clock,
+            self.metrics,
+            self._noticed,
+            sleep=self.clock.sleep,
+            **more,
+        )
+
+    async def _noticed(self, event: Noticed) -> None:
+        self.events.append(event)
+
+    async def commit(self, *alerts: Alert, to: str | tuple[str, ...] = "mail") -> None:
+        """Commits alerts routed to the named notifiers, and offers what the commit made due."""
+        targets = tuple(map(Target, (to,) if isinstance(to, str) else to))
+        done = await self.store.commit(Change(START, alerts=tuple((a, targets) for a in alerts)))
+        self.dispatcher.offer(done.deliveries, done.cancelled)
+        await settle()
+
+    def states(self) -> list[str]:
+        return [d.state for d in self.store.rows.values()]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def open_desk() -> AsyncIterator[Open]:
+    """Makes started desks, and stops them."""
+    desks: list[Desk] = []
+
+    async def make(**notifiers: FakeNotifier) -> Desk:
+        desk = Desk(**notifiers)
+        desks.append(desk)
+        await desk.dispatcher.start()
+        return desk
+
+    yield make
+    for desk in desks:
+        await desk.dispatcher.stop(0.2)
+
+
+def failing(reason: str = "HTTP 500", *, retry: bool = True, after_s: float | None = None) -> Callable[[Notice], None]:
+    def behave(_: Notice) -> None:
+        raise DeliveryError(reason, retry=retry, after_s=after_s)
+
+    return behave

@@ -1,0 +1,85 @@
+"""Groups and looks for tests: one product, calm prices, book lines, and the real RiskMonitor to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.book import parse_line
+from monitor.core.events import GroupPut, MarkPrices
+from monitor.core.inbox import Look
+from monitor.core.outcome import Outcome
+from monitor.core.prices import Quote
+from monitor.core.product import Product, Rules, Thresholds, Trust, Version
+from monitor.core.risk import RiskMonitor
+
+START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+D = Decimal
+
+LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
+VERSION = Version(
+    effective=datetime(2024, 4, 29, tzinfo=UTC),
+    thresholds=LINES,
+    ladders={
+        "BTC": ((D(10_000_000), D(1)), (D(100_000_000), D("0.975")), (None, D("0.9"))),
+        "ETH": ((D(1_000_000), D(1)), (None, D("0.8"))),
+        "SOL": ((D(500_000), D("0.9")), (D(5_000_000), D("0.7"))),
+    },
+    rates={"USDT": D("0.00016"), "BTC": D("0.00005")},
+    warnings=(D("0.74"),),
+)
+RULES = Rules("desk-1", {"vip_loan": Product("vip_loan", (VERSION,))})
+CALM = {"BTC": "40000", "ETH": "2000", "SOL": "100", "USDC": "1"}
+
+
+def line(id_: str = "G-1", btc: str = "10", owed: str = "100000", **more: Any) -> dict[str, Any]:
+    """A book line: one account with BTC, one open loan in USDT."""
+    return {
+        "id": id_,
+        "product": "vip_loan",
+        "receiving_account": f"{id_}-in",
+        "collateral": {f"{id_}-a": {"BTC": btc}},
+        "loans": [
+            {
+                "id": f"{id_}-L1", "asset": "USDT", "principal": owed, "rate": {"kind": "flexible"}, "term": "open",
+                "opened_at": "2026-03-01T10:00:00Z",
+            }
+        ],
+        "labels": {"borrower": "ACME"},
+        **more,
+    }  # fmt: skip
+
+
+def look_at(risk: RiskMonitor, group_id: str, at: datetime) -> Look | None:
+    """A group between two events, as the sequencer would give it."""
+    sight, board = risk.sight(group_id), risk.board
+    if sight is None:
+        return None
+    return Look(at, sight, dict(board.marks), dict(board.usd), frozenset(board.untrusted), risk.rules)
+
+
+def monitor_with(*lines: dict[str, Any], prices: Mapping[str, str] = CALM, trust: bool = False) -> RiskMonitor:
+    """A monitor that was given prices, then lines, all at START."""
+    risk = RiskMonitor(msgspec.structs.replace(RULES, trust=Trust(enabled=trust)))
+    quoted(risk, prices, START)
+    for stated in lines:
+        out = risk.handle(GroupPut(START, parse_line(stated, START, RULES.products), "api"))
+        assert out.refused is None
+    return risk
+
+
+def quoted(risk: RiskMonitor, prices: Mapping[str, str], at: datetime, source: str = "tape") -> Outcome:
+    """A batch of prices that arrives; all in USDT but USDC's."""
+    quotes = tuple(Quote(a, D(p), "USD" if a == "USDC" else "USDT", source, at) for a, p in prices.items())
+    return risk.handle(MarkPrices(at, quotes))
+
+
+def look_of(stated: dict[str, Any], prices: Mapping[str, str] = CALM, trust: bool = False) -> Look:
+    """One group, looked at a second after it was put."""
+    look = look_at(monitor_with(stated, prices=prices, trust=trust), stated["id"], START + timedelta(seconds=1))
+    assert look is not None
+    return look

@@ -1,0 +1,107 @@
+"""No webhook leads inside: addresses, the ways of writing them, and a canary on loopback that must see nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from monitor.notifiers.base import DeliveryError
+from monitor.notifiers.webhook import Config, is_public
+from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
+
+INSIDE = [
+    "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.8.9.10", "169.254.169.254", "172.16.0.1",
+    "192.0.0.1", "192.0.0.9", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1",
+    "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::127.0.0.1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:7f00:1",
+    "64:ff9b::7f00:1", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::",
+    "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1",
+    "ff02::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_an_address_that_is_not_everybodys_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("address", [a for a in INSIDE if "%" not in a])
+def test_such_an_address_in_the_url_is_refused_with_the_configuration(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(ValueError, match="allow_private"):
+        Config(url=f"https://{host}/x", secret=SECRET)
+    assert Config(url=f"https://{host}/x", secret=SECRET, allow_private=True).allow_private
+
+
+@pytest.fixture
+async def canary() -> AsyncIterator[tuple[int, list[Any]]]:
+    """A server on loopback, on both families where there are two, that must see no connection."""
+    seen: list[Any] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    servers = [server]
+    if socket.has_ipv6:
+        with contextlib.suppress(OSError):
+            servers.append(await asyncio.start_server(serve, "::1", port))
+    yield port, seen
+    for one in servers:
+        one.close()
+
+
+DISGUISED = [
+    "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "0", "localhost", "localhost.", "LOCALHOST",
+    "①②⑦.⓪.⓪.①",    "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "[::127.0.0.1]",
+    "user:hunter2@127.0.0.1", "8.8.8.8@127.0.0.1", "127.0.0.1.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", DISGUISED)
+async def test_no_way_of_writing_loopback_reaches_it(
+    make: MakeWebhook, make_notice: MakeNotice, canary: tuple[int, list[Any]], host: str
+) -> None:
+    """Some are refused with the configuration, the others at the socket; each says nothing of the query."""
+    port, seen = canary
+    with pytest.raises((ValueError, DeliveryError)) as refused:
+        await make(f"http://{host}:{port}/x?key=hunter2", allow_private=False).send(make_notice())
+    assert "hunter2" not in str(refused.value)
+    await asyncio.sleep(0.02)
+    assert seen == []
+
+
+async def test_a_name_that_turns_private_after_the_check_is_refused_at_the_socket(
+    make: MakeWebhook, make_notice: MakeNotice, canary: tuple[int, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebinding, and a name with a public and a private address: the socket is judged, not the name."""
+    port, seen = canary
+
+    async def rebound(self: Any, host: str, *_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", rebound)
+    with pytest.raises(DeliveryError, match="private") as failed:
+        await make(f"http://hooks.example:{port}/x", allow_private=False).send(make_notice())
+    assert (failed.value.retry, seen) == (True, [])
+
+
+async def test_allow_private_reaches_a_private_receiver(
+    make: MakeWebhook, make_notice: MakeNotice, canary: tuple[int, list[Any]]
+) -> None:
+    port, seen = canary
+    with pytest.raises(DeliveryError, match="failed"):
+        await make(f"http://localhost:{port}/", allow_private=True).send(make_notice())
+    assert len(seen) == 1

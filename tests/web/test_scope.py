@@ -1,0 +1,216 @@
+"""A token with a scope sees its own groups and nothing that names another's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from monitor.config import WebConfig
+from monitor.core.book import parse_line
+from monitor.core.events import GroupPut, Noticed
+from monitor.core.wire import read
+from tests.looks import START, line
+from tests.web.desk import Desk, serving
+from tests.web.sse import stream
+from tests.web.test_admission import ask, bearer
+
+SCOPED = read(
+    WebConfig,
+    {
+        "tokens": [
+            {"name": "boss", "role": "admin", "secret": "s-boss"},
+            {"name": "acme", "role": "admin", "secret": "s-acme", "scope": {"borrower": "ACME"}},
+        ]
+    },
+)
+OTHERS = ("SECRET", "BETA")
+ACME, BOSS = bearer("acme"), bearer("boss")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """Two borrowers, both past their margin call; a third group was BETA's and is ACME's now."""
+    desk = Desk()
+    async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
+        for id_, borrower in (("G-ACME", "ACME"), ("G-SECRET", "BETA"), ("G-MOVED", "BETA")):
+            labels = {"borrower": borrower}
+            assert (await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, btc="3.2", labels=labels), **BOSS))[0] == 201
+        moved = line("G-MOVED", btc="3.2", labels={"borrower": "ACME"})
+        assert (await ask(http, "PUT", "/v1/groups/G-MOVED", moved, **BOSS))[0] == 200
+    desk.notice("book.refused", "books/SECRET.jsonl:3")
+    desk.health.set("book", "G-SECRET was refused")
+    return desk
+
+
+@pytest.fixture
+async def http(desk: Desk) -> AsyncIterator[aiohttp.ClientSession]:
+    async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
+        yield session
+
+
+def leaks(answer: Any) -> bool:
+    text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
+    return any(name in text for name in OTHERS)
+
+
+async def test_no_list_or_answer_names_another_s_group(desk: Desk, http: aiohttp.ClientSession) -> None:
+    """Every path that reads, and the same paths do name it to an unscoped token where they list at all."""
+    secret_alert = next(x.alert.id for x in desk.store.log if x.alert.subject == "G-SECRET")
+    moved_alert = next(x.alert.id for x in desk.store.log if x.alert.subject == "G-MOVED")
+    secret_delivery = next(d.id for d in desk.store.sent.values() if d.subject == "G-SECRET")
+    seen_by_boss = 0
+    for path in (
+        "/v1/groups", "/v1/groups?q=SECRET", "/v1/groups?label.borrower=BETA", "/v1/groups?sort=id&limit=1", "/v1/alerts",
+        "/v1/alerts?group=G-SECRET", "/v1/alerts?type=book.*", "/v1/deliveries", f"/v1/deliveries?alert={secret_alert}",
+        "/v1/prices", "/v1/status", "/readyz",
+    ):  # fmt: skip
+        status, _, found = await ask(http, "GET", path, **ACME)
+        assert status in (200, 503), path
+        assert not leaks(found.get("items", found)), (path, found)
+        seen_by_boss += leaks((await ask(http, "GET", path, **BOSS))[2])
+    assert seen_by_boss >= 8
+    for path in (
+        "/v1/groups/G-SECRET", f"/v1/alerts/{secret_alert}", f"/v1/alerts/{moved_alert}", f"/v1/deliveries/{secret_delivery}",
+    ):  # fmt: skip
+        assert (await ask(http, "GET", path, **BOSS))[0] == 200, path
+        status, _, problem = await ask(http, "GET", path, **ACME)
+        assert status == 404, path
+        assert not leaks(problem["detail"].replace("G-SECRET", "")), "only what the caller said itself"
+    for path in ("/v1/audit", "/metrics"):
+        assert (await ask(http, "GET", path, **ACME))[0] == 403
+
+
+async def test_what_is_its_own_is_seen(http: aiohttp.ClientSession) -> None:
+    """The scope hides others', not one's own; what a group did under another borrower is not one's own."""
+    rows = (await ask(http, "GET", "/v1/groups?sort=id", **ACME))[2]["items"]
+    assert [r["id"] for r in rows] == ["G-ACME", "G-MOVED"]
+    alerts = (await ask(http, "GET", "/v1/alerts", **ACME))[2]["items"]
+    assert [a["data"]["group"]["id"] for a in alerts] == ["G-ACME"]
+    deliveries = (await ask(http, "GET", "/v1/deliveries", **ACME))[2]["items"]
+    assert [d["subject"] for d in deliveries] == ["G-ACME"]
+    status = (await ask(http, "GET", "/v1/status", **ACME))[2]
+    assert (status["groups"]["total"], status["reasons"]) == (2, {"book": None})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/v1/groups/G-SECRET", None),
+        ("POST", "/v1/groups/G-SECRET/entries", {"type": "enroll", "delayed_liquidation": True, "id": "e"}),
+        ("POST", "/v1/groups/G-SECRET/what-if", {}),
+        ("POST", "/v1/deliveries/dlv_2_risk-desk/retry", None),
+    ],
+)
+async def test_another_s_group_is_as_if_it_were_not_there(
+    desk: Desk, http: aiohttp.ClientSession, method: str, path: str, body: Any
+) -> None:
+    before, audits = desk.risk.sight("G-SECRET"), len(desk.store.audit_log)
+    assert desk.store.sent["dlv_2_risk-desk"].subject == "G-SECRET"
+    assert (await ask(http, method, path, body, **ACME))[0] == 404
+    assert desk.risk.sight("G-SECRET") == before
+    assert len(desk.store.audit_log) == audits
+    assert desk.retried == []
+
+
+async def test_a_put_stays_inside_the_scope(desk: Desk, http: aiohttp.ClientSession) -> None:
+    """Neither another's label, nor no label, nor another's id."""
+    before = desk.risk.sight("G-SECRET")
+    for id_, labels in (("G-NEW", {"borrower": "BETA"}), ("G-NEW", {}), ("G-SECRET", {"borrower": "ACME"})):
+        status, _, problem = await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, labels=labels), **ACME)
+        assert (status, problem["detail"]) == (403, "the group is outside this token's scope")
+    assert desk.risk.sight("G-SECRET") == before
+    assert (await ask(http, "PUT", "/v1/groups/G-NEW", line("G-NEW"), **ACME))[0] == 201
+    assert (await ask(http, "PUT", "/v1/groups/G-NEW", line("G-NEW", btc="7"), **ACME))[0] == 200
+
+
+async def test_a_put_cannot_take_over_an_id_that_another_takes_meanwhile(
+    desk: Desk, http: aiohttp.ClientSession
+) -> None:
+    """Between the look and the event the id becomes BETA's: the put must not replace it."""
+    look, taken = desk.look, []
+
+    async def look_then_lose(group_id: str) -> Any:
+        found = await look(group_id)
+        if not taken:
+            stated = line("G-RACE", labels={"borrower": "BETA"})
+            group = parse_line(stated, desk.clock.now, desk.rules.products)
+            taken.append(desk.handle(GroupPut(desk.clock.now, group, "api")))
+        return found
+
+    desk.look = look_then_lose  # type: ignore[method-assign]
+    assert (await ask(http, "PUT", "/v1/groups/G-RACE", line("G-RACE", btc="1"), **ACME))[0] == 403
+    sight = desk.risk.sight("G-RACE")
+    assert sight is not None
+    assert sight.group.labels == {"borrower": "BETA"}
+
+
+async def test_a_refusal_does_not_name_the_other_group(http: aiohttp.ClientSession) -> None:
+    stated = line("G-NEW", receiving_account="G-SECRET-a")
+    status, _, problem = await ask(http, "PUT", "/v1/groups/G-NEW", stated, **ACME)
+    assert (status, problem["reason"]) == (409, "account_in_use")
+    assert not leaks(problem["detail"])
+    assert "G-SECRET" in (await ask(http, "PUT", "/v1/groups/G-NEW", stated, **BOSS))[2]["detail"]
+
+
+async def test_the_stream_replays_and_follows_inside_the_scope(desk: Desk, http: aiohttp.ClientSession) -> None:
+    """Alerts, rows and status: read everything that comes while both borrowers' groups move."""
+    async with stream(http, "after=0", **ACME) as reader:
+        assert await reader.alerts(1) == [1]
+        first = await reader.next("groups")
+        assert {r["id"] for r in first.data["rows"]} == {"G-ACME", "G-MOVED"}
+        desk.clock.now += timedelta(seconds=1)
+        desk.prices({"BTC": "33000"})
+        desk.notice("book.refused", "books/SECRET.jsonl:4")
+        told = {(await reader.next("alert")).data["data"]["group"]["id"] for _ in range(2)}
+        assert told == {"G-ACME", "G-MOVED"}
+        await reader.next("groups")
+        assert not leaks(reader.raw.decode())
+    async with stream(http, "after=0", **BOSS) as reader:
+        await reader.alerts(len(desk.store.log))
+        assert leaks(reader.raw.decode())
+
+
+async def test_missing_coins_of_others_are_not_listed() -> None:
+    """What another holds may be guessed from the coins that the desk waits for."""
+    stated = line("G-SECRET", collateral={"x": {"SOL": "1"}}, labels={"borrower": "BETA"})
+    fresh = Desk()
+    async with serving(fresh, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
+        fresh.risk.board.usd.pop("SOL")
+        fresh.risk.board.marks.pop("SOL")
+        await ask(session, "PUT", "/v1/groups/G-SECRET", stated, **BOSS)
+        named = [
+            {p["asset"] for p in (await ask(session, "GET", "/v1/prices", **who))[2]["items"]} for who in (BOSS, ACME)
+        ]
+    assert ("SOL" in named[0], "SOL" in named[1]) == (True, False)
+
+
+async def test_a_notice_without_a_group_is_for_the_whole_desk_alone(desk: Desk, http: aiohttp.ClientSession) -> None:
+    desk.handle(Noticed(START, "monitor.degraded", "store", {"text": "slow"}))
+    found = (await ask(http, "GET", "/v1/alerts?type=monitor.*", **ACME))[2]["items"]
+    assert found == []
+    assert len((await ask(http, "GET", "/v1/alerts?type=monitor.*", **BOSS))[2]["items"]) == 1
+
+
+async def test_a_page_of_alerts_goes_on_past_others_alerts(desk: Desk, http: aiohttp.ClientSession) -> None:
+    """Paging a log in which one's own alerts are rare gives each of them once."""
+    own = []
+    for i in range(60):
+        desk.clock.now += timedelta(minutes=1)
+        if i % 20 == 0:
+            desk.prices({"BTC": "40000" if i % 40 else "50000"})
+            own = [x.cursor for x in desk.store.log if x.alert.group and x.alert.group.labels == {"borrower": "ACME"}]
+        desk.notice("book.refused", f"line {i}")
+    found, after = [], 0
+    while True:
+        page = (await ask(http, "GET", f"/v1/alerts?limit=1&after={after}", **ACME))[2]
+        found += [a["data"]["cursor"] for a in page["items"]]
+        if page["next"] is None:
+            break
+        after = page["next"]
+    assert found == own
+    assert len(own) > 3

@@ -1,0 +1,122 @@
+"""Liveness, readiness with reasons, metrics, prices and the status."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import aiohttp
+import pytest
+
+from tests.looks import START, line
+from tests.web.desk import Desk, serving
+from tests.web.test_admission import ask
+
+Session = aiohttp.ClientSession
+
+
+async def test_alive_is_not_ready(desk: Desk, http: Session) -> None:
+    desk.health.set("store", "the disk is full")
+    assert (await ask(http, "GET", "/healthz"))[0] == 200
+    status, _, found = await ask(http, "GET", "/readyz")
+    assert (status, found["ready"], found["reasons"]) == (503, False, {"store": "the disk is full"})
+    desk.health.set("store", None)
+    assert (await ask(http, "GET", "/readyz"))[0] == 200
+
+
+async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
+    """One stale coin is told; when all are, nothing can be decided any more."""
+    desk = Desk(trust=True)
+    async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
+        stated = line(collateral={"a": {"BTC": "5", "ETH": "10"}}, loans=[])
+        await ask(http, "PUT", "/v1/groups/G-1", stated)
+        desk.clock.now += timedelta(seconds=8)
+        desk.prices({"BTC": "40000"})
+        desk.pass_time(timedelta(seconds=4))
+        status, _, found = await ask(http, "GET", "/readyz")
+        assert (status, found["prices"]["untrusted_assets"], found["prices"]["oldest_asset"]) == (200, ["ETH"], "ETH")
+        assert found["prices"]["oldest_age_s"] == 12.0
+        desk.pass_time(timedelta(seconds=10))
+        status, _, found = await ask(http, "GET", "/readyz")
+        assert status == 503
+        assert found["reasons"] == {
+            "prices": "no price that a group needs is trusted (2: BTC, ETH); look at the feeds",
+        }
+
+
+async def test_the_oldest_undelivered_notice_is_told(desk: Desk, http: Session) -> None:
+    desk.metrics.oldest_undelivered.labels("risk-desk").set(42.5)
+    assert (await ask(http, "GET", "/readyz"))[2]["oldest_undelivered_s"] == {"risk-desk": 42.5}
+
+
+async def test_metrics_are_brought_up_to_date_when_they_are_asked_for(desk: Desk, http: Session) -> None:
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    await ask(http, "PUT", "/v1/groups/G-2", line("G-2", btc="3.2"))
+    desk.feeds["tape"].connected = True
+    desk.feeds["tape"].refused["zero"] += 3
+    desk.clock.now += timedelta(seconds=7)
+    status, headers, text = await ask(http, "GET", "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    for expected in (
+        'monitor_groups{stage="normal"} 1.0', 'monitor_groups{stage="margin_call"} 1.0', "monitor_groups_unknown 0.0",
+        'monitor_price_age_seconds{asset="BTC"} 7.0', 'monitor_price_untrusted{asset="BTC"} 0.0',
+        'monitor_feed_connected{feed="tape"} 1.0', 'monitor_feed_refused{feed="tape",reason="zero"} 3.0',
+    ):  # fmt: skip
+        assert expected in text.splitlines(), expected
+
+
+async def test_prices_tell_their_three_ages(desk: Desk, http: Session) -> None:
+    """The exchange's time, the receipt, and the last change."""
+    desk.clock.now += timedelta(seconds=3)
+    desk.prices({"BTC": "40000"})
+    desk.clock.now += timedelta(seconds=2)
+    prices = {p["asset"]: p for p in (await ask(http, "GET", "/v1/prices"))[2]["items"]}
+    btc, usdt = prices["BTC"], prices["USDT"]
+    assert (btc["receipt_age_s"], btc["change_age_s"], btc["exchange_age_s"]) == (2.0, 5.0, 2.0)
+    assert (btc["price"], btc["quote"], btc["trust"], btc["source"]) == ("40000", "USDT", "good", "tape")
+    assert (usdt["price"], usdt["source"], usdt["receipt_age_s"]) == ("1", "usdt_usd", None)
+
+
+async def test_a_coin_that_a_group_needs_and_nobody_quotes_is_listed_as_missing(http: Session) -> None:
+    stated = line(loans=[{**line()["loans"][0], "asset": "XRP", "rate": {"kind": "fixed", "daily": "0"},
+                          "term": "30d", "matures_at": "2026-03-31T10:00:00Z"}])  # fmt: skip
+    assert (await ask(http, "PUT", "/v1/groups/G-1", stated))[0] == 201
+    prices = {p["asset"]: p for p in (await ask(http, "GET", "/v1/prices"))[2]["items"]}
+    assert (prices["XRP"]["trust"], prices["XRP"]["price"]) == ("missing", None)
+    assert (await ask(http, "GET", "/v1/groups"))[2]["items"][0]["unknown"]
+
+
+async def test_prices_are_paged_by_name(http: Session) -> None:
+    page = (await ask(http, "GET", "/v1/prices?limit=3"))[2]
+    assert ([p["asset"] for p in page["items"]], page["next"]) == (["BTC", "ETH", "SOL"], "SOL")
+    page = (await ask(http, "GET", "/v1/prices?limit=3&after=SOL"))[2]
+    assert ([p["asset"] for p in page["items"]], page["next"]) == (["USDC", "USDT"], None)
+
+
+async def test_the_status_shows_feeds_and_what_they_refused(desk: Desk, http: Session) -> None:
+    stats = desk.feeds["tape"]
+    stats.connected, stats.reason, stats.frames, stats.last_frame_at = False, "connection refused", 12, START
+    stats.ignored["delivery contract"] += 2
+    stats.refused["not_a_number"] += 1
+    found = (await ask(http, "GET", "/v1/status"))[2]
+    assert found["feeds"]["tape"] == {
+        "connected": False, "reason": "connection refused", "frames": 12, "quotes": 0, "reconnects": 0,
+        "ignored": {"delivery contract": 2}, "refused": {"not_a_number": 1}, "last_frame_at": "2026-03-02T12:00:00.000Z",
+    }  # fmt: skip
+    assert (found["name"], found["rules"], found["groups"]["total"]) == ("desk-1", ["vip_loan@2024-04-29"], 0)
+
+
+async def test_a_stream_without_a_heartbeat_is_a_reason_not_to_be_ready(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that dies unseen would leave every page frozen and calm."""
+    from monitor.web import stream
+
+    async def broken(self: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(stream.Hub, "run", broken)
+    async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
+        status, _, found = await ask(http, "GET", "/readyz")
+    assert status == 503
+    assert "the stream's heartbeat stopped" in found["reasons"]["web"]

@@ -1,0 +1,170 @@
+"""The web on the parts that the daemon gives it: the sequencer, the journal, and each store that keeps an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from monitor.clock import SystemClock
+from monitor.config import WebConfig
+from monitor.core.alerts import Alert
+from monitor.core.prices import Quote
+from monitor.core.product import Trust
+from monitor.core.risk import RiskMonitor
+from monitor.journal import Journal
+from monitor.plugins import module
+from monitor.sequencer import Sequencer
+from monitor.stores.base import Change, Committed, Delivery, Store, StoreUnavailable, Target
+from monitor.telemetry import Health, Metrics
+from monitor.web.server import Server
+from monitor.web.view import View
+from tests.looks import RULES, D, line
+from tests.web.sse import stream
+from tests.web.test_admission import ask, bearer
+from tests.web.test_scope import SCOPED
+
+ACME = bearer("acme")
+DEPOSIT = {"type": "deposit", "account": "G-1-a", "asset": "BTC", "quantity": "1"}
+
+
+class Whole:
+    """A daemon without feeds, books and notifiers; its store can be made to fail."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.view, self.health, self.metrics = store, View(), Health(), Metrics()
+        self.clock, self.retried = SystemClock(), list[Delivery]()
+        self.rules = msgspec.structs.replace(RULES, trust=Trust(enabled=False))
+        journal = Journal(self.store, self.clock, self.metrics, self.health, _route, lambda _: None, _nowhere)
+        risk = RiskMonitor(self.rules)
+        self.sequencer = Sequencer(
+            risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
+        )  # fmt: skip
+        self.is_down = False
+        self._commit = store.commit
+        store.commit = self._commit_or_fail  # type: ignore[method-assign]
+
+    async def _commit_or_fail(self, change: Change) -> Committed:
+        if self.is_down:
+            raise StoreUnavailable("the disk is full")
+        return await self._commit(change)
+
+    def server(self, config: WebConfig) -> Server:
+        return Server(
+            msgspec.structs.replace(config, port=0), self.view, self.sequencer, self.store, self.health, self.metrics,
+            {}, lambda: self.rules, self.clock, self.retried.append,
+        )  # fmt: skip
+
+    def quote(self, asset: str, price: str) -> None:
+        self.sequencer.quotes([Quote(asset, D(price), "USDT", "tape", self.clock.utc())])
+
+
+def _route(alert: Alert) -> tuple[Target, ...]:
+    return (Target("risk-desk"),)
+
+
+async def _nowhere(alerts: Any) -> None:
+    return
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def whole(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Whole]:
+    plugin = module("stores", request.param)
+    config = plugin.Config(path=tmp_path / "monitor.db") if request.param == "sqlite" else plugin.Config()
+    store: Store = plugin.build(config)
+    await store.open()
+    whole = Whole(store)
+    running = asyncio.create_task(whole.sequencer.run())
+    whole.quote("BTC", "40000")
+    yield whole
+    await whole.sequencer.stop()
+    await running
+    await whole.sequencer.close()
+    await store.close()
+
+
+@pytest.fixture
+async def http(whole: Whole) -> AsyncIterator[aiohttp.ClientSession]:
+    server = whole.server(SCOPED)
+    host, port = await server.start()
+    async with aiohttp.ClientSession(base_url=f"http://{host}:{port}", headers=bearer("boss")) as session:
+        yield session
+    await server.stop()
+
+
+async def test_a_put_is_new_once(http: aiohttp.ClientSession) -> None:
+    answers = [await ask(http, "PUT", "/v1/groups/G-1", line()) for _ in range(2)]
+    assert [(status, headers["Etag"]) for status, headers, _ in answers] == [(201, '"1"'), (200, '"1"')]
+
+
+async def test_a_scoped_token_puts_a_new_group_and_replaces_its_own(http: aiohttp.ClientSession) -> None:
+    for btc, expected in (("10", 201), ("9", 200)):
+        status, _, found = await ask(http, "PUT", "/v1/groups/G-1", line(btc=btc), **ACME)
+        assert status == expected, found
+
+
+async def test_create_only_and_replace_only(http: aiohttp.ClientSession) -> None:
+    """If-None-Match: * and If-Match, as the sequencer holds them."""
+    only_new, only_first = {"If-None-Match": "*"}, {"If-Match": '"1"'}
+    assert (await ask(http, "PUT", "/v1/groups/G-1", line(), **only_first))[0] == 412
+    assert (await ask(http, "PUT", "/v1/groups/G-1", line(), **only_new))[0] == 201
+    assert (await ask(http, "PUT", "/v1/groups/G-1", line(btc="9"), **only_new))[0] == 412
+    assert (await ask(http, "PUT", "/v1/groups/G-1", line(btc="9"), **only_first))[0] == 200
+    assert (await ask(http, "PUT", "/v1/groups/G-1", line(btc="8"), **only_first))[0] == 412
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-Match": '"1"'}])
+async def test_one_key_at_the_same_time_is_one_entry(http: aiohttp.ClientSession, headers: dict[str, str]) -> None:
+    """Whatever of them comes before the commit of the first or after it; a repeated request is no stale one."""
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    key = {"Idempotency-Key": "k", **headers}
+    answers = await asyncio.gather(*(ask(http, "POST", "/v1/groups/G-1/entries", DEPOSIT, **key) for _ in range(20)))
+    assert {status for status, _, _ in answers} == {200}
+    assert sorted(found["duplicate"] for _, _, found in answers) == [False] + [True] * 19
+    status, _, problem = await ask(http, "POST", "/v1/groups/G-1/entries", {**DEPOSIT, "quantity": "2"}, **key)
+    assert (status, problem["type"]) == (422, "urn:loan-monitor:idempotency-conflict")
+    assert (await ask(http, "GET", "/v1/groups/G-1"))[2]["version"] == 2
+
+
+async def test_a_delivery_is_found_and_sent_again(whole: Whole, http: aiohttp.ClientSession) -> None:
+    await ask(http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
+    (listed,) = (await ask(http, "GET", "/v1/deliveries"))[2]["items"]
+    status, _, found = await ask(http, "GET", f"/v1/deliveries/{listed['id']}", **ACME)
+    assert (status, found["record"], found["state"]) == (200, [], "pending")
+    assert (await ask(http, "POST", f"/v1/deliveries/{listed['id']}/retry"))[0] == 200
+    assert [d.id for d in whole.retried] == [listed["id"]]
+    assert (await ask(http, "GET", "/v1/deliveries/dlv_none"))[0] == 404
+    assert (await ask(http, "GET", f"/v1/deliveries?after={listed['cursor']}:{listed['id']}"))[2]["items"] == []
+
+
+async def test_lists_of_a_store_are_paged_to_their_end(whole: Whole, http: aiohttp.ClientSession) -> None:
+    for i in range(5):
+        await ask(http, "PUT", f"/v1/groups/G-{i}", line(f"G-{i}", btc="3.2"))
+    for path, key in (("/v1/alerts", "data"), ("/v1/deliveries", None), ("/v1/audit", None)):
+        found, after = [], ""
+        for _ in range(9):
+            page = (await ask(http, "GET", f"{path}?limit=2{after}"))[2]
+            found += [(item[key] if key else item)["cursor"] for item in page["items"]]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert found == [1, 2, 3, 4, 5], path
+
+
+async def test_alerts_that_waited_for_the_store_reach_the_streams(whole: Whole, http: aiohttp.ClientSession) -> None:
+    """The disk is full while prices fall; with room again the margin call is committed, and seen by who was watching."""
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    async with stream(http, "events=alert,groups") as reader:
+        await reader.next("groups")
+        whole.is_down = True
+        whole.quote("BTC", "12500")
+        await reader.next("groups")
+        assert (await ask(http, "GET", "/v1/alerts"))[2]["items"] == []
+        whole.is_down = False
+        event = await reader.next("alert")
+    assert (event.data["type"], event.id) == ("loan_group.margin_call.opened", "1")
