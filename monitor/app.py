@@ -7,17 +7,16 @@ import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
-from monitor import plugins
+from monitor import parts, plugins
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
-from monitor.config import BadConfig, Config, Part, TokenConfig
+from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
@@ -27,7 +26,6 @@ from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
-from monitor.core.wire import Invalid
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
@@ -38,7 +36,6 @@ from monitor.notifiers.base import Notifier
 from monitor.sequencer import Sequencer, memory_of
 from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics, log
-from monitor.web.auth import Tokens
 from monitor.web.server import Server
 from monitor.web.view import View
 
@@ -75,14 +72,15 @@ class App:
         self._failed = loop.create_future()
         # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+        parts.check(self.config)
         snapshot = await self.store.open()
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
-        self.notifiers, _ = build_secret_parts(self.config)
-        self._keys = _keys(self.config)
+        self.notifiers = parts.build_notifiers(self.config)
+        self._keys = parts.keys(self.config)
         self.dispatcher = self._new_dispatcher()
         self.journal = Journal(
             self.store, self.clock, self.metrics, self.health, self._route, self._offer, self._send_volatile
@@ -161,8 +159,9 @@ class App:
         fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
         if fixed:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
-        notifiers, tokens = build_secret_parts(new)
-        keys = _keys(new)
+        await asyncio.to_thread(parts.check, new)
+        notifiers = parts.build_notifiers(new)
+        tokens, keys = parts.read_tokens(new), parts.keys(new)
         old = self.config
         is_other = (new.notifiers, keys) != (old.notifiers, self._keys)
 
@@ -338,49 +337,6 @@ class App:
             self.metrics.loop_lag.set(max(0.0, self.clock.monotonic_s() - before_s - 1.0))
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
-
-
-def build_secret_parts(config: Config) -> tuple[dict[str, Notifier], Tokens]:
-    """Channels and tokens: all that reads secrets. Raises BadConfig with every one that cannot be built."""
-    problems: list[str] = []
-    notifiers = _notifiers(config.path, config.notifiers, problems)
-    tokens = _tokens(config.path, config.web.tokens, problems)
-    if problems:
-        raise BadConfig(problems)
-    return notifiers, tokens
-
-
-def secret_problems(bad: BadConfig) -> list[str]:
-    """What is wrong with the secrets of a configuration that is wrong anyway, as far as it could be read."""
-    problems: list[str] = []
-    _notifiers(bad.path, bad.notifiers, problems)
-    _tokens(bad.path, bad.tokens, problems)
-    return problems
-
-
-def _notifiers(path: Path, parts: Sequence[Part], problems: list[str]) -> dict[str, Notifier]:
-    """Building opens no connection, so what is not used need not be closed."""
-    notifiers: dict[str, Notifier] = {}
-    for part in parts:
-        try:
-            notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        except ValueError as e:
-            problems.append(f"{path}: notifier {part.name!r}: {e}")
-    return notifiers
-
-
-def _tokens(path: Path, configs: Sequence[TokenConfig], problems: list[str]) -> Tokens:
-    try:
-        return Tokens(configs)
-    except Invalid as e:
-        problems += [f"{path}: {p}" for p in e.problems]
-        return Tokens(())
-
-
-def _keys(config: Config) -> dict[Path, bytes]:
-    """Digests of the files that channels name: a key that is replaced in its file is another channel."""
-    named = (getattr(p.config, field) for p in config.notifiers for field in p.config.__struct_fields__)
-    return {path: sha256(path.read_bytes()).digest() for path in named if isinstance(path, Path)}
 
 
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:

@@ -165,9 +165,9 @@ class PriceBoard:
         future would hide a feed's silence.
         """
         for heard in self._seen.values():
-            heard.update({
-                source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()
-            })
+            heard.update(
+                {source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()}
+            )
         for asset, mark in self.marks.items():
             since = mark.candidate_since and min(mark.candidate_since + delta, at)
             received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
