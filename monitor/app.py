@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
-from monitor import plugins
+from monitor import parts, plugins
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
@@ -61,6 +62,8 @@ class App:
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
+        self._keys: dict[Path, bytes] = {}
+        self._is_changing_hands = False
         self._failed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -69,13 +72,15 @@ class App:
         self._failed = loop.create_future()
         # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+        parts.check(self.config)
         snapshot = await self.store.open()
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
-        self.notifiers = build_notifiers(self.config)
+        self.notifiers = parts.build_notifiers(self.config)
+        self._keys = parts.keys(self.config)
         self.dispatcher = self._new_dispatcher()
         self.journal = Journal(
             self.store, self.clock, self.metrics, self.health, self._route, self._offer, self._send_volatile
@@ -154,22 +159,28 @@ class App:
         fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
         if fixed:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
-        notifiers = build_notifiers(new)
+        await asyncio.to_thread(parts.check, new)
+        notifiers = parts.build_notifiers(new)
+        tokens, keys = parts.read_tokens(new), parts.keys(new)
         old = self.config
-        outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new))
-        if outcome.refused is not None:
+        is_other = (new.notifiers, keys) != (old.notifiers, self._keys)
+
+        def adopt() -> None:
+            self.config, self._keys, self._is_changing_hands = new, keys, is_other
+
+        try:
+            outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new), adopt)
+            if outcome.refused is not None:
+                raise BadConfig([f"{new.path}: {outcome.refused}"])
+            self.server.use_tokens(tokens)
+            if is_other:
+                await self.dispatcher.stop(STOP_DELIVERIES_S)
+                notifiers, self.notifiers = self.notifiers, notifiers
+                self.dispatcher, self._is_changing_hands = self._new_dispatcher(), False
+                await self._start_dispatcher()
+        finally:
             for notifier in notifiers.values():
                 await notifier.close()
-            raise BadConfig([f"{new.path}: {outcome.refused}"])
-        self.config = new
-        self.server.change_tokens(new.web.tokens)
-        if new.notifiers != old.notifiers:
-            await self.dispatcher.stop(STOP_DELIVERIES_S)
-            notifiers, self.notifiers = self.notifiers, notifiers
-            self.dispatcher = self._new_dispatcher()
-            await self._start_dispatcher()
-        for notifier in notifiers.values():
-            await notifier.close()
         self._run_parts(new, books_anew=new.rules.products != old.rules.products)
         log.info("configuration reloaded", file=str(new.path))
 
@@ -185,7 +196,9 @@ class App:
             if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
                 del self._parts[key]
-                self.feeds.pop(part.name, None)
+                if key[0] == "feed":
+                    self.feeds.pop(part.name, None)
+                    self.health.set(f"feed {part.name}", None)
         for key, part in wanted.items():
             if key not in self._parts:
                 work = self._feed(part) if key[0] == "feed" else self._book(part)
@@ -247,10 +260,12 @@ class App:
         return envelope(logged.alert, body)
 
     def _offer(self, committed: Committed) -> None:
-        self.dispatcher.offer(committed.deliveries, committed.cancelled)
+        """While channels change hands new deliveries stay in the store, where the next dispatcher finds them."""
+        self.dispatcher.offer(() if self._is_changing_hands else committed.deliveries, committed.cancelled)
 
     def _retried(self, delivery: Delivery) -> None:
-        self.dispatcher.offer([delivery])
+        if not self._is_changing_hands:
+            self.dispatcher.offer([delivery])
 
     async def _noticed(self, event: Noticed) -> None:
         """What a channel tells of itself. While the store fails core has it already, and it is committed later."""
@@ -324,20 +339,6 @@ class App:
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
 
 
-def build_notifiers(config: Config) -> dict[str, Notifier]:
-    """All channels. Raises BadConfig with the name of one that cannot be built (an unreadable secret, a private address)."""
-    notifiers: dict[str, Notifier] = {}
-    problems = []
-    for part in config.notifiers:
-        try:
-            notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        except ValueError as e:
-            problems.append(f"{config.path}: notifier {part.name!r}: {e}")
-    if problems:
-        raise BadConfig(problems)
-    return notifiers
-
-
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
     if snapshot.desk is None:
         return RiskMonitor(rules)
@@ -374,4 +375,5 @@ def _audited(config: Config) -> dict[str, Any]:
         "books": [p.name for p in config.books],
         "feeds": [p.name for p in config.feeds],
         "notifiers": [p.name for p in config.notifiers],
+        "tokens": [{"name": t.name, "role": t.role, "scope": t.scope} for t in config.web.tokens],
     }

@@ -48,6 +48,8 @@ class _Job(NamedTuple):
 
     run: Callable[[datetime, _Batch], Any]
     done: asyncio.Future[Any]
+    needs_commit: bool
+    """Whoever waits is told when the turn could not be committed."""
 
 
 class _Batch:
@@ -57,7 +59,7 @@ class _Batch:
         self.outcomes: list[Outcome] = []
         self.audits: list[Audit] = []
         self.entries: list[Applied] = []
-        self.answers: list[tuple[asyncio.Future[Any], Any]] = []
+        self.answers: list[tuple[_Job, Any]] = []
 
 
 class Sequencer:
@@ -120,7 +122,7 @@ class Sequencer:
 
     async def look(self, group_id: str) -> Look | None:
         """See core.inbox.Inbox."""
-        return await self._ask(lambda at, _: self._look(group_id, at))  # type: ignore[no-any-return]
+        return await self._ask(lambda at, _: self._look(group_id, at), needs_commit=False)  # type: ignore[no-any-return]
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """See core.inbox.Inbox."""
@@ -131,16 +133,25 @@ class Sequencer:
 
         await self._ask(run)
 
-    async def change_rules(self, rules: Rules, who: str, before: object, after: object) -> Outcome:
-        """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit."""
+    async def change_rules(
+        self, rules: Rules, who: str, before: object, after: object, adopt: Callable[[], None]
+    ) -> Outcome:
+        """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit.
+
+        `adopt` is called in core's thread when they are taken: what they raise is routed by all of the new configuration.
+        Raises StoreUnavailable where nothing was changed. A store that fails only now has its word by the journal: the
+        rules are in force by then, and will be durable with all else.
+        """
+        self._journal.check_writable()
 
         def run(at: datetime, batch: _Batch) -> Outcome:
             outcome = self._handle(ProductsChanged(at, rules), batch)
             if outcome.refused is None:
+                adopt()
                 batch.audits.append(Audit(at, who, "reload", "configuration", before, after))
             return outcome
 
-        return await self._ask(run)  # type: ignore[no-any-return]
+        return await self._ask(run, needs_commit=False)  # type: ignore[no-any-return]
 
     def save_soon(self) -> None:
         """Commits with the next turn, so that a store that fails is found out and the desk is told."""
@@ -188,8 +199,10 @@ class Sequencer:
         if not self._wake.is_set() and not self._stopping:
             due = self._monitor.next_due
             wait_s = TICK_S if due is None else min(TICK_S, max(0.0, (due - self._clock.utc()).total_seconds()))
+            # Not wait_for: before Python 3.12 that forgets a cancellation which comes together with the wake.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
         self._wake.clear()
 
     def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], quotes: tuple[Quote, ...], batch: _Batch) -> None:
@@ -197,7 +210,7 @@ class Sequencer:
         for jump in jumps:
             self._handle(msgspec.structs.replace(jump, at=self._now()), batch)
         for job in jobs:
-            batch.answers.append((job.done, job.run(self._now(), batch)))
+            batch.answers.append((job, job.run(self._now(), batch)))
         at = self._now()
         if quotes:
             self._handle(MarkPrices(at, quotes), batch)
@@ -233,13 +246,12 @@ class Sequencer:
         else:
             published = await self._journal.retry(self._monitor)
         self._show(batch, published)
-        for done, answer in batch.answers:
-            if not done.done():
-                is_query = isinstance(answer, Look) or answer is None
-                if failure is not None and not is_query:
-                    done.set_exception(failure)
+        for job, answer in batch.answers:
+            if not job.done.done():
+                if failure is not None and job.needs_commit:
+                    job.done.set_exception(failure)
                 else:
-                    done.set_result(answer)
+                    job.done.set_result(answer)
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
         """Alerts may come without an outcome: those of an outage, when the store takes them at last."""
@@ -349,10 +361,10 @@ class Sequencer:
 
     # -- plumbing --
 
-    async def _ask(self, run: Callable[[datetime, _Batch], Any]) -> Any:
+    async def _ask(self, run: Callable[[datetime, _Batch], Any], *, needs_commit: bool = True) -> Any:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._is_over:
-            await self._jobs.put(_Job(run, done))
+            await self._jobs.put(_Job(run, done, needs_commit))
         if self._is_over:  # asked again, as putting may have waited for room until nobody took any more
             raise StoreUnavailable("the monitor is stopping; nothing was changed")
         self._wake.set()

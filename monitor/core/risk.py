@@ -109,8 +109,8 @@ class RiskMonitor:
         if seconds > 0:
             delta, latest = timedelta(seconds=seconds), at + self.rules.trust.stale_after
             self.board.shift(delta, at)
-            for asset, due in self._agenda.late(agenda.PRICE).items():
-                self._watch_price(asset, self.board.stale_due(asset) or min(due + delta, latest))
+            for asset, late in self._agenda.late(agenda.PRICE).items():
+                self._watch_price(asset, self.board.stale_due(asset) or min(late + delta, latest))
 
     def _restore(self, memory: Memory) -> None:
         """Continues where the memory left off."""

@@ -81,6 +81,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._callers)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self._callers == other._callers
+
+    __hash__ = None  # type: ignore[assignment]
+
     def caller(self, authorization: str | None) -> Caller | None:
         """Whose `Authorization: Bearer` header this is; None where it is nobody's."""
         kind, _, secret = (authorization or "").partition(" ")

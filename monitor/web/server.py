@@ -80,7 +80,13 @@ class Server:
     def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
         """Takes other tokens at once, as after a reload. Raises UnsafeBind, wire.Invalid; the old ones stay then."""
         check_bind(self._config.host, configs)
-        self._tokens = Tokens(configs)
+        self.use_tokens(Tokens(configs))
+
+    def use_tokens(self, tokens: Tokens) -> None:
+        """Takes other tokens at once. Streams of the old ones end: whoever may stay comes back from where it was."""
+        if tokens != self._tokens:
+            self._tokens = tokens
+            self.hub.disconnect()
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves; the address that was bound. Raises OSError."""

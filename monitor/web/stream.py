@@ -65,6 +65,7 @@ class _Client:
         """Of the last alert that was written."""
         self.replayed = 0
         """Alerts up to this cursor were read from the store; the live ones among them are skipped."""
+        self.is_over = False
         self.rows: dict[str, bytes] = {}
         self.generation = self.prices = self.status = self.beat = -1
 
@@ -121,6 +122,12 @@ class Hub:
         for client in self.clients:
             client.wake.set()
 
+    def disconnect(self) -> None:
+        """Ends the streams that are open; new ones may come."""
+        for client in self.clients:
+            client.is_over = True
+            client.wake.set()
+
     async def handle(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/stream"""
         client, after = self._client(request, caller)
@@ -162,7 +169,7 @@ class Hub:
             await self._write(response, f"retry: {RECONNECT_MS}\n\n".encode())
             if "alert" in client.events:
                 await self._begin(client, response, after)
-            while not self._closed:
+            while not self._is_over(client):
                 await self._send_alerts(client, response)
                 await self._send_rest(client, response)
                 await client.wake.wait()
@@ -195,12 +202,12 @@ class Hub:
     async def _replay(self, client: _Client, response: web.StreamResponse) -> None:
         """All alerts of the log after the client's cursor."""
         more: int | None = client.cursor
-        while more is not None and not self._closed:
+        while more is not None and not self._is_over(client):
             found, more = await self._log.page(AlertFilter(after=more, limit=self.limits.batch), client.caller)
             await self._write_alerts(client, response, found)
 
     async def _send_alerts(self, client: _Client, response: web.StreamResponse) -> None:
-        while "alert" in client.events and client.place < self._end and not self._closed:
+        while "alert" in client.events and client.place < self._end and not self._is_over(client):
             if client.place < self._first:
                 raise _Gap
             start = client.place - self._first
@@ -310,6 +317,9 @@ class Hub:
 
     def _status_shown(self, scoped: bool) -> Any:
         return {"at": self._now(), **self._status(scoped), "cursor": self._parts.view.cursor}
+
+    def _is_over(self, client: _Client) -> bool:
+        return self._closed or client.is_over
 
     def _now(self) -> str:
         return stamp(self._parts.clock.utc())

@@ -214,7 +214,7 @@ def test_a_jump_of_the_wall_clock_makes_no_price_old() -> None:
     board = Board(sources=("a", "b"))
     board.hears("00:00", "BTC=100@a,BTC=100@b")
     board.hears("00:00:01", "BTC=80@a")
-    board.board.shift(timedelta(hours=1), board.now)
+    board.board.shift(timedelta(hours=1), clock("01:00:01"))
     assert board.board.stale_due("BTC") == clock("01:00:11")
     assert board.hears("01:00:02", "BTC=80@a", quoted="01:00:02") == "suspect 100"  # one second since the jump of price
     assert board.hears("01:00:03", "BTC=80@b", quoted="01:00:03") == "good 80"
