@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from monitor import config as configuration
-from monitor import plugins
+from monitor import parts, plugins
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
@@ -69,13 +69,14 @@ class App:
         self._failed = loop.create_future()
         # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+        parts.check(self.config)
         snapshot = await self.store.open()
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(snapshot.cursor)
         event_log = self._event_log(now)
-        self.notifiers = build_notifiers(self.config)
+        self.notifiers = parts.build_notifiers(self.config)
         self.dispatcher = self._new_dispatcher()
         self.journal = Journal(
             self.store, self.clock, self.metrics, self.health, self._route, self._offer, self._send_volatile
@@ -154,7 +155,8 @@ class App:
         fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
         if fixed:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
-        notifiers = build_notifiers(new)
+        await asyncio.to_thread(parts.check, new)
+        notifiers = parts.build_notifiers(new)
         old = self.config
         outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new))
         if outcome.refused is not None:
@@ -322,20 +324,6 @@ class App:
             self.metrics.loop_lag.set(max(0.0, self.clock.monotonic_s() - before_s - 1.0))
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
-
-
-def build_notifiers(config: Config) -> dict[str, Notifier]:
-    """All channels. Raises BadConfig with the name of one that cannot be built (an unreadable secret, a private address)."""
-    notifiers: dict[str, Notifier] = {}
-    problems = []
-    for part in config.notifiers:
-        try:
-            notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        except ValueError as e:
-            problems.append(f"{config.path}: notifier {part.name!r}: {e}")
-    if problems:
-        raise BadConfig(problems)
-    return notifiers
 
 
 def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:

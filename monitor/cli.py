@@ -18,7 +18,7 @@ from monitor import config as configuration
 from monitor import eventlog, plugins, replay, telemetry, terminal
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
-from monitor.config import BadConfig, Config
+from monitor.config import BadConfig, Config, Named
 from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
@@ -111,11 +111,19 @@ def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
     ----------
     config: the configuration file (TOML).
     """
-    from monitor.app import build_notifiers
+    from monitor import parts
 
-    loaded = configuration.load(config)
-    notifiers = build_notifiers(loaded)
+    loaded, problems, named = None, [], Named()
+    try:
+        loaded = configuration.load(config)
+        named = loaded.named
+    except BadConfig as e:
+        problems, named = e.problems, e.named
+    notifiers, wrong = parts.try_notifiers(config, named.notifiers)
     asyncio.run(_close(notifiers.values()))
+    problems += wrong + parts.unusable(config, named) + parts.absent_books(config, named)
+    if loaded is None or problems:
+        raise BadConfig(problems)
     terminal.config_is_fine(loaded)
     return FINE
 

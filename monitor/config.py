@@ -120,6 +120,15 @@ class Route(msgspec.Struct, frozen=True):
     continue_: bool = msgspec.field(default=False, name="continue")
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What a configuration names and does not hold itself: secrets, scenarios, tapes, books."""
+
+    tokens: tuple[TokenConfig, ...] = ()
+    books: tuple[Part, ...] = ()
+    feeds: tuple[Part, ...] = ()
+    notifiers: tuple[Part, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True):
     """Everything that a configuration states."""
 
@@ -135,17 +144,25 @@ class Config(msgspec.Struct, frozen=True):
     routes: tuple[Route, ...]
 
     @property
+    def named(self) -> Named:
+        """What must be there for a daemon to start with this."""
+        return Named(self.web.tokens, self.books, self.feeds, self.notifiers)
+
+    @property
     def state_dir(self) -> Path:
         """Where the daemon keeps what is its own; relative to the working directory."""
         return Path(self.monitor.state_dir)
 
 
 class BadConfig(Exception):
-    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected."""
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected.
 
-    def __init__(self, problems: list[str]) -> None:
+    `named` is what could be read of it all the same, so that whoever wants every problem can look further.
+    """
+
+    def __init__(self, problems: list[str], named: Named | None = None) -> None:
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems, self.named = problems, named or Named()
 
 
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
@@ -171,14 +188,14 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
-        keep, store = self.store(dict(table.get("store", {"kind": "sqlite"})))
+        keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
-        routes = self.routes(self.rows(table, "route"), notifiers)
+        routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            raise BadConfig(self.problems)
+            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers))
         rules = Rules(
             monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
         )  # fmt: skip
@@ -208,8 +225,10 @@ class _Loader:
 
     def web(self, table: dict[str, Any]) -> Any:
         web = self.table(WebConfig, table, "web")
+        stated = table.get("web")
+        host, tokens = (stated.get("host"), stated.get("tokens")) if isinstance(stated, dict) else (None, None)
         try:
-            check_bind(*((web.host, web.tokens) if web else ("localhost", ())))
+            check_bind(host if isinstance(host, str) else "localhost", tokens if isinstance(tokens, list) else ())
         except UnsafeBind as e:
             self.wrong(self.path, [Problem("web.host", str(e))])
         return web
@@ -217,16 +236,22 @@ class _Loader:
     def rows(self, table: dict[str, Any], name: str) -> list[dict[str, Any]]:
         rows = table.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
-            self.wrong(self.path, [Problem(name, f"expected tables written as [[{name}]]")])
+            problem = f"{self.path}: {Problem(name, f'expected tables written as [[{name}]]')}"
+            self.problems += [problem] if problem not in self.problems else []
             return []
         return rows
 
-    def store(self, table: dict[str, Any]) -> tuple[timedelta, Part | None]:
+    def store(self, stated: object) -> tuple[timedelta, Part | None]:
+        if not isinstance(stated, dict):
+            self.wrong(self.path, [Problem("store", f"found {stated!r}, expected a table such as [store]")])
+            return timedelta(days=400), None
+        table = {"kind": "sqlite", **stated}
         keep = self.read(timedelta, table.pop("keep", "400d"), "store.keep") or timedelta(days=400)
         return keep, self.part("stores", {"name": "store", **table}, "store")
 
     def part(self, family: str, table: dict[str, Any], where: str) -> Part | None:
         kind = table.get("kind")
+        name = self.read(Name, table["name"], f"{where}.name") if "name" in table else _unnamed(str(kind), table)
         if not isinstance(kind, str):
             self.wrong(self.path, [Problem(f"{where}.kind", "is missing; known: " + ", ".join(plugins.kinds(family)))])
             return None
@@ -235,7 +260,6 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.wrong(self.path, [Problem(f"{where}.kind", str(e))])
             return None
-        name = self.read(Name, table["name"], f"{where}.name") if "name" in table else _unnamed(kind, table)
         rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
         config = self.read(module.Config, rest, where)
         return None if name is None or config is None else Part(kind, name, config)
@@ -279,22 +303,24 @@ class _Loader:
                 self.wrong(entry.file, e.problems)
         return products
 
-    def routes(self, rows: list[dict[str, Any]], notifiers: tuple[Part, ...]) -> tuple[Route, ...]:
+    def routes(self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]]) -> tuple[Route, ...]:
+        """Routes are held against the notifiers as stated: one that is wrong in itself is no second problem here."""
+        kinds = [(n.get("name", _unnamed(str(n.get("kind")), n)), n.get("kind")) for n in notifiers]
         routes = []
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
             if route is not None:
-                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, notifiers)])
+                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, kinds)])
                 routes.append(route)
         return tuple(routes)
 
 
-def _unknown(route: Route, notifiers: tuple[Part, ...]) -> list[str]:
-    """Targets of a route that do not exist."""
+def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[str]:
+    """Targets of a route that do not exist among the notifiers, given as (name, kind)."""
     found = []
-    names = [n.name for n in notifiers]
+    names = [str(name) for name, _ in notifiers]
     for name in route.to:
-        if name == "contacts" and not {n.kind for n in notifiers} & {"email", "sms"}:
+        if name == "contacts" and not any(kind in ("email", "sms") for _, kind in notifiers):
             found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
         elif name != "contacts" and name not in names:
             near = difflib.get_close_matches(name, names, 1)

@@ -176,8 +176,10 @@ class Sequencer:
         if not self._wake.is_set() and not self._stopping:
             due = self._monitor.next_due
             wait_s = TICK_S if due is None else min(TICK_S, max(0.0, (due - self._clock.utc()).total_seconds()))
+            # Not wait_for: before Python 3.12 that forgets a cancellation which comes together with the wake.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
         self._wake.clear()
 
     def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], quotes: tuple[Quote, ...], batch: _Batch) -> None:

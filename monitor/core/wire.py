@@ -176,7 +176,7 @@ class _Reader:
         try:
             return cls(**got)
         except ValueError as e:  # a struct's own __post_init__ says what does not fit together
-            self.problems.append(Problem(where, str(e)))
+            self.problems.append(_of_key(where, str(e), list(fields)))
             return None
 
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
@@ -267,6 +267,14 @@ class _Reader:
 def _shape(cls: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo]]:
     """Types and fields of a struct. Looking them up anew for each line of a book took nine tenths of reading it."""
     return get_type_hints(cls, include_extras=True), {f.encode_name: f for f in msgspec.structs.fields(cls)}
+
+
+def _of_key(where: str, text: str, keys: list[str]) -> Problem:
+    """A struct's own complaint; one that begins with a key, as in "url: found ...", belongs under that key."""
+    match = re.match(r"([a-z_]+)((?:\[\d+\])?): ", text)
+    if match is None or match[1] not in keys:
+        return Problem(where, text)
+    return Problem(_under(where, match[1]) + match[2], text[match.end() :])
 
 
 def _under(where: str, key: str) -> str:

@@ -101,9 +101,12 @@ def read_secret(secret: str | None, secret_file: Path | None) -> str:
 
 def shown_url(url: str) -> str:
     """Scheme, host and port of a URL, for people: its user, path and query may hold secrets."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "no address"
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}" if host else "no address"
 
 
 def sync_folder(folder: Path) -> None:

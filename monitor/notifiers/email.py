@@ -58,12 +58,14 @@ class Config(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         parts = urlsplit(self.smtp)
         if parts.scheme not in ("smtp", "smtps", "file") or (parts.scheme != "file" and not parts.hostname):
-            raise ValueError("smtp must be smtp://host:port, smtps://host:port or file:folder")
+            raise ValueError(
+                f"smtp: found {base.shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
+            )
         if "@" in parts.netloc:
             raise ValueError("smtp: user and password are stated by username and password_file, not in the address")
-        for address in (parseaddr(self.sender)[1], *self.to):
-            if not _ADDRESS.fullmatch(address):
-                raise ValueError(f"not a mail address: {address!r}")
+        for key, stated in [("sender", self.sender), *((f"to[{i}]", address) for i, address in enumerate(self.to))]:
+            if not _ADDRESS.fullmatch(parseaddr(stated)[1] if key == "sender" else stated):
+                raise ValueError(f"{key}: found {stated!r}, expected a mail address such as risk@desk.example")
         if (self.username is None) != (self.password is None and self.password_file is None):
             raise ValueError("username and password_file (or password) belong together")
 

@@ -33,7 +33,7 @@ class Config(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("url must be redis://host:port/db, rediss:// or unix://")
+            raise ValueError(f"url: found {shown_url(self.url)!r}, expected redis://host:port/db, rediss:// or unix://")
 
     def __repr__(self) -> str:
         return f"redis_stream.Config({shown_url(self.url)}, {self.stream!r})"

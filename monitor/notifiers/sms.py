@@ -58,9 +58,9 @@ class Config(msgspec.Struct, frozen=True):
     file: str = "var/sms.log"
 
     def __post_init__(self) -> None:
-        for number in self.to:
+        for i, number in enumerate(self.to):
             if not _NUMBER.fullmatch(number):
-                raise ValueError(f"not a phone number: {number!r}; expected such as +15550100")
+                raise ValueError(f"to[{i}]: found {number!r}, expected a phone number such as +15550100")
 
 
 def build(name: str, config: Config) -> SmsNotifier:

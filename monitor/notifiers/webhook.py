@@ -78,9 +78,9 @@ class Config(msgspec.Struct, frozen=True):
         except ValueError:
             host = None
         if not host or url.scheme not in ("http", "https"):
-            raise ValueError("url must be https://host/path, or http://")
+            raise ValueError(f"url: found {shown_url(self.url)!r}, expected https://host/path, or http://")
         if not self.allow_private and _is_inside(host):
-            raise ValueError(f"url: {AddressRefused()}")
+            raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('either "secret" or "secret_file" is needed')
 

@@ -88,7 +88,7 @@ async def test_what_is_no_number_gets_nothing_and_is_named(path: Path, make_noti
     with pytest.raises(DeliveryError) as failed:
         await notifier(path).send(make_notice(to=(number,)))
     assert failed.value.retry is False
-    with pytest.raises(ValueError, match="not a phone number"):
+    with pytest.raises(ValueError, match="expected a phone number"):
         Config(to=(number,))
 
 
