@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,7 +80,9 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
     try:
         return uvloop.run(_serve(loaded))
     except (StoreUnavailable, OSError) as e:
-        terminal.problems([f"{config}: {e}"])
+        is_taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
+        hint = "; stop what runs there, or choose another web.port (0 picks a free one)" if is_taken else ""
+        terminal.problems([f"{config}: {e}{hint}"])
         return TROUBLE
 
 

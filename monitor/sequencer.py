@@ -119,6 +119,15 @@ class Sequencer:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at))  # type: ignore[no-any-return]
 
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """See core.inbox.Inbox."""
+
+        def run(at: datetime, batch: _Batch) -> bool:
+            batch.audits.append(Audit(at, who, action, subject, before, after))
+            return True
+
+        await self._ask(run)
+
     async def change_rules(self, rules: Rules, who: str, before: object, after: object) -> Outcome:
         """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit."""
 

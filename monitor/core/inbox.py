@@ -66,3 +66,7 @@ class Inbox(Protocol):
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
         ...
+
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """Keeps in the audit record what somebody changed beside the book, with the state before and after (JSON values)."""
+        ...

@@ -138,6 +138,8 @@ class RecordApi:
                 "refused", f"delivery {again.id} is {again.state}; nothing is sent again", reason=again.state
             )
         self._parts.on_retry(again)
+        states = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
+        await self._parts.inbox.record(caller.name, "retry delivery", again.id, *states)
         return answer(_shown(again))
 
     async def audit(self, request: web.Request, caller: Caller) -> web.StreamResponse:

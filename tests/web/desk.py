@@ -201,6 +201,9 @@ class Desk:
             )
             return Answer(sight)
 
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
+
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)
 

@@ -122,6 +122,9 @@ async def test_a_retry_makes_a_delivery_due_at_once_and_tells_the_dispatcher(des
     status, _, found = await ask(http, "POST", "/v1/deliveries/dlv_1_risk-desk/retry")
     assert (status, found["state"], found["due_at"]) == (200, "pending", "2026-03-02T12:05:00.000Z")
     assert [d.id for d in desk.retried] == ["dlv_1_risk-desk"]
+    (kept,) = [a for a in desk.store.audit_log if a.action == "retry delivery"]
+    assert (kept.who, kept.subject) == ("loopback", "dlv_1_risk-desk")
+    assert (kept.before["state"], kept.after["state"]) == ("failed", "pending")
 
 
 async def test_what_was_delivered_is_not_sent_again(desk: Desk, http: Session) -> None:
