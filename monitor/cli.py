@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -185,7 +185,7 @@ class _Tape:
         self.refused: list[str] = []
         self.total = terminal.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        self.steps = replay.tape(rules, _lines(book), rows)
+        self.steps = replay.tape(rules, book, rows)
 
 
 class _Recorded:
@@ -216,18 +216,6 @@ def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
 
 def _object(logged: LoggedAlert, rules: Rules) -> dict[str, Any]:
     return envelope(logged.alert, data(logged.alert, logged.cursor, rules.products))
-
-
-def _lines(path: Path) -> Iterator[tuple[str, object]]:
-    """The lines of a book with their places; a line that is not JSON comes as the reason."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip() or line.lstrip().startswith(b"#"):
-                continue
-            try:
-                yield f"{path}:{number}", msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError) as e:
-                yield f"{path}:{number}", ValueError(f"is not a JSON object: {e}")
 
 
 @commands.command
