@@ -360,4 +360,6 @@ def memory_of(monitor: RiskMonitor) -> Memory | None:
     sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
     groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
     states = tuple(s.state for s in sights) + tuple(monitor.retired)
-    return Memory(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices), groups, states)
+    board = monitor.board
+    marks = tuple(board.marks.values())
+    return Memory(monitor.at, marks, dict(monitor.notices), groups, states, board.heard, monitor.awaited)

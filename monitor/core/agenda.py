@@ -49,6 +49,10 @@ class Agenda:
         """A late deadline of the subject is waiting."""
         return (phase, subject) in self._live[1]
 
+    def late(self, phase: int) -> dict[str, datetime]:
+        """The late deadlines of a phase, by subject."""
+        return {subject: d.at for (of, subject), d in self._live[1].items() if of == phase}
+
     def late_at(self, at: datetime) -> list[Deadline]:
         """Late deadlines of exactly this time, which an event of this time may decide before they run."""
         top = self._top(1)

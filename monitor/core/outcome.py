@@ -11,7 +11,7 @@ from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.entries import Refused
 from monitor.core.lifecycle import GroupState
-from monitor.core.prices import Mark
+from monitor.core.prices import Heard, Mark
 from monitor.core.valuation import Holding, Weight
 
 
@@ -64,13 +64,16 @@ class Restored(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a restart hands to core (from the store's snapshot)."""
+    """What a restart hands to core. The last two are in a recording only: no price counts as good after a restart."""
 
     at: datetime
     marks: tuple[Mark, ...]
     notices: dict[str, tuple[int, str | None]]
     groups: tuple[Restored, ...]
     states: tuple[GroupState, ...]
+    heard: tuple[Heard, ...] = ()
+    awaited: tuple[tuple[str, datetime], ...] = ()
+    """Assets without a price, and when the desk is told."""
 
 
 class Publication(NamedTuple):

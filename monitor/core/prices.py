@@ -81,9 +81,11 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
-class _Heard(NamedTuple):
+class Heard(NamedTuple):
     """What one source said last of an asset."""
 
+    asset: str
+    source: str
     price: Decimal
     at: datetime
     received_at: datetime
@@ -102,12 +104,14 @@ class Change(msgspec.Struct, frozen=True):
 class PriceBoard:
     """The marks of all assets. Mutated only by the RiskMonitor, one event at a time."""
 
-    def __init__(self, trust: Trust, marks: Iterable[Mark] = ()) -> None:
+    def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
         self.marks: dict[str, Mark] = {m.asset: m for m in marks}
         self.usd: dict[str, Decimal] = {}
         self.untrusted: set[str] = set()
         self.dropped = 0
-        self._seen: dict[str, dict[str, _Heard]] = {}
+        self._seen: dict[str, dict[str, Heard]] = {}
+        for each in heard:
+            self._seen.setdefault(each.asset, {})[each.source] = each
         self.configure(trust)
 
     def configure(self, trust: Trust) -> None:
@@ -163,6 +167,11 @@ class PriceBoard:
                 mark, received_at=mark.received_at + delta, changed_at=mark.changed_at + delta, candidate_since=since
             )
 
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What every source said last: whether another one confirms a price depends on it."""
+        return tuple(each for by_source in self._seen.values() for each in by_source.values())
+
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""
         if asset not in self.usd:
@@ -198,7 +207,7 @@ class PriceBoard:
         if last is None and is_behind:
             self.dropped += 1
             return None
-        seen[quote.source] = _Heard(quote.price, quote.at, at)
+        seen[quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
         others = [h.price for s, h in seen.items() if s != quote.source and self._is_live(h.received_at, at)]
         if mark is None:
             return _accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None

@@ -44,7 +44,7 @@ class RiskMonitor:
     def __init__(self, rules: Rules, screen: Screen | None = None, memory: Memory | None = None) -> None:
         self.rules = rules
         self.notices = dict(memory.notices) if memory else {}
-        self.board = PriceBoard(rules.trust, memory.marks if memory else ())
+        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.at = memory.at if memory else None
         self._screen: Screen = screen or EveryGroup()
         self._register = Register()
@@ -66,6 +66,11 @@ class RiskMonitor:
     def retired(self) -> Iterable[GroupState]:
         """Counters of closed groups."""
         return self._register.retired.values()
+
+    @property
+    def awaited(self) -> tuple[tuple[str, datetime], ...]:
+        """Assets without a price, and when the desk is told."""
+        return tuple((a, at) for a, at in self._agenda.late(agenda.PRICE).items() if a not in self.board.usd)
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -106,6 +111,8 @@ class RiskMonitor:
         """Continues where the memory left off."""
         self._begin(memory.at)
         self._watch_staleness(self.board.marks)
+        for asset, due in memory.awaited:
+            self._watch_price(asset, due)
         with exact():
             self._register.restore(memory, self.rules)
             for w in self._register.groups.values():

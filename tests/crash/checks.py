@@ -47,7 +47,7 @@ def kept(trial: Trial) -> None:
             assert told.attempts >= owed.attempts, f"attempts of {key} were forgotten"
             assert owed.state != "delivered" or told == owed, f"{key} was delivered and is now {told}"
     for group, label in trial.acknowledged.items():
-        assert found.groups[group]["labels"]["line"] >= label, f"{group} was put and answered, and is lost"
+        assert int(found.groups[group]["labels"]["line"]) >= int(label), f"{group} was put and answered, and is lost"
     entered = {id_ for _, id_ in found.entries}
     assert trial.entered <= entered, f"answered and lost: {trial.entered - entered}"
     committed = set(found.alerts)

@@ -250,7 +250,7 @@ class Trial:
         """Puts the half of the book that does not come by file, whatever dies meanwhile, and waits for the other half."""
         for line in self.book:
             if line not in self.filed:
-                await self.insist(lambda line=line: self.put(line))  # type: ignore[misc]
+                await self.insist(lambda line=line: self.put(line))
         await self.insist(self._filed)
         self.acknowledged |= {line["id"]: line["labels"]["line"] for line in self.filed}
 

@@ -1,0 +1,70 @@
+"""Core against the reference model, which was written from DOMAIN and DESIGN alone: random books, prices and clocks.
+
+Puts, closes and puts again in mid-run, price gaps, equal prices, prices exactly on lines, lines of a group's own, no
+clear margin and no hold. Every alert must agree to the last digit, and so must their order.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from monitor.core.alerts import LoggedAlert
+from monitor.core.outcome import Outcome
+from monitor.core.product import Lifecycle, Rules
+from monitor.core.risk import RiskMonitor
+from tests.core.desk import START, quotes
+from tests.core.runs import TRADING, TRUSTED, Step, rules, stepped, steps, versions
+from tests.reference.model import Alert, Model
+from tests.scenarios.agreement import first_difference, flat, told
+
+clocks = st.fixed_dictionaries(
+    {
+        "clear_margin": st.sampled_from(("0.01", "0", "0.0616", "1")),
+        "clear_hold_s": st.sampled_from((900, 300, 0)),
+        "grace_reminders": st.lists(st.sampled_from(("0h", "1h", "6h", "12h", "24h")), max_size=3),
+        "margin_call_repeat": st.sampled_from(("24h", "15m", "1h")),
+    }
+)
+
+
+def lifecycle(of: Mapping[str, Any]) -> Lifecycle:
+    """The same settings for core; reminders and repeats are whole hours or minutes."""
+    return Lifecycle(
+        Decimal(of["clear_margin"]),
+        timedelta(seconds=of["clear_hold_s"]),
+        tuple(timedelta(hours=int(h[:-1])) for h in of["grace_reminders"]),
+        timedelta(minutes=int(of["margin_call_repeat"][:-1])) * (60 if of["margin_call_repeat"].endswith("h") else 1),
+    )
+
+
+def follow(model: Model, each: Step, out: Outcome) -> list[Alert]:
+    """The same step for the reference. What core refuses or knows already is no event for it."""
+    if each.kind == "prices":
+        return model.prices(out.at, {q.asset: q.price for q in quotes(each.what, out.at)})
+    if each.kind == "put" and out.changed:
+        return model.put(out.at, each.what)
+    if each.kind == "close" and out.closed:
+        return model.close(out.at, each.what)
+    return model.pass_time(out.at)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(steps(TRADING, most=60), st.sampled_from((4, 24, 31)), clocks)
+def test_core_and_the_reference_model_agree_on_every_alert(
+    run: list[Step], hours: int, settings_: dict[str, Any]
+) -> None:
+    now = Rules("desk-1", {"vip_loan": rules(hours)}, lifecycle(settings_), TRUSTED)
+    monitor, model = RiskMonitor(now), Model("desk-1", {"version": versions(hours)}, settings_)
+    ours: list[dict[str, Any]] = []
+    theirs: list[Alert] = []
+    for each, happens in stepped([*run, Step(60 * 86400, "time")], now):
+        out = monitor.handle(happens)
+        ours += [flat(told(LoggedAlert(1, a), now.products)) for a in out.alerts if a.group is not None]
+        theirs += follow(model, each, out)
+    event(f"alerts: {min(len(theirs) // 5 * 5, 30)}")
+    assert first_difference(ours, theirs) is None
+    assert out.at > START

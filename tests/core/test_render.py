@@ -1,0 +1,275 @@
+"""The alert as the outside sees it: INTERFACES section 5, key by key."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor.core.alerts import SEVERITY
+from monitor.core.lifecycle import TABLE
+from monitor.core.product import Trust
+from monitor.core.render import BODY_LIMIT, data, envelope
+from monitor.core.text import stamp
+from tests.core.desk import START, Desk, clock, line, loan, product, version
+
+D = Decimal
+LADDERS = {"BTC": [["inf", "1"]], "ETH": [["1000000", "0.9"], ["inf", "0.7"]], "USDT": [["inf", "1"]]}
+RULES = product(version(ladders=LADDERS, rates={"USDT": "0", "COIN": "0"}))
+KEYS = [
+    "id", "cursor", "severity", "test", "durable", "blind", "sequence", "episode", "detected_at", "group", "stage", "reason",
+    "ltv", "debt_usd", "recognised_usd", "market_usd", "thresholds", "cure", "liquidation_price", "inputs", "debts",
+    "inputs_cut", "rules", "deadline", "supersedes", "suppressed",
+]  # fmt: skip
+
+
+def example() -> Desk:
+    """The figures of the example in INTERFACES section 5: 1,000,000 owed on 1,296,673.2 recognised."""
+    stated = line(
+        receiving_account="acct-1",
+        collateral={"acct-1": {"BTC": "12.5"}, "acct-2": {"ETH": "500"}},
+        loans=[loan("USDT", "900000"), loan("USDT", "90000", id="L-2", interest="10000.00")],
+        labels={"borrower": "ACME"},
+    )
+    desk = Desk(of=RULES)
+    desk.price("00:00", "BTC=38210.40/USDT@binance-futures,ETH=1820.096/USDT@binance-futures")
+    assert desk.put("12:58", stated) == "margin_call.opened"
+    return desk
+
+
+def test_interfaces_5_the_whole_object_of_the_example() -> None:
+    desk = example()
+    told = desk.told(desk.alerts[0])
+    assert list(told) == ["type", "timestamp", "data"]
+    assert told["type"] == "loan_group.margin_call.opened"
+    assert told["timestamp"] == "2026-01-05T12:58:00.000Z"
+    body = told["data"]
+    assert sorted(body) == sorted(KEYS)
+    assert body | {"id": "evt_..."} == {
+        "id": "evt_...",
+        "cursor": 1,
+        "severity": "warning",
+        "test": False,
+        "durable": True,
+        "blind": False,
+        "group": {"id": "G-1", "product": "vip_loan", "receiving_account": "acct-1", "labels": {"borrower": "ACME"}},
+        "sequence": 1,
+        "episode": 1,
+        "stage": {"from": "normal", "to": "margin_call"},
+        "reason": "ltv",
+        "ltv": "0.77120434",
+        "debt_usd": "1000000",
+        "recognised_usd": "1296673.2",
+        "market_usd": "1387678",
+        "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"},
+        "deadline": None,
+        "detected_at": "2026-01-05T12:58:00.000Z",
+        "cure": {
+            "to_ltv": "0.72",
+            "repay_usd": "66395.3",
+            "add_recognised_usd": "92215.69",
+            # ETH: 89,952 USD at 90 % fill its tier up to 1m, the other 11,258.89 count 70 %; by 1,820.096 a coin.
+            "by_asset": {"BTC": "2.41336623", "ETH": "58.25853526"},
+        },
+        # (1,000,000 / 0.91 - 819,043.2) / 12.5 and (1,000,000 / 0.91 - 477,630) / 0.9 / 500
+        "liquidation_price": {"BTC": "22388.63191209", "ETH": "1380.60244201"},
+        "inputs": [
+            {
+                "asset": "BTC",
+                "quantity": "12.5",
+                "price": "38210.4",
+                "quote": "USDT",
+                "quote_price": "38210.4",
+                "source": "binance-futures",
+                "price_at": "2026-01-05T00:00:00.000Z",
+                "trust": "good",
+                "value_usd": "477630",
+                "recognised_usd": "477630",
+            },
+            {
+                "asset": "ETH",
+                "quantity": "500",
+                "price": "1820.096",
+                "quote": "USDT",
+                "quote_price": "1820.096",
+                "source": "binance-futures",
+                "price_at": "2026-01-05T00:00:00.000Z",
+                "trust": "good",
+                "value_usd": "910048",
+                "recognised_usd": "819043.2",
+            },
+        ],
+        "debts": [
+            {
+                "loan": "L-1",
+                "asset": "USDT",
+                "principal": "900000",
+                "interest": "0",
+                "price": "1",
+                "value_usd": "900000",
+            },
+            {
+                "loan": "L-2",
+                "asset": "USDT",
+                "principal": "90000",
+                "interest": "10000",
+                "price": "1",
+                "value_usd": "100000",
+            },
+        ],
+        "inputs_cut": 0,
+        "rules": "vip_loan@2025-01-05",
+        "supersedes": None,
+        "suppressed": [],
+    }
+
+
+def test_promise_2_anyone_can_recompute_an_alert_from_the_alert_alone() -> None:
+    desk = example()
+    body = desk.told(desk.alerts[0])["data"]
+    value = {i["asset"]: D(i["quantity"]) * D(i["price"]) for i in body["inputs"]}
+    assert {i["asset"]: D(i["value_usd"]) for i in body["inputs"]} == value
+    assert sum(value.values()) == D(body["market_usd"])
+    assert sum(D(i["recognised_usd"]) for i in body["inputs"]) == D(body["recognised_usd"])
+    debts = [(D(d["principal"]) + D(d["interest"])) * D(d["price"]) for d in body["debts"]]
+    assert sum(debts) == D(body["debt_usd"])
+    assert D(body["debt_usd"]) >= D(body["thresholds"]["margin_call"]) * D(body["recognised_usd"])
+
+
+def test_the_price_of_a_coin_is_in_usd_and_the_quote_as_received() -> None:
+    desk = Desk(of=RULES, trust=Trust(enabled=False, usdt_usd="0.998"))
+    desk.price("00:00", "BTC=50000.0/USDT@spot,COIN=400")
+    desk.put("00:01", line(collateral={"a": {"BTC": "1", "USDT": "100"}}))
+    body = desk.told(desk.alerts[0])["data"]
+    btc, usdt = body["inputs"]
+    assert (btc["price"], btc["quote"], btc["quote_price"], btc["source"]) == ("49900", "USDT", "50000", "spot")
+    assert (usdt["price"], usdt["quote"], usdt["quote_price"], usdt["source"]) == ("0.998", "USD", "0.998", "usdt_usd")
+    assert usdt["price_at"] is None
+
+
+def test_deadline_supersedes_and_suppressed_are_told() -> None:
+    desk = Desk(line(delayed_liquidation=True))
+    first, second = desk.play("00:00 0.92 delayed_liquidation.started; 00:01 0.96 liquidation.triggered(immediate)")
+    assert desk.told(first)["data"]["deadline"] == "2026-01-06T00:00:00.000Z"
+    assert desk.told(first)["data"]["suppressed"] == ["loan_group.margin_call.opened"]
+    assert desk.told(second)["data"]["supersedes"] == first.id
+    assert desk.told(second)["data"]["deadline"] is None
+
+
+def test_a_deadline_that_passed_is_told_with_its_time_and_when_it_was_noticed() -> None:
+    desk = Desk(line(delayed_liquidation=True), grace_reminders=())
+    desk.play("00:00 0.92 delayed_liquidation.started; 25:00 ... liquidation.triggered(grace_expired)@24:00")
+    told = desk.told(desk.alerts[1])
+    assert told["timestamp"] == "2026-01-06T00:00:00.000Z"
+    assert told["data"]["detected_at"] == "2026-01-06T01:00:00.000Z"
+
+
+def test_every_type_has_the_severity_of_interfaces_5() -> None:
+    want = {
+        "info": {
+            "loan_group.early_warning", "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured",
+            "loan_group.liquidation.cleared", "loan.renewal_open", "loan.maturing", "price.restored", "monitor.recovered",
+            "monitor.heartbeat",
+        },
+        "warning": {
+            "loan_group.margin_call.opened", "loan_group.margin_call.reminder", "loan.interest_shortfall", "price.stale",
+            "price.suspect", "book.refused", "book.drift", "delivery.failing", "monitor.clock_jump",
+        },
+        "critical": {
+            "loan_group.delayed_liquidation.started", "loan_group.delayed_liquidation.reminder",
+            "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded",
+        },
+    }  # fmt: skip
+    assert {severity: {t for t, s in SEVERITY.items() if s == severity} for severity in want} == want
+    assert {row.alert for row in TABLE.values()} <= set(SEVERITY)
+
+
+def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
+    desk = Desk()
+    desk.notice("00:00", "book.refused", "books/a.jsonl:7", facts={"problem": "no JSON"}, fingerprint="x")
+    body = desk.told(desk.alerts[0])["data"]
+    assert (body["subject"], body["facts"], body["blind"]) == ("books/a.jsonl:7", {"problem": "no JSON"}, False)
+    assert "group" not in body
+
+
+def test_a_test_and_a_not_durable_alert_say_so() -> None:
+    desk = example()
+    body = data(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START)
+    assert (body["cursor"], body["durable"], body["test"]) == (7, False, True)
+    assert body["detected_at"] == stamp(START)
+
+
+RULES_BY_KIND = {"vip_loan": RULES}
+
+
+def test_without_the_version_of_the_alert_nothing_is_computed_by_other_rules() -> None:
+    desk = example()
+    other = {"vip_loan": product(version(START + timedelta(days=1)))}
+    for products in (other, {}):
+        body = data(desk.alerts[0], 1, products)
+        assert (body["cure"], body["liquidation_price"]) == (None, None)
+        assert body["ltv"] == "0.77120434"
+
+
+# -- 20 kB --
+
+
+def large(assets: int = 200, loans: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = [f"C{i:03}" for i in range(assets)]
+    rules = product(version(ladders={name: [["inf", "0.9"]] for name in names}))
+    owed = [loan(principal=str(10**9 * assets // loans), id=f"L-{i:03}") for i in range(loans)]
+    desk = Desk(of=rules)
+    desk.price("00:00", ",".join(f"{name}={100 + i}.12345678/USDT@binance-futures" for i, name in enumerate(names)))
+    desk.price("00:00", "COIN=0.0007")
+    desk.put("00:01", line(collateral={"a": {name: f"{i + 1}.5" for i, name in enumerate(names)}}, loans=owed))
+    alert = desk.alerts[-1]
+    return desk.told(alert), msgspec.to_builtins(alert.figures)
+
+
+def test_a_group_with_200_assets_stays_below_20_kb_with_counts_and_whole_sums() -> None:
+    told, figures = large()
+    body = told["data"]
+    assert len(msgspec.json.encode(told)) < 20_000
+    assert len(body["inputs"]) + body["inputs_cut"] == 200
+    assert body["inputs_cut"] > 100
+    values = [D(i["value_usd"]) for i in body["inputs"]]
+    assert values == sorted(values, reverse=True)
+    whole = sorted((D(i["value_usd"]) for i in figures["inputs"]), reverse=True)
+    assert values == whole[: len(values)]  # the largest stay
+    assert D(body["market_usd"]) == sum(whole)
+    assert D(body["recognised_usd"]) == sum(D(i["recognised_usd"]) for i in figures["inputs"])
+    named = {i["asset"] for i in body["inputs"]}
+    assert set(body["cure"]["by_asset"]) == named == set(body["liquidation_price"])
+
+
+def test_a_group_with_500_loans_stays_below_20_kb() -> None:
+    told, _ = large(assets=2, loans=500)
+    body = told["data"]
+    assert len(msgspec.json.encode(told)) < 20_000
+    assert len(body["debts"]) + body["debts_cut"] == 500
+    assert D(body["debt_usd"]) == 500 * D(4_000_000) * D("0.0007")
+
+
+def test_a_body_that_fits_is_not_cut() -> None:
+    told, _ = large(assets=20)
+    assert told["data"]["inputs_cut"] == 0
+    assert "debts_cut" not in told["data"]
+    assert BODY_LIMIT < 20_000
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [("00:00", "2026-01-05T00:00:00.000Z"), ("00:00:01.0019", "2026-01-05T00:00:01.001Z")],
+)
+def test_times_are_rfc_3339_in_utc_with_milliseconds(when: str, text: str) -> None:
+    assert stamp(clock(when)) == text
+
+
+def test_the_envelope_takes_its_type_and_time_from_the_alert() -> None:
+    desk = example()
+    assert envelope(desk.alerts[0], {"a": 1}) == {
+        "type": "loan_group.margin_call.opened",
+        "timestamp": "2026-01-05T12:58:00.000Z",
+        "data": {"a": 1},
+    }

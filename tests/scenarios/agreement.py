@@ -1,0 +1,45 @@
+"""What must agree, to the last digit, between an alert of the monitor and one of the reference model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.core.alerts import LoggedAlert
+from monitor.core.product import Product
+from monitor.core.render import data, envelope
+
+
+def told(logged: LoggedAlert, products: Mapping[str, Product]) -> dict[str, Any]:
+    """A line of `monitor replay --json`."""
+    return envelope(logged.alert, data(logged.alert, logged.cursor, products))
+
+
+def flat(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Such a line in the words of the reference model."""
+    body = line["data"]
+    same = (
+        "id", "severity", "sequence", "episode", "reason", "ltv", "debt_usd", "recognised_usd", "market_usd", "thresholds",
+        "deadline", "suppressed", "supersedes", "blind", "rules",
+    )  # fmt: skip
+    return {key: body[key] for key in same} | {
+        "type": line["type"],
+        "timestamp": line["timestamp"],
+        "group": body["group"]["id"],
+        "stage_from": body["stage"]["from"],
+        "stage_to": body["stage"]["to"],
+    }
+
+
+def first_difference(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str | None:
+    """Where two runs part, in words; None where they do not."""
+    for place, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
+        if mine != other:
+            keys = [key for key in other if mine.get(key) != other[key]]
+            found = {key: (mine.get(key), other[key]) for key in keys}
+            return f"alert {place}, {other['group']} at {other['timestamp']}, {other['type']}: (ours, theirs) {found}"
+    if len(ours) != len(theirs):
+        longer = "ours" if len(ours) > len(theirs) else "theirs"
+        one = max(ours, theirs, key=len)[min(len(ours), len(theirs))]
+        return f"{len(ours)} alerts of ours, {len(theirs)} of theirs; the first more of {longer}: {one}"
+    return None
