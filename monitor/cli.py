@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,7 +24,7 @@ from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.feeds import tape
-from monitor.notifiers.base import DeliveryError, Notice
+from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import StoreUnavailable
 
 FINE, TROUBLE, WRONG = 0, 1, 2
@@ -131,6 +131,11 @@ def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
     return FINE
 
 
+async def _close(notifiers: Iterable[Notifier]) -> None:
+    for notifier in notifiers:
+        await notifier.close()
+
+
 @commands.command(name="replay")
 def replay_(
     *,
@@ -180,7 +185,7 @@ class _Tape:
         self.refused: list[str] = []
         self.total = terminal.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        self.steps = replay.tape(rules, _lines(book), rows)
+        self.steps = replay.tape(rules, book, rows)
 
 
 class _Recorded:
@@ -211,18 +216,6 @@ def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
 
 def _object(logged: LoggedAlert, rules: Rules) -> dict[str, Any]:
     return envelope(logged.alert, data(logged.alert, logged.cursor, rules.products))
-
-
-def _lines(path: Path) -> Iterator[tuple[str, object]]:
-    """The lines of a book with their places; a line that is not JSON comes as the reason."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip() or line.lstrip().startswith(b"#"):
-                continue
-            try:
-                yield f"{path}:{number}", msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError) as e:
-                yield f"{path}:{number}", ValueError(f"is not a JSON object: {e}")
 
 
 @commands.command

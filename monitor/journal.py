@@ -18,7 +18,7 @@ from monitor.core.lifecycle import GroupState
 from monitor.core.outcome import Outcome
 from monitor.core.risk import RiskMonitor
 from monitor.stores.base import Applied, Audit, Change, Committed, Desk, Store, StoredGroup, StoreUnavailable, Target
-from monitor.telemetry import Health, Metrics, log
+from monitor.telemetry import BoundedLog, Health, Metrics, log
 
 FAIL_S = 3.0
 """How long a store may fail before alerts go out without it: longer than a checkpoint, shorter than anybody's patience."""
@@ -43,6 +43,7 @@ class Journal:
         self._offer, self._send_volatile = offer, send_volatile
         self._waiting: Change | None = None
         self._metrics.store_ok.set(1)
+        self._bounded = BoundedLog()
         self._failing_since_s: float | None = None
         self._tried_s = 0.0
         self._told = 0
@@ -93,10 +94,21 @@ class Journal:
         self._metrics.commit.observe(self._clock.monotonic_s() - started_s)
         for logged in committed.alerts:
             self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
+            if logged.alert.type == "book.refused":
+                self._refused(logged.alert)
         self._offer(committed)
         if self._failing_since_s is None:
             return committed.alerts
         return committed.alerts + await self._recovered(monitor)
+
+    def _refused(self, alert: Alert) -> None:
+        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate."""
+        source, reason = str(alert.facts.get("source", "")), str(alert.facts.get("reason", "invalid"))
+        self._metrics.book_refused.labels(source, reason).inc()
+        self._bounded.warning(
+            self._clock.monotonic_s(), f"{source} {reason}", "a line of the loan book was refused", place=alert.subject,
+            reason=reason, problem=str(alert.facts.get("problem", ""))[:300],
+        )  # fmt: skip
 
     async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
         now_s = self._clock.monotonic_s()

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 
 from monitor import eventlog
+from monitor.books.file import judge, lines_of
 from monitor.core.alerts import LoggedAlert
-from monitor.core.book import Group, parse_line
+from monitor.core.book import parse_line
 from monitor.core.events import Event, GroupPut, MarkPrices, Noticed
 from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
 from monitor.core.risk import RiskMonitor
-from monitor.core.wire import Invalid
 
 Row = tuple[datetime, list[Quote]]
 
@@ -45,31 +45,30 @@ def without_trust(rules: Rules) -> Rules:
     return msgspec.structs.replace(rules, trust=msgspec.structs.replace(rules.trust, enabled=False))
 
 
-def tape(
-    rules: Rules, lines: Iterable[tuple[str, object]], rows: Iterable[Row]
-) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
-    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event.
-
-    `lines` are (place, parsed JSON or an Exception that says why it is none).
-    """
+def tape(rules: Rules, book: Path, rows: Iterable[Row]) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event."""
     replay = Replay(rules)
     is_first = True
     for at, quotes in rows:
         if is_first:
             is_first = False
-            for place, line in lines:
-                yield at, replay.feed(_put(place, line, at, rules))
+            for event in _puts(book, at, rules):
+                yield at, replay.feed(event)
         yield at, replay.feed(MarkPrices(at, tuple(quotes)))
 
 
-def _put(place: str, line: object, at: datetime, rules: Rules) -> Event:
-    try:
-        if isinstance(line, Exception):
-            raise line
-        group: Group = parse_line(line, at, rules.products)
-    except (Invalid, ValueError) as e:
-        return Noticed(at, "book.refused", place, {"problem": str(e)}, fingerprint=str(e))
-    return GroupPut(at, group, "book")
+def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
+    """The lines of a book as events, judged as the daemon judges them; the first line of a group has it."""
+    first: dict[str, int] = {}
+    for number, raw in lines_of(book):
+        id_, group, problem, reason = judge(raw, at, lambda line, at: parse_line(line, at, rules.products))
+        if id_ is not None and first.setdefault(id_, number) != number and not problem:
+            problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
+        if problem or group is None:
+            facts = {"problem": problem, "reason": reason, "source": "book"} | ({"group": id_} if id_ else {})
+            yield Noticed(at, "book.refused", f"{book}:{number}", facts, fingerprint=problem)
+        else:
+            yield GroupPut(at, group, "book")
 
 
 def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[tuple[datetime, list[LoggedAlert]]]:

@@ -119,6 +119,9 @@ class Metrics:
         self.feed_frames = Gauge("monitor_feed_frames", "Frames received.", ["feed"], registry=r)
         self.feed_refused = Gauge("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"], registry=r)
         self.feed_reconnects = Gauge("monitor_feed_reconnects", "Connections made again.", ["feed"], registry=r)
+        self.book_refused = Counter(
+            "monitor_book_refused_total", "Lines, puts and entries refused.", ["source", "reason"], registry=r
+        )
         self.conflated = Counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.", registry=r)
         self.loop_lag = Gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.", registry=r)
         self.store_ok = Gauge("monitor_store_writable", "1 while the store takes commits.", registry=r)

@@ -70,13 +70,15 @@ class Judged(NamedTuple):
     id: str | None
     group: Group | None = None
     problem: str = ""
+    reason: str = ""
 
 
 class Finding(NamedTuple):
-    """Something to refuse."""
+    """Something to refuse; `reason` is a counter's label."""
 
     problem: str
     fingerprint: str
+    reason: str
     group: str | None = None
 
 
@@ -174,7 +176,9 @@ class FileBook:
     def _unreadable(self, problem: str, at: datetime, now_s: float, patience_s: float) -> list[Event]:
         """Nothing is known of the lines now, so what was said of them stands."""
         self._last, self._is_settled = None, False
-        return self._say({str(self.path): Finding(problem, _fingerprint(b"", problem))}, at, now_s, patience_s)
+        return self._say(
+            {str(self.path): Finding(problem, _fingerprint(b"", problem), "unreadable")}, at, now_s, patience_s
+        )
 
     async def _judge(self, lines: list[Line], at: datetime) -> dict[bytes, Judged]:
         """All lines by hash; those that are applied already are not parsed again."""
@@ -196,12 +200,12 @@ class FileBook:
         bad: dict[str, Finding] = {}
         first: dict[str, int] = {}
         for line in lines:
-            id, group, problem = judged[line.digest]
+            id, group, problem, reason = judged[line.digest]
             number = first.setdefault(id, line.number) if id is not None else line.number
             if number != line.number and not problem:
-                problem = f"group {id} is at line {number} already; one line a group"
+                problem, reason = f"group {id} is at line {number} already; one line a group", "duplicate_group"
             if problem:
-                bad[f"{self.path}:{line.number}"] = Finding(problem, _fingerprint(line.raw, problem), id)
+                bad[f"{self.path}:{line.number}"] = Finding(problem, _fingerprint(line.raw, problem), reason, id)
             elif group is not None:
                 puts.append(GroupPut(at, group, self.name))
                 self._applied[group.id] = line.digest
@@ -225,7 +229,7 @@ class FileBook:
         """Notices for what is wrong for long enough and was not said yet."""
         doubts: dict[str, tuple[str, float]] = {}
         notices: list[Event] = []
-        for subject, (problem, fingerprint, group) in bad.items():
+        for subject, (problem, fingerprint, reason, group) in bad.items():
             if self._refused.get(subject) == fingerprint:
                 continue
             before, since_s = self._doubts.get(subject, (fingerprint, now_s))
@@ -234,7 +238,8 @@ class FileBook:
                 doubts[subject] = fingerprint, since_s
                 continue
             self._refused[subject] = fingerprint
-            facts = {"problem": problem} | ({"group": group} if group is not None else {})
+            facts = {"problem": problem, "reason": reason, "source": self.name}
+            facts |= {"group": group} if group is not None else {}
             notices.append(Noticed(at, REFUSED, subject, facts, fingerprint))
         self._doubts = doubts
         return notices
@@ -248,23 +253,25 @@ class FileBook:
 def judge(raw: bytes, at: datetime, parse: Parse) -> Judged:
     """A line, decoded and parsed, or why it is refused."""
     if len(raw) > _LINE_BYTES:
-        return Judged(None, problem="the line is longer than 1 MB")
+        return Judged(None, problem="the line is longer than 1 MB", reason="too_long")
     try:
         raw.decode()
         stated = msgspec.json.decode(raw)
         repeated = _repeated_key(raw, stated)
     except UnicodeDecodeError as e:
-        return Judged(None, problem=f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}")
+        problem = f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}"
+        return Judged(None, problem=problem, reason="not_utf8")
     except (msgspec.DecodeError, RecursionError) as e:
-        return Judged(None, problem=f"the line is not JSON: {e}")
+        return Judged(None, problem=f"the line is not JSON: {e}", reason="not_json")
     id = stated.get("id") if isinstance(stated, dict) else None
     id = id if isinstance(id, str) and len(id) <= 128 else None
     if repeated:
-        return Judged(id, problem=f"the key {repeated!r} appears twice in one object")
+        problem = f"the key {repeated!r} appears twice in one object"
+        return Judged(id, problem=problem, reason="repeated_key")
     try:
         group = parse(stated, at)
     except Invalid as e:
-        return Judged(id, problem=str(e)[:_PROBLEM_CHARS])
+        return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
     return Judged(group.id, group)
 
 
@@ -305,6 +312,14 @@ def _read(path: Path) -> Reading:
         if raw and not raw.startswith(b"#")
     ]
     return Reading(lines, not any(raws), whole.digest(), before if _stamp(path) == before else None)
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and text of each line that says something. Raises OSError."""
+    with path.open("rb") as f:
+        for number, raw in enumerate(_raw_lines(f, hashlib.blake2b(digest_size=16)), 1):
+            if raw and not raw.startswith(b"#"):
+                yield number, raw
 
 
 def _raw_lines(f: BinaryIO, whole: hashlib.blake2b) -> Iterator[bytes]:

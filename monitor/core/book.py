@@ -129,13 +129,13 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     product = products.get(stated.product)
     if product is None:
         known = ", ".join(sorted(products)) or "none is configured"
-        problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}"))
+        problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}", "unknown_product"))
     else:
         problems += misfits(stated, product, at)
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
         if loan.id in seen:
-            problems.append(Problem(f"loans[{i}].id", f"{loan.id!r} appears twice in the group"))
+            problems.append(Problem(f"loans[{i}].id", f"{loan.id!r} appears twice in the group", "duplicate_loan"))
         seen.add(loan.id)
     if problems:
         raise Invalid(problems)
@@ -150,14 +150,14 @@ def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[P
             lines_of(stated.thresholds, version.thresholds)
         except ValueError as e:
             since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
-            problems.append(Problem("thresholds", f"{e}{since}"))
+            problems.append(Problem("thresholds", f"{e}{since}", "thresholds"))
             break
     rates = product.version_at(at).rates
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:
             text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
-            problems.append(Problem(f"loans[{i}].rate", text))
+            problems.append(Problem(f"loans[{i}].rate", text, "no_rate"))
     return problems
 
 

@@ -61,10 +61,11 @@ _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong, as a sentence with its place."""
+    """One thing that is wrong, as a sentence with its place; `reason` is a counter's label."""
 
     where: str
     what: str
+    reason: str = "invalid"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
@@ -76,6 +77,11 @@ class Invalid(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(map(str, problems)))
         self.problems = problems
+
+    @property
+    def reason(self) -> str:
+        """The label under which the whole is counted: that of the first problem."""
+        return self.problems[0].reason if self.problems else "invalid"
 
 
 def read(cls: type[T], value: object, where: str = "", folder: Path | None = None) -> T:
@@ -91,8 +97,8 @@ class _Reader:
     def __init__(self, folder: Path | None, problems: list[Problem]) -> None:
         self.folder, self.problems = folder, problems
 
-    def wrong(self, where: str, found: object, expected: str) -> None:
-        self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}"))
+    def wrong(self, where: str, found: object, expected: str, reason: str = "invalid") -> None:
+        self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}", reason))
 
     def value(self, kind: Any, value: object, where: str) -> Any:
         """Reads one value of any supported type; notes what is wrong and returns None then."""
@@ -170,7 +176,7 @@ class _Reader:
             if name in value:
                 got[field.name] = self.value(hints[field.name], value[name], _under(where, name))
             elif field.required:
-                self.problems.append(Problem(_under(where, name), "is missing"))
+                self.problems.append(Problem(_under(where, name), "is missing", "missing"))
         if len(self.problems) > before:
             return None
         try:
@@ -182,7 +188,8 @@ class _Reader:
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else "known here: " + ", ".join(known)
-        self.problems.append(Problem(_under(where, key), f"unknown key (value {_show(found, key)}); {hint}"))
+        what = f"unknown key (value {_show(found, key)}); {hint}"
+        self.problems.append(Problem(_under(where, key), what, "unknown_key"))
 
     def scalar(self, kind: Any, limits: Any, value: object, where: str) -> Any:
         if kind is Any or kind is object:
@@ -228,11 +235,11 @@ class _Reader:
         try:
             result = number(value)
         except NotANumber:
-            self.wrong(where, value, 'a decimal number in quotes, such as "12.5"')
+            self.wrong(where, value, 'a decimal number in quotes, such as "12.5"', "not_a_number")
             return None
         for limit in limits:
             if problem := limit.problem(result):
-                self.wrong(where, value, problem)
+                self.wrong(where, value, problem, "negative" if result < 0 else "out_of_range")
                 return None
         return result
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from monitor.core.inbox import Answer, Look, Request
 from monitor.core.text import stamp_or_none
 from monitor.core.whatif import WhatIf, what_if
 from monitor.core.wire import Id, Invalid, Problem, read
+from monitor.telemetry import BoundedLog
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.body import INLINE_BYTES, parse, read_body
@@ -51,7 +53,7 @@ class GroupsApi:
     """Handlers of /v1/groups."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        self._parts, self._log = parts, BoundedLog()
 
     async def list(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/groups"""
@@ -79,6 +81,10 @@ class GroupsApi:
 
     async def put(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """PUT /v1/groups/{id}"""
+        with self._counted(request):
+            return await self._put(request, caller)
+
+    async def _put(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         id_, raw, parts = request.match_info["id"], await read_body(request), self._parts
         is_unknown = parts.view.row(id_) is None
         group = await _off_loop(raw, lambda: _read_line(raw, id_, parts.clock.utc(), parts))
@@ -115,6 +121,10 @@ class GroupsApi:
 
     async def entry(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """POST /v1/groups/{id}/entries"""
+        with self._counted(request):
+            return await self._enter(request, caller)
+
+    async def _enter(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         id_, raw = request.match_info["id"], await read_body(request)
         key, now = request.headers.get("Idempotency-Key"), self._parts.clock.utc()
         head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now))
@@ -131,6 +141,21 @@ class GroupsApi:
             row(sight) if sight else None,
         )  # fmt: skip
         return answer(body, headers={"ETag": f'"{sight.version}"'} if sight else None)
+
+    @contextlib.contextmanager
+    def _counted(self, request: web.Request) -> Iterator[None]:
+        """What is refused on the way into the book is counted by reason, and named in the log at a bounded rate."""
+        try:
+            yield
+        except Rejected as e:
+            first = e.problems[0].reason if e.problems else e.kind
+            reason = e.reason or first
+            self._parts.metrics.book_refused.labels(SOURCE, reason).inc()
+            self._log.warning(
+                self._parts.clock.monotonic_s(), reason, "a change of the loan book was refused",
+                group=request.match_info["id"][:128], reason=reason, problem=e.detail[:300],
+            )  # fmt: skip
+            raise
 
     async def _look(self, request: web.Request, caller: Caller) -> Look:
         """The group as it is between two events. Raises Rejected where there is none that the caller may see."""
