@@ -53,7 +53,7 @@ def main() -> NoReturn:
         code = WRONG
     except NoAnswer as e:
         terminal.problems([str(e)])
-        code = TROUBLE
+        code = WRONG if e.is_wrong_use else TROUBLE
     except BrokenPipeError:
         code = FINE
     sys.exit(code if isinstance(code, int) else FINE)

@@ -13,7 +13,14 @@ TIMEOUT_S = 15.0
 
 
 class NoAnswer(Exception):
-    """The daemon could not be asked, or refused; the text says what to do next."""
+    """The daemon could not be asked, or refused; the text says what to do next.
+
+    `is_wrong_use`: what was asked makes no sense, so that asking again the same way is of no use.
+    """
+
+    def __init__(self, text: str, *, is_wrong_use: bool = False) -> None:
+        super().__init__(text)
+        self.is_wrong_use = is_wrong_use
 
 
 def ask(url: str, path: str, token_file: Path | None, body: object | None = None) -> Any:
@@ -27,7 +34,7 @@ def _token(token_file: Path | None) -> str | None:
     try:
         return token_file.read_text("utf-8").strip()
     except OSError as e:
-        raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}") from None
+        raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 
 
 async def _ask(url: str, token: str | None, body: object | None) -> Any:
@@ -50,6 +57,8 @@ def _answer(status: int, raw: bytes) -> Any:
         raise NoAnswer(f"status {status} with an answer that is not JSON; is that the monitor's address?") from None
     if status < 400:
         return answer
+    if not isinstance(answer, dict):
+        raise NoAnswer(f"status {status}; is that the monitor's address?")
     hint = "; name a token with --token-file" if status in (401, 403) else ""
-    errors = "".join(f"\n  {e.get('where')}: {e.get('what')}" for e in answer.get("errors", ()))
-    raise NoAnswer(f"{answer.get('detail') or answer.get('title') or status}{hint}{errors}")
+    text = answer.get("detail") or answer.get("title") or f"status {status}"
+    raise NoAnswer(f"{text}{hint}", is_wrong_use=status in (400, 422))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def unusable(path: Path, named: Named) -> list[str]:
             plugins.module("feeds", part.kind).build(part.name, part.config)
         except Invalid as e:
             problems += [f"{path}: feed {part.name!r}: {p}" for p in e.problems]
-        except ValueError as e:
+        except (ValueError, OSError) as e:
             problems.append(f"{path}: feed {part.name!r}: {e}")
     return problems
 
@@ -75,5 +76,5 @@ def absent_books(path: Path, named: Named) -> list[str]:
     return [
         f"{path}: book {name!r}: path: {file}: no such file; expected a loan book, one group a line"
         for name, file in files
-        if isinstance(file, Path) and not file.is_file()
+        if isinstance(file, Path) and not os.path.isfile(file)
     ]

@@ -189,14 +189,14 @@ class _Reader:
             quote = self.coin(
                 at, [cells[where[name]] if name in where else "" for name in ("asset", "price", "source")]
             )
-            if quote is None:
-                continue
             if event is not None and event[0] != at:
                 yield event
                 event = None
+            # As in a wide tape, a time whose prices are all refused is still an event: deadlines up to it run.
             if event is None:
                 event = (at, [])
-            event[1].append(quote)
+            if quote is not None:
+                event[1].append(quote)
         if event is not None:
             yield event
 

@@ -282,3 +282,15 @@ def test_every_recorded_tape_reads_whole(name: str, events: int, quotes: int, fi
     assert (count, len(every), refused) == (events, quotes, [])
     assert [f"{q.asset} {q.price} {q.at:%Y-%m-%d %H:%M}" for q in (every[0], every[-1])] == [first, last]
     assert {q.quote for q in every} == {"USDT"}
+
+
+def test_a_time_whose_prices_are_all_refused_is_still_an_event(tmp_path: Path) -> None:
+    """INTERFACES 7: all rows of one time are one event; a wide row without a price is one too."""
+    long = (
+        "at,asset,price\n2021-05-19T12:00:00Z,BTC,-1\n2021-05-19T12:01:00Z,BTC,38000\n2021-05-19T12:02:00Z,BTC,zero\n"
+    )
+    wide = f"ts_utc,BTCUSDT\n{NOON_MS},-1\n{NOON_MS + 60_000},38000\n{NOON_MS + 120_000},\n"
+    for name, text in (("long.csv", long), ("wide.csv", wide)):
+        events, _ = read(tape(tmp_path, text, name))
+        assert [at for at, _ in events] == [NOON + timedelta(minutes=i) for i in range(3)], name
+        assert prices(events) == [{}, {"BTC": "38000"}, {}], name
