@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from monitor import replay
@@ -23,8 +26,17 @@ def played(lines: list[Any], rows: str, trust: Trust | None = None) -> list[Aler
     rules = rules if trust else replay.without_trust(rules)
     split = [row.split() for row in rows.replace(";", "\n").strip().splitlines()]
     tape = ((clock(at), list(quotes(what, clock(at)))) for at, what in split)
-    book = ((f"book.jsonl:{number}", each) for number, each in enumerate(lines, 1))
-    return [x.alert for _, alerts in replay.tape(rules, book, tape) for x in alerts]
+    with written(lines) as book:
+        return [x.alert for _, alerts in replay.tape(rules, book, tape) for x in alerts]
+
+
+@contextmanager
+def written(lines: list[Any]) -> Iterator[Path]:
+    """A book file of these lines; a text stands there as it is."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "book.jsonl"
+        path.write_text("".join(f"{x if isinstance(x, str) else json.dumps(x)}\n" for x in lines))
+        yield path
 
 
 def short(alerts: list[Alert]) -> str:
@@ -50,7 +62,8 @@ def test_deadlines_after_the_end_of_a_tape_do_not_run() -> None:
 def test_everything_is_detected_when_it_happened_and_numbered_from_1() -> None:
     rules = replay.without_trust(Rules("desk-1", {"vip_loan": product()}))
     rows = [(clock(t), list(quotes("0.92", clock(t)))) for t in ("00:00", "40:00")]
-    logged = [x for _, a in replay.tape(rules, [("b:1", line(delayed_liquidation=True))], rows) for x in a]
+    with written([line(delayed_liquidation=True)]) as book:
+        logged = [x for _, a in replay.tape(rules, book, rows) for x in a]
     assert [x.cursor for x in logged] == list(range(1, len(logged) + 1))
     assert all(x.alert.detected_at == x.alert.at for x in logged)
     assert logged[-1].alert.at == clock("24:00")
@@ -59,13 +72,13 @@ def test_everything_is_detected_when_it_happened_and_numbered_from_1() -> None:
 def test_a_refused_line_is_an_alert_with_its_place_and_takes_no_other_with_it() -> None:
     book = [
         line(),
-        ValueError("is not a JSON object"),
+        "not a JSON object",
         {"id": "G-2"},
         line("G-3", receiving_account="in-G-1"),
         line("G-4"),
     ]
     alerts = played(book, "00:00 0.8")
-    assert [(a.type, a.subject) for a in alerts] == [
+    assert [(a.type, Path(a.subject).name) for a in alerts] == [
         ("book.refused", "book.jsonl:2"),
         ("book.refused", "book.jsonl:3"),
         ("book.refused", "book#G-3"),
@@ -76,7 +89,8 @@ def test_a_refused_line_is_an_alert_with_its_place_and_takes_no_other_with_it() 
 
 
 def test_a_tape_without_rows_is_a_day_without_alerts() -> None:
-    assert list(replay.tape(Desk().rules, [("b:1", line())], [])) == []
+    with written([line()]) as book:
+        assert list(replay.tape(Desk().rules, book, [])) == []
 
 
 def test_the_command_folds_a_recorded_log_to_the_same_ids(tmp_path: Path) -> None:

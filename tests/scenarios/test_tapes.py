@@ -11,6 +11,7 @@ import sys
 import tomllib
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -73,9 +74,11 @@ class Played(NamedTuple):
     def ours(self, usdt_usd: str = "1") -> list[dict[str, Any]]:
         products = {"vip_loan": vip_loan.load(self.table)}
         rules = Rules("desk-1", products, trust=Trust(enabled=False, usdt_usd=usdt_usd))
-        lines = ((f"book:{number}", each) for number, each in enumerate(self.book, 1))
         rows = ((at, [Quote(a, Decimal(p), "USDT", "tape", at) for a, p in prices.items()]) for at, prices in self.rows)
-        return [flat(told(x, products)) for _, alerts in replay.tape(rules, lines, rows) for x in alerts]
+        with TemporaryDirectory() as folder:
+            book = Path(folder) / "book.jsonl"
+            book.write_text("".join(json.dumps(line) + "\n" for line in self.book))
+            return [flat(told(x, products)) for _, alerts in replay.tape(rules, book, rows) for x in alerts]
 
 
 def play(day: Day, groups: int | None = None) -> Played:
