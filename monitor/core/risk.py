@@ -84,12 +84,11 @@ class RiskMonitor:
         assert self.at is None or event.at >= self.at, f"time fell from {self.at} to {event.at}"
         with exact():
             out = Outcome(event.at)
-            if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
-                self._jump(float(event.facts["seconds"]), event.at)
             if self.at is None:
                 self._begin(event.at)
-            while (deadline := self._agenda.pop_due(event.at)) is not None:
-                self._run(deadline, out)
+            if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
+                self._jump(float(event.facts["seconds"]), out)
+            self._run_due(event.at, out)
             try:
                 self._take(event, out)
             except Refused as refused:
@@ -104,11 +103,15 @@ class RiskMonitor:
         for w in self._register.groups.values():
             self._watch_missing(w, at)
 
-    def _jump(self, seconds: float, at: datetime) -> None:
-        """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up."""
+    def _jump(self, seconds: float, out: Outcome) -> None:
+        """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
+
+        What was due by the old time runs first. No price then grew old, or is missing, for the time that was skipped.
+        """
         if seconds > 0:
-            delta, latest = timedelta(seconds=seconds), at + self.rules.trust.stale_after
-            self.board.shift(delta, at)
+            delta, latest = timedelta(seconds=seconds), out.at + self.rules.trust.stale_after
+            self._run_due(out.at - delta, out)
+            self.board.shift(delta, out.at)
             for asset, late in self._agenda.late(agenda.PRICE).items():
                 self._watch_price(asset, self.board.stale_due(asset) or min(late + delta, latest))
 
@@ -206,6 +209,10 @@ class RiskMonitor:
         out.closed.add(w.group.id)
         out.states[w.group.id] = w.state
         out.touched.add(w.group.id)
+
+    def _run_due(self, at: datetime, out: Outcome) -> None:
+        while (deadline := self._agenda.pop_due(at)) is not None:
+            self._run(deadline, out)
 
     def _run(self, deadline: Deadline, out: Outcome) -> None:
         """One deadline, as if it were an event of its own time."""

@@ -1,7 +1,7 @@
 """A run is a fold over its events (DESIGN section 6): what was told of time, restarts and recordings change no alert."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,9 +40,10 @@ def a_run(desk: Any) -> tuple[Rules, list[Event]]:
     return now, [*events(run, now), END]
 
 
-def without_jumps(run: list[Event]) -> list[Event]:
-    """Time that is told to pass before a jump of the clock is known is another history, not the same one told finer."""
-    return [each for each in run if not (isinstance(each, Noticed) and each.kind == CLOCK_JUMP)]
+def _known_until(each: Event) -> datetime:
+    """The last time before an event that any clock showed: those that a jump forward skips never were."""
+    is_jump = isinstance(each, Noticed) and each.kind == CLOCK_JUMP
+    return each.at - timedelta(seconds=float(each.facts["seconds"])) if is_jump else each.at
 
 
 @MANY
@@ -50,12 +51,12 @@ def without_jumps(run: list[Event]) -> list[Event]:
 def test_telling_time_to_pass_anywhere_changes_nothing(desk: Any, extra: list[tuple[int, float]]) -> None:
     """Also at the very time of events and deadlines, and as often as the monitor asks to be woken."""
     now, run = a_run(desk)
-    run = without_jumps(run)
     plain = told(now, run)
     more: list[Event] = []
     for i, each in enumerate(run):
         before = run[i - 1].at if i else each.at
-        more += [TimePassed(before + (each.at - before) * part) for where, part in sorted(extra) if where == i]
+        times = [before + (each.at - before) * part for where, part in sorted(extra) if where == i]
+        more += [TimePassed(at) for at in times if at <= _known_until(each)]
         more.append(each)
     more.sort(key=lambda e: e.at)
     event(f"alerts: {min(len(plain), 9)}")
@@ -66,11 +67,10 @@ def test_telling_time_to_pass_anywhere_changes_nothing(desk: Any, extra: list[tu
 @given(desks)
 def test_waking_whenever_a_deadline_is_due_changes_nothing(desk: Any) -> None:
     now, run = a_run(desk)
-    run = without_jumps(run)
     monitor = RiskMonitor(now)
     alerts = []
     for each in run:
-        while monitor.at is not None and monitor.next_due is not None and monitor.next_due <= each.at:
+        while monitor.at is not None and monitor.next_due is not None and monitor.next_due <= _known_until(each):
             alerts += monitor.handle(TimePassed(max(monitor.next_due, monitor.at))).alerts
         alerts += monitor.handle(each).alerts
     assert plainly(alerts) == told(now, run)
@@ -104,9 +104,12 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
             log.append(each)
             alerts += monitor.handle(each).alerts
         log.close()
-        folded = []
-        for path in sorted(Path(folder).glob("*.jsonl")):
-            folded += [x.alert for _, some in replay.recorded(path, lambda _: None) for x in some]
+        folded = [
+            x.alert
+            for path in sorted(Path(folder).glob("*.jsonl"))
+            for _, some in replay.recorded(path, lambda _: None)
+            for x in some
+        ]
     assert plainly(folded) == plainly(alerts)
 
 
