@@ -35,8 +35,9 @@ check: setup
 soak: setup
 	$(BIN)/pytest -n $(WORKERS) -m soak tests
 
-lock:
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --generate-hashes --no-header --output-file requirements.lock
+lock: setup
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra bench --constraint requirements.lock --generate-hashes --no-header --output-file requirements-bench.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
