@@ -33,7 +33,7 @@ from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
 from monitor.journal import DEGRADED, Journal
 from monitor.notifiers.base import Notifier
-from monitor.sequencer import Sequencer, memory_of
+from monitor.sequencer import Sequencer
 from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics, log
 from monitor.web.server import Server
@@ -88,7 +88,7 @@ class App:
         self.sequencer = Sequencer(
             self.monitor, self.store, self.journal, self.clock, self.metrics, self.health, self.view.publish, event_log
         )  # fmt: skip
-        self._publish({g: self.monitor.sight(g) for g in self.monitor.group_ids})
+        self._publish({g: self.monitor.sight(g) for g in self.monitor.book.ids()})
         self.server = Server(
             self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
             lambda: self.monitor.rules, self.clock, self._retried,
@@ -214,7 +214,7 @@ class App:
         def parse(line: object, at: datetime) -> Group:
             return parse_line(line, at, self.monitor.rules.products)
 
-        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+        sights = [s for g in list(self.monitor.book.ids()) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
         kept = Kept(
             tuple(s.group.id for s in sights if s.source == part.name),
@@ -245,9 +245,7 @@ class App:
         if not self.config.monitor.event_log:
             return None
         event_log = EventLog(self.config.state_dir / "events", self.config.monitor.event_log_keep)
-        event_log.start(
-            Start(self.monitor.rules, memory_of(self.monitor), now, awakened=True), self.clock.monotonic_s()
-        )
+        event_log.start(Start(self.monitor.rules, self.monitor.memory, now, awakened=True), self.clock.monotonic_s())
         return event_log
 
     # -- what the parts call --

@@ -20,7 +20,7 @@ from monitor.clock import Clock
 from monitor.core.book import restated
 from monitor.core.events import BookEntry, Event, MarkPrices, Noticed, ProductsChanged, TimePassed
 from monitor.core.inbox import Answer, Look, Request
-from monitor.core.outcome import Memory, Outcome, Publication, Restored
+from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
@@ -222,7 +222,7 @@ class Sequencer:
         started_s = self._clock.monotonic_s()
         if self._event_log is not None:
             if self._event_log.wants_start(started_s):
-                self._event_log.start(Start(self._monitor.rules, memory_of(self._monitor), event.at), started_s)
+                self._event_log.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
             self._event_log.append(event)
         outcome = self._monitor.handle(event)
         batch.outcomes.append(outcome)
@@ -372,15 +372,3 @@ class Sequencer:
 
     async def _in_core(self, work: Callable[..., None], *args: Any) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
-
-
-def memory_of(monitor: RiskMonitor) -> Memory | None:
-    """All that core knows, as a restart would hand it back."""
-    if monitor.at is None:
-        return None
-    sights = [s for g in monitor.group_ids if (s := monitor.sight(g)) is not None]
-    groups = tuple(Restored(s.group, s.source, s.version, s.put_at) for s in sights)
-    states = tuple(s.state for s in sights) + tuple(monitor.retired)
-    board = monitor.board
-    marks = tuple(board.marks.values())
-    return Memory(monitor.at, marks, dict(monitor.notices), groups, states, board.heard, monitor.awaited)

@@ -33,7 +33,7 @@ class Run:
         self.monitor = RiskMonitor(config.rules)
         for line in config.books[0].config.path.read_text("utf-8").splitlines():
             self.take(GroupPut(START, parse_line(json.loads(line), START, config.rules.products), "demo"))
-        self.groups = list(self.monitor.group_ids)
+        self.groups = list(self.monitor.book.ids())
         for after, prices in scenario.for_ever(played):
             if after >= 2 * played.cycle:
                 break

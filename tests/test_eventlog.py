@@ -12,7 +12,6 @@ from monitor.core.events import BookEntry, Event, GroupPut, MarkPrices, Noticed,
 from monitor.core.product import Rules
 from monitor.core.wire import read
 from monitor.eventlog import PAUSE_S, EventLog, Start, Torn
-from monitor.sequencer import memory_of
 from tests.core.desk import START, Desk, clock, group, line, loan, plainly, quotes
 
 KEEP = timedelta(days=7)
@@ -20,7 +19,7 @@ KEEP = timedelta(days=7)
 
 def log_of(folder: Path, desk: Desk, start: str = "00:00", awakened: bool = False) -> EventLog:
     log = EventLog(folder, KEEP)
-    log.start(Start(desk.monitor.rules, memory_of(desk.monitor), clock(start), awakened), 0)
+    log.start(Start(desk.monitor.rules, desk.monitor.memory, clock(start), awakened), 0)
     return log
 
 
@@ -87,7 +86,7 @@ def test_each_file_folds_by_itself(tmp_path: Path) -> None:
     desk = Desk()
     log = log_of(tmp_path, desk)
     record(log, desk, GroupPut(START, group(line()), "book"), prices("00:01", "0.8"))
-    log.start(Start(desk.monitor.rules, memory_of(desk.monitor), clock("01:00")), 0)
+    log.start(Start(desk.monitor.rules, desk.monitor.memory, clock("01:00")), 0)
     record(log, desk, prices("01:00", "0.92"))
     log.close()
     (_, second) = sorted(tmp_path.iterdir())
@@ -159,7 +158,7 @@ def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_pat
     trust = Trust(stale_after=timedelta(seconds=10))
     desk = Desk(line(), trust=trust)
     desk.play("00:00 0.5 -")
-    memory = memory_of(desk.monitor)
+    memory = desk.monitor.memory
     assert memory is not None
     desk.monitor = RiskMonitor(desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))))
     desk.monitor.awaken(clock("01:00"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,12 @@ from monitor.core.alerts import Alert, Figures, alert_id
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import GroupClosed, GroupPut, Noticed
-from monitor.core.money import ZERO, plain
+from monitor.core.loanbook import Exposure
+from monitor.core.money import plain
 from monitor.core.prices import Mark, PriceBoard
 from monitor.core.text import stamp, stamp_or_none
 from monitor.core.verdict import Said
 from monitor.core.watched import Watched
-
-NAMED_GROUPS = 50
-"""How many group ids an alert about a price names; more would pass the 20 kB of a webhook body. The count is exact."""
 
 
 def group_alert(said: Said, w: Watched, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]) -> Alert:
@@ -48,12 +46,11 @@ def price_alert(
     type_: str,
     mark: Mark,
     board: PriceBoard,
-    holders: Sequence[Watched],
+    exposed: Exposure,
     at: datetime,
     detected_at: datetime,
 ) -> Alert:
     """Going blind, or seeing again, for one asset: with the exposed groups and their sums."""
-    weights = [w.weight for w in holders if w.weight is not None]
     usd = board.usd.get(mark.asset)
     facts: dict[str, Any] = {
         "asset": mark.asset,
@@ -64,12 +61,13 @@ def price_alert(
         "price_at": stamp_or_none(mark.price_at),
         "received_at": stamp(mark.received_at),
         "candidate": None if mark.candidate is None else plain(mark.candidate),
-        "groups": len(holders),
-        "debt_usd": plain(sum((w.debt for w in weights), ZERO)),
-        "recognised_usd": plain(sum((w.recognised for w in weights), ZERO)),
-        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
-        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+        "groups": exposed.groups,
+        "debt_usd": plain(exposed.debt),
+        "recognised_usd": plain(exposed.recognised),
+        **_named(exposed),
     }
+    if not exposed.is_exact:
+        facts["sums"] = "indicative"
     return Alert(
         type=type_, id=alert_id(name, mark.asset, mark.episode, mark.sequence, type_), at=at, detected_at=detected_at,
         subject=mark.asset, sequence=mark.sequence, episode=mark.episode, facts=facts, blind=type_ != "price.restored",
@@ -77,21 +75,24 @@ def price_alert(
 
 
 def missing_alert(
-    name: str, type_: str, asset: str, sequence: int, holders: Sequence[Watched], at: datetime, detected_at: datetime
+    name: str, type_: str, asset: str, sequence: int, exposed: Exposure, at: datetime, detected_at: datetime
 ) -> Alert:
     """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (DESIGN section 8)."""
     facts = {
         "asset": asset,
         "trust": "missing" if type_ == "price.stale" else "good",
         "reason": "no price was ever seen; check that a feed quotes it" if type_ == "price.stale" else None,
-        "groups": len(holders),
-        "group_ids": [w.group.id for w in holders[:NAMED_GROUPS]],
-        "group_ids_cut": max(0, len(holders) - NAMED_GROUPS),
+        "groups": exposed.groups,
+        **_named(exposed),
     }
     return Alert(
         type=type_, id=alert_id(name, asset, 0, sequence, type_), at=at, detected_at=detected_at, subject=asset,
         sequence=sequence, episode=0, facts=facts, blind=type_ == "price.stale",
     )  # fmt: skip
+
+
+def _named(exposed: Exposure) -> dict[str, Any]:
+    return {"group_ids": list(exposed.ids), "group_ids_cut": exposed.groups - len(exposed.ids)}
 
 
 def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:

@@ -31,7 +31,9 @@ class Sight(NamedTuple):
 class Outcome:
     """Collected while an event is handled."""
 
-    __slots__ = ("alerts", "at", "before", "changed", "closed", "deskful", "refused", "states", "touched")
+    __slots__ = (
+        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "dropped", "refused", "states", "touched",
+    )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -40,6 +42,10 @@ class Outcome:
         self.changed: set[str] = set()
         """Groups whose book changed."""
         self.closed: set[str] = set()
+        self.blocks: list[BlockPut] = []
+        """Groups that were put as a whole."""
+        self.dropped: list[int] = []
+        """Blocks whose groups are kept elsewhere now."""
         self.touched: set[str] = set()
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
         self.refused: Refused | None = None
@@ -51,7 +57,18 @@ class Outcome:
     @property
     def is_durable(self) -> bool:
         """There is something that must be committed."""
-        return bool(self.alerts or self.states or self.changed or self.closed or self.deskful)
+        return bool(
+            self.alerts or self.states or self.changed or self.closed or self.blocks or self.dropped or self.deskful
+        )
+
+
+class BlockPut(NamedTuple):
+    """Many groups as one body of bytes, which only the book of columns reads."""
+
+    number: int
+    body: bytes
+    ids: tuple[str, ...] = ()
+    """Groups that were kept singly before and are in the block now."""
 
 
 class Restored(NamedTuple):
@@ -74,6 +91,9 @@ class Memory(NamedTuple):
     heard: tuple[Heard, ...] = ()
     awaited: tuple[tuple[str, datetime], ...] = ()
     """Assets without a price, and when the desk is told."""
+    blocks: tuple[BlockPut, ...] = ()
+    closed: tuple[str, ...] = ()
+    """Groups that blocks may still hold, but that were closed."""
 
 
 class Publication(NamedTuple):

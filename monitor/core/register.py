@@ -14,34 +14,31 @@ from monitor.core.book import Group, misfits, same_line
 from monitor.core.entries import ExtendGrace, Refused, Waive, apply
 from monitor.core.events import API, BookEntry, GroupClosed, GroupPut
 from monitor.core.lifecycle import DELAYED, GroupState
+from monitor.core.loanbook import LoanBook
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
 from monitor.core.watched import Watched
 
 
 class Register:
-    """The groups under watch, by id."""
+    """What may change the book of groups."""
 
-    def __init__(self) -> None:
-        self.groups: dict[str, Watched] = {}
-        self._owner: dict[str, str] = {}
+    def __init__(self, book: LoanBook) -> None:
+        self.book = book
         self.retired: dict[str, GroupState] = {}
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
-        states = {s.group: s for s in memory.states}
         for stored in memory.groups:
-            state = states.pop(stored.group.id, None) or GroupState(stored.group.id)
-            product = _product(rules.products, stored.group)
-            _check_kept(stored.group, product, memory.at)
-            w = Watched(stored.group, stored.source, stored.version, stored.put_at, state, product, memory.at)
-            self._adopt(w)
-        self.retired = states
+            _product(rules.products, stored.group)
+        self.book.restore(memory, rules)
+        self._check_all(rules, memory.at)
+        self.retired = {s.group: s for s in memory.states if self.book.find(s.group) is None}
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""
-        group, old = _put_on(event.group, event.at), self.groups.get(event.group.id)
+        group, old = _put_on(event.group, event.at), self.book.find(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
                 "other_source",
@@ -56,7 +53,7 @@ class Register:
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = _without_gone_loans(state, group)
         w = Watched(group, event.source, version, event.at, state, product, event.at)
-        self._adopt(w, old)
+        self.book.put(w)
         return w
 
     def close(self, event: GroupClosed) -> Watched:
@@ -64,9 +61,7 @@ class Register:
         w = self._known(event.group_id)
         if w.source != event.source:
             raise Refused("other_source", f"group {event.group_id} belongs to {w.source}; close it there")
-        del self.groups[event.group_id]
-        for account in w.group.accounts():
-            del self._owner[account]
+        self.book.drop(event.group_id)
         kept = GroupState(w.group.id, episode=w.state.episode, sequence=w.state.sequence)
         self.retired[w.group.id] = kept
         w.state = kept
@@ -80,36 +75,32 @@ class Register:
         self._check_accounts(group)
         state = _without_gone_loans(state, group)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
-        self._adopt(w, old)
+        self.book.put(w)
         return w
 
     def change_rules(self, rules: Rules, at: datetime) -> None:
-        """Gives every group its product anew. Raises Refused, and changes nothing, where a group does not fit."""
-        for w in self.groups.values():
-            _check_kept(w.group, _product(rules.products, w.group), at)
-        for w in self.groups.values():
-            w.product = rules.products[w.group.product]
+        """Holds every group by other rules. Raises Refused, and changes nothing, where a group does not fit."""
+        self._check_all(rules, at)
+        self.book.renew(at, rules)
+
+    def _check_all(self, rules: Rules, at: datetime) -> None:
+        for group in self.book.examples():
+            _check_kept(group, _product(rules.products, group), at)
 
     def _known(self, group_id: str) -> Watched:
-        if group_id not in self.groups:
+        w = self.book.find(group_id)
+        if w is None:
             raise Refused("unknown_group", f"there is no group {group_id}; put it first")
-        return self.groups[group_id]
+        return w
 
     def _check_accounts(self, group: Group) -> None:
         for account in sorted(group.accounts()):
-            owner = self._owner.get(account, group.id)
-            if owner != group.id:
+            owner = self.book.owner(account)
+            if owner not in (None, group.id):
                 raise Refused(
                     "account_in_use",
                     f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
                 )
-
-    def _adopt(self, w: Watched, old: Watched | None = None) -> None:
-        for account in old.group.accounts() if old else ():
-            del self._owner[account]
-        for account in w.group.accounts():
-            self._owner[account] = w.group.id
-        self.groups[w.group.id] = w
 
 
 def _was_applied(group: Group, event: GroupPut) -> bool:

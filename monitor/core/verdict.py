@@ -90,10 +90,10 @@ class Calm(msgspec.Struct, frozen=True):
         )
 
 
-def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm | None:
+def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
     """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
 
-    None while a clear hold runs: its end is a matter of time.
+    While a clear hold runs its end is a matter of time besides: whoever evaluates then judges whatever this says.
     """
     lines = held.lines
     low = max((w - how.clear_margin for w in state.warned), default=NOTHING)
@@ -102,8 +102,9 @@ def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm | None:
             armed = [w for w in held.version.warnings if w not in state.warned]
             return Calm(low, min([*armed, lines.margin_call]))
         case "margin_call":
-            floor = max(low, lines.initial, lines.margin_call - how.clear_margin)
-            return Calm(floor, lines.liquidation) if state.below_since is None else None
+            hold = lines.margin_call - how.clear_margin
+            low = max(low, lines.initial)
+            return Calm(max(low, hold), lines.liquidation) if state.below_since is None else Calm(low, hold)
         case "delayed_liquidation":
             return Calm(max(low, lines.initial), lines.immediate)
         case _:

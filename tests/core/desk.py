@@ -34,7 +34,6 @@ from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
 from monitor.core.wire import read
 from monitor.products import vip_loan
-from monitor.sequencer import memory_of
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 THRESHOLDS = {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"}
@@ -164,7 +163,7 @@ class Desk:
         """A new monitor that knows what a restart hands over, and nothing else."""
         rules = self.monitor.rules
         rules = rules if trust is None else msgspec.structs.replace(rules, trust=trust)
-        self.monitor = RiskMonitor(rules, memory=memory_of(self.monitor))
+        self.monitor = RiskMonitor(rules, memory=self.monitor.memory)
 
     @staticmethod
     def short(alerts: Iterable[Alert], at: datetime) -> str:

@@ -7,7 +7,6 @@ import msgspec
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Trust
 from monitor.core.risk import RiskMonitor
-from monitor.sequencer import memory_of
 from tests.core.desk import Desk, clock, line, loan, product, version
 
 TRUST = Trust(stale_after=timedelta(seconds=10), confirm_after=timedelta(seconds=3), sources=("a", "b"))
@@ -20,7 +19,7 @@ COINS = product(version(ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]},
 def test_a_price_goes_stale_after_its_time_and_the_desk_hears_of_it_once() -> None:
     desk = Desk(line(), line("G-2"), trust=TRUST)
     desk.play("00:00 0.5 -; 00:00:10 ... -; 00:00:11 ... price.stale:COIN@00:00:10; 00:05 ... -; 09:00 ... -")
-    assert desk.monitor.next_due == clock("24:00")
+    assert desk.monitor.next_due == clock("15:00")  # the next look ahead; nothing of the price waits any more
     assert desk.sight().blind
 
 
@@ -303,7 +302,7 @@ def test_a_missing_rate_is_said_of_the_prices_that_wait_for_it() -> None:
 def test_after_a_restart_kept_prices_have_their_time_and_bad_news_does_not_wait() -> None:
     desk = Desk(line(delayed_liquidation=True), trust=TRUST, grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started")
-    memory = memory_of(desk.monitor)
+    memory = desk.monitor.memory
     assert memory is not None
     memory = memory._replace(marks=tuple(map(unconfirmed, memory.marks)))
     desk.monitor = RiskMonitor(desk.rules, memory=memory)
@@ -316,7 +315,7 @@ def test_after_a_restart_kept_prices_have_their_time_and_bad_news_does_not_wait(
 def test_after_a_restart_a_group_put_meanwhile_does_not_hurry_the_announcement() -> None:
     desk = Desk(line(), trust=TRUST)
     desk.play("00:00 0.5 -")
-    memory = memory_of(desk.monitor)
+    memory = desk.monitor.memory
     assert memory is not None
     desk.monitor = RiskMonitor(desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))))
     desk.monitor.awaken(clock("01:00"))

@@ -14,7 +14,6 @@ from monitor import eventlog, replay
 from monitor.core.events import Event, Noticed, TimePassed
 from monitor.core.product import Lifecycle, Rules, Trust
 from monitor.core.risk import CLOCK_JUMP, RiskMonitor
-from monitor.sequencer import memory_of
 from tests.core.desk import START, plainly
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
 
@@ -79,14 +78,14 @@ def test_waking_whenever_a_deadline_is_due_changes_nothing(desk: Any) -> None:
 @MANY
 @given(desks, st.sets(st.integers(0, 60), min_size=1, max_size=4))
 def test_a_restart_after_any_event_neither_loses_nor_repeats_anything(desk: Any, restarts: set[int]) -> None:
-    """The restart property: what `memory_of` hands over is all that decides."""
+    """The restart property: what `memory` hands over is all that decides."""
     now, run = a_run(desk)
     monitor = RiskMonitor(now)
     alerts = []
     for i, each in enumerate(run):
         alerts += monitor.handle(each).alerts
         if i in restarts:
-            monitor = RiskMonitor(monitor.rules, memory=memory_of(monitor))
+            monitor = RiskMonitor(monitor.rules, memory=monitor.memory)
     assert plainly(alerts) == told(now, run)
 
 
@@ -100,7 +99,7 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
         monitor, alerts = RiskMonitor(now), []
         for i, each in enumerate(run):
             if log.wants_start(i) or (i in cuts and each.at > run[i - 1].at):
-                log.start(eventlog.Start(monitor.rules, memory_of(monitor), each.at), i)
+                log.start(eventlog.Start(monitor.rules, monitor.memory, each.at), i)
             log.append(each)
             alerts += monitor.handle(each).alerts
         log.close()

@@ -1,0 +1,252 @@
+"""The loan book: all groups under watch, and which of them an event may move over a line.
+
+`PlainBook` is the exact, slow one and the reference: every group is an object, and every holder of a moved asset is named.
+`engine.book.ColumnarBook` keeps a million groups in columns, names few, and passes the same tests. A book only holds and
+names; the decision is exact and made elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from monitor.core.book import Group
+from monitor.core.events import GroupBatch
+from monitor.core.lifecycle import GroupState
+from monitor.core.money import ZERO
+from monitor.core.outcome import BlockPut, Memory, Restored
+from monitor.core.prices import Change, PriceBoard
+from monitor.core.product import Rules
+from monitor.core.screen import EveryGroup
+from monitor.core.valuation import Weight, weigh
+from monitor.core.watched import Watched
+
+NAMED_GROUPS = 50
+"""How many group ids an alert about a price names; more would pass the 20 kB of a webhook body. The count is exact."""
+
+
+class Exposure(NamedTuple):
+    """Who needs an asset's price. The sums are of the groups whose prices are all known."""
+
+    groups: int
+    debt: Decimal
+    recognised: Decimal
+    ids: tuple[str, ...]
+    """The first `NAMED_GROUPS` in the order of ids."""
+    is_exact: bool = True
+    """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
+
+
+class Taken(NamedTuple):
+    """What a book did with a batch of puts."""
+
+    block: BlockPut | None
+    """The part that it took whole; None where it took nothing so."""
+    rest: Iterable[int]
+    """Places in the batch that must be put one by one, by the exact path."""
+    look: Iterable[str] = ()
+    """Groups of the block that must be decided now."""
+    assets: frozenset[str] = frozenset()
+    """Assets whose price decides about some group of the block."""
+
+
+class Kept(NamedTuple):
+    """A whole book as a memory holds it."""
+
+    groups: tuple[Restored, ...]
+    """Those that are not in blocks."""
+    states: tuple[GroupState, ...]
+    """Of all groups; one that is as new may be left out."""
+    blocks: tuple[BlockPut, ...] = ()
+
+
+class LoanBook(Protocol):
+    """All groups under watch. Used by the thread of core only."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> Iterator[str]:
+        """All groups."""
+        ...
+
+    def find(self, group_id: str) -> Watched | None:
+        """A group, or None. What is changed in it counts after `keep`."""
+        ...
+
+    def put(self, w: Watched) -> None:
+        """Takes a group, or replaces the one of its id."""
+        ...
+
+    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
+        """Takes of a batch what is new and regular as a whole; says what is left to be put one by one."""
+        ...
+
+    def keep(self, w: Watched) -> None:
+        """The state of a group that `find` gave has changed."""
+        ...
+
+    def drop(self, group_id: str) -> None:
+        """Forgets a group that is there."""
+        ...
+
+    def owner(self, account: str) -> str | None:
+        """The group that an account belongs to (VIP FAQ 6)."""
+        ...
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        """Takes all groups and states that a memory holds. States of groups that are not there stay with the caller."""
+        ...
+
+    def kept(self) -> Kept:
+        """All that `restore` needs."""
+        ...
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        """Another day, or other rules: every group is held anew."""
+        ...
+
+    def examples(self) -> Iterable[Group]:
+        """Groups such that rules which fit these fit all."""
+        ...
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+        """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
+        ...
+
+    def stirred(self) -> Iterable[str]:
+        """A superset of the groups whose state is not as new, and of those whose loans were past when they were put."""
+        ...
+
+    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
+        """A superset of the groups that owe a loan maturing in (after, until]."""
+        ...
+
+    def is_needed(self, asset: str) -> bool:
+        """Some group's valuation needs this asset's price."""
+        ...
+
+    def needed(self) -> Collection[str]:
+        """All assets whose price decides about some group."""
+        ...
+
+    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+        """The groups whose valuation needs any of these assets, on the prices in force."""
+        ...
+
+
+class PlainBook:
+    """Every group an object, screened by `EveryGroup`."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Watched] = {}
+        self._owner: dict[str, str] = {}
+        self._screen = EveryGroup()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def ids(self) -> Iterator[str]:
+        return iter(self._watched)
+
+    def watched(self) -> list[Watched]:
+        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
+        return list(self._watched.values())
+
+    def find(self, group_id: str) -> Watched | None:
+        return self._watched.get(group_id)
+
+    def put(self, w: Watched) -> None:
+        old = self._watched.get(w.group.id)
+        for account in old.group.accounts() if old else ():
+            del self._owner[account]
+        for account in w.group.accounts():
+            self._owner[account] = w.group.id
+        self._watched[w.group.id] = w
+        self._screen.put(w.group.id, w.held)
+
+    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
+        return Taken(None, range(len(batch)))
+
+    def keep(self, w: Watched) -> None:
+        pass
+
+    def drop(self, group_id: str) -> None:
+        for account in self._watched.pop(group_id).group.accounts():
+            del self._owner[account]
+        self._screen.drop(group_id)
+
+    def owner(self, account: str) -> str | None:
+        return self._owner.get(account)
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        assert not memory.blocks, "a book of columns wrote this"
+        states = {s.group: s for s in memory.states}
+        for stored in memory.groups:
+            self.put(watched_of(stored, states.get(stored.group.id), rules, memory.at))
+
+    def kept(self) -> Kept:
+        watched = self._watched.values()
+        groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
+        return Kept(groups, tuple(w.state for w in watched))
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        for w in self._watched.values():
+            w.product = rules.products[w.group.product]
+            w.renew(at)
+            self._screen.put(w.group.id, w.held)
+
+    def examples(self) -> Iterable[Group]:
+        return (w.group for w in self._watched.values())
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+        return self._watched.keys() if change is None else self._screen.suspects(change.moved)
+
+    def stirred(self) -> Iterable[str]:
+        return list(self._watched)
+
+    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
+        loans = ((id_, loan) for id_, w in self._watched.items() for loan in w.group.loans)
+        return {id_ for id_, loan in loans if loan.matures_at is not None and after < loan.matures_at <= until}
+
+    def is_needed(self, asset: str) -> bool:
+        return bool(self._screen.holders(asset))
+
+    def needed(self) -> Collection[str]:
+        return self._screen.assets()
+
+    def holders(self, assets: Collection[str]) -> set[str]:
+        """Groups whose valuation needs any of these assets."""
+        return {id_ for asset in assets for id_ in self._screen.holders(asset)}
+
+    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+        ids = sorted(self.holders(assets))
+        return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+
+
+def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> Watched:
+    """A group as a store gave it back."""
+    group = stored.group
+    state = state or GroupState(group.id)
+    product = rules.products[group.product]
+    return Watched(group, stored.source, stored.version, stored.put_at, state, product, at)
+
+
+def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], usd: Mapping[str, Decimal]) -> Exposure:
+    """Exact sums over groups, at these prices."""
+    debt = recognised = ZERO
+    for w in watched:
+        weight = weight_or_none(w, usd)
+        if weight is not None:
+            debt += weight.debt
+            recognised += weight.recognised
+    return Exposure(count, debt, recognised, tuple(named))
+
+
+def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
+    """What a group weighs at these prices; None while one is missing."""
+    try:
+        return weigh(w.held, usd)
+    except KeyError:
+        return None
