@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -15,16 +15,6 @@ from monitor.core.product import Rules
 
 API = "api"
 """The source of groups that were put by API; whoever puts there is answered at once."""
-
-
-class GroupBatch(Protocol):
-    """Groups as a source read them, perhaps packed: each is made when it is asked for."""
-
-    def __len__(self) -> int: ...
-
-    def ids(self) -> Iterator[str]: ...
-
-    def group(self, i: int) -> Group: ...
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):

@@ -12,8 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.book import Group
-from monitor.core.events import GroupBatch
+from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
 from monitor.core.money import ZERO
 from monitor.core.outcome import BlockPut, Memory, Restored

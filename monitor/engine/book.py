@@ -1,0 +1,133 @@
+"""The loan book for a million groups: few as objects, the others in columns (ARCHITECTURE, "How a million groups are held").
+
+A group that changes is taken out of its block and lives as an object among the fresh ones; when these are many they are
+folded into the last block. So a change costs what a group costs, and one block is rebuilt for hundreds of changes. A desk
+with fewer groups than that never loads the array libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from monitor.core.book import Group, GroupBatch
+from monitor.core.loanbook import Exposure, Kept, PlainBook, Taken
+from monitor.core.outcome import Memory
+from monitor.core.prices import Change, PriceBoard
+from monitor.core.product import Rules
+from monitor.core.watched import Watched
+
+if TYPE_CHECKING:
+    from monitor.engine.rows import Rows
+
+FOLD_AT = 512
+"""Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
+
+
+class ColumnarBook:
+    """A LoanBook. `fold_at` is another number only where a test wants every group in columns."""
+
+    def __init__(self, fold_at: int = FOLD_AT) -> None:
+        self.fresh = PlainBook()
+        self.rows: Rows | None = None
+        """The groups in columns; None until there are some."""
+        self._fold_at = fold_at
+        self._rules: tuple[datetime, Rules] | None = None
+
+    def __len__(self) -> int:
+        return len(self.fresh) + (len(self.rows) if self.rows else 0)
+
+    def ids(self) -> Iterator[str]:
+        return chain(list(self.fresh.ids()), self.rows.ids() if self.rows else ())
+
+    def find(self, group_id: str) -> Watched | None:
+        w = self.fresh.find(group_id)
+        return w if w is not None or self.rows is None else self.rows.find(group_id)
+
+    def put(self, w: Watched) -> None:
+        if self.rows is not None and self.rows.find(w.group.id) is not None:
+            self._forget(w.group.id)
+        self.fresh.put(w)
+        self._fold()
+
+    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
+        return self._columns().put_all(batch, source, at, self.fresh)
+
+    def keep(self, w: Watched) -> None:
+        if self.rows is not None and self.fresh.find(w.group.id) is None:
+            self.rows.keep(w)
+
+    def drop(self, group_id: str) -> None:
+        if self.fresh.find(group_id) is not None:
+            self.fresh.drop(group_id)
+        else:
+            self._forget(group_id)
+
+    def owner(self, account: str) -> str | None:
+        owner = self.fresh.owner(account)
+        return owner if owner is not None or self.rows is None else self.rows.owner(account)
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        self.renew(memory.at, rules)
+        if memory.blocks:
+            superseded = {*memory.closed, *(r.group.id for r in memory.groups)}
+            self._columns().restore(memory.blocks, superseded, memory.states)
+        self.fresh.restore(memory._replace(blocks=()), rules)
+        self._fold()
+
+    def kept(self) -> Kept:
+        kept = self.fresh.kept()
+        if self.rows is None:
+            return kept
+        return Kept(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        self._rules = at, rules
+        self.fresh.renew(at, rules)
+        if self.rows is not None:
+            self.rows.renew(at, rules)
+
+    def examples(self) -> Iterable[Group]:
+        return chain(self.fresh.examples(), self.rows.examples() if self.rows else ())
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+        fresh = self.fresh.suspects(change, board)
+        return fresh if self.rows is None else [*fresh, *self.rows.suspects(change, board)]
+
+    def stirred(self) -> Iterable[str]:
+        return chain(self.fresh.stirred(), self.rows.stirred() if self.rows else ())
+
+    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
+        return chain(self.fresh.maturing(after, until), self.rows.maturing(after, until) if self.rows else ())
+
+    def is_needed(self, asset: str) -> bool:
+        return self.fresh.is_needed(asset) or (self.rows is not None and asset in self.rows.needed())
+
+    def needed(self) -> Collection[str]:
+        return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
+
+    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+        if self.rows is None:
+            return self.fresh.exposure(assets, board)
+        return self.rows.exposure(assets, board, self.fresh)
+
+    def _forget(self, group_id: str) -> None:
+        """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
+        assert self.rows is not None
+        for w in self.rows.drop(group_id):
+            self.fresh.put(w)
+
+    def _fold(self) -> None:
+        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
+            self.fresh = PlainBook()
+
+    def _columns(self) -> Rows:
+        if self.rows is None:
+            from monitor.engine.rows import Rows  # the array libraries cost a second and 100 MB
+
+            self.rows = Rows()
+            if self._rules is not None:
+                self.rows.renew(*self._rules)
+        return self.rows
