@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from monitor import eventlog, replay
+from monitor.core.book import Lines
 from monitor.core.entries import Borrow, Deposit, ExtendGrace, Transfer
-from monitor.core.events import BookEntry, Event, GroupPut, MarkPrices, Noticed, ProductsChanged, TimePassed
+from monitor.core.events import BookEntry, Event, GroupPut, GroupsPut, MarkPrices, Noticed, ProductsChanged, TimePassed
 from monitor.core.product import Rules
 from monitor.core.wire import read
 from monitor.eventlog import PAUSE_S, EventLog, Start, Torn
@@ -68,6 +69,32 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
     assert isinstance(start, Start)
     assert msgspec.json.encode(again) == msgspec.json.encode(each)
     assert again == each
+
+
+def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None:
+    """It is read with what core itself has: the lines as they were written, in one record."""
+    stated = [line("G-2", loans=[loan(interest="0.10")]), line("G-1", labels={"desk": '\u00e9 " \\ \n'})]
+    each = GroupsPut(START, "book", Lines(stated, START))
+    log = log_of(tmp_path, Desk())
+    log.append(each)
+    log.append(msgspec.structs.replace(each, at=clock("30:00")))
+    log.close()
+    _, again, later = eventlog.read(next(tmp_path.iterdir()))
+    assert isinstance(again, GroupsPut)
+    assert isinstance(later, GroupsPut)
+    assert (again.at, again.source, list(again.batch.ids())) == (START, "book", ["G-2", "G-1"])
+    assert [again.batch.group(i) for i in range(len(again.batch))] == [group(s) for s in stated]
+    assert later.batch.group(0).loans[0].since == clock("30:00").date()
+
+
+def test_a_batch_that_is_no_list_of_lines_is_named(tmp_path: Path) -> None:
+    log = log_of(tmp_path, Desk())
+    log.append(GroupsPut(START, "book", Lines([line()], START)))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"batch":[{', b'"batch":{"a":[{').replace(b"}]}\n", b"}]}}\n"))
+    with pytest.raises(Torn, match="the list of their lines"):
+        list(eventlog.read(path))
 
 
 def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Path) -> None:

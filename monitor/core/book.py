@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,7 +23,7 @@ Line = Annotated[
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
 
 
-_canonical = msgspec.json.Encoder(order="deterministic").encode
+_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,7 +106,7 @@ class Group(msgspec.Struct, frozen=True):
     vip_level: int | None
     contacts: Mapping[str, tuple[str, ...]]
     line: str = ""
-    """Digest of the line that was put; entries leave it, so that the same line is known again after them."""
+    """`line_digest` of the line that was put; entries leave it, so that the same line is known again after them."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -120,6 +120,48 @@ class Group(msgspec.Struct, frozen=True):
                 if quantity:
                     total[asset] = total.get(asset, ZERO) + quantity
         return total
+
+
+@runtime_checkable
+class GroupBatch(Protocol):
+    """Many groups of one book at once, in whatever form they were read; no two have the same id."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> Iterator[str]:
+        """In the order of the lines."""
+        ...
+
+    def group(self, index: int) -> Group:
+        """The group in that place, as `parse_line` would have read its line."""
+        ...
+
+    def lines(self) -> bytes:
+        """The lines as they were written, as one JSON array: what the event log keeps."""
+        ...
+
+
+class Lines:
+    """A GroupBatch of lines that were checked against their products before, read again one by one: a recorded one."""
+
+    def __init__(self, stated: Sequence[Any], at: datetime) -> None:
+        self.stated, self._at = stated, at
+
+    def __len__(self) -> int:
+        return len(self.stated)
+
+    def ids(self) -> Iterator[str]:
+        """In the order of the lines."""
+        return (line["id"] for line in self.stated)
+
+    def group(self, index: int) -> Group:
+        """The group in that place. Raises wire.Invalid."""
+        line = self.stated[index]
+        return _group(read(GroupLine, line), line, self._at)
+
+    def lines(self) -> bytes:
+        """The lines as one JSON array."""
+        return msgspec.json.encode(self.stated)
 
 
 def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> Group:
@@ -139,7 +181,12 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         seen.add(loan.id)
     if problems:
         raise Invalid(problems)
-    return _group(stated, at)
+    return _group(stated, line, at)
+
+
+def line_digest(line: object) -> bytes:
+    """8 bytes that are the same for the same line in another order of keys, or with other spacing and escapes."""
+    return hashlib.blake2b(_sorted(line), digest_size=8).digest()
 
 
 def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[Problem]:
@@ -166,11 +213,10 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
     return msgspec.structs.replace(defaults, **overrides) if overrides else defaults
 
 
-def _group(stated: GroupLine, at: datetime) -> Group:
+def _group(stated: GroupLine, line: object, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    digest = hashlib.blake2b(_canonical(stated), digest_size=12).hexdigest()
-    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": digest})
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": line_digest(line).hex()})
 
 
 def restated(group: Group) -> dict[str, Any]:

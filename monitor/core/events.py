@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.book import Group
+from monitor.core.book import Group, GroupBatch
 from monitor.core.entries import Entry
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
@@ -32,6 +32,13 @@ class GroupPut(_Event, frozen=True):
 
     group: Group
     source: str
+
+
+class GroupsPut(_Event, frozen=True):
+    """As GroupPut of each group of the batch, in its order: a large book comes so."""
+
+    source: str
+    batch: GroupBatch
 
 
 class GroupClosed(_Event, frozen=True):
@@ -72,4 +79,4 @@ class TimePassed(_Event, frozen=True):
     """Nothing happened, but a deadline came."""
 
 
-Event = MarkPrices | GroupPut | GroupClosed | BookEntry | ProductsChanged | Noticed | TimePassed
+Event = MarkPrices | GroupPut | GroupsPut | GroupClosed | BookEntry | ProductsChanged | Noticed | TimePassed
