@@ -46,7 +46,7 @@ class Taken(NamedTuple):
     rest: Iterable[int]
     """Places in the batch that must be put one by one, by the exact path."""
     look: Iterable[str] = ()
-    """Groups of the block that must be decided now."""
+    """Groups of the block that must be decided and planned now: those whose loans are past or mature within a day."""
     assets: frozenset[str] = frozenset()
     """Assets whose price decides about some group of the block."""
 
@@ -78,8 +78,8 @@ class LoanBook(Protocol):
         """Takes a group, or replaces the one of its id."""
         ...
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
-        """Takes of a batch what is new and regular as a whole; says what is left to be put one by one."""
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+        """Takes of a batch what is new and regular as a whole, but nothing `retired`; says what is left to put one by one."""
         ...
 
     def keep(self, w: Watched) -> None:
@@ -165,7 +165,7 @@ class PlainBook:
         self._watched[w.group.id] = w
         self._screen.put(w.group.id, w.held)
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
         return Taken(None, range(len(batch)))
 
     def keep(self, w: Watched) -> None:

@@ -12,9 +12,9 @@ import msgspec
 
 from monitor.core.book import Group, misfits, same_line
 from monitor.core.entries import ExtendGrace, Refused, Waive, apply
-from monitor.core.events import API, BookEntry, GroupClosed, GroupPut
+from monitor.core.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.lifecycle import DELAYED, GroupState
-from monitor.core.loanbook import LoanBook
+from monitor.core.loanbook import LoanBook, Taken
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
 from monitor.core.watched import Watched
@@ -55,6 +55,10 @@ class Register:
         w = Watched(group, event.source, version, event.at, state, product, event.at)
         self.book.put(w)
         return w
+
+    def put_all(self, event: GroupsPut) -> Taken:
+        """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
+        return self.book.put_all(event.batch, event.source, event.at, self.retired.keys())
 
     def close(self, event: GroupClosed) -> Watched:
         """Forgets a group, all but its counters. Raises Refused."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from monitor.core.events import (
     Event,
     GroupClosed,
     GroupPut,
+    GroupsPut,
     MarkPrices,
     Noticed,
     ProductsChanged,
@@ -37,7 +38,8 @@ from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
 AHEAD = timedelta(hours=6)
-"""How far ahead maturities are planned: often enough that few wait, seldom enough that looking costs nothing."""
+"""How far ahead maturities are planned: often enough that few wait, seldom enough that looking costs nothing. A book names
+those of a batch that mature within a day (Taken.look), which is longer."""
 CLOCK_JUMP = "monitor.clock_jump"
 CLOCK_STILL = "clock.still"
 """Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
@@ -152,6 +154,8 @@ class RiskMonitor:
                 self._moved(change, event.at, out, self._ending(event))
             case GroupPut():
                 self._put(event, out)
+            case GroupsPut():
+                self._put_all(event, out)
             case GroupClosed():
                 self._closed(self._register.close(event), out)
             case BookEntry():
@@ -171,6 +175,32 @@ class RiskMonitor:
     def _put(self, event: GroupPut, out: Outcome) -> None:
         self._changed(self._register.put(event, self.rules.products), out)
         self._note(desk.accepted(event), out)
+
+    def _put_all(self, event: GroupsPut, out: Outcome) -> None:
+        """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
+        taken = self._register.put_all(event)
+        for i in taken.rest:
+            put = GroupPut(event.at, event.batch.group(i), event.source)
+            try:
+                self._put(put, out)
+            except Refused as refused:
+                self._refuse(put, refused, out)
+                out.refused = None
+        if taken.block is not None:
+            out.blocks.append(taken.block)
+            self._decide_all(taken.look, event.at, out)
+            self._plan_all(taken.look)
+            self._prices.look(taken.assets, event.at, out)
+            self._clear_refusals(event, frozenset(taken.rest), out)
+
+    def _clear_refusals(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
+        """Lines of the batch that were refused before and were taken now."""
+        mine = f"book.refused|{event.source}#"
+        said = [key for key, (_, last) in self.notices.items() if last is not None and key.startswith(mine)]
+        taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if said else set()
+        for key in said:
+            if (group_id := key.removeprefix(mine)) in taken:
+                self._note(Noticed(event.at, "book.refused", f"{event.source}#{group_id}", {}, clears=True), out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         self._register.change_rules(event.rules, event.at)
