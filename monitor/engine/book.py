@@ -52,8 +52,8 @@ class ColumnarBook:
         self.fresh.put(w)
         self._fold()
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime) -> Taken:
-        return self._columns().put_all(batch, source, at, self.fresh)
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+        return self._columns().put_all(batch, source, at, self.fresh, retired)
 
     def keep(self, w: Watched) -> None:
         if self.rows is not None and self.fresh.find(w.group.id) is None:

@@ -143,12 +143,14 @@ class Rows:
         self._watch(base, len(part))
         return True
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook) -> Taken:
+    def put_all(
+        self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
+    ) -> Taken:
         """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
         if not isinstance(batch, PackedBatch) or not batch.fits(self._rules, at, self.names):
             return Taken(None, range(len(batch)))
         block = batch.block(source, at)
-        is_new = self._are_new(block, fresh)
+        is_new = self._are_new(block, fresh, retired)
         rest = np.flatnonzero(~is_new).tolist()
         if len(rest) == len(block):
             return Taken(None, rest)
@@ -157,9 +159,10 @@ class Rows:
         self._install(number, block, 0)
         self._watch(number * GROUPS, len(block))
         due = block.due(self.names, -1)
-        past = np.flatnonzero((due >= 0) & (due <= _micros(at)))
+        near = np.flatnonzero((due >= 0) & (due <= _micros(at + timedelta(days=1))))
+        past = near[due[near] <= _micros(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
-        look = [block.id(i) for i in past.tolist()]
+        look = [block.id(i) for i in near.tolist()]
         return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
 
     def restore(self, blocks: Iterable[BlockPut], superseded: Collection[str], states: Iterable[GroupState]) -> None:
@@ -371,7 +374,7 @@ class Rows:
     def _is_dead(self, number: int, count: int) -> Bools:
         return self.stage[number * GROUPS : number * GROUPS + count] == NO_GROUP  # type: ignore[no-any-return]
 
-    def _are_new(self, block: Block, fresh: PlainBook) -> Bools:
+    def _are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
         """[n] Neither the id nor an account is in the book, or earlier in the block."""
         at = block.columns.start[:-1].astype(np.int64)
         arena = block.columns.arena
@@ -381,7 +384,7 @@ class Rows:
         is_new = np.zeros(len(block), bool)
         for i, sure in enumerate(surely.tolist()):
             id_, accounts = block.id(i), block.accounts(i)
-            if id_ in seen_ids or not seen_accounts.isdisjoint(accounts):
+            if id_ in seen_ids or id_ in retired or not seen_accounts.isdisjoint(accounts):
                 continue
             known = not sure and (self._row(id_) >= 0 or any(self.owner(a) for a in accounts))
             if known or fresh.find(id_) is not None or any(fresh.owner(a) for a in accounts):

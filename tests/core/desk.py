@@ -6,7 +6,7 @@ exactly 77 %. A row of a table says when, which LTV (or which prices), and the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ from monitor.core.events import (
     TimePassed,
 )
 from monitor.core.lifecycle import GroupState
+from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.outcome import Outcome, Sight
 from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
@@ -96,12 +97,16 @@ def clock(text: str) -> datetime:
     return START + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds[0]) if seconds else 0)
 
 
+new_book: Callable[[], LoanBook] = PlainBook
+"""The book of a new desk; tests.core.conftest has every test played on both kinds."""
+
+
 class Desk:
     """A monitor with groups put at the start, and the tables that are played on it."""
 
     def __init__(self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any) -> None:
         self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust)
-        self.monitor = RiskMonitor(self.rules)
+        self.monitor = RiskMonitor(self.rules, book=new_book())
         self.alerts: list[Alert] = []
         self.last = Outcome(START)
         for each in lines:
@@ -163,7 +168,7 @@ class Desk:
         """A new monitor that knows what a restart hands over, and nothing else."""
         rules = self.monitor.rules
         rules = rules if trust is None else msgspec.structs.replace(rules, trust=trust)
-        self.monitor = RiskMonitor(rules, memory=self.monitor.memory)
+        self.monitor = RiskMonitor(rules, memory=self.monitor.memory, book=new_book())
 
     @staticmethod
     def short(alerts: Iterable[Alert], at: datetime) -> str:

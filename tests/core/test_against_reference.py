@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+import tests.core.desk
 from monitor.core.alerts import LoggedAlert
 from monitor.core.outcome import Outcome
 from monitor.core.product import Lifecycle, Rules
@@ -58,7 +59,10 @@ def test_core_and_the_reference_model_agree_on_every_alert(
     run: list[Step], hours: int, settings_: dict[str, Any]
 ) -> None:
     now = Rules("desk-1", {"vip_loan": rules(hours)}, lifecycle(settings_), TRUSTED)
-    monitor, model = RiskMonitor(now), Model("desk-1", {"version": versions(hours)}, settings_)
+    monitor, model = (
+        RiskMonitor(now, book=tests.core.desk.new_book()),
+        Model("desk-1", {"version": versions(hours)}, settings_),
+    )
     ours: list[dict[str, Any]] = []
     theirs: list[Alert] = []
     for each, happens in stepped([*run, Step(60 * 86400, "time")], now):

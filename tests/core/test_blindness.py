@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
+import tests.core.desk
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Trust
 from monitor.core.risk import RiskMonitor
@@ -305,7 +306,7 @@ def test_after_a_restart_kept_prices_have_their_time_and_bad_news_does_not_wait(
     memory = desk.monitor.memory
     assert memory is not None
     memory = memory._replace(marks=tuple(map(unconfirmed, memory.marks)))
-    desk.monitor = RiskMonitor(desk.rules, memory=memory)
+    desk.monitor = RiskMonitor(desk.rules, memory=memory, book=tests.core.desk.new_book())
     desk.monitor.awaken(clock("01:00"))
     assert desk.sight().blind
     desk.play("01:00:05 ... -; 01:00:11 ... price.stale:COIN@01:00:10; 01:00:12 0.93 price.restored:COIN")
@@ -317,7 +318,9 @@ def test_after_a_restart_a_group_put_meanwhile_does_not_hurry_the_announcement()
     desk.play("00:00 0.5 -")
     memory = desk.monitor.memory
     assert memory is not None
-    desk.monitor = RiskMonitor(desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))))
+    desk.monitor = RiskMonitor(
+        desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))), book=tests.core.desk.new_book()
+    )
     desk.monitor.awaken(clock("01:00"))
     assert desk.put("01:00:01", line("G-2")) == "-"
     desk.play("01:00:05 0.5 -")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+import tests.core.desk
 from monitor import eventlog, replay
 from monitor.core.events import Event, Noticed, TimePassed
 from monitor.core.product import Lifecycle, Rules, Trust
@@ -29,7 +30,7 @@ desks = st.one_of(
 
 
 def told(of: Rules, run: list[Event]) -> list[Mapping[str, Any]]:
-    monitor = RiskMonitor(of)
+    monitor = RiskMonitor(of, book=tests.core.desk.new_book())
     return plainly([alert for each in run for alert in monitor.handle(each).alerts])
 
 
@@ -66,7 +67,7 @@ def test_telling_time_to_pass_anywhere_changes_nothing(desk: Any, extra: list[tu
 @given(desks)
 def test_waking_whenever_a_deadline_is_due_changes_nothing(desk: Any) -> None:
     now, run = a_run(desk)
-    monitor = RiskMonitor(now)
+    monitor = RiskMonitor(now, book=tests.core.desk.new_book())
     alerts = []
     for each in run:
         while monitor.at is not None and monitor.next_due is not None and monitor.next_due <= _known_until(each):
@@ -80,12 +81,12 @@ def test_waking_whenever_a_deadline_is_due_changes_nothing(desk: Any) -> None:
 def test_a_restart_after_any_event_neither_loses_nor_repeats_anything(desk: Any, restarts: set[int]) -> None:
     """The restart property: what `memory` hands over is all that decides."""
     now, run = a_run(desk)
-    monitor = RiskMonitor(now)
+    monitor = RiskMonitor(now, book=tests.core.desk.new_book())
     alerts = []
     for i, each in enumerate(run):
         alerts += monitor.handle(each).alerts
         if i in restarts:
-            monitor = RiskMonitor(monitor.rules, memory=monitor.memory)
+            monitor = RiskMonitor(monitor.rules, memory=monitor.memory, book=tests.core.desk.new_book())
     assert plainly(alerts) == told(now, run)
 
 
@@ -96,7 +97,7 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
     now, run = a_run(desk)
     with TemporaryDirectory() as folder:
         log = eventlog.EventLog(Path(folder), timedelta(days=9999))
-        monitor, alerts = RiskMonitor(now), []
+        monitor, alerts = RiskMonitor(now, book=tests.core.desk.new_book()), []
         for i, each in enumerate(run):
             if log.wants_start(i) or (i in cuts and each.at > run[i - 1].at):
                 log.start(eventlog.Start(monitor.rules, monitor.memory, each.at), i)

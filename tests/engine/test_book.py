@@ -1,0 +1,86 @@
+"""The book of columns decides as the plain one does: every run of events causes the same alerts, to the last digit."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from monitor.core.events import Event, TimePassed
+from monitor.core.loanbook import LoanBook, PlainBook
+from monitor.core.product import Lifecycle, Rules
+from monitor.core.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
+from tests.core.desk import START, plainly
+from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
+
+MANY = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+END = TimePassed(START + timedelta(days=40))
+products = st.sampled_from((4, 24, 31)).map(lambda hours: {"vip_loan": rules(hours)})
+desks = st.one_of(
+    st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),
+    st.tuples(steps(LIVE), products, st.sampled_from((LIVE_TRUST, PAIR_TRUST)), settings_),
+)
+BOOKS: list[Callable[[], LoanBook]] = [lambda: ColumnarBook(fold_at=0), lambda: ColumnarBook(fold_at=2), ColumnarBook]
+
+
+def a_run(desk: Any) -> tuple[Rules, list[Event]]:
+    run, of, trust, lifecycle = desk
+    now = Rules("desk-1", of, lifecycle, trust)
+    return now, [*events(run, now), END]
+
+
+def told(monitor: RiskMonitor, run: list[Event]) -> list[Any]:
+    """Per event the alerts, the groups whose state changed, and the refusal."""
+    seen = []
+    for each in run:
+        out = monitor.handle(each)
+        seen.append((plainly(out.alerts), out.states, out.changed, out.closed, str(out.refused)))
+    return seen
+
+
+@MANY
+@given(desks, st.sampled_from(BOOKS))
+def test_every_run_is_decided_alike(desk: Any, book: Callable[[], LoanBook]) -> None:
+    now, run = a_run(desk)
+    plain, columns = RiskMonitor(now, book=PlainBook()), RiskMonitor(now, book=book())
+    ours, theirs = told(columns, run), told(plain, run)
+    event(f"alerts: {min(sum(len(t[0]) for t in theirs), 9)}")
+    assert ours == theirs
+    assert sorted(columns.book.ids()) == sorted(plain.book.ids())
+    assert sorted(columns.book.needed()) <= sorted({*plain.book.needed(), *columns.book.needed()})
+    for group_id in plain.book.ids():
+        a, b = columns.sight(group_id), plain.sight(group_id)
+        assert a is not None
+        assert b is not None
+        assert plainly([a.state, a.weight]) == plainly([b.state, b.weight])
+        assert (a.blind, a.version, a.put_at, a.source) == (b.blind, b.version, b.put_at, b.source)
+
+
+@MANY
+@given(desks, st.sets(st.integers(0, 60), min_size=1, max_size=4), st.sampled_from(BOOKS))
+def test_a_restart_from_blocks_loses_nothing(desk: Any, restarts: set[int], book: Callable[[], LoanBook]) -> None:
+    now, run = a_run(desk)
+    monitor, ours = RiskMonitor(now, book=book()), []
+    for i, each in enumerate(run):
+        ours += monitor.handle(each).alerts
+        if i in restarts:
+            monitor = RiskMonitor(monitor.rules, memory=monitor.memory, book=book())
+    theirs = [a for t in told(RiskMonitor(now), run) for a in t[0]]
+    assert plainly(ours) == theirs
+
+
+@pytest.mark.parametrize("make", [PlainBook, *BOOKS])
+def test_an_empty_book_is_empty(make: Callable[[], LoanBook]) -> None:
+    book = make()
+    monitor = RiskMonitor(Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED), book=book)
+    monitor.handle(TimePassed(START))
+    assert len(book) == 0
+    assert list(book.ids()) == []
+    assert book.find("G-1") is None
+    assert book.owner("a1") is None
+    assert not book.is_needed("BTC")
