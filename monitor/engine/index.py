@@ -43,7 +43,7 @@ class Index:
         slots, hashed = self._slots, hash32(key, 0, len(key), self._secret)
         slot = _next(slots, hashed, -1)
         while slot >= 0:
-            # Another thread may have removed the key since: then the row is no row, or `same` sees another key there.
+            # A slot whose key was removed has hash 0; and another thread may remove or add in between.
             row = slots.item(slot) & EMPTY
             if row != GONE and same(row):
                 return row
@@ -106,7 +106,7 @@ def _next(slots: U64, hashed: int, after: int) -> int:
         entry = slots[slot]
         if entry & np.uint64(EMPTY) == EMPTY:
             return -1
-        if entry >> np.uint64(32) == hashed and entry & np.uint64(EMPTY) != GONE:
+        if entry >> np.uint64(32) == hashed:
             return slot
         slot += 1
 
