@@ -74,6 +74,10 @@ class RiskMonitor:
         """Assets without a price, and when the desk is told."""
         return tuple((a, at) for a, at in self._agenda.late(agenda.PRICE).items() if a not in self.board.usd)
 
+    def watched(self) -> list[Watched]:
+        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
+        return list(self._register.groups.values())
+
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
         w = self._register.groups.get(group_id)
