@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +21,12 @@ from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
-from monitor.core.outcome import Memory, Publication, Restored, Sight
+from monitor.core.outcome import Memory, Publication, Restored
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
+from monitor.core.roster import PlainRoster
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
@@ -77,7 +78,7 @@ class App:
         self.monitor = _restored(self.config.rules, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
-        self.view = View(snapshot.cursor)
+        self.view = View(PlainRoster(self.monitor.watched), self.clock, snapshot.cursor)
         event_log = self._event_log(now)
         self.notifiers = parts.build_notifiers(self.config)
         self._keys = parts.keys(self.config)
@@ -88,7 +89,7 @@ class App:
         self.sequencer = Sequencer(
             self.monitor, self.store, self.journal, self.clock, self.metrics, self.health, self.view.publish, event_log
         )  # fmt: skip
-        self._publish({g: self.monitor.sight(g) for g in self.monitor.book.ids()})
+        self._publish()
         self.server = Server(
             self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
             lambda: self.monitor.rules, self.clock, self._retried,
@@ -276,7 +277,7 @@ class App:
             self.last_resort.send(logged, targets)
             if logged.alert.type == DEGRADED:
                 await self._send_waiting()
-        self._publish({}, tuple(logged for logged, _ in alerts))
+        self._publish(tuple(logged for logged, _ in alerts))
 
     async def _send_waiting(self) -> None:
         """Notices that were durable before the store failed: their attempts cannot be counted, and must not wait for that."""
@@ -285,12 +286,12 @@ class App:
                 if (logged := await self.store.alert(delivery.alert)) is not None:
                     self.last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
 
-    def _publish(self, sights: Mapping[str, Sight | None], alerts: tuple[LoggedAlert, ...] = ()) -> None:
+    def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
         self.view.publish(
-            Publication(at, sights, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts)
-        )  # fmt: skip
+            Publication(at, not alerts, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts)
+        )
 
     # -- upkeep --
 

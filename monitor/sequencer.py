@@ -258,13 +258,11 @@ class Sequencer:
         monitor, board = self._monitor, self._monitor.board
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        touched = set().union(*(o.touched | o.closed for o in batch.outcomes))
         self._publish(
             Publication(
-                monitor.at, {g: monitor.sight(g) for g in touched},
-                dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts,
+                monitor.at, bool(batch.outcomes), dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
             )
-        )  # fmt: skip
+        )
 
     # -- in core's thread --
 
@@ -288,7 +286,7 @@ class Sequencer:
             batch.entries.append(Applied(request.group_id, request.entry_id, request.digest or "", after.version, at))
         shown = [restated(s.group) if s is not None else None for s in (before, after)]
         batch.audits.append(Audit(at, request.who, request.action, request.group_id, *shown))
-        return Answer(after)
+        return Answer(after, is_new=before is None)
 
     def _remember(self, request: Request) -> None:
         """The store knows an entry only after the commit; a twin may come before that."""

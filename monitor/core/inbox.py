@@ -32,7 +32,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a request. Exactly one of the flags is set where nothing was changed."""
+    """What became of a request. Exactly one of the next four is set where nothing was changed."""
 
     sight: Sight | None
     """The group afterwards; None where there is none (any more)."""
@@ -43,6 +43,8 @@ class Answer(NamedTuple):
     """The same entry was applied before; it is one entry."""
     is_conflict: bool = False
     """Another entry has this id already."""
+    is_new: bool = False
+    """There was no such group before."""
 
 
 class Look(NamedTuple):

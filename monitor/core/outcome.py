@@ -100,8 +100,8 @@ class Publication(NamedTuple):
     """What everybody may see after an event was committed; handed over on the event loop, never changed afterwards."""
 
     at: datetime
-    sights: Mapping[str, Sight | None]
-    """Groups whose figures or state may have changed; None where the group was closed."""
+    moved: bool
+    """Figures or states of groups may be others now, or the groups themselves."""
     marks: Mapping[str, Mark]
     """All marks, by asset."""
     usd: Mapping[str, Decimal]

@@ -78,6 +78,10 @@ class RiskMonitor:
         """Assets without a price, and when the desk is told."""
         return self._prices.awaited
 
+    def watched(self) -> list[Watched]:
+        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
+        return list(self._register.groups.values())
+
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
         w = self.book.find(group_id)

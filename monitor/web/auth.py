@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from monitor.config import TokenConfig, is_loopback
+from monitor.core.roster import Scope, within
 from monitor.core.wire import Invalid, Problem
 
 READ, FEED, OPERATE, ADMIN = "read", "feed", "operate", "admin"
@@ -24,9 +25,6 @@ MAY: Mapping[str, frozenset[str]] = {
     "operator": frozenset({READ, OPERATE}),
     "admin": frozenset({READ, FEED, OPERATE, ADMIN}),
 }
-Scope = tuple[tuple[str, str], ...]
-"""Labels that a group must have, all of them; empty means every group."""
-
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -49,11 +47,6 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOOPBACK = Caller("loopback", "admin")
-
-
-def within(scope: Scope, labels: Mapping[str, str]) -> bool:
-    """All labels of the scope are there."""
-    return all(labels.get(key) == value for key, value in scope)
 
 
 class Tokens:

@@ -13,9 +13,9 @@ from multidict import MultiMapping
 
 from monitor.core.alerts import SEVERITY
 from monitor.core.lifecycle import STAGES
+from monitor.core.roster import SORTS, BadCursor, GroupQuery
 from monitor.core.wire import Problem
 from monitor.web.problem import Rejected, invalid
-from monitor.web.view import SORTS, BadCursor, GroupQuery
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100

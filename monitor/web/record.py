@@ -43,13 +43,11 @@ class AlertLog:
 
     async def page(self, wanted: AlertFilter, caller: Caller) -> tuple[list[LoggedAlert], int | None]:
         """Alerts of the log that the caller may see, oldest first, and the cursor after which more may come."""
-        if caller.scope:
-            ids = await asyncio.to_thread(self._parts.view.ids, caller.scope)
-            wanted = msgspec.structs.replace(wanted, groups=ids)
         found: list[LoggedAlert] = []
         after, limit = wanted.after, wanted.limit
         for _ in range(SCANNED_PAGES):
-            asked = limit + 1 - len(found)
+            # What a group was labelled when an alert was said is known from that alert alone.
+            asked = query.MAX_LIMIT if caller.scope else limit + 1 - len(found)
             page = await self._parts.store.alerts(msgspec.structs.replace(wanted, after=after, limit=asked))
             found += [x for x in page if may_see(caller, x.alert)]
             if len(found) > limit:
@@ -159,7 +157,7 @@ class RecordApi:
         for _ in range(SCANNED_PAGES):
             asked = query.MAX_LIMIT if caller.scope else limit + 1
             page = await self._parts.store.deliveries(msgspec.structs.replace(wanted, after=after, limit=asked))
-            found += [d for d in page if await self._sees(d, caller)]
+            found += await self._visible_of(page, caller)
             if len(found) > limit:
                 return found[:limit], _place(found[limit - 1])
             if len(page) < asked:
@@ -167,20 +165,27 @@ class RecordApi:
             after = _place(page[-1])
         return found, after
 
-    async def _sees(self, delivery: Delivery, caller: Caller) -> bool:
+    async def _visible_of(self, page: list[Delivery], caller: Caller) -> list[Delivery]:
+        """Those of a page that the caller may see."""
         if not caller.scope:
-            return True
+            return page
         # Most deliveries belong to others: the subject rules them out without a look at the alert. A group that was
-        # closed since has no row; its labels are those of the alert.
-        row = self._parts.view.row(delivery.subject)
-        if row is not None and not caller.sees(row.sight.group.labels):
-            return False
+        # closed since is not there; its labels are those of the alert.
+        theirs = await asyncio.to_thread(self._of_others, {d.subject for d in page}, caller)
+        return [d for d in page if d.subject not in theirs and await self._told_to(d, caller)]
+
+    def _of_others(self, subjects: set[str], caller: Caller) -> set[str]:
+        """The groups among the subjects that the caller may not see."""
+        sights = [sight for s in subjects if (sight := self._parts.view.sight(s)) is not None]
+        return {s.group.id for s in sights if not caller.sees(s.group.labels)}
+
+    async def _told_to(self, delivery: Delivery, caller: Caller) -> bool:
         logged = await self._parts.store.alert(delivery.alert)
         return logged is not None and may_see(caller, logged.alert)
 
     async def _visible(self, id_: str, caller: Caller) -> Delivery:
         found = await self._parts.store.delivery(id_)
-        if found is None or not await self._sees(found, caller):
+        if found is None or not await self._visible_of([found], caller):
             raise Rejected("not-found", f"there is no delivery {id_}")
         return found
 

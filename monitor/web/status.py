@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from monitor.core.prices import USDT
 from monitor.core.text import stamp, stamp_or_none
 from monitor.feeds.base import FeedStats
 from monitor.web import query
@@ -87,15 +88,18 @@ class StatusApi:
     def _price_health(self, scope: tuple[tuple[str, str], ...]) -> tuple[PriceHealth, str | None]:
         """The prices that groups need, and why nothing can be decided where none of them is trusted."""
         view, now = self._parts.view, self._parts.clock.utc()
-        needed, bad = view.distrusted(scope)
         marks = view.marks
+        needed, bad = view.distrusted(scope)
         received = [(marks[a].received_at, a) for a in needed if a in marks]
         oldest = min(received, default=None)
         health = PriceHealth(
             len(needed), len(bad), sorted(bad)[:NAMED], oldest[1] if oldest else None,
             round((now - oldest[0]).total_seconds(), 3) if oldest else None,
         )  # fmt: skip
-        if not needed or needed != bad:
+        # A rate of USDT that the configuration states as a number is always there: it says nothing about the feeds.
+        stated = frozenset() if self._parts.rules().trust.usdt_usd[:1].isalpha() else frozenset([USDT])
+        fed = needed - stated
+        if not fed or not fed <= bad:
             return health, None
         named = ", ".join(health.untrusted_assets)
         return health, f"no price that a group needs is trusted ({len(bad)}: {named}); look at the feeds"
@@ -128,9 +132,10 @@ class StatusApi:
             metrics.groups.labels(stage).set(number)
         metrics.groups_unknown.set(counts.unknown)
         metrics.groups_blind.set(counts.blind)
+        untrusted = parts.view.published.untrusted
         for asset, mark in parts.view.marks.items():
             metrics.price_age.labels(asset).set((now - mark.received_at).total_seconds())
-            metrics.price_trust.labels(asset).set(asset in parts.view.untrusted)
+            metrics.price_trust.labels(asset).set(asset in untrusted)
         for name, stats in parts.feeds.items():
             metrics.feed_connected.labels(name).set(stats.connected)
             metrics.feed_frames.labels(name).set(stats.frames)

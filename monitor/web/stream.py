@@ -15,16 +15,18 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts import LoggedAlert
+from monitor.core.explain import row
 from monitor.core.outcome import Publication
+from monitor.core.roster import GroupQuery, Scope
 from monitor.core.text import stamp
 from monitor.stores.base import AlertFilter, StoreUnavailable
 from monitor.web import query
-from monitor.web.auth import Caller, Scope
+from monitor.web.auth import Caller
 from monitor.web.parts import Parts
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.record import AlertLog, may_see
-from monitor.web.view import GroupQuery
+from monitor.web.view import Made, Paced
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 RECONNECT_MS = 2000
@@ -88,7 +90,7 @@ class Hub:
         self._first = 0
         """The place of the first alert of `_recent`."""
         self._ticks = self._beat = self._generation = 0
-        self._pages: dict[tuple[GroupQuery, Scope], tuple[int, dict[str, bytes]]] = {}
+        self._pages = Paced(parts.clock)
         self._making = asyncio.Lock()
         self._prices: dict[str, tuple[int, object, bytes]] = {}
         self._price_version = self._status_version = 0
@@ -244,27 +246,30 @@ class Hub:
 
     async def _changed_rows(self, client: _Client) -> bytes:
         is_first, generation = client.generation < 0, self._generation
-        rows = await self._rows(client.wanted, client.caller.scope)
+        made = await self._rows(client.wanted, client.caller.scope)
+        rows: dict[str, bytes] = made.value
         changed = [msgspec.Raw(text) for id_, text in rows.items() if client.rows.get(id_) != text]
         gone = [id_ for id_ in client.rows if id_ not in rows]
-        client.rows, client.generation = rows, generation
+        # A page that is too dear to be made in every tick is behind: the next tick asks again.
+        client.rows, client.generation = rows, min(generation, made.generation)
         if not (changed or gone or is_first):
             return b""
         body = {"at": self._now(), "snapshot": is_first, "rows": changed, "gone": gone}
         return _frame("groups", msgspec.json.encode(body))
 
-    async def _rows(self, wanted: GroupQuery, scope: Scope) -> dict[str, bytes]:
-        """The rows of a filter, by id, worst first; made once for all streams that ask the same."""
+    async def _rows(self, wanted: GroupQuery, scope: Scope) -> Made:
+        """The rows of a filter, by id and encoded, worst first; made once for all streams that ask the same."""
+        key = (wanted, scope)
         async with self._making:
             generation = self._parts.view.generation
-            made, rows = self._pages.get((wanted, scope), (-1, {}))
-            if made != generation:
-                rows = await asyncio.to_thread(self._page, wanted, scope)
-                self._pages[wanted, scope] = (generation, rows)
-            return rows
+            made = self._pages.get(key, generation)
+            if made is None:
+                made = await asyncio.to_thread(self._pages.make, key, generation, lambda: self._page(wanted, scope))
+            return made
 
     def _page(self, wanted: GroupQuery, scope: Scope) -> dict[str, bytes]:
-        return {r.sight.group.id: r.json for r in self._parts.view.groups(wanted, scope).rows}
+        sights = self._parts.view.groups(wanted, scope).rows
+        return {s.group.id: msgspec.json.encode(row(s)) for s in sights}
 
     async def _changed_prices(self, client: _Client) -> bytes:
         is_first, since = client.prices < 0, client.prices
@@ -282,8 +287,7 @@ class Hub:
         self._look_at_status()
         if self._generation != self._parts.view.generation:
             self._generation = self._parts.view.generation
-            wanted = {(c.wanted, c.caller.scope) for c in self.clients}
-            self._pages = {key: page for key, page in self._pages.items() if key in wanted}
+            self._pages.keep_only({(c.wanted, c.caller.scope) for c in self.clients})
         if self._ticks % self.limits.prices_every == 0 and any("prices" in c.events for c in self.clients):
             await self._take_prices()
         for client in self.clients:
@@ -309,8 +313,9 @@ class Hub:
         """The prices that are not what they were, encoded: another mark, another rate, another trust."""
         view, rules, at = self._parts.view, self._parts.rules(), self._parts.clock.utc()
         changed: dict[str, tuple[int, object, bytes]] = {}
-        for asset in sorted(view.marks.keys() | view.usd.keys()):
-            state = (view.marks.get(asset), view.usd.get(asset), asset in view.untrusted)
+        marks, on = view.marks, view.published
+        for asset in sorted(marks.keys() | on.usd.keys()):
+            state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted)
             if asset not in self._prices or self._prices[asset][1] != state:
                 changed[asset] = (version, state, msgspec.json.encode(view.price(asset, rules, at)))
         return changed

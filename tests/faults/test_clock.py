@@ -46,7 +46,7 @@ async def put(app: App, id_: str, *, owed: str = "50000", asset: str = "BTC", de
 
 
 async def has_price(app: App, asset: str = "BTC") -> None:
-    await until(lambda: asset in app.view.usd, f"a price of {asset}")
+    await until(lambda: asset in app.view.published.usd, f"a price of {asset}")
 
 
 def sight(app: App, id_: str) -> Sight:

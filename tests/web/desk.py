@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -23,6 +22,7 @@ from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
 from monitor.core.risk import RiskMonitor
+from monitor.core.roster import PlainRoster
 from monitor.feeds.base import FeedStats
 from monitor.stores.base import (
     AlertFilter,
@@ -134,11 +134,12 @@ class Desk:
 
     def __init__(self, rules: Rules = RULES, trust: bool = False) -> None:
         self.rules = msgspec.structs.replace(rules, trust=Trust(enabled=trust))
-        self.clock, self.store, self.view = DeskClock(), DeskStore(), View()
+        self.clock, self.store = DeskClock(), DeskStore()
         self.health, self.metrics = Health(), Metrics()
         self.health.set("startup", None)
         self.feeds = {"tape": FeedStats()}
         self.risk = RiskMonitor(self.rules)
+        self.view = View(PlainRoster(self.risk.watched), self.clock)
         self.retried: list[Delivery] = []
         self.make_delay_s = 0.0
         """Lets requests overlap."""
@@ -150,15 +151,14 @@ class Desk:
         """One event: decided, logged, published."""
         out = self.risk.handle(event)
         logged = tuple(self.store.add(a) for a in out.alerts)
-        self.publish(out.touched | out.closed | out.states.keys(), logged)
+        self.publish(moved=True, alerts=logged)
         return out
 
-    def publish(self, touched: Any = (), alerts: tuple[LoggedAlert, ...] = ()) -> None:
+    def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         board = self.risk.board
         self.view.publish(
             Publication(
-                self.clock.now, {g: self.risk.sight(g) for g in touched}, dict(board.marks), dict(board.usd),
-                frozenset(board.untrusted), alerts,
+                self.clock.now, moved, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
             )
         )  # fmt: skip
 
@@ -199,7 +199,7 @@ class Desk:
             self.store.audit_log.append(
                 Audit(self.clock.now, request.who, request.action, request.group_id, None, None)
             )
-            return Answer(sight)
+            return Answer(sight, is_new=now is None)
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))

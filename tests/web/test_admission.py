@@ -117,7 +117,7 @@ async def test_with_tokens_any_name_is_answered(desk: Desk) -> None:
 async def test_a_page_of_another_origin_changes_nothing(desk: Desk, http: aiohttp.ClientSession, origin: str) -> None:
     status, _, problem = await ask(http, "PUT", "/v1/groups/G-1", line(), Origin=origin)
     assert (status, problem["type"]) == (403, "urn:loan-monitor:cross-origin")
-    assert desk.view.row("G-1") is None
+    assert desk.view.sight("G-1") is None
 
 
 async def test_our_own_page_may_change_and_no_answer_is_shared_with_others(http: aiohttp.ClientSession) -> None:

@@ -43,6 +43,30 @@ async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
         }
 
 
+@pytest.mark.parametrize("why", ["stale", "missing"])
+async def test_a_rate_that_the_configuration_states_is_no_trusted_price(why: str) -> None:
+    """Nearly every group owes USDT, which is worth the stated 1 whatever the feeds do: it must not keep us ready."""
+    desk = Desk(trust=True)
+    async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
+        coin = "BTC" if why == "stale" else "SOL"
+        if why == "missing":
+            desk.risk.board.usd.pop("SOL")
+            desk.risk.board.marks.pop("SOL")
+            desk.publish(moved=True)
+        await ask(http, "PUT", "/v1/groups/G-1", line(collateral={"a": {coin: "5"}}))
+        if why == "stale":
+            assert (await ask(http, "GET", "/readyz"))[0] == 200
+            desk.pass_time(timedelta(seconds=11))
+        status, _, found = await ask(http, "GET", "/readyz")
+    assert (status, found["prices"]["needed"], found["prices"]["untrusted_assets"]) == (503, 2, [coin])
+    assert found["reasons"]["prices"] == f"no price that a group needs is trusted (1: {coin}); look at the feeds"
+
+
+async def test_a_desk_that_needs_only_the_stated_rate_is_ready(desk: Desk, http: Session) -> None:
+    await ask(http, "PUT", "/v1/groups/G-1", line(collateral={"a": {}}))
+    assert (await ask(http, "GET", "/readyz"))[0] == 200
+
+
 async def test_the_oldest_undelivered_notice_is_told(desk: Desk, http: Session) -> None:
     desk.metrics.oldest_undelivered.labels("risk-desk").set(42.5)
     assert (await ask(http, "GET", "/readyz"))[2]["oldest_undelivered_s"] == {"risk-desk": 42.5}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 
+from monitor.clock import SystemClock
 from monitor.core.alerts import LoggedAlert
+from monitor.core.roster import GroupQuery, Page, Prices, Scope
 from monitor.stores.base import AlertFilter
 from monitor.web.stream import Limits
 from tests.looks import line
@@ -139,7 +143,7 @@ async def test_rows_that_are_touched_but_look_the_same_are_not_sent(desk: Desk, 
     await ask(http, "PUT", "/v1/groups/G-1", line())
     async with stream(http, "events=groups,status") as reader:
         await reader.next("groups")
-        desk.publish(touched=["G-1"])
+        desk.publish(moved=True)
         for _ in range(3):
             assert (await reader.next()).name == "status"
 
@@ -169,6 +173,52 @@ async def test_rows_come_at_most_once_a_tick(desk: Desk) -> None:
             if change["rows"][0]["recognised_usd"] != "300390":  # the tick fell into the loop
                 change = (await reader.next()).data
             assert change["rows"][0]["recognised_usd"] == "300390"
+
+
+class Counted:
+    """The desk's roster, with a count of the pages that it made and a delay that makes each dear."""
+
+    def __init__(self, desk: Desk, delay_s: float = 0.0) -> None:
+        self.pages: list[GroupQuery] = []
+        inner = desk.view._roster.page
+
+        def page(query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+            self.pages.append(query)
+            time.sleep(delay_s)
+            return inner(query, scope, prices)
+
+        desk.view._roster.page = page  # type: ignore[method-assign]
+
+
+async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: Desk, http: Session) -> None:
+    """Ten readers of one filter and one of another: two pages, and two more after a change."""
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    counted = Counted(desk)
+    async with AsyncExitStack() as stack:
+        filters = ["stage=normal"] * 10 + ["stage=liquidation"]
+        readers = [await stack.enter_async_context(stream(http, f"events=groups&{f}")) for f in filters]
+        for reader in readers:
+            await reader.next("groups")
+        assert len(counted.pages) == 2
+        await ask(http, "PUT", "/v1/groups/G-1", line(btc="20"))
+        for reader in readers[:10]:
+            assert (await reader.next("groups")).data["rows"][0]["version"] == 2
+    assert len(counted.pages) == 4
+
+
+async def test_a_dear_page_is_made_less_often_and_ends_with_the_newest_rows(desk: Desk) -> None:
+    """A page of 50 ms rests for four times that, though prices move and ticks come in every 20 ms."""
+    desk.clock.monotonic_s = SystemClock().monotonic_s  # type: ignore[method-assign]
+    async with serving(desk, limits=QUICK) as url, aiohttp.ClientSession(base_url=url) as http:
+        await ask(http, "PUT", "/v1/groups/G-1", line())
+        counted = Counted(desk, delay_s=0.05)
+        async with stream(http, "events=groups") as reader:
+            for i in range(50):
+                desk.prices({"BTC": str(30000 + i)})
+                await asyncio.sleep(0.02)
+            while (await reader.next("groups")).data["rows"][0]["recognised_usd"] != "300490":
+                pass
+    assert 2 <= len(counted.pages) <= 8
 
 
 async def test_prices_come_whole_and_then_as_changes(desk: Desk, http: Session) -> None:

@@ -1,180 +1,123 @@
-"""The read model: cheap to publish, ordered by what matters, and paged so that moving values lose no row."""
+"""The read model: cheap to publish, and dear only as often as its cost allows."""
 
 from __future__ import annotations
 
-import random
-from datetime import timedelta
-from decimal import Decimal
+from typing import Any
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.core.outcome import Publication, Sight
-from monitor.core.valuation import Weight
-from monitor.web.view import SORTS, BadCursor, GroupQuery, Row, View
-from tests.looks import START, line, look_of
-
-D = Decimal
-BASE = look_of(line()).sight
-SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
+from monitor.core.outcome import Publication
+from monitor.core.roster import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
+from monitor.web.view import REST_S, REST_SHARE, Paced, View
+from tests.core.roster import PRICES, watched
+from tests.looks import START
 
 
-def sight(id_: str, weight: Weight | None, stage: str = NORMAL, due_s: int | None = None) -> Sight:
-    """A sight with just what the orders look at."""
-    deadline = None if due_s is None else START + timedelta(seconds=due_s)
-    state = BASE.state.__class__(id_, stage=stage, deadline=deadline)
-    group = BASE.group.__class__(**{**{f: getattr(BASE.group, f) for f in BASE.group.__struct_fields__}, "id": id_})
-    return BASE._replace(group=group, state=state, weight=weight)
+class Clock:
+    """Time that tests move, or the work that they measure."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def utc(self) -> Any:
+        return START
+
+    def monotonic_s(self) -> float:
+        return self.now_s
 
 
-def publication(*sights: Sight) -> Publication:
-    return Publication(START, {s.group.id: s for s in sights}, {}, {}, frozenset())
+def publication(*, moved: bool = True, prices: Prices = PRICES) -> Publication:
+    return Publication(START, moved, {}, prices.usd, prices.untrusted)
 
 
-def view_of(*sights: Sight) -> View:
-    view = View()
-    view.publish(publication(*sights))
-    return view
+class Counting(PlainRoster):
+    """A roster that knows how often it was asked."""
+
+    def __init__(self, *ids: str) -> None:
+        super().__init__(lambda: [watched(i, "70", "100") for i in ids])
+        self.asked: list[str] = []
+
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+        self.asked.append("page")
+        return super().page(query, scope, prices)
+
+    def counts(self, scope: Scope, prices: Prices) -> Counts:
+        self.asked.append("counts")
+        return super().counts(scope, prices)
+
+    def needed(self, scope: Scope) -> frozenset[str]:
+        self.asked.append("needed")
+        return super().needed(scope)
 
 
-def ids(view: View, **query: object) -> list[str]:
-    return [r.sight.group.id for r in view.groups(GroupQuery(**query)).rows]  # type: ignore[arg-type]
-
-
-def pages(view: View, sort: str, limit: int, between: object = None) -> list[str]:
-    """All pages; `between` is called after each."""
-    found: list[str] = []
-    after: str | None = None
-    for _ in range(200):
-        page = view.groups(GroupQuery(sort=sort, limit=limit, after=after))
-        found += [r.sight.group.id for r in page.rows]
-        if page.next is None:
-            return found
-        after = page.next
-        if callable(between):
-            between()
-    raise AssertionError("the pages do not end")
-
-
-def w(debt: str, counted: str) -> Weight:
-    return Weight(D(debt), D(counted))
-
-
-WORST_FIRST = [
-    sight("liq-high", w("96", "100"), LIQUIDATION),
-    sight("liq-low", w("50", "100"), LIQUIDATION),
-    sight("delayed", w("92", "100"), DELAYED, due_s=60),
-    sight("call", w("80", "100"), MARGIN_CALL),
-    sight("nothing-counted", w("1", "0")),
-    sight("unknown", None),
-    sight("a-tie", w("70", "100")),
-    sight("b-tie", w("7", "10")),
-    sight("no-debt", w("0", "100")),
-]
-
-
-def test_the_worst_come_first() -> None:
-    """By stage, then what cannot be valued, then LTV from high to low, then id; reversed it is the very reverse."""
-    shuffled = random.Random(7).sample(WORST_FIRST, len(WORST_FIRST))
-    expected = [s.group.id for s in WORST_FIRST]
-    assert ids(view_of(*shuffled)) == expected
-    assert ids(view_of(*shuffled), sort="-ltv") == expected[::-1]
-
-
-def test_other_orders_rise_and_rows_without_a_value_come_last() -> None:
-    view = view_of(
-        sight("a", w("5", "100"), due_s=30), sight("b", w("1000000000000000000000000000000.5", "1"), due_s=10),
-        sight("c", w("1000000000000000000000000000000.25", "1")), sight("d", None),
-    )  # fmt: skip
-    assert ids(view, sort="id") == ["a", "b", "c", "d"]
-    assert ids(view, sort="-id") == ["d", "c", "b", "a"]
-    assert ids(view, sort="debt_usd") == ["a", "c", "b", "d"]
-    assert ids(view, sort="-debt_usd") == ["b", "c", "a", "d"]
-    assert ids(view, sort="deadline") == ["b", "a", "c", "d"]
-    assert ids(view, sort="-deadline")[:2] == ["a", "b"]
-    assert set(ids(view, sort="-deadline")[2:]) == {"c", "d"}
-
-
-weights = st.one_of(
-    st.none(),
-    st.builds(
-        Weight,
-        st.decimals("0", "1e30", places=20, allow_nan=False),
-        st.sampled_from([D(0), D(1), D("3.3"), D("1e25")]),
-    ),
-)
-sights = st.lists(
-    st.tuples(weights, st.sampled_from([NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION]), st.none() | st.integers(-5, 5)),
-    max_size=30,
-).map(lambda rows: [sight(f"G-{i}", *row) for i, row in enumerate(rows)])
-
-
-@given(sights, st.sampled_from(SORT_ORDERS), st.integers(1, 7))
-@settings(deadline=None)
-def test_pages_are_the_list_cut_in_pieces(rows: list[Sight], sort: str, limit: int) -> None:
-    """Each row once, in order, whatever the order and the size of a page."""
-    view = view_of(*rows)
-    assert pages(view, sort, limit) == ids(view, sort=sort, limit=1000)
-
-
-@given(sights, st.sampled_from(SORT_ORDERS), st.integers(1, 5), st.randoms(use_true_random=False))
-@settings(deadline=None)
-def test_rows_that_stand_still_are_seen_once_while_others_move(
-    rows: list[Sight], sort: str, limit: int, rng: random.Random
-) -> None:
-    """Half of the rows move, come and go between any two pages; none of the other half is hidden or repeated."""
-    view = view_of(*rows)
-    moving = [s.group.id for s in rows[1::2]]
-
-    def move() -> None:
-        for id_ in moving:
-            gone = rng.random() < 0.2
-            moved = sight(
-                id_, w(str(rng.randrange(1, 200)), "100"), rng.choice([NORMAL, LIQUIDATION]), rng.randrange(9)
-            )
-            view.publish(Publication(START, {id_: None if gone else moved}, {}, {}, frozenset()))
-
-    found = [i for i in pages(view, sort, limit, move) if i not in moving]
-    expected = [i for i in ids(view, sort=sort, limit=1000) if i not in moving]
-    assert found == expected
-
-
-def test_a_cursor_of_another_order_is_refused() -> None:
-    view = view_of(*WORST_FIRST)
-    cursor = view.groups(GroupQuery(limit=1)).next
-    for sort in ("-ltv", "id", "debt_usd", "deadline"):
-        with pytest.raises(BadCursor):
-            view.groups(GroupQuery(sort=sort, after=cursor))
-
-
-def test_a_closed_group_is_gone_and_a_row_is_made_once() -> None:
-    view = view_of(*WORST_FIRST)
-    assert view.row("call") is view.row("call")
-    view.publish(Publication(START, {"call": None, "never": None}, {}, {}, frozenset()))
-    assert view.row("call") is None
-    assert "call" not in ids(view)
-
-
-def test_counts_are_of_what_the_scope_sees() -> None:
-    view = view_of(*WORST_FIRST)
-    counts = view.counts()
-    assert counts.stages == {LIQUIDATION: 2, DELAYED: 1, MARGIN_CALL: 1, NORMAL: 5}
-    assert (counts.total, counts.unknown) == (9, 1)
-    assert view.counts((("borrower", "ACME"),)).total == 9
-    assert view.counts((("borrower", "BETA"),)).total == 0
-
-
-def test_publishing_makes_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_asks_for_nothing() -> None:
     """It happens on the event loop between two ticks, for all groups at once: rows are made when somebody looks."""
+    roster = Counting("a", "b")
+    view = View(roster, Clock())
+    view.publish(publication())
+    assert (view.generation, roster.asked) == (1, [])
+    assert [s.group.id for s in view.groups(GroupQuery()).rows] == ["a", "b"]
 
-    def made(_row: Row) -> bytes:
-        raise AssertionError("a row was made while publishing")
 
-    monkeypatch.setattr(Row, "json", property(made))
-    monkeypatch.setattr(Row, "ltv", property(made))
-    view = View()
-    view.publish(publication(*(sight(f"G-{i}", w("70", "100")) for i in range(100))))
-    with pytest.raises(AssertionError):
-        _ = view.groups(GroupQuery(limit=1)).rows[0].json
+def test_only_what_may_move_figures_is_a_new_generation() -> None:
+    view = View(Counting("a"), Clock())
+    view.publish(publication(moved=False))
+    assert view.generation == 0
+
+
+def test_figures_are_on_the_prices_that_were_published_last() -> None:
+    view = View(Counting("a"), Clock())
+    assert view.groups(GroupQuery()).rows[0].weight is None
+    view.publish(publication())
+    assert view.groups(GroupQuery()).rows[0].weight is not None
+
+
+def test_counts_are_made_once_while_nothing_moves() -> None:
+    roster, clock = Counting("a"), Clock()
+    view = View(roster, clock)
+    view.publish(publication())
+    for _ in range(5):
+        clock.now_s += 60
+        assert (view.counts().total, view.needed()) == (1, {"COIN", "OWED"})
+    assert sorted(roster.asked) == ["counts", "needed"]
+
+
+def test_counts_are_made_four_times_a_second_at_most_whatever_moves() -> None:
+    roster, clock = Counting("a"), Clock()
+    view = View(roster, clock)
+    for _ in range(100):
+        view.publish(publication())
+        view.counts()
+        clock.now_s += 0.01
+    assert len(roster.asked) == 4
+
+
+def test_each_scope_has_counts_of_its_own() -> None:
+    view = View(Counting("a"), Clock())
+    view.publish(publication())
+    assert view.counts().total == 1
+    assert view.counts((("borrower", "BETA"),)).total == 0
+    assert view.counts((("borrower", "ACME"),)).total == 1
+
+
+def test_what_is_dear_rests_for_a_multiple_of_its_cost() -> None:
+    clock = Clock()
+    paced = Paced(clock, REST_S)
+
+    def work() -> str:
+        clock.now_s += 0.2
+        return "dear"
+
+    began_s = clock.now_s
+    made = paced.make("page", 1, work)
+    assert made.rests_until_s == began_s + REST_SHARE * (clock.now_s - began_s)
+    assert paced.get("page", 2) == made
+    clock.now_s = made.rests_until_s
+    assert paced.get("page", 2) is None
+    assert paced.get("page", 1) == made, "nothing moved"
+
+
+def test_a_value_that_nobody_asks_for_any_more_is_forgotten() -> None:
+    paced = Paced(Clock())
+    paced.make("a", 1, lambda: 1)
+    paced.make("b", 1, lambda: 2)
+    paced.keep_only({"b"})
+    assert (paced.get("a", 1), paced.get("b", 1) is not None) == (None, True)

@@ -17,6 +17,7 @@ from monitor.core.alerts import Alert
 from monitor.core.prices import Quote
 from monitor.core.product import Trust
 from monitor.core.risk import RiskMonitor
+from monitor.core.roster import PlainRoster
 from monitor.journal import Journal
 from monitor.plugins import module
 from monitor.sequencer import Sequencer
@@ -37,11 +38,12 @@ class Whole:
     """A daemon without feeds, books and notifiers; its store can be made to fail."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.view, self.health, self.metrics = store, View(), Health(), Metrics()
+        self.store, self.health, self.metrics = store, Health(), Metrics()
         self.clock, self.retried = SystemClock(), list[Delivery]()
         self.rules = msgspec.structs.replace(RULES, trust=Trust(enabled=False))
         journal = Journal(self.store, self.clock, self.metrics, self.health, _route, lambda _: None, _nowhere)
         risk = RiskMonitor(self.rules)
+        self.view = View(PlainRoster(risk.watched), self.clock)
         self.sequencer = Sequencer(
             risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
         )  # fmt: skip

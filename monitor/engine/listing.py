@@ -1,0 +1,237 @@
+"""One look at the columns for a list: which rows are wanted, the first of them in an order, how many there are.
+
+Core's thread goes on meanwhile. Blocks are immutable and taken by reference; stages are copied, which is one step; the
+floats of the screen are read as they are. What is chosen is looked at again, exactly, before it is shown.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from monitor.core.lifecycle import DELAYED, STAGES
+from monitor.core.roster import (
+    KINDS,
+    KNOWN,
+    STAGE_RANK,
+    UNKNOWN,
+    UNRECOGNISED,
+    Counts,
+    GroupQuery,
+    Scope,
+    mentions,
+    microseconds,
+    within,
+)
+from monitor.engine.texts import GROUPS, U8, U32, Bools, IdOrder, id_at, mark_text, same_blocks
+
+if TYPE_CHECKING:
+    from monitor.engine.roster import Place, Rows
+
+F64 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int8]
+
+NO_GROUP = 255
+MISSING = 2
+WIDE = 127
+"""The exponent of a quantity that stands beside its column; it is not zero."""
+KEPT_MATCHES = 16
+"""Scopes and texts for which the matching label sets are remembered, one byte a label set each."""
+_RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
+_DELAYED = STAGES.index(DELAYED)
+_NOBODY = -1
+
+
+@njit(nogil=True, cache=True)
+def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: int, example: Any) -> None:
+    """Notes by product and asset one wanted row that holds it."""
+    for i in range(len(positions) - 1):
+        if wanted[i]:
+            for j in range(positions[i], positions[i + 1]):
+                example[products[i], assets[j]] = base + i
+
+
+@njit(nogil=True, cache=True)
+def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bools) -> None:
+    """Marks the assets in which a wanted row owes anything."""
+    for i in range(len(loans) - 1):
+        if wanted[i]:
+            for j in range(loans[i], loans[i + 1]):
+                if is_owed[j]:
+                    owed[assets[j]] = True
+
+
+class Listings:
+    """What outlasts a look: the order of ids, and which label sets match. One thread at a time."""
+
+    def __init__(self) -> None:
+        self.order = IdOrder()
+        self._matches: OrderedDict[Hashable, Bools] = OrderedDict()
+
+    def of(self, rows: Rows) -> Listing:
+        """The columns as they are now."""
+        return Listing(rows, self)
+
+    def matches(self, key: Hashable, sets: Sequence[Any], is_match: Callable[[Any], bool]) -> Bools:
+        """[label sets] Those that match; each set is looked at once for a key that is asked for again and again."""
+        known = self._matches.pop(key, np.zeros(0, bool))
+        new = [is_match(sets[i]) for i in range(len(known), len(sets))]
+        found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
+        if len(self._matches) > KEPT_MATCHES:
+            self._matches.popitem(last=False)
+        return found
+
+
+class Listing:
+    """See the module. Rows are numbered as in the book; arrays named by row cover all of them."""
+
+    def __init__(self, rows: Rows, kept: Listings) -> None:
+        self._rows, self._kept = rows, kept
+        self._blocks: list[Any] = list(rows.blocks)
+        self._names, screen, stage = rows.names, rows.screen, rows.stage
+        arrays = (screen.debt, screen.recognised, screen.blind)
+        count = min(len(stage), *map(len, arrays))
+        # Core may be putting a block: it counts once all arrays have its rows, and rows of the block before are no more.
+        whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
+        self._whole: list[tuple[int, Any]] = [(n * GROUPS, b) for n, b in whole]
+        self._stage: U8 = np.full(count, NO_GROUP, np.uint8)
+        for base, block in self._whole:
+            self._stage[base : base + len(block)] = stage[base : base + len(block)]
+        self._debt, self._recognised, self._blind = (array[:count] for array in arrays)
+
+    def is_of(self, blocks: list[Any]) -> bool:
+        """These are still the blocks."""
+        return same_blocks(self._blocks, list(blocks))
+
+    def find(self, group_id: str) -> int | None:
+        """The row of a group, or None."""
+        rows = self._kept.order.find(self._blocks, group_id)
+        return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
+
+    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> Iterator[tuple[Place, int]]:
+        """So many rows that come first behind a place, with their places, in no order."""
+        rows = np.flatnonzero(self._wanted(query, scope)).astype(np.uint32)
+        place, value = self._places(rows, query.order, query.is_reversed)
+        if after is not None:
+            behind = self._behind(rows, place, value, after, query.is_reversed)
+            rows, place, value = rows[behind], place[behind], value[behind]
+        chosen = self._choose(rows, place, value, number, query.is_reversed)
+        at = np.searchsorted(rows, np.sort(chosen))
+        for row, rank, x in zip(rows[at].tolist(), place[at].tolist(), value[at].tolist(), strict=True):
+            yield (rank, x, id_at(self._blocks, row)), row
+
+    def counts(self, scope: Scope) -> Counts:
+        """Groups by stage, and how many are unknown or blind as of the last sweep."""
+        wanted = self._wanted(GroupQuery(), scope)
+        number = np.bincount(self._stage[wanted], minlength=len(STAGES))
+        blind = self._blind[wanted]
+        stages = dict(zip(STAGES, number.tolist(), strict=True))
+        unknown, blinded = int(np.count_nonzero(blind & MISSING)), int(np.count_nonzero(blind))
+        return Counts({s: stages[s] for s in STAGE_RANK}, unknown, blinded, int(number.sum()))
+
+    def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
+        """The assets that are owed, and rows such that what these hold is all that is held, of each product."""
+        wanted = self._wanted(GroupQuery(), scope)
+        assets = len(self._names.assets)
+        example = np.full((len(self._names.products), assets), _NOBODY, np.int64)
+        owed = np.zeros(assets, bool)
+        for base, block in self._whole:
+            c = block.columns
+            here = wanted[base : base + len(block)]
+            is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
+            is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
+            mark_held(c.positions, c.asset, c.product, here, base, example)
+            mark_owed(c.loans, c.loan_asset, is_owed, here, owed)
+        names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
+        return names, np.unique(example[example != _NOBODY]).tolist()
+
+    def _wanted(self, query: GroupQuery, scope: Scope) -> Bools:
+        wanted: Bools = self._stage != NO_GROUP
+        if query.stages:
+            wanted = np.isin(self._stage, [STAGES.index(s) for s in query.stages])
+        for is_match in self._tests(query, scope):
+            for base, block in self._whole:
+                wanted[base : base + len(block)] &= is_match(block)
+        return wanted
+
+    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Any], Bools]]:
+        """What is asked of each block: which of its groups pass."""
+        names, labels = self._names, (*scope, *query.labels)
+        if query.products:
+            products = np.array([p in query.products for p in names.products], bool)
+            yield lambda block: products[block.columns.product]
+        if labels:
+            matches = self._kept.matches(("labels", labels), names.labels, lambda found: within(labels, found))
+            yield lambda block: matches[block.columns.labels]
+        if query.q:
+            text = query.text
+            told = self._kept.matches(("q", text), names.labels, lambda found: mentions(text, *found.values()))
+            yield lambda block: _mentioning(block, text, told)
+
+    def _places(self, rows: U32, order: str, is_reversed: bool) -> tuple[I8, F64]:
+        """[rows] Place and value of each row's key, as core.roster.key_of gives them, but for floats."""
+        place, value = np.zeros(len(rows), np.int8), np.zeros(len(rows))
+        if order == "ltv":
+            return self._by_ltv(rows)
+        if order == "debt_usd":
+            is_unknown = self._blind[rows] & MISSING != 0
+            return (is_unknown != is_reversed).astype(np.int8), np.where(is_unknown, 0.0, self._debt[rows])
+        if order == "deadline":
+            place[:] = not is_reversed
+            for i in np.flatnonzero(self._stage[rows] == _DELAYED).tolist():
+                due = self._rows.state(int(rows[i])).deadline
+                if due is not None:
+                    place[i], value[i] = is_reversed, microseconds(due)
+        return place, value
+
+    def _by_ltv(self, rows: U32) -> tuple[I8, F64]:
+        debt, recognised = self._debt[rows], self._recognised[rows]
+        is_known = self._blind[rows] & MISSING == 0
+        is_counted = recognised > 0
+        kind = np.full(len(rows), UNKNOWN, np.int8)
+        kind[is_known] = KNOWN
+        kind[is_known & ~is_counted & (debt > 0)] = UNRECOGNISED
+        value = np.zeros(len(rows))
+        np.divide(-debt, recognised, out=value, where=is_known & is_counted)
+        return _RANK[self._stage[rows]] + kind, value
+
+    def _behind(self, rows: U32, place: I8, value: F64, after: Place, is_reversed: bool) -> Bools:
+        rank, x, id_ = after
+        level = place == rank
+        found: Bools
+        found = (place < rank) | (level & (value < x)) if is_reversed else (place > rank) | (level & (value > x))
+        tied = np.flatnonzero(level & (value == x))
+        if len(tied):
+            found[tied] = self._kept.order.behind(self._blocks, rows[tied], id_, is_reversed)
+        return found
+
+    def _choose(self, rows: U32, place: I8, value: F64, number: int, is_reversed: bool) -> U32:
+        """The first rows by place, then by value, then by id: only those that tie at the edge need be put in order."""
+        if len(rows) <= number:
+            return rows
+        by_place = np.bincount(place)
+        level = len(by_place) - 1 - _filling(by_place[::-1], number) if is_reversed else _filling(by_place, number)
+        sure = rows[place > level] if is_reversed else rows[place < level]
+        at_edge = place == level
+        edge, x = rows[at_edge], -value[at_edge] if is_reversed else value[at_edge]
+        left = number - len(sure)
+        last = np.partition(x, left - 1)[left - 1]
+        below = edge[x < last]
+        tied = self._kept.order.first(self._blocks, edge[x == last], left - len(below), is_reversed)
+        return np.concatenate([sure, below, tied])
+
+
+def _mentioning(block: Any, text: str, told: Bools) -> Bools:
+    found: Bools = told[block.columns.labels]
+    mark_text(block, text, found)
+    return found
+
+
+def _filling(by_place: npt.NDArray[np.int64], number: int) -> int:
+    """The first place with which there are so many rows."""
+    return int(np.searchsorted(np.cumsum(by_place), number))

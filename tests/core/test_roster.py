@@ -1,0 +1,144 @@
+"""The plain roster: ordered by what matters, paged so that moving values lose no row, exact in every figure."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.roster import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
+from monitor.core.watched import Watched
+from tests.core.roster import PRICES, asked, unknown, walked, watched
+
+D = Decimal
+SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
+
+
+def roster_of(*groups: Watched) -> PlainRoster:
+    return PlainRoster(lambda: list(groups))
+
+
+WORST_FIRST = [
+    watched("liq-high", "96", "100", LIQUIDATION),
+    watched("liq-low", "50", "100", LIQUIDATION),
+    watched("delayed", "92", "100", DELAYED, due_s=60),
+    watched("call", "80", "100", MARGIN_CALL),
+    watched("nothing-counted", "1", "5", coin="JUNK"),
+    unknown("unknown"),
+    watched("a-tie", "70", "100"),
+    watched("b-tie", "7", "10"),
+    watched("no-debt", "0", "100"),
+]
+
+
+def test_the_worst_come_first() -> None:
+    """By stage, then what cannot be valued, then LTV from high to low, then id; reversed it is the very reverse."""
+    roster = roster_of(*random.Random(7).sample(WORST_FIRST, len(WORST_FIRST)))
+    expected = [w.group.id for w in WORST_FIRST]
+    assert asked(roster) == expected
+    assert asked(roster, sort="-ltv") == expected[::-1]
+
+
+def test_other_orders_rise_and_rows_without_a_value_come_last() -> None:
+    roster = roster_of(
+        watched("a", "5", "100", due_s=30), watched("b", "1000000000000000000000000000000.5", "1", due_s=10),
+        watched("c", "1000000000000000000000000000000.25", "1"), unknown("d"),
+    )  # fmt: skip
+    assert asked(roster, sort="id") == ["a", "b", "c", "d"]
+    assert asked(roster, sort="-id") == ["d", "c", "b", "a"]
+    assert asked(roster, sort="debt_usd") == ["a", "c", "b", "d"]
+    assert asked(roster, sort="-debt_usd") == ["b", "c", "a", "d"]
+    assert asked(roster, sort="deadline") == ["b", "a", "c", "d"]
+    assert asked(roster, sort="-deadline") == ["a", "b", "d", "c"]
+
+
+stages = st.sampled_from([NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION])
+groups = st.lists(
+    st.builds(
+        lambda debt, counted, stage, due_s, coin, owed: (debt, counted, stage, due_s, coin, owed),
+        st.decimals("0", "1e18", places=8, allow_nan=False), st.sampled_from(["0", "1", "3.3", "1e15"]), stages,
+        st.none() | st.integers(-5, 5), st.sampled_from(["COIN", "COIN", "JUNK"]), st.sampled_from(["OWED", "OWED", "LOST"]),
+    ),
+    max_size=30,
+).map(lambda rows: [watched(f"G-{i}", str(d), c, s, t, coin=coin, owed=o) for i, (d, c, s, t, coin, o) in enumerate(rows)])  # fmt: skip
+
+
+@given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 7))
+@settings(deadline=None)
+def test_pages_are_the_list_cut_in_pieces(rows: list[Watched], sort: str, limit: int) -> None:
+    """Each row once, in order, whatever the order and the size of a page."""
+    roster = roster_of(*rows)
+    assert walked(roster, GroupQuery(sort=sort, limit=limit)) == asked(roster, sort=sort, limit=1000)
+    assert sorted(asked(roster, sort=sort, limit=1000)) == sorted(w.group.id for w in rows)
+
+
+@given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 5), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_rows_that_stand_still_are_seen_once_while_others_move(
+    rows: list[Watched], sort: str, limit: int, rng: random.Random
+) -> None:
+    """Half of the rows move, come and go between any two pages; none of the other half is hidden or repeated."""
+    book = {w.group.id: w for w in rows}
+    roster = PlainRoster(lambda: list(book.values()))
+    moving = [w.group.id for w in rows[1::2]]
+
+    def move() -> None:
+        for id_ in moving:
+            book.pop(id_, None)
+            if rng.random() < 0.8:
+                stage = rng.choice([NORMAL, LIQUIDATION])
+                book[id_] = watched(id_, str(rng.randrange(1, 200)), "100", stage, rng.randrange(9))
+
+    found = [i for i in walked(roster, GroupQuery(sort=sort, limit=limit), between=move) if i not in moving]
+    assert found == [i for i in asked(roster, sort=sort, limit=1000) if i not in moving]
+
+
+def test_a_cursor_of_another_order_is_refused() -> None:
+    roster = roster_of(*WORST_FIRST)
+    cursor = roster.page(GroupQuery(limit=1), (), PRICES).next
+    for sort in ("-ltv", "id", "debt_usd", "deadline"):
+        with pytest.raises(BadCursor):
+            roster.page(GroupQuery(sort=sort, after=cursor), (), PRICES)
+
+
+def test_figures_are_on_the_prices_that_are_given_whatever_core_weighed_last() -> None:
+    roster = roster_of(watched("a", "70", "100"))
+    twice = Prices({"COIN": D(2), "OWED": D(1)}, frozenset({"COIN"}))
+    sight = roster.sight("a", twice)
+    assert sight is not None
+    assert sight.weight is not None
+    assert (sight.weight.ltv, sight.weight.recognised, sight.blind) == (D("0.35"), D(200), True)
+    assert roster.page(GroupQuery(), (), twice).rows == [sight]
+    assert roster.sight("b", twice) is None
+
+
+def test_a_group_with_a_missing_price_is_unknown_and_blind() -> None:
+    sight = roster_of(unknown("a")).sight("a", PRICES)
+    assert sight is not None
+    assert (sight.weight, sight.blind) == (None, True)
+
+
+def test_counts_are_of_what_the_scope_sees() -> None:
+    roster = roster_of(*WORST_FIRST)
+    untrusted = PRICES._replace(untrusted=frozenset({"COIN"}))
+    counts = roster.counts((), untrusted)
+    assert counts.stages == {LIQUIDATION: 2, DELAYED: 1, MARGIN_CALL: 1, NORMAL: 5}
+    assert (counts.total, counts.unknown, counts.blind) == (9, 1, 8), "all but the one that holds junk alone"
+    assert roster.counts((("borrower", "ACME"),), PRICES).total == 9
+    assert roster.counts((("borrower", "BETA"),), PRICES).total == 0
+
+
+def test_only_what_decides_is_needed() -> None:
+    """A coin that no ladder lists, and one that is not owed any more, decide about nobody."""
+    roster = roster_of(
+        watched("a", "0", "5"), watched("b", "5", "5", coin="JUNK", labels={"borrower": "BETA"}),
+        unknown("c", labels={"borrower": "BETA", "desk": "EU"}),
+    )  # fmt: skip
+    assert roster.needed(()) == {"COIN", "OWED", "LOST"}
+    assert roster.needed((("borrower", "ACME"),)) == {"COIN"}
+    assert roster.needed((("borrower", "BETA"), ("desk", "EU"))) == {"COIN", "LOST"}
+    assert roster.needed((("borrower", "none"),)) == set()

@@ -1,0 +1,129 @@
+"""A book of columns small enough to read: what lists see of engine.book.ColumnarBook, made of the groups themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+
+from monitor.core.lifecycle import STAGES, GroupState
+from monitor.core.roster import Prices, seen
+from monitor.core.watched import Watched
+
+GROUPS, NO_GROUP = 8192, 255
+
+
+class Names:
+    """Distinct values by place."""
+
+    def __init__(self) -> None:
+        self.assets: list[str] = []
+        self.products: list[str] = []
+        self.labels: list[dict[str, str]] = [{}]
+
+
+def place(values: list, value: object) -> int:
+    if value not in values:
+        values.append(value)
+    return values.index(value)
+
+
+class Block:
+    """The columns that lists read, in the layout of engine.columns."""
+
+    def __init__(self, groups: Sequence[Watched], names: Names) -> None:
+        self.groups = list(groups)
+        texts = [[g.id, g.receiving_account, *(x.id for x in g.loans)] for g in (w.group for w in groups)]
+        raw = [b"".join(bytes([len(t)]) + t.encode() for t in each) for each in texts]
+        held = [[(a, q) for a, q in w.group.quantities().items() if q] for w in groups]
+        loans = [w.group.loans for w in groups]
+        every = [x for each in loans for x in each]
+        self.columns = SimpleNamespace(
+            arena=np.frombuffer(b"".join(raw), np.uint8),
+            start=offsets(raw).astype(np.uint32),
+            product=np.array([place(names.products, w.group.product) for w in groups], np.uint16),
+            labels=np.array([place(names.labels, dict(w.group.labels)) for w in groups], np.uint32),
+            positions=offsets(held).astype(np.uint32),
+            asset=np.array([place(names.assets, a) for each in held for a, _ in each], np.uint16),
+            loans=offsets(loans).astype(np.uint32),
+            loan_asset=np.array([place(names.assets, x.asset) for x in every], np.uint16),
+            principal_mantissa=np.array([int(bool(x.principal)) for x in every], np.int64),
+            principal_exponent=np.zeros(len(every), np.int8),
+            interest_mantissa=np.array([int(bool(x.interest)) for x in every], np.int64),
+            interest_exponent=np.zeros(len(every), np.int8),
+        )
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def id(self, i: int) -> str:
+        return self.groups[i].group.id
+
+
+def offsets(parts: Sequence[Sequence[object]]) -> np.ndarray:
+    return np.cumsum([0, *map(len, parts)])
+
+
+class Rows:
+    """Blocks of groups, swept on some prices."""
+
+    def __init__(self, blocks: Sequence[Sequence[Watched]], prices: Prices) -> None:
+        self.names = Names()
+        self.blocks: list[Block | None] = [Block(groups, self.names) for groups in blocks]
+        rows = len(blocks) * GROUPS
+        self.stage = np.full(rows, NO_GROUP, np.uint8)
+        self.screen = SimpleNamespace(debt=np.zeros(rows), recognised=np.zeros(rows), blind=np.zeros(rows, np.uint8))
+        for number, block in enumerate(blocks):
+            for i, w in enumerate(block):
+                self.stage[number * GROUPS + i] = STAGES.index(w.state.stage)
+        self.sweep(prices)
+
+    def sweep(self, prices: Prices) -> None:
+        for number, block in enumerate(self.blocks):
+            for i, w in enumerate(block.groups if block else ()):
+                sight, row = seen(w, prices), number * GROUPS + i
+                self.screen.blind[row] = 2 if sight.weight is None else int(sight.blind)
+                if sight.weight is not None:
+                    self.screen.debt[row] = float(sight.weight.debt)
+                    self.screen.recognised[row] = float(sight.weight.recognised)
+
+    def watched(self, row: int) -> Watched:
+        block = self.blocks[row // GROUPS]
+        if block is None:
+            raise LookupError(row)
+        return block.groups[row % GROUPS]
+
+    def state(self, row: int) -> GroupState:
+        return self.watched(row).state
+
+
+class Fresh:
+    """Groups that are objects."""
+
+    def __init__(self, groups: Sequence[Watched] = ()) -> None:
+        self.groups = {w.group.id: w for w in groups}
+
+    def watched(self) -> list[Watched]:
+        return list(self.groups.values())
+
+    def find(self, group_id: str) -> Watched | None:
+        return self.groups.get(group_id)
+
+
+class Book:
+    """Some groups in blocks, the others fresh. `leave` takes a group out of its row as a change does."""
+
+    def __init__(self, fresh: Sequence[Watched], blocks: Sequence[Sequence[Watched]], prices: Prices) -> None:
+        self.fresh = Fresh(fresh)
+        self.rows = Rows(blocks, prices) if blocks else None
+
+    def leave(self, w: Watched) -> None:
+        assert self.rows is not None
+        for number, block in enumerate(self.rows.blocks):
+            if block is not None and w in block.groups:
+                self.rows.stage[number * GROUPS + block.groups.index(w)] = NO_GROUP
+
+    def change(self, old: Watched, new: Watched) -> None:
+        self.leave(old)
+        self.fresh.groups[new.group.id] = new

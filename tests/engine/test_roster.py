@@ -1,0 +1,262 @@
+"""The roster of columns gives the pages of the plain one, and reads a book that moves under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
+from monitor.core.roster import SORTS, BadCursor, GroupQuery, PlainRoster, Prices, Scope
+from monitor.core.watched import Watched
+from monitor.engine import texts
+from monitor.engine.roster import ColumnarRoster
+from tests.core.roster import PRICES, D, asked, ids, unknown, walked, watched
+from tests.engine.columns import Book
+
+SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
+UNTRUSTED = PRICES._replace(untrusted=frozenset({"JUNK", "OWED"}))
+
+id_texts = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20) | st.builds(
+    lambda n, tail: "G-" + "0" * n + tail, st.integers(0, 30), st.sampled_from(["", "1", "a", "A", "~"])
+)
+
+
+@st.composite
+def some_groups(draw: st.DrawFn) -> list[Watched]:
+    """Groups whose LTVs, debts and deadlines tie often, and differ clearly where they differ."""
+    found = []
+    for id_ in draw(st.lists(id_texts, unique=True, max_size=25)):
+        stage = draw(st.sampled_from(STAGES))
+        found.append(
+            watched(
+                id_, draw(st.sampled_from(["0", "70", "77", "140", "1e15"])), draw(st.sampled_from(["0", "100", "200", "300"])),
+                stage, draw(st.integers(0, 3)) if stage == DELAYED else None,
+                labels=draw(st.sampled_from([{}, {"borrower": "ACME"}, {"borrower": "Beta", "desk": "EU"}, {"desk": "É"}])),
+                product=draw(st.sampled_from(["vip_loan", "other_loan"])), account=draw(st.sampled_from([None, "Treasury"])),
+                coin=draw(st.sampled_from(["COIN", "JUNK"])), owed=draw(st.sampled_from(["OWED", "OWED", "LOST"])),
+            )
+        )  # fmt: skip
+    return found
+
+
+@st.composite
+def books(draw: st.DrawFn) -> tuple[Book, list[Watched]]:
+    """A book whose groups are spread over blocks and fresh ones; some left their rows, for good or as fresh ones."""
+    groups = draw(some_groups())
+    parts: list[list[Watched]] = [[], [], [], []]
+    for w in groups:
+        parts[draw(st.integers(0, 3))].append(w)
+    fresh, *blocks = parts
+    book, alive = Book(fresh, blocks, PRICES), dict.fromkeys(groups)
+    for w in [w for block in blocks for w in block]:
+        fate = draw(st.sampled_from(["stays", "stays", "closes", "changes"]))
+        if fate != "stays":
+            del alive[w]
+            book.leave(w)
+        if fate == "changes":
+            other = watched(w.group.id, "77", "200")
+            book.change(w, other)
+            alive[other] = None
+    return book, list(alive)
+
+
+queries = st.builds(
+    GroupQuery,
+    stages=st.sets(st.sampled_from(STAGES), max_size=2).map(frozenset),
+    products=st.sets(st.sampled_from(["vip_loan", "none"]), max_size=1).map(frozenset),
+    labels=st.sampled_from([(), (), (("desk", "EU"),)]),
+    q=st.sampled_from(["", "", "", "g-", "0", "TREAS", "acme", "é", "-in"]),
+    sort=st.sampled_from(SORT_ORDERS),
+    limit=st.integers(1, 7),
+)
+scopes = st.sampled_from([(), (), (("borrower", "ACME"),)])
+
+
+@pytest.fixture(autouse=True, params=[0, 1000], ids=["by rank", "by id"])
+def _few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways in which ties are broken."""
+    monkeypatch.setattr(texts, "FEW", request.param)
+
+
+def all_pages(roster: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any]]:
+    after = None
+    for _ in range(100):
+        asked = GroupQuery(**{**{f: getattr(query, f) for f in query.__struct_fields__}, "after": after})
+        page = roster.page(asked, scope, PRICES)
+        yield page.rows
+        after = page.next
+        if after is None:
+            return
+    raise AssertionError("the pages do not end")
+
+
+@given(books(), queries, scopes)
+@settings(deadline=None, max_examples=300)
+def test_every_page_is_the_plain_roster_s(made: tuple[Book, list[Watched]], query: GroupQuery, scope: Scope) -> None:
+    """Through all cursors, whatever the filter and the order; the rows are equal in every figure."""
+    book, alive = made
+    plain = PlainRoster(lambda: alive)
+    assert list(all_pages(ColumnarRoster(book), query, scope)) == list(all_pages(plain, query, scope))
+
+
+@given(books(), scopes, st.sampled_from([PRICES, UNTRUSTED]))
+@settings(deadline=None)
+def test_counts_and_needs_are_the_plain_roster_s(
+    made: tuple[Book, list[Watched]], scope: Scope, prices: Prices
+) -> None:
+    book, alive = made
+    if book.rows is not None:
+        book.rows.sweep(prices)
+    roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
+    assert roster.counts(scope, prices) == plain.counts(scope, prices)
+    assert roster.needed(scope) == plain.needed(scope)
+
+
+@given(books())
+@settings(deadline=None)
+def test_each_group_is_found_by_its_id(made: tuple[Book, list[Watched]]) -> None:
+    book, alive = made
+    roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
+    for id_ in [w.group.id for w in alive] + ["none", "", "~~~"]:
+        assert roster.sight(id_, PRICES) == plain.sight(id_, PRICES)
+
+
+def test_a_book_without_columns_is_listed_exactly() -> None:
+    book = Book([watched("a", "70", "100"), watched("b", "77", "100")], [], PRICES)
+    assert asked(ColumnarRoster(book)) == ["b", "a"]
+
+
+def test_figures_are_exact_and_on_the_published_prices() -> None:
+    """The columns were swept before the last publication; they only put the rows in order."""
+    book = Book([], [[watched("a", "70.000000000000000000000001", "100")]], PRICES)
+    now = Prices({"COIN": D("1.1"), "OWED": D(1)}, frozenset({"OWED"}))
+    (row,) = ColumnarRoster(book).page(GroupQuery(), (), now).rows
+    assert row.weight is not None
+    assert (row.weight.debt, row.weight.recognised, row.blind) == (D("70.000000000000000000000001"), D(110), True)
+
+
+def test_a_cursor_holds_the_very_float() -> None:
+    """Two thirds have no short decimal: rounded up it would hide the row behind it, rounded down repeat the one before."""
+    book = Book([], [[watched(f"G-{i}", str(2 * i), str(3 * i)) for i in range(1, 8)]], PRICES)
+    assert walked(ColumnarRoster(book), GroupQuery(limit=2)) == [f"G-{i}" for i in range(1, 8)]
+
+
+def test_a_cursor_of_another_order_is_refused() -> None:
+    roster = ColumnarRoster(Book([], [[watched("a"), watched("b")]], PRICES))
+    cursor = roster.page(GroupQuery(limit=1), (), PRICES).next
+    with pytest.raises(BadCursor):
+        roster.page(GroupQuery(sort="id", after=cursor), (), PRICES)
+
+
+def test_a_new_block_is_in_the_order_of_ids() -> None:
+    """The order of ids is kept from page to page, and made anew when the blocks are others."""
+    book = Book([], [[watched("a"), watched("c")]], PRICES)
+    roster = ColumnarRoster(book)
+    assert asked(roster, sort="id") == ["a", "c"]
+    book.rows = Book([], [[watched("a"), watched("c")], [watched("b")]], PRICES).rows
+    assert asked(roster, sort="id") == ["a", "b", "c"]
+
+
+def test_label_sets_that_come_later_are_matched_too() -> None:
+    book = Book([], [[watched("a", labels={"desk": "EU"})]], PRICES)
+    roster, query = ColumnarRoster(book), {"labels": (("desk", "EU"),)}
+    assert asked(roster, **query) == ["a"]
+    blocks = [
+        [watched("a", labels={"desk": "EU"})],
+        [watched("b", labels={"desk": "US"}), watched("c", labels={"desk": "EU", "x": "y"})],
+    ]
+    book.rows = Book([], blocks, PRICES).rows
+    assert asked(roster, **query) == ["a", "c"]
+
+
+def test_a_group_that_has_just_left_its_row_is_listed_once() -> None:
+    """Core put it among the fresh ones, and its row is still there for a moment."""
+    old = watched("a", "70", "100")
+    book = Book([], [[old, watched("b", "60", "100")]], PRICES)
+    book.fresh.groups["a"] = watched("a", "50", "100")
+    assert asked(ColumnarRoster(book)) == ["b", "a"]
+
+
+def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
+    """It is in the columns when it is no longer fresh: the look is taken again."""
+    book = Book([watched("b")], [[watched("a")]], PRICES)
+    folded, fresh = Book([], [[watched("a")], [watched("b")]], PRICES), book.fresh
+
+    class Folding:
+        def watched(self) -> list[Watched]:
+            assert book.rows is not None
+            assert folded.rows is not None
+            book.fresh = fresh
+            fresh.groups.clear()
+            rows, other = book.rows, folded.rows
+            rows.names, rows.stage, rows.screen, rows.blocks = other.names, other.stage, other.screen, other.blocks
+            return []
+
+        def find(self, group_id: str) -> None:
+            return None
+
+    book.fresh = Folding()  # type: ignore[assignment]
+    assert asked(ColumnarRoster(book), sort="id") == ["a", "b"]
+
+
+def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> None:
+    book = Book([], [[watched("a")], [watched("b")]], PRICES)
+    assert book.rows is not None
+    rows, whole = book.rows, book.rows.watched
+
+    def watched_late(row: int) -> Watched:
+        rows.blocks[0] = None
+        return whole(row)
+
+    rows.watched = watched_late  # type: ignore[method-assign]
+    assert asked(ColumnarRoster(book), sort="id") == ["b"]
+
+
+def test_a_row_that_is_not_wanted_any_more_is_left_out() -> None:
+    """Its stage moved on between the columns and the exact look: a filter never shows what it excludes."""
+    w = watched("a", stage=MARGIN_CALL)
+    book = Book([], [[w]], PRICES)
+    w.state = watched("a", stage=NORMAL).state
+    assert asked(ColumnarRoster(book), stages=frozenset([MARGIN_CALL])) == []
+
+
+def test_rows_that_not_all_arrays_have_yet_are_not_there_yet() -> None:
+    """Core is putting a block: the screen has not taken it."""
+    book = Book([], [[watched("a")], [watched("b")]], PRICES)
+    assert book.rows is not None
+    book.rows.screen.debt = book.rows.screen.debt[:8192]
+    roster = ColumnarRoster(book)
+    assert asked(roster, sort="id") == ["a"]
+    assert roster.counts((), PRICES).total == 1
+
+
+def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
+    """The stages are of the longer block already, the block that was taken is the shorter one."""
+    book = Book([], [[watched("a")]], PRICES)
+    assert book.rows is not None
+    book.rows.stage[1] = 0
+    assert asked(ColumnarRoster(book)) == ["a"]
+
+
+@given(st.lists(id_texts, unique=True, min_size=1, max_size=60), st.integers(1, 60))
+@settings(deadline=None)
+def test_rows_by_id_are_in_the_order_of_the_texts(names: list[str], cut: int) -> None:
+    book = Book([], [[watched(n) for n in names[:cut]], [watched(n) for n in names[cut:]]], PRICES)
+    assert book.rows is not None
+    rows = texts.rows_by_id(book.rows.blocks)
+    assert [texts.id_at(book.rows.blocks, int(row)) for row in rows] == sorted(names)
+
+
+def test_worst_first_over_blocks_and_fresh() -> None:
+    groups = [
+        watched("liq", "96", "100", LIQUIDATION), watched("delayed", "92", "100", DELAYED, due_s=60),
+        watched("call", "80", "100", MARGIN_CALL), watched("nothing-counted", "1", "5", coin="JUNK"), unknown("unknown"),
+        watched("a-tie", "70", "100"), watched("b-tie", "7", "10"), watched("no-debt", "0", "100"),
+    ]  # fmt: skip
+    for cut in range(len(groups)):
+        roster = ColumnarRoster(Book(groups[:cut], [groups[cut::2], groups[cut + 1 :: 2]], PRICES))
+        assert ids(roster.page(GroupQuery(), (), PRICES)) == [w.group.id for w in groups]
