@@ -11,6 +11,7 @@ import msgspec
 from monitor.core import agenda, desk
 from monitor.core.accrual import midnight
 from monitor.core.agenda import Agenda, Deadline
+from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import (
@@ -27,7 +28,7 @@ from monitor.core.events import (
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import GOOD, STALE, USDT, Change, PriceBoard
+from monitor.core.prices import GOOD, STALE, USDT, Change
 from monitor.core.product import Rules
 from monitor.core.register import Register
 from monitor.core.screen import EveryGroup, Screen
@@ -135,8 +136,8 @@ class RiskMonitor:
     def _take(self, event: Event, out: Outcome) -> None:
         match event:
             case MarkPrices():
-                change = self.board.apply(event.quotes, event.at)
-                self._watch_staleness(q.asset for q in event.quotes)
+                change = self.board.apply(event.quotes, event.at, event.frames)
+                self._watch_staleness(event.assets)
                 self._moved(change, event.at, out, self._ending(event))
             case GroupPut():
                 self._changed(self._register.put(event, self.rules.products), out)
@@ -276,7 +277,7 @@ class RiskMonitor:
     def _ending(self, event: MarkPrices) -> list[str]:
         """Groups whose clear hold ends now and is decided by these prices, even where they are what they were before."""
         ending = [d.subject for d in self._agenda.late_at(event.at) if d.phase == agenda.GROUP]
-        quoted = {q.asset for q in event.quotes} if ending else frozenset()
+        quoted = frozenset(event.assets if ending else ())
         return [g for g in ending if not quoted.isdisjoint(self._register.groups[g].held.assets)]
 
     def _moved(self, change: Change, at: datetime, out: Outcome, ending: Iterable[str] = ()) -> None:
@@ -305,7 +306,7 @@ class RiskMonitor:
         """Groups whose valuation needs an asset's price, by id; the rate of USDT is needed by every price in USDT."""
         assets = [asset]
         if asset in self.board.parity_assets:
-            assets += [m.asset for m in self.board.marks.values() if m.quote == USDT]
+            assets += self.board.quoted_in(USDT)
         return sorted({g for a in assets for g in self._screen.holders(a)})
 
     def _say_price(self, asset: str, type_: str, at: datetime, out: Outcome) -> None:
