@@ -26,10 +26,11 @@ from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import PlainRoster
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
+from monitor.engine.book import ColumnarBook
+from monitor.engine.roster import ColumnarRoster
 from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
 from monitor.journal import DEGRADED, Journal
@@ -75,10 +76,11 @@ class App:
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
         parts.check(self.config)
         snapshot = await self.store.open()
-        self.monitor = _restored(self.config.rules, snapshot)
+        self.book = ColumnarBook()
+        self.monitor = _restored(self.config.rules, snapshot, self.book)
         now = self.clock.utc()
         self.monitor.awaken(now)
-        self.view = View(PlainRoster(self.monitor.watched), self.clock, snapshot.cursor)
+        self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
         event_log = self._event_log(now)
         self.notifiers = parts.build_notifiers(self.config)
         self._keys = parts.keys(self.config)
@@ -338,14 +340,14 @@ class App:
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
 
 
-def _restored(rules: Rules, snapshot: Snapshot) -> RiskMonitor:
+def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
     if snapshot.desk is None:
-        return RiskMonitor(rules)
+        return RiskMonitor(rules, book=book)
     groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
     try:
-        return RiskMonitor(rules, memory=memory)
+        return RiskMonitor(rules, memory, book)
     except Refused as e:
         raise BadConfig([str(e)]) from None
 

@@ -17,6 +17,7 @@ from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
 from monitor.core.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
 
 Row = tuple[datetime, list[Quote]]
 
@@ -25,7 +26,7 @@ class Replay:
     """A monitor and the alerts that it has raised so far, numbered from 1."""
 
     def __init__(self, rules: Rules) -> None:
-        self.monitor = RiskMonitor(rules)
+        self.monitor = RiskMonitor(rules, book=ColumnarBook())
         self.cursor = 0
 
     def feed(self, event: Event) -> list[LoggedAlert]:
@@ -78,7 +79,7 @@ def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[tuple[da
     if not isinstance(start, eventlog.Start):
         raise eventlog.Torn(path, 1, "is empty; an event log begins with what core knew")
     replay = Replay(start.rules)
-    replay.monitor = RiskMonitor(start.rules, memory=start.memory)
+    replay.monitor = RiskMonitor(start.rules, start.memory, ColumnarBook())
     if start.awakened:
         replay.monitor.awaken(start.at)
     on_rules(start.rules)

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts import Alert, Figures, alert_id
+from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import GroupClosed, GroupPut, Noticed
 from monitor.core.loanbook import Exposure
 from monitor.core.money import plain
-from monitor.core.prices import Mark, PriceBoard
+from monitor.core.prices import Mark
 from monitor.core.text import stamp, stamp_or_none
 from monitor.core.verdict import Said
 from monitor.core.watched import Watched

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from monitor.core.book import Group, GroupBatch
 from monitor.core.entries import Entry
-from monitor.core.prices import Quote
+from monitor.core.prices import Frame, Quote, assets_of
 from monitor.core.product import Rules
 
 API = "api"
@@ -21,10 +22,16 @@ class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
     at: datetime
 
 
-class MarkPrices(_Event, frozen=True):
-    """A batch of quotes that arrived."""
+class MarkPrices(_Event, frozen=True, omit_defaults=True):
+    """A batch of prices that arrived: frames, and quotes that are newer than what a frame says of their asset."""
 
     quotes: tuple[Quote, ...]
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def assets(self) -> Iterator[str]:
+        """The coins that are priced; one may come twice."""
+        return chain(*map(assets_of, self.frames), assets_of(self.quotes))
 
 
 class GroupPut(_Event, frozen=True):

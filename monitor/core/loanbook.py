@@ -12,11 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
 from monitor.core.money import ZERO
 from monitor.core.outcome import BlockPut, Memory, Restored
-from monitor.core.prices import Change, PriceBoard
+from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.screen import EveryGroup
 from monitor.core.valuation import Weight, weigh

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from monitor.core import agenda, desk
 from monitor.core.agenda import Agenda, Deadline
+from monitor.core.board import PriceBoard
 from monitor.core.loanbook import Exposure, LoanBook
 from monitor.core.outcome import Outcome
-from monitor.core.prices import GOOD, STALE, USDT, Change, PriceBoard
+from monitor.core.prices import GOOD, STALE, USDT, Change
 from monitor.core.product import Rules
 
 
@@ -116,7 +117,7 @@ class PriceWatch:
         """Groups whose valuation needs an asset's price; the rate of USDT is needed by every price in USDT."""
         assets = [asset]
         if asset in self._board.parity_assets:
-            assets += [m.asset for m in self._board.marks.values() if m.quote == USDT]
+            assets += self._board.quoted_in(USDT)
         return self._book.exposure(assets, self._board)
 
     def _say(self, asset: str, type_: str, exposed: Exposure, at: datetime, out: Outcome) -> None:

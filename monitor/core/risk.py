@@ -11,6 +11,7 @@ import msgspec
 from monitor.core import agenda, desk
 from monitor.core.accrual import midnight
 from monitor.core.agenda import Agenda, Deadline
+from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import (
@@ -29,7 +30,7 @@ from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, Group
 from monitor.core.loanbook import LoanBook, PlainBook, weight_or_none
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
-from monitor.core.prices import Change, PriceBoard
+from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
 from monitor.core.register import Register
@@ -77,10 +78,6 @@ class RiskMonitor:
     def awaited(self) -> tuple[tuple[str, datetime], ...]:
         """Assets without a price, and when the desk is told."""
         return self._prices.awaited
-
-    def watched(self) -> list[Watched]:
-        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
-        return list(self._register.groups.values())
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -153,8 +150,8 @@ class RiskMonitor:
     def _take(self, event: Event, out: Outcome) -> None:
         match event:
             case MarkPrices():
-                change = self.board.apply(event.quotes, event.at)
-                self._prices.await_staleness(q.asset for q in event.quotes)
+                change = self.board.apply(event.quotes, event.at, event.frames)
+                self._prices.await_staleness(event.assets)
                 self._moved(change, event.at, out, self._ending(event))
             case GroupPut():
                 self._put(event, out)
@@ -302,7 +299,7 @@ class RiskMonitor:
     def _ending(self, event: MarkPrices) -> list[str]:
         """Groups whose clear hold ends now and is decided by these prices, even where they are what they were before."""
         ending = [d.subject for d in self._agenda.late_at(event.at) if d.phase == agenda.GROUP]
-        quoted = {q.asset for q in event.quotes} if ending else frozenset()
+        quoted = frozenset(event.assets if ending else ())
         return [g for g in ending if not quoted.isdisjoint(self._known(g).held.assets)]
 
     def _moved(self, change: Change, at: datetime, out: Outcome, ending: Iterable[str] = ()) -> None:

@@ -8,11 +8,11 @@ import msgspec
 
 from monitor.core.agenda import GRACE, GROUP, HOLD, MATURITY, OVERDUE, REMINDER, Deadline
 from monitor.core.alerts import Debt, Figures, GroupRef, Input
+from monitor.core.board import PriceBoard
 from monitor.core.book import Group, Loan
 from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_due
 from monitor.core.money import ZERO
 from monitor.core.outcome import Sight
-from monitor.core.prices import PriceBoard
 from monitor.core.product import Lifecycle, Product
 from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 from monitor.core.verdict import Calm

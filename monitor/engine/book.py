@@ -12,10 +12,11 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.loanbook import Exposure, Kept, PlainBook, Taken
 from monitor.core.outcome import Memory
-from monitor.core.prices import Change, PriceBoard
+from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
 

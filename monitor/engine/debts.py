@@ -71,7 +71,9 @@ class DayOfDebts:
         matures_at = midnight(_day(late)) if late != _NOT_LATE else None
         opened_at = datetime(1970, 1, 1, tzinfo=UTC)
         with exact():
-            return float(interest(Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, _day(since)), product, self.day))
+            return float(
+                interest(Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, _day(since)), product, self.day)
+            )
 
     def _daily_rates(self) -> F64:
         """By place of terms: the loan's own daily rate; NaN where it is flexible."""

@@ -112,5 +112,3 @@ def _of_group(starts: np.ndarray) -> U16:  # type: ignore[type-arg]
 
 def _lines(ladder: Ladder) -> Lines:
     return tuple((math.inf if bound is None else float(bound), float(share)) for bound, share in ladder)
-
-

@@ -14,17 +14,18 @@ from heapq import nsmallest
 import msgspec
 import numpy as np
 
+from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
 from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
 from monitor.core.money import CENT, round_up
 from monitor.core.outcome import BlockPut, Restored
-from monitor.core.prices import Change, PriceBoard
+from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.verdict import calm
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
-from monitor.engine.columns import APART, F64, I64, IRREGULAR, U8, Bools
+from monitor.engine.columns import APART, I64, IRREGULAR, U8, Bools
 from monitor.engine.debts import DayOfDebts
 from monitor.engine.index import Index
 from monitor.engine.ingest import PackedBatch
@@ -294,7 +295,9 @@ class Rows:
 
     def _state(self, row: int, group_id: str) -> GroupState:
         packed = self._states.get(row)
-        return GroupState(group_id) if packed is None else msgspec.structs.replace(_state.decode(packed), group=group_id)
+        return (
+            GroupState(group_id) if packed is None else msgspec.structs.replace(_state.decode(packed), group=group_id)
+        )
 
     def _set_state(self, row: int, state: GroupState) -> None:
         nameless = msgspec.structs.replace(state, group="")

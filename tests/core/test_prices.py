@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from monitor.core.prices import BadPrice, PriceBoard, Quote, price, unconfirmed
+from monitor.core.board import PriceBoard
+from monitor.core.prices import BadPrice, Quote, price, unconfirmed
 from monitor.core.product import Trust
 from tests.core.desk import clock, quotes
 

@@ -1,0 +1,267 @@
+"""The board by columns and the plain board, which judges every quote by itself, are never told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.board import PriceBoard
+from monitor.core.prices import Change, Frame, Mark, Quote, instant, unconfirmed
+from monitor.core.product import Trust
+from monitor.core.sheet import BoardView
+from tests.core.desk import START, clock
+from tests.core.plain_board import PlainBoard
+
+D = Decimal
+START_MS = int(START.timestamp() * 1000)
+ASSETS = ("BTC", "ETH", "SOL", "USDC", "USDT")
+ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "ETH", "BTC"), ("BTC", "USDC", "ETH", "USDT"), ("USDC", "SOL"), ("ETH",)]
+# About the limits of 15 % from 100, inside and outside of what floats may decide, and equal prices in several spellings.
+TEXTS = [
+    "100", "100.0", "100.00", "1e2", "101", "99.5", "110", "115", "115.0", "115.00000000001", "115.0000001", "115.000001",
+    "114.99999999999", "114.999999", "85", "84.99999999999", "84.999999999999999999", "85.00000000001", "80", "60", "132.25",
+    "100.00000000000000000001", "100.00000000000000000002",
+]  # fmt: skip
+
+
+class Given(NamedTuple):
+    """A frame or quotes as they arrive: the exchange's time is that many seconds after the last, or before it."""
+
+    source: str
+    quote: str
+    assets: tuple[str, ...]
+    texts: tuple[str, ...]
+    later_s: int
+    odd_ms: tuple[int, ...]
+
+    def frame(self, base_ms: int) -> Frame:
+        return Frame(self.source, self.quote, self.assets, self.texts, base_ms + 1000 * self.later_s, self.odd_ms)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> Given:
+    assets = draw(st.sampled_from(ORDERS))
+    # One text for all or one each: in most examples nearly every column is near, in some nearly none.
+    texts = draw(st.lists(st.sampled_from(TEXTS[:7]), min_size=len(assets), max_size=len(assets)))
+    if draw(st.booleans()):
+        texts[draw(st.integers(0, len(assets) - 1))] = draw(st.sampled_from(TEXTS))
+    odd = draw(st.sampled_from([(), (), (), (0, -1000, 0, 1000)[: len(assets)]]))
+    source, quote = draw(st.sampled_from(["a", "a", "a", "b"])), draw(st.sampled_from(["USDT", "USDT", "USDT", "USD"]))
+    return Given(source, quote, assets, tuple(texts), draw(st.sampled_from([1, 1, 1, 1, 0, -2])), odd)
+
+
+TRUSTS = st.builds(
+    Trust,
+    enabled=st.sampled_from([True, True, True, False]),
+    confirm_jump=st.sampled_from([D("0.15"), D("0.15"), D(0), D("0.0000000001"), D(2)]),
+    confirm_after=st.sampled_from([timedelta(0), timedelta(seconds=3)]),
+    min_sources=st.sampled_from([1, 1, 1, 2]),
+    usdt_usd=st.sampled_from(["1", "1", "0.998", "USDC", "USDT", "SOL"]),
+    sources=st.sampled_from([(), ("a", "b"), ("b", "a")]),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("prices"), st.lists(frames(), min_size=1, max_size=1), st.just([])),
+    st.tuples(st.just("prices"), st.lists(frames(), min_size=1, max_size=1), st.just([])),
+    st.tuples(st.just("prices"), st.lists(frames(), max_size=2), st.lists(frames(), max_size=1)),
+    st.tuples(st.just("expire"), st.sampled_from(ASSETS)),
+    st.tuples(st.just("announce"), st.sampled_from(ASSETS), st.booleans()),
+    st.tuples(st.just("shift"), st.sampled_from([-2, 1, 3600])),
+    st.tuples(st.just("configure"), TRUSTS),
+    st.tuples(st.just("restart"), st.booleans(), st.booleans()),
+    st.tuples(st.just("look")),
+    st.tuples(st.just("view")),
+)
+
+
+class Pair:
+    """Both boards, told the same."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.fast, self.plain, self.trust = PriceBoard(trust), PlainBoard(trust), trust
+        self.at, self.ms = START, START_MS
+        self.views: list[tuple[BoardView, dict[str, Mark], dict[str, D], frozenset[str]]] = []
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        what, *rest = step
+        getattr(self, what)(*rest)
+
+    def both(self, do: Callable[[Any], Change]) -> Change:
+        fast, plain = do(self.fast), do(self.plain)
+        assert (fast.moved, fast.found) == (plain.moved, plain.found)
+        assert (sorted(fast.lost), sorted(fast.regained)) == (sorted(plain.lost), sorted(plain.regained))
+        return fast
+
+    def prices(self, given: list[Given], quoted: list[Given]) -> Change:
+        self.at += timedelta(seconds=1)
+        made = tuple(each.frame(self.ms) for each in given)
+        quotes = tuple(quote for each in quoted for quote in each.frame(self.ms))
+        self.ms = max([self.ms, *(f.at_ms for f in made), *(self.ms + 1000 * q.later_s for q in quoted)])
+        return self.both(lambda board: board.apply(quotes, self.at, made))
+
+    def expire(self, asset: str) -> None:
+        if asset in self.plain.marks:
+            self.both(lambda board: board.expire(asset))
+
+    def announce(self, asset: str, announced: bool) -> None:
+        if asset in self.plain.marks:
+            assert self.fast.announce(asset, announced) == self.plain.announce(asset, announced)
+
+    def shift(self, seconds: int) -> None:
+        for board in (self.fast, self.plain):
+            board.shift(timedelta(seconds=seconds), self.at)
+
+    def configure(self, trust: Trust) -> None:
+        self.trust = trust
+        for board in (self.fast, self.plain):
+            board.configure(trust)
+
+    def restart(self, with_heard: bool, with_trust: bool) -> None:
+        """From what a commit keeps, or from what the event log keeps."""
+        marks = [mark if with_trust else unconfirmed(mark) for mark in self.fast.marks.values()]
+        heard = self.fast.heard if with_heard else ()
+        dropped = self.fast.dropped
+        self.fast, self.plain = PriceBoard(self.trust, marks, heard), PlainBoard(self.trust, marks, heard)
+        self.fast.dropped = self.plain.dropped = dropped
+
+    def look(self) -> None:
+        """Nothing that can be seen differs."""
+        fast, plain = self.fast, self.plain
+        assert dict(fast.marks) == plain.marks
+        assert dict(fast.usd) == plain.usd
+        assert (len(fast.marks), len(fast.usd)) == (len(plain.marks), len(plain.usd))
+        assert fast.untrusted == plain.untrusted
+        assert set(fast.heard) == set(plain.heard)
+        assert len(fast.heard) == len(plain.heard)
+        assert fast.dropped == plain.dropped
+        assert {a: fast.trust_of(a) for a in ASSETS} == {a: plain.trust_of(a) for a in ASSETS}
+        assert {a: a in fast.marks for a in ASSETS} == {a: a in plain.marks for a in ASSETS}
+        dues = {a: plain.stale_due(a) for a in ASSETS}
+        assert {a: fast.stale_due(a) for a in ASSETS} == dues
+        earliest = min((due for due in dues.values() if due is not None), default=None)
+        assert fast.next_stale() == earliest
+        assert fast.stale_by(self.at) == sorted(a for a, due in dues.items() if due is not None and due <= self.at)
+        assert set(fast.quoted_in("USDT")) == {a for a, mark in plain.marks.items() if mark.quote == "USDT"}
+        self.look_by_place()
+
+    def look_by_place(self) -> None:
+        """What the engine reads is what is said by name."""
+        assert len(self.fast.index) == len(self.fast.floats) == len(self.fast.flags)
+        for asset, place in self.fast.index.items():
+            usd = self.plain.usd.get(asset)
+            assert self.fast.floats[place] == (0 if usd is None else pytest.approx(float(usd), rel=1e-14))
+            assert self.fast.flags[place] == (asset in self.plain.untrusted) + 2 * (usd is None)
+
+    def view(self) -> None:
+        plain = self.plain
+        self.views.append((self.fast.snapshot(), dict(plain.marks), dict(plain.usd), frozenset(plain.untrusted)))
+
+    def look_back(self) -> None:
+        """What was handed to other threads is still what it was then."""
+        for view, marks, usd, untrusted in self.views:
+            assert (dict(view.marks), dict(view.usd), view.untrusted) == (marks, usd, untrusted)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TRUSTS, st.lists(STEPS, max_size=25))
+def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[tuple[Any, ...]]) -> None:
+    pair = Pair(trust)
+    for step in steps:
+        pair.take(step)
+    pair.look()
+    pair.look_back()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, min_size=5, max_size=25))
+def test_nor_do_they_differ_at_any_step_of_it(steps: list[tuple[Any, ...]]) -> None:
+    pair = Pair(Trust())
+    for step in steps:
+        pair.take(step)
+        pair.look()
+
+
+def calm(second: int, *texts: str, source: str = "a", quote: str = "USDT") -> Frame:
+    return Frame(source, quote, ORDERS[0], texts or ("100", "10", "1"), START_MS + 1000 * second)
+
+
+def hears(board: PriceBoard, second: int, *frames: Frame, quotes: tuple[Quote, ...] = ()) -> Change:
+    return board.apply(quotes, START + timedelta(seconds=second), frames)
+
+
+def test_a_calm_frame_makes_neither_a_mark_nor_a_decimal(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = PriceBoard(Trust())
+    hears(board, 0, calm(0))
+
+    def made(*_: object) -> None:
+        raise AssertionError("somebody asked for an exact price")
+
+    monkeypatch.setattr(Frame, "price", made)
+    assert hears(board, 1, calm(1, "101", "10.1", "1.01")).moved == {"BTC", "ETH", "SOL"}
+    assert [board.floats[board.index[a]] for a in ORDERS[0]] == [101, 10.1, 1.01]
+    board.snapshot()
+    with pytest.raises(AssertionError, match="exact price"):
+        board.usd["BTC"]
+
+
+def test_an_asset_that_left_its_frame_for_a_second_is_back_on_it_with_the_next() -> None:
+    board = PriceBoard(Trust())
+    hears(board, 0, calm(0))
+    hears(board, 1, calm(1, "50", "10", "1"))
+    assert (board.trust_of("BTC"), board.trust_of("ETH")) == ("suspect", "good")
+    hears(board, 2, calm(2, "101", "10", "1"))
+    assert board.trust_of("BTC") == "good"
+    assert board.marks["BTC"].changed_at == START + timedelta(seconds=2)
+    assert board.marks["ETH"].changed_at == START
+
+
+def test_the_digits_of_a_price_are_those_of_the_message() -> None:
+    board = PriceBoard(Trust(usdt_usd="0.998"))
+    hears(board, 0, calm(0, "100.10", "8.567e-3", "1"))
+    assert str(board.marks["BTC"].quote_price) == "100.10"
+    assert board.usd["ETH"] == D("0.008567") * D("0.998")
+
+
+def test_a_place_is_given_to_an_asset_before_it_has_a_price_and_kept() -> None:
+    board = PriceBoard(Trust())
+    place = board.place("DOGE")
+    assert (board.floats[place], board.flags[place], "DOGE" in board.usd, "DOGE" in board.marks) == (0, 2, False, False)
+    hears(board, 0, calm(0))
+    assert board.place("DOGE") == place
+    assert set(board.marks) == set(ORDERS[0])
+
+
+def test_a_view_does_not_know_assets_that_came_after_it() -> None:
+    board = PriceBoard(Trust())
+    hears(board, 0, calm(0))
+    view = board.snapshot()
+    hears(board, 1, Frame("a", "USDT", ("DOGE", "XRP"), ("1", "2"), START_MS))
+    assert "DOGE" not in view.marks
+    assert view.usd.get("DOGE") is None
+    assert len(view.marks) == len(list(view.marks)) == 3
+
+
+@pytest.mark.parametrize(
+    ("assets", "texts", "later"),
+    [(("A", "B"), ("1",), ()), (("A",), ("1",), (1, 2)), (("A",), ("x",), ()), ((), ("1",), ())],
+)
+def test_a_frame_whose_columns_do_not_agree_is_none(
+    assets: tuple[str, ...], texts: tuple[str, ...], later: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"in a frame|could not convert"):
+        Frame("a", "USDT", assets, texts, START_MS, later)
+
+
+def test_a_frame_is_its_quotes() -> None:
+    frame = Frame("a", "USDT", ("BTC", "ETH"), ("1.50", "2e-3"), START_MS, (0, 1))
+    at: Callable[[int], datetime] = instant
+    assert list(frame) == [
+        Quote("BTC", D("1.50"), "USDT", "a", at(START_MS)),
+        Quote("ETH", D("0.002"), "USDT", "a", at(START_MS + 1)),
+    ]
+    assert at(START_MS) == clock("00:00")
