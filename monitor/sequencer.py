@@ -258,11 +258,7 @@ class Sequencer:
         monitor, board = self._monitor, self._monitor.board
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        self._publish(
-            Publication(
-                monitor.at, bool(batch.outcomes), dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
-            )
-        )
+        self._publish(Publication(monitor.at, bool(batch.outcomes), board.snapshot(), alerts))
 
     # -- in core's thread --
 
@@ -303,9 +299,7 @@ class Sequencer:
         sight, board = self._monitor.sight(group_id), self._monitor.board
         if sight is None:
             return None
-        assets = [*sight.held.assets, *board.parity_assets]
-        marks = {a: board.marks[a] for a in assets if a in board.marks}
-        return Look(at, sight, marks, dict(board.usd), frozenset(board.untrusted), self._monitor.rules)
+        return Look(at, sight, *board.snapshot(), self._monitor.rules)
 
     def _flush_log(self) -> None:
         if self._event_log is not None:

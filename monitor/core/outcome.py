@@ -12,6 +12,7 @@ from monitor.core.book import Group
 from monitor.core.entries import Refused
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
+from monitor.core.sheet import BoardView
 from monitor.core.valuation import Holding, Weight
 
 
@@ -102,9 +103,5 @@ class Publication(NamedTuple):
     at: datetime
     moved: bool
     """Figures or states of groups may be others now, or the groups themselves."""
-    marks: Mapping[str, Mark]
-    """All marks, by asset."""
-    usd: Mapping[str, Decimal]
-    """All known prices in USD, by asset; an asset that is absent is missing."""
-    untrusted: frozenset[str]
+    prices: BoardView
     alerts: tuple[LoggedAlert, ...] = ()

@@ -20,8 +20,10 @@ from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
 
+from monitor.engine.names import Names
+
 if TYPE_CHECKING:
-    from monitor.engine.rows import Rows
+    from monitor.engine.table import Rows
 
 FOLD_AT = 512
 """Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
@@ -32,6 +34,7 @@ class ColumnarBook:
 
     def __init__(self, fold_at: int = FOLD_AT) -> None:
         self.fresh = PlainBook()
+        self.names = Names()
         self.rows: Rows | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
@@ -126,9 +129,8 @@ class ColumnarBook:
 
     def _columns(self) -> Rows:
         if self.rows is None:
-            from monitor.engine.rows import Rows  # the array libraries cost a second and 100 MB
+            from monitor.engine.table import Rows  # the array libraries cost a second and 100 MB
 
-            self.rows = Rows()
-            if self._rules is not None:
-                self.rows.renew(*self._rules)
+            assert self._rules is not None, "the book was given no rules"
+            self.rows = Rows(self.names, *self._rules)
         return self.rows

@@ -17,9 +17,9 @@ from tests.core.desk import START, plainly
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
 
 MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-END = TimePassed(START + timedelta(days=40))
+END = TimePassed(START + timedelta(days=5))
 products = st.sampled_from((4, 24, 31)).map(lambda hours: {"vip_loan": rules(hours)})
 desks = st.one_of(
     st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),

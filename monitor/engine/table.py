@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
+from monitor.core.lifecycle import STAGES, GroupState
 from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
 from monitor.core.money import CENT, round_up
 from monitor.core.outcome import BlockPut, Restored
@@ -25,10 +25,11 @@ from monitor.core.product import Rules
 from monitor.core.verdict import calm
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
-from monitor.engine.columns import APART, I64, IRREGULAR, U8, Bools
+from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
 from monitor.engine.index import Index
-from monitor.engine.ingest import PackedBatch
+from monitor.engine.ingest import PackedGroups
+from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
 from monitor.engine.screen import FastScreen
@@ -36,7 +37,6 @@ from monitor.engine.screen import FastScreen
 GROUPS = 8192
 """Groups in a block: their sums stay in the second-level cache while a sweep adds to them (PERFORMANCE section 2)."""
 NO_GROUP = 255
-STAGES = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
 EXACT_SUMS = 1_000
 """Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
 UNTRUSTED, MISSING = 1, 2
@@ -48,10 +48,10 @@ _packed = msgspec.msgpack.Encoder().encode
 
 
 class Rows:
-    """See the module. `renew` comes before anything else."""
+    """See the module."""
 
-    def __init__(self) -> None:
-        self.names = Names()
+    def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
+        self.names = names
         self.screen = FastScreen()
         self.blocks: list[Block | None] = []
         self.stage: U8 = np.zeros(0, np.uint8)
@@ -65,9 +65,12 @@ class Rows:
         self._dead: list[int] = []
         """Groups that are dead, by block."""
         self._instruments = Instruments(self.names)
-        self._prices = np.zeros(0)
+        self._on_board: I64 = np.zeros(0, np.int64)
+        """[assets] Places on the price board; -1 for an asset that it does not know."""
         self._flags: U8 = np.zeros(0, np.uint8)
         self._needed: dict[int, frozenset[str]] = {}
+        self._take_rules(at, rules)
+        self._instruments.take(self._versions)
 
     # -- groups --
 
@@ -90,19 +93,25 @@ class Rows:
         return None if row < 0 else self.watched(row)
 
     def watched(self, row: int) -> Watched:
-        """The group of a row."""
+        """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
         block = self.blocks[row // GROUPS]
-        assert block is not None
+        if block is None:
+            raise LookupError(f"row {row} has no group any more")
         group, source, version, put_at = block.record(row % GROUPS, self.names)
-        state = self._state(row, group.id)
+        state = msgspec.structs.replace(self.state(row), group=group.id)
         return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+
+    def state(self, row: int) -> GroupState:
+        """The state of a row's group, without its id."""
+        packed = self._states.get(row)
+        return _AS_NEW if packed is None else _state.decode(packed)
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
 
         def same(row: int) -> bool:
             block = self.blocks[row // GROUPS]
-            return block is not None and account in block.accounts(row % GROUPS)
+            return block is not None and account in block.record(row % GROUPS, self.names).group.accounts()
 
         row = self._accounts.find(account.encode(), same)
         return None if row < 0 else self.id(row)
@@ -148,9 +157,9 @@ class Rows:
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
     ) -> Taken:
         """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
-        if not isinstance(batch, PackedBatch) or not batch.fits(self._rules, at, self.names):
+        if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products:
             return Taken(None, range(len(batch)))
-        block = batch.block(source, at)
+        block = Block(_put_on(batch.columns, at))
         is_new = self._are_new(block, fresh, retired)
         rest = np.flatnonzero(~is_new).tolist()
         if len(rest) == len(block):
@@ -186,7 +195,7 @@ class Rows:
 
     def states(self) -> Iterator[GroupState]:
         """States that are not as new."""
-        return (self._state(row, self.id(row)) for row in list(self._states))
+        return (msgspec.structs.replace(self.state(row), group=self.id(row)) for row in list(self._states))
 
     def dumped(self) -> tuple[BlockPut, ...]:
         """All blocks, without their dead groups."""
@@ -203,34 +212,35 @@ class Rows:
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another day or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
-        is_first = not hasattr(self, "_rules")
-        before = None if is_first else (self._versions, self._rules.lifecycle, self._debts.day)
+        day, versions, lifecycle = self._debts.day, self._versions, self._rules.lifecycle
+        self._take_rules(at, rules)
+        has_other_coins = self._instruments.take(self._versions)
+        has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
+        if not has_other_lines and day == at.date():
+            return
+        self._instruments.give(self.screen)
+        for number, block in enumerate(self.blocks):
+            if block is not None:
+                if has_other_coins:
+                    self._put_legs(number, block)
+                else:
+                    self.screen.owe(number, self._debts_of(number, block)[0])
+                if has_other_coins or has_other_lines:
+                    self._watch(number * GROUPS, len(block))
+
+    def _take_rules(self, at: datetime, rules: Rules) -> None:
         self._at, self._rules = at, rules
         products = {self.names.products.place(kind): p for kind, p in rules.products.items()}
         self._versions = {place: p.version_at(at) for place, p in products.items()}
-        if is_first or before is None or before[2] != at.date() or before[0] != self._versions:
-            self._debts = DayOfDebts(at.date(), products, self.names)
-        has_other_coins = self._instruments.take(self._versions)
-        if is_first or before is None:
-            return
-        is_other = before[:2] != (self._versions, rules.lifecycle)
-        for number, block in enumerate(self.blocks):
-            if block is None:
-                continue
-            if has_other_coins:
-                self._put_legs(number, block)
-            else:
-                owed = self._debts.owed(block)
-                self.screen.owe(number, owed[self._owing(number, block)])
-            if is_other:
-                self._watch(number * GROUPS, len(block))
-        self._instruments.give(self.screen)
+        self._debts = DayOfDebts(at.date(), products, self.names)
 
     def suspects(self, change: Change | None, board: PriceBoard) -> list[str]:
         """See LoanBook."""
-        is_trust, moved = self._take_prices(None if change is None else change.moved, board)
-        rows = self.screen.suspects(moved, self._prices, self._flags).tolist()
-        if is_trust or change is None:
+        moved = None if change is None else self._places(change.moved)
+        before = self._flags
+        price, self._flags = self._prices(board)
+        rows = self.screen.suspects(moved, price, self._flags).tolist()
+        if change is None or not np.array_equal(before, self._flags):
             rows = list(dict.fromkeys((*rows, *self._restless)))
         return [self.id(row) for row in rows]
 
@@ -243,9 +253,9 @@ class Rows:
         since, last = _micros(after), _micros(until)
         for number, block in enumerate(self.blocks):
             if block is not None:
-                for i in block.maturing(self.names, since, last).tolist():
-                    if self.stage[number * GROUPS + i] != NO_GROUP:
-                        yield block.id(i)
+                matures = block.matures(self.names)
+                rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
+                yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
 
     def needed(self) -> frozenset[str]:
         """Assets whose price decides about some group; one that only dead groups held may be among them."""
@@ -261,9 +271,7 @@ class Rows:
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook) -> Exposure:
         """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
-        self._take_prices((), board)
-        places = [p for asset in assets if (p := self.names.assets.find(asset)) is not None]
-        rows = self.screen.holders(places)
+        rows = self.screen.holders(self._places(assets))
         singles = fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= EXACT_SUMS:
@@ -292,12 +300,6 @@ class Rows:
         block = self.blocks[-1]
         assert block is not None
         return block
-
-    def _state(self, row: int, group_id: str) -> GroupState:
-        packed = self._states.get(row)
-        return (
-            GroupState(group_id) if packed is None else msgspec.structs.replace(_state.decode(packed), group=group_id)
-        )
 
     def _set_state(self, row: int, state: GroupState) -> None:
         nameless = msgspec.structs.replace(state, group="")
@@ -328,32 +330,22 @@ class Rows:
         missing = (number + 1) * GROUPS - len(self.stage)
         if missing > 0:
             self.stage = np.append(self.stage, np.full(missing, NO_GROUP, np.uint8))
-        at = block.columns.start[:-1].astype(np.int64)
-        new = np.arange(first, len(block)) if dead is None else np.flatnonzero(~dead)
-        rows = number * GROUPS + new
-        self._ids.add_block(block.columns.arena, at[new], rows)
-        self._list_accounts(block, new, rows, at)
-        self.stage[rows] = 0
-        self._dead[number] += 0 if dead is None else int(dead.sum())
+        is_new = np.arange(len(block)) >= first
+        if dead is not None:
+            is_new &= ~dead
+            self._dead[number] += int(dead.sum())
+        base = number * GROUPS
+        for index, (at, rows) in ((self._ids, block.id_keys()), (self._accounts, block.account_keys())):
+            index.add_block(block.columns.arena, at[is_new[rows]], base + rows[is_new[rows]])
+        for row, account in block.far_accounts():
+            if is_new[row]:
+                self._accounts.add(account.encode(), base + row)
+        self.stage[base : base + len(block)][is_new] = 0
         self._put_legs(number, block)
-
-    def _list_accounts(self, block: Block, new: I64, rows: I64, at: I64) -> None:
-        arena, flags = block.columns.arena, block.columns.flags
-        account = at + 1 + arena[at]
-        self._accounts.add_block(arena, account[new], rows)
-        apart = flags[new] & APART != 0
-        if apart.any():
-            other = account + 1 + arena[account]
-            self._accounts.add_block(arena, other[new][apart], rows[apart])
-        for i in np.flatnonzero(flags[new] & IRREGULAR).tolist():
-            for text in block.accounts(int(new[i]))[1:]:
-                self._accounts.add(text.encode(), int(rows[i]))
 
     def _unlist(self, row: int, group: Group) -> None:
         self._ids.remove(group.id.encode(), row)
-        block = self.blocks[row // GROUPS]
-        assert block is not None
-        for account in block.accounts(row % GROUPS):
+        for account in group.accounts():
             self._accounts.remove(account.encode(), row)
         self.stage[row] = NO_GROUP
         self._states.pop(row, None)
@@ -378,39 +370,37 @@ class Rows:
         return self.stage[number * GROUPS : number * GROUPS + count] == NO_GROUP  # type: ignore[no-any-return]
 
     def _are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
-        """[n] Neither the id nor an account is in the book, or earlier in the block."""
-        at = block.columns.start[:-1].astype(np.int64)
-        arena = block.columns.arena
-        surely = self._ids.absent(arena, at) & self._accounts.absent(arena, at + 1 + arena[at])
-        seen_ids: set[str] = set()
-        seen_accounts: set[str] = set()
-        is_new = np.zeros(len(block), bool)
-        for i, sure in enumerate(surely.tolist()):
-            id_, accounts = block.id(i), block.accounts(i)
-            if id_ in seen_ids or id_ in retired or not seen_accounts.isdisjoint(accounts):
-                continue
-            known = not sure and (self._row(id_) >= 0 or any(self.owner(a) for a in accounts))
-            if known or fresh.find(id_) is not None or any(fresh.owner(a) for a in accounts):
-                continue
-            is_new[i] = True
-            seen_ids.add(id_)
-            seen_accounts.update(accounts)
+        """[n] Surely neither the id nor an account is in the book, is retired, or stands earlier in the block."""
+        ids, accounts = block.ids(), list(_accounts(block))
+        is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
+        at, rows = block.account_keys()
+        is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False
+        first_id: dict[str, int] = {}
+        first_account: dict[str, int] = {}
+        for row, id_ in enumerate(ids):
+            if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
+                is_new[row] = False
+        for row, account in accounts:
+            if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
+                is_new[row] = False
+        for row, account in block.far_accounts():
+            is_new[row] &= self.owner(account) is None
         return is_new
 
     def _put_legs(self, number: int, block: Block) -> None:
         """Hands the block's holdings and debts of the day to the screen."""
-        alive = ~self._is_dead(number, len(block))
-        collateral, assets = self._instruments.collateral(block, alive)
-        debts, owed_assets = self._instruments.debts(block, self._debts.owed(block), self._owing(number, block))
+        collateral, assets = self._instruments.collateral(block, ~self._is_dead(number, len(block)))
+        debts, owed_assets = self._debts_of(number, block)
         self._instruments.give(self.screen)
         self.screen.put_block(number, len(block), collateral, debts, self._instruments.none)
         self._needed[number] = assets | owed_assets
 
-    def _owing(self, number: int, block: Block) -> Bools:
-        """[l] Loans of living groups of which anything is owed; the same ones on every day."""
-        group = np.repeat(np.arange(len(block)), np.diff(block.columns.loans))
-        is_owed = (block.columns.principal_mantissa != 0) | (block.columns.interest_mantissa != 0) | block.is_wide_loan
-        return is_owed & ~self._is_dead(number, len(block))[group]  # type: ignore[no-any-return]
+    def _debts_of(self, number: int, block: Block) -> tuple[Leg, frozenset[str]]:
+        """What the groups of a block owe today. Of the same loans on every day, those of groups that died since included."""
+        c = block.columns
+        is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
+        is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
+        return self._instruments.debts(block, self._debts.owed(block), is_owed)
 
     def _watch(self, base: int, count: int) -> None:
         """Sets the lines of all rows of a part: by their product where they are as new, one by one otherwise."""
@@ -444,23 +434,40 @@ class Rows:
             if self.stage[row] != NO_GROUP:
                 self._keep(row, self.watched(row))
 
-    def _take_prices(self, moved: Collection[str] | None, board: PriceBoard) -> tuple[bool, list[int] | None]:
-        """Brings prices and flags up to date; whether a flag changed, and the places that moved (None: all)."""
-        assets, first = self.names.assets, len(self._flags)
-        if len(assets) > first:
-            self._prices = np.append(self._prices, np.zeros(len(assets) - first))
-            self._flags = np.append(self._flags, np.full(len(assets) - first, MISSING, np.uint8))
-        places = list(range(len(assets)) if moved is None else range(first, len(assets)))
-        if moved:
-            places += [p for asset in moved if (p := assets.find(asset)) is not None and p < first]
-        is_trust, usd, untrusted = False, board.usd, board.untrusted
-        for place in places:
-            asset = assets[place]
-            price = usd.get(asset)
-            flag = MISSING if price is None else UNTRUSTED if asset in untrusted else 0
-            is_trust |= flag != self._flags[place]
-            self._prices[place], self._flags[place] = price or 0, flag
-        return is_trust, None if moved is None else places
+    def _places(self, assets: Collection[str]) -> list[int]:
+        return [p for asset in assets if (p := self.names.assets.find(asset)) is not None]
+
+    def _prices(self, board: PriceBoard) -> tuple[F64, U8]:
+        """[assets] USD prices and flags (UNTRUSTED, MISSING), zero and missing for what the board does not know."""
+        known = len(self._on_board)
+        for place in [*np.flatnonzero(self._on_board < 0).tolist(), *range(known, len(self.names.assets))]:
+            found = board.index.get(self.names.assets[place], -1)
+            if place < len(self._on_board):
+                self._on_board[place] = found
+            else:
+                self._on_board = np.append(self._on_board, found)
+        is_known = self._on_board >= 0
+        price, flag = np.zeros(len(is_known)), np.full(len(is_known), MISSING, np.uint8)
+        price[is_known] = np.array(board.floats)[self._on_board[is_known]]
+        flag[is_known] = np.array(board.flags, np.uint8)[self._on_board[is_known]]
+        return price, flag
+
+
+def _put_on(columns: Columns, at: datetime) -> Columns:
+    """The columns as put at a time: interest counts from the day of the event, not of whoever read the lines."""
+    day = (at.date() - _EPOCH_US.date()).days
+    since = np.full_like(columns.since, day)
+    return columns._replace(times=np.array([_micros(at)]), put=np.zeros_like(columns.put), since=since)
+
+
+def _accounts(block: Block) -> Iterator[tuple[int, str]]:
+    """(row, account) of all accounts of a block's groups."""
+    at, rows = block.account_keys()
+    raw = block.columns.arena.tobytes()
+    text = raw.decode("latin-1")
+    for start, row in zip(at.tolist(), rows.tolist(), strict=True):
+        yield row, text[start + 1 : start + 1 + raw[start]]
+    yield from block.far_accounts()
 
 
 _AS_NEW = GroupState("")
