@@ -106,7 +106,7 @@ class Group(msgspec.Struct, frozen=True):
     vip_level: int | None
     contacts: Mapping[str, tuple[str, ...]]
     line: str = ""
-    """Digest of the line that was put; entries leave it, so that the same line is known again after them."""
+    """Digest of the line that was put, 16 hex digits; entries leave it, so that the same line is known again after them."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -169,7 +169,7 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
 def _group(stated: GroupLine, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    digest = hashlib.blake2b(_canonical(stated), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(_canonical(stated), digest_size=8).hexdigest()
     return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": digest})
 
 
