@@ -27,8 +27,8 @@ DRIFT = 8.0
 """A sweep is due after so many shifts, and when a price is beyond this factor of its value at the last sweep. A shift rounds
 by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now; 1000 of them with 24 moved assets, each rounding
 three times, add up to 5e-10 at the very worst, which the guard still holds."""
-ROOM = 256
-"""Blocks for whose rows address space is taken at the start (2 million groups); doubled when full."""
+ROOM = 4
+"""Blocks for whose rows there is room at the start; doubled when full."""
 
 T = TypeVar("T", bound=np.generic)
 Ladder = Sequence[tuple[float, float]]

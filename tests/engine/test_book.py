@@ -57,7 +57,7 @@ def test_every_run_is_decided_alike(desk: Any, book: Callable[[], LoanBook]) -> 
         a, b = columns.sight(group_id), plain.sight(group_id)
         assert a is not None
         assert b is not None
-        assert plainly([a.state, a.weight]) == plainly([b.state, b.weight])
+        assert (a.state, a.weight) == (b.state, b.weight)
         assert (a.blind, a.version, a.put_at, a.source) == (b.blind, b.version, b.put_at, b.source)
 
 
