@@ -150,7 +150,7 @@ class Rows:
         base = (len(self.blocks) - 1) * GROUPS + len(self._tail()) - len(part)
         for i, w in enumerate(watched):
             self._keep(base + i, w)
-        self._watch(base, len(part))
+        self._watch(len(self.blocks) - 1)
         return True
 
     def put_all(
@@ -167,7 +167,7 @@ class Rows:
         block = block.without(~is_new) if rest else block
         number = len(self.blocks)
         self._install(number, block, 0)
-        self._watch(number * GROUPS, len(block))
+        self._watch(number)
         due = block.due(self.names, -1)
         near = np.flatnonzero((due >= 0) & (due <= _micros(at + timedelta(days=1))))
         past = near[due[near] <= _micros(at)]
@@ -190,7 +190,7 @@ class Rows:
                 self._set_state(row, state)
         for number, found in enumerate(self.blocks):
             if found is not None:
-                self._watch(number * GROUPS, len(found))
+                self._watch(number)
                 self._note_past(number, found)
 
     def states(self) -> Iterator[GroupState]:
@@ -226,7 +226,7 @@ class Rows:
                 else:
                     self.screen.owe(number, self._debts_of(number, block)[0])
                 if has_other_coins or has_other_lines:
-                    self._watch(number * GROUPS, len(block))
+                    self._watch(number)
 
     def _take_rules(self, at: datetime, rules: Rules) -> None:
         self._at, self._rules = at, rules
@@ -393,6 +393,8 @@ class Rows:
         debts, owed_assets = self._debts_of(number, block)
         self._instruments.give(self.screen)
         self.screen.put_block(number, len(block), collateral, debts, self._instruments.none)
+        for i in np.flatnonzero(self._is_dead(number, len(block))).tolist():
+            self.screen.clear_row(number * GROUPS + i)
         self._needed[number] = assets | owed_assets
 
     def _debts_of(self, number: int, block: Block) -> tuple[Leg, frozenset[str]]:
@@ -402,21 +404,22 @@ class Rows:
         is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
         return self._instruments.debts(block, self._debts.owed(block), is_owed)
 
-    def _watch(self, base: int, count: int) -> None:
-        """Sets the lines of all rows of a part: by their product where they are as new, one by one otherwise."""
-        number = base // GROUPS
-        block = self.blocks[number]
+    def _watch(self, number: int) -> None:
+        """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
+        block, base = self.blocks[number], number * GROUPS
         assert block is not None
-        first = base % GROUPS
         lines = np.array([self._default_lines(p) for p in range(len(self.names.products))])
-        low, high = lines[block.columns.product[first : first + count]].T.copy()
-        special = np.flatnonzero(block.columns.flags[first : first + count] & IRREGULAR).tolist()
-        changed = [row - base for row in self._states if base <= row < base + count] if self._states else []
-        for i in {*special, *changed}:
-            if self.stage[base + i] != NO_GROUP:
-                low[i], high[i] = self._lines(self.watched(base + i))
-        alive = np.flatnonzero(self.stage[base : base + count] != NO_GROUP)
+        low, high = lines[block.columns.product].T.copy()
+        special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
+        alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
+        for i in {*special, *self._changed(number)}.intersection(alive.tolist()):
+            low[i], high[i] = self._lines(self.watched(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
+
+    def _changed(self, number: int) -> list[int]:
+        """Places in a block of the groups whose state is not as new."""
+        rows = np.fromiter(self._states, np.int64, len(self._states))
+        return (rows[rows // GROUPS == number] % GROUPS).tolist()  # type: ignore[no-any-return]
 
     def _default_lines(self, product: int) -> tuple[float, float]:
         version = self._versions.get(product)
@@ -429,8 +432,7 @@ class Rows:
         base = number * GROUPS
         due, put = block.due(self.names, -1), block.columns.times[block.columns.put]
         rows = base + np.flatnonzero((due >= 0) & (due <= put))
-        held = [row for row in self._states if base <= row < base + len(block)]
-        for row in {*rows.tolist(), *held}:
+        for row in {*rows.tolist(), *(base + i for i in self._changed(number))}:
             if self.stage[row] != NO_GROUP:
                 self._keep(row, self.watched(row))
 
