@@ -74,6 +74,23 @@ def test_liabilities_that_cancel_the_collateral_but_for_a_billionth_are_still_na
     assert desk.check([1]) == set(range(50))
 
 
+def test_the_guard_grows_with_what_is_owed_when_a_price_is_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "SHIFT_COST", 0)
+    desk = Desk(1)
+    desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),))])
+    desk.usd = [D(1)] * ASSETS
+    desk.model.groups = {0: Held({0: 7 * D(10) ** 9 + 10}, {}, {1: D(10) ** 9})}
+    desk.fast.put_block(0, 1, *legs(desk.model.groups))
+    desk.model.lines[0] = (
+        None,
+        D(7) * 10**7,
+    )  # 0.05 x 7e9 is 5 of these; 10 are recognised at a price of 7, give or take 14
+    desk.fast.watch(np.array([0]), np.array([-1.0]), np.array([7e7]))
+    assert desk.check(None) == set()
+    desk.move([1], lambda _: D(7))
+    assert desk.check([1]) == {0}
+
+
 def small(threads: int = 1) -> FastScreen:
     """Asset k is instrument k, recognised in full."""
     fast = FastScreen(threads)
