@@ -64,7 +64,13 @@ CREATE TABLE audits (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NU
 CREATE INDEX audits_at ON audits (at);
 CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
 """
-MIGRATIONS = (_SCHEMA_1,)
+# Blocks of groups, and marks beside the desk's body. A state that is as new says nothing, and is not kept any more.
+_SCHEMA_2 = """
+CREATE TABLE blocks (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
+ALTER TABLE desk ADD COLUMN marks BLOB;
+DELETE FROM states WHERE body = CAST(json_object('group', id) AS BLOB);
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 

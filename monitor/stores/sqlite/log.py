@@ -1,4 +1,4 @@
-"""The commit of one event, and what was committed: book, states, alerts, entries, audit records."""
+"""The commit of one event, and the records of what was said and done: alerts, entries, audit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.core.lifecycle import NORMAL
 from monitor.stores.base import (
     AlertFilter,
     Applied,
     Audit,
     Change,
     Committed,
-    Desk,
     Snapshot,
-    StoredGroup,
     Target,
 )
+from monitor.stores.sqlite import book, packed
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
 from monitor.stores.sqlite.rows import EACH, each, encode, micros, when
@@ -29,33 +28,18 @@ from monitor.stores.sqlite.rows import EACH, each, encode, micros, when
 # Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
 _PRUNED_AT_ONCE = 500
 
-_group = msgspec.json.Decoder(StoredGroup).decode
-_state = msgspec.json.Decoder(GroupState).decode
-_desk = msgspec.json.Decoder(Desk).decode
-_alert = msgspec.json.Decoder(Alert).decode
 _audit = msgspec.json.Decoder(Audit).decode
 
 
 def commit(db: sqlite3.Connection, change: Change) -> Committed:
     """Everything of one event, or nothing of it."""
     with transaction(db):
-        _write_book(db, change)
+        book.write(db, change)
         committed = _write_alerts(db, change)
         _write_records(db, change)
         crashpoint.reached("before commit")
     crashpoint.reached("after commit")
     return committed
-
-
-def _write_book(db: sqlite3.Connection, change: Change) -> None:
-    groups = ((g.group.id, encode(g)) for g in change.groups)
-    states = ((s.group, s.stage, s.episode, encode(s)) for s in change.states)
-    closed = [(id,) for id in change.closed]
-    db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
-    db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", states)
-    db.executemany("DELETE FROM groups WHERE id = ?", closed)
-    if change.desk is not None:
-        db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?)", [encode(change.desk)])
 
 
 def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
@@ -81,7 +65,7 @@ def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
 def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
     a = logged.alert
     group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, encode(a)
+    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, packed.alert_body(a)
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
@@ -99,13 +83,7 @@ def _write_records(db: sqlite3.Connection, change: Change) -> None:
 
 def snapshot(db: sqlite3.Connection) -> Snapshot:
     """All that a restart needs."""
-    desk = db.execute("SELECT body FROM desk").fetchone()
-    return Snapshot(
-        desk=_desk(desk[0]) if desk else None,
-        groups=tuple(_group(body) for (body,) in db.execute("SELECT body FROM groups ORDER BY id")),
-        states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
-        cursor=_last_cursor(db),
-    )
+    return book.snapshot(db, _last_cursor(db))
 
 
 def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
@@ -127,13 +105,13 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
         f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) ORDER BY cursor",  # noqa: S608
         [*values, wanted.limit],
     )
-    return [LoggedAlert(cursor, _alert(body)) for cursor, body in rows]
+    return [LoggedAlert(cursor, packed.alert(body)) for cursor, body in rows]
 
 
 def alert(db: sqlite3.Connection, id: str) -> LoggedAlert | None:
     """By its id."""
     row = db.execute("SELECT cursor, body FROM alerts WHERE id = ?", [id]).fetchone()
-    return LoggedAlert(row[0], _alert(row[1])) if row else None
+    return LoggedAlert(row[0], packed.alert(row[1])) if row else None
 
 
 def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:

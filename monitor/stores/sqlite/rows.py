@@ -1,4 +1,4 @@
-"""Values to rows and back. Times are whole microseconds since 1970, bodies are JSON with decimals as text."""
+"""Values to rows and back. Times are whole microseconds since 1970; bodies but those of `packed` are JSON."""
 
 from __future__ import annotations
 
