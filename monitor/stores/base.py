@@ -101,7 +101,7 @@ class Change(msgspec.Struct, frozen=True):
     dropped_blocks: tuple[int, ...] = ()
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One alert on its way to one notifier."""
 
     id: str
@@ -212,9 +212,9 @@ def is_as_new(state: GroupState) -> bool:
     return state == GroupState(state.group)
 
 
-def delivery_id(alert: str, target: Target) -> str:
-    """`dlv_`, the alert's own 26 characters and 8 of the target: one alert to one target is always one delivery."""
-    return f"dlv_{alert.removeprefix('evt_')}_{_target_id(target)}"
+def delivery_id(cursor: int, target: Target) -> str:
+    """`dlv_`, the alert's cursor and 8 characters for the target: one alert to one target is one delivery."""
+    return f"dlv_{cursor}_{_target_id(target)}"
 
 
 @lru_cache(maxsize=4096)  # the notifiers of a desk, and the addresses of the borrowers who were told lately

@@ -130,7 +130,7 @@ class MemoryStore:
         )  # fmt: skip
 
     def _deliver(self, alert: Alert, target: Target, at: datetime) -> str:
-        id = delivery_id(alert.id, target)
+        id = delivery_id(self._cursor, target)
         self._deliveries[id] = Delivery(
             id, self._cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
             alert.episode, "pending", 0, at, at,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -55,7 +56,9 @@ def _write_groups(db: sqlite3.Connection, change: Change) -> None:
     groups = ((g.group.id, encode(g)) for g in change.groups)
     db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
     if change.closed:
-        closed = "INSERT OR REPLACE INTO groups VALUES (?, x'')" if _has_blocks(db) else "DELETE FROM groups WHERE id = ?"
+        closed = (
+            "INSERT OR REPLACE INTO groups VALUES (?, x'')" if _has_blocks(db) else "DELETE FROM groups WHERE id = ?"
+        )
         db.executemany(closed, ((id,) for id in change.closed))
 
 
@@ -64,7 +67,8 @@ def _has_blocks(db: sqlite3.Connection) -> bool:
 
 
 def _write_states(db: sqlite3.Connection, change: Change) -> None:
-    states = {s.group: s for s in change.states}
+    # In the order of the table, so that each of its pages is visited once.
+    states = {s.group: s for s in sorted(change.states, key=attrgetter("group"))}
     as_new = [id for id, s in states.items() if is_as_new(s)]
     rows = ((id, s.stage, s.episode, encode(s)) for id, s in states.items())
     db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", rows)
