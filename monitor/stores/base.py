@@ -36,11 +36,12 @@ class StoredGroup(msgspec.Struct, frozen=True):
 
 
 class StoredBlock(msgspec.Struct, frozen=True):
-    """Some thousand groups as one body that only the engine reads, and the ids whose own rows it now stands for."""
+    """Some thousand groups as one body that only the engine reads."""
 
     number: int
     body: bytes
     ids: tuple[str, ...] = ()
+    """Its groups that were in no stored block yet or have changed since: their rows go, as it stands for them now."""
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ _MICROSECOND = timedelta(microseconds=1)
 encode = msgspec.json.Encoder().encode
 # One text, so that the statement's cache is hit whatever the number of values.
 EACH = "(SELECT value FROM json_each(?))"
-# An alert of this id, in the words of the index.
-BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND id = :id"
+# An alert of this id, in the words of the index. Without the plus SQLite would put the value in the place of every `id`.
+BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND +id = :id"
 DELIVERY = (
     "cursor, id, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
     "detail"
