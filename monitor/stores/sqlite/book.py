@@ -36,7 +36,6 @@ _desk_body = msgspec.json.Decoder(_DeskBody).decode
 def write(db: sqlite3.Connection, change: Change) -> None:
     """All of a change but its alerts and records."""
     _write_blocks(db, change)
-    crashpoint.reached("between block and rows")
     _write_groups(db, change)
     _write_states(db, change)
     if change.desk is not None:
@@ -46,6 +45,7 @@ def write(db: sqlite3.Connection, change: Change) -> None:
 def _write_blocks(db: sqlite3.Connection, change: Change) -> None:
     blocks = ((b.number, b.body) for b in change.blocks)
     db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?)", blocks)
+    crashpoint.reached("between block and rows")
     db.executemany("DELETE FROM groups WHERE id = ?", ((id,) for b in change.blocks for id in b.ids))
     db.executemany("DELETE FROM blocks WHERE number = ?", ((number,) for number in change.dropped_blocks))
     if change.dropped_blocks and not _has_blocks(db):
