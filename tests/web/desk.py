@@ -120,7 +120,7 @@ class DeskStore:
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self.check()
         found = self.sent.get(delivery)
-        if found is not None and found.state != "delivered":
+        if found is not None:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
 
