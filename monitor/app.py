@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
-from monitor import parts, plugins
-from monitor.books.base import BookSource, Kept
+from monitor import parts, plugins, terminal
+from monitor.books.base import BookSource, Kept, PlainReader
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
 from monitor.core.outcome import Memory, Publication, Restored, Sight
@@ -59,6 +58,7 @@ class App:
         self.notifiers: dict[str, Notifier] = {}
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._progress = terminal.BookProgress(self.clock.monotonic_s)
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
@@ -211,19 +211,20 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        def parse(line: object, at: datetime) -> Group:
-            return parse_line(line, at, self.monitor.rules.products)
+        def held() -> list[str]:
+            sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
+            return [s.group.id for s in sights if s.source == part.name]
 
-        sights = [s for g in list(self.monitor.group_ids) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        kept = Kept(
-            tuple(s.group.id for s in sights if s.source == part.name),
-            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
-        )
+        kept = Kept(held, tuple(subject for kind, _, subject in subjects if kind == "book.refused"))
         module = plugins.module("books", part.kind)
-        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
-        async for batch in source.batches():
-            await self._take_batch(batch)
+        reader = PlainReader(lambda: self.monitor.rules.products, partial(self._progress.step, part.name))
+        source: BookSource = module.build(part.name, part.config, reader, self.clock, kept)
+        try:
+            async for batch in source.batches():
+                await self._take_batch(batch)
+        finally:
+            self._progress.end(part.name)
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands a book's events over in commits of bounded size; what a failing store does not take now waits in core."""
