@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 from watchfiles import awatch
@@ -30,6 +32,9 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.book import GroupBatch
 from monitor.core.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.telemetry import log
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 REFUSED = "book.refused"
 
@@ -88,6 +93,7 @@ class FileBook:
         self.name, self.config, self.path = name, config, config.path
         self._reader, self._clock, self._held = reader, clock, kept.groups
         self._settle_s, self._close_after_s, self._poll_s = settle_s, close_after_s, poll_s
+        self._thread = ThreadPoolExecutor(1, "book")
         self._seen: Seen = PlainSeen()
         self._is_compared = False
         """What the store has of this source was compared with what the file names."""
@@ -121,6 +127,11 @@ class FileBook:
             if watcher:
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _apart(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+        """Off the event loop, one thing after the other, in one thread: each has a heap of its own for what a page takes."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **more))
 
     async def _pause(self, wake: asyncio.Event) -> None:
         try:
@@ -150,9 +161,9 @@ class FileBook:
         at = self._clock.utc()
         puts: list[Event] = []
         try:
-            if self._is_settled and self._stamp == await asyncio.to_thread(stamp, self.path):
+            if self._is_settled and self._stamp == await self._apart(stamp, self.path):
                 return
-            file = await asyncio.to_thread(BookFile, self.path)
+            file = await self._apart(BookFile, self.path)
             self._remember_compactly(file.total_bytes)
             bad: dict[str, Finding] = {}
             async with aclosing(self._read(file, at, bad)) as pages:
@@ -160,7 +171,7 @@ class FileBook:
                     if puts:
                         yield puts
                     puts = more
-            after = await asyncio.to_thread(file.stamp)
+            after = await self._apart(file.stamp)
         except OSError as e:
             problem = f"the file cannot be read: {e.strerror or e}; the last good book stays in force"
             yield puts + self._unreadable(problem, at, patience_s)
@@ -173,7 +184,7 @@ class FileBook:
         if not is_at_rest:
             self._unchanged_since_s = now_s
         self._last, self._stamp = file.digest, after
-        closed, is_closing = await asyncio.to_thread(self._missing, bad, at, now_s)
+        closed, is_closing = await self._apart(self._missing, bad, at, now_s)
         notices = self._say(bad, at, now_s, patience_s)
         self._clear([s for s in self._refused if s not in bad], notices, at)
         self._is_settled = is_at_rest and after is not None and not (self._doubts or is_closing)
@@ -198,7 +209,7 @@ class FileBook:
         try:
             while (sheet := await coming) is not None:
                 self._reader.progress(file.done_bytes, file.total_bytes)
-                puts = await asyncio.to_thread(self._sorted_out, sheet, at, bad)
+                puts = await self._apart(self._sorted_out, sheet, at, bad)
                 coming = asyncio.create_task(self._page(pages, at))
                 yield puts
         finally:
@@ -207,10 +218,10 @@ class FileBook:
 
     async def _page(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:
         """The next page with all that its lines say. Lines that are applied already are not read again."""
-        sheet = await asyncio.to_thread(self._opened, pages, at)
+        sheet = await self._apart(self._opened, pages, at)
         if sheet is not None:
             for start in range(0, len(sheet.left), _CHUNK):
-                await asyncio.to_thread(self._judge, sheet, sheet.left[start : start + _CHUNK], at)
+                await self._apart(self._judge, sheet, sheet.left[start : start + _CHUNK], at)
         return sheet
 
     def _opened(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:

@@ -126,7 +126,7 @@ def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) 
         return Judged(None, problem=f"the line is not JSON: {e}", reason="not_json")
     id = stated.get("id") if isinstance(stated, dict) else None
     id = id if isinstance(id, str) and len(id) <= 128 else None
-    if repeated:
+    if repeated is not None:
         problem = f"the key {repeated!r} appears twice in one object"
         return Judged(id, problem=problem, reason="repeated_key")
     try:
