@@ -16,6 +16,7 @@ I8: TypeAlias = npt.NDArray[np.int8]
 I32: TypeAlias = npt.NDArray[np.int32]
 I64: TypeAlias = npt.NDArray[np.int64]
 F64: TypeAlias = npt.NDArray[np.float64]
+Int: TypeAlias = int | np.int64
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 DELAYED, IRREGULAR, APART = 1, 2, 4
