@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
-from monitor import parts, plugins
+from monitor import parts, plugins, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
 from monitor.core.outcome import Memory, Publication, Restored
@@ -30,6 +29,7 @@ from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
 from monitor.engine.roster import ColumnarRoster
 from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
@@ -61,6 +61,7 @@ class App:
         self.notifiers: dict[str, Notifier] = {}
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._progress = terminal.BookProgress(self.clock.monotonic_s)
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
@@ -214,19 +215,17 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        def parse(line: object, at: datetime) -> Group:
-            return parse_line(line, at, self.monitor.rules.products)
-
-        sights = [s for g in list(self.monitor.book.ids()) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        kept = Kept(
-            tuple(s.group.id for s in sights if s.source == part.name),
-            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
-        )
+        kept = Kept(partial(self.book.of_source, part.name), tuple(subject for kind, _, subject in subjects if kind == "book.refused"))
         module = plugins.module("books", part.kind)
-        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
-        async for batch in source.batches():
-            await self._take_batch(batch)
+        progress = partial(self._progress.step, part.name)
+        reader = BlockReader(lambda: self.monitor.rules.products, self.book.names, progress)
+        source: BookSource = module.build(part.name, part.config, reader, self.clock, kept)
+        try:
+            async for batch in source.batches():
+                await self._take_batch(batch)
+        finally:
+            self._progress.end(part.name)
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands a book's events over in commits of bounded size; what a failing store does not take now waits in core."""

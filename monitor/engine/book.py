@@ -46,6 +46,11 @@ class ColumnarBook:
     def ids(self) -> Iterator[str]:
         return chain(list(self.fresh.ids()), self.rows.ids() if self.rows else ())
 
+    def of_source(self, source: str) -> list[str]:
+        """Ids of the groups that a source put. Any thread may ask."""
+        fresh = [w.group.id for w in self.fresh.watched() if w.source == source]
+        return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
+
     def find(self, group_id: str) -> Watched | None:
         w = self.fresh.find(group_id)
         return w if w is not None or self.rows is None else self.rows.find(group_id)

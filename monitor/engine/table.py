@@ -81,6 +81,16 @@ class Rows:
         """All groups."""
         return (self.id(int(row)) for row in np.flatnonzero(self.stage != NO_GROUP))
 
+    def of_source(self, source: str) -> list[str]:
+        """Ids of the groups that a source put."""
+        place, found = self.names.sources.find(source), []
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                stage = self.stage[number * GROUPS : number * GROUPS + len(block)]
+                is_theirs = (block.columns.source == place) & (stage != NO_GROUP)
+                found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
+        return found
+
     def id(self, row: int) -> str:
         """The group's id."""
         block = self.blocks[row // GROUPS]
