@@ -289,10 +289,8 @@ class App:
 
     def _publish(self, sights: Mapping[str, Sight | None], alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
-        board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        self.view.publish(
-            Publication(at, sights, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts)
-        )  # fmt: skip
+        at = self.monitor.at or self.clock.utc()
+        self.view.publish(Publication(at, sights, *self.monitor.board.snapshot(), alerts))
 
     # -- upkeep --
 

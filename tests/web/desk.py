@@ -132,7 +132,7 @@ class DeskStore:
 class Desk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
-    def __init__(self, rules: Rules = RULES, trust: bool = False) -> None:
+    def __init__(self, rules: Rules = RULES, trust: bool = False, priced: dict[str, str] = CALM) -> None:
         self.rules = msgspec.structs.replace(rules, trust=Trust(enabled=trust))
         self.clock, self.store, self.view = DeskClock(), DeskStore(), View()
         self.health, self.metrics = Health(), Metrics()
@@ -144,7 +144,7 @@ class Desk:
         """Lets requests overlap."""
         self._order = asyncio.Lock()
         self._nonce = 0
-        self.prices(CALM)
+        self.prices(priced)
 
     def handle(self, event: Event) -> Outcome:
         """One event: decided, logged, published."""
@@ -154,13 +154,8 @@ class Desk:
         return out
 
     def publish(self, touched: Any = (), alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board = self.risk.board
-        self.view.publish(
-            Publication(
-                self.clock.now, {g: self.risk.sight(g) for g in touched}, dict(board.marks), dict(board.usd),
-                frozenset(board.untrusted), alerts,
-            )
-        )  # fmt: skip
+        sights = {g: self.risk.sight(g) for g in touched}
+        self.view.publish(Publication(self.clock.now, sights, *self.risk.board.snapshot(), alerts))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
