@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.money import EXACT, number
+from monitor.core.money import number
 
 GOOD, STALE, SUSPECT, MISSING = "good", "stale", "suspect", "missing"
 LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
@@ -72,11 +72,16 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
 
     def price(self, column: int) -> Decimal:
         """The exact price."""
-        return EXACT.create_decimal(self.texts[column])
+        return Decimal(self.texts[column])
+
+    @cached_property
+    def first_at(self) -> datetime:
+        """The exchange's own time of the first price."""
+        return instant(self.at_ms)
 
     def at(self, column: int) -> datetime:
         """The exchange's own time of a price."""
-        return instant(self.times[column])
+        return instant(self.times[column]) if self.later_ms else self.first_at
 
     def one(self, column: int) -> Quote:
         """One column as a quote."""

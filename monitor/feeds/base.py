@@ -107,7 +107,7 @@ class LiveStream:
         self._link, self._parse, self._stats, self._clock, self._log = link, parse, stats, clock, limited
         self._serving = 0
         self._opened = 0
-        self._news = _News(stats, self._refuse)
+        self._news = News(stats, self._refuse)
         self._backlog: deque[Batch] = deque()
         self._wake = asyncio.Event()
 
@@ -255,7 +255,7 @@ class LiveStream:
         )  # fmt: skip
 
 
-class _News:
+class News:
     """What of a batch was not said before, and is not dated in the future; counts the rest.
 
     A frame whose assets are those of an earlier one, and all of whose prices are later, is news as a whole.
