@@ -20,7 +20,7 @@ from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
-from monitor.core.outcome import Memory, Publication, Restored
+from monitor.core.outcome import BlockPut, Memory, Publication, Restored
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
@@ -216,7 +216,10 @@ class App:
 
     async def _book(self, part: Part) -> None:
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        kept = Kept(partial(self.book.of_source, part.name), tuple(subject for kind, _, subject in subjects if kind == "book.refused"))
+        kept = Kept(
+            partial(self.book.of_source, part.name),
+            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
+        )
         module = plugins.module("books", part.kind)
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self.monitor.rules.products, self.book.names, progress)
@@ -342,7 +345,10 @@ def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonit
         return RiskMonitor(rules, book=book)
     groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
-    memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
+    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
+    memory = Memory(
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
+    )  # fmt: skip
     try:
         return RiskMonitor(rules, memory, book)
     except Refused as e:

@@ -176,25 +176,26 @@ class Journal:
         for outcome in outcomes:
             states |= outcome.states
             changed |= outcome.changed | outcome.closed
-        sights = {g: monitor.sight(g) for g in changed}
+        found = {g: monitor.book.find(g) for g in changed}
         alerts = [a for o in outcomes for a in o.alerts]
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(StoredGroup(s.group, s.source, s.version, s.put_at) for s in sights.values() if s is not None),
-            closed=tuple(g for g, s in sights.items() if s is None),
+            groups=tuple(StoredGroup(w.group, w.source, w.version, w.put_at) for w in found.values() if w is not None),
+            closed=tuple(g for g, w in found.items() if w is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),
             entries=tuple(entries),
             audits=tuple(audits),
             desk=desk_of(monitor),
+            blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
         )
 
 
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices))
+    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices))
 
 
 def _merged(old: Change, new: Change) -> Change:

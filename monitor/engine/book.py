@@ -19,7 +19,6 @@ from monitor.core.outcome import Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
-
 from monitor.engine.names import Names
 
 if TYPE_CHECKING:

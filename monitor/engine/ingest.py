@@ -139,7 +139,7 @@ class Packer:
             except Wrong as e:
                 places = [place for row, place in enumerate(places) if row not in e.rows]
                 continue
-            batch = PackedGroups(packed, self._names, rows.ids(), [raws[place] for place in places])
+            batch = PackedGroups(packed, self._names, rows.ids(), [raws[place] for place in places], products)
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from monitor.core.product import Ladder, Version
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, IRREGULAR, U16, Bools
-from monitor.engine.names import Names
 from monitor.engine.layout import Leg
+from monitor.engine.names import Names
 from monitor.engine.screen import FastScreen
 
 _NONE = 0xFFFF

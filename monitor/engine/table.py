@@ -29,6 +29,7 @@ from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
 from monitor.engine.index import Index
 from monitor.engine.ingest import PackedGroups
+from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
@@ -42,7 +43,6 @@ EXACT_SUMS = 1_000
 UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
-_EPOCH_US = datetime(1970, 1, 1)
 _state = msgspec.msgpack.Decoder(GroupState)
 _packed = msgspec.msgpack.Encoder().encode
 
@@ -179,8 +179,8 @@ class Rows:
         self._install(number, block, 0)
         self._watch(number)
         due = block.due(self.names, -1)
-        near = np.flatnonzero((due >= 0) & (due <= _micros(at + timedelta(days=1))))
-        past = near[due[near] <= _micros(at)]
+        near = np.flatnonzero((due >= 0) & (due <= micros_of(at + timedelta(days=1))))
+        past = near[due[near] <= micros_of(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
         look = [block.id(i) for i in near.tolist()]
         return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
@@ -260,7 +260,7 @@ class Rows:
 
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         """See LoanBook."""
-        since, last = _micros(after), _micros(until)
+        since, last = micros_of(after), micros_of(until)
         for number, block in enumerate(self.blocks):
             if block is not None:
                 matures = block.matures(self.names)
@@ -467,9 +467,9 @@ class Rows:
 
 def _put_on(columns: Columns, at: datetime) -> Columns:
     """The columns as put at a time: interest counts from the day of the event, not of whoever read the lines."""
-    day = (at.date() - _EPOCH_US.date()).days
+    day = micros_of(at) // DAY_US
     since = np.full_like(columns.since, day)
-    return columns._replace(times=np.array([_micros(at)]), put=np.zeros_like(columns.put), since=since)
+    return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=since)
 
 
 def _accounts(block: Block) -> Iterator[tuple[int, str]]:
@@ -483,10 +483,6 @@ def _accounts(block: Block) -> Iterator[tuple[int, str]]:
 
 
 _AS_NEW = GroupState("")
-
-
-def _micros(at: datetime) -> int:
-    return (at.replace(tzinfo=None) - _EPOCH_US) // timedelta(microseconds=1)
 
 
 def _cents(value: float) -> Decimal:

@@ -132,7 +132,7 @@ class DeskStore:
 class Desk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
-    def __init__(self, rules: Rules = RULES, trust: bool = False) -> None:
+    def __init__(self, rules: Rules = RULES, trust: bool = False, priced: dict[str, str] = CALM) -> None:
         self.rules = msgspec.structs.replace(rules, trust=Trust(enabled=trust))
         self.clock, self.store = DeskClock(), DeskStore()
         self.health, self.metrics = Health(), Metrics()
@@ -145,7 +145,7 @@ class Desk:
         """Lets requests overlap."""
         self._order = asyncio.Lock()
         self._nonce = 0
-        self.prices(CALM)
+        self.prices(priced)
 
     def handle(self, event: Event) -> Outcome:
         """One event: decided, logged, published."""
@@ -155,12 +155,7 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board = self.risk.board
-        self.view.publish(
-            Publication(
-                self.clock.now, moved, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
-            )
-        )  # fmt: skip
+        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
