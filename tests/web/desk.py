@@ -18,6 +18,7 @@ from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
 from monitor.core.inbox import Answer, Look, Request
+from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
@@ -138,8 +139,9 @@ class Desk:
         self.health, self.metrics = Health(), Metrics()
         self.health.set("startup", None)
         self.feeds = {"tape": FeedStats()}
-        self.risk = RiskMonitor(self.rules)
-        self.view = View(PlainRoster(self.risk.watched), self.clock)
+        self.book = PlainBook()
+        self.risk = RiskMonitor(self.rules, book=self.book)
+        self.view = View(PlainRoster(self.book.watched), self.clock)
         self.retried: list[Delivery] = []
         self.make_delay_s = 0.0
         """Lets requests overlap."""
