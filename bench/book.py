@@ -114,13 +114,13 @@ def market(seed: int = 1) -> Market:
     return Market(_rounded(usd), [_ladder(a, rng) for a in range(ASSETS)], popularity / popularity.sum())
 
 
-def book(groups: int, market: Market, seed: int = 7) -> Book:
-    """A book whose LTVs lie round 50 %, with about 13 % of the groups beyond 72 %."""
+def book(groups: int, market: Market, seed: int = 7, ltv: Floats | None = None) -> Book:
+    """A book of those LTVs; without any they lie round 50 %, with every twentieth group beyond 72 %."""
     rng = np.random.default_rng(seed)
     collateral = _collateral(groups, market, rng)
     counted = recognised(market, collateral.quantity * market.usd[collateral.asset], collateral.asset)
     limit = np.maximum(np.add.reduceat(counted, collateral.start[:-1]), 1.0)
-    debts = _debts(limit * rng.beta(5, 4, groups) * 0.9, market, rng)
+    debts = _debts(limit * (rng.beta(5, 4, groups) * 0.9 if ltv is None else ltv), market, rng)
     return Book(market, collateral, debts, rng.choice(3, groups, p=[0.8, 0.15, 0.05]).astype(np.uint8))
 
 

@@ -59,10 +59,10 @@ async def _measure(work: Callable[[int], object], seconds: float) -> Lateness:
         await asyncio.sleep(EVERY_S)
         samples.append((started, time.perf_counter()))
     await sweeping
-    return _judged(np.array(samples), np.array(swept))
+    return judged(np.array(samples), np.array(swept))
 
 
-def _judged(samples: Floats, swept: Floats) -> Lateness:
+def judged(samples: Floats, swept: Floats) -> Lateness:
     """Separates the samples during which a sweep ran for a while."""
     late_ms = (samples[:, 1] - samples[:, 0] - EVERY_S) * 1e3
     # The first sweep that ends after the sample began; they overlap if it began before the sample ended.

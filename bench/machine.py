@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,19 @@ def facts() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": [round(x, 2) for x in os.getloadavg()],
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": dict(sorted(_versions())),
     }
 
 
 def rss_bytes() -> int:
     """Resident memory of this process."""
     return int(_fields(Path("/proc/self/status"))["VmRSS"].split()[0]) * 1024
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def _fields(path: Path) -> dict[str, str]:
