@@ -10,7 +10,7 @@ from numba import njit
 GIB = 1 << 30
 
 
-@njit(nogil=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True, fastmath=True)
 def total(values: Any) -> float:
     """The sum in whatever order vectors best: only the reading counts."""
     s = 0.0

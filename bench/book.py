@@ -217,7 +217,8 @@ def _start(count: Ints) -> Ints:
 
 def _parts(weight: Floats, start: Ints, group: npt.NDArray[np.int32], total: Floats) -> Floats:
     """Splits each group's total over its positions."""
-    return weight * (total / np.add.reduceat(weight, start[:-1]))[group]
+    share: Floats = (total / np.add.reduceat(weight, start[:-1]))[group]
+    return weight * share
 
 
 def _different(asset: Ints, group: npt.NDArray[np.int32], rng: np.random.Generator) -> npt.NDArray[np.uint16]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from bench.book import SCALE, Book, Floats, Ints, Positions, exact_ltv, exact_us
 
 Stages = npt.NDArray[np.int8]
 """How many of its four lines a group's LTV has reached, by group."""
+N = TypeVar("N", float, Decimal)
 CLOSE = 1e-11
 """How far two LTVs may differ: sums of up to 24 products, added up in another order."""
 
@@ -74,7 +75,7 @@ def check_exact(book: Book, tick: Tick, stages: Stages, lines_bp: Ints, sample: 
         assert stage == stages[g], f"stage of group {g} is {stages[g]}, in Decimal it is {stage}"
 
 
-def tuples(held: Positions, number: Callable[[int], float | Decimal]) -> list[list[tuple[int, float | Decimal]]]:
+def tuples(held: Positions, number: Callable[[int], N]) -> list[list[tuple[int, N]]]:
     """Positions as Python holds them: a list of (asset, quantity) for every group."""
     pairs = list(zip(held.asset.tolist(), map(number, held.units.tolist()), strict=True))
     return [pairs[a:b] for a, b in pairwise(held.start.tolist())]

@@ -11,7 +11,7 @@ from bench.book import LINES, TIERS, Book, Floats, Ints
 from bench.contender import Stages, Tick
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def sweep(held: Any, owed: Any, tables: Any, lines: Any, profile: Any, stage: Any, ltv: Any, changed: Any) -> int:
     """Values every group; `held` and `owed` are (start, asset, quantity), `tables` of assets. Returns how many changed."""
     start, asset, quantity = held
