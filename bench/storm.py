@@ -40,7 +40,7 @@ class Figures(NamedTuple):
 def run(market: Market, alerts: int, rounds: int, folder: Path, advance: Advance) -> Figures:
     """Every round has a store of its own in `folder`, which takes both, now the one first and now the other."""
     monitor = desk.new_monitor(market)
-    outcome, handle_s = crash(monitor, market, 2 * alerts)
+    outcome, handle_s = crash(monitor, market, 2 * (alerts + SINGLES))
     assert len(outcome.alerts) >= alerts + SINGLES, f"only {len(outcome.alerts)} groups crossed a line"
     storm = part(outcome, 0, alerts)
     singles = [part(outcome, i, i + 1) for i in range(alerts, alerts + SINGLES)]

@@ -14,7 +14,7 @@ from bench.book import ASSETS, LINES_BP, Book, Ints
 from bench.contender import Contender, Tick, check_exact, check_same, ticks
 from bench.ours import Ours
 from bench.progress import Advance
-from bench.rounds import Seconds, interleaved
+from bench.rounds import Seconds, interleaved, no_collection
 
 OURS = "ours"
 SWEPT = ("amounts", "members", "runs", "band", "debt", "recognised")
@@ -91,9 +91,10 @@ def against_peers(book: Book, names: Sequence[str], rounds: int, advance: Advanc
     """Our tick, by one thread, and that of the peers; asserts that all give the same answers in every round."""
     market = ticks(rounds + 1)
     contenders: dict[str, Contender] = {OURS: Ours(book)}
-    for name in names:
-        contenders[name] = peers.build_of(name)(book)
-        advance()
+    with no_collection():
+        for name in names:
+            contenders[name] = peers.build_of(name)(book)
+            advance()
     gc.freeze()
     try:
         _check_round(contenders, {name: each.tick(market[0]) for name, each in contenders.items()})
