@@ -17,10 +17,12 @@ import msgspec
 import numpy as np
 
 from bench.book import ASSETS, LINES_BP, SCALE, STABLES, Book, Ints, Ladder, Market, Positions
-from monitor.core.book import parse_line
-from monitor.core.events import GroupPut, MarkPrices
+from monitor.core.events import GroupPut, GroupsPut, MarkPrices
+from monitor.core.prices import Frame
 from monitor.core.product import Product, Rules, Thresholds, Version
 from monitor.core.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
 from monitor.feeds import binance_futures
 from monitor.products import vip_loan
 
@@ -44,24 +46,33 @@ def rules(market: Market) -> Rules:
 
 def new_monitor(market: Market) -> RiskMonitor:
     """A monitor without groups."""
-    return RiskMonitor(rules(market))
+    return RiskMonitor(rules(market), book=ColumnarBook())
 
 
 def put(monitor: RiskMonitor, lines: list[bytes]) -> None:
     """Hands over some lines as a book file does."""
-    for line in lines:
-        group = parse_line(msgspec.json.decode(line), START, monitor.rules.products)
+    book = monitor.book
+    assert isinstance(book, ColumnarBook)
+    reader = BlockReader(lambda: monitor.rules.products, book.names)
+    raws = [line.rstrip() for line in lines]
+    packed = reader.pack(raws, START, "bench")
+    monitor.handle(GroupsPut(START, "bench", packed.batch))
+    for place in packed.rest:
+        group = reader.parse(msgspec.json.decode(raws[place]), START)
         monitor.handle(GroupPut(START, group, "bench"))
 
 
 def parts(monitor: RiskMonitor) -> dict[str, int]:
     """What the parts of the monitor's book take, in bytes."""
-    return {}
+    book = monitor.book
+    assert isinstance(book, ColumnarBook)
+    return book.nbytes()
 
 
 def received(feed: binance_futures.BinanceFutures, frame: bytes, at: datetime) -> MarkPrices:
     """A frame as core gets it."""
-    return MarkPrices(at, tuple(feed.parse(frame)))
+    quotes = feed.parse(frame)
+    return MarkPrices(at, (), (quotes,)) if isinstance(quotes, Frame) else MarkPrices(at, tuple(quotes))
 
 
 def new_feed() -> binance_futures.BinanceFutures:

@@ -121,6 +121,10 @@ class ColumnarBook:
             return self.fresh.exposure(assets, board)
         return self.rows.exposure(assets, board, self.fresh)
 
+    def nbytes(self) -> dict[str, int]:
+        """What the parts take of the memory, in bytes; fresh groups are not counted."""
+        return {} if self.rows is None else self.rows.nbytes()
+
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
         assert self.rows is not None

@@ -6,10 +6,12 @@ until the block is dropped. Only core's thread changes anything; lists read in o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
+from sys import getsizeof
 
 import msgspec
 import numpy as np
@@ -217,6 +219,18 @@ class Rows:
         assert block is not None
         dead = self._is_dead(number, len(block))
         return BlockPut(number, (block.without(dead) if dead.any() else block).dump(self.names))
+
+    def nbytes(self) -> dict[str, int]:
+        """What the parts take of the memory, in bytes."""
+        sizes: Counter[str] = Counter()
+        for block in self.blocks:
+            if block is not None:
+                sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
+        sizes.update({f"screen {part}": size for part, size in self.screen.nbytes.items()})
+        states = getsizeof(self._states) + sum(map(getsizeof, self._states.values()))
+        sizes.update({"index of ids": self._ids.nbytes, "index of accounts": self._accounts.nbytes})
+        sizes.update({"states": states + self.stage.nbytes + 28 * len(self._states)})
+        return dict(sizes)
 
     # -- what is to be decided --
 
