@@ -336,7 +336,7 @@ def test_loans_differ_in_class_by_each_thing_that_accrual_sees() -> None:
 
 def test_classes_stay_apart_where_their_numbers_spread_over_more_than_64_bits() -> None:
     names = Names()
-    loans = [loan(term="30d", matures_at=AT)] * 2
+    loans = [loan(term="30d", matures_at=AT + timedelta(microseconds=1))] * 2
     c = Block.of([record(*loans), record(*loans)], names).columns
     block = Block(
         c._replace(
