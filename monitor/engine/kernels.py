@@ -238,6 +238,24 @@ def sweep(
 
 
 @kernel
+def compare(
+    price: F64, before: F64, base: F64, drift: float, flag: U8, flag_before: U8, held: I64, asked: U8
+) -> tuple[int, bool]:
+    """Marks in `asked` the assets whose price moved; returns the positions that the marked ones have, and whether all must be
+    weighed anew: a price that somebody holds is beyond a factor of `drift` of `base`, or a flag changed."""
+    touched, is_far = 0, False
+    for a in range(price.size):
+        if price[a] != before[a]:
+            asked[a] = 1
+        if asked[a]:
+            touched += held[a]
+        if held[a] and (price[a] > base[a] * drift or price[a] * drift < base[a]):
+            is_far = True
+        is_far |= flag[a] != flag_before[a]
+    return touched, is_far
+
+
+@kernel
 def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
     """Place of an instrument among the sorted instruments of some runs, or -1."""
     end = stop
@@ -251,17 +269,44 @@ def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
 
 
 @kernel
-def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows, seen: U8) -> None:
-    """Takes a new price into the sums of one run's groups, and marks them as seen."""
+def find_runs(blocks: I64, moved: U16, store: Store, runs: I64, ends: I64) -> None:
+    """Writes the runs of the moved instruments, block by block, and where each block's end; asks for what they begin with."""
+    head, found = store.head, 0
+    for n in range(blocks.size):
+        coming = blocks[min(n + 1, blocks.size - 1)]
+        for run in range(head[coming, RUN], head[coming, END], 32):
+            ask_for(store.instrument, run)
+        for part in (RUN, DEBT, LIABILITY):
+            first, stop = head[blocks[n], part], head[blocks[n], part + 1]
+            for i in range(moved.size if first < stop else 0):
+                run = find_run(store.instrument, moved[i], first, stop)
+                if run >= 0:
+                    ask_for(store.amount, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    ask_for(store.member, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    runs[found] = run
+                    found += 1
+        ends[n] = found
+
+
+@kernel
+def ask_for_groups(store: Store, block: int, run: int, rows: Rows) -> None:
+    """Asks for the sums of a run's groups: they are far apart in memory, so better all at once than in turn."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        row = origin + store.member[j]
+        ask_for(rows.recognised, row)
+        ask_for(rows.debt, row)
+        ask_for(rows.band, row)
+
+
+@kernel
+def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows) -> None:
+    """Takes a new price into the sums of one run's groups."""
     head, base, origin = store.head, store.head[block, POSITION], block * GROUPS
     instrument = store.instrument[run]
     first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
-    for j in range(first, stop):
-        seen[store.member[j]] = 1
     asset, tier = tiers.asset[instrument], np.int64(tiers.start[instrument])
     old, new = before[asset], after[asset]
-    if old == new:
-        return
     debt, recognised = rows.debt[origin : origin + GROUPS], rows.recognised[origin : origin + GROUPS]
     if run < head[block, DEBT]:
         shift_laddered(recognised, store.amount, store.member, first, stop, old, new, tiers, tier)
@@ -271,6 +316,29 @@ def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, r
         shift_laddered(debt, store.amount, store.member, first, stop, old, new, tiers, tier)
         shift_value(recognised, store.amount, store.member, first, stop, old - new)
         shift_value(rows.owed[origin : origin + GROUPS], store.amount, store.member, first, stop, new - old)
+
+
+@kernel
+def test_run(
+    store: Store, block: int, run: int, rows: Rows, lines: Lines, seen: I64, turn: int, named: U32, count: int
+) -> int:
+    """Names the groups of a run that are beyond a line, unless seen in this turn before; returns how many are named now."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    has_liabilities = store.head[block, LIABILITY] < store.head[block, END]
+    is_blind = store.head[block, BLIND] != 0
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        member = store.member[j]
+        if seen[member] != turn:
+            seen[member] = turn
+            row = origin + member
+            # What is zero in the whole block is not fetched from memory group by group.
+            owed = rows.owed[row] if has_liabilities else 0.0
+            blind = int(rows.blind[row]) if is_blind else 0
+            low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
+            if crossed(rows.debt[row], rows.recognised[row], owed, low, high, blind):
+                named[count] = row
+                count += 1
+    return count
 
 
 @kernel
@@ -289,29 +357,17 @@ def shift(
 
     Returns how many; ascending from block to block, in no order within one.
     """
-    seen = np.zeros(GROUPS, np.uint8)
-    runs = np.empty(3 * moved.size, np.int64)
-    head, count = store.head, 0
-    for block in blocks:
-        found = 0
-        for part in (RUN, DEBT, LIABILITY):
-            first, stop = head[block, part], head[block, part + 1]
-            for i in range(moved.size if first < stop else 0):
-                run = find_run(store.instrument, moved[i], first, stop)
-                if run >= 0:
-                    shift_run(store, tiers, before, after, block, run, rows, seen)
-                    runs[found] = run
-                    found += 1
-        base = head[block, POSITION]
-        for k in range(found):
-            for j in range(base + store.start[runs[k]], base + store.start[runs[k] + 1]):
-                if seen[store.member[j]]:
-                    seen[store.member[j]] = 0
-                    row = block * GROUPS + store.member[j]
-                    low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
-                    if crossed(rows.debt[row], rows.recognised[row], rows.owed[row], low, high, rows.blind[row]):
-                        named[count] = row
-                        count += 1
+    runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
+    find_runs(blocks, moved, store, runs, ends[1:])
+    seen, count = np.full(GROUPS, -1), 0
+    for n in range(blocks.size):
+        if n + 1 < blocks.size:
+            for k in range(ends[n + 1], ends[n + 2]):
+                ask_for_groups(store, blocks[n + 1], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
     return count
 
 
