@@ -13,7 +13,6 @@ import numpy as np
 from monitor.engine.arrays import (
     AHEAD,
     BLIND,
-    DEAD,
     DEBT,
     END,
     F64,
@@ -41,16 +40,9 @@ from monitor.engine.arrays import (
 @kernel
 def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price: float) -> None:
     """Adds the USD value of a run's positions to the sums of their groups."""
-    j = first
-    while j + 8 <= stop:
+    for j in range(first, stop):
         ask_for(amount, j + AHEAD)
-        ask_for(member, j + AHEAD)
-        for i in range(8):
-            into[member[j + i]] += amount[j + i] * price
-        j += 8
-    while j < stop:
         into[member[j]] += amount[j] * price
-        j += 1
 
 
 @kernel
@@ -59,13 +51,13 @@ def add_laddered(
 ) -> None:
     """Adds what the ladder makes of the values of a sorted run, `tier` being the ladder's first.
 
-    Most positions are in the first tier and take eight at a time. The rest goes in pairs of neighbouring tiers, chosen
-    without a branch, because a branch that the processor cannot foresee costs more than the line not taken.
+    Most positions are in the first tier and are taken eight at a time. The rest goes in pairs of neighbouring tiers, chosen
+    without a branch: leaving a loop at a place that the processor cannot foresee costs as much as twenty positions. So does
+    looking ahead to where the run leaves its first tier, which is why nothing here does.
     """
     share, offset, bound = tiers.share, tiers.offset, tiers.bound
-    slope = price * share[tier]
-    j = first
-    while j + 8 <= stop and amount[j + 7] * price <= bound[tier]:
+    slope, here, j = price * share[tier], bound[tier], first
+    while j + 8 <= stop and amount[j + 7] * price <= here:
         ask_for(amount, j + AHEAD)
         ask_for(member, j + AHEAD)
         for i in range(8):
@@ -73,11 +65,11 @@ def add_laddered(
         j += 8
     while j < stop:
         here, there = bound[tier], bound[tier + 1]
+        slope, next_slope = price * share[tier], price * share[tier + 1]
+        start, next_start = offset[tier], offset[tier + 1]
         while j < stop and amount[j] * price <= there:
-            value = amount[j] * price
-            low = offset[tier] + value * share[tier]
-            high = offset[tier + 1] + value * share[tier + 1]
-            into[member[j]] += low if value <= here else high
+            low, high = start + amount[j] * slope, next_start + amount[j] * next_slope
+            into[member[j]] += low if amount[j] * price <= here else high
             j += 1
         tier += 1
 
@@ -369,75 +361,3 @@ def shift(
         for k in range(ends[n], ends[n + 1]):
             count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
     return count
-
-
-@kernel
-def lay(
-    order: I64, row: U16, instrument: U16, amount: F64, counts: I64, store: Store, position: int, run: int, base: int
-) -> int:
-    """Writes one leg as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
-
-    `counts` (positions per instrument) is used up.
-    """
-    at = position
-    for i in range(counts.size):
-        if counts[i]:
-            store.instrument[run] = i
-            store.start[run] = at - base
-            run += 1
-        at, counts[i] = at + counts[i], at
-    store.start[run] = at - base
-    for k in order:
-        place = counts[instrument[k]]
-        store.amount[place] = amount[k]
-        store.member[place] = row[k]
-        counts[instrument[k]] = place + 1
-    return run
-
-
-@kernel
-def count_held(blocks: I64, store: Store, tiers: Tiers, held: I64) -> None:
-    """Positions per asset."""
-    held[:] = 0
-    for block in blocks:
-        for run in range(store.head[block, RUN], store.head[block, END]):
-            held[tiers.asset[store.instrument[run]]] += np.int64(store.start[run + 1]) - np.int64(store.start[run])
-
-
-@kernel
-def holders(blocks: I64, wanted: U8, store: Store, tiers: Tiers, band: U32, named: U32) -> int:
-    """Rows that hold or owe something of a wanted asset, ascending; returns how many."""
-    mask = np.empty(GROUPS, np.uint8)
-    count = 0
-    for block in blocks:
-        mark_block(store, tiers, wanted, block, mask)
-        for i in range(store.head[block, ROWS]):
-            row = block * GROUPS + i
-            if mask[i] and band[row] != DEAD:
-                named[count] = row
-                count += 1
-    return count
-
-
-@kernel
-def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: Lines, slots: U32, used: I64) -> int:
-    """Gives rows their lines, each distinct pair kept once, found by an open hash of places + 1.
-
-    Starts with row number `done` of the list and returns how many are done: fewer than all when the table is half full.
-    """
-    pair = np.empty(2)
-    bits = pair.view(np.uint64)
-    for k in range(done, rows.size):
-        pair[0], pair[1] = low[k], high[k]
-        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
-        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
-        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
-            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
-        if not slots[slot]:
-            if used[0] == lines.low.size:
-                return k
-            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
-            used[0] += 1
-            slots[slot] = used[0]
-        band[rows[k]] = slots[slot] - 1
-    return rows.size

@@ -26,7 +26,7 @@ from monitor.engine.arrays import (
     U16,
     Store,
 )
-from monitor.engine.kernels import lay
+from monitor.engine.keeping import lay
 
 POSITIONS = 1 << 24
 """Positions for which address space is taken at the start: 1.7 million groups without a copy. Memory is used when written."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine import kernels
+from monitor.engine import keeping, kernels
 from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Tiers
 from monitor.engine.layout import Layout, Leg
 from monitor.engine.lines import LineTable
@@ -132,7 +132,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
 
     def exposure(self, asset: int) -> tuple[int, float, float]:
@@ -182,7 +182,7 @@ class FastScreen:
             return
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
         self._held = np.zeros(assets, np.int64)
-        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        keeping.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
         self._positions = int(self._held.sum())
         self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
         self._flag = _longer(self._flag, assets)

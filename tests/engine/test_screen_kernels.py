@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.engine import kernels, screen
+from monitor.engine import keeping, kernels, screen
 from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
 from monitor.engine.layout import Leg
 from monitor.engine.screen import FastScreen
@@ -250,10 +250,10 @@ def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
         kernels.compare,
         kernels.sweep,
         kernels.shift,
-        kernels.lay,
-        kernels.watch,
-        kernels.count_held,
-        kernels.holders,
+        keeping.lay,
+        keeping.watch,
+        keeping.count_held,
+        keeping.holders,
     )
     compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
     desk = Desk(3)
