@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 IO_THREADS = 32
+WARM_AFTER_S = 5.0
+"""The array libraries are loaded in the background soon after the start, so that a book which grows does not wait for them."""
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -104,6 +107,7 @@ class App:
         self._spawn("store watch", self._watch_store())
         self._spawn("retention", self._prune())
         self._spawn("loop watch", self._watch_loop())
+        self._spawn("warm engine", _warm())
         self.health.set("startup", None)
 
     async def run(self) -> None:
@@ -338,6 +342,12 @@ class App:
             self.metrics.loop_lag.set(max(0.0, self.clock.monotonic_s() - before_s - 1.0))
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
+
+
+async def _warm() -> None:
+    await asyncio.sleep(WARM_AFTER_S)
+    warm = await asyncio.to_thread(import_module, "monitor.engine.warm")
+    await asyncio.to_thread(warm.warm)
 
 
 def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:

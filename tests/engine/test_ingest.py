@@ -18,7 +18,8 @@ from monitor.books.lines import LINE_BYTES, judge
 from monitor.core.book import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
 from monitor.core.product import Product, Thresholds, Version
 from monitor.engine import stated
-from monitor.engine.ingest import BlockReader, Packer
+from monitor.engine.ingest import Packer
+from monitor.engine.reader import BlockReader
 from monitor.engine.names import Names
 from tests.engine.lines import line, spoiled, torn, written
 
