@@ -7,7 +7,7 @@ left to that. So nothing here says what is wrong with a line.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import UNSET
 
-from monitor.books.base import Packed, PlainReader
+from monitor.books.base import Packed
 from monitor.books.lines import LINE_BYTES, repeated_key
 from monitor.core import wire
 from monitor.core.book import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
@@ -29,7 +29,6 @@ from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.irregular import extra_of, sole_account
 from monitor.engine.names import Interned, Names, NamesFull, Terms
 from monitor.engine.rows import Rows, Wrong
-from monitor.engine.seen import CompactSeen
 
 _QUANTITY: Bounds = get_args(wire.Quantity)[1]
 _DAILY: Bounds = get_args(wire.DailyRate)[1]
@@ -53,8 +52,13 @@ _LEFT = (Unsure, NamesFull, ValueError, msgspec.DecodeError, RecursionError)
 class PackedGroups:
     """A core.book.GroupBatch in columns. Version, put and since are those of a first put at the time of the reading."""
 
-    def __init__(self, columns: Columns, names: Names, ids: list[str], raws: list[bytes]) -> None:
-        self.columns, self._names, self._ids, self._raws = columns, names, ids, raws
+    def __init__(self, block: Block, names: Names, ids: list[str], raws: list[bytes]) -> None:
+        self.block, self._names, self._ids, self._raws = block, names, ids, raws
+
+    @property
+    def columns(self) -> Columns:
+        """Of all groups, in their order."""
+        return self.block.columns
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -65,7 +69,7 @@ class PackedGroups:
 
     def group(self, index: int) -> Group:
         """The group in that place."""
-        return Block(self.columns).record(index, self._names).group
+        return self.block.record(index, self._names).group
 
     def lines(self) -> bytes:
         """The lines as one JSON array."""
@@ -136,7 +140,7 @@ class Packer:
             except Wrong as e:
                 places = [place for row, place in enumerate(places) if row not in e.rows]
                 continue
-            batch = PackedGroups(packed, self._names, rows.ids(), [raws[place] for place in places])
+            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places])
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:
@@ -250,22 +254,3 @@ def _terms(loan: stated.Loan, days: int | None) -> Terms:
     matures = _SOME_TIME if isinstance(loan.matures_at, str) else None
     LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, _SOME_TIME, ZERO, matures)
     return Terms(rate, loan.term, days)
-
-
-class BlockReader(PlainReader):
-    """Reads for a book of many groups."""
-
-    def __init__(
-        self, products: Callable[[], Mapping[str, Product]], names: Names,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(products, progress)
-        self._packer = Packer(names)
-
-    def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed:
-        """See books.base.Reader."""
-        return self._packer.pack(raws, at, self._products(), source)
-
-    def seen(self) -> CompactSeen:
-        """See books.base.Reader."""
-        return CompactSeen()

@@ -18,8 +18,9 @@ from monitor.books.lines import LINE_BYTES, judge
 from monitor.core.book import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
 from monitor.core.product import Product, Thresholds, Version
 from monitor.engine import stated
-from monitor.engine.ingest import BlockReader, Packer
+from monitor.engine.ingest import Packer
 from monitor.engine.names import Names
+from monitor.engine.reader import BlockReader
 from tests.engine.lines import line, spoiled, torn, written
 
 AT = datetime(2026, 1, 20, 23, 59, 59, 5, tzinfo=UTC)
