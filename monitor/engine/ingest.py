@@ -52,22 +52,17 @@ _LEFT = (Unsure, NamesFull, ValueError, msgspec.DecodeError, RecursionError)
 class PackedGroups:
     """A core.book.GroupBatch in columns. Version, put and since are those of a first put at the time of the reading."""
 
-<<<<<<< HEAD
     def __init__(
-        self, columns: Columns, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
+        self, block: Block, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
     ) -> None:
-        self.columns, self._names, self._ids, self._raws = columns, names, ids, raws
+        self.block, self._names, self._ids, self._raws = block, names, ids, raws
         self.products = products
         """By which the lines were checked."""
-=======
-    def __init__(self, block: Block, names: Names, ids: list[str], raws: list[bytes]) -> None:
-        self.block, self._names, self._ids, self._raws = block, names, ids, raws
 
     @property
     def columns(self) -> Columns:
         """Of all groups, in their order."""
         return self.block.columns
->>>>>>> ingest
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -149,11 +144,7 @@ class Packer:
             except Wrong as e:
                 places = [place for row, place in enumerate(places) if row not in e.rows]
                 continue
-<<<<<<< HEAD
-            batch = PackedGroups(packed, self._names, rows.ids(), [raws[place] for place in places], products)
-=======
-            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places])
->>>>>>> ingest
+            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places], products)
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Reads lines for a book of many groups. The array libraries are loaded with the first large file."""
-=======
 """The reader of books (books.base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
->>>>>>> ingest
 
 from __future__ import annotations
 
@@ -11,27 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.books.base import Packed, PlainReader
-<<<<<<< HEAD
-=======
 from monitor.books.seen import Seen
->>>>>>> ingest
 from monitor.core.product import Product
 from monitor.engine.names import Names
 
 if TYPE_CHECKING:
     from monitor.engine.ingest import Packer
-<<<<<<< HEAD
-    from monitor.engine.seen import CompactSeen
-
-
-class BlockReader(PlainReader):
-    """A books.base.Reader that packs. `names` are those of the book that takes what it packs."""
-
-    def __init__(
-        self, products: Callable[[], Mapping[str, Product]], names: Names,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:  # fmt: skip
-=======
 
 
 class BlockReader(PlainReader):
@@ -43,30 +24,20 @@ class BlockReader(PlainReader):
         names: Names,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
->>>>>>> ingest
         super().__init__(products, progress)
         self._names = names
         self._packer: Packer | None = None
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed:
-<<<<<<< HEAD
-        """See books.base.Reader."""
-=======
         """See Reader."""
->>>>>>> ingest
         if self._packer is None:
             from monitor.engine.ingest import Packer
 
             self._packer = Packer(self._names)
         return self._packer.pack(raws, at, self._products(), source)
 
-<<<<<<< HEAD
-    def seen(self) -> CompactSeen:
-        """See books.base.Reader."""
-=======
     def seen(self) -> Seen:
         """See Reader."""
->>>>>>> ingest
         from monitor.engine.seen import CompactSeen
 
         return CompactSeen()

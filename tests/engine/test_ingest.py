@@ -19,10 +19,6 @@ from monitor.core.book import GroupBatch, GroupLine, Lines, LoanLine, Rate, pars
 from monitor.core.product import Product, Thresholds, Version
 from monitor.engine import stated
 from monitor.engine.ingest import Packer
-<<<<<<< HEAD
-from monitor.engine.reader import BlockReader
-=======
->>>>>>> ingest
 from monitor.engine.names import Names
 from monitor.engine.reader import BlockReader
 from tests.engine.lines import line, spoiled, torn, written
