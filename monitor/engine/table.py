@@ -20,7 +20,7 @@ from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import STAGES, GroupState
 from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
-from monitor.core.money import CENT, round_up
+from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
@@ -111,7 +111,8 @@ class Rows:
             raise LookupError(f"row {row} has no group any more")
         group, source, version, put_at = block.record(row % GROUPS, self.names)
         state = msgspec.structs.replace(self.state(row), group=group.id)
-        return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+        with exact():  # interest is worked out here, also for whoever looks on from outside of core
+            return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
 
     def state(self, row: int) -> GroupState:
         """The state of a row's group, without its id."""
