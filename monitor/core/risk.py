@@ -191,7 +191,8 @@ class RiskMonitor:
                 out.refused = None
         if taken.block is not None:
             out.blocks.append(taken.block)
-            self._decide_all(taken.look, event.at, out)
+            # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
+            self._decide_all(dict.fromkeys((*taken.look, *self.book.suspects(Change(), self.board))), event.at, out)
             self._plan_all(taken.look)
             self._prices.look(taken.assets, event.at, out)
             self._clear_refusals(event, frozenset(taken.rest), out)
