@@ -380,12 +380,15 @@ class App:
 
 
 async def _warm(state_dir: Path) -> None:
-    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
     await asyncio.sleep(WARM_AFTER_S)
+    await asyncio.to_thread(_load_engine, state_dir)
+
+
+def _load_engine(state_dir: Path) -> None:
+    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
     if not os.access(Path(__file__).parent / "engine", os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", os.path.abspath(state_dir / "kernels"))
-    warm = await asyncio.to_thread(import_module, "monitor.engine.warm")
-    await asyncio.to_thread(warm.warm)
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
+    import_module("monitor.engine.warm").warm()
 
 
 def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
