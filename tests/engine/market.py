@@ -129,7 +129,8 @@ class Market:
         worth = D(self.random.randint(1, 10**9)) / 10 ** self.random.randint(2, 9)
         digits = 22 if wide else 8
         with localcontext(prec=60):
-            return round(worth / self.usd.get(coin, D(1)) + (D(1) / 7 if wide else 0), digits)
+            amount: Decimal = worth / self.usd.get(coin, D(1)) + (D(1) / 7 if wide else 0)
+            return amount.quantize(D(1).scaleb(-digits))
 
     def loan(self, number: int) -> Line:
         r, coin = self.random, self.random.choice(OWED)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from monitor.core import loanbook
+from monitor.core import loanbook, valuation
 from monitor.core.events import GroupsPut, MarkPrices, TimePassed
 from monitor.core.product import Lifecycle, Rules, Trust
 from monitor.core.risk import RiskMonitor
@@ -41,9 +42,16 @@ def put(monitor: RiskMonitor, dark: str) -> None:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every group that is weighed exactly, or made from its columns."""
     made: list[Any] = []
-    weigh, find = loanbook.weigh, ColumnarBook.find
-    monkeypatch.setattr(loanbook, "weigh", lambda held, usd: (made.append(held), weigh(held, usd))[1])
-    monkeypatch.setattr(ColumnarBook, "find", lambda book, id_: (made.append(id_), find(book, id_))[1])
+
+    def counted(looks_at: Callable[..., Any]) -> Callable[..., Any]:
+        def look(*args: Any) -> Any:
+            made.append(args)
+            return looks_at(*args)
+
+        return look
+
+    monkeypatch.setattr(loanbook, "weigh", counted(valuation.weigh))
+    monkeypatch.setattr(ColumnarBook, "find", counted(ColumnarBook.find))
     return made
 
 

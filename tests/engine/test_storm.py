@@ -109,7 +109,7 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
             flowing.set()
 
     notifier = FakeNotifier(take)
-    notifier.tried = notifier.took = _Nothing()  # type: ignore[assignment]
+    notifier.tried = notifier.took = _Nothing()
     dispatcher = Dispatcher(store, {"mail": notifier}, _shown, FakeClock(START), Metrics())
     journal = Journal(store, FakeClock(START), Metrics(), Health(), _to_mail, _offer_to(dispatcher), _never)
     await dispatcher.start()
