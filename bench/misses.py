@@ -3,7 +3,7 @@
 WHY: dict[str, str] = {
     "sweep_over_bandwidth": (
         "A thread that only reads has its loads known in advance; the sweep adds each to the sum of another group and "
-        "leaves a loop for every run of one instrument. Prefetching runs ahead brought 0.98 to 0.72 ns a position; padding of "
+        "leaves a loop for every run of one instrument. Prefetching brought 0.98 to 0.72 ns a position; padding of "
         "runs, "
         "binary search for the first tier's end, remembered ends and non-temporal stores gained "
         "nothing; blocks of 16,384 gained a tenth on collateral and lost it elsewhere. What is left are branch misses at the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,10 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from monitor import config as configuration
-from monitor import parts, plugins, terminal
+from monitor import parts, plugins, reloading, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
@@ -61,7 +60,11 @@ WARM_AFTER_S = 5.0
 REWRITE_FROM = 20_000
 """Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 TRIM_AFTER_S = 3.0
-"""A large book is read when nothing more of it came for so long."""
+"""A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
+STORM = 1_000
+"""Alerts at once whose memory is worth being given back: about 10 MB."""
+SWITCH_S = 0.0005
+"""How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -86,12 +89,13 @@ class App:
         self._is_changing_hands = False
         self._failed: asyncio.Future[None] | None = None
         self._bulk_s: float | None = None
-        """When a part of a large book came last, until the memory of reading it was given back."""
+        """When a part of a large book or many alerts came last, until their memory was given back."""
 
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
+        sys.setswitchinterval(SWITCH_S)
         # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
         loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
         parts.check(self.config)
@@ -102,6 +106,7 @@ class App:
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
+        self.view.listeners.append(self._note_storm)
         event_log = self._event_log(now)
         self.notifiers = parts.build_notifiers(self.config)
         self._keys = parts.keys(self.config)
@@ -194,7 +199,7 @@ class App:
     async def reload(self, who: str = "signal") -> None:
         """Takes the configuration file anew, all of it or nothing. Raises BadConfig, which says why nothing changed."""
         new = await asyncio.to_thread(configuration.load, self.config.path)
-        fixed = [key for key, old, now in _fixed(self.config, new) if old != now]
+        fixed = [key for key, old, now in reloading.fixed(self.config, new) if old != now]
         if fixed:
             raise BadConfig([f"{new.path}: {key} cannot change while the daemon runs; restart it" for key in fixed])
         await asyncio.to_thread(parts.check, new)
@@ -207,7 +212,9 @@ class App:
             self.config, self._keys, self._is_changing_hands = new, keys, is_other
 
         try:
-            outcome = await self.sequencer.change_rules(new.rules, who, _audited(old), _audited(new), adopt)
+            outcome = await self.sequencer.change_rules(
+                new.rules, who, reloading.audited(old), reloading.audited(new), adopt
+            )
             if outcome.refused is not None:
                 raise BadConfig([f"{new.path}: {outcome.refused}"])
             self.server.use_tokens(tokens)
@@ -333,6 +340,10 @@ class App:
 
     # -- upkeep --
 
+    def _note_storm(self, publication: Publication) -> None:
+        if len(publication.alerts) >= STORM:
+            self._bulk_s = self.clock.monotonic_s()
+
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task whose failure ends the daemon: a part that is silently gone would be the worst of all."""
         task = asyncio.create_task(work, name=name)
@@ -404,31 +415,3 @@ def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonit
         return RiskMonitor(rules, memory, book)
     except Refused as e:
         raise BadConfig([str(e)]) from None
-
-
-def _fixed(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
-    """What a reload cannot change."""
-    return [
-        ("monitor.name", old.monitor.name, new.monitor.name),
-        ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
-        ("store", old.store, new.store),
-        ("web.host", old.web.host, new.web.host),
-        ("web.port", old.web.port, new.web.port),
-    ]
-
-
-def _audited(config: Config) -> dict[str, Any]:
-    """What the audit record keeps of a configuration: rules and routes, names of parts, no secret."""
-    return {
-        "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
-        "prices": msgspec.to_builtins(config.rules.trust),
-        "products": {
-            kind: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
-            for kind, p in config.rules.products.items()
-        },
-        "routes": msgspec.to_builtins(config.routes),
-        "books": [p.name for p in config.books],
-        "feeds": [p.name for p in config.feeds],
-        "notifiers": [p.name for p in config.notifiers],
-        "tokens": [{"name": t.name, "role": t.role, "scope": t.scope} for t in config.web.tokens],
-    }

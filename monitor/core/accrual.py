@@ -57,6 +57,11 @@ def daily_rate(loan: Loan, product: Product, at: datetime) -> Decimal:
     return next((v.rates[loan.asset] for v in reversed(older) if loan.asset in v.rates), ZERO)
 
 
+def next_midnight(at: datetime) -> datetime:
+    """The first 00:00 UTC after a time."""
+    return midnight(at.date() + timedelta(days=1))
+
+
 def midnight(day: date) -> datetime:
     """00:00 UTC that begins a day."""
     return datetime.combine(day, time(), UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from monitor.core.alerts import Alert, Figures, alert_id
 from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
-from monitor.core.events import GroupClosed, GroupPut, Noticed
+from monitor.core.events import GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loanbook import Exposure
 from monitor.core.money import plain
 from monitor.core.prices import Mark
@@ -106,6 +106,17 @@ def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:
 def accepted(event: GroupPut) -> Noticed:
     """The same line is in order again."""
     return Noticed(event.at, "book.refused", f"{event.source}#{event.group.id}", {}, clears=True)
+
+
+def accepted_lines(
+    notices: Mapping[str, tuple[int, str | None]], event: GroupsPut, rest: Collection[int]
+) -> list[Noticed]:
+    """Lines of a batch that were refused before and are in order now, all but those in the places of `rest`."""
+    mine = f"book.refused|{event.source}#"
+    said = [key for key, (_, last) in notices.items() if last is not None and key.startswith(mine)]
+    taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if said else set()
+    ids = (key.removeprefix(mine) for key in said)
+    return [Noticed(event.at, "book.refused", f"{event.source}#{id_}", {}, clears=True) for id_ in ids if id_ in taken]
 
 
 def notice(name: str, notices: dict[str, tuple[int, str | None]], event: Noticed) -> tuple[Alert | None, bool]:

@@ -113,3 +113,8 @@ class Rules(msgspec.Struct, frozen=True):
     products: Mapping[str, Product]
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
+
+    def next_version(self, at: datetime) -> datetime | None:
+        """When a version of some product's rules comes into force next, after a time."""
+        coming = (v.effective for product in self.products.values() for v in product.versions)
+        return min((effective for effective in coming if effective > at), default=None)

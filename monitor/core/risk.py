@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from monitor.core import agenda, desk
-from monitor.core.accrual import midnight
+from monitor.core.accrual import next_midnight
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
@@ -39,8 +39,7 @@ from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
 AHEAD = timedelta(hours=6)
-"""How far ahead maturities are planned: often enough that few wait, seldom enough that looking costs nothing. A book names
-those of a batch that mature within a day (Taken.look), which is longer."""
+"""How far ahead maturities are planned. Of a batch a book names those that mature within a day (Taken.look)."""
 CLOCK_JUMP = "monitor.clock_jump"
 CLOCK_STILL = "clock.still"
 """Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
@@ -144,7 +143,7 @@ class RiskMonitor:
             self.book.suspects(None, self.board)
 
     def _begin(self, at: datetime) -> None:
-        self._agenda.set(agenda.ACCRUAL, "", Deadline(_next_midnight(at), agenda.ACCRUAL, ""))
+        self._agenda.set(agenda.ACCRUAL, "", Deadline(next_midnight(at), agenda.ACCRUAL, ""))
         self._plan_rules(at)
         self._planned_until = at + AHEAD
         self.book.renew(at, self.rules)
@@ -195,16 +194,8 @@ class RiskMonitor:
             self._decide_all(dict.fromkeys((*taken.look, *self.book.suspects(Change(), self.board))), event.at, out)
             self._plan_all(taken.look)
             self._prices.look(taken.assets, event.at, out)
-            self._clear_refusals(event, frozenset(taken.rest), out)
-
-    def _clear_refusals(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
-        """Lines of the batch that were refused before and were taken now."""
-        mine = f"book.refused|{event.source}#"
-        said = [key for key, (_, last) in self.notices.items() if last is not None and key.startswith(mine)]
-        taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if said else set()
-        for key in said:
-            if (group_id := key.removeprefix(mine)) in taken:
-                self._note(Noticed(event.at, "book.refused", f"{event.source}#{group_id}", {}, clears=True), out)
+            for cleared in desk.accepted_lines(self.notices, event, frozenset(taken.rest)):
+                self._note(cleared, out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         self._register.change_rules(event.rules, event.at)
@@ -266,7 +257,7 @@ class RiskMonitor:
                 self._moved(stale, deadline.at, out)
                 self._prices.announce(deadline.subject, deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
-            self._agenda.set(agenda.ACCRUAL, "", Deadline(_next_midnight(deadline.at), agenda.ACCRUAL, ""))
+            self._agenda.set(agenda.ACCRUAL, "", Deadline(next_midnight(deadline.at), agenda.ACCRUAL, ""))
             self._renew(deadline.at, out)
         else:
             self._plan_rules(deadline.at)
@@ -332,8 +323,7 @@ class RiskMonitor:
 
     def _plan_rules(self, at: datetime) -> None:
         """The next time at which a version of some product's rules comes into force."""
-        coming = [v.effective for p in self.rules.products.values() for v in p.versions if v.effective > at]
-        due = min(coming, default=None)
+        due = self.rules.next_version(at)
         self._agenda.set(agenda.RULES, "", Deadline(due, agenda.RULES, "") if due else None)
 
     def _decide_all(
@@ -410,7 +400,3 @@ class RiskMonitor:
         w = self.book.find(group_id)
         assert w is not None, f"group {group_id} is on the agenda or a suspect, but not in the book"
         return w
-
-
-def _next_midnight(at: datetime) -> datetime:
-    return midnight(at.date() + timedelta(days=1))
