@@ -163,6 +163,13 @@ def test_a_new_file_is_wanted_at_first_and_when_one_has_grown(tmp_path: Path, mo
     log = log_of(tmp_path, Desk())
     assert not log.wants_start(1)
     monkeypatch.setattr(eventlog, "FILE_BYTES", 10)
+    assert not log.wants_start(1), "what core knew is no reason to write it again"
+    (path,) = tmp_path.iterdir()
+    start = len(path.read_bytes())
+    for minute in range(60):
+        log.append(prices(f"00:{minute:02}", "0.5"))
+        log.flush()
+        assert log.wants_start(1) == (path.stat().st_size > 4 * start)
     assert log.wants_start(1)
 
 

@@ -31,7 +31,7 @@ def test_a_file_of_lines_fills_a_monitor(tmp_path: Path) -> None:
     desk.write_lines(desk.of_one_product(book(GROUPS, market())), lines)
     monitor = desk.new_monitor(market())
     desk.fill(monitor, lines)
-    assert len(list(monitor.group_ids)) == GROUPS
+    assert len(list(monitor.book.ids())) == GROUPS
 
 
 def test_a_storm_is_committed_at_once_and_one_by_one(tmp_path: Path) -> None:
