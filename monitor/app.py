@@ -391,15 +391,17 @@ class App:
 
 
 async def _warm(state_dir: Path) -> None:
+    """In two steps, as a stop must wait for a step that has begun."""
     await asyncio.sleep(WARM_AFTER_S)
-    await asyncio.to_thread(_load_engine, state_dir)
+    engine = await asyncio.to_thread(_import_engine, state_dir)
+    await asyncio.to_thread(engine.warm)
 
 
-def _load_engine(state_dir: Path) -> None:
+def _import_engine(state_dir: Path) -> Any:
     """Where the package cannot be written to, the compiled kernels are kept beside the state."""
     if not os.access(Path(__file__).parent / "engine", os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
-    import_module("monitor.engine.warm").warm()
+    return import_module("monitor.engine.warm")
 
 
 def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
