@@ -53,7 +53,8 @@ METHOD = """\
 - The path runs from the bytes of a frame to the return of the commit, in turns with a sweep of the same book by one thread.
 - A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
-  with an empty file; before it, both processes load, use and drop another small book.
+  with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
+  that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.
 """
 
 
@@ -77,6 +78,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     with bars.part("the whole path", -(-GROUPS // desk.AT_ONCE) + plan.path + 1) as advance:
         whole_path = path.run(one_product, lines, folder, plan.path, plan.lateness_s, advance)
     with bars.part("memory", 1):
+        desk.write_lines(desk.calm(one_product), lines)
         held = memory.run(GROUPS, lines, folder)
     positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
     took_s = time.perf_counter() - started

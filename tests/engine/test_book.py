@@ -9,11 +9,15 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.events import Event, GroupsPut, MarkPrices, TimePassed
+from monitor.core.entries import Entry
+from monitor.core.events import BookEntry, Event, GroupsPut, MarkPrices, TimePassed
 from monitor.core.loanbook import LoanBook, PlainBook
+from monitor.core.outcome import Outcome
 from monitor.core.product import Lifecycle, Rules
 from monitor.core.risk import RiskMonitor
+from monitor.core.wire import read
 from monitor.engine.book import ColumnarBook
+from monitor.engine.names import Names
 from monitor.engine.reader import BlockReader
 from tests.core.desk import START, line, plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
@@ -99,3 +103,27 @@ def test_a_batch_that_is_put_beyond_a_line_is_decided_at_once() -> None:
     packed = reader.pack([json.dumps(line(f"G-{n}")).encode() for n in range(3)], START, "book")
     alerts = monitor.handle(GroupsPut(START, "book", packed.batch)).alerts
     assert [(a.type, a.subject) for a in alerts] == [("loan_group.margin_call.opened", f"G-{n}") for n in range(3)]
+
+
+def test_a_batch_of_lines_that_are_here_already_is_no_event() -> None:
+    """Also after a restart, and although an entry changed one of the groups since."""
+    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
+    book = ColumnarBook()
+    monitor = RiskMonitor(now, book=book)
+    lines = [line(f"G-{n}", collateral={f"a{n}": {"USDT": "100"}}) for n in range(4)]
+    raws = [json.dumps(each).encode() for each in lines]
+
+    def put(to: RiskMonitor, names: Names) -> Outcome:
+        packed = BlockReader(lambda: to.rules.products, names).pack(raws, START, "book")
+        assert not packed.rest
+        return to.handle(GroupsPut(START, "book", packed.batch))
+
+    assert put(monitor, book.names).blocks
+    monitor.handle(BookEntry(START, "G-1", "e-1", read(Entry, {"type": "repay", "asset": "COIN", "amount": "5"})))  # type: ignore[arg-type]
+    again = ColumnarBook()
+    for each, of in ((monitor, book), (RiskMonitor(now, monitor.memory, again), again)):
+        out = put(each, of.names)
+        assert (out.blocks, out.changed, out.states, out.alerts, out.refused) == ([], set(), {}, [], None)
+        w = each.book.find("G-1")
+        assert w is not None
+        assert (len(each.book), w.version, w.group.loans[0].principal) == (4, 2, 95)
