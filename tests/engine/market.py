@@ -48,7 +48,7 @@ class Market:
         self.start = dict(self.usd)
         self.silent: set[str] = set()
         self.confirmed = self.now
-        """Until then prices that were kept over a restart are waited for, which no memory keeps."""
+        """Until an event is told after it, prices kept over a restart are waited for, which no memory keeps."""
         self.twins = Twins(self.rules(trust), fold_at)
         self.quote(self.usd)
         singles = self.random.choice((0, 20, 60))
@@ -271,7 +271,7 @@ class Market:
             case "rules":
                 rules = self.rules(self.twins.rules.trust)
                 self.twins.tell(ProductsChanged(self.now, rules))
-            case "restart" if self.now > self.confirmed:
+            case "restart" if self.twins.told > self.confirmed:
                 self.twins.restart()
             case "start anew":
                 self.twins.restart_both(self.now)

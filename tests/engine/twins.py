@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,8 @@ class Twins:
         self._fold_at = fold_at
         self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at))
         self.alerts = 0
+        self.told = datetime.min.replace(tzinfo=UTC)
+        """The time of the last event."""
         self.named = 0
         """Groups that were looked at exactly on the side of the columns, over all events."""
 
@@ -58,6 +60,7 @@ class Twins:
 
     def tell(self, event: Event) -> Outcome:
         """Tells both; what they say, what they keep and where every group stands must be the same."""
+        self.told = event.at
         plain, columns = self.plain.handle(event), self.columns.handle(event)
         if isinstance(event, GroupsPut):
             # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
