@@ -22,7 +22,7 @@ from monitor.core.money import CENT, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
-from monitor.core.verdict import calm
+from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
 from monitor.engine.columns import APART, I64, IRREGULAR, U8, Bools
@@ -316,8 +316,7 @@ class Rows:
 
     def _lines(self, w: Watched) -> tuple[float, float]:
         """The LTVs between which nothing is to be decided, as the screen takes them."""
-        found = calm(w.state, w.held, self._rules.lifecycle)
-        return max(float(found.low), NO_LINE), np.inf if found.high is None else float(found.high)
+        return calm(w.state, w.held, self._rules.lifecycle).bounds
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         """Takes a block of which the groups from `first` on are new; those that are dead from the start stay unlisted."""
@@ -432,7 +431,7 @@ class Rows:
         version = self._versions.get(product)
         if version is None:
             return NO_LINE, np.inf
-        return NO_LINE, float(min([*version.warnings, version.thresholds.margin_call]))
+        return calm_between(_AS_NEW, version.thresholds, version.warnings, self._rules.lifecycle).bounds
 
     def _note_past(self, number: int, block: Block) -> None:
         """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""

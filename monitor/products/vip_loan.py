@@ -77,11 +77,11 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         problems.append(Problem(f"{where}.thresholds", str(e)))
         return None
     for i, level in enumerate(table.warnings):
-        if level >= lines.margin_call:
+        if level >= lines.first:
             problems.append(
                 Problem(
                     f"{where}.warnings[{i}]",
-                    f"found {plain(level)}, expected less than margin_call {plain(lines.margin_call)}",
+                    f"found {plain(level)}, expected less than margin_call {plain(lines.first)}",
                 )
             )
     return Version(**{**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders})
