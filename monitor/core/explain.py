@@ -93,7 +93,7 @@ def detail(look: Look) -> dict[str, Any]:
             "rules": product.rules_name(held.version),
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
             "uncounted": _uncounted(look),
-            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd)],
+            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)],
         }
 
 

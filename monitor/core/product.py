@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -22,6 +22,9 @@ Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
 NOTHING: Ladder = ((None, Decimal(0)),)
 WHOLE: Ladder = ((None, Decimal(1)),)
+
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -133,9 +136,22 @@ class Version(msgspec.Struct, frozen=True):
     """Not None: loans are liabilities. Debt is the maintenance margin that they require, and their value is taken off
     what the collateral is recognised for: recognised is net equity (DOMAIN 37)."""
 
+    free_days: Mapping[str, int] = {}
+    """UTC days without interest of a loan opened under this version, the day of borrowing included (DOMAIN 33)."""
+    is_interest_free: bool = False
+    """Loans opened under this version never bear interest (DOMAIN 32)."""
+    paid_in_discount: Decimal = Decimal(0)
+    """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
+    """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
+
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
         return self.ladders.get(asset, self.unlisted)
+
+    def takes(self, asset: str) -> bool:
+        """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""
+        return self.liability_tiers is None or asset in self.liability_tiers
 
     def ladders_of(self, assets: Iterable[str]) -> dict[str, Ladder]:
         """The ladders of coins, also of one that counted under other rules and does not now."""
@@ -147,6 +163,14 @@ class Product(msgspec.Struct, frozen=True):
 
     kind: str
     versions: tuple[Version, ...]
+    period: timedelta = DAY
+    """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
+
+    def moment(self, at: datetime) -> tuple[date, int]:
+        """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
+        at = at.astimezone(UTC)
+        minute = at.hour * 60 + at.minute
+        return at.date(), minute - minute % (self.period // MINUTE)
 
     def version_at(self, at: datetime) -> Version:
         """The version in force at a time; the first one also before its date."""

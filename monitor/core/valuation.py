@@ -44,11 +44,13 @@ class Holding(msgspec.Struct, frozen=True):
     """All assets whose price decides about the group."""
     tiers: Mapping[str, Tiers] | None = None
     """Not None: the debts are liabilities that go through these."""
+    minute: int = 0
+    """Of the day, up to which interest is counted where it is added more often than daily."""
 
 
 def holding(group: Group, product: Product, at: datetime) -> Holding:
     """The group's holding at a time."""
-    version, day = product.version_at(at), at.date()
+    version, (day, minute) = product.version_at(at), product.moment(at)
     collateral = tuple(
         (asset, quantity, ladder)
         for asset, quantity in sorted(group.quantities().items())
@@ -56,12 +58,14 @@ def holding(group: Group, product: Product, at: datetime) -> Holding:
     )
     owed: dict[str, Decimal] = {}
     for loan in group.loans:
-        amount = loan.principal + interest(loan, product, day)
+        amount = loan.principal + interest(loan, product, day, minute)
         if amount:
             owed[loan.asset] = owed.get(loan.asset, ZERO) + amount
     assets = frozenset(owed) | {asset for asset, _, _ in collateral}
     lines = lines_of(group.thresholds, version.thresholds)
-    return Holding(day, version, lines, collateral, tuple(sorted(owed.items())), assets, version.liability_tiers)
+    return Holding(
+        day, version, lines, collateral, tuple(sorted(owed.items())), assets, version.liability_tiers, minute
+    )
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -181,11 +185,11 @@ class Owed(msgspec.Struct, frozen=True):
     value: Decimal | None
 
 
-def owed(group: Group, product: Product, day: date, usd: Mapping[str, Decimal]) -> tuple[Owed, ...]:
+def owed(group: Group, product: Product, day: date, usd: Mapping[str, Decimal], minute: int = 0) -> tuple[Owed, ...]:
     """Every loan with its interest of the day and its USD value; None where the price is missing."""
     result = []
     for loan in group.loans:
-        accrued = interest(loan, product, day)
+        accrued = interest(loan, product, day, minute)
         amount, price = loan.principal + accrued, usd.get(loan.asset)
         value = ZERO if not amount else None if price is None else amount * price
         result.append(Owed(loan, accrued, price, value))

@@ -90,6 +90,9 @@ class ColumnarBook:
         if self.rows is not None:
             self.rows.renew(at, rules)
 
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        return self.fresh.accrue(at, kinds)
+
     def examples(self) -> Iterable[Group]:
         return chain(self.fresh.examples(), self.rows.examples() if self.rows else ())
 
