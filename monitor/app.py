@@ -6,22 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from monitor import config as configuration
-from monitor import parts, plugins
+from monitor import parts, plugins, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.book import Group, parse_line
 from monitor.core.entries import Refused
 from monitor.core.events import Event, Noticed
-from monitor.core.outcome import Memory, Publication, Restored
+from monitor.core.outcome import BlockPut, Memory, Publication, Restored
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
@@ -30,6 +29,7 @@ from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
 from monitor.engine.roster import ColumnarRoster
 from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
@@ -61,6 +61,7 @@ class App:
         self.notifiers: dict[str, Notifier] = {}
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._progress = terminal.BookProgress(self.clock.monotonic_s)
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None
@@ -214,19 +215,20 @@ class App:
             self.sequencer.quotes(quotes)
 
     async def _book(self, part: Part) -> None:
-        def parse(line: object, at: datetime) -> Group:
-            return parse_line(line, at, self.monitor.rules.products)
-
-        sights = [s for g in list(self.monitor.book.ids()) if (s := self.monitor.sight(g)) is not None]
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
         kept = Kept(
-            tuple(s.group.id for s in sights if s.source == part.name),
+            partial(self.book.of_source, part.name),
             tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
         )
         module = plugins.module("books", part.kind)
-        source: BookSource = module.build(part.name, part.config, parse, self.clock, kept)
-        async for batch in source.batches():
-            await self._take_batch(batch)
+        progress = partial(self._progress.step, part.name)
+        reader = BlockReader(lambda: self.monitor.rules.products, self.book.names, progress)
+        source: BookSource = module.build(part.name, part.config, reader, self.clock, kept)
+        try:
+            async for batch in source.batches():
+                await self._take_batch(batch)
+        finally:
+            self._progress.end(part.name)
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands a book's events over in commits of bounded size; what a failing store does not take now waits in core."""
@@ -291,9 +293,7 @@ class App:
     def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        self.view.publish(
-            Publication(at, not alerts, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts)
-        )
+        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts))
 
     # -- upkeep --
 
@@ -345,7 +345,10 @@ def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonit
         return RiskMonitor(rules, book=book)
     groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
-    memory = Memory(snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states)
+    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
+    memory = Memory(
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
+    )  # fmt: skip
     try:
         return RiskMonitor(rules, memory, book)
     except Refused as e:

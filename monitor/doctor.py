@@ -141,7 +141,8 @@ async def _feed(name: str, part: Part) -> Finding:
         )
     finally:
         await quotes.aclose()
-    return Finding(name, "fine", f"{len(batch)} prices in the first message, {batch[0].asset} {plain(batch[0].price)}")
+    first = next(iter(batch))
+    return Finding(name, "fine", f"{len(batch)} prices in the first message, {first.asset} {plain(first.price)}")
 
 
 async def _notifier(name: str, part: Part) -> Finding:

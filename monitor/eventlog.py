@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,10 +47,14 @@ def _written(batch: object) -> msgspec.Raw:
     return msgspec.Raw(batch.lines())
 
 
+_LATER = datetime(1, 1, 1, tzinfo=UTC)
+"""A batch learns when it was put from its event, which is read after it."""
+
+
 def _recorded(_: type, lines: Any) -> GroupBatch:
     if not isinstance(lines, list):
         raise ValueError("a batch of groups is the list of their lines")
-    return Lines(lines, datetime.min)
+    return Lines(lines, _LATER)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_written)

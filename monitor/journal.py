@@ -17,7 +17,18 @@ from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.lifecycle import GroupState
 from monitor.core.outcome import Outcome
 from monitor.core.risk import RiskMonitor
-from monitor.stores.base import Applied, Audit, Change, Committed, Desk, Store, StoredGroup, StoreUnavailable, Target
+from monitor.stores.base import (
+    Applied,
+    Audit,
+    Change,
+    Committed,
+    Desk,
+    Store,
+    StoredBlock,
+    StoredGroup,
+    StoreUnavailable,
+    Target,
+)
 from monitor.telemetry import BoundedLog, Health, Metrics, log
 
 FAIL_S = 3.0
@@ -165,41 +176,57 @@ class Journal:
         for outcome in outcomes:
             states |= outcome.states
             changed |= outcome.changed | outcome.closed
-        sights = {g: monitor.sight(g) for g in changed}
+        found = {g: monitor.book.find(g) for g in changed}
         alerts = [a for o in outcomes for a in o.alerts]
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(StoredGroup(s.group, s.source, s.version, s.put_at) for s in sights.values() if s is not None),
-            closed=tuple(g for g, s in sights.items() if s is None),
+            groups=tuple(StoredGroup(w.group, w.source, w.version, w.put_at) for w in found.values() if w is not None),
+            closed=tuple(g for g, w in found.items() if w is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),
             entries=tuple(entries),
             audits=tuple(audits),
             desk=desk_of(monitor),
+            blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
         )
 
 
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.marks.values()), dict(monitor.notices))
+    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices))
 
 
 def _merged(old: Change, new: Change) -> Change:
-    """Both changes as one: the newest of each group and state, all alerts, entries and audits."""
-    groups = {g.group.id: g for g in (*old.groups, *new.groups) if g.group.id not in new.closed}
+    """Both changes as one: the newest of each group, block and state, all alerts, entries and audits."""
+    folded = {id for block in new.blocks for id in block.ids}
+    groups = {g.group.id: g for g in old.groups if g.group.id not in new.closed and g.group.id not in folded}
     groups |= {g.group.id: g for g in new.groups}
+    closed = dict.fromkeys((*(c for c in old.closed if c not in folded), *new.closed))
+    written = {block.number for block in new.blocks}
+    dropped = dict.fromkeys((*(n for n in old.dropped_blocks if n not in written), *new.dropped_blocks))
     return Change(
         at=new.at,
         groups=tuple(groups.values()),
-        closed=tuple(c for c in dict.fromkeys((*old.closed, *new.closed)) if c not in groups),
+        closed=tuple(c for c in closed if c not in groups),
         states=_newest(old.states, new.states),
         alerts=(*old.alerts, *new.alerts),
         entries=(*old.entries, *new.entries),
         audits=(*old.audits, *new.audits),
         desk=new.desk or old.desk,
+        blocks=_newest_blocks((*old.blocks, *new.blocks)),
+        dropped_blocks=tuple(dropped),
     )
+
+
+def _newest_blocks(blocks: Iterable[StoredBlock]) -> tuple[StoredBlock, ...]:
+    """The last body of each number. The ids of all of them: no row of the store is newer than any of these bodies."""
+    newest: dict[int, StoredBlock] = {}
+    for block in blocks:
+        before = newest[block.number].ids if block.number in newest else ()
+        newest[block.number] = StoredBlock(block.number, block.body, tuple(dict.fromkeys((*before, *block.ids))))
+    return tuple(newest.values())
 
 
 def _newest(old: Iterable[GroupState], new: Iterable[GroupState]) -> tuple[GroupState, ...]:

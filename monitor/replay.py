@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from monitor import eventlog
-from monitor.books.file import judge, lines_of
+from monitor.books.base import PlainReader
+from monitor.books.lines import judge, lines_of
 from monitor.core.alerts import LoggedAlert
-from monitor.core.book import parse_line
 from monitor.core.events import Event, GroupPut, MarkPrices, Noticed
 from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
@@ -61,8 +61,9 @@ def tape(rules: Rules, book: Path, rows: Iterable[Row]) -> Iterator[tuple[dateti
 def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
     """The lines of a book as events, judged as the daemon judges them; the first line of a group has it."""
     first: dict[str, int] = {}
+    parse = PlainReader(lambda: rules.products).parse
     for number, raw in lines_of(book):
-        id_, group, problem, reason = judge(raw, at, lambda line, at: parse_line(line, at, rules.products))
+        id_, group, problem, reason = judge(raw, at, parse)
         if id_ is not None and first.setdefault(id_, number) != number and not problem:
             problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
         if problem or group is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,8 +20,9 @@ from monitor.clock import Clock
 from monitor.core.book import restated
 from monitor.core.events import BookEntry, Event, MarkPrices, Noticed, ProductsChanged, TimePassed
 from monitor.core.inbox import Answer, Look, Request
+from monitor.core.latest import Latest
 from monitor.core.outcome import Outcome, Publication
-from monitor.core.prices import Quote
+from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
 from monitor.eventlog import EventLog, Start
@@ -71,7 +72,7 @@ class Sequencer:
     ) -> None:  # fmt: skip
         self._monitor, self._store, self._journal, self._clock = monitor, store, journal, clock
         self._metrics, self._health, self._publish, self._event_log = metrics, health, publish, event_log
-        self._quotes: dict[tuple[str, str], Quote] = {}
+        self._prices = Latest()
         self._quoted_s: float | None = None
         self._heard_s: dict[str, float] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
@@ -88,17 +89,11 @@ class Sequencer:
 
     # -- what feeds, books, the web and the shell call --
 
-    def quotes(self, batch: Iterable[Quote]) -> None:
-        """Takes quotes; an unhandled older one of the same asset and source is replaced."""
+    def quotes(self, batch: Batch) -> None:
+        """Takes quotes or a frame; an unhandled older price of the same asset and source is replaced."""
         now_s = self._clock.monotonic_s()
-        replaced = 0
-        for quote in batch:
-            key = (quote.asset, quote.source)
-            replaced += key in self._quotes
-            self._quotes[key] = quote
-            self._heard_s[quote.asset] = now_s
-        if replaced:
-            self._metrics.conflated.inc(replaced)
+        self._heard_s |= dict.fromkeys(assets_of(batch), now_s)
+        self._metrics.conflated.inc(self._prices.put(batch))
         if self._quoted_s is None:
             self._quoted_s = now_s
         self._wake.set()
@@ -162,7 +157,7 @@ class Sequencer:
 
     async def run(self) -> None:
         """Runs until stop(); raises what broke an invariant, which must end the process."""
-        while not self._stopping or self._quotes or not self._jobs.empty():
+        while not self._stopping or self._prices or not self._jobs.empty():
             await self._turn()
         self._is_over = True
         await self._in_core(self._flush_log)
@@ -187,10 +182,10 @@ class Sequencer:
         await self._wait()
         jumps = self._compare_clocks()
         jobs = [self._jobs.get_nowait() for _ in range(min(self._jobs.qsize(), 1_000))]
-        quotes, self._quotes = tuple(self._quotes.values()), {}
+        prices = MarkPrices(self._wall, *self._prices.take())
         quoted_s, self._quoted_s = self._quoted_s, None
         batch = _Batch()
-        await self._in_core(self._handle_all, jumps, jobs, quotes, batch)
+        await self._in_core(self._handle_all, jumps, jobs, prices, batch)
         crashpoint.reached("after tick")
         await self._conclude(batch, quoted_s)
 
@@ -205,15 +200,15 @@ class Sequencer:
                     await self._wake.wait()
         self._wake.clear()
 
-    def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], quotes: tuple[Quote, ...], batch: _Batch) -> None:
+    def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], prices: MarkPrices, batch: _Batch) -> None:
         """In core's thread: everything of one turn, in order. Books before prices of the same time (DESIGN section 6)."""
         for jump in jumps:
             self._handle(msgspec.structs.replace(jump, at=self._now()), batch)
         for job in jobs:
             batch.answers.append((job, job.run(self._now(), batch)))
         at = self._now()
-        if quotes:
-            self._handle(MarkPrices(at, quotes), batch)
+        if prices.quotes or prices.frames:
+            self._handle(msgspec.structs.replace(prices, at=at), batch)
         elif self._monitor.next_due is not None and self._monitor.next_due <= at:
             self._handle(TimePassed(at), batch)
         self._flush_log()
@@ -255,14 +250,10 @@ class Sequencer:
 
     def _show(self, batch: _Batch, alerts: tuple[Any, ...]) -> None:
         """Alerts may come without an outcome: those of an outage, when the store takes them at last."""
-        monitor, board = self._monitor, self._monitor.board
+        monitor = self._monitor
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        self._publish(
-            Publication(
-                monitor.at, bool(batch.outcomes), dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
-            )
-        )
+        self._publish(Publication(monitor.at, bool(batch.outcomes), monitor.board.snapshot(), alerts))
 
     # -- in core's thread --
 
@@ -303,9 +294,7 @@ class Sequencer:
         sight, board = self._monitor.sight(group_id), self._monitor.board
         if sight is None:
             return None
-        assets = [*sight.held.assets, *board.parity_assets]
-        marks = {a: board.marks[a] for a in assets if a in board.marks}
-        return Look(at, sight, marks, dict(board.usd), frozenset(board.untrusted), self._monitor.rules)
+        return Look(at, sight, *board.snapshot(), self._monitor.rules)
 
     def _flush_log(self) -> None:
         if self._event_log is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +16,26 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from monitor.config import Config
 from monitor.core.text import stamp
+from monitor.telemetry import log
 
 WIDE = 160
 """Columns where nobody says how many there are: in a pipe a figure must not be cut."""
+SAY_S = 2.0
+"""What is done sooner needs no progress shown; also the least time between two lines of the log about it."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 COLOUR = {"critical": "bold red", "warning": "yellow", "info": "green"}
@@ -165,6 +177,46 @@ class Timeline:
         out.print(f"\n{self.events} events until {until}, {self.counts.total()} alerts")
         for kind, count in sorted(self.counts.items()):
             out.print(f"  {count:>7}  {kind}")
+
+
+class BookProgress:
+    """How far books are read, where that takes long: a bar on a terminal, elsewhere a line of the log every two seconds."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._said_s: dict[str, float] = {}
+        self._bars: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+            console=err, transient=True,
+        )  # fmt: skip
+
+    def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
+        """So much of a book is read."""
+        now_s = self._now_s()
+        if done_bytes >= total_bytes:
+            self.end(book)
+        elif now_s - self._said_s.setdefault(book, now_s) >= SAY_S:
+            if err.is_terminal:
+                self._draw(book, done_bytes, total_bytes)
+            else:
+                self._said_s[book] = now_s
+                share = f"{100 * done_bytes // total_bytes} %"
+                log.info("reading a book", book=book, read=share, of_mb=total_bytes >> 20)
+
+    def end(self, book: str) -> None:
+        """It is read, or nobody reads it any more."""
+        self._said_s.pop(book, None)
+        if (bar := self._bars.pop(book, None)) is not None:
+            self._progress.remove_task(bar)
+            if not self._bars:
+                self._progress.stop()
+
+    def _draw(self, book: str, done_bytes: int, total_bytes: int) -> None:
+        if book not in self._bars:
+            self._bars[book] = self._progress.add_task(escape(book))
+            self._progress.start()
+        self._progress.update(self._bars[book], completed=done_bytes, total=total_bytes)
 
 
 def explain(answer: dict[str, Any]) -> None:

@@ -15,9 +15,8 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 
-from monitor.books.base import Kept
+from monitor.books.base import Kept, PlainReader
 from monitor.clock import SystemClock
-from monitor.core.book import parse_line
 from monitor.core.events import GroupPut, Noticed
 from monitor.core.wire import Invalid, read
 from monitor.notifiers.base import DeliveryError, Notice
@@ -145,9 +144,8 @@ async def test_the_book_puts_lines_and_names_the_refused(example: Example, peer:
     peer.body = LINE + "\n{broken\n"
     url = example("monitor/books/url.py")
     config = read(url.Config, {"url": peer.base, "every": "1h"})
-    batches = url.build(
-        "desk", config, lambda line, at: parse_line(line, at, {"flat_loan": product}), SystemClock(), Kept()
-    ).batches()
+    reader = PlainReader(lambda: {"flat_loan": product})
+    batches = url.build("desk", config, reader, SystemClock(), Kept()).batches()
     put, noticed = await anext(batches)
     await batches.aclose()
     assert isinstance(put, GroupPut)

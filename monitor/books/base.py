@@ -5,30 +5,86 @@ Groups that are put over HTTP come through the inbox of the web instead: their s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from monitor.core.book import Group
+from monitor.books.seen import PlainSeen, Seen
+from monitor.core.book import Group, GroupBatch, parse_line
 from monitor.core.events import Event
+from monitor.core.product import Product
 
-Parse = Callable[[object, datetime], Group]
-"""A group of a line's object, checked against its product; raises wire.Invalid. May run in any thread."""
+
+class Packed(NamedTuple):
+    """Lines that were read together; `rest` are the places of those that must be parsed, for what they say or for why not."""
+
+    batch: GroupBatch
+    rest: list[int]
+
+
+class Reader(Protocol):
+    """Reads book lines by the rules in force. Its methods may run in any thread, one at a time."""
+
+    def parse(self, line: object, at: datetime) -> Group:
+        """A group of a line's object, checked against its product. Raises wire.Invalid."""
+        ...
+
+    def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
+        """Up to 8192 lines at once, many times faster; None where this is not possible. Two may have the same id."""
+        ...
+
+    def seen(self) -> Seen:
+        """An empty memory of the lines of a large book."""
+        ...
+
+    def progress(self, done_bytes: int, total_bytes: int) -> None:
+        """Hears, on the event loop, how much of a book is read; often."""
+        ...
+
+
+class PlainReader:
+    """Reads line by line."""
+
+    def __init__(
+        self, products: Callable[[], Mapping[str, Product]], progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self._products, self._progress = products, progress
+
+    def parse(self, line: object, at: datetime) -> Group:
+        """See Reader."""
+        return parse_line(line, at, self._products())
+
+    def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
+        """Nothing is packed."""
+        return None
+
+    def seen(self) -> Seen:
+        """See Reader."""
+        return PlainSeen()
+
+    def progress(self, done_bytes: int, total_bytes: int) -> None:
+        """See Reader."""
+        if self._progress is not None:
+            self._progress(done_bytes, total_bytes)
+
+
+def _nothing() -> Iterable[str]:
+    return ()
 
 
 class Kept(NamedTuple):
     """What the store has of a source: so that what changed while the daemon was down is noticed at the next start."""
 
-    groups: tuple[str, ...] = ()
-    """Ids of the groups that it put."""
+    groups: Callable[[], Iterable[str]] = _nothing
+    """Lists the ids of the groups that it put and that are watched now. May be called in any thread."""
     refused: tuple[str, ...] = ()
     """Subjects of all `book.refused` notices that still hold, also those of other sources."""
 
 
 class BookSource(Protocol):
-    """A source of loan groups: batches of GroupPut, GroupClosed, BookEntry, and Noticed for what it refused.
+    """A source of loan groups: batches of GroupPut, GroupsPut, GroupClosed, BookEntry, and Noticed for what it refused.
 
-    Its module has `Config` and `build(name, config, parse, clock, kept) -> BookSource`.
+    Its module has `Config` and `build(name, config, reader, clock, kept) -> BookSource`.
     """
 
     name: str

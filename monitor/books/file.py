@@ -3,39 +3,44 @@
 What people and programs write is often seen half done: cut off, empty, or gone while it is being replaced. So a line
 that reads well is applied at once, but a refused line, an unreadable file and a group that vanished count only when
 they are still so a while later. Until then, and for as long as a line is refused, the last good book stays in force.
+
+A file may hold millions of lines: it is read a page at a time, the next one while the one before is committed, and all
+that is remembered of a line is a hash.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import errno
 import hashlib
-import json
-import os
-import re
-import stat
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 from watchfiles import awatch
 
-from monitor.books.base import Kept, Parse
+from monitor.books.base import Kept, Reader
+from monitor.books.lines import BookFile, Judged, Page, judge, stamp
+from monitor.books.seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
-from monitor.core.book import Group
-from monitor.core.events import Event, GroupClosed, GroupPut, Noticed
-from monitor.core.wire import Invalid
+from monitor.core.book import GroupBatch
+from monitor.core.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.telemetry import log
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 REFUSED = "book.refused"
 
-_LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
-_FILE_BYTES = 1 << 30  # about two million groups; the file is held in memory while it is read
+_PACKED_LINES = 1000  # fewer new lines than this on a page are read one by one
+_LARGE_BYTES = 1 << 20  # of a file whose lines are remembered as compactly as possible: some thousand lines
 _CHUNK = 200  # lines judged in one go of the thread: a quarter of a second, after which a shutdown is noticed
-_PROBLEM_CHARS = 2000  # an alert must stay under 20 kB
 _SETTLE_S = 1.0  # editors and `cp` are done by then
 _CLOSE_AFTER_S = 5.0  # how long a file must have been at rest before what it lacks is believed to be gone
 _POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
@@ -49,28 +54,9 @@ class Config(msgspec.Struct, frozen=True):
     close_missing: bool = False
 
 
-def build(name: str, config: Config, parse: Parse, clock: Clock | None = None, kept: Kept | None = None) -> FileBook:
+def build(name: str, config: Config, reader: Reader, clock: Clock | None = None, kept: Kept | None = None) -> FileBook:
     """The book of a file. Of what is kept, it looks for lines that vanished or were mended while the daemon was down."""
-    groups, refused = kept or Kept()
-    ours = [subject for subject in refused if subject.startswith(str(config.path))]
-    return FileBook(name or f"file:{config.path}", config, parse, clock or SystemClock(), groups, ours)
-
-
-class Line(NamedTuple):
-    """A line that says something, and its hash."""
-
-    number: int
-    raw: bytes
-    digest: bytes
-
-
-class Judged(NamedTuple):
-    """What a line says: a group, or a problem and the group's id where that can be read."""
-
-    id: str | None
-    group: Group | None = None
-    problem: str = ""
-    reason: str = ""
+    return FileBook(name or f"file:{config.path}", config, reader, clock or SystemClock(), kept or Kept())
 
 
 class Finding(NamedTuple):
@@ -82,32 +68,44 @@ class Finding(NamedTuple):
     group: str | None = None
 
 
-class Reading(NamedTuple):
-    """One look at the file. `stamp` is None when the file changed while it was read; a comment makes it not blank."""
+class _Sheet:
+    """A page while it is worked on: what is known of its lines, by place."""
 
-    lines: list[Line]
-    is_blank: bool
-    digest: bytes
-    stamp: tuple[int, ...] | None
+    def __init__(self, page: Page, ids: array[int], lines: array[int]) -> None:
+        self.numbers, self.raws = page
+        self.lines, self.ids = lines, ids
+        """Hashes of lines and of the ids that they put; an id is 0 while it is not known."""
+        self.batch: GroupBatch | None = None
+        self.packed: list[int] = []
+        """Places of the lines of the batch."""
+        self.judged: dict[int, Judged] = {}
+        self.left: list[int] = []
+        """Places of lines that are to be judged one by one."""
 
 
 class FileBook:
     """Compares each reading of the file with what was applied before, by the hash of the lines."""
 
     def __init__(
-        self, name: str, config: Config, parse: Parse, clock: Clock, held: Iterable[str], refused: Iterable[str],
+        self, name: str, config: Config, reader: Reader, clock: Clock, kept: Kept,
         *, settle_s: float = _SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = _POLL_S,
     ) -> None:  # fmt: skip
         self.name, self.config, self.path = name, config, config.path
-        self._parse, self._clock = parse, clock
+        self._reader, self._clock, self._held = reader, clock, kept.groups
         self._settle_s, self._close_after_s, self._poll_s = settle_s, close_after_s, poll_s
-        self._applied: dict[str, bytes] = dict.fromkeys(held, b"")
-        """Hash of the line last applied, by group."""
-        self._refused: dict[str, str] = dict.fromkeys(refused, "")
+        self._thread = ThreadPoolExecutor(1, "book")
+        self._seen: Seen = PlainSeen()
+        self._is_compared = False
+        """What the store has of this source was compared with what the file names."""
+        ours = [subject for subject in kept.refused if subject.startswith(str(config.path))]
+        self._refused: dict[str, str] = dict.fromkeys(ours, "")
         """Fingerprint of what was said last, by subject."""
         self._doubts: dict[str, tuple[str, float]] = {}
         """What was found but not said yet, and since when."""
-        self._last: Reading | None = None
+        self._last: bytes | None = None
+        """Digest of the last reading."""
+        self._stamp: tuple[int, ...] | None = None
+        """Of the file when it was last read; None when it changed meanwhile."""
         self._unchanged_since_s = 0.0
         self._is_settled = False
 
@@ -116,15 +114,24 @@ class FileBook:
         wake = asyncio.Event()
         watcher = asyncio.create_task(self._watch(wake)) if self.config.watch else None
         try:
-            yield await self._look(0)
+            async with aclosing(self._look(0)) as look:
+                async for batch in look:
+                    yield batch
             while watcher or not self._is_settled:
                 await self._pause(wake)
-                if batch := await self._look(self._settle_s):
-                    yield batch
+                async with aclosing(self._look(self._settle_s)) as look:
+                    async for batch in look:
+                        if batch:
+                            yield batch
         finally:
             if watcher:
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _apart(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+        """Off the event loop, one thing after the other, in one thread: each has a heap of its own for what a page takes."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **more))
 
     async def _pause(self, wake: asyncio.Event) -> None:
         try:
@@ -149,81 +156,143 @@ class FileBook:
                 is_said = True
             await asyncio.sleep(self._poll_s)
 
-    async def _look(self, patience_s: float) -> list[Event]:
+    async def _look(self, patience_s: float) -> AsyncGenerator[list[Event], None]:
         """Reads the file where it may have changed; bad news found now is said once it is older than `patience_s`."""
-        at, now_s = self._clock.utc(), self._clock.monotonic_s()
+        at = self._clock.utc()
+        puts: list[Event] = []
         try:
-            if self._is_settled and self._last and self._last.stamp == await asyncio.to_thread(_stamp, self.path):
-                return []
-            reading = await asyncio.to_thread(_read, self.path)
+            if self._is_settled and self._stamp == await self._apart(stamp, self.path):
+                return
+            file = await self._apart(BookFile, self.path)
+            self._remember_compactly(file.total_bytes)
+            bad: dict[str, Finding] = {}
+            async with aclosing(self._read(file, at, bad)) as pages:
+                async for more in pages:
+                    if puts:
+                        yield puts
+                    puts = more
+            after = await self._apart(file.stamp)
         except OSError as e:
             problem = f"the file cannot be read: {e.strerror or e}; the last good book stays in force"
-            return self._unreadable(problem, at, now_s, patience_s)
-        if reading.is_blank and self._applied:
-            return self._unreadable("the file is empty; the last good book stays in force", at, now_s, patience_s)
-        is_at_rest = self._last is not None and reading.digest == self._last.digest
+            yield puts + self._unreadable(problem, at, patience_s)
+            return
+        if file.is_blank and (len(self._seen) or any(True for _ in self._held())):
+            yield self._unreadable("the file is empty; the last good book stays in force", at, patience_s)
+            return
+        now_s = self._clock.monotonic_s()
+        is_at_rest = file.digest == self._last
         if not is_at_rest:
             self._unchanged_since_s = now_s
-        self._last = reading
-        judged = await self._judge(reading.lines, at)
-        puts, bad, named = self._sorted_out(reading.lines, judged, at)
-        closed, is_closing = self._missing(named, bad, at, now_s)
+        self._last, self._stamp = file.digest, after
+        closed, is_closing = await self._apart(self._missing, bad, at, now_s)
         notices = self._say(bad, at, now_s, patience_s)
         self._clear([s for s in self._refused if s not in bad], notices, at)
-        self._is_settled = is_at_rest and reading.stamp is not None and not (self._doubts or is_closing)
-        return [*puts, *closed, *notices]
+        self._is_settled = is_at_rest and after is not None and not (self._doubts or is_closing)
+        yield [*puts, *closed, *notices]
 
-    def _unreadable(self, problem: str, at: datetime, now_s: float, patience_s: float) -> list[Event]:
+    def _remember_compactly(self, size_bytes: int) -> None:
+        if size_bytes >= _LARGE_BYTES and isinstance(self._seen, PlainSeen):
+            small, self._seen = self._seen, self._reader.seen()
+            small.hand_over(self._seen)
+
+    def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Nothing is known of the lines now, so what was said of them stands."""
+        self._seen.end(forget=False)
         self._last, self._is_settled = None, False
-        return self._say(
-            {str(self.path): Finding(problem, _fingerprint(b"", problem), "unreadable")}, at, now_s, patience_s
-        )
+        finding = Finding(problem, _fingerprint(b"", problem), "unreadable")
+        return self._say({str(self.path): finding}, at, self._clock.monotonic_s(), patience_s)
 
-    async def _judge(self, lines: list[Line], at: datetime) -> dict[bytes, Judged]:
-        """All lines by hash; those that are applied already are not parsed again."""
-        applied = {digest: id for id, digest in self._applied.items()}
-        judged = {line.digest: Judged(applied[line.digest]) for line in lines if line.digest in applied}
-        fresh = list({line.digest: line for line in lines if line.digest not in applied}.values())
-        for start in range(0, len(fresh), _CHUNK):
-            judged.update(await asyncio.to_thread(self._judge_chunk, fresh[start : start + _CHUNK], at))
-        return judged
+    async def _read(self, file: BookFile, at: datetime, bad: dict[str, Finding]) -> AsyncGenerator[list[Event], None]:
+        """The puts of each page; the next page is read while one is committed. Fills what is to be refused, by place."""
+        pages = file.pages()
+        coming = asyncio.create_task(self._page(pages, at))
+        try:
+            while (sheet := await coming) is not None:
+                self._reader.progress(file.done_bytes, file.total_bytes)
+                puts = await self._apart(self._sorted_out, sheet, at, bad)
+                coming = asyncio.create_task(self._page(pages, at))
+                yield puts
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
-    def _judge_chunk(self, lines: list[Line], at: datetime) -> dict[bytes, Judged]:
-        return {line.digest: judge(line.raw, at, self._parse) for line in lines}
+    async def _page(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:
+        """The next page with all that its lines say. Lines that are applied already are not read again."""
+        sheet = await self._apart(self._opened, pages, at)
+        if sheet is not None:
+            for start in range(0, len(sheet.left), _CHUNK):
+                await self._apart(self._judge, sheet, sheet.left[start : start + _CHUNK], at)
+        return sheet
 
-    def _sorted_out(
-        self, lines: list[Line], judged: Mapping[bytes, Judged], at: datetime
-    ) -> tuple[list[Event], dict[str, Finding], set[str]]:
-        """The puts, what to refuse by place, and all ids that the file names. The first line of an id has it."""
-        puts: list[Event] = []
-        bad: dict[str, Finding] = {}
-        first: dict[str, int] = {}
-        for line in lines:
-            id, group, problem, reason = judged[line.digest]
-            number = first.setdefault(id, line.number) if id is not None else line.number
-            if number != line.number and not problem:
-                problem, reason = f"group {id} is at line {number} already; one line a group", "duplicate_group"
+    def _opened(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:
+        page = next(pages, None)
+        if page is None:
+            return None
+        lines = array("q", map(hash, page.raws))
+        sheet = _Sheet(page, self._seen.applied(lines), lines)
+        fresh = [place for place, id_ in enumerate(sheet.ids) if not id_]
+        sheet.left = fresh if len(fresh) < _PACKED_LINES else self._packed(sheet, fresh, at)
+        return sheet
+
+    def _packed(self, sheet: _Sheet, places: list[int], at: datetime) -> list[int]:
+        """Packs lines if that is possible; returns the places of those that must be judged."""
+        found = self._reader.pack([sheet.raws[place] for place in places], at, self.name)
+        sheet.batch, left = (None, places) if found is None else (found.batch, [places[i] for i in found.rest])
+        sheet.packed = sorted(set(places).difference(left))
+        for place, id_ in zip(sheet.packed, sheet.batch.ids() if sheet.batch else (), strict=True):
+            sheet.ids[place] = hash(id_)
+        return left
+
+    def _judge(self, sheet: _Sheet, places: Iterable[int], at: datetime) -> None:
+        for place in places:
+            judged = sheet.judged[place] = judge(sheet.raws[place], at, self._reader.parse)
+            if judged.id is not None:
+                sheet.ids[place] = hash(judged.id)
+
+    def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, Finding]) -> list[Event]:
+        """The puts of a page; what to refuse goes to `bad`, by place. The first line of an id has it."""
+        firsts = self._seen.name(sheet.ids, sheet.numbers)
+        doubles = {place for place, first in enumerate(firsts) if first}
+        if not doubles.isdisjoint(sheet.packed):
+            self._judge(sheet, doubles, at)
+            self._judge(sheet, self._packed(sheet, [p for p in sheet.packed if p not in doubles], at), at)
+        elif doubles:
+            self._judge(sheet, doubles, at)
+        refused = set()
+        for place, (id_, _, problem, reason) in sheet.judged.items():
+            number = sheet.numbers[place]
+            if place in doubles and not problem:
+                problem = f"group {id_} is at line {firsts[place]} already; one line a group"
+                reason = "duplicate_group"
             if problem:
-                bad[f"{self.path}:{line.number}"] = Finding(problem, _fingerprint(line.raw, problem), reason, id)
-            elif group is not None:
-                puts.append(GroupPut(at, group, self.name))
-                self._applied[group.id] = line.digest
-        return puts, bad, set(first)
+                refused.add(place)
+                fingerprint = _fingerprint(sheet.raws[place], problem)
+                bad[f"{self.path}:{number}"] = Finding(problem, fingerprint, reason, id_)
+        taken = [place for place in range(len(sheet.raws)) if place not in refused]
+        self._seen.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
+        puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
+        singles = sorted(sheet.judged.keys() - refused)
+        return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
 
-    def _missing(
-        self, named: set[str], bad: Mapping[str, Finding], at: datetime, now_s: float
-    ) -> tuple[list[Event], bool]:
+    def _missing(self, bad: Mapping[str, Finding], at: datetime, now_s: float) -> tuple[list[Event], bool]:
         """Closes the groups that the file names no more; or says that it is too early to tell."""
-        gone = [id for id in self._applied if id not in named]
+        closes = self.config.close_missing
         # A refused line whose id cannot be read may be that of any of them.
-        if not gone or (self.config.close_missing and any(f.group is None for f in bad.values())):
+        if not closes or any(f.group is None for f in bad.values()):
+            self._seen.end(forget=not closes)
             return [], False
-        if self.config.close_missing and now_s - self._unchanged_since_s < self._close_after_s:
-            return [], True
-        for id in gone:
-            del self._applied[id]
-        return [GroupClosed(at, id, self.name) for id in gone if self.config.close_missing], False
+        gone = list(self._gone()) if self._seen.lacks() or not self._is_compared else []
+        is_early = bool(gone) and now_s - self._unchanged_since_s < self._close_after_s
+        self._seen.end(forget=not is_early)
+        self._is_compared |= not is_early
+        return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early
+
+    def _gone(self) -> Iterator[str]:
+        """Groups of this source that the reading does not name."""
+        held = iter(self._held())
+        while ids := list(islice(held, 8192)):
+            named = self._seen.named(array("q", map(hash, ids)))
+            yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
     def _say(self, bad: Mapping[str, Finding], at: datetime, now_s: float, patience_s: float) -> list[Event]:
         """Notices for what is wrong for long enough and was not said yet."""
@@ -248,101 +317,6 @@ class FileBook:
         for subject in mended:
             del self._refused[subject]
             notices.append(Noticed(at, REFUSED, subject, {}, clears=True))
-
-
-def judge(raw: bytes, at: datetime, parse: Parse) -> Judged:
-    """A line, decoded and parsed, or why it is refused."""
-    if len(raw) > _LINE_BYTES:
-        return Judged(None, problem="the line is longer than 1 MB", reason="too_long")
-    try:
-        raw.decode()
-        stated = msgspec.json.decode(raw)
-        repeated = _repeated_key(raw, stated)
-    except UnicodeDecodeError as e:
-        problem = f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}"
-        return Judged(None, problem=problem, reason="not_utf8")
-    except (msgspec.DecodeError, RecursionError) as e:
-        return Judged(None, problem=f"the line is not JSON: {e}", reason="not_json")
-    id = stated.get("id") if isinstance(stated, dict) else None
-    id = id if isinstance(id, str) and len(id) <= 128 else None
-    if repeated:
-        problem = f"the key {repeated!r} appears twice in one object"
-        return Judged(id, problem=problem, reason="repeated_key")
-    try:
-        group = parse(stated, at)
-    except Invalid as e:
-        return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
-    return Judged(group.id, group)
-
-
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*(:)?')
-
-
-def _repeated_key(raw: bytes, stated: object) -> str | None:
-    """A key that msgspec silently overwrote: the text, which is valid JSON, has more keys than the value."""
-    count, rest = 0, [stated]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            count += len(value)
-            rest.extend(value.values())
-        elif isinstance(value, list):
-            rest.extend(value)
-    if sum(1 for colon in _KEY.findall(raw) if colon) == count:
-        return None
-    found: list[str] = []
-
-    def note(pairs: list[tuple[str, Any]]) -> None:
-        keys = [k for k, _ in pairs]
-        found.extend(k for k in keys if keys.count(k) > 1)
-
-    json.loads(raw, object_pairs_hook=note)
-    return found[0][:60]
-
-
-def _read(path: Path) -> Reading:
-    """All lines that say something. Raises OSError."""
-    before = _stamp(path)
-    with path.open("rb") as f:
-        whole = hashlib.blake2b(digest_size=16)
-        raws = list(_raw_lines(f, whole))
-    lines = [
-        Line(number, raw, hashlib.blake2b(raw, digest_size=16).digest())
-        for number, raw in enumerate(raws, 1)
-        if raw and not raw.startswith(b"#")
-    ]
-    return Reading(lines, not any(raws), whole.digest(), before if _stamp(path) == before else None)
-
-
-def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number and text of each line that says something. Raises OSError."""
-    with path.open("rb") as f:
-        for number, raw in enumerate(_raw_lines(f, hashlib.blake2b(digest_size=16)), 1):
-            if raw and not raw.startswith(b"#"):
-                yield number, raw
-
-
-def _raw_lines(f: BinaryIO, whole: hashlib.blake2b) -> Iterator[bytes]:
-    """Lines without white space around them; of one that is too long, just so much that this shows."""
-    is_first = True
-    while raw := f.readline(_LINE_BYTES + 2):
-        whole.update(raw)
-        line = raw.removeprefix(codecs.BOM_UTF8) if is_first else raw
-        is_first = False
-        while raw and not raw.endswith(b"\n"):
-            raw = f.readline(_LINE_BYTES)
-            whole.update(raw)
-        yield line.strip()
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when the file does. Raises OSError, also for what is no regular file or too big."""
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    if found.st_size > _FILE_BYTES:
-        raise OSError(errno.EFBIG, "it is larger than 1 GB")
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _fingerprint(raw: bytes, problem: str) -> str:

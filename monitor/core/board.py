@@ -25,7 +25,6 @@ from monitor.core.prices import (
     MISSING,
     STALE,
     USDT,
-    Batch,
     Change,
     Frame,
     Heard,
@@ -38,6 +37,8 @@ from monitor.core.sheet import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, Columns,
 
 _GUARD = 1e-9
 """Within this share of a limit floats decide nothing; the quotient of two prices is wrong by 4e-16 at most."""
+_GOOD = (GOOD, MISSING)
+"""A price that is not there cannot be distrusted: it is missing."""
 _MAX_ORDERS = 64
 """Orders of assets that are remembered: a feed has a few, one that invents them must not fill the memory."""
 
@@ -120,7 +121,8 @@ class PriceBoard:
     def expire(self, asset: str) -> Change:
         """Marks an asset stale because its deadline passed."""
         mark = self.marks[asset]
-        self._put(msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit"))
+        stale = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
+        self._put(self.index[asset], stale)
         return self._settle({asset: mark})
 
     def stale_due(self, asset: str) -> datetime | None:
@@ -150,7 +152,8 @@ class PriceBoard:
         for mark in self.marks.values():
             since = mark.candidate_since and min(mark.candidate_since + delta, at)
             received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
-            self._put(msgspec.structs.replace(mark, received_at=received, changed_at=changed, candidate_since=since))
+            shifted = msgspec.structs.replace(mark, received_at=received, changed_at=changed, candidate_since=since)
+            self._put(self.index[mark.asset], shifted)
         for heard in self._seen.values():
             heard.update(
                 {source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()}
@@ -167,7 +170,7 @@ class PriceBoard:
         if asset not in self.usd:
             return MISSING
         own = self._columns.trust(self.index[asset])
-        if own not in (GOOD, MISSING):
+        if own not in _GOOD:
             return own
         is_converted = asset == USDT or self._columns.quote(self.index[asset]) == USDT
         rated = self._parity_asset if is_converted else None
@@ -187,8 +190,12 @@ class PriceBoard:
         mark = self.marks[asset]
         episode = mark.episode + 1 if announced else mark.episode
         told = msgspec.structs.replace(mark, announced=announced, episode=episode, sequence=mark.sequence + 1)
-        self._put(told)
+        self._put(self.index[asset], told)
         return told
+
+    def kept(self) -> Iterable[Mark]:
+        """All marks of now, which a restart needs; made by whoever iterates, in any thread and as often as wanted."""
+        return self.snapshot().marks.values()
 
     def snapshot(self) -> BoardView:
         """The prices of now for other threads. Some microseconds; marks and decimals are made by whoever looks at them."""
@@ -201,11 +208,12 @@ class PriceBoard:
         """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
         if not self.trust.enabled or self.trust.min_sources > 1:
             return False
-        batches: tuple[Batch, ...] = (*frames, quotes)
-        named = [asset for batch in batches for asset in assets_of(batch)]
-        return all(len(frame) > 1 for frame in frames) and (
-            (len(frames) == 1 and not quotes) or len(set(named)) == len(named)
-        )
+        if not all(len(frame) > 1 for frame in frames):
+            return False
+        if len(frames) == 1 and not quotes:
+            return True
+        named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
+        return len(set(named)) == len(named)
 
     def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
         """Judges the columns that need it, takes the others at once; of the latter, the assets whose price moved."""
@@ -285,16 +293,16 @@ class PriceBoard:
         """Judges one quote; the new mark, or None where the quote changes nothing."""
         if quote.asset == USDT and self._parity_asset != USDT:
             return None
-        mark = self.marks.get(quote.asset)
+        place = self.place(quote.asset)
+        mark = self._columns.mark(place)
         before.setdefault(quote.asset, mark)
         updated = self._believe(mark, quote, at) if self.trust.enabled else accepted(mark, quote, at)
         if updated is not None:
-            self._put(updated)
+            self._put(place, updated)
         return updated
 
-    def _put(self, mark: Mark) -> None:
+    def _put(self, place: int, mark: Mark) -> None:
         """Lets a mark stand alone; what its sheet said is remembered as said by its source."""
-        place = self.place(mark.asset)
         sheet = self._columns.sheets[place]
         if sheet is not None:
             self._seen[mark.asset].setdefault(sheet.frame.source, sheet.heard(mark.asset))
@@ -332,14 +340,15 @@ class PriceBoard:
 
     def _settle(self, before: dict[str, Mark | None], moved: frozenset[str] = frozenset()) -> Change:
         """Values what changed; compares trust and USD price with what they were."""
-        changed = {a for a, old in before.items() if _differs(old, self.marks.get(a))}
+        columns, index = self._columns, self.index
+        changed = {a for a, old in before.items() if _differs(old, columns.mark(index[a]))}
         if self._parity_asset in changed:
             changed.update([USDT], self.quoted_in(USDT))
         missing = changed - self.usd.keys()
         self._revalue(changed)
         if moved or changed:
             self.usd.forget()
-        own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
+        own = [(a, old is None or old.trust == GOOD, columns.trust(index[a]) in _GOOD) for a, old in before.items()]
         return Change(
             moved=moved | changed,
             lost=tuple(a for a, was, now in own if was and not now),
@@ -347,23 +356,23 @@ class PriceBoard:
             found=tuple(sorted(missing & self.usd.keys())),
         )
 
-    def _own_good(self, asset: str) -> bool:
-        place = self._columns.find(asset)
-        return place is None or self._columns.trust(place) in (GOOD, MISSING)
-
     def _revalue(self, assets: Iterable[str]) -> None:
         """Brings `floats`, `flags` and `untrusted` up to date."""
-        self._columns.rate = rate = self._parity_rate()
+        columns = self._columns
+        columns.rate = rate = self._parity_rate()
+        factor = 0.0 if rate is None else float(rate)
+        is_rated = self._parity_asset is None or columns.trust(self.place(self._parity_asset)) in _GOOD
         for asset in assets:
             place = self.place(asset)
-            quote = USDT if asset == USDT else self._columns.quote(place)
+            quote = USDT if asset == USDT else columns.quote(place)
             if quote is None or (quote == USDT and rate is None):
                 self.flags[place], self.floats[place] = MISSING_FLAG, 0.0
-            else:
-                own = 1.0 if asset == USDT else self._columns.quoted(place)
-                self.flags[place], self.floats[place] = 0, own * float(rate or 0) if quote == USDT else own
-            is_trusted = self.trust_of(asset) in (GOOD, MISSING)
-            self.flags[place] |= 0 if is_trusted else UNTRUSTED_FLAG
+                self.untrusted.discard(asset)
+                continue
+            own = 1.0 if asset == USDT else columns.quoted(place)
+            self.floats[place] = own * factor if quote == USDT else own
+            is_trusted = columns.trust(place) in _GOOD and (quote != USDT or is_rated)
+            self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
             (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
 
     def _parity_rate(self) -> Decimal | None:

@@ -23,7 +23,8 @@ Line = Annotated[
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
 
 
-_sorted = msgspec.json.Encoder(order="deterministic").encode
+canonical = msgspec.json.Encoder(order="deterministic").encode
+"""The JSON of a line without spacing and with sorted keys: the same for the same line, however it was written."""
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,9 +191,9 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     return _group(stated, line, at)
 
 
-def line_digest(line: object) -> bytes:
-    """8 bytes that are the same for the same line in another order of keys, or with other spacing and escapes."""
-    return hashlib.blake2b(_sorted(line), digest_size=8).digest()
+def line_digest(canonical: bytes) -> bytes:
+    """8 bytes by which a line, as `canonical` writes it, is known again."""
+    return hashlib.blake2b(canonical, digest_size=8).digest()
 
 
 def misfits(
@@ -243,7 +244,7 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
 def _group(stated: GroupLine, line: object, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": line_digest(line).hex()})
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": line_digest(canonical(line)).hex()})
 
 
 def restated(group: Group) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.alerts import Alert, LoggedAlert
@@ -12,6 +10,7 @@ from monitor.core.book import Group
 from monitor.core.entries import Refused
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
+from monitor.core.sheet import BoardView
 from monitor.core.valuation import Holding, Weight
 
 
@@ -32,7 +31,7 @@ class Outcome:
     """Collected while an event is handled."""
 
     __slots__ = (
-        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "dropped", "refused", "states", "touched",
+        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "refused", "states", "touched",
     )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
@@ -44,8 +43,6 @@ class Outcome:
         self.closed: set[str] = set()
         self.blocks: list[BlockPut] = []
         """Groups that were put as a whole."""
-        self.dropped: list[int] = []
-        """Blocks whose groups are kept elsewhere now."""
         self.touched: set[str] = set()
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
         self.refused: Refused | None = None
@@ -57,9 +54,7 @@ class Outcome:
     @property
     def is_durable(self) -> bool:
         """There is something that must be committed."""
-        return bool(
-            self.alerts or self.states or self.changed or self.closed or self.blocks or self.dropped or self.deskful
-        )
+        return bool(self.alerts or self.states or self.changed or self.closed or self.blocks or self.deskful)
 
 
 class BlockPut(NamedTuple):
@@ -102,9 +97,5 @@ class Publication(NamedTuple):
     at: datetime
     moved: bool
     """Figures or states of groups may be others now, or the groups themselves."""
-    marks: Mapping[str, Mark]
-    """All marks, by asset."""
-    usd: Mapping[str, Decimal]
-    """All known prices in USD, by asset; an asset that is absent is missing."""
-    untrusted: frozenset[str]
+    prices: BoardView
     alerts: tuple[LoggedAlert, ...] = ()

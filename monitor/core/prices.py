@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.money import EXACT, number
+from monitor.core.money import number
 
 GOOD, STALE, SUSPECT, MISSING = "good", "stale", "suspect", "missing"
 LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
+_SURELY_LOWEST, _SURELY_HIGHEST, _SURELY_LONGEST = 1e-17, 1e14, 32
+"""A text of digits and a point is a price where its float is well within the range and its length within 40 digits."""
 USDT = "USDT"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -70,11 +72,16 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
 
     def price(self, column: int) -> Decimal:
         """The exact price."""
-        return EXACT.create_decimal(self.texts[column])
+        return Decimal(self.texts[column])
+
+    @cached_property
+    def first_at(self) -> datetime:
+        """The exchange's own time of the first price."""
+        return instant(self.at_ms)
 
     def at(self, column: int) -> datetime:
         """The exchange's own time of a price."""
-        return instant(self.times[column])
+        return instant(self.times[column]) if self.later_ms else self.first_at
 
     def one(self, column: int) -> Quote:
         """One column as a quote."""
@@ -127,6 +134,34 @@ def price(text: object) -> Decimal:
     if not LOWEST <= value <= HIGHEST or len(value.as_tuple().digits) > 40:
         raise BadPrice("out_of_range", text)
     return value
+
+
+def sure_frame(
+    source: str, quote: str, assets: tuple[str, ...], texts: tuple[str, ...], times: tuple[int, ...],
+    powers: Sequence[tuple[int, int]] = (),
+) -> Frame | None:  # fmt: skip
+    """The frame of texts that are prices beyond doubt, times in milliseconds; None where `price` has to judge one of them.
+
+    `powers` are of (column, power of ten): the text is for so many coins. An exponent moves the point and loses no digit.
+    """
+    digits = "".join(texts)
+    if (
+        not digits.isascii()
+        or digits.encode().translate(None, b"0123456789.")
+        or max(map(len, texts)) > _SURELY_LONGEST
+    ):
+        return None
+    later = () if times.count(times[0]) == len(times) else tuple(at_ms - times[0] for at_ms in times)
+    moved = list(texts)
+    try:
+        for column, power in powers:
+            if float(texts[column]) > _SURELY_HIGHEST:
+                return None
+            moved[column] += f"e-{power}"
+        frame = Frame(source, quote, assets, tuple(moved), times[0], later)
+    except ValueError:
+        return None
+    return frame if min(frame.floats) > _SURELY_LOWEST and max(frame.floats) < _SURELY_HIGHEST else None
 
 
 class Mark(msgspec.Struct, frozen=True):

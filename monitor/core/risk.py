@@ -140,6 +140,8 @@ class RiskMonitor:
         with exact():
             self._register.restore(memory, self.rules)
             self._replan(memory.at)
+            # Whoever lists groups sees them on the prices that were kept; they are decided when a feed confirms these.
+            self.book.suspects(None, self.board)
 
     def _begin(self, at: datetime) -> None:
         self._plan_accrual(at)

@@ -7,7 +7,7 @@ a copy of the columns is a snapshot that any thread may read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -161,6 +161,23 @@ class Marks(Mapping[str, Mark]):
 
     def __len__(self) -> int:
         return sum(mark is not None for mark in self._columns.alone)
+
+    def values(self) -> ValuesView[Mark]:
+        return _Values(self, self._columns)
+
+
+class _Values(ValuesView[Mark]):
+    """All marks without looking for the place of each."""
+
+    def __init__(self, marks: Marks, columns: Columns) -> None:
+        super().__init__(marks)
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[Mark]:
+        columns = self._columns
+        for asset, alone, sheet in zip(columns.names, columns.alone, columns.sheets, strict=False):
+            if alone is not None:
+                yield alone if sheet is None else sheet.mark(asset, alone)
 
 
 class Usd(Mapping[str, Decimal]):

@@ -253,14 +253,10 @@ class _Reader:
 
     def instant(self, value: object, where: str) -> datetime | None:
         try:
-            when = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
-            if when.tzinfo is not None and _FIRST_YEAR <= when.year <= _LAST_YEAR:
-                return when.astimezone(UTC)
-        except msgspec.ValidationError:
-            pass
-        years = f"between {_FIRST_YEAR} and {_LAST_YEAR}"
-        self.wrong(where, value, f"a time with its zone, such as 2026-01-05T10:00:00Z, {years}")
-        return None
+            return instant(value)
+        except ValueError as e:
+            self.wrong(where, value, str(e))
+            return None
 
     def day(self, value: object, where: str) -> date | None:
         try:
@@ -268,6 +264,18 @@ class _Reader:
         except msgspec.ValidationError:
             self.wrong(where, value, "a day such as 2026-01-05")
             return None
+
+
+def instant(value: object) -> datetime:
+    """A time in UTC, of its text or as TOML gives it. Raises ValueError, which says what is expected."""
+    try:
+        when = value if isinstance(value, datetime) else msgspec.convert(value, datetime)
+        if when.tzinfo is not None and _FIRST_YEAR <= when.year <= _LAST_YEAR:
+            return when.astimezone(UTC)
+    except msgspec.ValidationError:
+        pass
+    years = f"between {_FIRST_YEAR} and {_LAST_YEAR}"
+    raise ValueError(f"a time with its zone, such as 2026-01-05T10:00:00Z, {years}")
 
 
 @cache

@@ -26,17 +26,25 @@ class LaneKey(NamedTuple):
 
 
 class Waiting:
-    """A delivery in the queue. Times are monotonic seconds; `attempts` counts those that were started."""
+    """A delivery in the queue. Times are monotonic seconds; `attempts` counts those that were started.
 
-    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "not_before_s")
+    After a storm there are tens of thousands: each holds its delivery and its lane, and never the alert itself.
+    """
 
-    def __init__(self, delivery: Delivery, due_s: float) -> None:
-        self.delivery, self.due_s = delivery, due_s
+    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "lane", "not_before_s")
+
+    def __init__(self, delivery: Delivery, due_s: float, lane: _Lane) -> None:
+        self.delivery, self.due_s, self.lane = delivery, due_s, lane
         self.attempts = delivery.attempts
         self.not_before_s = 0.0
         """The peer asked not to be asked before."""
         self.is_in_flight = False
         self.is_cancelled = False
+
+    @property
+    def is_head(self) -> bool:
+        """Nothing of its lane goes before it."""
+        return self.lane.waiting[0] is self
 
 
 def _order(waiting: Waiting) -> tuple[int, str]:
@@ -44,28 +52,23 @@ def _order(waiting: Waiting) -> tuple[int, str]:
 
 
 class _Lane:
-    """What waits for one receiver about one subject, oldest first."""
+    """What waits for one receiver about one subject, oldest first. Most lanes hold one delivery, hardly any holds ten."""
 
-    __slots__ = ("by_rank", "waiting")
+    __slots__ = ("key", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, key: LaneKey) -> None:
+        self.key = key
         self.waiting: list[Waiting] = []
-        self.by_rank = [0, 0, 0]
 
     def put(self, new: Waiting) -> None:
         """Keeps the order of the log, but an attempt under way stays the head."""
         is_busy = bool(self.waiting) and self.waiting[0].is_in_flight
         insort(self.waiting, new, lo=1 if is_busy else 0, key=_order)
-        self.by_rank[_RANK[new.delivery.severity]] += 1
-
-    def remove(self, old: Waiting) -> None:
-        self.waiting.remove(old)
-        self.by_rank[_RANK[old.delivery.severity]] -= 1
 
     @property
     def rank(self) -> int:
         """The rank of the most urgent one: what waits behind the head is as late as the head is."""
-        return next(rank for rank, count in enumerate(self.by_rank) if count)
+        return min(_RANK[w.delivery.severity] for w in self.waiting)
 
 
 class _Channel:
@@ -99,10 +102,15 @@ class DeliveryQueue:
             if not known.is_in_flight:
                 self._move(known, min(known.due_s, due_s))
             return
-        waiting = self._by_id[delivery.id] = Waiting(delivery, due_s)
-        channel = self._channels.setdefault(delivery.notifier, _Channel())
-        lane = channel.lanes.setdefault(_lane_key(delivery), _Lane())
+        channel = self._channels.get(delivery.notifier)
+        if channel is None:
+            channel = self._channels[delivery.notifier] = _Channel()
+        key = LaneKey(delivery.notifier, delivery.subject, delivery.to)
+        lane = channel.lanes.get(key)
+        if lane is None:
+            lane = channel.lanes[key] = _Lane(key)
         is_more_urgent = not lane.waiting or _RANK[delivery.severity] < lane.rank
+        waiting = self._by_id[delivery.id] = Waiting(delivery, due_s, lane)
         lane.put(waiting)
         head = lane.waiting[0]
         if head is waiting:
@@ -128,11 +136,10 @@ class DeliveryQueue:
             return None
         while channel.sleeping and channel.sleeping[0][0] <= now_s:
             due_s, cursor, id = heapq.heappop(channel.sleeping)
-            if (waiting := self._live(channel, id)) is not None and waiting.due_s == due_s:
-                rank = channel.lanes[_lane_key(waiting.delivery)].rank
-                heapq.heappush(channel.ready, (rank, cursor, id))
+            if (waiting := self._live(id)) is not None and waiting.due_s == due_s:
+                heapq.heappush(channel.ready, (waiting.lane.rank, cursor, id))
         while channel.ready:
-            waiting = self._live(channel, heapq.heappop(channel.ready)[2])
+            waiting = self._live(heapq.heappop(channel.ready)[2])
             if waiting is not None and waiting.due_s <= now_s:
                 waiting.is_in_flight = True
                 return waiting
@@ -147,12 +154,10 @@ class DeliveryQueue:
         """Takes a delivery out: it was delivered, given up or superseded. The next of its lane may go."""
         waiting = self._by_id.pop(id)
         channel = self._channels[waiting.delivery.notifier]
-        key = _lane_key(waiting.delivery)
-        lane = channel.lanes[key]
-        was_head = lane.waiting[0] is waiting
-        lane.remove(waiting)
+        lane, was_head = waiting.lane, waiting.is_head
+        lane.waiting.remove(waiting)
         if not lane.waiting:
-            del channel.lanes[key]
+            del channel.lanes[lane.key]
         elif was_head:
             self._schedule(channel, lane.waiting[0])
 
@@ -165,7 +170,7 @@ class DeliveryQueue:
 
     def severity(self, waiting: Waiting) -> str:
         """The severity by whose schedule a delivery is tried again: the highest in its lane."""
-        rank = self._channels[waiting.delivery.notifier].lanes[_lane_key(waiting.delivery)].rank
+        rank = waiting.lane.rank
         return next(s for s, r in _RANK.items() if r == rank)
 
     def next_due_s(self, notifier: str) -> float | None:
@@ -174,13 +179,13 @@ class DeliveryQueue:
         if channel is None:
             return None
         while channel.ready:
-            waiting = self._live(channel, channel.ready[0][2])
+            waiting = self._live(channel.ready[0][2])
             if waiting is not None:
                 return waiting.due_s
             heapq.heappop(channel.ready)
         while channel.sleeping:
             due_s, _, id = channel.sleeping[0]
-            waiting = self._live(channel, id)
+            waiting = self._live(id)
             if waiting is not None and waiting.due_s == due_s:
                 return due_s
             heapq.heappop(channel.sleeping)
@@ -197,23 +202,16 @@ class DeliveryQueue:
         lanes = list(channel.lanes.values()) if channel else []
         return min((w.delivery.created_at for lane in lanes for w in lane.waiting[:1]), default=None)
 
-    def _live(self, channel: _Channel, id: str) -> Waiting | None:
+    def _live(self, id: str) -> Waiting | None:
         """The delivery of a heap's entry if it still is a head that waits."""
         waiting = self._by_id.get(id)
-        if waiting is None or waiting.is_in_flight:
-            return None
-        return waiting if channel.lanes[_lane_key(waiting.delivery)].waiting[0] is waiting else None
+        return waiting if waiting is not None and not waiting.is_in_flight and waiting.is_head else None
 
     def _move(self, waiting: Waiting, due_s: float) -> None:
         waiting.due_s = max(due_s, waiting.not_before_s)
-        channel = self._channels[waiting.delivery.notifier]
-        if channel.lanes[_lane_key(waiting.delivery)].waiting[0] is waiting:
-            self._schedule(channel, waiting)
+        if waiting.is_head:
+            self._schedule(self._channels[waiting.delivery.notifier], waiting)
 
     @staticmethod
     def _schedule(channel: _Channel, waiting: Waiting) -> None:
         heapq.heappush(channel.sleeping, (waiting.due_s, waiting.delivery.cursor, waiting.delivery.id))
-
-
-def _lane_key(delivery: Delivery) -> LaneKey:
-    return LaneKey(delivery.notifier, delivery.subject, delivery.to)

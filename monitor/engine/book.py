@@ -19,9 +19,10 @@ from monitor.core.outcome import Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
+from monitor.engine.names import Names
 
 if TYPE_CHECKING:
-    from monitor.engine.rows import Rows
+    from monitor.engine.table import Rows
 
 FOLD_AT = 512
 """Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
@@ -32,6 +33,7 @@ class ColumnarBook:
 
     def __init__(self, fold_at: int = FOLD_AT) -> None:
         self.fresh = PlainBook()
+        self.names = Names()
         self.rows: Rows | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
@@ -42,6 +44,11 @@ class ColumnarBook:
 
     def ids(self) -> Iterator[str]:
         return chain(list(self.fresh.ids()), self.rows.ids() if self.rows else ())
+
+    def of_source(self, source: str) -> list[str]:
+        """Ids of the groups that a source put. Any thread may ask."""
+        fresh = [w.group.id for w in self.fresh.watched() if w.source == source]
+        return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
 
     def find(self, group_id: str) -> Watched | None:
         w = self.fresh.find(group_id)
@@ -117,6 +124,10 @@ class ColumnarBook:
             return self.fresh.exposure(assets, board)
         return self.rows.exposure(assets, board, self.fresh)
 
+    def nbytes(self) -> dict[str, int]:
+        """What the parts take of the memory, in bytes; fresh groups are not counted."""
+        return {} if self.rows is None else self.rows.nbytes()
+
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
         assert self.rows is not None
@@ -129,9 +140,8 @@ class ColumnarBook:
 
     def _columns(self) -> Rows:
         if self.rows is None:
-            from monitor.engine.rows import Rows  # the array libraries cost a second and 100 MB
+            from monitor.engine.table import Rows  # the array libraries cost a second and 100 MB
 
-            self.rows = Rows()
-            if self._rules is not None:
-                self.rows.renew(*self._rules)
+            assert self._rules is not None, "the book was given no rules"
+            self.rows = Rows(self.names, *self._rules)
         return self.rows

@@ -13,7 +13,7 @@ from monitor.core.book import Loan, Rate
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.product import Product
 from monitor.engine.block import Block
-from monitor.engine.columns import F64, I64
+from monitor.engine.columns import F64, I64, Bools
 from monitor.engine.names import Names
 
 _EPOCH = date(1970, 1, 1)
@@ -46,16 +46,17 @@ class DayOfDebts:
         index = sums[places] if len(c.terms) else np.zeros(0)
         return np.where(is_fixed, index * np.where(is_fixed, rates, 0.0), index)
 
-    def _keys(self, block: Block, is_fixed: np.ndarray) -> I64:  # type: ignore[type-arg]
+    def _keys(self, block: Block, is_fixed: Bools) -> I64:
         """[l] Product, asset, first day and last day before lateness in one number of 64 bits."""
         c = block.columns
-        product = np.repeat(c.product, np.diff(c.loans)).astype(np.int64)
+        product = c.product[block.loan_rows()].astype(np.int64)
         asset = np.where(is_fixed, _FIXED, c.loan_asset).astype(np.int64)
         matures = block.matures(self._names)
         last = np.where(matures >= 0, matures // _DAY_US, np.iinfo(np.int64).max)
         late = np.where(last < (self.day - _EPOCH).days, last, _NOT_LATE)
         since = np.clip(c.since.astype(np.int64), 0, 0xFFFF)
-        return product << 48 | asset << 32 | since << 16 | np.clip(late, 0, 0xFFFF)
+        keys: I64 = product << 48 | asset << 32 | since << 16 | np.clip(late, 0, 0xFFFF)
+        return keys
 
     def _sum(self, key: int) -> float:
         found = self._sums.get(key)

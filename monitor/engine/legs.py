@@ -10,8 +10,9 @@ import numpy as np
 from monitor.core.product import Ladder, Version
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, IRREGULAR, U16, Bools
+from monitor.engine.layout import Leg
 from monitor.engine.names import Names
-from monitor.engine.screen import FastScreen, Leg
+from monitor.engine.screen import FastScreen
 
 _NONE = 0xFFFF
 """No instrument: a coin that the product's ladders do not list."""
@@ -57,10 +58,10 @@ class Instruments:
     def collateral(self, block: Block, alive: Bools) -> tuple[Leg, frozenset[str]]:
         """What the living groups hold that counts, and in which coins."""
         c = block.columns
-        group = _of_group(c.positions)
+        group = block.position_rows()
         instrument = self._of_holdings()[c.product[group], c.asset]
         counts = (instrument != _NONE) & alive[group]
-        leg = Leg(group[counts], instrument[counts], block.quantities()[counts])
+        leg = Leg(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
         return leg, self._coins(c.asset[counts])
 
     def debts(self, block: Block, owed: F64, owing: Bools) -> tuple[Leg, frozenset[str]]:
@@ -69,18 +70,18 @@ class Instruments:
         distinct = np.unique(c.loan_asset)
         numbers = np.zeros(int(distinct.max(initial=0)) + 1, np.uint16)
         numbers[distinct] = [self._number((_OWED, asset)) for asset in distinct.tolist()]
-        leg = Leg(_of_group(c.loans)[owing], numbers[c.loan_asset[owing]], owed[owing])
+        leg = Leg(block.loan_rows()[owing].astype(np.uint16), numbers[c.loan_asset[owing]], owed[owing])
         return leg, self._coins(c.loan_asset[owing])
 
     def examples(self, block: Block) -> Iterable[int]:
         """Places of groups such that rules which fit these fit all of the block."""
         c = block.columns
-        loans = c.product[_of_group(c.loans)].astype(np.int64) << 16 | c.loan_asset
+        loans = c.product[block.loan_rows()].astype(np.int64) << 16 | c.loan_asset
         terms, inverse = np.unique(c.terms, return_inverse=True)
         flexible = np.array([self._names.terms[t].rate.daily is None for t in terms.tolist()], bool)
         chosen = np.flatnonzero(flexible[inverse]) if len(loans) else np.zeros(0, np.int64)
         _, first = np.unique(loans[chosen], return_index=True)
-        by_loan = _of_group(c.loans)[chosen[first]].tolist()
+        by_loan = block.loan_rows()[chosen[first]].tolist()
         _, by_product = np.unique(c.product, return_index=True)
         return {*by_loan, *by_product.tolist(), *np.flatnonzero(c.flags & IRREGULAR).tolist()}
 
@@ -103,11 +104,6 @@ class Instruments:
 
     def _coins(self, places: U16) -> frozenset[str]:
         return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
-
-
-def _of_group(starts: np.ndarray) -> U16:  # type: ignore[type-arg]
-    """The group of each part, from where the parts of each group begin."""
-    return np.repeat(np.arange(len(starts) - 1, dtype=np.uint16), np.diff(starts))
 
 
 def _lines(ladder: Ladder) -> Lines:

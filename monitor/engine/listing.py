@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from monitor.core.roster import (
     microseconds,
     within,
 )
-from monitor.engine.texts import GROUPS, U8, U32, Bools, IdOrder, id_at, mark_text, same_blocks
+from monitor.engine.texts import GROUPS, U8, U32, Bools, IdOrder, Ids, Places, mark_text, same_blocks
 
 if TYPE_CHECKING:
     from monitor.engine.roster import Place, Rows
@@ -40,6 +40,8 @@ NO_GROUP = 255
 MISSING = 2
 WIDE = 127
 """The exponent of a quantity that stands beside its column; it is not zero."""
+AT_ONCE = 16 * GROUPS
+"""Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
 KEPT_MATCHES = 16
 """Scopes and texts for which the matching label sets are remembered, one byte a label set each."""
 _RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
@@ -64,6 +66,18 @@ def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bool
             for j in range(loans[i], loans[i + 1]):
                 if is_owed[j]:
                     owed[assets[j]] = True
+
+
+class Some(NamedTuple):
+    """Rows, and where each stands: the first two parts of its key."""
+
+    rows: U32
+    place: I8
+    value: F64
+
+    def only(self, which: Places) -> Some:
+        """Some of them."""
+        return Some(self.rows[which], self.place[which], self.value[which])
 
 
 class Listings:
@@ -93,6 +107,7 @@ class Listing:
     def __init__(self, rows: Rows, kept: Listings) -> None:
         self._rows, self._kept = rows, kept
         self._blocks: list[Any] = list(rows.blocks)
+        self._ids = Ids(self._blocks, kept.order)
         self._names, screen, stage = rows.names, rows.screen, rows.stage
         arrays = (screen.debt, screen.recognised, screen.blind)
         count = min(len(stage), *map(len, arrays))
@@ -110,20 +125,23 @@ class Listing:
 
     def find(self, group_id: str) -> int | None:
         """The row of a group, or None."""
-        rows = self._kept.order.find(self._blocks, group_id)
+        rows = self._ids.find(group_id)
         return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
 
-    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> Iterator[tuple[Place, int]]:
+    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> list[tuple[Place, int]]:
         """So many rows that come first behind a place, with their places, in no order."""
-        rows = np.flatnonzero(self._wanted(query, scope)).astype(np.uint32)
-        place, value = self._places(rows, query.order, query.is_reversed)
-        if after is not None:
-            behind = self._behind(rows, place, value, after, query.is_reversed)
-            rows, place, value = rows[behind], place[behind], value[behind]
-        chosen = self._choose(rows, place, value, number, query.is_reversed)
-        at = np.searchsorted(rows, np.sort(chosen))
-        for row, rank, x in zip(rows[at].tolist(), place[at].tolist(), value[at].tolist(), strict=True):
-            yield (rank, x, id_at(self._blocks, row)), row
+        wanted, is_reversed = self._wanted(query, scope), query.is_reversed
+        parts = [self._some(np.zeros(0, np.uint32), query)]
+        for at in range(0, len(wanted), AT_ONCE):
+            rows = np.flatnonzero(wanted[at : at + AT_ONCE]).astype(np.uint32) + np.uint32(at)
+            some = self._some(rows, query)
+            if after is not None:
+                some = some.only(np.flatnonzero(self._behind(some, after, is_reversed)))
+            parts.append(some.only(self._choose(some, number, is_reversed)))
+        some = Some(*map(np.concatenate, zip(*parts, strict=True)))
+        some = some.only(self._choose(some, number, is_reversed))
+        each = zip(some.rows.tolist(), some.place.tolist(), some.value.tolist(), strict=True)
+        return [((place, value, self._ids.of(row)), row) for row, place, value in each]
 
     def counts(self, scope: Scope) -> Counts:
         """Groups by stage, and how many are unknown or blind as of the last sweep."""
@@ -173,23 +191,24 @@ class Listing:
             told = self._kept.matches(("q", text), names.labels, lambda found: mentions(text, *found.values()))
             yield lambda block: _mentioning(block, text, told)
 
-    def _places(self, rows: U32, order: str, is_reversed: bool) -> tuple[I8, F64]:
-        """[rows] Place and value of each row's key, as core.roster.key_of gives them, but for floats."""
-        place, value = np.zeros(len(rows), np.int8), np.zeros(len(rows))
+    def _some(self, rows: U32, query: GroupQuery) -> Some:
+        """Rows with places and values as core.roster.key_of gives them, but for floats."""
+        order, is_reversed = query.order, query.is_reversed
         if order == "ltv":
             return self._by_ltv(rows)
+        place, value = np.zeros(len(rows), np.int8), np.zeros(len(rows))
         if order == "debt_usd":
             is_unknown = self._blind[rows] & MISSING != 0
-            return (is_unknown != is_reversed).astype(np.int8), np.where(is_unknown, 0.0, self._debt[rows])
-        if order == "deadline":
+            place[:], value[:] = is_unknown != is_reversed, np.where(is_unknown, 0.0, self._debt[rows])
+        elif order == "deadline":
             place[:] = not is_reversed
             for i in np.flatnonzero(self._stage[rows] == _DELAYED).tolist():
                 due = self._rows.state(int(rows[i])).deadline
                 if due is not None:
                     place[i], value[i] = is_reversed, microseconds(due)
-        return place, value
+        return Some(rows, place, value)
 
-    def _by_ltv(self, rows: U32) -> tuple[I8, F64]:
+    def _by_ltv(self, rows: U32) -> Some:
         debt, recognised = self._debt[rows], self._recognised[rows]
         is_known = self._blind[rows] & MISSING == 0
         is_counted = recognised > 0
@@ -198,40 +217,33 @@ class Listing:
         kind[is_known & ~is_counted & (debt > 0)] = UNRECOGNISED
         value = np.zeros(len(rows))
         np.divide(-debt, recognised, out=value, where=is_known & is_counted)
-        return _RANK[self._stage[rows]] + kind, value
+        return Some(rows, _RANK[self._stage[rows]] + kind, value)
 
-    def _behind(self, rows: U32, place: I8, value: F64, after: Place, is_reversed: bool) -> Bools:
+    def _behind(self, some: Some, after: Place, is_reversed: bool) -> Bools:
         rank, x, id_ = after
-        level = place == rank
+        place, value, level = some.place, some.value, some.place == rank
         found: Bools
         found = (place < rank) | (level & (value < x)) if is_reversed else (place > rank) | (level & (value > x))
         tied = np.flatnonzero(level & (value == x))
         if len(tied):
-            found[tied] = self._kept.order.behind(self._blocks, rows[tied], id_, is_reversed)
+            found[tied] = self._ids.behind(some.rows[tied], id_, is_reversed)
         return found
 
-    def _choose(self, rows: U32, place: I8, value: F64, number: int, is_reversed: bool) -> U32:
-        """The first rows by place, then by value, then by id: only those that tie at the edge need be put in order."""
-        if len(rows) <= number:
-            return rows
-        by_place = np.bincount(place)
-        level = len(by_place) - 1 - _filling(by_place[::-1], number) if is_reversed else _filling(by_place, number)
-        sure = rows[place > level] if is_reversed else rows[place < level]
-        at_edge = place == level
-        edge, x = rows[at_edge], -value[at_edge] if is_reversed else value[at_edge]
-        left = number - len(sure)
+    def _choose(self, some: Some, number: int, is_reversed: bool) -> Places:
+        """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
+        if len(some.rows) <= number:
+            return np.arange(len(some.rows))
+        place, value = (-some.place, -some.value) if is_reversed else (some.place, some.value)
+        by_place = np.cumsum(np.bincount(place - place.min()))
+        level = place.min() + np.searchsorted(by_place, number)
+        sure, edge = np.flatnonzero(place < level), np.flatnonzero(place == level)
+        left, x = number - len(sure), value[edge]
         last = np.partition(x, left - 1)[left - 1]
-        below = edge[x < last]
-        tied = self._kept.order.first(self._blocks, edge[x == last], left - len(below), is_reversed)
-        return np.concatenate([sure, below, tied])
+        below, tied = edge[x < last], edge[x == last]
+        return np.concatenate([sure, below, tied[self._ids.first(some.rows[tied], left - len(below), is_reversed)]])
 
 
 def _mentioning(block: Any, text: str, told: Bools) -> Bools:
     found: Bools = told[block.columns.labels]
     mark_text(block, text, found)
     return found
-
-
-def _filling(by_place: npt.NDArray[np.int64], number: int) -> int:
-    """The first place with which there are so many rows."""
-    return int(np.searchsorted(np.cumsum(by_place), number))

@@ -52,6 +52,10 @@ class Interned(list[T], Generic[T]):
                     found = self._append(key, value)
         return found
 
+    def find(self, value: T) -> int | None:
+        """The value's place, or None where it was never met."""
+        return self._places.get(self._key(value))
+
     def _append(self, key: Hashable, value: T) -> int:
         if len(self) == self.limit:
             raise NamesFull(self.what, self.limit)
@@ -83,4 +87,5 @@ class Names:
         self.products: Interned[str] = Interned("products", _U16)
         self.sources: Interned[str] = Interned("sources", _U16)
         self.labels = LabelSets()
+        self.rates: Interned[Rate] = Interned("rates", _U32)
         self.terms: Interned[Terms] = Interned("loan terms", _U32)

@@ -4,8 +4,8 @@ The columns only choose: floats of the last sweep, which may be a tick older tha
 in order; the rows of the page alone are made into groups and weighed exactly. Cursors hold the floats in their shortest
 form, so a page begins just behind the one before. Groups that are fresh, as objects, are merged in.
 
-Queries of one book take turns at the columns: one has up to 40 MB of temporary arrays, and two would take both cores from
-core. The array libraries are loaded with the first group in columns.
+Queries of one book take turns at the columns: two would take both cores from core. The array libraries are loaded with
+the first group in columns.
 """
 
 from __future__ import annotations
@@ -140,10 +140,11 @@ class ColumnarRoster:
         after = None if start is None else (start.place, float(start.value), start.id)
         with self._turn:
             listing, fresh = self._look(rows)
-            found: list[tuple[Place, int | Sight]] = list(listing.first(query, scope, after, query.limit + 1))
-        singly = _keyed(fresh, query, scope, prices, after)
+            found: list[tuple[Place, int | Sight]] = [*listing.first(query, scope, after, query.limit + 1)]
         # A group that has just left its row may be in both; the fresh one is the newer.
-        found = singly + [(k, row) for k, row in found if k[2] not in {w.group.id for w in fresh}]
+        singles = {w.group.id for w in fresh}
+        found = [(k, row) for k, row in found if k[2] not in singles]
+        found += _keyed(fresh, query, scope, prices, after)
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
         last = found[query.limit - 1][0] if len(found) > query.limit else None
         sights = (_sight(rows, f, query, scope, prices) for _, f in found[: query.limit])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 
 GROUPS = 8192
 """Rows from one block's first to the next's."""
@@ -94,44 +96,58 @@ class IdOrder:
             self._rows, self._blocks = rows_by_id(blocks), blocks
         return self._rows
 
-    def find(self, blocks: list[Any], group_id: str) -> Iterable[int]:
-        """The rows with an id."""
-        rows = self.of(blocks)
-        for i in range(self._behind(blocks, group_id), len(rows)):
-            if id_at(blocks, int(rows[i])) != group_id:
-                return
-            yield int(rows[i])
 
-    def behind(self, blocks: list[Any], rows: U32, group_id: str, is_reversed: bool) -> Bools:
+class Ids:
+    """The ids of some blocks, for one query."""
+
+    def __init__(self, blocks: list[Any], order: IdOrder) -> None:
+        self._blocks, self._order = blocks, order
+
+    def of(self, row: int) -> str:
+        """The id of a row."""
+        return id_at(self._blocks, row)
+
+    def find(self, group_id: str) -> Iterable[int]:
+        """The rows with an id."""
+        rows = self._rows
+        for row in rows[self._place(group_id) :]:
+            if self.of(int(row)) != group_id:
+                return
+            yield int(row)
+
+    def behind(self, rows: U32, group_id: str, is_reversed: bool) -> Bools:
         """[rows] Whether the row's id comes behind another, in the order or in the reverse order."""
         if len(rows) <= FEW:
-            ids = (id_at(blocks, row) for row in rows.tolist())
-            flags = [id_ < group_id if is_reversed else id_ > group_id for id_ in ids]
-            return np.array(flags, bool)
-        rank, first = self._ranks(blocks)[rows], self._behind(blocks, group_id)
-        if is_reversed:
-            return rank < first
-        return rank >= first + sum(1 for _ in self.find(blocks, group_id))
+            ids = map(self.of, rows.tolist())
+            return np.array([id_ < group_id if is_reversed else id_ > group_id for id_ in ids], bool)
+        first = self._place(group_id)
+        found: Bools = self._rank[rows] < first
+        return found if is_reversed else self._rank[rows] >= first + sum(1 for _ in self.find(group_id))
 
-    def first(self, blocks: list[Any], rows: U32, number: int, is_reversed: bool) -> U32:
-        """So many of the rows that come first, in no order."""
+    def first(self, rows: U32, number: int, is_reversed: bool) -> Places:
+        """[number] The places, among the rows, of those that come first, in no order."""
         if len(rows) <= number:
-            return rows
+            return np.arange(len(rows))
         if len(rows) <= FEW:
-            by_id = sorted(rows.tolist(), key=lambda row: id_at(blocks, row), reverse=is_reversed)
-            return np.array(by_id[:number], np.uint32)
-        rank = self._ranks(blocks)[rows]
+            ids = list(map(self.of, rows.tolist()))
+            return np.array(sorted(range(len(ids)), key=ids.__getitem__, reverse=is_reversed)[:number], np.int64)
+        rank = self._rank[rows]
         if is_reversed:
-            return rows[np.argpartition(rank, len(rows) - number)[len(rows) - number :]]
-        return rows[np.argpartition(rank, number - 1)[:number]]
+            return np.argpartition(rank, len(rows) - number)[len(rows) - number :]
+        return np.argpartition(rank, number - 1)[:number]
 
-    def _behind(self, blocks: list[Any], group_id: str) -> int:
-        return bisect_left(self.of(blocks), group_id, key=lambda row: id_at(blocks, int(row)))
+    def _place(self, group_id: str) -> int:
+        return bisect_left(self._rows, group_id, key=lambda row: self.of(int(row)))
 
-    def _ranks(self, blocks: list[Any]) -> U32:
-        rows = self.of(blocks)
-        rank = np.zeros(len(blocks) * GROUPS, np.uint32)
-        rank[rows] = np.arange(len(rows), dtype=np.uint32)
+    @cached_property
+    def _rows(self) -> U32:
+        return self._order.of(self._blocks)
+
+    @cached_property
+    def _rank(self) -> U32:
+        """By row: how many come before it."""
+        rank = np.zeros(len(self._blocks) * GROUPS, np.uint32)
+        rank[self._rows] = np.arange(len(self._rows), dtype=np.uint32)
         return rank
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from operator import lt
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from monitor.clock import Clock
-from monitor.core.prices import Quote
+from monitor.core.prices import Batch, Frame, Quote, assets_of, instant
 from monitor.telemetry import BoundedLog, log
 
 _RANDOM = random.SystemRandom()
@@ -46,8 +48,8 @@ class Feed(Protocol):
     name: str
     stats: FeedStats
 
-    def quotes(self) -> AsyncIterator[list[Quote]]:
-        """Batches of quotes as they arrive; closing the iterator closes the connection."""
+    def quotes(self) -> AsyncIterator[Batch]:
+        """Batches of quotes as they arrive, or frames; closing the iterator closes the connection."""
         ...
 
 
@@ -86,6 +88,9 @@ _OVERLAP_S = 1.0
 _SOCKET_FRAMES = 4
 _CLOSE_S = 1.0
 
+REPEATED = object()
+"""Stands for a JSON object that holds a key twice: which of the two values was meant, nobody knows."""
+
 
 class LiveStream:
     """Batches of quotes from a venue's websocket, for ever: it reconnects after every fault of the peer.
@@ -97,16 +102,16 @@ class LiveStream:
     """
 
     def __init__(
-        self, link: Link, parse: Callable[[bytes], list[Quote]], stats: FeedStats, clock: Clock, limited: BoundedLog
+        self, link: Link, parse: Callable[[bytes], Batch], stats: FeedStats, clock: Clock, limited: BoundedLog
     ) -> None:
         self._link, self._parse, self._stats, self._clock, self._log = link, parse, stats, clock, limited
         self._serving = 0
         self._opened = 0
-        self._last: dict[str, Quote] = {}
-        self._backlog: deque[list[Quote]] = deque()
+        self._news = News(stats, self._refuse)
+        self._backlog: deque[Batch] = deque()
         self._wake = asyncio.Event()
 
-    async def batches(self) -> AsyncIterator[list[Quote]]:
+    async def batches(self) -> AsyncIterator[Batch]:
         """Quotes as they arrive. Closing the iterator closes the sockets."""
         self._stats.reason = "connecting"
         keeper = asyncio.create_task(self._keep_connected())
@@ -230,10 +235,9 @@ class LiveStream:
         self._stats.connected, self._stats.reason = True, ""
         log.info("price feed connected", url=self._link.url, reconnects=self._stats.reconnects)
 
-    def _take(self, quotes: list[Quote]) -> None:
-        """Hands quotes over; for a consumer that is far behind, newer ones replace older ones."""
-        horizon = self._clock.utc() + _AHEAD
-        news = [quote for quote in quotes if self._is_news(quote, horizon)]
+    def _take(self, batch: Batch) -> None:
+        """Hands prices over; for a consumer that is far behind, newer ones replace older ones."""
+        news = self._news.of(batch, self._clock.utc() + _AHEAD)
         if not news:
             return
         self._backlog.append(news)
@@ -242,6 +246,45 @@ class LiveStream:
             self._stats.ignored["conflated"] += sum(map(len, self._backlog)) - len(kept)
             self._backlog = deque([list(kept.values())])
         self._wake.set()
+
+    def _refuse(self, reason: str, quote: Quote) -> None:
+        self._stats.refused[reason] += 1
+        self._log.warning(
+            self._clock.monotonic_s(), reason, "price refused", feed=quote.source, reason=reason, symbol=quote.asset,
+            value=quote.at.isoformat(),
+        )  # fmt: skip
+
+
+class News:
+    """What of a batch was not said before, and is not dated in the future; counts the rest.
+
+    A frame whose assets are those of an earlier one, and all of whose prices are later, is news as a whole.
+    """
+
+    def __init__(self, stats: FeedStats, refuse: Callable[[str, Quote], None]) -> None:
+        self._stats, self._refuse = stats, refuse
+        self._last: dict[str, Quote] = {}
+        self._frames: dict[tuple[str, ...], Frame] = {}
+        """Whole frames that are the last word on all of their assets; no asset is in two of them."""
+
+    def of(self, batch: Batch, horizon: datetime) -> Batch:
+        if not isinstance(batch, Frame):
+            self._look_up(batch)
+            return [quote for quote in batch if self._is_news(quote, horizon)]
+        last = self._frames.get(batch.assets)
+        if last is None or not all(map(lt, last.times, batch.times)) or instant(max(batch.times)) > horizon:
+            self._look_up(batch)
+            news = [quote for quote in batch if self._is_news(quote, horizon)]
+            if len(news) < len(batch):
+                return news
+        self._frames[batch.assets] = batch
+        return batch
+
+    def _look_up(self, batch: Batch) -> None:
+        """Takes frames apart that were the last word on an asset of this batch."""
+        named = frozenset(assets_of(batch))
+        for assets in [assets for assets in self._frames if not named.isdisjoint(assets)]:
+            self._last |= {quote.asset: quote for quote in self._frames.pop(assets)}
 
     def _is_news(self, quote: Quote, horizon: datetime) -> bool:
         last = self._last.get(quote.asset)
@@ -257,13 +300,6 @@ class LiveStream:
             self._last[quote.asset] = quote
             return True
         return False
-
-    def _refuse(self, reason: str, quote: Quote) -> None:
-        self._stats.refused[reason] += 1
-        self._log.warning(
-            self._clock.monotonic_s(), reason, "price refused", feed=quote.source, reason=reason, symbol=quote.asset,
-            value=quote.at.isoformat(),
-        )  # fmt: skip
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:
@@ -285,3 +321,14 @@ def _retry_after_s(text: str, now: datetime) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
     except (ValueError, TypeError):  # not a date, or one without a zone
         return None
+
+
+def loads(data: bytes) -> Any:
+    """JSON as Python reads it: also NaN, numbers beyond all range, lone surrogates. Raises ValueError, RecursionError."""
+
+    def unique(pairs: list[tuple[str, object]]) -> object:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else REPEATED
+
+    # Python refuses to read integers of thousands of digits; they are no better than None here.
+    return json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda t: int(t) if len(t) < 30 else None)

@@ -9,28 +9,31 @@ refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, 
           one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, future, and the reasons of
           core.prices.BadPrice (not_text: a JSON number, whose digits a float may have changed)
 
-A bad item never takes the rest of its array along.
+A bad item never takes the rest of its array along. A message that is regular in every item becomes a frame at once, and any
+other is judged item by item; both give the same prices and counts.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from operator import itemgetter
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import UNSET, field
+from msgspec import UNSET, Meta, UnsetType, field
 from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.money import EXACT
-from monitor.core.prices import HIGHEST, LOWEST, BadPrice, Quote, price
-from monitor.feeds.base import FeedStats, Link, LiveStream
+from monitor.core.prices import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
+from monitor.feeds.base import REPEATED, FeedStats, Link, LiveStream, loads
 from monitor.telemetry import BoundedLog
 
 STREAM = "!markPrice@arr@1s"
@@ -50,6 +53,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Before 2010 no coin had a price, after 2100 nobody reads this: such a time is an error of the message.
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
 _MAX_SYMBOLS = 10_000
+# Messages of one market that are remembered, by their first symbol: the venue has two or three.
+_MAX_LAYOUTS = 16
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -104,18 +109,21 @@ class _Item(msgspec.Struct):
     margin: Any = field(name="st", default=UNSET)
 
 
-class _Envelope(msgspec.Struct):
-    """An object at the top, of which only the payload of the combined form is wanted in one pass."""
+class _Regular(msgspec.Struct, gc=False):
+    """One market of a message that is regular: of the documented types, in a time that can be."""
 
-    data: msgspec.Raw = msgspec.Raw(b"")
+    event: Literal["markPriceUpdate"] = field(name="e")
+    at_ms: Annotated[int, Meta(ge=_EARLIEST_MS, le=_LATEST_MS)] = field(name="E")
+    symbol: str = field(name="s")
+    price: str = field(name="p")
+    margin: Literal[1, 2] | UnsetType = field(name="st", default=UNSET)
 
 
 _FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Item)}
 _KEYS = [(name, f'"{key}"'.encode()) for name, key in _FIELDS.items()]
-_ITEMS = msgspec.json.Decoder(list[_Item])
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
-_REPEATED = object()
-"""Stands for a JSON object that holds a key twice: which of the two values was meant, nobody knows."""
+_REGULAR = msgspec.json.Decoder(list[_Regular])
+_WRAPPED = re.compile(rb'\{"stream":"[ !#-\[\]-~]*","data":(?=\[)')
+"""The combined form as the venue writes it: what follows is the array and one brace."""
 
 
 class _Refused(Exception):
@@ -135,6 +143,23 @@ class _Market(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
+class _Layout:
+    """The symbols of a message in their order, and what each of them is: looked up once, and not again every second."""
+
+    def __init__(self, symbols: list[str], margins: list[Any], markets: list[_Market]) -> None:
+        self.symbols, self.margins = symbols, margins
+        wanted = [i for i, m in enumerate(markets) if not m.ignored and not m.refused]
+        self.assets = tuple(markets[i].asset for i in wanted)
+        self.is_usable = len(wanted) > 1 and len(set(self.assets)) == len(wanted)
+        """A frame has each asset once; one market alone needs no frame."""
+        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*wanted) if wanted else tuple
+        self.powers = [(column, markets[i].power) for column, i in enumerate(wanted) if markets[i].power]
+        self.ignored = Counter(m.ignored for m in markets if m.ignored)
+        self.refused = [(i, m.refused) for i, m in enumerate(markets) if m.refused]
+        self.skeleton = b""
+        """The last message without digits, of which it is known that no key is in it twice."""
+
+
 class BinanceFutures:
     """The feed. `parse` turns one frame into quotes and never raises; `quotes` keeps the connection up for ever."""
 
@@ -143,9 +168,10 @@ class BinanceFutures:
         self._config, self._clock, self._log = config, clock, BoundedLog()
         self._multiples = {symbol: _multiple(symbol) for symbol in config.multipliers}
         self._markets: dict[str, _Market] = {}
+        self._layouts: dict[str, _Layout] = {}
 
-    def quotes(self) -> AsyncIterator[list[Quote]]:
-        """Batches of quotes as they arrive; closing the iterator closes the connection."""
+    def quotes(self) -> AsyncIterator[Batch]:
+        """Frames, or batches of quotes, as they arrive; closing the iterator closes the connection."""
         c = self._config
         link = Link(
             c.url, SUBSCRIBE if _is_root(c.url) else None, c.silence_s, c.first_frame_s,
@@ -153,17 +179,51 @@ class BinanceFutures:
         )  # fmt: skip
         return LiveStream(link, self.parse, self.stats, self._clock, self._log).batches()
 
-    def parse(self, frame: str | bytes) -> list[Quote]:
-        """The quotes of one frame. Counts in `stats` what it ignored and refused; changes nothing else."""
+    def parse(self, frame: str | bytes) -> Batch:
+        """The prices of one message. Counts in `stats` what it ignored and refused."""
         self.stats.frames += 1
+        quotes: Batch | None
         try:
-            items = self._items(self._text(frame))
+            data = self._text(frame)
+            quotes = self._at_once(data)
+            if quotes is None:
+                quotes = [quote for item in self._items(data) if (quote := self._quote(item)) is not None]
         except _Refused as e:
             self._refuse(e.reason, value=e.value)
             return []
-        quotes = [quote for item in items if (quote := self._quote(item)) is not None]
         self.stats.quotes += len(quotes)
         return quotes
+
+    def _at_once(self, data: bytes) -> Frame | None:
+        """The prices of a message that is regular in every item; None where something has to be judged by itself."""
+        wrapped = _WRAPPED.match(data)
+        body = data[wrapped.end() : -1] if wrapped and data.endswith(b"]}") else data
+        if not body.startswith(b"[") or b"\\" in body:
+            return None
+        try:
+            items = _REGULAR.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        layout = self._layout([item.symbol for item in items], [item.margin for item in items])
+        if layout is None or not _has_no_key_twice(body, items, layout):
+            return None
+        texts, times = layout.pick([item.price for item in items]), layout.pick([item.at_ms for item in items])
+        frame = sure_frame(self.name, "USDT", layout.assets, texts, times, layout.powers)
+        if frame is not None:
+            self.stats.ignored += layout.ignored
+            for i, reason in layout.refused:
+                self._refuse(reason, items[i].symbol, items[i].at_ms)
+        return frame
+
+    def _layout(self, symbols: list[str], margins: list[Any]) -> _Layout | None:
+        if not symbols:
+            return None
+        known = self._layouts.get(symbols[0])
+        if known is None or known.symbols != symbols or known.margins != margins:
+            if len(self._layouts) >= _MAX_LAYOUTS:
+                self._layouts.clear()
+            known = self._layouts[symbols[0]] = _Layout(symbols, margins, list(map(self._market, symbols, margins)))
+        return known if known.is_usable else None
 
     def _text(self, frame: str | bytes) -> bytes:
         try:
@@ -177,55 +237,27 @@ class BinanceFutures:
         return data.strip()
 
     def _items(self, data: bytes) -> list[_Item]:
-        """The events of a frame in any of its forms, those that cannot be read left out and counted."""
+        """The events of a message in any of its forms; what is wrong stays with the item that it is in."""
         try:
-            try:
-                return self._in_one_pass(self._payload(data) if data.startswith(b"{") else data)
-            except ValueError:
-                return self._one_by_one(data)
+            value = loads(data)
         except RecursionError as e:
             raise _Refused("too_deep", data[:40]) from e
         except ValueError as e:
             raise _Refused("not_json", data[-40:]) from e
-
-    def _payload(self, data: bytes) -> bytes:
-        """What an object at the top carries. A reply to the subscription carries nothing."""
-        payload = bytes(_ENVELOPE.decode(data).data)
-        head = _loads(data.replace(payload, b"null", 1) if payload else data)
-        if head is _REPEATED:
-            raise _Refused("duplicate_key", data[:40])
-        if payload or not isinstance(head, dict) or "e" in head:
-            return payload or data
-        if "error" in head or "code" in head:
-            raise _Refused("request_refused", data[:120])
-        if "id" in head:
-            return b"[]"
-        return data
-
-    def _in_one_pass(self, data: bytes) -> list[_Item]:
-        """All items as msgspec reads them, which takes the last of two equal keys: sound only if no key is repeated."""
-        items = _ITEMS.decode(b"[" + data + b"]" if data.startswith(b"{") else data)
-        if not items:
-            self.stats.ignored["empty"] += 1
-        # Each key that was found then stands in the text once (a value may look like it), unless spelled with an escape.
-        once = all(data.count(key) == sum(getattr(i, name) is not UNSET for i in items) for name, key in _KEYS)
-        return items if once and b"\\" not in data else self._one_by_one(data)
-
-    def _one_by_one(self, data: bytes) -> list[_Item]:
-        """The slow way, for messages of which anything is odd: what is wrong stays with the item that it is in."""
-        value = _loads(data)
         if isinstance(value, dict):
-            value = value["data"] if "data" in value and "e" not in value else [value]
-        if value is _REPEATED:
-            value = [value]
+            value = _payload(value, data)
+        if value is REPEATED:
+            raise _Refused("duplicate_key", data[:40])
         if not isinstance(value, list):
             raise _Refused("wrong_type", data[:40])
+        if not value:
+            self.stats.ignored["empty"] += 1
         items = []
         for item in value:
             if isinstance(item, dict):
                 items.append(_Item(**{name: item.get(key, UNSET) for name, key in _FIELDS.items()}))
             else:
-                self._refuse("duplicate_key" if item is _REPEATED else "malformed_item", value=item)
+                self._refuse("duplicate_key" if item is REPEATED else "malformed_item", value=item)
         return items
 
     def _quote(self, item: _Item) -> Quote | None:
@@ -235,11 +267,8 @@ class BinanceFutures:
             else:
                 self._refuse("no_event", item.symbol, item.event)
             return None
-        if item.margin == 2:
-            self.stats.ignored["coin_margined"] += 1
-            return None
         try:
-            market = self._market(item.symbol)
+            market = self._market(item.symbol, item.margin)
             if market.ignored:
                 self.stats.ignored[market.ignored] += 1
                 return None
@@ -251,7 +280,9 @@ class BinanceFutures:
             return None
         return Quote(market.asset, value, "USDT", self.name, at)
 
-    def _market(self, symbol: object) -> _Market:
+    def _market(self, symbol: object, margin: object) -> _Market:
+        if margin == 2:
+            return _Market(ignored="coin_margined")
         if not isinstance(symbol, str):
             return _Market(refused="symbol")
         known = self._markets.get(symbol)
@@ -305,6 +336,28 @@ def _multiple(symbol: str) -> tuple[str, int]:
     return match[2], 6 if match[1] == "M" else len(match[1])
 
 
+def _payload(value: dict[str, Any], data: bytes) -> Any:
+    """What an object at the top carries, an event being a list of one. A reply to the subscription carries nothing."""
+    if "data" in value:
+        return [value["data"]] if isinstance(value["data"], dict) else value["data"]
+    if "e" not in value and ("error" in value or "code" in value):
+        raise _Refused("request_refused", data[:120])
+    return [] if "id" in value and "e" not in value else [value]
+
+
+def _has_no_key_twice(body: bytes, items: list[_Regular], layout: _Layout) -> bool:
+    """Each key of an item is in it once. Digits are left out of the text, as without them it is mostly the last one again.
+
+    A key stands in the whole text at most as often as in what is left of it, and at least as often as it was decoded.
+    """
+    skeleton = body.translate(None, b"0123456789.-")
+    if skeleton != layout.skeleton:
+        once = all(skeleton.count(key) == sum(getattr(i, name) is not UNSET for i in items) for name, key in _KEYS)
+        layout.skeleton = skeleton if once else b""
+        return once
+    return True
+
+
 def _instant(at_ms: object) -> datetime:
     if type(at_ms) is not int or not _EARLIEST_MS <= at_ms <= _LATEST_MS:
         raise _Refused("time", at_ms)
@@ -325,14 +378,3 @@ def _is_root(url: str) -> bool:
     """Whether the address names no stream, so that it has to be asked for by a message."""
     parts = urlsplit(url)
     return parts.path.rstrip("/").endswith(("/ws", "/stream")) and "streams=" not in parts.query
-
-
-def _loads(data: bytes) -> Any:
-    """JSON as Python reads it: also NaN, numbers beyond all range, lone surrogates. Raises ValueError, RecursionError."""
-
-    def unique(pairs: list[tuple[str, object]]) -> object:
-        found = dict(pairs)
-        return found if len(found) == len(pairs) else _REPEATED
-
-    # Python refuses to read integers of thousands of digits; they are no better than None here.
-    return json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda t: int(t) if len(t) < 30 else None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -32,6 +33,15 @@ class StoredGroup(msgspec.Struct, frozen=True):
     version: int
     """Counts the changes of this group; the ETag of the API."""
     put_at: datetime
+
+
+class StoredBlock(msgspec.Struct, frozen=True):
+    """Some thousand groups as one body that only the engine reads."""
+
+    number: int
+    body: bytes
+    ids: tuple[str, ...] = ()
+    """Its groups that were in no stored block yet or have changed since: their rows go, as it stands for them now."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -59,7 +69,8 @@ class Desk(msgspec.Struct, frozen=True):
     """What core knows beside groups: the time of the last event, the marks, and what was noticed."""
 
     at: datetime
-    marks: tuple[Mark, ...]
+    marks: Iterable[Mark]
+    """By asset. Read anew at every try of the commit, in the store's thread; a Snapshot has them in a tuple."""
     notices: dict[str, tuple[int, str | None]] = {}
     """By `kind|subject`: how often it was said, and the fingerprint of what was said last."""
 
@@ -72,8 +83,12 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Everything that one commit makes durable. A group in `closed` is gone afterwards, whatever `groups` says; its
-    state stays, so that a group which comes back goes on counting and no alert id is used twice."""
+    """Everything that one commit makes durable, as if in this order: blocks, dropped blocks, groups, closed.
+
+    A block stands for its groups in place of their own rows, so the rows of its `ids` go. A group has a row again when
+    it changes. A closed group is gone, whatever a block still holds; its state stays, so that a group which comes back
+    goes on counting and no alert id is used twice.
+    """
 
     at: datetime
     groups: tuple[StoredGroup, ...] = ()
@@ -83,9 +98,11 @@ class Change(msgspec.Struct, frozen=True):
     entries: tuple[Applied, ...] = ()
     audits: tuple[Audit, ...] = ()
     desk: Desk | None = None
+    blocks: tuple[StoredBlock, ...] = ()
+    dropped_blocks: tuple[int, ...] = ()
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One alert on its way to one notifier."""
 
     id: str
@@ -131,12 +148,20 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All that a restart needs to go on as if nothing had happened."""
+    """All that a restart needs to go on as if nothing had happened.
+
+    A group is as `groups` says; if it is not there nor in `closed`, as the block of the highest number says that holds
+    it. A group whose state is as new has none in `states`.
+    """
 
     desk: Desk | None
     groups: tuple[StoredGroup, ...]
     states: tuple[GroupState, ...]
     cursor: int
+    blocks: tuple[StoredBlock, ...] = ()
+    """By number, without their ids."""
+    closed: tuple[str, ...] = ()
+    """Groups that a block may hold but that were closed since."""
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
@@ -183,10 +208,20 @@ class StoreRefused(StoreUnavailable):
     """The store cannot be used as it is (held by another process, newer than known, not a store): a person must act."""
 
 
-def delivery_id(alert: str, target: Target) -> str:
-    """`dlv_` and 26 characters: one alert to one target is one delivery, however often its commit is tried."""
-    digest = hashlib.sha256("|".join((alert, target.notifier, ",".join(target.to))).encode()).digest()
-    return "dlv_" + base64.b32encode(digest).decode().lower()[:26]
+def is_as_new(state: GroupState) -> bool:
+    """Nothing happened to the group yet: a store keeps no state for it."""
+    return state == GroupState(state.group)
+
+
+def delivery_id(cursor: int, target: Target) -> str:
+    """`dlv_`, the alert's cursor and 8 characters for the target: one alert to one target is one delivery."""
+    return f"dlv_{cursor}_{_target_id(target)}"
+
+
+@lru_cache(maxsize=4096)  # the notifiers of a desk, and the addresses of the borrowers who were told lately
+def _target_id(target: Target) -> str:
+    digest = hashlib.sha256("|".join((target.notifier, ",".join(target.to))).encode()).digest()
+    return base64.b32encode(digest[:5]).decode().lower()
 
 
 class Store(Protocol):
@@ -223,7 +258,7 @@ class Store(Protocol):
     async def attempts(self, delivery: str) -> list[Attempt]: ...
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
-        """Makes a failed, superseded or pending delivery due at once; None if there is no such id."""
+        """Makes a delivery due at once, one that was delivered as well; None if there is no such id."""
         ...
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...

@@ -11,6 +11,7 @@ import msgspec
 
 from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
 from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.core.prices import Mark
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -22,10 +23,12 @@ from monitor.stores.base import (
     DeliveryFilter,
     Desk,
     Snapshot,
+    StoredBlock,
     StoredGroup,
     StoreRefused,
     Target,
     delivery_id,
+    is_as_new,
 )
 
 T = TypeVar("T")
@@ -44,7 +47,10 @@ class MemoryStore:
     """Dicts in the order of the log. What it keeps has passed through JSON, so that it equals what a file gives."""
 
     def __init__(self) -> None:
+        self._blocks: dict[int, StoredBlock] = {}
         self._groups: dict[str, StoredGroup] = {}
+        self._closed: set[str] = set()
+        """Kept only while there are blocks, which may hold them."""
         self._states: dict[str, GroupState] = {}
         self._desk: Desk | None = None
         self._cursor = 0
@@ -58,14 +64,14 @@ class MemoryStore:
     async def open(self) -> Snapshot:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
         states = tuple(self._states[id] for id in sorted(self._states))
-        return Snapshot(self._desk, groups, states, self._cursor)
+        blocks = tuple(self._blocks[number] for number in sorted(self._blocks))
+        return Snapshot(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)))
 
     async def commit(self, change: Change) -> Committed:
-        self._groups.update((g.group.id, _kept(g, StoredGroup)) for g in change.groups)
-        self._states.update((s.group, _kept(s, GroupState)) for s in change.states)
-        for id in change.closed:
-            self._groups.pop(id, None)
-        self._desk = _kept(change.desk, Desk) if change.desk else self._desk
+        self._write_book(change)
+        if change.desk is not None:
+            marks = tuple(_kept(m, Mark) for m in change.desk.marks)
+            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices))
         alerts, made, cancelled = [], list[str](), list[str]()
         for alert, targets in change.alerts:
             if alert.id in self._log:
@@ -83,6 +89,27 @@ class MemoryStore:
             self._audits[self._audited] = _kept(audit, Audit)
         due = [d for id in dict.fromkeys(made) if (d := self._deliveries[id]).state == "pending"]
         return Committed(self._cursor, tuple(alerts), tuple(due), tuple(cancelled))
+
+    def _write_book(self, change: Change) -> None:
+        for block in change.blocks:
+            self._blocks[block.number] = msgspec.structs.replace(block, ids=())
+            for id in block.ids:
+                self._groups.pop(id, None)
+                self._closed.discard(id)
+        for number in change.dropped_blocks:
+            self._blocks.pop(number, None)
+        for group in change.groups:
+            self._groups[group.group.id] = _kept(group, StoredGroup)
+            self._closed.discard(group.group.id)
+        for id in change.closed:
+            self._groups.pop(id, None)
+            self._closed.add(id)
+        if not self._blocks:
+            self._closed.clear()
+        for state in change.states:
+            self._states[state.group] = _kept(state, GroupState)
+            if is_as_new(state):
+                del self._states[state.group]
 
     def _supersede(self, subject: str) -> list[str]:
         """A stage alert cancels whatever of its group was not delivered yet, on every channel."""
@@ -103,7 +130,7 @@ class MemoryStore:
         )  # fmt: skip
 
     def _deliver(self, alert: Alert, target: Target, at: datetime) -> str:
-        id = delivery_id(alert.id, target)
+        id = delivery_id(self._cursor, target)
         self._deliveries[id] = Delivery(
             id, self._cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
             alert.episode, "pending", 0, at, at,
@@ -170,7 +197,7 @@ class MemoryStore:
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)
-        if found is not None and found.state != "delivered":
+        if found is not None:
             self._deliveries[delivery] = found = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
 

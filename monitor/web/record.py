@@ -131,10 +131,6 @@ class RecordApi:
         again = await self._parts.store.retry(found.id, self._parts.clock.utc())
         if again is None:
             raise Rejected("not-found", f"there is no delivery {found.id}")
-        if again.state != "pending":
-            raise Rejected(
-                "refused", f"delivery {again.id} is {again.state}; nothing is sent again", reason=again.state
-            )
         self._parts.on_retry(again)
         states = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
         await self._parts.inbox.record(caller.name, "retry delivery", again.id, *states)

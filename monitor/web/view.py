@@ -84,7 +84,8 @@ class View:
     def publish(self, publication: Publication) -> None:
         """Takes what was committed. On the event loop; must not wait."""
         self.generation += publication.moved
-        self.marks, self.published = publication.marks, Prices(publication.usd, publication.untrusted)
+        self.marks, usd, untrusted = publication.prices
+        self.published = Prices(usd, untrusted)
         for logged in publication.alerts:
             if logged.durable:
                 self.cursor = max(self.cursor, logged.cursor)

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from monitor.books import file
+from monitor.books.base import Kept, PlainReader, Reader
 from monitor.clock import SystemClock
 from monitor.core import wire
-from monitor.core.book import Group, parse_line
 from monitor.core.events import Event, GroupClosed, GroupPut, Noticed
 from monitor.core.product import Product, Thresholds, Version
 
@@ -25,10 +25,6 @@ LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0
 LADDER = ((None, Decimal(1)),)
 VERSION = Version(datetime(2024, 4, 29, tzinfo=UTC), LINES, {"BTC": LADDER}, {"USDT": Decimal("0.00016")})
 PRODUCTS = {"vip_loan": Product("vip_loan", (VERSION,))}
-
-
-def parse(line: object, at: datetime) -> Group:
-    return parse_line(line, at, PRODUCTS)
 
 
 def stated(id: str = "G-1", btc: str = "12.5", **other: Any) -> dict[str, Any]:
@@ -53,6 +49,9 @@ class Book:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.batches: list[list[Event]] = []
+        self.reader: Reader = PlainReader(lambda: PRODUCTS)
+        self.held: set[str] = set()
+        """Groups under watch."""
         self.source: file.FileBook
         self._task: asyncio.Task[None] | None = None
 
@@ -70,13 +69,17 @@ class Book:
         times = {"settle_s": 0.15, "close_after_s": 0.4, "poll_s": 0.2}
         times.update({k: other.pop(k) for k in list(other) if k in times})
         config = file.Config(self.path, **{"watch": True, **other})
-        self.source = file.FileBook("file:demo", config, parse, SystemClock(), held, refused, **times)
+        self.held.update(held)
+        kept = Kept(lambda: sorted(self.held), refused)
+        self.source = file.FileBook("file:demo", config, self.reader, SystemClock(), kept, **times)
         self._task = asyncio.create_task(self._run())
         await self.until(lambda: self.batches)
         return self.batches.pop(0)
 
     async def _run(self) -> None:
         async for batch in self.source.batches():
+            self.held.update(e.group.id for e in batch if isinstance(e, GroupPut))
+            self.held.difference_update(closed(batch))
             self.batches.append(batch)
 
     async def until(self, condition: Callable[[], Any], deadline_s: float = 8) -> None:
@@ -167,9 +170,10 @@ async def test_without_watch_the_source_ends_after_the_book(book: Book) -> None:
 def test_the_source_is_named_by_its_path_where_no_name_is_given(tmp_path: Path) -> None:
     table = {"path": "books/demo.jsonl", "watch": True}
     config = wire.read(file.Config, table, folder=tmp_path)
+    reader = PlainReader(lambda: PRODUCTS)
     assert config == file.Config(tmp_path / "books" / "demo.jsonl", watch=True, close_missing=False)
-    assert file.build("", config, parse).name == f"file:{config.path}"
-    assert file.build("desk", config, parse, SystemClock()).name == "desk"
+    assert file.build("", config, reader).name == f"file:{config.path}"
+    assert file.build("desk", config, reader, SystemClock()).name == "desk"
 
 
 async def test_thousands_of_lines_leave_the_loop_free(book: Book) -> None:

@@ -11,14 +11,17 @@ import pytest
 
 from monitor import plugins
 from monitor.core import wire
+from monitor.core.lifecycle import GroupState
 from monitor.stores.base import (
     AlertFilter,
     Applied,
     Audit,
     Change,
     DeliveryFilter,
+    Desk,
     Snapshot,
     Store,
+    StoredBlock,
     StoreRefused,
     Target,
     delivery_id,
@@ -106,6 +109,13 @@ async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case
     assert repr(found.desk) == repr(desk())
 
 
+async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
+    marks = {m.asset: m for m in desk().marks}
+    for _ in range(2):
+        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices)))
+        assert (await case.restart()).desk == desk()
+
+
 async def test_a_later_commit_replaces_what_it_names_and_leaves_the_rest(case: Case) -> None:
     await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"),), desk=desk()))
     await case.store.commit(Change(AT, groups=(stored("G-2", 2),), states=(state("G-1", "liquidation"),)))
@@ -121,6 +131,85 @@ async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> Non
     found = await case.restart()
     assert [g.group.id for g in found.groups] == ["G-2"]
     assert [(s.group, s.stage) for s in found.states] == [("G-1", "normal"), ("G-2", "margin_call")]
+
+
+# Blocks
+
+
+def block(number: int, body: str = "body", *ids: str) -> StoredBlock:
+    return StoredBlock(number, body.encode(), ids)
+
+
+async def test_blocks_come_back_by_number_and_the_newest_body_of_each_counts(case: Case) -> None:
+    await case.store.commit(Change(AT, blocks=(block(7, "seven"), block(2, "two"))))
+    await case.store.commit(Change(AT, blocks=(block(2, "two again"),)))
+    assert (await case.restart()).blocks == (block(2, "two again"), block(7, "seven"))
+
+
+async def test_a_body_comes_back_to_the_last_byte(case: Case) -> None:
+    body = bytes(range(256)) * 8192
+    await case.store.commit(Change(AT, blocks=(StoredBlock(0, body), StoredBlock(1, b""))))
+    assert [b.body for b in (await case.restart()).blocks] == [body, b""]
+
+
+async def test_a_block_takes_the_place_of_the_rows_of_its_groups(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2"), stored("G-3"))))
+    await case.store.commit(Change(AT, blocks=(block(1, "b", "G-1", "G-3"),)))
+    found = await case.restart()
+    assert [g.group.id for g in found.groups] == ["G-2"]
+    assert (found.blocks, found.closed) == ((block(1, "b"),), ())
+
+
+async def test_a_group_that_changes_has_a_row_beside_its_block_again(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored("G-1"),), blocks=(block(1, "b", "G-1", "G-2"),)))
+    await case.store.commit(Change(AT, groups=(stored("G-2", 2),)))
+    assert [(g.group.id, g.version) for g in (await case.restart()).groups] == [("G-1", 1), ("G-2", 2)]
+
+
+async def test_a_group_closed_while_there_are_blocks_leaves_word_of_it(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored("G-9"),), blocks=(block(1, "b", "G-1", "G-2"),)))
+    await case.store.commit(Change(AT, closed=("G-2", "G-9", "G-1")))
+    found = await case.restart()
+    assert (found.groups, found.closed) == ((), ("G-1", "G-2", "G-9"))
+
+
+async def test_a_group_that_comes_back_is_closed_no_more(case: Case) -> None:
+    await case.store.commit(Change(AT, blocks=(block(1),), closed=("G-1", "G-2", "G-3")))
+    await case.store.commit(Change(AT, groups=(stored("G-1"),), blocks=(block(2, "b", "G-2"),)))
+    found = await case.restart()
+    assert ([g.group.id for g in found.groups], found.closed) == (["G-1"], ("G-3",))
+
+
+async def test_a_dropped_block_is_gone_and_the_last_one_takes_word_of_the_closed_along(case: Case) -> None:
+    await case.store.commit(Change(AT, groups=(stored(),), blocks=(block(1), block(2)), closed=("G-8",)))
+    await case.store.commit(Change(AT, dropped_blocks=(1, 99)))
+    found = await case.restart()
+    assert (found.blocks, found.closed) == ((block(2),), ("G-8",))
+    await case.store.commit(Change(AT, dropped_blocks=(2,), closed=("G-9",)))
+    found = await case.restart()
+    assert (found.blocks, found.closed, found.groups) == ((), (), (stored(),))
+
+
+async def test_one_commit_writes_blocks_then_drops_then_puts_then_closes(case: Case) -> None:
+    await case.store.commit(
+        Change(
+            AT, groups=(stored("G-1"), stored("G-2")), closed=("G-2",), dropped_blocks=(1,),
+            blocks=(block(1, "b", "G-1", "G-2"), block(2, "b", "G-1", "G-2")),
+        )
+    )  # fmt: skip
+    found = await case.restart()
+    assert [g.group.id for g in found.groups] == ["G-1"]
+    assert (found.blocks, found.closed) == ((block(2, "b"),), ("G-2",))
+
+
+async def test_a_state_that_is_as_new_is_not_kept(case: Case) -> None:
+    new, counted = GroupState("G-1"), GroupState("G-2", episode=1, sequence=3)
+    await case.store.commit(Change(AT, states=(new, counted)))
+    assert (await case.restart()).states == (counted,), "the counters of a closed group are all that it leaves"
+    await case.store.commit(Change(AT, states=(state("G-1"), GroupState("G-2"))))
+    assert (await case.restart()).states == (state("G-1"),)
+    await case.store.commit(Change(AT, states=(new,)))
+    assert (await case.restart()).states == ()
 
 
 # The log
@@ -213,7 +302,7 @@ async def test_each_target_is_owed_one_delivery_due_at_once(store: Store) -> Non
     mine = Target("desk", ("treasury@acme.example", "cfo@acme.example"))
     committed = await store.commit(say(alert(), to=(DESK, mine, PHONE, DESK), at=AT + MINUTE))
     first = committed.deliveries[0]
-    assert [d.id for d in committed.deliveries] == [delivery_id(alert().id, t) for t in (DESK, mine, PHONE)]
+    assert [d.id for d in committed.deliveries] == [delivery_id(1, t) for t in (DESK, mine, PHONE)]
     assert committed.deliveries[1].to == mine.to
     assert (first.cursor, first.alert, first.notifier, first.subject) == (1, alert().id, "desk", "G-1")
     assert (first.type, first.severity, first.episode, first.state) == (OPENED, "warning", 1, "pending")
@@ -262,7 +351,7 @@ async def test_what_was_delivered_or_has_failed_is_not_cancelled(store: Store) -
 async def test_stage_news_cancels_what_its_own_commit_said_before_it(store: Store) -> None:
     committed = await store.commit(say(alert(OPENED, sequence=1), alert(TRIGGERED, sequence=2), to=(DESK, PHONE)))
     assert [d.type for d in committed.deliveries] == [TRIGGERED, TRIGGERED]
-    assert set(committed.cancelled) == {delivery_id(alert(OPENED).id, t) for t in (DESK, PHONE)}
+    assert set(committed.cancelled) == {delivery_id(1, t) for t in (DESK, PHONE)}
     assert (await states_of(store))[OPENED, "desk"] == "superseded"
     assert [d.type for d in await store.open_deliveries()] == [TRIGGERED, TRIGGERED]
 
@@ -368,7 +457,7 @@ async def test_what_was_delivered_stays_delivered(store: Store) -> None:
 
 
 @pytest.mark.parametrize("before", ["pending", "failed", "superseded"])
-async def test_a_retry_makes_a_delivery_due_at_once(store: Store, before: Any) -> None:
+async def test_a_retry_makes_what_was_not_delivered_due_at_once(store: Store, before: Any) -> None:
     (made,) = (await store.commit(say(alert()))).deliveries
     await store.start_attempts([made.id], AT)
     await store.end_attempts([ended(made.id, before, due=DAY)])
@@ -384,13 +473,27 @@ async def test_a_delivery_is_found_by_its_id(store: Store) -> None:
     assert await store.delivery("dlv_nothing") is None
 
 
-async def test_a_retry_leaves_what_was_delivered_and_knows_what_it_does_not_know(store: Store) -> None:
+async def test_a_retry_of_what_was_delivered_is_one_more_attempt_of_the_same(store: Store) -> None:
     (made,) = (await store.commit(say(alert()))).deliveries
-    await store.end_attempts([ended(made.id, "delivered")])
-    found = await store.retry(made.id, AT)
-    assert found is not None
-    assert found.state == "delivered"
-    assert await store.retry("dlv_nothing", AT) is None
+    for outcome in ("delivered", "pending", "failed", "delivered"):
+        await store.start_attempts([made.id], AT)
+        await store.end_attempts([ended(made.id, outcome, detail=outcome)])
+        found = await store.retry(made.id, AT + MINUTE)
+        assert found is not None
+        assert (found.state, found.due_at) == ("pending", AT + MINUTE)
+    assert (found.attempts, found.detail) == (4, "delivered")
+    assert [a.state for a in await store.attempts(made.id)] == ["delivered", "pending", "failed", "delivered"]
+    assert await store.open_deliveries() == [found]
+
+
+@pytest.mark.parametrize(
+    "id", ["dlv_nothing", "dlv_1_other", "dlv_", "", "dlv_-1_x", f"dlv_{'9' * 40}_x", "1", "dlv_²_x"]
+)
+async def test_an_id_that_no_delivery_has_is_none(store: Store, id: str) -> None:
+    await store.commit(say(alert()))
+    assert await store.delivery(id) is None
+    assert await store.retry(id, AT) is None
+    assert await store.start_attempts([id], AT) == []
 
 
 async def test_deliveries_are_listed_by_filter_and_page(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.board import PriceBoard
+from monitor.core.money import exact
 from monitor.core.prices import Change, Frame, Mark, Quote, instant, unconfirmed
 from monitor.core.product import Trust
 from monitor.core.sheet import BoardView
@@ -44,16 +46,19 @@ class Given(NamedTuple):
         return Frame(self.source, self.quote, self.assets, self.texts, base_ms + 1000 * self.later_s, self.odd_ms)
 
 
+Feed = tuple[str, str, tuple[str, ...]]
+FEEDS = st.tuples(st.sampled_from(["a", "a", "b"]), st.sampled_from(["USDT", "USDT", "USD"]), st.sampled_from(ORDERS))
+
+
 @st.composite
-def frames(draw: st.DrawFn) -> Given:
-    assets = draw(st.sampled_from(ORDERS))
-    # One text for all or one each: in most examples nearly every column is near, in some nearly none.
-    texts = draw(st.lists(st.sampled_from(TEXTS[:7]), min_size=len(assets), max_size=len(assets)))
+def prices(draw: st.DrawFn, feed: Feed) -> Given:
+    """Mostly near what it was, later than it was, and of one time; sometimes not."""
+    assets = feed[2]
+    texts = [draw(st.sampled_from(TEXTS[:6])) for _ in assets]
     if draw(st.booleans()):
         texts[draw(st.integers(0, len(assets) - 1))] = draw(st.sampled_from(TEXTS))
     odd = draw(st.sampled_from([(), (), (), (0, -1000, 0, 1000)[: len(assets)]]))
-    source, quote = draw(st.sampled_from(["a", "a", "a", "b"])), draw(st.sampled_from(["USDT", "USDT", "USDT", "USD"]))
-    return Given(source, quote, assets, tuple(texts), draw(st.sampled_from([1, 1, 1, 1, 0, -2])), odd)
+    return Given(*feed, tuple(texts), draw(st.sampled_from([1, 1, 1, 1, 0, -2])), odd)
 
 
 TRUSTS = st.builds(
@@ -65,18 +70,25 @@ TRUSTS = st.builds(
     usdt_usd=st.sampled_from(["1", "1", "0.998", "USDC", "USDT", "SOL"]),
     sources=st.sampled_from([(), ("a", "b"), ("b", "a")]),
 )
-STEPS = st.one_of(
-    st.tuples(st.just("prices"), st.lists(frames(), min_size=1, max_size=1), st.just([])),
-    st.tuples(st.just("prices"), st.lists(frames(), min_size=1, max_size=1), st.just([])),
-    st.tuples(st.just("prices"), st.lists(frames(), max_size=2), st.lists(frames(), max_size=1)),
-    st.tuples(st.just("expire"), st.sampled_from(ASSETS)),
-    st.tuples(st.just("announce"), st.sampled_from(ASSETS), st.booleans()),
-    st.tuples(st.just("shift"), st.sampled_from([-2, 1, 3600])),
-    st.tuples(st.just("configure"), TRUSTS),
-    st.tuples(st.just("restart"), st.booleans(), st.booleans()),
-    st.tuples(st.just("look")),
-    st.tuples(st.just("view")),
-)
+
+
+@st.composite
+def days(draw: st.DrawFn) -> list[tuple[Any, ...]]:
+    """What happens to a board that one to three feeds tell of prices: most of it is frames, one a second."""
+    feeds = draw(st.lists(FEEDS, min_size=1, max_size=3))
+    price = st.sampled_from(feeds).flatmap(prices)
+    frame = st.tuples(st.just("prices"), st.lists(price, min_size=1, max_size=1), st.just([]))
+    batch = st.tuples(st.just("prices"), st.lists(price, max_size=2), st.lists(price, max_size=1))
+    other = st.one_of(
+        st.tuples(st.just("expire"), st.sampled_from(ASSETS)),
+        st.tuples(st.just("announce"), st.sampled_from(ASSETS), st.booleans()),
+        st.tuples(st.just("shift"), st.sampled_from([-2, 1, 3600])),
+        st.tuples(st.just("configure"), TRUSTS),
+        st.tuples(st.just("restart"), st.booleans(), st.booleans()),
+        st.tuples(st.just("look")),
+        st.tuples(st.just("view")),
+    )
+    return draw(st.lists(st.one_of(frame, frame, batch, other), max_size=25))
 
 
 class Pair:
@@ -89,7 +101,8 @@ class Pair:
 
     def take(self, step: tuple[Any, ...]) -> None:
         what, *rest = step
-        getattr(self, what)(*rest)
+        with exact():
+            getattr(self, what)(*rest)
 
     def both(self, do: Callable[[Any], Change]) -> Change:
         fast, plain = do(self.fast), do(self.plain)
@@ -167,8 +180,8 @@ class Pair:
             assert (dict(view.marks), dict(view.usd), view.untrusted) == (marks, usd, untrusted)
 
 
-@settings(max_examples=600, deadline=None)
-@given(TRUSTS, st.lists(STEPS, max_size=25))
+@settings(max_examples=1000, deadline=None)
+@given(TRUSTS, days())
 def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(trust)
     for step in steps:
@@ -178,7 +191,7 @@ def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(STEPS, min_size=5, max_size=25))
+@given(days())
 def test_nor_do_they_differ_at_any_step_of_it(steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(Trust())
     for step in steps:
@@ -191,7 +204,8 @@ def calm(second: int, *texts: str, source: str = "a", quote: str = "USDT") -> Fr
 
 
 def hears(board: PriceBoard, second: int, *frames: Frame, quotes: tuple[Quote, ...] = ()) -> Change:
-    return board.apply(quotes, START + timedelta(seconds=second), frames)
+    with exact():
+        return board.apply(quotes, START + timedelta(seconds=second), frames)
 
 
 def test_a_calm_frame_makes_neither_a_mark_nor_a_decimal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +221,30 @@ def test_a_calm_frame_makes_neither_a_mark_nor_a_decimal(monkeypatch: pytest.Mon
     board.snapshot()
     with pytest.raises(AssertionError, match="exact price"):
         board.usd["BTC"]
+
+
+@pytest.mark.parametrize("limit", ["1.15", "0.85"])
+def test_the_limit_of_a_jump_is_exact_where_floats_cannot_tell(limit: str) -> None:
+    """Prices of 20 digits that land on the limit, and one digit of the 30th place beside it."""
+    rng = Random(5)
+    assets = tuple(f"C{n}" for n in range(600))
+    old = [D(rng.randrange(10**19, 10**20)).scaleb(-18) for _ in assets]
+    beside = [D(n % 3 - 1).scaleb(-30) for n in range(600)]
+    board = PriceBoard(Trust())
+    with exact():
+        new = [price * D(limit) + by for price, by in zip(old, beside, strict=True)]
+    hears(board, 0, Frame("a", "USDT", assets, tuple(map(str, old)), START_MS))
+    hears(board, 1, Frame("a", "USDT", assets, tuple(map(str, new)), START_MS + 1000))
+    beyond = 1 if limit > "1" else -1
+    assert board.untrusted == {a for a, by in zip(assets, beside, strict=True) if by * beyond > 0}
+
+
+@pytest.mark.parametrize("text", ["100.00000000000000000001", "99.99999999999999999999"])
+def test_a_move_that_no_float_shows_is_a_move(text: str) -> None:
+    board = PriceBoard(Trust())
+    hears(board, 0, calm(0))
+    assert hears(board, 1, calm(1, "100.0", "10", "1")).moved == set()
+    assert hears(board, 2, calm(2, text, "10", "1")).moved == {"BTC"}
 
 
 def test_an_asset_that_left_its_frame_for_a_second_is_back_on_it_with_the_next() -> None:

@@ -55,7 +55,7 @@ def _read(db: sqlite3.Connection) -> Findings:
     return Findings(
         at=datetime.fromisoformat(json.loads(desk[0])["at"]) if desk else None,
         states={id_: json.loads(body) for id_, body in db.execute("SELECT id, body FROM states")},
-        groups={id_: json.loads(body)["group"] for id_, body in db.execute("SELECT id, body FROM groups")},
+        groups={id_: json.loads(body)["group"] for id_, body in db.execute("SELECT id, body FROM groups") if body},
         alerts=[id_ for (id_,) in db.execute("SELECT id FROM alerts ORDER BY cursor")],
         deliveries={(row[1], row[0]): Owed(*row) for row in rows},
         entries=db.execute("SELECT group_id, id FROM entries").fetchall(),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.core.events import Noticed
-from monitor.dispatch.worker import Dispatcher
+from monitor.dispatch.worker import ADMITTED_AT_ONCE, Dispatcher
 from monitor.notifiers.base import Notice
 from monitor.stores.base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
@@ -255,6 +255,26 @@ async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory() -> No
     assert desk.states() == ["delivered"] * 10_000
     # 10,000 bodies of 15 kB would be 150 MB; rows, attempts and 256 bodies are well below a fifth of that.
     assert peak_bytes < 30_000_000
+
+
+async def test_a_storm_is_taken_in_bite_by_bite(open_desk: Open) -> None:
+    """Other work of the loop goes on in between; what is superseded before it is taken in is not sent."""
+    desk = await open_desk(mail=FakeNotifier())
+    opened = [alert(subject=f"G-{n}") for n in range(3 * ADMITTED_AT_ONCE)]
+    storm = await desk.store.commit(Change(START, alerts=tuple((a, (Target("mail"),)) for a in opened)))
+    late = alert("loan_group.liquidation.triggered", opened[-1].subject, sequence=2)
+    news = await desk.store.commit(Change(START, alerts=((late, (Target("mail"),)),)))
+    desk.dispatcher.offer(storm.deliveries, storm.cancelled)
+    desk.dispatcher.offer(news.deliveries, news.cancelled)
+    assert len(news.cancelled) == 1
+    assert desk.metric("monitor_queue_depth", notifier="mail") == ADMITTED_AT_ONCE
+    assert len(desk.dispatcher.waiting()) == len(opened) + 1
+    await asyncio.sleep(0)
+    assert desk.metric("monitor_queue_depth", notifier="mail") == 2 * ADMITTED_AT_ONCE
+    while desk.dispatcher.waiting():
+        await settle()
+    sent = [n.id for n in desk.notifiers["mail"].took]
+    assert sorted(sent) == sorted([*(a.id for a in opened[:-1]), late.id])
 
 
 class _Count(list[Notice]):

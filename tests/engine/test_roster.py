@@ -95,7 +95,7 @@ def all_pages(roster: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any
 
 
 @given(books(), queries, scopes)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_every_page_is_the_plain_roster_s(made: tuple[Book, list[Watched]], query: GroupQuery, scope: Scope) -> None:
     """Through all cursors, whatever the filter and the order; the rows are equal in every figure."""
     book, alive = made

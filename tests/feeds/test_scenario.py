@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from monitor.clock import SystemClock
 from monitor.core import wire
+from monitor.core.board import PriceBoard
 from monitor.core.money import places
-from monitor.core.prices import PriceBoard, Quote
+from monitor.core.prices import Quote
 from monitor.core.product import Trust
 from monitor.feeds.scenario import Config, Scenario, Step, build, for_ever, load, path, price_at
 from tests.feeds.shared import SHARED, needs_shared

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.alerts import SEVERITY
+from monitor.core.lifecycle import GroupState
 from monitor.stores import memory, sqlite
-from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, Target
+from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
 from tests.stores.examples import (
     AT,
     CLEARED,
@@ -49,8 +50,14 @@ changes = st.builds(
     at=st.integers(0, 5000).map(lambda n: AT + n * MINUTE),
     groups=st.lists(st.builds(stored, st.sampled_from(SUBJECTS), st.integers(1, 3)), max_size=2).map(tuple),
     closed=st.lists(st.sampled_from(SUBJECTS), max_size=1).map(tuple),
+    blocks=st.lists(
+        st.builds(StoredBlock, st.integers(1, 3), st.binary(max_size=3), st.sets(st.sampled_from(SUBJECTS)).map(tuple)),
+        max_size=2,
+    ).map(tuple),
+    dropped_blocks=st.lists(st.integers(1, 3), max_size=2).map(tuple),
     states=st.lists(
-        st.builds(state, st.sampled_from(SUBJECTS), st.sampled_from(["normal", "margin_call"]), st.integers(1, 2)),
+        st.builds(state, st.sampled_from(SUBJECTS), st.sampled_from(["normal", "margin_call"]), st.integers(1, 2))
+        | st.builds(GroupState, st.sampled_from(SUBJECTS)),
         max_size=2,
     ).map(tuple),
     alerts=st.lists(said, max_size=5).map(tuple),

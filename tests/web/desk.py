@@ -18,6 +18,7 @@ from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
 from monitor.core.inbox import Answer, Look, Request
+from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
@@ -120,7 +121,7 @@ class DeskStore:
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self.check()
         found = self.sent.get(delivery)
-        if found is not None and found.state != "delivered":
+        if found is not None:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
 
@@ -132,20 +133,21 @@ class DeskStore:
 class Desk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
-    def __init__(self, rules: Rules = RULES, trust: bool = False) -> None:
+    def __init__(self, rules: Rules = RULES, trust: bool = False, priced: dict[str, str] = CALM) -> None:
         self.rules = msgspec.structs.replace(rules, trust=Trust(enabled=trust))
         self.clock, self.store = DeskClock(), DeskStore()
         self.health, self.metrics = Health(), Metrics()
         self.health.set("startup", None)
         self.feeds = {"tape": FeedStats()}
-        self.risk = RiskMonitor(self.rules)
-        self.view = View(PlainRoster(self.risk.watched), self.clock)
+        self.book = PlainBook()
+        self.risk = RiskMonitor(self.rules, book=self.book)
+        self.view = View(PlainRoster(self.book.watched), self.clock)
         self.retried: list[Delivery] = []
         self.make_delay_s = 0.0
         """Lets requests overlap."""
         self._order = asyncio.Lock()
         self._nonce = 0
-        self.prices(CALM)
+        self.prices(priced)
 
     def handle(self, event: Event) -> Outcome:
         """One event: decided, logged, published."""
@@ -155,12 +157,7 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board = self.risk.board
-        self.view.publish(
-            Publication(
-                self.clock.now, moved, dict(board.marks), dict(board.usd), frozenset(board.untrusted), alerts
-            )
-        )  # fmt: skip
+        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1

@@ -127,13 +127,16 @@ async def test_a_retry_makes_a_delivery_due_at_once_and_tells_the_dispatcher(des
     assert (kept.before["state"], kept.after["state"]) == ("failed", "pending")
 
 
-async def test_what_was_delivered_is_not_sent_again(desk: Desk, http: Session) -> None:
-    done = msgspec.structs.replace(desk.store.sent["dlv_1_risk-desk"], state="delivered")
+async def test_what_was_delivered_is_sent_again_and_keeps_its_record(desk: Desk, http: Session) -> None:
+    done = msgspec.structs.replace(desk.store.sent["dlv_1_risk-desk"], state="delivered", attempts=1)
     desk.store.sent["dlv_1_risk-desk"] = done
-    status, _, problem = await ask(http, "POST", "/v1/deliveries/dlv_1_risk-desk/retry")
-    assert (status, problem["reason"]) == (409, "delivered")
+    desk.store.tries.append(Attempt("dlv_1_risk-desk", START, "delivered", "200 OK", START, 12.5))
+    status, _, found = await ask(http, "POST", "/v1/deliveries/dlv_1_risk-desk/retry")
+    assert (status, found["state"], found["attempts"]) == (200, "pending", 1)
+    assert [d.id for d in desk.retried] == ["dlv_1_risk-desk"]
+    record = (await ask(http, "GET", "/v1/deliveries/dlv_1_risk-desk"))[2]["record"]
+    assert [attempt["state"] for attempt in record] == ["delivered"]
     assert (await ask(http, "POST", "/v1/deliveries/dlv_9/retry"))[0] == 404
-    assert desk.retried == []
 
 
 async def test_the_audit_record_names_who_did_what(desk: Desk, http: Session) -> None:

@@ -14,7 +14,7 @@ from monitor.config import WebConfig
 from monitor.core.book import parse_line
 from monitor.core.events import GroupPut, Noticed
 from monitor.core.wire import read
-from tests.looks import START, line
+from tests.looks import CALM, START, line
 from tests.web.desk import Desk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
@@ -178,10 +178,8 @@ async def test_the_stream_replays_and_follows_inside_the_scope(desk: Desk, http:
 async def test_missing_coins_of_others_are_not_listed() -> None:
     """What another holds may be guessed from the coins that the desk waits for."""
     stated = line("G-SECRET", collateral={"x": {"SOL": "1"}}, labels={"borrower": "BETA"})
-    fresh = Desk()
+    fresh = Desk(priced={asset: price for asset, price in CALM.items() if asset != "SOL"})
     async with serving(fresh, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
-        fresh.risk.board.usd.pop("SOL")
-        fresh.risk.board.marks.pop("SOL")
         await ask(session, "PUT", "/v1/groups/G-SECRET", stated, **BOSS)
         named = [
             {p["asset"] for p in (await ask(session, "GET", "/v1/prices", **who))[2]["items"]} for who in (BOSS, ACME)

@@ -6,6 +6,7 @@ from typing import Any
 
 from monitor.core.outcome import Publication
 from monitor.core.roster import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
+from monitor.core.sheet import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
 from tests.core.roster import PRICES, watched
 from tests.looks import START
@@ -25,7 +26,7 @@ class Clock:
 
 
 def publication(*, moved: bool = True, prices: Prices = PRICES) -> Publication:
-    return Publication(START, moved, {}, prices.usd, prices.untrusted)
+    return Publication(START, moved, BoardView({}, prices.usd, prices.untrusted))
 
 
 class Counting(PlainRoster):

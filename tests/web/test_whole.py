@@ -14,6 +14,7 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.config import WebConfig
 from monitor.core.alerts import Alert
+from monitor.core.loanbook import PlainBook
 from monitor.core.prices import Quote
 from monitor.core.product import Trust
 from monitor.core.risk import RiskMonitor
@@ -42,8 +43,9 @@ class Whole:
         self.clock, self.retried = SystemClock(), list[Delivery]()
         self.rules = msgspec.structs.replace(RULES, trust=Trust(enabled=False))
         journal = Journal(self.store, self.clock, self.metrics, self.health, _route, lambda _: None, _nowhere)
-        risk = RiskMonitor(self.rules)
-        self.view = View(PlainRoster(risk.watched), self.clock)
+        book = PlainBook()
+        risk = RiskMonitor(self.rules, book=book)
+        self.view = View(PlainRoster(book.watched), self.clock)
         self.sequencer = Sequencer(
             risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
         )  # fmt: skip

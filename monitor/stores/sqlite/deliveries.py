@@ -12,7 +12,7 @@ import msgspec
 from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
 from monitor.stores.base import Attempt, Delivery, DeliveryFilter, Target, delivery_id
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import DELIVERY, EACH, attempt, delivery, delivery_row, each, micros
+from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, each, micros, targets_text
 
 _GROUP_NEWS = "loan_group."
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
@@ -38,10 +38,11 @@ class Outbox:
         alert = logged.alert
         if alert.type in STAGE_NEWS:
             self._supersede(alert.subject)
-        for target in targets:
-            if alert.type in GOOD_STAGE_NEWS and (alert.subject, alert.episode, target.notifier) not in self._told:
-                continue
-            self._make(logged, target)
+        if alert.type in GOOD_STAGE_NEWS:
+            targets = [t for t in targets if (alert.subject, alert.episode, t.notifier) in self._told]
+        made = [self._make(logged, target) for target in targets]
+        if made and alert.type.startswith(_GROUP_NEWS):
+            self._pending[alert.subject] += made
 
     def _supersede(self, subject: str) -> None:
         for _, id in sorted(self._pending.pop(subject, ())):
@@ -49,23 +50,31 @@ class Outbox:
             if id in self.made:
                 self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")
 
-    def _make(self, logged: LoggedAlert, target: Target) -> None:
-        alert, id = logged.alert, delivery_id(logged.alert.id, target)
-        if id in self.made:
-            return
+    def _make(self, logged: LoggedAlert, target: Target) -> tuple[int, str]:
+        alert, id = logged.alert, delivery_id(logged.cursor, target)
         self.made[id] = Delivery(
             id, logged.cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
             alert.episode, "pending", 0, self.at, self.at,
         )  # fmt: skip
-        if alert.type.startswith(_GROUP_NEWS):
-            self._pending[alert.subject].append((logged.cursor, id))
+        return logged.cursor, id
 
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
-        rows = (delivery_row(d) for d in self.made.values())
+        at = micros(self.at)
+        rows = (
+            (d.cursor, d.id, d.alert, d.notifier, targets_text(d.to), d.subject, d.type, d.severity, d.episode, d.state,
+             0, at, at, "")
+            for d in self.made.values()
+        )  # fmt: skip
         db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
-        older = ((id,) for id in self.cancelled if id not in self.made)
-        db.executemany("UPDATE deliveries SET state = 'superseded' WHERE id = ?", older)
+        older = (_key(id) for id in self.cancelled if id not in self.made)
+        db.executemany("UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", older)
+
+
+def _key(id: str) -> tuple[int, str]:
+    """Cursor and id, by which a delivery is found; what is no id of ours has a cursor that no alert has."""
+    cursor = id.removeprefix("dlv_").partition("_")[0]
+    return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else -1, id
 
 
 def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
@@ -83,8 +92,8 @@ def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdi
 def _told(db: sqlite3.Connection, subjects: set[str]) -> set[tuple[str, int, str]]:
     """Subject, episode and notifier wherever bad news was attempted, whatever came of it."""
     sql = (
-        f"SELECT DISTINCT subject, episode, notifier FROM deliveries WHERE subject IN {EACH} "  # noqa: S608
-        f"AND type IN ({_BAD}) AND attempts > 0"
+        f"SELECT DISTINCT subject, episode, notifier FROM deliveries INDEXED BY deliveries_told "  # noqa: S608
+        f"WHERE subject IN {EACH} AND type IN ({_BAD}) AND attempts > 0"
     )
     return set(db.execute(sql, [each(subjects)])) if subjects else set()
 
@@ -98,49 +107,45 @@ def pending(db: sqlite3.Connection) -> list[Delivery]:
 
 def start(db: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
     """Counts an attempt for each that is still pending, and returns those."""
-    sql = f"SELECT id FROM deliveries WHERE state = 'pending' AND id IN {EACH}"  # noqa: S608
+    sql = "UPDATE deliveries SET attempts = attempts + 1 WHERE cursor = ? AND id = ? AND state = 'pending'"
     with transaction(db):
-        still = {id for (id,) in db.execute(sql, [each(ids)])}
-        started = [id for id in dict.fromkeys(ids) if id in still]
-        db.executemany("UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?", ((id,) for id in started))
-    return started
+        return [id for id in dict.fromkeys(ids) if db.execute(sql, _key(id)).rowcount]
 
 
 def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
     """Records outcomes. Only a pending delivery takes any new state; delivered is delivered from whichever state."""
+    takes = "(state = 'pending' OR ? = 'delivered')"
+    update = (
+        f"UPDATE deliveries SET detail = ?, due_at = iif({takes}, ?, due_at), state = iif({takes}, ?, state) "  # noqa: S608
+        "WHERE cursor = ? AND id = ?"
+    )
+    insert = "INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms) VALUES (?,?,?,?,?,?)"
     with transaction(db):
         for a in attempts:
-            takes = "(state = 'pending' OR :state = 'delivered')"
-            changed = db.execute(
-                f"UPDATE deliveries SET detail = :detail, due_at = iif({takes}, :due_at, due_at), "  # noqa: S608
-                f"state = iif({takes}, :state, state) WHERE id = :id",
-                {"id": a.delivery, "state": a.state, "detail": a.detail, "due_at": micros(a.due_at)},
-            ).rowcount
-            if changed:
-                db.execute(
-                    "INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms) VALUES (?,?,?,?,?,?)",
-                    (a.delivery, micros(a.at), a.state, a.detail, micros(a.due_at), a.took_ms),
-                )
+            due_at = micros(a.due_at)
+            if db.execute(update, (a.detail, a.state, due_at, a.state, a.state, *_key(a.delivery))).rowcount:
+                db.execute(insert, (a.delivery, micros(a.at), a.state, a.detail, due_at, a.took_ms))
 
 
 def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
     """A page of deliveries by cursor and id."""
-    cursor, id = wanted.start()
-    conditions, values = ["(cursor, id) > (?, ?)"], [cursor, id]
+    cursor, place = wanted.start()
+    values = {
+        "cursor": cursor, "place": place, "id": wanted.alert, "notifier": wanted.notifier, "state": wanted.state,
+        "limit": wanted.limit,
+    }  # fmt: skip
+    conditions = ["(cursor, id) > (:cursor, :place)"]
     if wanted.alert is not None:
-        conditions.append("cursor = (SELECT cursor FROM alerts WHERE id = ?)")
-        values.append(wanted.alert)
+        conditions.append(f"cursor = (SELECT cursor FROM alerts WHERE {BY_ID})")  # noqa: S608
     if wanted.notifier is not None:
-        conditions.append("notifier = ?")
-        values.append(wanted.notifier)
+        conditions.append("notifier = :notifier")
     if wanted.state in ("pending", "failed"):
         conditions.append(f"state = '{wanted.state}'")  # literally, as the partial indices are only used so
     elif wanted.state is not None:
-        conditions.append("state = ?")
-        values.append(wanted.state)
+        conditions.append("state = :state")
     hint = "INDEXED BY deliveries_pending" if wanted.state == "pending" and wanted.alert is None else ""
-    sql = f"SELECT {DELIVERY} FROM deliveries {hint} WHERE {' AND '.join(conditions)} ORDER BY cursor, id LIMIT ?"  # noqa: S608
-    return [delivery(row) for row in db.execute(sql, [*values, wanted.limit])]
+    sql = f"SELECT {DELIVERY} FROM deliveries {hint} WHERE {' AND '.join(conditions)} ORDER BY cursor, id LIMIT :limit"  # noqa: S608
+    return [delivery(row) for row in db.execute(sql, values)]
 
 
 def attempts(db: sqlite3.Connection, delivery: str) -> list[Attempt]:
@@ -150,14 +155,14 @@ def attempts(db: sqlite3.Connection, delivery: str) -> list[Attempt]:
 
 
 def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | None:
-    """Due at once, unless it was delivered."""
-    sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE id = ? AND state <> 'delivered'"
+    """Due at once, whatever became of it."""
+    sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
-        db.execute(sql, (micros(at), delivery))
+        db.execute(sql, (micros(at), *_key(delivery)))
     return one(db, delivery)
 
 
 def one(db: sqlite3.Connection, id: str) -> Delivery | None:
     """By its id."""
-    row = db.execute(f"SELECT {DELIVERY} FROM deliveries WHERE id = ?", [id]).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {DELIVERY} FROM deliveries WHERE cursor = ? AND id = ?", _key(id)).fetchone()  # noqa: S608
     return delivery(row) if row else None

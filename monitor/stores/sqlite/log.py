@@ -1,4 +1,4 @@
-"""The commit of one event, and what was committed: book, states, alerts, entries, audit records."""
+"""The commit of one event, and the records of what was said and done: alerts, entries, audit."""
 
 from __future__ import annotations
 
@@ -10,36 +10,31 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.core.lifecycle import NORMAL
 from monitor.stores.base import (
     AlertFilter,
     Applied,
     Audit,
     Change,
     Committed,
-    Desk,
     Snapshot,
-    StoredGroup,
     Target,
 )
+from monitor.stores.sqlite import book, packed
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
-from monitor.stores.sqlite.rows import EACH, each, encode, micros, when
+from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode, micros, when
 
 # Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
 _PRUNED_AT_ONCE = 500
 
-_group = msgspec.json.Decoder(StoredGroup).decode
-_state = msgspec.json.Decoder(GroupState).decode
-_desk = msgspec.json.Decoder(Desk).decode
-_alert = msgspec.json.Decoder(Alert).decode
 _audit = msgspec.json.Decoder(Audit).decode
 
 
 def commit(db: sqlite3.Connection, change: Change) -> Committed:
     """Everything of one event, or nothing of it."""
     with transaction(db):
-        _write_book(db, change)
+        book.write(db, change)
         committed = _write_alerts(db, change)
         _write_records(db, change)
         crashpoint.reached("before commit")
@@ -47,23 +42,11 @@ def commit(db: sqlite3.Connection, change: Change) -> Committed:
     return committed
 
 
-def _write_book(db: sqlite3.Connection, change: Change) -> None:
-    groups = ((g.group.id, encode(g)) for g in change.groups)
-    states = ((s.group, s.stage, s.episode, encode(s)) for s in change.states)
-    closed = [(id,) for id in change.closed]
-    db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
-    db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", states)
-    db.executemany("DELETE FROM groups WHERE id = ?", closed)
-    if change.desk is not None:
-        db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?)", [encode(change.desk)])
-
-
 def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
     cursor = _last_cursor(db)
     if not change.alerts:
         return Committed(cursor)
-    ids = [alert.id for alert, _ in change.alerts]
-    seen = {id for (id,) in db.execute(f"SELECT id FROM alerts WHERE id IN {EACH}", [each(ids)])}  # noqa: S608
+    seen = _seen(db, [alert.id for alert, _ in change.alerts])
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
         if alert.id not in seen:
@@ -78,10 +61,16 @@ def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
     return Committed(cursor + len(logged), tuple(logged), due, tuple(outbox.cancelled))
 
 
+def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
+    """Those that are in the log, and some that only look alike."""
+    alike = f"SELECT id FROM alerts INDEXED BY alerts_id WHERE substr(id, 5, 8) IN {EACH}"  # noqa: S608
+    return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])}
+
+
 def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
     a = logged.alert
     group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, encode(a)
+    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, packed.alert_body(a)
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
@@ -99,13 +88,7 @@ def _write_records(db: sqlite3.Connection, change: Change) -> None:
 
 def snapshot(db: sqlite3.Connection) -> Snapshot:
     """All that a restart needs."""
-    desk = db.execute("SELECT body FROM desk").fetchone()
-    return Snapshot(
-        desk=_desk(desk[0]) if desk else None,
-        groups=tuple(_group(body) for (body,) in db.execute("SELECT body FROM groups ORDER BY id")),
-        states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
-        cursor=_last_cursor(db),
-    )
+    return book.snapshot(db, _last_cursor(db))
 
 
 def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
@@ -127,13 +110,13 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
         f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) ORDER BY cursor",  # noqa: S608
         [*values, wanted.limit],
     )
-    return [LoggedAlert(cursor, _alert(body)) for cursor, body in rows]
+    return [LoggedAlert(cursor, packed.alert(body)) for cursor, body in rows]
 
 
 def alert(db: sqlite3.Connection, id: str) -> LoggedAlert | None:
     """By its id."""
-    row = db.execute("SELECT cursor, body FROM alerts WHERE id = ?", [id]).fetchone()
-    return LoggedAlert(row[0], _alert(row[1])) if row else None
+    row = db.execute(f"SELECT cursor, body FROM alerts WHERE {BY_ID}", {"id": id}).fetchone()  # noqa: S608
+    return LoggedAlert(row[0], packed.alert(row[1])) if row else None
 
 
 def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:

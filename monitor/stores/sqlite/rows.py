@@ -1,9 +1,10 @@
-"""Values to rows and back. Times are whole microseconds since 1970, bodies are JSON with decimals as text."""
+"""Values to rows and back. Times are whole microseconds since 1970; bodies but those of `packed` are JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ _MICROSECOND = timedelta(microseconds=1)
 encode = msgspec.json.Encoder().encode
 # One text, so that the statement's cache is hit whatever the number of values.
 EACH = "(SELECT value FROM json_each(?))"
+# An alert of this id, in the words of the index. Without the plus SQLite would put the value in the place of every `id`.
+BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND +id = :id"
 DELIVERY = (
     "cursor, id, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
     "detail"
@@ -38,12 +41,10 @@ def each(values: Iterable[Any]) -> str:
     return encode(list(values)).decode()
 
 
-def delivery_row(d: Delivery) -> tuple[Any, ...]:
-    """In the order of DELIVERY."""
-    return (
-        d.cursor, d.id, d.alert, d.notifier, encode(d.to).decode(), d.subject, d.type, d.severity, d.episode, d.state,
-        d.attempts, micros(d.due_at), micros(d.created_at), d.detail,
-    )  # fmt: skip
+@lru_cache(maxsize=4096)  # nearly always none: the notifier's own
+def targets_text(to: tuple[str, ...]) -> str:
+    """The recipients of a delivery as they are stored."""
+    return encode(to).decode()
 
 
 def delivery(row: Any) -> Delivery:

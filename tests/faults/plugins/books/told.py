@@ -6,15 +6,14 @@ A line is `{"put": [book lines]}`, `{"close": [ids]}` or `{"break": "text"}`, wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from monitor.books.base import Reader
 from monitor.clock import Clock
-from monitor.core.book import Group
 from monitor.core.events import Event, GroupClosed, GroupPut
 
 
@@ -23,15 +22,13 @@ class Config(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def build(name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock, kept: object) -> Told:
-    return Told(name, config, parse, clock)
+def build(name: str, config: Config, reader: Reader, clock: Clock, kept: object) -> Told:
+    return Told(name, config, reader, clock)
 
 
 class Told:
-    def __init__(
-        self, name: str, config: Config, parse: Callable[[object, datetime], Group], clock: Clock
-    ) -> None:  # fmt: skip
-        self.name, self._path, self._parse, self._clock = name, config.path, parse, clock
+    def __init__(self, name: str, config: Config, reader: Reader, clock: Clock) -> None:
+        self.name, self._path, self._reader, self._clock = name, config.path, reader, clock
 
     async def batches(self) -> AsyncIterator[list[Event]]:
         seen = 0
@@ -46,5 +43,5 @@ class Told:
         if "break" in told:
             raise RuntimeError(told["break"])
         at = self._clock.utc()
-        puts: list[Event] = [GroupPut(at, self._parse(line, at), self.name) for line in told.get("put", ())]
+        puts: list[Event] = [GroupPut(at, self._reader.parse(line, at), self.name) for line in told.get("put", ())]
         return puts + [GroupClosed(at, id_, self.name) for id_ in told.get("close", ())]

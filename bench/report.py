@@ -1,0 +1,245 @@
+"""From what was measured to results.json and RESULTS.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench import path, peers, plot, storm
+from bench.lateness import Lateness
+from bench.memory import Figures as Memory
+from bench.misses import WHY
+from bench.rounds import Seconds, medians
+from bench.sweep import OURS, Engine
+
+SMALL, MIDDLE, LARGE = 10_000, 100_000, 1_000_000
+FASTER = {
+    "numba_csr": 2, "numpy": 15, "polars": 25, "duckdb": 25, "pandas": 25, "python_float": 60, "python_decimal": 180,
+}  # fmt: skip
+"""How many times faster than a peer the sweep is to be, at 100,000 and at 1,000,000 groups."""
+
+
+class Measured(NamedTuple):
+    """All that a run found."""
+
+    machine: dict[str, Any]
+    positions: float
+    """Of collateral and debt, a group."""
+    engine: Engine
+    peers: dict[int, Seconds]
+    growth: Seconds
+    lateness: Lateness
+    path: path.Figures
+    storm: storm.Figures
+    memory: Memory
+    took_s: float
+
+
+class Row(NamedTuple):
+    """A figure and what it is to reach."""
+
+    key: str
+    what: str
+    limit: float
+    measured: float
+    unit: str = "x"
+    at_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    @property
+    def target(self) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self.limit:g}{self.unit}"
+
+
+def results(m: Measured) -> dict[str, Any]:
+    """The figures under the keys of results.json."""
+    e, p, s = medians(m.engine.seconds), medians(m.path.seconds), medians(m.storm.seconds)
+    return {
+        "sweep_over_bandwidth": e["sweep"] / bound_s(m.engine),
+        "speedup": {
+            name: {str(n): median[name] / median[OURS] for n, median in _by_size(m.peers)} for name in peers.PEERS
+        },
+        "two_threads": e["sweep2"] / e["sweep"],
+        "tick_one": e["one"] / e["sweep"],
+        "tick_ten": e["ten"] / e["sweep"],
+        "path_over_sweep": p["path"] / p["sweep"],
+        "storm_gain": s["single"] / s["storm"],
+        "bytes_per_group": m.memory.total,
+        "loop_lateness_p99_ms": m.lateness.p99_ms,
+        "machine": {**m.machine, "read_gb_per_s": bandwidth(m.engine) / 1e9},
+    }
+
+
+def bandwidth(engine: Engine) -> float:
+    """Bytes that one thread reads in a second."""
+    return engine.stream_bytes / medians(engine.seconds)["sum"]
+
+
+def bound_s(engine: Engine) -> float:
+    """Seconds in which one thread could read as many bytes as a sweep reads and writes."""
+    return sum(engine.swept_bytes.values()) / bandwidth(engine)
+
+
+def rows(m: Measured) -> list[Row]:
+    """The figures of the table."""
+    r, grown = results(m), medians(m.growth)
+    first, last = min(grown, key=int), max(grown, key=int)
+    return [
+        Row("sweep_over_bandwidth", "full sweep, one thread, 1M groups, over the bandwidth bound", 2.0,
+            r["sweep_over_bandwidth"]),
+        *(
+            Row(name, f"full sweep, one thread, {n:,} groups, against {name.replace('_', ' ')}", limit,
+                r["speedup"][name][str(n)], at_least=True)
+            for name, limit in FASTER.items() for n in (MIDDLE, LARGE)
+        ),
+        Row("two_threads", "two threads against one, 1M", 0.6, r["two_threads"]),
+        Row("tick_one", "one tail asset, 1M, against the full sweep", 0.03, r["tick_one"]),
+        Row("tick_ten", "ten random assets, 1M, against the full sweep", 0.25, r["tick_ten"]),
+        Row("path_over_sweep", "whole path, 1M, frame received to alert durable, against the sweep", 2.0,
+            r["path_over_sweep"]),
+        Row("storm_gain", "10,000 alerts in one tick, durable, per alert, against single commits", 50, r["storm_gain"],
+            at_least=True),
+        Row("growth", f"cost of a tick from {int(first):,} to {int(last):,} groups", int(last) / int(first),
+            grown[last] / grown[first]),
+        Row("loop_lateness_p99_ms", "lateness of the event loop during sweeps, 1M, p99", 5, r["loop_lateness_p99_ms"],
+            " ms"),
+        Row("bytes_per_group", "memory a group, 1M", 400, r["bytes_per_group"], " bytes"),
+    ]  # fmt: skip
+
+
+def write(m: Measured, folder: Path, suffix: str, method: str) -> None:
+    """Writes results{suffix}.json, RESULTS{suffix}.md and growth{suffix}.svg."""
+    (folder / f"results{suffix}.json").write_text(json.dumps(_rounded(results(m)), indent=2) + "\n")
+    (folder / f"growth{suffix}.svg").write_text(growth_chart(m))
+    (folder / f"RESULTS{suffix}.md").write_text(markdown(m, f"growth{suffix}.svg", method))
+
+
+def growth_chart(m: Measured) -> str:
+    """Cost of a tick by size of the book, ours and the peers'."""
+    grown = sorted((int(n), s * 1e3) for n, s in medians(m.growth).items())
+    lines = {"this project": grown}
+    for name in {name: None for seconds in m.peers.values() for name in seconds if name != OURS}:
+        points = [(n, median[name] * 1e3) for n, median in _by_size(m.peers) if name in median]
+        lines[name.replace("_", " ")] = points
+    (n0, ms0), (n1, _) = grown[0], grown[-1]
+    return plot.chart(
+        "A tick in which every price is new, one thread of ours (dashed: linear)", "loan groups", "milliseconds a tick",
+        lines, [(n0, ms0), (n1, ms0 * n1 / n0)],
+    )  # fmt: skip
+
+
+def markdown(m: Measured, chart: str, method: str) -> str:
+    """The report."""
+    table = rows(m)
+    missed = [row for row in table if not row.is_met]
+    return "\n".join([
+        "# What a million loan groups cost", "",
+        "Written by `make bench`. Ratios of medians of interleaved rounds are results; absolute times are colour.",
+        "", *_machine(m), "", "## Figures", "", *_table(
+            ("figure", "to reach", "measured", "met"),
+            ((r.what, r.target, f"{_short(r.measured)}{r.unit}", "yes" if r.is_met else "**no**") for r in table),
+        ), "", "## Missed", "", *([_miss(row) for row in missed] or ["Nothing."]), "",
+        "## How the cost grows", "", f"![Cost of a tick by number of groups]({chart})", "",
+        "## Sweeps side by side", "", *_sweeps(m), "", "## The sweep and memory bandwidth", "", *_bandwidth(m), "",
+        "## The path, the storm, the loop", "", *_path(m), "", "## Memory", "", *_memory(m), "", "## Method", "", method,
+    ])  # fmt: skip
+
+
+def _machine(m: Measured) -> list[str]:
+    f = m.machine
+    packages = ", ".join(f"{name} {version}" for name, version in f["packages"].items())
+    return [
+        f"{f['cpu']}, {f['cores']} cores, {f['memory_gib']} GiB, Linux {f['kernel']}, Python {f['python']}; {packages}. "
+        f"One thread reads {bandwidth(m.engine) / 1e9:.1f} GB/s. Load before the run: "
+        f"{', '.join(map(str, f['load_before']))}. The run took {m.took_s / 60:.1f} minutes."
+    ]
+
+
+def _miss(row: Row) -> str:
+    off = abs(row.measured / row.limit - 1)
+    why = WHY.get(row.key, "Not looked into yet.")
+    return f"- {row.what}: {_short(row.measured)}{row.unit}, to reach {row.target}: {off:.0%} off. {why}"
+
+
+def _sweeps(m: Measured) -> Iterable[str]:
+    names = list(dict.fromkeys(name for seconds in m.peers.values() for name in seconds))
+    head = ["contender"]
+    for n, seconds in m.peers.items():
+        head += [f"{n:,}: ms ({len(seconds[OURS])} rounds)", "times ours"]
+    by_size = _by_size(m.peers)
+
+    def line(name: str) -> Iterable[str]:
+        yield name.replace("_", " ")
+        for _, median in by_size:
+            yield _short(median[name] * 1e3) if name in median else "-"
+            yield _short(median[name] / median[OURS]) if name in median else "-"
+
+    return _table(head, map(line, names))
+
+
+def _bandwidth(m: Measured) -> Iterable[str]:
+    ms, size = _ms(m.engine.seconds), m.engine.swept_bytes
+    yield from _table(
+        ("read or written by a sweep of 1M groups", "MB"), ((k, f"{v / 1e6:.1f}") for k, v in size.items())
+    )
+    yield ""
+    yield (
+        f"Together {sum(size.values()) / 1e6:.1f} MB, at the bandwidth of this run {bound_s(m.engine) * 1e3:.2f} ms. "
+        f"The sweep by one thread took {ms['sweep']:.2f} ms, {ms['sweep'] * 1e6 / LARGE / m.positions:.2f} ns a position, "
+        f"by two {ms['sweep2']:.2f} ms; one tail asset {ms['one']:.3f} ms, ten assets {ms['ten']:.2f} ms "
+        f"({len(m.engine.seconds['sweep'])} rounds)."
+    )
+
+
+def _path(m: Measured) -> Iterable[str]:
+    path, storm, changed = _ms(m.path.seconds), _ms(m.storm.seconds), sorted(m.path.changed)
+    yield (
+        f"- Path at 1M: {path['path']:.1f} ms, of it decoding {path['parse']:.2f}, core {path['handle']:.1f}, commit "
+        f"{path['commit']:.1f}; in the median tick {changed[len(changed) // 2]:.3%} of the groups changed stage; a sweep "
+        f"by one thread in turns with it {path['sweep']:.1f} ms ({len(changed)} rounds)."
+    )
+    yield (
+        f"- Storm: {storm['storm'] * 1e3:.1f} µs an alert in one commit, {storm['single'] * 1e3:.0f} µs by commits of their "
+        f"own ({len(m.storm.seconds['storm'])} rounds); core raised {m.storm.handled:,} alerts in one tick in "
+        f"{m.storm.handle_s * 1e3:.0f} ms."
+    )
+    for what, late in (("two threads sweep", m.lateness), ("core handles whole frames", m.path.lateness)):
+        yield (
+            f"- Event loop while {what}, 1M groups: p99 {late.p99_ms:.2f} ms late, over {len(late.during_ms):,} sleeps of "
+            f"1 ms that one of {late.sweeps} fell into."
+        )
+
+
+def _memory(m: Measured) -> Iterable[str]:
+    counted = sum(m.memory.parts.values())
+    parts = [(name, f"{size:.1f}") for name, size in sorted(m.memory.parts.items(), key=lambda item: -item[1])]
+    rest = ("not counted by any part", f"{m.memory.total - counted:.1f}")
+    return _table(("part", "bytes a group"), [*parts, rest, ("**all** (resident)", f"{m.memory.total:.1f}")])
+
+
+def _ms(seconds: Seconds) -> dict[str, float]:
+    return {name: s * 1e3 for name, s in medians(seconds).items()}
+
+
+def _by_size(peers: dict[int, Seconds]) -> list[tuple[int, dict[str, float]]]:
+    return [(n, medians(seconds)) for n, seconds in peers.items()]
+
+
+def _table(head: Sequence[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines)]
+
+
+def _short(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -1,0 +1,115 @@
+"""The whole benchmark: `python -m bench.run [--quick]`. Every part on the same seeded book."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from bench import desk, lateness, machine, memory, path, peers, report, storm, sweep
+from bench.book import Book, book, market
+from bench.contender import ticks
+from bench.ours import Ours
+from bench.progress import Bars
+from bench.rounds import Seconds
+from monitor import telemetry
+
+GROUPS = 1_000_000
+GROWTH = (10_000, 30_000, 100_000, 300_000, GROUPS)
+STREAMING = 100_000
+"""The largest book for bytewax: at 1M groups one round takes ten seconds and the flow holds three gigabytes."""
+STORM = 10_000
+HERE = Path(__file__).parent
+
+
+class Plan(NamedTuple):
+    """How many rounds of what."""
+
+    engine: int
+    peers: dict[int, int]
+    growth: int
+    lateness_s: float
+    path: int
+    storm: int
+
+
+FULL = Plan(engine=41, peers={10_000: 31, 100_000: 15, GROUPS: 15}, growth=31, lateness_s=20, path=21, storm=15)
+QUICK = Plan(engine=15, peers={10_000: 15, 100_000: 7, GROUPS: 3}, growth=9, lateness_s=5, path=9, storm=5)
+
+METHOD = """\
+- One seeded book for all: 8.0 collateral positions and 1.6 debts a group, 600 assets, ladders of 2-8 tiers, 9 % of the
+  positions beyond the first, three profiles of lines. The first n groups are the book of n groups. Every tick moves all
+  600 prices.
+- A round is one tick by every contender, in an order shuffled anew; Python's garbage collector stands still meanwhile. All
+  contenders, the slow ones too, run the same rounds. In every round all stages, LTVs (to 1e-11) and changed groups are held
+  against numpy's, and after the last one 3,000 groups against Decimal.
+- Each peer is one file of `bench/peers` and says what form it has. polars and DuckDB use both cores, ours one. "numpy, tuned"
+  and "polars, lists" are forms by somebody who has profiled them: they show what remains when a peer is tuned by hand.
+  bytewax takes one event a group and tick, and runs at sizes that it can do.
+- A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it.
+- The bound is the bytes that a sweep reads and writes over the median one-thread streaming sum over 1 GiB of the same rounds.
+- The path runs from the bytes of a frame to the return of the commit, in turns with a sweep of the same book by one thread.
+- A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
+- Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
+  with an empty file; before it, both processes load, use and drop another small book.
+"""
+
+
+def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
+    """Runs all parts, one after the other: nothing else may want the cores."""
+    started, facts = time.perf_counter(), machine.facts()
+    with bars.part("the book", 1):
+        whole = book(GROUPS, market())
+    with bars.part("sweeps of 1,000,000 groups", plan.engine) as advance:
+        engine = sweep.engine(whole, plan.engine, advance)
+    with bars.part("growth", plan.growth) as advance:
+        growth = sweep.growth(whole, GROWTH, plan.growth, advance)
+    with bars.part("lateness of the event loop", 1):
+        late = _lateness(whole, plan.lateness_s)
+    side_by_side = {n: _peers(whole.first(n), rounds, bars) for n, rounds in plan.peers.items()}
+    with bars.part(f"a storm of {STORM:,} alerts", plan.storm + 1) as advance:
+        stormed = storm.run(whole.market, STORM, plan.storm, folder, advance)
+    lines, one_product = folder / "book.jsonl", desk.of_one_product(whole)
+    with bars.part("the book as JSON lines", 1):
+        desk.write_lines(one_product, lines)
+    with bars.part("the whole path", -(-GROUPS // desk.AT_ONCE) + plan.path + 1) as advance:
+        whole_path = path.run(one_product, lines, folder, plan.path, plan.lateness_s, advance)
+    with bars.part("memory", 1):
+        held = memory.run(GROUPS, lines, folder)
+    positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
+    took_s = time.perf_counter() - started
+    return report.Measured(
+        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, held, took_s
+    )  # fmt: skip
+
+
+def _peers(some: Book, rounds: int, bars: Bars) -> Seconds:
+    names = [name for name in (*peers.PEERS, *peers.MORE) if name != "bytewax" or len(some) <= STREAMING]
+    with bars.part(f"peers, {len(some):,} groups", len(names) + rounds) as advance:
+        return sweep.against_peers(some, names, rounds, advance)
+
+
+def _lateness(whole: Book, seconds: float) -> lateness.Lateness:
+    ours, market = Ours(whole, threads=2), ticks(64)
+    ours.tick(market[0])
+    return lateness.measure(lambda i: ours.tick(market[i % len(market)]), seconds)
+
+
+def main() -> None:
+    """Writes the results beside this file; those of a quick run have names of their own, and git does not see them."""
+    is_quick = "--quick" in sys.argv[1:]
+    telemetry.configure("error")
+    var = Path("var")
+    var.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=var) as folder, Bars() as bars:
+        measured = measure(QUICK if is_quick else FULL, bars, Path(folder))
+    report.write(measured, HERE, ".quick" if is_quick else "", METHOD)
+    for row in report.rows(measured):
+        print(f"{'met   ' if row.is_met else 'MISSED'} {row.what}: {row.measured:.3g}{row.unit} ({row.target})")
+    print(f"{measured.took_s:.0f} s in all; written to bench/RESULTS{'.quick' if is_quick else ''}.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Lines of a file of JSON, a page at a time, and what is said of a line that is no group."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor.core.book import Group
+from monitor.core.wire import Invalid
+
+LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
+PAGE_LINES = 8192  # a block of the engine
+_FILE_BYTES = 16 << 30  # thirty million groups; whatever is larger was put there by mistake
+_PROBLEM_CHARS = 2000  # an alert must stay under 20 kB
+
+
+class Page(NamedTuple):
+    """Lines that say something, without white space around them, and their numbers."""
+
+    numbers: list[int]
+    raws: list[bytes]
+
+
+class BookFile:
+    """One look at a file. Raises OSError, also for what is no regular file or too big."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._stamp = path, stamp(path)
+        self.done_bytes, self.total_bytes = 0, os.stat(path).st_size
+        self.is_blank = True
+        """No line says anything, not even that it is a comment."""
+        self._whole = hashlib.blake2b(digest_size=16)
+
+    def pages(self) -> Iterator[Page]:
+        """All lines that say something; the last page may be empty. Raises OSError."""
+        with self.path.open("rb") as f:
+            number, page = 0, Page([], [])
+            for lines in _lines(self._blocks(f.read)):
+                for number, line in enumerate(lines, number + 1):  # noqa: B020  it counts on
+                    if line:
+                        self.is_blank = False
+                        if not line.startswith(b"#"):
+                            page.numbers.append(number)
+                            page.raws.append(line)
+                            if len(page.raws) == PAGE_LINES:
+                                yield page
+                                page = Page([], [])
+            yield page
+
+    def _blocks(self, read: Callable[[int], bytes]) -> Iterator[bytes]:
+        while block := read(1 << 20):
+            self._whole.update(block)
+            self.done_bytes += len(block)
+            yield block
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that was read."""
+        return self._whole.digest()
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """That of the file, or None when it changed since the look began. Raises OSError."""
+        return self._stamp if stamp(self.path) == self._stamp else None
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """What changes when the file does. Raises OSError, also for what is no regular file or too big."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if found.st_size > _FILE_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {_FILE_BYTES >> 30} GB")
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and text of each line that says something. Raises OSError."""
+    for page in BookFile(path).pages():
+        yield from zip(page.numbers, page.raws, strict=True)
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Lines without white space around them, as many as a block ends; of one too long just so much that this shows."""
+    rest, is_first = b"", True
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        if is_first and lines:
+            lines[0], is_first = lines[0].removeprefix(codecs.BOM_UTF8), False
+        rest = rest[: LINE_BYTES + 2]
+        yield [line.strip() for line in lines]
+    yield [(rest.removeprefix(codecs.BOM_UTF8) if is_first else rest).strip()]
+
+
+class Judged(NamedTuple):
+    """What a line says: a group, or a problem and the group's id where that can be read."""
+
+    id: str | None
+    group: Group | None = None
+    problem: str = ""
+    reason: str = ""
+
+
+def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) -> Judged:
+    """A line, decoded and parsed, or why it is refused."""
+    if len(raw) > LINE_BYTES:
+        return Judged(None, problem="the line is longer than 1 MB", reason="too_long")
+    try:
+        raw.decode()
+        stated = msgspec.json.decode(raw)
+        repeated = repeated_key(raw, stated)
+    except UnicodeDecodeError as e:
+        problem = f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}"
+        return Judged(None, problem=problem, reason="not_utf8")
+    except (msgspec.DecodeError, RecursionError) as e:
+        return Judged(None, problem=f"the line is not JSON: {e}", reason="not_json")
+    id = stated.get("id") if isinstance(stated, dict) else None
+    id = id if isinstance(id, str) and len(id) <= 128 else None
+    if repeated is not None:
+        problem = f"the key {repeated!r} appears twice in one object"
+        return Judged(id, problem=problem, reason="repeated_key")
+    try:
+        group = parse(stated, at)
+    except Invalid as e:
+        return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
+    return Judged(group.id, group)
+
+
+_KEY = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*(:)?')
+
+
+def repeated_key(raw: bytes, stated: object) -> str | None:
+    """A key that msgspec silently overwrote: the text, which is valid JSON, has more keys than the value."""
+    count, rest = 0, [stated]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            count += len(value)
+            rest.extend(value.values())
+        elif isinstance(value, list):
+            rest.extend(value)
+    if sum(1 for colon in _KEY.findall(raw) if colon) == count:
+        return None
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        keys = [k for k, _ in pairs]
+        found.extend(k for k in keys if keys.count(k) > 1)
+
+    json.loads(raw, object_pairs_hook=note)
+    return found[0][:60]

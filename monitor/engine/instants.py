@@ -1,0 +1,30 @@
+"""Times and days as columns hold them: microseconds and days since 1970, exactly."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = _EPOCH.toordinal()
+_MICROSECOND = timedelta(microseconds=1)
+DAY_US = 86_400_000_000
+
+
+def micros_of(when: datetime) -> int:
+    """Microseconds since 1970; negative before."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def time_at(micros: int) -> datetime:
+    """The time in UTC."""
+    return _EPOCH + timedelta(0, 0, micros)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970; negative before."""
+    return day.toordinal() - _FIRST_DAY
+
+
+def day_at(number: int) -> date:
+    """The day of a number."""
+    return date.fromordinal(number + _FIRST_DAY)

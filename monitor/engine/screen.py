@@ -1,0 +1,260 @@
+"""The fast screen: which of a million groups an exact look is owed, after prices moved. float64, it only selects.
+
+Two ways to the same answer: weigh everything from nothing (sweep), or take the new prices of few assets into the sums that
+are there (shift). Every group within GUARD of a line is named, so what is not named has certainly not crossed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.engine import kernels
+from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Tiers
+from monitor.engine.layout import Layout, Leg
+from monitor.engine.lines import LineTable
+
+SHIFT_COST = 6
+"""A position costs so many times more to shift than to sweep: its group's sums are far apart in memory. Measured."""
+SHARE_FROM = 20_000
+"""Positions to shift from which the second thread pays for waking it (50 to 100 us)."""
+SHIFTS = 1000
+DRIFT = 8.0
+"""A sweep is due after so many shifts, and when a price is beyond this factor of its value at the last sweep. A shift rounds
+by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now; 1000 of them with 24 moved assets, each rounding
+three times, add up to 5e-10 at the very worst, which the guard still holds."""
+ROOM = 4
+"""Blocks for whose rows there is room at the start; doubled when full."""
+
+T = TypeVar("T", bound=np.generic)
+Ladder = Sequence[tuple[float, float]]
+Part = Callable[[I64, U32], int]
+
+
+class FastScreen:
+    """Groups in blocks of GROUPS; a row is block number x GROUPS + place in the block. One thread at a time may call it.
+
+    `debt`, `recognised` and `blind` may be read from any thread: each figure is of the last call or of the one before.
+    """
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(max(threads - 1, 1), thread_name_prefix="sweep")
+        self._layout = Layout()
+        self._table = LineTable()
+        self._tiers = _tiers(np.zeros(0, np.uint16), ())
+        self._rows = _rows(ROOM)
+        self._dirty: set[int] = set()
+        self._price = self._base = np.zeros(0)
+        self._flag = np.zeros(0, np.uint8)
+        self._held = np.zeros(0, np.int64)
+        self._shifts = SHIFTS
+
+    def instruments(self, asset: U16, ladders: Sequence[Ladder]) -> None:
+        """Sets or replaces the (product, asset) pairs by number: the price's place and the ladder of (upper bound, share).
+
+        A ladder whose last bound is finite counts nothing above it. Shares fall (collateral) or rise from more than zero
+        (liability). All groups are weighed anew by the next call.
+        """
+        assert len(asset) == len(ladders)
+        self._tiers = _tiers(_plain(asset, np.uint16), ladders)
+        self._dirty.update(self._layout.blocks.tolist())
+
+    def put_block(self, number: int, rows: int, collateral: Leg, debts: Leg, liabilities: Leg) -> None:
+        """Takes a block, new or in place of the one before. Its rows are always named until `watch` gives them lines."""
+        assert 0 < rows <= GROUPS
+        self._make_room(number)
+        legs = _leg(collateral), _leg(debts), _leg(liabilities)
+        self._layout.put(number, rows, legs, self._tiers.asset.size)
+        first, stop = number * GROUPS, number * GROUPS + rows
+        self._rows.band[first : first + GROUPS] = DEAD
+        self._rows.band[first:stop] = UNWATCHED
+        for sums in (self._rows.debt, self._rows.recognised, self._rows.blind):
+            sums[first : first + GROUPS] = 0
+        self._dirty.add(number)
+
+    def owe(self, number: int, debts: Leg) -> None:
+        """Takes the debts of a block on another day: the leg of `put_block` with other amounts."""
+        self._layout.owe(number, _leg(debts), self._tiers.asset.size)
+        self._dirty.add(number)
+
+    def drop_block(self, number: int) -> None:
+        """Forgets a block and its rows."""
+        self._layout.drop(number)
+        self._dirty.discard(number)
+        self._rows.band[number * GROUPS : (number + 1) * GROUPS] = DEAD
+
+    def clear_row(self, row: int) -> None:
+        """A row that is never named again, until its block is put again."""
+        self._rows.band[row] = DEAD
+
+    def watch(self, rows: I64, low: F64, high: F64) -> None:
+        """Gives rows their lines: suspect when debt / recognised <= low or >= high. A low of -1 and a high of inf are none.
+
+        A row beyond its new lines is named by the next call that looks at it: one that moves an asset of it, or all.
+        """
+        rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
+        self._table.watch(rows, low, high, self._rows.band)
+
+    def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:
+        """Rows at or beyond a line, ascending, among those that these assets may have moved; None stands for all assets.
+
+        `price` and `flag` (bits 1 untrusted, 2 missing) are by asset. Rows of blocks that were put or owe other amounts, and
+        all rows after a flag changed, are looked at in any case. A row with a missing asset is not named, one with an
+        untrusted asset only for its high line.
+        """
+        price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
+        assert np.isfinite(price).all(), "a price must be a number"
+        self._take_count(price.size)
+        blocks, changed = self._layout.blocks, self._changed(moved, price)
+        touched = int(self._held[changed].sum())
+        if moved is None or self._sweep_is_due(price, flag) or touched * SHIFT_COST > int(self._held.sum()):
+            found = self._sweep(blocks, price, flag)
+            self._base, self._shifts = price.copy(), 0
+        else:
+            dirty = np.array(sorted(self._dirty), np.int64)
+            calm = np.setdiff1d(blocks, dirty, assume_unique=True)
+            parts = self._sweep(dirty, price, flag), self._shift(calm, changed, price, touched)
+            found = np.sort(np.concatenate(parts))
+            self._shifts += 1
+        self._dirty.clear()
+        self._price, self._flag = price.copy(), flag.copy()
+        return found
+
+    def holders(self, assets: Sequence[int]) -> I64:
+        """Rows that hold or owe something of any of these assets, ascending."""
+        wanted = np.zeros(int(self._tiers.asset.max(initial=0)) + 1, np.uint8)
+        wanted[[a for a in assets if a < wanted.size]] = 1
+        blocks = self._layout.blocks
+        named = np.empty(blocks.size * GROUPS, np.uint32)
+        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        return named[:count].astype(np.int64)
+
+    def exposure(self, asset: int) -> tuple[int, float, float]:
+        """How many groups hold or owe an asset, with their debt and recognised value in USD, as of the last call."""
+        rows = self.holders([asset])
+        return rows.size, float(self.debt[rows].sum()), float(self.recognised[rows].sum())
+
+    @property
+    def debt(self) -> F64:
+        """USD debt by row."""
+        return self._rows.debt[: self._end]
+
+    @property
+    def recognised(self) -> F64:
+        """USD recognised collateral by row, less liabilities."""
+        return self._rows.recognised[: self._end]
+
+    @property
+    def blind(self) -> U8:
+        """Flags by row: those of all assets that it holds or owes."""
+        return self._rows.blind[: self._end]
+
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """Bytes in use by part."""
+        rows = {name: self._end * column.itemsize for name, column in self._rows._asdict().items() if name != "owed"}
+        tiers = sum(column.nbytes for column in self._tiers)
+        return {**self._layout.nbytes(), **rows, "tiers": tiers, "lines": self._table.nbytes}
+
+    @property
+    def _end(self) -> int:
+        blocks = self._layout.blocks
+        return (int(blocks[-1]) + 1) * GROUPS if blocks.size else 0
+
+    def _make_room(self, number: int) -> None:
+        have = self._rows.debt.size // GROUPS
+        if number < have:
+            return
+        old, self._rows = self._rows, _rows(max(2 * have, number + 1))
+        columns: Any = zip(old, self._rows, strict=True)
+        for before, after in columns:
+            after[: before.size] = before
+
+    def _take_count(self, assets: int) -> None:
+        """Counts the positions per asset anew after blocks changed, and makes room for assets that are new."""
+        if not self._dirty and assets == self._held.size:
+            return
+        assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
+        self._held = np.zeros(assets, np.int64)
+        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        before, self._price = self._price, np.zeros(assets)
+        self._price[: before.size] = before
+
+    def _changed(self, moved: Sequence[int] | None, price: F64) -> I64:
+        """Assets that moved, by what the caller says or by the prices of the last call."""
+        has_moved = self._price != price
+        if moved:
+            has_moved[moved] = True
+        return np.flatnonzero(has_moved)
+
+    def _sweep_is_due(self, price: F64, flag: U8) -> bool:
+        """Whether the sums must be made from nothing: for their exactness, or because trust changed."""
+        if self._shifts >= SHIFTS or price.size != self._base.size or not np.array_equal(flag, self._flag):
+            return True
+        is_far = (price > self._base * DRIFT) | (price * DRIFT < self._base)
+        return bool((is_far & (self._held > 0)).any())
+
+    def _sweep(self, blocks: I64, price: F64, flag: U8) -> I64:
+        store, flagged = self._layout.store, bool(flag.any())
+
+        def part(some: I64, named: U32) -> int:
+            return kernels.sweep(some, store, self._tiers, price, flag, flagged, self._rows, self._table.lines, named)
+
+        return self._run(part, blocks, is_small=False)
+
+    def _shift(self, blocks: I64, changed: I64, price: F64, touched: int) -> I64:
+        store, before = self._layout.store, self._price
+        instruments = np.flatnonzero(np.isin(self._tiers.asset, changed)).astype(np.uint16)
+
+        def part(some: I64, named: U32) -> int:
+            args = store, self._tiers, before, price, self._rows, self._table.lines, named
+            return kernels.shift(some, instruments, *args)
+
+        return self._run(part, blocks, is_small=touched < SHARE_FROM)
+
+    def _run(self, part: Part, blocks: I64, is_small: bool) -> I64:
+        """Runs a kernel over blocks, in shares of equal work; the caller's thread does one of them."""
+        if is_small or self._threads == 1 or blocks.size < self._threads:
+            shares = [blocks]
+        else:
+            done = np.cumsum(self._layout.positions(blocks))
+            shares = np.split(blocks, np.searchsorted(done, done[-1] * np.arange(1, self._threads) / self._threads))
+        named = [np.empty(share.size * GROUPS, np.uint32) for share in shares]
+        others = [self._pool.submit(part, s, n) for s, n in zip(shares[1:], named[1:], strict=True)]
+        counts = [part(shares[0], named[0]), *(other.result() for other in others)]
+        return np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)]).astype(np.int64)
+
+
+def _rows(blocks: int) -> Rows:
+    size = blocks * GROUPS
+    return Rows(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+
+
+def _leg(leg: Leg) -> Leg:
+    assert np.isfinite(leg.amount).all(), "an amount must be a number"
+    return Leg(_plain(leg.row, np.uint16), _plain(leg.instrument, np.uint16), _plain(leg.amount, np.float64))
+
+
+def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
+    """An array as the kernels were compiled for: other strides or a read-only one would compile them once more."""
+    return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
+
+
+def _tiers(asset: U16, ladders: Sequence[Ladder]) -> Tiers:
+    """Every ladder with the tiers that close it: nothing more counts above the last bound, and the end has a neighbour."""
+    start, bound, share, offset = [0], [], [], []
+    for ladder in ladders:
+        floor = total = 0.0
+        for top, part in (*ladder, (np.inf, 0.0), (np.inf, 0.0)):
+            bound.append(top)
+            share.append(part)
+            offset.append(total - floor * part)
+            if np.isfinite(top):
+                total, floor = total + (top - floor) * part, top
+        start.append(len(bound))
+    return Tiers(asset, np.array(start, np.uint32), np.array(bound), np.array(share), np.array(offset))

@@ -1,0 +1,502 @@
+"""The groups that are in columns: blocks of 8192, where to find an id in them, their states, and the screen over them.
+
+A row is block * 8192 + place. Rows are never given twice while a block lives: a group that leaves its row is dead there
+until the block is dropped. Only core's thread changes anything; lists read in other threads (engine/roster.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from heapq import nsmallest
+from sys import getsizeof
+
+import msgspec
+import numpy as np
+
+from monitor.core.board import PriceBoard
+from monitor.core.book import Group, GroupBatch
+from monitor.core.lifecycle import STAGES, GroupState
+from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
+from monitor.core.money import CENT, round_up
+from monitor.core.outcome import BlockPut, Restored
+from monitor.core.prices import Change
+from monitor.core.product import Rules
+from monitor.core.verdict import calm, calm_between
+from monitor.core.watched import Watched
+from monitor.engine.block import Block
+from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
+from monitor.engine.debts import DayOfDebts
+from monitor.engine.index import Index
+from monitor.engine.ingest import PackedGroups
+from monitor.engine.instants import DAY_US, micros_of
+from monitor.engine.layout import Leg
+from monitor.engine.legs import Instruments
+from monitor.engine.names import Names, NamesFull
+from monitor.engine.screen import FastScreen
+
+GROUPS = 8192
+"""Groups in a block: their sums stay in the second-level cache while a sweep adds to them (PERFORMANCE section 2)."""
+NO_GROUP = 255
+EXACT_SUMS = 1_000
+"""Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
+UNTRUSTED, MISSING = 1, 2
+NO_LINE = -1.0
+
+_state = msgspec.msgpack.Decoder(GroupState)
+_packed = msgspec.msgpack.Encoder().encode
+
+
+class Rows:
+    """See the module."""
+
+    def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
+        self.names = names
+        self.screen = FastScreen()
+        self.blocks: list[Block | None] = []
+        self.stage: U8 = np.zeros(0, np.uint8)
+        """[rows] Place in STAGES; NO_GROUP where there is none."""
+        self._states: dict[int, bytes] = {}
+        """States that are not as new, by row."""
+        self._restless: dict[int, None] = {}
+        """Rows of groups in a clear hold, and of those whose loans were past when they were put: what becomes of them
+        depends also on whether their prices are believed."""
+        self._ids, self._accounts = Index(), Index()
+        self._dead: list[int] = []
+        """Groups that are dead, by block."""
+        self._instruments = Instruments(self.names)
+        self._on_board: I64 = np.zeros(0, np.int64)
+        """[assets] Places on the price board; -1 for an asset that it does not know."""
+        self._flags: U8 = np.zeros(0, np.uint8)
+        self._needed: dict[int, frozenset[str]] = {}
+        self._take_rules(at, rules)
+        self._instruments.take(self._versions)
+
+    # -- groups --
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids(self) -> Iterator[str]:
+        """All groups."""
+        return (self.id(int(row)) for row in np.flatnonzero(self.stage != NO_GROUP))
+
+    def of_source(self, source: str) -> list[str]:
+        """Ids of the groups that a source put."""
+        place, found = self.names.sources.find(source), []
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                stage = self.stage[number * GROUPS : number * GROUPS + len(block)]
+                is_theirs = (block.columns.source == place) & (stage != NO_GROUP)
+                found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
+        return found
+
+    def id(self, row: int) -> str:
+        """The group's id."""
+        block = self.blocks[row // GROUPS]
+        assert block is not None
+        return block.id(row % GROUPS)
+
+    def find(self, group_id: str) -> Watched | None:
+        """A group, made anew from its columns, or None."""
+        row = self._row(group_id)
+        return None if row < 0 else self.watched(row)
+
+    def watched(self, row: int) -> Watched:
+        """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
+        block = self.blocks[row // GROUPS]
+        if block is None:
+            raise LookupError(f"row {row} has no group any more")
+        group, source, version, put_at = block.record(row % GROUPS, self.names)
+        state = msgspec.structs.replace(self.state(row), group=group.id)
+        return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+
+    def state(self, row: int) -> GroupState:
+        """The state of a row's group, without its id."""
+        packed = self._states.get(row)
+        return _AS_NEW if packed is None else _state.decode(packed)
+
+    def owner(self, account: str) -> str | None:
+        """The group that an account belongs to."""
+
+        def same(row: int) -> bool:
+            block = self.blocks[row // GROUPS]
+            return block is not None and account in block.record(row % GROUPS, self.names).group.accounts()
+
+        row = self._accounts.find(account.encode(), same)
+        return None if row < 0 else self.id(row)
+
+    def keep(self, w: Watched) -> None:
+        """Writes back the state of a group that is here."""
+        row = self._row(w.group.id)
+        assert row >= 0, f"group {w.group.id} is not in columns"
+        self._keep(row, w)
+        low, high = self._lines(w)
+        self.screen.watch(np.array([row]), np.array([low]), np.array([high]))
+
+    def drop(self, group_id: str) -> list[Watched]:
+        """Takes a group out. Returns what is left of its block where that is mostly dead: it is not here any more then."""
+        row = self._row(group_id)
+        self._unlist(row, self.watched(row).group)
+        self.screen.clear_row(row)
+        number = row // GROUPS
+        self._dead[number] += 1
+        block = self.blocks[number]
+        assert block is not None
+        return self._dissolve(number) if self._dead[number] * 2 > len(block) else []
+
+    def fold(self, watched: Sequence[Watched]) -> bool:
+        """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
+        try:
+            part = Block.of([Restored(w.group, w.source, w.version, w.put_at) for w in watched], self.names)
+        except NamesFull:
+            return False
+        number = len(self.blocks) - 1
+        last = self.blocks[number] if number >= 0 else None
+        if last is None or len(last) + len(part) > GROUPS:
+            self._install(len(self.blocks), part, 0)
+        else:
+            self._install(number, Block.join([last, part]), len(last))
+        base = (len(self.blocks) - 1) * GROUPS + len(self._tail()) - len(part)
+        for i, w in enumerate(watched):
+            self._keep(base + i, w)
+        self._watch(len(self.blocks) - 1)
+        return True
+
+    def put_all(
+        self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
+    ) -> Taken:
+        """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
+        if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products:
+            return Taken(None, range(len(batch)))
+        block = Block(_put_on(batch.columns, at))
+        is_new = self._are_new(block, fresh, retired)
+        rest = np.flatnonzero(~is_new).tolist()
+        if len(rest) == len(block):
+            return Taken(None, rest)
+        block = block.without(~is_new) if rest else block
+        number = len(self.blocks)
+        self._install(number, block, 0)
+        self._watch(number)
+        due = block.due(self.names, -1)
+        near = np.flatnonzero((due >= 0) & (due <= micros_of(at + timedelta(days=1))))
+        past = near[due[near] <= micros_of(at)]
+        self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
+        look = [block.id(i) for i in near.tolist()]
+        return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
+
+    def restore(self, blocks: Iterable[BlockPut], superseded: Collection[str], states: Iterable[GroupState]) -> None:
+        """Takes blocks as they were dumped, but for the groups that are kept elsewhere or were closed since."""
+        for put in sorted(blocks):
+            block = Block.load(put.body, self.names)
+            while len(self.blocks) < put.number:
+                self.blocks.append(None)
+                self._dead.append(0)
+            gone = [id_ in superseded for id_ in block.ids()] if superseded else []
+            self._install(put.number, block, 0, np.array(gone, bool) if any(gone) else None)
+        for state in states:
+            row = self._row(state.group)
+            if row >= 0:
+                self._set_state(row, state)
+        for number, found in enumerate(self.blocks):
+            if found is not None:
+                self._watch(number)
+                self._note_past(number, found)
+
+    def states(self) -> Iterator[GroupState]:
+        """States that are not as new."""
+        return (msgspec.structs.replace(self.state(row), group=self.id(row)) for row in list(self._states))
+
+    def dumped(self) -> tuple[BlockPut, ...]:
+        """All blocks, without their dead groups."""
+        return tuple(self.dump(number) for number, block in enumerate(self.blocks) if block is not None)
+
+    def dump(self, number: int) -> BlockPut:
+        """One block as bytes, without its dead groups."""
+        block = self.blocks[number]
+        assert block is not None
+        dead = self._is_dead(number, len(block))
+        return BlockPut(number, (block.without(dead) if dead.any() else block).dump(self.names))
+
+    def nbytes(self) -> dict[str, int]:
+        """What the parts take of the memory, in bytes."""
+        sizes: Counter[str] = Counter()
+        for block in self.blocks:
+            if block is not None:
+                sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
+        sizes.update({f"screen {part}": size for part, size in self.screen.nbytes.items()})
+        states = getsizeof(self._states) + sum(map(getsizeof, self._states.values()))
+        sizes.update({"index of ids": self._ids.nbytes, "index of accounts": self._accounts.nbytes})
+        sizes.update({"states": states + self.stage.nbytes + 28 * len(self._states)})
+        return dict(sizes)
+
+    # -- what is to be decided --
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        """Another day or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
+        day, versions, lifecycle = self._debts.day, self._versions, self._rules.lifecycle
+        self._take_rules(at, rules)
+        has_other_coins = self._instruments.take(self._versions)
+        has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
+        if not has_other_lines and day == at.date():
+            return
+        self._instruments.give(self.screen)
+        for number, block in enumerate(self.blocks):
+            if block is not None:
+                if has_other_coins:
+                    self._put_legs(number, block)
+                else:
+                    self.screen.owe(number, self._debts_of(number, block)[0])
+                if has_other_coins or has_other_lines:
+                    self._watch(number)
+
+    def _take_rules(self, at: datetime, rules: Rules) -> None:
+        self._at, self._rules = at, rules
+        products = {self.names.products.place(kind): p for kind, p in rules.products.items()}
+        self._versions = {place: p.version_at(at) for place, p in products.items()}
+        self._debts = DayOfDebts(at.date(), products, self.names)
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> list[str]:
+        """See LoanBook."""
+        moved = None if change is None else self._places(change.moved)
+        before = self._flags
+        price, self._flags = self._prices(board)
+        rows = self.screen.suspects(moved, price, self._flags).tolist()
+        if change is None or not np.array_equal(before, self._flags):
+            rows = list(dict.fromkeys((*rows, *self._restless)))
+        return [self.id(row) for row in rows]
+
+    def stirred(self) -> Iterable[str]:
+        """See LoanBook."""
+        return [self.id(row) for row in {**dict.fromkeys(self._states), **self._restless}]
+
+    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
+        """See LoanBook."""
+        since, last = micros_of(after), micros_of(until)
+        for number, block in enumerate(self.blocks):
+            if block is not None:
+                matures = block.matures(self.names)
+                rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
+                yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
+
+    def needed(self) -> frozenset[str]:
+        """Assets whose price decides about some group; one that only dead groups held may be among them."""
+        return frozenset().union(*self._needed.values())
+
+    def examples(self) -> Iterator[Group]:
+        """One group for each product and each coin that a flexible loan of the product is in; all with lines of their own."""
+        for number, block in enumerate(self.blocks):
+            if block is not None:
+                for i in self._instruments.examples(block):
+                    if self.stage[number * GROUPS + i] != NO_GROUP:
+                        yield block.record(i, self.names).group
+
+    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook) -> Exposure:
+        """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
+        rows = self.screen.holders(self._places(assets))
+        singles = fresh.holders(assets)
+        count = len(rows) + len(singles)
+        if count <= EXACT_SUMS:
+            watched = {self.id(row): row for row in rows.tolist()}
+            named = nsmallest(NAMED_GROUPS, [*singles, *watched])
+            found = (fresh.find(id_) or self.watched(watched[id_]) for id_ in (*singles, *watched))
+            return exposure_of((w for w in found if w is not None), count, named, board.usd)
+        part = fresh.exposure(assets, board)
+        known = rows[self.screen.blind[rows] & MISSING == 0]
+        debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
+        most = known[np.argsort(-self.screen.debt[known], kind="stable")[:NAMED_GROUPS]].tolist()
+        ids = tuple(self.id(row) for row in most)
+        return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
+
+    # -- within --
+
+    def _row(self, group_id: str) -> int:
+        key = group_id.encode()
+        return self._ids.find(key, lambda row: self._has_id(row, group_id))
+
+    def _has_id(self, row: int, group_id: str) -> bool:
+        block = self.blocks[row // GROUPS]
+        return block is not None and block.id(row % GROUPS) == group_id
+
+    def _tail(self) -> Block:
+        block = self.blocks[-1]
+        assert block is not None
+        return block
+
+    def _set_state(self, row: int, state: GroupState) -> None:
+        nameless = msgspec.structs.replace(state, group="")
+        if nameless == _AS_NEW:
+            self._states.pop(row, None)
+        else:
+            self._states[row] = _packed(nameless)
+        self.stage[row] = STAGES.index(state.stage)
+
+    def _keep(self, row: int, w: Watched) -> None:
+        self._set_state(row, w.state)
+        if w.has_past or w.state.below_since is not None:
+            self._restless[row] = None
+        else:
+            self._restless.pop(row, None)
+
+    def _lines(self, w: Watched) -> tuple[float, float]:
+        """The LTVs between which nothing is to be decided, as the screen takes them."""
+        return calm(w.state, w.held, self._rules.lifecycle).bounds
+
+    def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
+        """Takes a block of which the groups from `first` on are new; those that are dead from the start stay unlisted."""
+        if number == len(self.blocks):
+            self.blocks.append(None)
+            self._dead.append(0)
+        self.blocks[number] = block
+        missing = (number + 1) * GROUPS - len(self.stage)
+        if missing > 0:
+            self.stage = np.append(self.stage, np.full(missing, NO_GROUP, np.uint8))
+        is_new = np.arange(len(block)) >= first
+        if dead is not None:
+            is_new &= ~dead
+            self._dead[number] += int(dead.sum())
+        base = number * GROUPS
+        for index, (at, rows) in ((self._ids, block.id_keys()), (self._accounts, block.account_keys())):
+            index.add_block(block.columns.arena, at[is_new[rows]], base + rows[is_new[rows]])
+        for row, account in block.far_accounts():
+            if is_new[row]:
+                self._accounts.add(account.encode(), base + row)
+        self.stage[base : base + len(block)][is_new] = 0
+        self._put_legs(number, block)
+
+    def _unlist(self, row: int, group: Group) -> None:
+        self._ids.remove(group.id.encode(), row)
+        for account in group.accounts():
+            self._accounts.remove(account.encode(), row)
+        self.stage[row] = NO_GROUP
+        self._states.pop(row, None)
+        self._restless.pop(row, None)
+
+    def _dissolve(self, number: int) -> list[Watched]:
+        """The groups of a block that is no more."""
+        block = self.blocks[number]
+        assert block is not None
+        left = []
+        for i in np.flatnonzero(~self._is_dead(number, len(block))).tolist():
+            w = self.watched(number * GROUPS + i)
+            left.append(w)
+        for i, w in zip(np.flatnonzero(~self._is_dead(number, len(block))).tolist(), left, strict=True):
+            self._unlist(number * GROUPS + i, w.group)
+        self.screen.drop_block(number)
+        self.blocks[number] = None
+        self._needed.pop(number, None)
+        return left
+
+    def _is_dead(self, number: int, count: int) -> Bools:
+        return self.stage[number * GROUPS : number * GROUPS + count] == NO_GROUP  # type: ignore[no-any-return]
+
+    def _are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
+        """[n] Surely neither the id nor an account is in the book, is retired, or stands earlier in the block."""
+        ids, accounts = block.ids(), list(_accounts(block))
+        is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
+        at, rows = block.account_keys()
+        is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False
+        first_id: dict[str, int] = {}
+        first_account: dict[str, int] = {}
+        for row, id_ in enumerate(ids):
+            if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
+                is_new[row] = False
+        for row, account in accounts:
+            if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
+                is_new[row] = False
+        for row, account in block.far_accounts():
+            is_new[row] &= self.owner(account) is None
+        return is_new
+
+    def _put_legs(self, number: int, block: Block) -> None:
+        """Hands the block's holdings and debts of the day to the screen."""
+        collateral, assets = self._instruments.collateral(block, ~self._is_dead(number, len(block)))
+        debts, owed_assets = self._debts_of(number, block)
+        self._instruments.give(self.screen)
+        self.screen.put_block(number, len(block), collateral, debts, self._instruments.none)
+        for i in np.flatnonzero(self._is_dead(number, len(block))).tolist():
+            self.screen.clear_row(number * GROUPS + i)
+        self._needed[number] = assets | owed_assets
+
+    def _debts_of(self, number: int, block: Block) -> tuple[Leg, frozenset[str]]:
+        """What the groups of a block owe today. Of the same loans on every day, those of groups that died since included."""
+        c = block.columns
+        is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
+        is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
+        return self._instruments.debts(block, self._debts.owed(block), is_owed)
+
+    def _watch(self, number: int) -> None:
+        """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
+        block, base = self.blocks[number], number * GROUPS
+        assert block is not None
+        lines = np.array([self._default_lines(p) for p in range(len(self.names.products))])
+        low, high = lines[block.columns.product].T.copy()
+        special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
+        alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
+        for i in {*special, *self._changed(number)}.intersection(alive.tolist()):
+            low[i], high[i] = self._lines(self.watched(base + i))
+        self.screen.watch(base + alive, low[alive], high[alive])
+
+    def _changed(self, number: int) -> list[int]:
+        """Places in a block of the groups whose state is not as new."""
+        rows = np.fromiter(self._states, np.int64, len(self._states))
+        return (rows[rows // GROUPS == number] % GROUPS).tolist()  # type: ignore[no-any-return]
+
+    def _default_lines(self, product: int) -> tuple[float, float]:
+        version = self._versions.get(product)
+        if version is None:
+            return NO_LINE, np.inf
+        return calm_between(_AS_NEW, version.thresholds, version.warnings, self._rules.lifecycle).bounds
+
+    def _note_past(self, number: int, block: Block) -> None:
+        """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""
+        base = number * GROUPS
+        due, put = block.due(self.names, -1), block.columns.times[block.columns.put]
+        rows = base + np.flatnonzero((due >= 0) & (due <= put))
+        for row in {*rows.tolist(), *(base + i for i in self._changed(number))}:
+            if self.stage[row] != NO_GROUP:
+                self._keep(row, self.watched(row))
+
+    def _places(self, assets: Collection[str]) -> list[int]:
+        return [p for asset in assets if (p := self.names.assets.find(asset)) is not None]
+
+    def _prices(self, board: PriceBoard) -> tuple[F64, U8]:
+        """[assets] USD prices and flags (UNTRUSTED, MISSING), zero and missing for what the board does not know."""
+        known = len(self._on_board)
+        for place in [*np.flatnonzero(self._on_board < 0).tolist(), *range(known, len(self.names.assets))]:
+            found = board.index.get(self.names.assets[place], -1)
+            if place < len(self._on_board):
+                self._on_board[place] = found
+            else:
+                self._on_board = np.append(self._on_board, found)
+        is_known = self._on_board >= 0
+        price, flag = np.zeros(len(is_known)), np.full(len(is_known), MISSING, np.uint8)
+        price[is_known] = np.array(board.floats)[self._on_board[is_known]]
+        flag[is_known] = np.array(board.flags, np.uint8)[self._on_board[is_known]]
+        return price, flag
+
+
+def _put_on(columns: Columns, at: datetime) -> Columns:
+    """The columns as put at a time: interest counts from the day of the event, not of whoever read the lines."""
+    day = micros_of(at) // DAY_US
+    since = np.full_like(columns.since, day)
+    return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=since)
+
+
+def _accounts(block: Block) -> Iterator[tuple[int, str]]:
+    """(row, account) of all accounts of a block's groups."""
+    at, rows = block.account_keys()
+    raw = block.columns.arena.tobytes()
+    text = raw.decode("latin-1")
+    for start, row in zip(at.tolist(), rows.tolist(), strict=True):
+        yield row, text[start + 1 : start + 1 + raw[start]]
+    yield from block.far_accounts()
+
+
+_AS_NEW = GroupState("")
+
+
+def _cents(value: float) -> Decimal:
+    return round_up(Decimal(value), CENT)

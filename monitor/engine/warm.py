@@ -1,0 +1,31 @@
+"""Compiles every kernel of the screen once, so that no tick waits for it: `python -m monitor.engine.warm` at set-up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.engine import screen
+from monitor.engine.layout import Leg
+
+
+def warm() -> None:
+    """Walks a tiny book through every way of the screen; what is compiled is kept on disk beside the package."""
+    fast = screen.FastScreen(threads=1)
+    ladder = [(1.0, 1.0), (np.inf, 0.5)]
+    fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])
+    leg = Leg(np.zeros(1, np.uint16), np.zeros(1, np.uint16), np.ones(1))
+    rare = leg._replace(instrument=np.ones(1, np.uint16))
+    none = Leg(leg.row[:0], leg.instrument[:0], leg.amount[:0])
+    for number in range(screen.SHIFT_COST + 2):
+        fast.put_block(number, 1, leg, leg, rare if number == 0 else none)
+    fast.watch(np.zeros(1, np.int64), np.ones(1), np.ones(1))
+    good, calm = np.zeros(2, np.uint8), np.ones(2)
+    fast.suspects(None, calm, good)
+    fast.owe(1, leg)
+    fast.suspects([1], np.array([1.0, 1.1]), good)
+    fast.holders([1])
+
+
+if __name__ == "__main__":
+    warm()
+    print("The kernels of the screen are compiled.")

@@ -1,0 +1,106 @@
+"""Book, states and desk: what a restart needs, and how one commit changes it.
+
+A group has a row of its own, or is in a block, whose body only the engine reads. An empty body in `groups` says that
+the group is closed though a block may still hold it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from operator import attrgetter
+
+import msgspec
+
+from monitor import crashpoint
+from monitor.core.lifecycle import GroupState
+from monitor.core.prices import Mark
+from monitor.stores.base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
+from monitor.stores.sqlite import packed
+from monitor.stores.sqlite.rows import encode
+
+
+class _DeskBody(msgspec.Struct, frozen=True):
+    """The desk without its marks, which have a column of their own; schema 1 had them in here."""
+
+    at: datetime
+    notices: dict[str, tuple[int, str | None]]
+    marks: tuple[Mark, ...] = ()
+
+
+_group = msgspec.json.Decoder(StoredGroup).decode
+_state = msgspec.json.Decoder(GroupState).decode
+_desk_body = msgspec.json.Decoder(_DeskBody).decode
+
+
+def write(db: sqlite3.Connection, change: Change) -> None:
+    """All of a change but its alerts and records."""
+    _write_blocks(db, change)
+    _write_groups(db, change)
+    _write_states(db, change)
+    if change.desk is not None:
+        _write_desk(db, change.desk)
+
+
+def _write_blocks(db: sqlite3.Connection, change: Change) -> None:
+    blocks = ((b.number, b.body) for b in change.blocks)
+    db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?)", blocks)
+    crashpoint.reached("between block and rows")
+    db.executemany("DELETE FROM groups WHERE id = ?", ((id,) for b in change.blocks for id in b.ids))
+    db.executemany("DELETE FROM blocks WHERE number = ?", ((number,) for number in change.dropped_blocks))
+    if change.dropped_blocks and not _has_blocks(db):
+        db.execute("DELETE FROM groups WHERE body = x''")
+
+
+def _write_groups(db: sqlite3.Connection, change: Change) -> None:
+    groups = ((g.group.id, encode(g)) for g in change.groups)
+    db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
+    if change.closed:
+        closed = (
+            "INSERT OR REPLACE INTO groups VALUES (?, x'')" if _has_blocks(db) else "DELETE FROM groups WHERE id = ?"
+        )
+        db.executemany(closed, ((id,) for id in change.closed))
+
+
+def _has_blocks(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM blocks LIMIT 1").fetchone() is not None
+
+
+def _write_states(db: sqlite3.Connection, change: Change) -> None:
+    # In the order of the table, so that each of its pages is visited once.
+    states = {s.group: s for s in sorted(change.states, key=attrgetter("group"))}
+    as_new = [id for id, s in states.items() if is_as_new(s)]
+    rows = ((id, s.stage, s.episode, encode(s)) for id, s in states.items())
+    db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", rows)
+    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in as_new))
+
+
+def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
+    body = encode({"at": desk.at, "notices": desk.notices})
+    db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
+
+
+def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
+    """All that a restart needs."""
+    groups, closed = list[StoredGroup](), list[str]()
+    for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
+        if body:
+            groups.append(_group(body))
+        else:
+            closed.append(id)
+    return Snapshot(
+        desk=_desk(db),
+        groups=tuple(groups),
+        states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
+        cursor=cursor,
+        blocks=tuple(StoredBlock(*row) for row in db.execute("SELECT number, body FROM blocks ORDER BY number")),
+        closed=tuple(closed),
+    )
+
+
+def _desk(db: sqlite3.Connection) -> Desk | None:
+    row = db.execute("SELECT body, marks FROM desk").fetchone()
+    if row is None:
+        return None
+    body, marks = _desk_body(row[0]), row[1]
+    return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices)

@@ -1,0 +1,92 @@
+"""Alerts and marks as MessagePack arrays: the names of the fields would be more than half of what a storm writes.
+
+A body is read by the places of its fields, so a field of these types that is new goes to the end and has a default, and
+none is moved or taken out. What schema 1 wrote was JSON, which stays readable: it begins with a brace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from monitor.core.alerts import Alert, Debt, Figures, GroupRef, Input
+from monitor.core.prices import Mark
+from monitor.core.product import Thresholds
+
+# The types of core once more, read from arrays. They never leave this module.
+
+
+class _Input(Input, frozen=True, array_like=True):
+    pass
+
+
+class _Debt(Debt, frozen=True, array_like=True):
+    pass
+
+
+class _Thresholds(Thresholds, frozen=True, array_like=True):
+    pass
+
+
+class _GroupRef(GroupRef, frozen=True, array_like=True):
+    pass
+
+
+class _Figures(Figures, frozen=True, array_like=True):
+    thresholds: _Thresholds
+    inputs: tuple[_Input, ...]
+    debts: tuple[_Debt, ...]
+
+
+class _Alert(Alert, frozen=True, array_like=True):
+    group: _GroupRef | None = None
+    figures: _Figures | None = None
+
+
+class _Mark(Mark, frozen=True, array_like=True):
+    pass
+
+
+_GROUP, _FIGURES = map(Alert.__struct_fields__.index, ("group", "figures"))
+_THRESHOLDS, _INPUTS, _DEBTS = map(Figures.__struct_fields__.index, ("thresholds", "inputs", "debts"))
+
+_encode = msgspec.msgpack.Encoder().encode
+_alert = msgspec.msgpack.Decoder(_Alert).decode
+_json_alert = msgspec.json.Decoder(Alert).decode
+_marks = msgspec.msgpack.Decoder(tuple[_Mark, ...]).decode
+
+
+def alert_body(alert: Alert) -> bytes:
+    """An alert as it is stored. Raises TypeError where its facts are no JSON values."""
+    fields = list(astuple(alert))
+    if alert.group is not None:
+        fields[_GROUP] = astuple(alert.group)
+    if alert.figures is not None:
+        fields[_FIGURES] = _figures(alert.figures)
+    return _encode(fields)
+
+
+def _figures(figures: Figures) -> list[Any]:
+    fields = list(astuple(figures))
+    fields[_THRESHOLDS] = astuple(figures.thresholds)
+    fields[_INPUTS] = list(map(astuple, figures.inputs))
+    fields[_DEBTS] = list(map(astuple, figures.debts))
+    return fields
+
+
+def alert(body: bytes) -> Alert:
+    """The alert of a body, of this schema or of the first."""
+    return _json_alert(body) if body.startswith(b"{") else msgspec.convert(_alert(body), Alert, from_attributes=True)
+
+
+def marks_body(marks: Iterable[Mark]) -> bytes:
+    """All marks as they are stored."""
+    return _encode(list(map(astuple, marks)))
+
+
+def marks(body: bytes) -> tuple[Mark, ...]:
+    """The marks of a body."""
+    return msgspec.convert(_marks(body), tuple[Mark, ...], from_attributes=True)

@@ -1,0 +1,110 @@
+"""What is made of the figures: keys, ratios, verdicts, the chart."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import lateness, machine, memory, path, peers, plot, report, storm, sweep
+from bench.report import LARGE, MIDDLE, SMALL, Measured
+
+LATE = lateness.Lateness(np.array([0.5, 1.0]), np.array([0.1, 0.5, 1.0]), 3)
+
+
+@pytest.fixture
+def measured() -> Measured:
+    """A run in which ours takes 1 ms at 10,000 groups, and peers a hundred times as long as ours."""
+    times = {n: {"ours": [n * 1e-7] * 3, **{p: [n * 1e-5] * 3 for p in peers.PEERS}} for n in (SMALL, MIDDLE, LARGE)}
+    engine = sweep.Engine(
+        {"sum": [0.1] * 3, "sweep": [0.02, 0.9, 0.02], "sweep2": [0.01] * 3, "one": [0.0004] * 3, "ten": [0.004] * 3},
+        stream_bytes=10**9, swept_bytes={"amounts": 8 * 10**7, "members": 2 * 10**7},
+    )  # fmt: skip
+    whole = path.Figures(
+        {"path": [0.05], "parse": [0.001], "handle": [0.03], "commit": [0.019], "sweep": [0.02]}, [0.0005], LATE
+    )
+    return Measured(
+        {**dict.fromkeys(["cpu", "kernel", "python"], "x"), "cores": 2, "memory_gib": 1.0, "load_before": [0.0], "packages": {}},
+        9.6, engine, times, {str(SMALL): [1e-3] * 3, str(LARGE): [0.1] * 3}, LATE, whole,
+        storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5), memory.Figures(390.0, {"arena": 50.0}), 60.0,
+    )  # fmt: skip
+
+
+def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
+    found = report.results(measured)
+    assert set(found) == {
+        "sweep_over_bandwidth",
+        "speedup",
+        "two_threads",
+        "tick_one",
+        "tick_ten",
+        "path_over_sweep",
+        "storm_gain",
+        "bytes_per_group",
+        "loop_lateness_p99_ms",
+        "machine",
+    }
+    assert set(found["speedup"]) == {
+        "numba_csr",
+        "numpy",
+        "polars",
+        "duckdb",
+        "pandas",
+        "python_float",
+        "python_decimal",
+    }
+    assert all(set(by_size) == {"10000", "100000", "1000000"} for by_size in found["speedup"].values())
+
+
+def test_ratios_are_of_medians(measured: Measured) -> None:
+    found = report.results(measured)
+    assert found["sweep_over_bandwidth"] == pytest.approx(2.0)
+    assert found["speedup"]["numpy"]["100000"] == pytest.approx(100)
+    assert found["two_threads"] == pytest.approx(0.5)
+    assert found["tick_one"] == pytest.approx(0.02)
+    assert found["tick_ten"] == pytest.approx(0.2)
+    assert found["path_over_sweep"] == pytest.approx(2.5)
+    assert found["storm_gain"] == pytest.approx(100)
+    assert found["machine"]["read_gb_per_s"] == pytest.approx(10)
+
+
+def test_what_is_missed_is_said(measured: Measured) -> None:
+    missed = [row.key for row in report.rows(measured) if not row.is_met]
+    assert missed == ["python_decimal", "python_decimal", "path_over_sweep"]
+    text = report.markdown(measured, "growth.svg", "As it was.")
+    assert (
+        "- whole path, 1M, frame received to alert durable, against the sweep: 2.5x, to reach at most 2x: 25% off."
+        in text
+    )
+    assert "![Cost of a tick by number of groups](growth.svg)" in text
+
+
+def test_a_run_writes_three_files(measured: Measured, tmp_path: Path) -> None:
+    report.write(measured, tmp_path, ".quick", "As it was.")
+    assert {p.name for p in tmp_path.iterdir()} == {"results.quick.json", "RESULTS.quick.md", "growth.quick.svg"}
+    assert json.loads((tmp_path / "results.quick.json").read_text())["storm_gain"] == 100
+
+
+def test_a_chart_is_xml_with_a_label_for_each_line_and_none_over_another() -> None:
+    lines = {"ours": [(10, 1.0), (1000, 50.0)], "a & b": [(10, 2.0), (1000, 51.0)]}
+    root = ET.fromstring(plot.chart("Title", "x", "y", lines, [(10, 1), (1000, 100)]))
+    texts = {t.text: float(t.get("y", "0")) for t in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Title", "ours", "a & b", "100"} <= set(texts)
+    assert abs(texts["ours"] - texts["a & b"]) >= plot.LABEL
+
+
+def test_only_sleeps_that_a_sweep_fell_into_count_as_during() -> None:
+    samples = np.array([[0.0, 0.0012], [1.0, 1.003], [2.0, 2.001]])
+    found = lateness.judged(samples, np.array([[1.002, 1.5], [1.9, 2.0005]]))
+    assert found.during_ms == pytest.approx([2.0, 0.0])
+    assert found.all_ms == pytest.approx([0.2, 2.0, 0.0])
+
+
+def test_the_machine_is_described_without_its_name() -> None:
+    facts = machine.facts()
+    assert facts["cores"] >= 1
+    assert machine.rss_bytes() > 10_000_000
+    assert not {"host", "node", "path"} & set(facts)

@@ -1,0 +1,41 @@
+"""The parts of the benchmark that need the whole monitor, at sizes that take a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import desk, path, storm
+from bench.book import book, market
+
+GROUPS = 300
+
+
+def test_the_path_is_timed_in_turns_with_a_sweep_and_its_parts_make_it_up(tmp_path: Path) -> None:
+    some, lines = desk.of_one_product(book(GROUPS, market())), tmp_path / "book.jsonl"
+    desk.write_lines(some, lines)
+    found = path.run(some, lines, tmp_path, rounds=4, lateness_s=0.3, advance=lambda: None)
+    assert {name: len(each) for name, each in found.seconds.items()} == dict.fromkeys(
+        ["path", "parse", "handle", "commit", "sweep"], 4
+    )
+    s = found.seconds
+    parts = [sum(each) for each in zip(s["parse"], s["handle"], s["commit"], strict=True)]
+    assert s["path"] == pytest.approx(parts)
+    assert len(found.changed) == 4
+    assert found.lateness.sweeps >= 2
+
+
+def test_a_file_of_lines_fills_a_monitor(tmp_path: Path) -> None:
+    lines = tmp_path / "book.jsonl"
+    desk.write_lines(desk.of_one_product(book(GROUPS, market())), lines)
+    monitor = desk.new_monitor(market())
+    desk.fill(monitor, lines)
+    assert len(list(monitor.group_ids)) == GROUPS
+
+
+def test_a_storm_is_committed_at_once_and_one_by_one(tmp_path: Path) -> None:
+    found = storm.run(market(), alerts=60, rounds=2, folder=tmp_path, advance=lambda: None)
+    assert {name: len(each) for name, each in found.seconds.items()} == {"storm": 2, "single": 2}
+    assert found.handled >= 60 + storm.SINGLES
+    assert sum(found.seconds["storm"]) < sum(found.seconds["single"])

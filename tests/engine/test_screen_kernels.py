@@ -1,0 +1,257 @@
+"""The fast screen against the exact one: no group at a line is missed, none that is clear of its lines is named."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.engine import kernels, screen
+from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.layout import Leg
+from monitor.engine.screen import FastScreen
+from monitor.engine.warm import warm
+from tests.engine.desk import ASSETS, Desk
+from tests.engine.model import Held, legs
+
+D = Decimal
+
+
+@pytest.fixture(params=[0, screen.SHIFT_COST, 10**9], ids=["shift", "either", "sweep"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forces one of the two ways to the answer where both are open; two threads wherever there are two blocks."""
+    monkeypatch.setattr(screen, "SHIFT_COST", request.param)
+    monkeypatch.setattr(screen, "SHARE_FROM", 0)
+
+
+@pytest.mark.usefixtures("way")
+@given(st.integers(0, 2**32), st.integers(1, 25))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_group_at_a_line_is_missed_and_none_clear_of_it_is_named(seed: int, steps: int) -> None:
+    desk = Desk(seed)
+    desk.put(0, 20)
+    desk.put(1, 20)
+    desk.check(None)
+    for _ in range(steps):
+        desk.step()
+        desk.check(desk.random.choice((None, list(range(ASSETS)), [])))
+
+
+@pytest.mark.usefixtures("way")
+def test_groups_that_stand_exactly_on_a_line_are_named_at_every_tick_that_puts_them_there() -> None:
+    desk = Desk(5)
+    desk.put(0, 200)
+    desk.check(None)
+    for k in range(1, 40):
+        asset, step = 1 + k % (ASSETS - 1), 1 + D(k) / 10**7
+        desk.move([asset], lambda a, step=step: desk.start[a] * step)
+        desk.check([asset])
+        desk.move([asset], lambda a: desk.start[a])
+        desk.check([asset])
+
+
+@pytest.mark.usefixtures("way")
+def test_liabilities_that_cancel_the_collateral_but_for_a_billionth_are_still_named_at_their_line() -> None:
+    desk = Desk(11)
+    desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),)), (2, ())])
+    desk.usd = [D(1), D("1.000000001"), D(7), *desk.usd[3:]]
+    groups = {}
+    for i in range(50):
+        equity = D(10 ** (i % 10))
+        line = D("0.05") * D(10**9) * D("1.000000001") / equity
+        groups[i] = Held({0: D(10**9) * D("1.000000001") + equity}, {2: D(0)}, {1: D(10**9)})
+        desk.model.lines[i] = None, line
+    desk.fast.put_block(0, 50, *legs(groups))
+    desk.model.groups = groups
+    high = np.array([float(line) for _, line in desk.model.lines.values()])
+    desk.fast.watch(np.arange(50), np.full(50, -1.0), high)
+    assert desk.check(None) == set(range(50))
+    desk.move([2], lambda _: D(8))
+    desk.move([1], lambda _: D("1.000000002"))
+    desk.check([1])
+    desk.move([1], lambda _: D("1.000000001"))
+    assert desk.check([1]) == set(range(50))
+
+
+def test_the_guard_grows_with_what_is_owed_when_a_price_is_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "SHIFT_COST", 0)
+    desk = Desk(1)
+    desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),))])
+    desk.usd = [D(1)] * ASSETS
+    desk.model.groups = {0: Held({0: 7 * D(10) ** 9 + 10}, {}, {1: D(10) ** 9})}
+    desk.fast.put_block(0, 1, *legs(desk.model.groups))
+    desk.model.lines[0] = (
+        None,
+        D(7) * 10**7,
+    )  # 0.05 x 7e9 is 5 of these; 10 are recognised at a price of 7, give or take 14
+    desk.fast.watch(np.array([0]), np.array([-1.0]), np.array([7e7]))
+    assert desk.check(None) == set()
+    desk.move([1], lambda _: D(7))
+    assert desk.check([1]) == {0}
+
+
+def small(threads: int = 1) -> FastScreen:
+    """Asset k is instrument k, recognised in full."""
+    fast = FastScreen(threads)
+    fast.instruments(np.arange(3, dtype=np.uint16), [[(np.inf, 1.0)]] * 3)
+    return fast
+
+
+GOOD = np.zeros(3, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "factor", "is_made_anew"),
+    [(screen.SHIFTS, 1.5, True), (5, 9.0, True), (5, 1 / 9, True), (5, 1.5, False)],
+)
+def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went_far(
+    shifts: int, factor: float, is_made_anew: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "SHIFT_COST", 0)
+    fast, price = small(), np.ones(3)
+    fast.put_block(0, 1, *legs({0: Held({0: D(1), 1: D(2)}, {0: D(1)})}))
+    fast.suspects(None, price, GOOD)
+    for k in range(shifts):
+        price[1] = 1.0 + k % 2
+        fast.suspects([1], price, GOOD)
+    fast.recognised[0] += 5.0  # stands for what rounding adds up to
+    price[1] = factor
+    fast.suspects([1], price, GOOD)
+    assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_made_anew
+
+
+def test_rows_are_named_until_somebody_sets_their_lines_and_never_after_they_are_cleared() -> None:
+    fast = small()
+    fast.put_block(0, 3, *legs({0: Held({0: D(2)}, {1: D(1)}), 1: Held({0: D(1)}), 2: Held()}))
+    assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 1, 2]
+    fast.watch(np.array([0, 1]), np.array([-1.0, -1.0]), np.array([0.72, 0.72]))
+    assert fast.suspects(None, np.ones(3), GOOD).tolist() == [2]
+    fast.clear_row(2)
+    assert fast.suspects(None, np.ones(3), GOOD).tolist() == []
+    fast.put_block(0, 3, *legs({0: Held({0: D(2)}, {1: D(1)})}))
+    assert fast.suspects([], np.ones(3), GOOD).tolist() == [0, 1, 2]
+
+
+def test_debt_without_recognised_value_is_above_every_line_and_no_debt_below() -> None:
+    fast = small()
+    rows = {
+        0: Held({}, {1: D(1)}),
+        1: Held({}, {1: D(1)}),
+        2: Held({0: D(1)}),
+        3: Held({0: D(1)}),
+        4: Held(),
+        5: Held(),
+    }
+    fast.put_block(0, 6, *legs(rows))
+    fast.watch(np.arange(6), np.array([-1, 0.5, -1, 0.5, -1, 0.0]), np.array([9.0, np.inf, 0.5, np.inf, 0.5, np.inf]))
+    assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 3, 5]
+
+
+def test_a_missing_asset_parks_its_groups_and_an_untrusted_one_leaves_only_their_high_line() -> None:
+    fast = small()
+    fast.put_block(0, 2, *legs({0: Held({0: D(100)}, {1: D(50), 2: D(0)}), 1: Held({0: D(100)}, {1: D(90)})}))
+    fast.watch(np.arange(2), np.full(2, 0.6), np.full(2, 0.8))
+    assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 1]
+    assert fast.suspects([], np.ones(3), np.array([0, UNTRUSTED, 0], np.uint8)).tolist() == [1]
+    assert fast.blind[:2].tolist() == [UNTRUSTED, UNTRUSTED]
+    assert (
+        fast.suspects([], np.array([1.0, 0.0, 1.0]), np.array([UNTRUSTED, MISSING, MISSING], np.uint8)).tolist() == []
+    )
+    assert fast.suspects([], np.ones(3), np.array([0, 0, MISSING], np.uint8)).tolist() == [0, 1]
+    assert fast.blind[:2].tolist() == [0, 0]
+
+
+def test_untrusted_assets_cost_no_look_while_nothing_moves() -> None:
+    fast = small()
+    fast.put_block(0, 2, *legs({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(100)}, {1: D(90)})}))
+    fast.watch(np.arange(2), np.full(2, 0.6), np.full(2, 0.95))
+    blind = np.array([UNTRUSTED, 0, 0], np.uint8)
+    fast.suspects(None, np.ones(3), blind)
+    assert fast.suspects([0, 1], np.ones(3), blind).tolist() == []
+
+
+def test_holders_and_exposure_leave_out_cleared_rows_and_holdings_of_nothing() -> None:
+    fast = small(2)
+    fast.put_block(0, 3, *legs({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(0)}, {2: D(9)}), 2: Held({0: D(1)})}))
+    fast.put_block(1, 1, *legs({0: Held({}, {0: D(7)})}))
+    fast.clear_row(2)
+    fast.suspects(None, np.array([2.0, 1.0, 1.0]), GOOD)
+    assert fast.holders([0]).tolist() == [0, GROUPS]
+    assert fast.holders([1, 2]).tolist() == [0, 1]
+    assert fast.holders([77]).tolist() == []
+    assert fast.exposure(0) == (2, 64.0, 200.0)
+
+
+def test_a_block_is_replaced_and_dropped_and_its_neighbours_stay_as_they_were() -> None:
+    fast, rng = small(), np.random.default_rng(8)
+    sizes = {}
+    for _ in range(300):
+        number = int(rng.integers(0, 6))
+        size = int(rng.integers(1, 400))
+        if rng.random() < 0.2 and number in sizes:
+            fast.drop_block(number)
+            del sizes[number]
+        else:
+            amount = np.arange(1, size + 1) + number * 1000.0
+            row = np.arange(size, dtype=np.uint16)
+            held = Leg(row, row % 3, amount)
+            fast.put_block(
+                number,
+                size,
+                held,
+                held._replace(amount=amount / 2),
+                held._replace(row=row[:0], instrument=row[:0], amount=amount[:0]),
+            )
+            sizes[number] = size
+        fast.suspects([], np.ones(3), GOOD)
+        for other, n in sizes.items():
+            expected = np.arange(1, n + 1) + other * 1000.0
+            np.testing.assert_array_equal(fast.recognised[other * GROUPS :][:n], expected)
+            np.testing.assert_array_equal(fast.debt[other * GROUPS :][:n], expected / 2)
+    used = sum(sizes.values()) * 2
+    assert fast.nbytes["amounts"] <= 8 * (used * 2 + 6 * 800)
+
+
+def test_other_debts_than_those_of_the_block_are_refused() -> None:
+    fast = small()
+    fast.put_block(0, 2, *legs({0: Held({}, {1: D(50)}), 1: Held({}, {1: D(50)})}))
+    with pytest.raises(AssertionError):
+        fast.owe(0, legs({0: Held({}, {1: D(50)})})[1])
+    with pytest.raises(AssertionError):
+        fast.owe(0, legs({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1])
+
+
+@pytest.mark.parametrize("price", [np.nan, np.inf])
+def test_a_price_that_is_no_number_stops_everything(price: float) -> None:
+    with pytest.raises(AssertionError):
+        small().suspects(None, np.array([1.0, price, 1.0]), GOOD)
+
+
+def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None:
+    fast, n = small(), 12 * GROUPS
+    row = np.arange(GROUPS, dtype=np.uint16)
+    one = Leg(row, row * 0, np.ones(GROUPS))
+    for number in range(12):
+        fast.put_block(number, GROUPS, one, one, Leg(row[:0], row[:0], one.amount[:0]))
+    low = np.where(np.arange(n) % 3, 0.5, 1.0) + np.arange(n) * 1e-7
+    fast.watch(np.arange(n), low, low + 1)
+    below = np.flatnonzero(low * (1 + 1e-9) >= 1)
+    np.testing.assert_array_equal(fast.suspects(None, np.ones(3), GOOD), below)
+    for i in range(100):
+        fast.watch([i], [-1.0], [np.inf])
+    np.testing.assert_array_equal(fast.suspects(None, np.ones(3), GOOD), below[below >= 100])
+
+
+def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
+    warm()
+    doors = (kernels.sweep, kernels.shift, kernels.lay, kernels.watch, kernels.count_held, kernels.holders)
+    compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
+    desk = Desk(3)
+    for number in range(3):
+        desk.put(number, 20)
+    for _ in range(60):
+        desk.step()
+        desk.check(None)
+        desk.fast.holders([0, 1])
+    assert compiled == [1] * len(doors) == [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
