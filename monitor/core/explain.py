@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from monitor.core.accrual import daily_rate
+from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
+from monitor.core.margin import liabilities
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
@@ -93,6 +95,7 @@ def detail(look: Look) -> dict[str, Any]:
             "rules": product.rules_name(held.version),
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
             "uncounted": _uncounted(look),
+            **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
             "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)],
         }
 
@@ -319,7 +322,7 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "asset": loan.asset,
         "principal": plain(loan.principal),
         "interest": plain(item.interest),
-        "rate": {"kind": loan.rate.kind, "daily": plain_or_none(loan.rate.daily)},
+        "rate": _rate(loan.rate),
         "daily_rate": plain(daily_rate(loan, product, at)),
         "late_factor": plain(factor),
         "term": loan.term,
@@ -329,3 +332,8 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "price": plain_or_none(item.price),
         "value_usd": plain_or_none(item.value),
     }
+
+
+def _rate(rate: Rate) -> dict[str, str | None]:
+    shown = {"kind": rate.kind, "daily": plain_or_none(rate.daily)}
+    return shown if rate.paid_in is None else {**shown, "paid_in": rate.paid_in}
