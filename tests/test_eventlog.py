@@ -10,7 +10,8 @@ from monitor import eventlog, replay
 from monitor.core.book import Lines
 from monitor.core.entries import Borrow, Deposit, ExtendGrace, Transfer
 from monitor.core.events import BookEntry, Event, GroupPut, GroupsPut, MarkPrices, Noticed, ProductsChanged, TimePassed
-from monitor.core.product import Rules
+from monitor.core.prices import Frame
+from monitor.core.product import Rules, Trust
 from monitor.core.wire import read
 from monitor.eventlog import PAUSE_S, EventLog, Start, Torn
 from tests.core.desk import START, Desk, clock, group, line, loan, plainly, quotes
@@ -41,6 +42,12 @@ def prices(time: str, what: str) -> MarkPrices:
     return MarkPrices(clock(time), quotes(what, clock(time)))
 
 
+def frames(time: str, *texts: str, source: str = "feed", later_ms: tuple[int, ...] = ()) -> MarkPrices:
+    """One frame of COIN and ETH, which arrives at the exchange's own time."""
+    at_ms = int(clock(time).timestamp() * 1000)
+    return MarkPrices(clock(time), (), (Frame(source, "USD", ("COIN", "ETH"), texts, at_ms, later_ms),))
+
+
 ENTRIES = [
     read(Deposit, {"account": "acct-G-1", "asset": "USDT", "quantity": "0.000000000000000000000001"}),
     read(Transfer, {"from": "a", "to": "b", "asset": "USDT", "quantity": "1E+3"}),
@@ -53,6 +60,8 @@ ENTRIES = [
     "each",
     [
         prices("00:00:00.000001", "BTC=1E-18/USDT@a,ETH=123456789012345.1234567890123456789012345"),
+        frames("00:00:00.001", "0.10", "123456789012345.1234567890123456789012345"),
+        frames("00:00:01", "8.567e-3", "1", later_ms=(0, -250)),
         GroupPut(START, group(line(loans=[loan(matures="9:00", interest="0.10")], thresholds={"initial": "0.7"})), "b"),
         *[BookEntry(START, "G-1", "e-1", entry) for entry in ENTRIES],
         ProductsChanged(START, Desk().rules),
@@ -107,6 +116,33 @@ def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Pat
     log.close()
     assert len(desk.alerts) == 7
     assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_frames_of_a_day_fold_to_the_same_alerts(tmp_path: Path) -> None:
+    """Both by column and, where a price jumps or falls silent, by quote."""
+    desk = Desk(trust=Trust())
+    log = log_of(tmp_path, desk)
+    record(
+        log, desk, frames("00:00:01", "1", "10"), GroupPut(clock("00:00:02"), group(line()), "book"),
+        frames("00:00:03", "0.9", "10"), frames("00:00:04", "0.8", "11"), frames("00:00:05", "0.1", "11"),
+        TimePassed(clock("00:00:30")), frames("00:00:31", "0.79", "11.0"),
+        MarkPrices(clock("00:00:32"), quotes("COIN=0.7", clock("00:00:32"))),
+    )  # fmt: skip
+    log.close()
+    said = [a.type.rpartition("loan_group.")[2] for a in desk.alerts]
+    assert said == ["liquidation.triggered", "price.suspect", "price.restored", "liquidation.cleared"]
+    assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_a_recorded_second_of_a_whole_market_is_its_names_and_its_digits(tmp_path: Path) -> None:
+    """A day of them has to fit the folder: at most 28 bytes a price, where quotes take a hundred."""
+    assets = tuple(f"COIN{n}" for n in range(600))
+    frame = Frame("binance", "USDT", assets, ("12345.12345678",) * 600, 1_767_607_200_000)
+    log = log_of(tmp_path, Desk())
+    log.append(MarkPrices(START, (), (frame,)))
+    log.close()
+    (path,) = tmp_path.iterdir()
+    assert len(path.read_bytes().splitlines()[1]) < 600 * 28
 
 
 def test_each_file_folds_by_itself(tmp_path: Path) -> None:
@@ -179,7 +215,6 @@ def test_old_files_go_with_their_age_and_the_oldest_with_the_size(
 
 def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_path: Path) -> None:
     from monitor.core.prices import unconfirmed
-    from monitor.core.product import Trust
     from monitor.core.risk import RiskMonitor
 
     trust = Trust(stale_after=timedelta(seconds=10))

@@ -19,6 +19,7 @@ from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -259,7 +260,7 @@ class FileBook:
         elif doubles:
             self._judge(sheet, doubles, at)
         refused = set()
-        for place, (id_, _, problem, reason) in sheet.judged.items():
+        for place, (id_, _, problem, reason) in sorted(sheet.judged.items(), key=itemgetter(0)):
             number = sheet.numbers[place]
             if place in doubles and not problem:
                 problem = f"group {id_} is at line {firsts[place]} already; one line a group"

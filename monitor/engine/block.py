@@ -28,8 +28,10 @@ __all__ = ["Block", "Columns", "LoanClasses", "Names", "Terms"]
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
 _REGULAR = Irregular()
-_ITS_OWN = 0
-_OPEN_US = -(2**62)
+_ITS_OWN = -1_000_000
+"""In place of the days of terms that do not state them."""
+_OPEN_US = -1_000_000 * DAY_US
+"""A maturity before all others, for open terms."""
 _PARTS = {
     "texts": ("arena", "start"),
     "positions": ("positions", "asset", "mantissa", "exponent"),
@@ -116,17 +118,17 @@ class Block:
         return self._loans(k, k + 1, [id_], names)[0]
 
     def quantities(self) -> F64:
-        """[p] What is held, within one unit in the last place."""
+        """[p] What is held, see floats."""
         c = self.columns
         return floats(c.mantissa, c.exponent, c.wide, 0)
 
     def principals(self) -> F64:
-        """[l] What was lent and not repaid, within one unit in the last place."""
+        """[l] What was lent and not repaid."""
         c = self.columns
         return floats(c.principal_mantissa, c.principal_exponent, c.wide, len(c.asset))
 
     def interests(self) -> F64:
-        """[l] Interest as of each loan's `since`, within one unit in the last place."""
+        """[l] Interest as of each loan's `since`."""
         c = self.columns
         return floats(c.interest_mantissa, c.interest_exponent, c.wide, len(c.asset) + len(c.loan_asset))
 
@@ -161,11 +163,7 @@ class Block:
         rates = np.array([names.rates.place(kind.rate) for kind in terms], np.int64)[which]
         last_day = self._matures(terms, which, _OPEN_US) // DAY_US
         columns: list[npt.NDArray[Any]] = [c.product[self.loan_rows()], c.loan_asset, rates, last_day, c.since]
-        inverse = np.zeros(len(rates), np.int64)
-        for column in columns:
-            distinct, place = np.unique(column, return_inverse=True)
-            inverse = np.unique(inverse * len(distinct) + place, return_inverse=True)[1]
-        first = np.unique(inverse, return_index=True)[1]
+        _, first, inverse = np.unique(_combined(columns), return_index=True, return_inverse=True)
         return LoanClasses(list(zip(*(column[first].tolist() for column in columns), strict=True)), first, inverse)
 
     def find_text(self, text: bytes) -> I64:
@@ -283,6 +281,18 @@ def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     own = np.require(array, requirements=["C", "O"])
     own.flags.writeable = False
     return own
+
+
+def _combined(columns: Sequence[npt.NDArray[Any]]) -> I64:
+    """[l] One number per row, the same where all columns are the same."""
+    numbers, spread = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns if len(numbers) else ():
+        least = column.min()
+        span = int(column.max()) - int(least) + 1
+        if spread * span > _NEVER:
+            numbers, spread = np.unique(numbers, return_inverse=True)[1], len(numbers)
+        numbers, spread = numbers * span + (column - least), spread * span
+    return numbers
 
 
 def _after(arena: U8, at: I64) -> I64:

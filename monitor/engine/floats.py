@@ -1,4 +1,4 @@
-"""Exact quantities as floats, for screening: within one unit in the last place of the exact value."""
+"""Exact quantities as floats, for screening: the nearest float or one beside it, as a long mantissa rounds twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ _TEN = np.array([float(10**n) for n in range(_EXACT_POWERS + 1)])
 def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) -> F64:
     """mantissa * 10**exponent; `slot` is that of the first quantity in `wide`."""
     powers = _TEN[np.minimum(np.abs(exponent.astype(np.int64)), _EXACT_POWERS)]
-    # A float holds 53 of a mantissa's 63 bits. What is left of a longer one is divided alone and added: one rounding more.
-    low = np.where(np.abs(mantissa) >= 2**53, mantissa & 1023, 0)
-    high = mantissa - low
-    values: F64 = np.where(exponent < 0, high / powers + low / powers, high * powers + low * powers)
+    values: F64 = np.where(exponent < 0, mantissa / powers, mantissa * powers)
     for k in np.flatnonzero(np.abs(exponent.astype(np.int64)) > _EXACT_POWERS).tolist():
         if exponent[k] == WIDE:
             values[k] = float(wide[slot + k])

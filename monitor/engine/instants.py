@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.toordinal()
@@ -25,6 +26,7 @@ def day_number(day: date) -> int:
     return day.toordinal() - _FIRST_DAY
 
 
+@lru_cache(4096)
 def day_at(number: int) -> date:
     """The day of a number."""
     return date.fromordinal(number + _FIRST_DAY)

@@ -13,7 +13,6 @@ import numpy as np
 from monitor.engine.arrays import (
     AHEAD,
     BLIND,
-    DEAD,
     DEBT,
     END,
     F64,
@@ -41,16 +40,9 @@ from monitor.engine.arrays import (
 @kernel
 def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price: float) -> None:
     """Adds the USD value of a run's positions to the sums of their groups."""
-    j = first
-    while j + 8 <= stop:
+    for j in range(first, stop):
         ask_for(amount, j + AHEAD)
-        ask_for(member, j + AHEAD)
-        for i in range(8):
-            into[member[j + i]] += amount[j + i] * price
-        j += 8
-    while j < stop:
         into[member[j]] += amount[j] * price
-        j += 1
 
 
 @kernel
@@ -59,13 +51,13 @@ def add_laddered(
 ) -> None:
     """Adds what the ladder makes of the values of a sorted run, `tier` being the ladder's first.
 
-    Most positions are in the first tier and take eight at a time. The rest goes in pairs of neighbouring tiers, chosen
-    without a branch, because a branch that the processor cannot foresee costs more than the line not taken.
+    Most positions are in the first tier and are taken eight at a time. The rest goes in pairs of neighbouring tiers, chosen
+    without a branch: leaving a loop at a place that the processor cannot foresee costs as much as twenty positions. So does
+    looking ahead to where the run leaves its first tier, which is why nothing here does.
     """
     share, offset, bound = tiers.share, tiers.offset, tiers.bound
-    slope = price * share[tier]
-    j = first
-    while j + 8 <= stop and amount[j + 7] * price <= bound[tier]:
+    slope, here, j = price * share[tier], bound[tier], first
+    while j + 8 <= stop and amount[j + 7] * price <= here:
         ask_for(amount, j + AHEAD)
         ask_for(member, j + AHEAD)
         for i in range(8):
@@ -73,11 +65,11 @@ def add_laddered(
         j += 8
     while j < stop:
         here, there = bound[tier], bound[tier + 1]
+        slope, next_slope = price * share[tier], price * share[tier + 1]
+        start, next_start = offset[tier], offset[tier + 1]
         while j < stop and amount[j] * price <= there:
-            value = amount[j] * price
-            low = offset[tier] + value * share[tier]
-            high = offset[tier + 1] + value * share[tier + 1]
-            into[member[j]] += low if value <= here else high
+            low, high = start + amount[j] * slope, next_start + amount[j] * next_slope
+            into[member[j]] += low if amount[j] * price <= here else high
             j += 1
         tier += 1
 
@@ -238,6 +230,24 @@ def sweep(
 
 
 @kernel
+def compare(
+    price: F64, before: F64, base: F64, drift: float, flag: U8, flag_before: U8, held: I64, asked: U8
+) -> tuple[int, bool]:
+    """Marks in `asked` the assets whose price moved; returns the positions that the marked ones have, and whether all must be
+    weighed anew: a price that somebody holds is beyond a factor of `drift` of `base`, or a flag changed."""
+    touched, is_far = 0, False
+    for a in range(price.size):
+        if price[a] != before[a]:
+            asked[a] = 1
+        if asked[a]:
+            touched += held[a]
+        if held[a] and (price[a] > base[a] * drift or price[a] * drift < base[a]):
+            is_far = True
+        is_far |= flag[a] != flag_before[a]
+    return touched, is_far
+
+
+@kernel
 def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
     """Place of an instrument among the sorted instruments of some runs, or -1."""
     end = stop
@@ -251,17 +261,44 @@ def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
 
 
 @kernel
-def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows, seen: U8) -> None:
-    """Takes a new price into the sums of one run's groups, and marks them as seen."""
+def find_runs(blocks: I64, moved: U16, store: Store, runs: I64, ends: I64) -> None:
+    """Writes the runs of the moved instruments, block by block, and where each block's end; asks for what they begin with."""
+    head, found = store.head, 0
+    for n in range(blocks.size):
+        coming = blocks[min(n + 1, blocks.size - 1)]
+        for run in range(head[coming, RUN], head[coming, END], 32):
+            ask_for(store.instrument, run)
+        for part in (RUN, DEBT, LIABILITY):
+            first, stop = head[blocks[n], part], head[blocks[n], part + 1]
+            for i in range(moved.size if first < stop else 0):
+                run = find_run(store.instrument, moved[i], first, stop)
+                if run >= 0:
+                    ask_for(store.amount, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    ask_for(store.member, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    runs[found] = run
+                    found += 1
+        ends[n] = found
+
+
+@kernel
+def ask_for_groups(store: Store, block: int, run: int, rows: Rows) -> None:
+    """Asks for the sums of a run's groups: they are far apart in memory, so better all at once than in turn."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        row = origin + store.member[j]
+        ask_for(rows.recognised, row)
+        ask_for(rows.debt, row)
+        ask_for(rows.band, row)
+
+
+@kernel
+def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows) -> None:
+    """Takes a new price into the sums of one run's groups."""
     head, base, origin = store.head, store.head[block, POSITION], block * GROUPS
     instrument = store.instrument[run]
     first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
-    for j in range(first, stop):
-        seen[store.member[j]] = 1
     asset, tier = tiers.asset[instrument], np.int64(tiers.start[instrument])
     old, new = before[asset], after[asset]
-    if old == new:
-        return
     debt, recognised = rows.debt[origin : origin + GROUPS], rows.recognised[origin : origin + GROUPS]
     if run < head[block, DEBT]:
         shift_laddered(recognised, store.amount, store.member, first, stop, old, new, tiers, tier)
@@ -271,6 +308,29 @@ def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, r
         shift_laddered(debt, store.amount, store.member, first, stop, old, new, tiers, tier)
         shift_value(recognised, store.amount, store.member, first, stop, old - new)
         shift_value(rows.owed[origin : origin + GROUPS], store.amount, store.member, first, stop, new - old)
+
+
+@kernel
+def test_run(
+    store: Store, block: int, run: int, rows: Rows, lines: Lines, seen: I64, turn: int, named: U32, count: int
+) -> int:
+    """Names the groups of a run that are beyond a line, unless seen in this turn before; returns how many are named now."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    has_liabilities = store.head[block, LIABILITY] < store.head[block, END]
+    is_blind = store.head[block, BLIND] != 0
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        member = store.member[j]
+        if seen[member] != turn:
+            seen[member] = turn
+            row = origin + member
+            # What is zero in the whole block is not fetched from memory group by group.
+            owed = rows.owed[row] if has_liabilities else 0.0
+            blind = int(rows.blind[row]) if is_blind else 0
+            low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
+            if crossed(rows.debt[row], rows.recognised[row], owed, low, high, blind):
+                named[count] = row
+                count += 1
+    return count
 
 
 @kernel
@@ -289,99 +349,15 @@ def shift(
 
     Returns how many; ascending from block to block, in no order within one.
     """
-    seen = np.zeros(GROUPS, np.uint8)
-    runs = np.empty(3 * moved.size, np.int64)
-    head, count = store.head, 0
-    for block in blocks:
-        found = 0
-        for part in (RUN, DEBT, LIABILITY):
-            first, stop = head[block, part], head[block, part + 1]
-            for i in range(moved.size if first < stop else 0):
-                run = find_run(store.instrument, moved[i], first, stop)
-                if run >= 0:
-                    shift_run(store, tiers, before, after, block, run, rows, seen)
-                    runs[found] = run
-                    found += 1
-        base = head[block, POSITION]
-        for k in range(found):
-            for j in range(base + store.start[runs[k]], base + store.start[runs[k] + 1]):
-                if seen[store.member[j]]:
-                    seen[store.member[j]] = 0
-                    row = block * GROUPS + store.member[j]
-                    low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
-                    if crossed(rows.debt[row], rows.recognised[row], rows.owed[row], low, high, rows.blind[row]):
-                        named[count] = row
-                        count += 1
+    runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
+    find_runs(blocks, moved, store, runs, ends[1:])
+    seen, count = np.full(GROUPS, -1), 0
+    for n in range(blocks.size):
+        if n + 1 < blocks.size:
+            for k in range(ends[n + 1], ends[n + 2]):
+                ask_for_groups(store, blocks[n + 1], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
     return count
-
-
-@kernel
-def lay(
-    order: I64, row: U16, instrument: U16, amount: F64, counts: I64, store: Store, position: int, run: int, base: int
-) -> int:
-    """Writes one leg as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
-
-    `counts` (positions per instrument) is used up.
-    """
-    at = position
-    for i in range(counts.size):
-        if counts[i]:
-            store.instrument[run] = i
-            store.start[run] = at - base
-            run += 1
-        at, counts[i] = at + counts[i], at
-    store.start[run] = at - base
-    for k in order:
-        place = counts[instrument[k]]
-        store.amount[place] = amount[k]
-        store.member[place] = row[k]
-        counts[instrument[k]] = place + 1
-    return run
-
-
-@kernel
-def count_held(blocks: I64, store: Store, tiers: Tiers, held: I64) -> None:
-    """Positions per asset."""
-    held[:] = 0
-    for block in blocks:
-        for run in range(store.head[block, RUN], store.head[block, END]):
-            held[tiers.asset[store.instrument[run]]] += np.int64(store.start[run + 1]) - np.int64(store.start[run])
-
-
-@kernel
-def holders(blocks: I64, wanted: U8, store: Store, tiers: Tiers, band: U32, named: U32) -> int:
-    """Rows that hold or owe something of a wanted asset, ascending; returns how many."""
-    mask = np.empty(GROUPS, np.uint8)
-    count = 0
-    for block in blocks:
-        mark_block(store, tiers, wanted, block, mask)
-        for i in range(store.head[block, ROWS]):
-            row = block * GROUPS + i
-            if mask[i] and band[row] != DEAD:
-                named[count] = row
-                count += 1
-    return count
-
-
-@kernel
-def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: Lines, slots: U32, used: I64) -> int:
-    """Gives rows their lines, each distinct pair kept once, found by an open hash of places + 1.
-
-    Starts with row number `done` of the list and returns how many are done: fewer than all when the table is half full.
-    """
-    pair = np.empty(2)
-    bits = pair.view(np.uint64)
-    for k in range(done, rows.size):
-        pair[0], pair[1] = low[k], high[k]
-        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
-        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
-        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
-            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
-        if not slots[slot]:
-            if used[0] == lines.low.size:
-                return k
-            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
-            used[0] += 1
-            slots[slot] = used[0]
-        band[rows[k]] = slots[slot] - 1
-    return rows.size

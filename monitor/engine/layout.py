@@ -26,7 +26,7 @@ from monitor.engine.arrays import (
     U16,
     Store,
 )
-from monitor.engine.kernels import lay
+from monitor.engine.keeping import lay
 
 POSITIONS = 1 << 24
 """Positions for which address space is taken at the start: 1.7 million groups without a copy. Memory is used when written."""
@@ -53,12 +53,9 @@ class Layout:
 
     def __init__(self, positions: int = POSITIONS, runs: int = RUNS) -> None:
         self.store = _empty(positions, runs, np.zeros((0, HEAD), np.int64))
-        self._position = self._run = 0
-
-    @property
-    def blocks(self) -> I64:
+        self.blocks = np.zeros(0, np.int64)
         """Numbers of the blocks that are there, ascending."""
-        return np.flatnonzero(self.store.head[:, ROWS])
+        self._position = self._run = 0
 
     def put(self, number: int, rows: int, legs: tuple[Leg, Leg, Leg], instruments: int) -> None:
         """Lays collateral, debts and liabilities of a block, new or in place of the one before."""
@@ -72,6 +69,7 @@ class Layout:
             run = lay(_order(leg, part), *leg, count, self.store, position, run, base)
             position += leg.row.size
         head[END], head[ROWS], head[BLIND] = run, rows, 1
+        self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
     def owe(self, number: int, debts: Leg, instruments: int) -> None:
         """Lays other amounts of the same debts."""
@@ -88,6 +86,7 @@ class Layout:
         """Forgets a block; unless it was the last, its place is a hole until the next copy."""
         self._give_back(self.store.head[number])
         self.store.head[number] = 0
+        self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
     def positions(self, blocks: I64) -> I64:
         """How many positions each of these blocks has."""
@@ -139,7 +138,7 @@ class Layout:
         room = 2 * (int(head[:, POSITION_ROOM].sum()) + positions), 2 * (int(head[:, RUN_ROOM].sum()) + runs)
         self.store = new = _empty(max(old.amount.size, room[0]), max(old.start.size, room[1]), head)
         self._position = self._run = 0
-        for number in self.blocks:
+        for number in np.flatnonzero(head[:, ROWS]):
             at, was = head[number], old.head[number]
             at[[RUN, DEBT, LIABILITY, END]] += self._run - was[RUN]
             at[POSITION] = self._position

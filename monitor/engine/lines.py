@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.arrays import F64, GUARD, I64, U32, Lines
-from monitor.engine.kernels import watch
+from monitor.engine.keeping import watch
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)
 """The pairs at DEAD and UNWATCHED."""

@@ -13,15 +13,16 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine import kernels
+from monitor.engine import keeping, kernels
 from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Tiers
 from monitor.engine.layout import Layout, Leg
 from monitor.engine.lines import LineTable
 
-SHIFT_COST = 6
+SHIFT_COST = 8
 """A position costs so many times more to shift than to sweep: its group's sums are far apart in memory. Measured."""
 SHARE_FROM = 20_000
-"""Positions to shift from which the second thread pays for waking it (50 to 100 us)."""
+SHARE_SWEEP_FROM = SHIFT_COST * SHARE_FROM
+"""Positions to shift, and to sweep, from which a second thread pays for waking it (50 to 100 us)."""
 SHIFTS = 1000
 DRIFT = 8.0
 """A sweep is due after so many shifts, and when a price is beyond this factor of its value at the last sweep. A shift rounds
@@ -52,6 +53,7 @@ class FastScreen:
         self._price = self._base = np.zeros(0)
         self._flag = np.zeros(0, np.uint8)
         self._held = np.zeros(0, np.int64)
+        self._positions = 0
         self._shifts = SHIFTS
 
     def instruments(self, asset: U16, ladders: Sequence[Ladder]) -> None:
@@ -109,17 +111,16 @@ class FastScreen:
         """
         price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
         assert np.isfinite(price).all(), "a price must be a number"
-        self._take_count(price.size)
-        blocks, changed = self._layout.blocks, self._changed(moved, price)
-        touched = int(self._held[changed].sum())
-        if moved is None or self._sweep_is_due(price, flag) or touched * SHIFT_COST > int(self._held.sum()):
-            found = self._sweep(blocks, price, flag)
+        self._take_stock(price.size)
+        asked = np.zeros(price.size, np.uint8)
+        asked[moved or []] = 1
+        touched, is_far = self._compare(price, flag, asked)
+        is_dear = touched * SHIFT_COST > self._positions
+        if moved is None or is_far or is_dear or self._shifts >= SHIFTS:
+            found = self._sweep(self._layout.blocks, price, flag)
             self._base, self._shifts = price.copy(), 0
         else:
-            dirty = np.array(sorted(self._dirty), np.int64)
-            calm = np.setdiff1d(blocks, dirty, assume_unique=True)
-            parts = self._sweep(dirty, price, flag), self._shift(calm, changed, price, touched)
-            found = np.sort(np.concatenate(parts))
+            found = np.sort(np.concatenate(self._shift_and_sweep(asked, touched, price, flag)))
             self._shifts += 1
         self._dirty.clear()
         self._price, self._flag = price.copy(), flag.copy()
@@ -131,7 +132,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
 
     def exposure(self, asset: int) -> tuple[int, float, float]:
@@ -175,29 +176,23 @@ class FastScreen:
         for before, after in columns:
             after[: before.size] = before
 
-    def _take_count(self, assets: int) -> None:
+    def _take_stock(self, assets: int) -> None:
         """Counts the positions per asset anew after blocks changed, and makes room for assets that are new."""
         if not self._dirty and assets == self._held.size:
             return
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
         self._held = np.zeros(assets, np.int64)
-        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
-        before, self._price = self._price, np.zeros(assets)
-        self._price[: before.size] = before
+        keeping.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        self._positions = int(self._held.sum())
+        self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
+        self._flag = _longer(self._flag, assets)
 
-    def _changed(self, moved: Sequence[int] | None, price: F64) -> I64:
-        """Assets that moved, by what the caller says or by the prices of the last call."""
-        has_moved = self._price != price
-        if moved:
-            has_moved[moved] = True
-        return np.flatnonzero(has_moved)
+    def _compare(self, price: F64, flag: U8, asked: U8) -> tuple[int, bool]:
+        """Marks also those assets that nobody named and that moved; says how many positions all of them have.
 
-    def _sweep_is_due(self, price: F64, flag: U8) -> bool:
-        """Whether the sums must be made from nothing: for their exactness, or because trust changed."""
-        if self._shifts >= SHIFTS or price.size != self._base.size or not np.array_equal(flag, self._flag):
-            return True
-        is_far = (price > self._base * DRIFT) | (price * DRIFT < self._base)
-        return bool((is_far & (self._held > 0)).any())
+        And whether the sums must be made from nothing: because a price went far, or because trust changed.
+        """
+        return kernels.compare(price, self._price, self._base, DRIFT, flag, self._flag, self._held, asked)
 
     def _sweep(self, blocks: I64, price: F64, flag: U8) -> I64:
         store, flagged = self._layout.store, bool(flag.any())
@@ -205,15 +200,22 @@ class FastScreen:
         def part(some: I64, named: U32) -> int:
             return kernels.sweep(some, store, self._tiers, price, flag, flagged, self._rows, self._table.lines, named)
 
-        return self._run(part, blocks, is_small=False)
+        return self._run(part, blocks, is_small=self._positions < SHARE_SWEEP_FROM)
 
-    def _shift(self, blocks: I64, changed: I64, price: F64, touched: int) -> I64:
+    def _shift_and_sweep(self, asked: U8, touched: int, price: F64, flag: U8) -> list[I64]:
+        """Shifts what moved, except in blocks that have changed: those have no sums yet."""
+        if not self._dirty:
+            return [self._shift(self._layout.blocks, asked, price, touched)]
+        dirty = np.array(sorted(self._dirty), np.int64)
+        calm = np.setdiff1d(self._layout.blocks, dirty, assume_unique=True)
+        return [self._sweep(dirty, price, flag), self._shift(calm, asked, price, touched)]
+
+    def _shift(self, blocks: I64, asked: U8, price: F64, touched: int) -> I64:
         store, before = self._layout.store, self._price
-        instruments = np.flatnonzero(np.isin(self._tiers.asset, changed)).astype(np.uint16)
+        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint16)
 
         def part(some: I64, named: U32) -> int:
-            args = store, self._tiers, before, price, self._rows, self._table.lines, named
-            return kernels.shift(some, instruments, *args)
+            return kernels.shift(some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named)
 
         return self._run(part, blocks, is_small=touched < SHARE_FROM)
 
@@ -233,6 +235,13 @@ class FastScreen:
 def _rows(blocks: int) -> Rows:
     size = blocks * GROUPS
     return Rows(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+
+
+def _longer(column: NDArray[T], size: int) -> NDArray[T]:
+    """The column with zeros up to a size."""
+    longer = np.zeros(size, column.dtype)
+    longer[: column.size] = column
+    return longer
 
 
 def _leg(leg: Leg) -> Leg:

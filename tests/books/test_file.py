@@ -50,6 +50,8 @@ class Book:
         self.path = path
         self.batches: list[list[Event]] = []
         self.reader: Reader = PlainReader(lambda: PRODUCTS)
+        self.steps: list[tuple[int, int]] = []
+        """Progress that was told: bytes read, bytes in all."""
         self.held: set[str] = set()
         """Groups under watch."""
         self.source: file.FileBook
@@ -248,6 +250,11 @@ async def test_a_link_that_is_pointed_elsewhere_is_followed(book: Book, tmp_path
 # Refused lines
 
 BAD = {
+    "repeated empty key": (
+        line(labels={"": "a"}).replace('"": "a"', '"": "a", "": "b"'),
+        "key '' appears twice",
+        "G-1",
+    ),
     "not JSON": ('{"id":"G-1",', "not JSON", None),
     "trailing": (line() + " x", "not JSON", None),
     "deep": ('{"id":' + "[" * 100_000, "not JSON", None),

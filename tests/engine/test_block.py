@@ -22,7 +22,7 @@ from monitor.engine.block import Block, Names
 from monitor.engine.columns import DTYPES, WIDE
 from monitor.engine.floats import floats
 from monitor.engine.index import Index
-from monitor.engine.instants import micros_of
+from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.names import Interned, NamesFull
 from tests.engine.groups import PRINTABLE, RECORDS, ordinary
 
@@ -230,7 +230,7 @@ def exact_float_distance(found: float, exactly: Decimal) -> int:
         max_size=30,
     )
 )
-def test_floats_are_within_one_unit_in_the_last_place(parts: list[tuple[int, int]]) -> None:
+def test_a_float_is_the_nearest_or_one_beside_it(parts: list[tuple[int, int]]) -> None:
     mantissa, exponent = np.array([m for m, _ in parts], np.int64), np.array([e for _, e in parts], np.int8)
     for found, (m, e) in zip(floats(mantissa, exponent, {}, 0).tolist(), parts, strict=True):
         assert exact_float_distance(found, Decimal(m).scaleb(e)) <= 1
@@ -332,6 +332,23 @@ def test_loans_differ_in_class_by_each_thing_that_accrual_sees() -> None:
     block = Block.of([record(*loans, *alike), record(loan(), product="flat_loan")], names)
     assert block.loan_classes(names).inverse[[6, 7]].tolist() == block.loan_classes(names).inverse[[0, 3]].tolist()
     assert len(block.loan_classes(names).keys) == 7
+
+
+def test_classes_stay_apart_where_their_numbers_spread_over_more_than_64_bits() -> None:
+    names = Names()
+    loans = [loan(term="30d", matures_at=AT + timedelta(microseconds=1))] * 2
+    c = Block.of([record(*loans), record(*loans)], names).columns
+    block = Block(
+        c._replace(
+            product=np.array([0, 1], np.uint16),
+            loan_asset=np.array([0, 2**16 - 1] * 2, np.uint16),
+            since=np.array([0, 2**31 - 1] * 2, np.int32),
+            matures=np.array([0, (2**17 - 1) * DAY_US] * 2),
+        )
+    )
+    classes = block.loan_classes(names)
+    assert sorted(classes.inverse.tolist()) == [0, 1, 2, 3]
+    assert [classes.keys[which][0] for which in classes.inverse.tolist()] == [0, 0, 1, 1]
 
 
 # Looking for texts and keys

@@ -166,6 +166,7 @@ def test_twenty_thousand_groups_are_named_as_plain_numpy_names_them(
 ) -> None:
     monkeypatch.setattr(screen, "SHIFT_COST", cost)
     monkeypatch.setattr(screen, "SHARE_FROM", 0)
+    monkeypatch.setattr(screen, "SHARE_SWEEP_FROM", 0)
     book = Columns()
     fast = book.screen(threads)
     low, high = book.lines()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.engine import kernels, screen
+from monitor.engine import keeping, kernels, screen
 from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
 from monitor.engine.layout import Leg
 from monitor.engine.screen import FastScreen
@@ -23,6 +23,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Forces one of the two ways to the answer where both are open; two threads wherever there are two blocks."""
     monkeypatch.setattr(screen, "SHIFT_COST", request.param)
     monkeypatch.setattr(screen, "SHARE_FROM", 0)
+    monkeypatch.setattr(screen, "SHARE_SWEEP_FROM", 0)
 
 
 @pytest.mark.usefixtures("way")
@@ -245,7 +246,15 @@ def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None
 
 def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
     warm()
-    doors = (kernels.sweep, kernels.shift, kernels.lay, kernels.watch, kernels.count_held, kernels.holders)
+    doors = (
+        kernels.compare,
+        kernels.sweep,
+        kernels.shift,
+        keeping.lay,
+        keeping.watch,
+        keeping.count_held,
+        keeping.holders,
+    )
     compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
     desk = Desk(3)
     for number in range(3):

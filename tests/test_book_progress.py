@@ -1,0 +1,74 @@
+"""How far a large book is read is shown where somebody looks."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from structlog.testing import capture_logs
+
+from monitor import terminal
+from monitor.terminal import BookProgress
+
+MB = 1 << 20
+
+
+class Watch:
+    """A clock that is moved by saying so."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def console(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> io.StringIO:
+    shown = io.StringIO()
+    monkeypatch.setattr(terminal, "err", Console(file=shown, force_terminal=is_terminal, width=80))
+    return shown
+
+
+def test_where_nobody_looks_the_log_says_it_every_two_seconds(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+    shown, progress = console(monkeypatch, is_terminal=False), BookProgress(watch)
+    with capture_logs() as logged:
+        for k in range(100):
+            progress.step("loans", k * MB, 100 * MB)
+            watch.now_s += 0.125
+        progress.step("loans", 100 * MB, 100 * MB)
+    assert [entry["read"] for entry in logged] == ["16 %", "32 %", "48 %", "64 %", "80 %", "96 %"]
+    assert {(entry["book"], entry["of_mb"]) for entry in logged} == {("loans", 100)}
+    assert shown.getvalue() == ""
+
+
+def test_what_is_read_at_once_needs_no_word(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+    shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
+    with capture_logs() as logged:
+        for _ in range(10):
+            progress.step("loans", 1, 2)
+            watch.now_s += 1.0
+            progress.step("loans", 2, 2)
+    assert (logged, shown.getvalue()) == ([], "")
+
+
+def test_on_a_terminal_a_bar_grows_and_goes(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+    """Two books are read at once; a daemon that stops meanwhile leaves no bar behind."""
+    shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
+    with capture_logs() as logged:
+        for k in range(5):
+            progress.step("loans", k * MB, 10 * MB)
+            progress.step("more [loans]", k * MB, 20 * MB)
+            watch.now_s += 1.0
+        progress.step("loans", 10 * MB, 10 * MB)
+        assert progress._progress.live.is_started
+        progress.end("more [loans]")
+    assert logged == []
+    assert not progress._progress.live.is_started
+    assert "loans" in shown.getvalue()
+    assert "more [loans]" in shown.getvalue()
+    progress.end("loans")  # says nothing, as it is at its end already
