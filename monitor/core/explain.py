@@ -19,7 +19,7 @@ from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_price
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
-from monitor.core.margin import liabilities
+from monitor.core.margin import closable, liabilities
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
@@ -211,6 +211,7 @@ def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[s
             liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders, terms)
         ),
         "next_line": _next_line(weight, lines, terms),
+        **({} if held.version.close_factor is None else {"closable": closable(held, weight, look.usd)}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Liabilities and what they require, as the detail of a group shows them (DOMAIN 37-42)."""
+"""What the detail of a group adds for some products: liabilities and what they require, and what liquidation may repay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.core.book import Group
 from monitor.core.ladder import by_deduction, deductions, tier_of
 from monitor.core.money import ZERO, plain
 from monitor.core.product import Version
-from monitor.core.valuation import Holding
+from monitor.core.valuation import Holding, Weight, crossed
 
 
 def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[dict[str, Any]]:
@@ -46,6 +46,26 @@ def _margins(held: Holding, asset: str, value: Decimal | None) -> dict[str, Any]
         deductions(tiers.maintenance)[place], by_deduction(tiers.initial, value), by_deduction(tiers.maintenance, value),
     )  # fmt: skip
     return {name: plain(figure) for name, figure in zip(_MARGINS, figures, strict=True)}
+
+
+def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[dict[str, str]]:
+    """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty while there is none to come.
+
+    A share of the whole debt; all that is owed in the coin where the level is low, or where either side of the pair is
+    small (DOMAIN section 5, Aave v3).
+    """
+    close, lines = held.version.close_factor, held.lines
+    if close is None or not weight.debt or not crossed(weight, lines, "liquidation"):
+        return []
+    is_low = weight.reaches(close.full_at, lines.falls)
+    shown = []
+    for owed, amount in held.debts:
+        debt = amount * usd[owed]
+        for pledged, quantity, _ in held.collateral:
+            is_full = is_low or min(debt, quantity * usd[pledged]) < close.small_usd
+            repaid = debt if is_full else min(debt, close.share * weight.debt)
+            shown.append({"debt": owed, "collateral": pledged, "closable_usd": plain(repaid)})
+    return shown
 
 
 def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal | None:

@@ -112,6 +112,17 @@ class Tiers(msgspec.Struct, frozen=True):
     max_leverage: tuple[Decimal, ...]
 
 
+class CloseFactor(msgspec.Struct, frozen=True):
+    """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
+
+    share: Decimal
+    """Of the whole debt."""
+    full_at: Decimal
+    """Level at or beyond which all may be repaid."""
+    small_usd: Decimal
+    """Debt or collateral of a coin below which all of it may be repaid."""
+
+
 class Version(msgspec.Struct, frozen=True):
     """The rules of a product from `effective` on."""
 
@@ -142,6 +153,8 @@ class Version(msgspec.Struct, frozen=True):
     """Loans opened under this version never bear interest (DOMAIN 32)."""
     paid_in_discount: Decimal = Decimal(0)
     """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    close_factor: CloseFactor | None = None
+    """Not None: liquidation repays a part of the debt."""
     borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
     """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
 

@@ -104,6 +104,14 @@ class LiabilityShape(_Shape, frozen=True):
     maintenance_margin_usd: str | None
 
 
+class ClosableShape(_Shape, frozen=True):
+    """How much of a coin's debt one liquidation may repay out of a coin of the collateral."""
+
+    debt: str
+    collateral: str
+    closable_usd: str
+
+
 class CureShape(_Shape, frozen=True, kw_only=True):
     """The ways back to the initial level: an LTV, or the level of a product that has one."""
 
@@ -156,6 +164,7 @@ class StandingShape(_Shape, frozen=True, kw_only=True):
     borrowable_usd: str
     permitted: PermittedShape
     next_line: NextLine | None
+    closable: list[ClosableShape] | UnsetType = UNSET
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
     net_equity_usd: str | UnsetType | None = UNSET
