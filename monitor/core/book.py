@@ -219,8 +219,12 @@ def misfits(
 
 def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Iterator[tuple[str, str, str]]:
     """(place, what is wrong, reason) under one version."""
+    coins = {asset for held in stated.collateral.values() for asset, quantity in held.items() if quantity}
+    if version.max_coins is not None and len(coins) > version.max_coins:
+        text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {kind} takes {version.max_coins} a group"
+        yield "collateral", text, "too_many_coins"
     try:
-        lines_of(stated.thresholds, version.thresholds)
+        lines_of(stated.thresholds, version.lines_for(coins))
     except ValueError as e:
         yield "thresholds", str(e), "thresholds"
     if stated.delayed_liquidation and version.grace is None:

@@ -208,29 +208,31 @@ NOTHING = Permitted(False, False, False, False, ZERO, {}, ())
 def permitted(
     debt: Decimal, counted: Decimal, initial: Decimal, margin_call: Decimal, held: tuple[Position, ...],
     ladders: Mapping[str, Ladder], accounts: Mapping[str, Mapping[str, Decimal]], is_calm: bool,
-    terms: Terms = LTV_TERMS,
+    terms: Terms = LTV_TERMS, leaving: Decimal | None = None,
 ) -> Permitted:  # fmt: skip
     """Trade and move below margin call; withdraw only below initial and to below it; remove an account to at most it.
 
     `is_calm`: the group is in stage normal; in any other no new order is taken (VIP FAQ 7). `margin_call` is the first line
-    of a product without a margin call. Below a line is on its good side, whichever way the metric goes.
+    of a product without a margin call, `leaving` the one down to which assets may leave, if it is not the initial one.
+    Below a line is on its good side, whichever way the metric goes.
     """
     with exact():
         of_debt, of_recognised = terms.factors(initial)
         call_debt, call_recognised = terms.factors(margin_call)
         required = of_debt * debt
         below_call = not debt or call_debt * debt < call_recognised * counted
-        below_initial = not debt or required < of_recognised * counted
+        out_debt, out_recognised = (of_debt, of_recognised) if leaving is None else terms.factors(leaving)
+        may_leave = not debt or out_debt * debt < out_recognised * counted
         room = max(ZERO, of_recognised * counted - required) if is_calm else ZERO
-        out = gone = None
-        if below_initial:
-            out = {p.asset: _may_leave(p, ladders[p.asset], required, counted, of_recognised) for p in held}
+        out: dict[str, Decimal] = {}
+        gone: list[str] = []
+        if may_leave:
+            kept = out_debt * debt, counted, out_recognised
+            out = {p.asset: _may_leave(p, ladders[p.asset], *kept) for p in held}
             liabilities = sum((p.recognised or ZERO for p in held), ZERO) - counted
-            gone = [a for a in accounts if _removable(accounts, a, held, ladders, required, of_recognised, liabilities)]
+            gone = [a for a in accounts if _removable(accounts, a, held, ladders, kept[0], out_recognised, liabilities)]
         borrowable = _rounded_room(room, of_debt, of_recognised, terms)
-        return Permitted(
-            below_call, below_call, below_initial, is_calm and room > 0, borrowable, out or {}, tuple(gone or ())
-        )
+        return Permitted(below_call, below_call, may_leave, is_calm and room > 0, borrowable, out, tuple(gone))
 
 
 def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms: Terms) -> Decimal:

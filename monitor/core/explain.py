@@ -240,7 +240,7 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     allowed = permitted(
         weight.debt, weight.recognised, lines.initial, lines.first, priced,
         held.version.ladders_of(p.asset for p in priced), sight.group.collateral, sight.state.stage == NORMAL,
-        terms_of(lines, held.version),
+        terms_of(lines, held.version), held.version.transfer_out,
     )  # fmt: skip
     if not blind:
         return allowed

@@ -153,6 +153,12 @@ class Version(msgspec.Struct, frozen=True):
     """Loans opened under this version never bear interest (DOMAIN 32)."""
     paid_in_discount: Decimal = Decimal(0)
     """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    transfer_out: Decimal | None = None
+    """Level that assets may leave down to; None: to the initial one."""
+    lines_by_coin: Mapping[str, Thresholds] = {}
+    """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
+    max_coins: int | None = None
+    """How many coins one group may pledge; None: any number."""
     close_factor: CloseFactor | None = None
     """Not None: liquidation repays a part of the debt."""
     borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
@@ -161,6 +167,13 @@ class Version(msgspec.Struct, frozen=True):
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
         return self.ladders.get(asset, self.unlisted)
+
+    def lines_for(self, coins: Iterable[str]) -> Thresholds:
+        """The lines of a group that pledges these coins: of several, those that it meets first."""
+        if not self.lines_by_coin:
+            return self.thresholds
+        found = [self.lines_by_coin[coin] for coin in sorted(coins) if coin in self.lines_by_coin]
+        return min(found, key=lambda lines: lines.liquidation, default=self.thresholds)
 
     def takes(self, asset: str) -> bool:
         """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""

@@ -77,6 +77,7 @@ class Register:
         state = _state_after(old.state, event)
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
+        _check_kept(group, old.product, at)
         state = _without_gone_loans(state, group)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
         self.book.put(w)

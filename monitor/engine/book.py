@@ -19,6 +19,7 @@ from monitor.core.outcome import Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
+from monitor.engine.fits import fits
 from monitor.engine.names import Names
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ColumnarBook:
         self.rows: Rows | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
+        self._unfit = 0
+        """Fresh groups whose product the columns cannot hold, when they were counted last."""
         self._rules: tuple[datetime, Rules] | None = None
 
     def __len__(self) -> int:
@@ -135,8 +138,16 @@ class ColumnarBook:
             self.fresh.put(w)
 
     def _fold(self) -> None:
-        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
+        if len(self.fresh) - self._unfit <= self._fold_at:
+            return
+        watched = self.fresh.watched()
+        fit = [w for w in watched if fits(w.product)]
+        self._unfit = len(watched) - len(fit)
+        if len(fit) > self._fold_at and self._columns().fold(fit):
             self.fresh = PlainBook()
+            for w in watched:
+                if not fits(w.product):
+                    self.fresh.put(w)
 
     def _columns(self) -> Rows:
         if self.rows is None:
