@@ -23,7 +23,8 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app m
     && install -d -o monitor -g monitor /app /app/var
 COPY --from=build /opt/monitor /opt/monitor
 COPY config /app/config
-ENV PATH="/opt/monitor/bin:$PATH" PYTHONUNBUFFERED=1
+# The engine's kernels are compiled for the machine that runs them, into a folder that may be written and lost.
+ENV PATH="/opt/monitor/bin:$PATH" PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba-cache
 WORKDIR /app
 USER 10001
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.entries import Refused
-from monitor.core.events import Event, Noticed
+from monitor.core.events import Event, GroupsPut, Noticed
 from monitor.core.outcome import BlockPut, Memory, Publication, Restored
 from monitor.core.prices import unconfirmed
 from monitor.core.product import Rules
@@ -37,7 +38,7 @@ from monitor.journal import DEGRADED, Journal
 from monitor.notifiers.base import Notifier
 from monitor.sequencer import Sequencer
 from monitor.stores.base import Committed, Delivery, Snapshot, Store, StoreUnavailable, Target
-from monitor.telemetry import Health, Metrics, log
+from monitor.telemetry import Health, Metrics, log, trim_memory
 from monitor.web.server import Server
 from monitor.web.view import View
 
@@ -45,6 +46,10 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 IO_THREADS = 32
+WARM_AFTER_S = 5.0
+"""The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
+TRIM_AFTER_S = 3.0
+"""A large book is read when nothing more of it came for so long."""
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -68,6 +73,8 @@ class App:
         self._keys: dict[Path, bytes] = {}
         self._is_changing_hands = False
         self._failed: asyncio.Future[None] | None = None
+        self._bulk_s: float | None = None
+        """When a part of a large book came last, until the memory of reading it was given back."""
 
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
@@ -104,6 +111,9 @@ class App:
         self._spawn("store watch", self._watch_store())
         self._spawn("retention", self._prune())
         self._spawn("loop watch", self._watch_loop())
+        self._spawn("warm engine", _warm())
+        del snapshot  # a million groups are 200 MB of blobs, read and not needed any more
+        trim_memory()
         self.health.set("startup", None)
 
     async def run(self) -> None:
@@ -235,6 +245,8 @@ class App:
         for i in range(0, len(batch), 1_000):
             with contextlib.suppress(StoreUnavailable):
                 await self.sequencer.events(batch[i : i + 1_000])
+        if any(isinstance(event, GroupsPut) for event in batch):
+            self._bulk_s = self.clock.monotonic_s()
 
     def _new_dispatcher(self) -> Dispatcher:
         return Dispatcher(self.store, self.notifiers, self._render, self.clock, self.metrics, self._noticed)
@@ -336,8 +348,17 @@ class App:
             before_s = self.clock.monotonic_s()
             await asyncio.sleep(1.0)
             self.metrics.loop_lag.set(max(0.0, self.clock.monotonic_s() - before_s - 1.0))
+            if self._bulk_s is not None and before_s - self._bulk_s > TRIM_AFTER_S:
+                self._bulk_s = None
+                await asyncio.to_thread(trim_memory)
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
+
+
+async def _warm() -> None:
+    await asyncio.sleep(WARM_AFTER_S)
+    warm = await asyncio.to_thread(import_module, "monitor.engine.warm")
+    await asyncio.to_thread(warm.warm)
 
 
 def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 from rich.console import Console
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from monitor import terminal
 from monitor.terminal import BookProgress
@@ -28,46 +28,56 @@ def watch() -> Watch:
     return Watch()
 
 
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
+    log = CapturingLogger()
+    monkeypatch.setattr(terminal, "log", log)
+    return log
+
+
 def console(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> io.StringIO:
     shown = io.StringIO()
     monkeypatch.setattr(terminal, "err", Console(file=shown, force_terminal=is_terminal, width=80))
     return shown
 
 
-def test_where_nobody_looks_the_log_says_it_every_two_seconds(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+def test_where_nobody_looks_the_log_says_it_every_two_seconds(
+    monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
+) -> None:
     shown, progress = console(monkeypatch, is_terminal=False), BookProgress(watch)
-    with capture_logs() as logged:
-        for k in range(100):
-            progress.step("loans", k * MB, 100 * MB)
-            watch.now_s += 0.125
-        progress.step("loans", 100 * MB, 100 * MB)
-    assert [entry["read"] for entry in logged] == ["16 %", "32 %", "48 %", "64 %", "80 %", "96 %"]
-    assert {(entry["book"], entry["of_mb"]) for entry in logged} == {("loans", 100)}
+    for k in range(100):
+        progress.step("loans", k * MB, 100 * MB)
+        watch.now_s += 0.125
+    progress.step("loans", 100 * MB, 100 * MB)
+    assert [call.kwargs["read"] for call in log.calls] == ["16 %", "32 %", "48 %", "64 %", "80 %", "96 %"]
+    assert {(call.kwargs["book"], call.kwargs["of_mb"]) for call in log.calls} == {("loans", 100)}
     assert shown.getvalue() == ""
 
 
-def test_what_is_read_at_once_needs_no_word(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+def test_what_is_read_at_once_needs_no_word(
+    monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
+) -> None:
     shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
-    with capture_logs() as logged:
-        for _ in range(10):
-            progress.step("loans", 1, 2)
-            watch.now_s += 1.0
-            progress.step("loans", 2, 2)
-    assert (logged, shown.getvalue()) == ([], "")
+    for _ in range(10):
+        progress.step("loans", 1, 2)
+        watch.now_s += 1.0
+        progress.step("loans", 2, 2)
+    assert (log.calls, shown.getvalue()) == ([], "")
 
 
-def test_on_a_terminal_a_bar_grows_and_goes(monkeypatch: pytest.MonkeyPatch, watch: Watch) -> None:
+def test_on_a_terminal_a_bar_grows_and_goes(
+    monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
+) -> None:
     """Two books are read at once; a daemon that stops meanwhile leaves no bar behind."""
     shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
-    with capture_logs() as logged:
-        for k in range(5):
-            progress.step("loans", k * MB, 10 * MB)
-            progress.step("more [loans]", k * MB, 20 * MB)
-            watch.now_s += 1.0
-        progress.step("loans", 10 * MB, 10 * MB)
-        assert progress._progress.live.is_started
-        progress.end("more [loans]")
-    assert logged == []
+    for k in range(5):
+        progress.step("loans", k * MB, 10 * MB)
+        progress.step("more [loans]", k * MB, 20 * MB)
+        watch.now_s += 1.0
+    progress.step("loans", 10 * MB, 10 * MB)
+    assert progress._progress.live.is_started
+    progress.end("more [loans]")
+    assert log.calls == []
     assert not progress._progress.live.is_started
     assert "loans" in shown.getvalue()
     assert "more [loans]" in shown.getvalue()

@@ -26,7 +26,8 @@ class Register:
     def __init__(self, book: LoanBook) -> None:
         self.book = book
         self.retired: dict[str, GroupState] = {}
-        """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice."""
+        """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
+        block may still hold is here as well, as new: it must come back singly, or its tombstone would win over its block."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
@@ -34,7 +35,8 @@ class Register:
             _product(rules.products, stored.group)
         self.book.restore(memory, rules)
         self._check_all(rules, memory.at)
-        self.retired = {s.group: s for s in memory.states if self.book.find(s.group) is None}
+        self.retired = {id_: GroupState(id_) for id_ in memory.closed}
+        self.retired |= {s.group: s for s in memory.states if self.book.find(s.group) is None}
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""

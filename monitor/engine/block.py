@@ -40,6 +40,9 @@ _PARTS = {
         "terms", "opened", "since", "matures",
     ),
 }  # fmt: skip
+_OFTEN_EQUAL = {
+    "product", "source", "labels", "put", "version", "vip", "flags", "interest_mantissa", "interest_exponent", "since",
+}  # fmt: skip
 _NEVER = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
 
@@ -209,8 +212,8 @@ class Block:
     def nbytes(self) -> dict[str, int]:
         """Bytes by part: of the columns, and of the objects that hold what is irregular or wide."""
         c = self.columns
-        sizes = {part: sum(getattr(c, name).nbytes for name in names) for part, names in _PARTS.items()}
-        sizes["groups"] = sum(getattr(c, name).nbytes for name in DTYPES) - sum(sizes.values())
+        sizes = {part: sum(_size(getattr(c, name)) for name in names) for part, names in _PARTS.items()}
+        sizes["groups"] = sum(_size(getattr(c, name)) for name in DTYPES) - sum(sizes.values())
         for part, entries in (("extras", c.extras), ("wide", c.wide)):
             objects = sum(sys.getsizeof(key) + sys.getsizeof(value) for key, value in entries.items())
             sizes[part] = sys.getsizeof(entries) + objects
@@ -276,11 +279,21 @@ class Block:
 
 
 def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """The array for a block: read-only, and its own, as a slice would keep alive the array that it was cut from."""
+    """The array for a block: read-only, and its own, as a slice would keep alive the array that it was cut from.
+
+    Of a column that says the same everywhere one value is kept: most books have one product, one source and one day.
+    """
     assert array.dtype == np.dtype(DTYPES[name]), f"{name} has type {array.dtype}, expected {DTYPES[name]}"
+    if name in _OFTEN_EQUAL and len(array) > 1 and (array == array[0]).all():
+        return np.broadcast_to(array[:1].copy(), array.shape)
     own = np.require(array, requirements=["C", "O"])
     own.flags.writeable = False
     return own
+
+
+def _size(array: npt.NDArray[Any]) -> int:
+    """Bytes that the array takes: one value where it is the same everywhere."""
+    return array.itemsize if array.strides == (0,) else array.nbytes
 
 
 def _combined(columns: Sequence[npt.NDArray[Any]]) -> I64:

@@ -58,9 +58,11 @@ class ColumnarBook:
         return w if w is not None or self.rows is None else self.rows.find(group_id)
 
     def put(self, w: Watched) -> None:
-        if self.rows is not None and self.rows.find(w.group.id) is not None:
-            self._forget(w.group.id)
+        # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
+        is_in_columns = self.fresh.find(w.group.id) is None and self.rows is not None and w.group.id in self.rows
         self.fresh.put(w)
+        if is_in_columns:
+            self._forget(w.group.id)
         self._fold()
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
@@ -134,8 +136,7 @@ class ColumnarBook:
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
         assert self.rows is not None
-        for w in self.rows.drop(group_id):
-            self.fresh.put(w)
+        self.rows.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
         if len(self.fresh) - self._unfit <= self._fold_at:

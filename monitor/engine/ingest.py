@@ -54,11 +54,16 @@ class PackedGroups:
     """A core.book.GroupBatch in columns. Version, put and since are those of a first put at the time of the reading."""
 
     def __init__(
-        self, columns: Columns, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
+        self, block: Block, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
     ) -> None:
-        self.columns, self._names, self._ids, self._raws = columns, names, ids, raws
+        self.block, self._names, self._ids, self._raws = block, names, ids, raws
         self.products = products
         """By which the lines were checked."""
+
+    @property
+    def columns(self) -> Columns:
+        """Of all groups, in their order."""
+        return self.block.columns
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -69,7 +74,7 @@ class PackedGroups:
 
     def group(self, index: int) -> Group:
         """The group in that place."""
-        return Block(self.columns).record(index, self._names).group
+        return self.block.record(index, self._names).group
 
     def lines(self) -> bytes:
         """The lines as one JSON array."""
@@ -141,7 +146,7 @@ class Packer:
             except Wrong as e:
                 places = [place for row, place in enumerate(places) if row not in e.rows]
                 continue
-            batch = PackedGroups(packed, self._names, rows.ids(), [raws[place] for place in places], products)
+            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places], products)
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:

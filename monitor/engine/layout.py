@@ -60,6 +60,9 @@ class Layout:
     def put(self, number: int, rows: int, legs: tuple[Leg, Leg, Leg], instruments: int) -> None:
         """Lays collateral, debts and liabilities of a block, new or in place of the one before."""
         counts = [np.bincount(leg.instrument, minlength=instruments) for leg in legs]
+        # The kernels check no index: what is wrong here would be written over something else.
+        assert all(count.size == instruments for count in counts), "an instrument that nobody set"
+        assert all(leg.row.max(initial=0) < rows for leg in legs), "a row beyond the block's end"
         runs = sum(int(np.count_nonzero(c)) for c in counts)
         self._make_room(number, sum(leg.row.size for leg in legs), runs + 1)
         head, run = self.store.head[number], int(self.store.head[number, RUN])
@@ -79,6 +82,7 @@ class Layout:
         counts = np.bincount(debts.instrument, minlength=instruments)
         has_same_runs = np.array_equal(np.flatnonzero(counts), store.instrument[first : head[LIABILITY]])
         assert has_same_runs, "other debts than those of the block"
+        assert debts.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
         assert position + debts.row.size == base + int(store.start[head[LIABILITY]]), "more or fewer debts"
         lay(_order(debts, DEBT), *debts, counts, store, position, first, base)
 

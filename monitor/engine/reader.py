@@ -1,4 +1,4 @@
-"""Reads lines for a book of many groups. The array libraries are loaded with the first large file."""
+"""The reader of books (books.base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.books.base import Packed, PlainReader
+from monitor.books.seen import Seen
 from monitor.core.product import Product
 from monitor.engine.names import Names
 
 if TYPE_CHECKING:
     from monitor.engine.ingest import Packer
-    from monitor.engine.seen import CompactSeen
 
 
 class BlockReader(PlainReader):
-    """A books.base.Reader that packs. `names` are those of the book that takes what it packs."""
+    """Reads for one book; `names` are those of the book that takes its batches."""
 
     def __init__(
-        self, products: Callable[[], Mapping[str, Product]], names: Names,
+        self,
+        products: Callable[[], Mapping[str, Product]],
+        names: Names,
         progress: Callable[[int, int], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(products, progress)
         self._names = names
         self._packer: Packer | None = None
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed:
-        """See books.base.Reader."""
+        """See Reader."""
         if self._packer is None:
             from monitor.engine.ingest import Packer
 
             self._packer = Packer(self._names)
         return self._packer.pack(raws, at, self._products(), source)
 
-    def seen(self) -> CompactSeen:
-        """See books.base.Reader."""
+    def seen(self) -> Seen:
+        """See Reader."""
         from monitor.engine.seen import CompactSeen
 
         return CompactSeen()

@@ -63,6 +63,8 @@ class FastScreen:
         (liability). All groups are weighed anew by the next call.
         """
         assert len(asset) == len(ladders)
+        laid = self._tiers.asset.size if self._layout.blocks.size else 0
+        assert len(asset) >= laid, "instruments of blocks keep their numbers"
         self._tiers = _tiers(_plain(asset, np.uint16), ladders)
         self._dirty.update(self._layout.blocks.tolist())
 
@@ -100,6 +102,8 @@ class FastScreen:
         A row beyond its new lines is named by the next call that looks at it: one that moves an asset of it, or all.
         """
         rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
+        assert rows.size == low.size == high.size, "two lines for each row"
+        assert 0 <= rows.min(initial=0) <= rows.max(initial=0) < max(self._end, 1), "a row of no block"
         self._table.watch(rows, low, high, self._rows.band)
 
     def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:

@@ -1,26 +1,21 @@
-"""The groups that are in columns: blocks of 8192, where to find an id in them, their states, and the screen over them.
-
-A row is block * 8192 + place. Rows are never given twice while a block lives: a group that leaves its row is dead there
-until the block is dropped. Only core's thread changes anything; lists read in other threads (engine/roster.py).
-"""
+"""The groups that are in columns, under the screen: taken in blocks, named when something is to be decided (places.py)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
-from sys import getsizeof
 
 import msgspec
 import numpy as np
 
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
-from monitor.core.lifecycle import STAGES, GroupState
+from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
-from monitor.core.money import CENT, round_up
+from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
@@ -29,43 +24,31 @@ from monitor.core.watched import Watched
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
-from monitor.engine.index import Index
 from monitor.engine.ingest import PackedGroups
 from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
+from monitor.engine.places import GROUPS, NO_GROUP, Places
 from monitor.engine.screen import FastScreen
 
-GROUPS = 8192
-"""Groups in a block: their sums stay in the second-level cache while a sweep adds to them (PERFORMANCE section 2)."""
-NO_GROUP = 255
 EXACT_SUMS = 1_000
 """Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
 UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
-_state = msgspec.msgpack.Decoder(GroupState)
-_packed = msgspec.msgpack.Encoder().encode
 
-
-class Rows:
-    """See the module."""
+class Rows(Places):
+    """Places, and the screen over them."""
 
     def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
-        self.names = names
+        super().__init__(names)
         self.screen = FastScreen()
-        self.blocks: list[Block | None] = []
-        self.stage: U8 = np.zeros(0, np.uint8)
-        """[rows] Place in STAGES; NO_GROUP where there is none."""
-        self._states: dict[int, bytes] = {}
-        """States that are not as new, by row."""
         self._restless: dict[int, None] = {}
         """Rows of groups in a clear hold, and of those whose loans were past when they were put: what becomes of them
         depends also on whether their prices are believed."""
-        self._ids, self._accounts = Index(), Index()
-        self._dead: list[int] = []
-        """Groups that are dead, by block."""
+        self._lines_due: dict[int, tuple[float, float]] = {}
+        """Lines that the screen is told with the next prices, by row: telling it one by one costs more than the decision."""
         self._instruments = Instruments(self.names)
         self._on_board: I64 = np.zeros(0, np.int64)
         """[assets] Places on the price board; -1 for an asset that it does not know."""
@@ -76,76 +59,35 @@ class Rows:
 
     # -- groups --
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def ids(self) -> Iterator[str]:
-        """All groups."""
-        return (self.id(int(row)) for row in np.flatnonzero(self.stage != NO_GROUP))
-
-    def of_source(self, source: str) -> list[str]:
-        """Ids of the groups that a source put."""
-        place, found = self.names.sources.find(source), []
-        for number, block in enumerate(self.blocks):
-            if block is not None and place is not None:
-                stage = self.stage[number * GROUPS : number * GROUPS + len(block)]
-                is_theirs = (block.columns.source == place) & (stage != NO_GROUP)
-                found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
-        return found
-
-    def id(self, row: int) -> str:
-        """The group's id."""
-        block = self.blocks[row // GROUPS]
-        assert block is not None
-        return block.id(row % GROUPS)
-
     def find(self, group_id: str) -> Watched | None:
         """A group, made anew from its columns, or None."""
-        row = self._row(group_id)
+        row = self.row_of(group_id)
         return None if row < 0 else self.watched(row)
 
     def watched(self, row: int) -> Watched:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
-        block = self.blocks[row // GROUPS]
-        if block is None:
-            raise LookupError(f"row {row} has no group any more")
-        group, source, version, put_at = block.record(row % GROUPS, self.names)
+        group, source, version, put_at = self.record(row)
         state = msgspec.structs.replace(self.state(row), group=group.id)
-        return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
-
-    def state(self, row: int) -> GroupState:
-        """The state of a row's group, without its id."""
-        packed = self._states.get(row)
-        return _AS_NEW if packed is None else _state.decode(packed)
-
-    def owner(self, account: str) -> str | None:
-        """The group that an account belongs to."""
-
-        def same(row: int) -> bool:
-            block = self.blocks[row // GROUPS]
-            return block is not None and account in block.record(row % GROUPS, self.names).group.accounts()
-
-        row = self._accounts.find(account.encode(), same)
-        return None if row < 0 else self.id(row)
+        with exact():  # interest is worked out here, also for whoever looks on from outside of core
+            return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
 
     def keep(self, w: Watched) -> None:
         """Writes back the state of a group that is here."""
-        row = self._row(w.group.id)
+        row = self.row_of(w.group.id)
         assert row >= 0, f"group {w.group.id} is not in columns"
         self._keep(row, w)
-        low, high = self._lines(w)
-        self.screen.watch(np.array([row]), np.array([low]), np.array([high]))
+        self._lines_due[row] = self._lines(w)
 
-    def drop(self, group_id: str) -> list[Watched]:
-        """Takes a group out. Returns what is left of its block where that is mostly dead: it is not here any more then."""
-        row = self._row(group_id)
-        self._unlist(row, self.watched(row).group)
+    def drop(self, group_id: str, take: Callable[[Watched], None]) -> None:
+        """Takes a group out. Hands over what is left of its block where that is mostly dead: it is not here any more then."""
+        row = self.row_of(group_id)
+        self._bury(row, self.watched(row).group)
         self.screen.clear_row(row)
         number = row // GROUPS
-        self._dead[number] += 1
         block = self.blocks[number]
         assert block is not None
-        return self._dissolve(number) if self._dead[number] * 2 > len(block) else []
+        if self.dead[number] * 2 > len(block):
+            self._dissolve(number, take)
 
     def fold(self, watched: Sequence[Watched]) -> bool:
         """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
@@ -172,7 +114,7 @@ class Rows:
         if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products:
             return Taken(None, range(len(batch)))
         block = Block(_put_on(batch.columns, at))
-        is_new = self._are_new(block, fresh, retired)
+        is_new = self.are_new(block, fresh, retired)
         rest = np.flatnonzero(~is_new).tolist()
         if len(rest) == len(block):
             return Taken(None, rest)
@@ -193,32 +135,17 @@ class Rows:
             block = Block.load(put.body, self.names)
             while len(self.blocks) < put.number:
                 self.blocks.append(None)
-                self._dead.append(0)
+                self.dead.append(0)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self._install(put.number, block, 0, np.array(gone, bool) if any(gone) else None)
         for state in states:
-            row = self._row(state.group)
+            row = self.row_of(state.group)
             if row >= 0:
-                self._set_state(row, state)
+                self.set_state(row, state)
         for number, found in enumerate(self.blocks):
             if found is not None:
                 self._watch(number)
                 self._note_past(number, found)
-
-    def states(self) -> Iterator[GroupState]:
-        """States that are not as new."""
-        return (msgspec.structs.replace(self.state(row), group=self.id(row)) for row in list(self._states))
-
-    def dumped(self) -> tuple[BlockPut, ...]:
-        """All blocks, without their dead groups."""
-        return tuple(self.dump(number) for number, block in enumerate(self.blocks) if block is not None)
-
-    def dump(self, number: int) -> BlockPut:
-        """One block as bytes, without its dead groups."""
-        block = self.blocks[number]
-        assert block is not None
-        dead = self._is_dead(number, len(block))
-        return BlockPut(number, (block.without(dead) if dead.any() else block).dump(self.names))
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
@@ -227,9 +154,7 @@ class Rows:
             if block is not None:
                 sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
         sizes.update({f"screen {part}": size for part, size in self.screen.nbytes.items()})
-        states = getsizeof(self._states) + sum(map(getsizeof, self._states.values()))
-        sizes.update({"index of ids": self._ids.nbytes, "index of accounts": self._accounts.nbytes})
-        sizes.update({"states": states + self.stage.nbytes + 28 * len(self._states)})
+        sizes.update(self.sizes())
         return dict(sizes)
 
     # -- what is to be decided --
@@ -260,17 +185,19 @@ class Rows:
 
     def suspects(self, change: Change | None, board: PriceBoard) -> list[str]:
         """See LoanBook."""
+        self._tell_lines()
         moved = None if change is None else self._places(change.moved)
         before = self._flags
         price, self._flags = self._prices(board)
         rows = self.screen.suspects(moved, price, self._flags).tolist()
         if change is None or not np.array_equal(before, self._flags):
             rows = list(dict.fromkeys((*rows, *self._restless)))
-        return [self.id(row) for row in rows]
+        self._found = {self.id(row): row for row in rows}
+        return list(self._found)
 
     def stirred(self) -> Iterable[str]:
         """See LoanBook."""
-        return [self.id(row) for row in {**dict.fromkeys(self._states), **self._restless}]
+        return [self.id(row) for row in {**dict.fromkeys(self.stirred_rows()), **self._restless}]
 
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         """See LoanBook."""
@@ -312,29 +239,13 @@ class Rows:
 
     # -- within --
 
-    def _row(self, group_id: str) -> int:
-        key = group_id.encode()
-        return self._ids.find(key, lambda row: self._has_id(row, group_id))
-
-    def _has_id(self, row: int, group_id: str) -> bool:
-        block = self.blocks[row // GROUPS]
-        return block is not None and block.id(row % GROUPS) == group_id
-
     def _tail(self) -> Block:
         block = self.blocks[-1]
         assert block is not None
         return block
 
-    def _set_state(self, row: int, state: GroupState) -> None:
-        nameless = msgspec.structs.replace(state, group="")
-        if nameless == _AS_NEW:
-            self._states.pop(row, None)
-        else:
-            self._states[row] = _packed(nameless)
-        self.stage[row] = STAGES.index(state.stage)
-
     def _keep(self, row: int, w: Watched) -> None:
-        self._set_state(row, w.state)
+        self.set_state(row, w.state)
         if w.has_past or w.state.below_since is not None:
             self._restless[row] = None
         else:
@@ -344,79 +255,34 @@ class Rows:
         """The LTVs between which nothing is to be decided, as the screen takes them."""
         return calm(w.state, w.held, self._rules.lifecycle).bounds
 
-    def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
-        """Takes a block of which the groups from `first` on are new; those that are dead from the start stay unlisted."""
-        if number == len(self.blocks):
-            self.blocks.append(None)
-            self._dead.append(0)
-        self.blocks[number] = block
-        missing = (number + 1) * GROUPS - len(self.stage)
-        if missing > 0:
-            self.stage = np.append(self.stage, np.full(missing, NO_GROUP, np.uint8))
-        is_new = np.arange(len(block)) >= first
-        if dead is not None:
-            is_new &= ~dead
-            self._dead[number] += int(dead.sum())
-        base = number * GROUPS
-        for index, (at, rows) in ((self._ids, block.id_keys()), (self._accounts, block.account_keys())):
-            index.add_block(block.columns.arena, at[is_new[rows]], base + rows[is_new[rows]])
-        for row, account in block.far_accounts():
-            if is_new[row]:
-                self._accounts.add(account.encode(), base + row)
-        self.stage[base : base + len(block)][is_new] = 0
-        self._put_legs(number, block)
-
-    def _unlist(self, row: int, group: Group) -> None:
-        self._ids.remove(group.id.encode(), row)
-        for account in group.accounts():
-            self._accounts.remove(account.encode(), row)
-        self.stage[row] = NO_GROUP
-        self._states.pop(row, None)
-        self._restless.pop(row, None)
-
-    def _dissolve(self, number: int) -> list[Watched]:
-        """The groups of a block that is no more."""
+    def _dissolve(self, number: int, take: Callable[[Watched], None]) -> None:
+        """Hands over the groups of a block, which is no more."""
         block = self.blocks[number]
         assert block is not None
-        left = []
-        for i in np.flatnonzero(~self._is_dead(number, len(block))).tolist():
-            w = self.watched(number * GROUPS + i)
-            left.append(w)
-        for i, w in zip(np.flatnonzero(~self._is_dead(number, len(block))).tolist(), left, strict=True):
-            self._unlist(number * GROUPS + i, w.group)
+        for row in (number * GROUPS + np.flatnonzero(~self.is_dead(number, len(block)))).tolist():
+            w = self.watched(row)
+            take(w)
+            self._bury(row, w.group)
         self.screen.drop_block(number)
         self.blocks[number] = None
         self._needed.pop(number, None)
-        return left
 
-    def _is_dead(self, number: int, count: int) -> Bools:
-        return self.stage[number * GROUPS : number * GROUPS + count] == NO_GROUP  # type: ignore[no-any-return]
+    def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
+        self.install(number, block, first, dead)
+        self._put_legs(number, block)
 
-    def _are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
-        """[n] Surely neither the id nor an account is in the book, is retired, or stands earlier in the block."""
-        ids, accounts = block.ids(), list(_accounts(block))
-        is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
-        at, rows = block.account_keys()
-        is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False
-        first_id: dict[str, int] = {}
-        first_account: dict[str, int] = {}
-        for row, id_ in enumerate(ids):
-            if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
-                is_new[row] = False
-        for row, account in accounts:
-            if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
-                is_new[row] = False
-        for row, account in block.far_accounts():
-            is_new[row] &= self.owner(account) is None
-        return is_new
+    def _bury(self, row: int, group: Group) -> None:
+        self.unlist(row, group)
+        self._lines_due.pop(row, None)
+        self._restless.pop(row, None)
 
     def _put_legs(self, number: int, block: Block) -> None:
         """Hands the block's holdings and debts of the day to the screen."""
-        collateral, assets = self._instruments.collateral(block, ~self._is_dead(number, len(block)))
+        collateral, assets = self._instruments.collateral(block, ~self.is_dead(number, len(block)))
         debts, owed_assets = self._debts_of(number, block)
         self._instruments.give(self.screen)
         self.screen.put_block(number, len(block), collateral, debts, self._instruments.none)
-        for i in np.flatnonzero(self._is_dead(number, len(block))).tolist():
+        for i in np.flatnonzero(self.is_dead(number, len(block))).tolist():
             self.screen.clear_row(number * GROUPS + i)
         self._needed[number] = assets | owed_assets
 
@@ -429,20 +295,23 @@ class Rows:
 
     def _watch(self, number: int) -> None:
         """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
+        self._tell_lines()  # older ones must not come after these
         block, base = self.blocks[number], number * GROUPS
         assert block is not None
         lines = np.array([self._default_lines(p) for p in range(len(self.names.products))])
         low, high = lines[block.columns.product].T.copy()
         special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
         alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
-        for i in {*special, *self._changed(number)}.intersection(alive.tolist()):
+        for i in {*special, *self.changed(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.watched(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
 
-    def _changed(self, number: int) -> list[int]:
-        """Places in a block of the groups whose state is not as new."""
-        rows = np.fromiter(self._states, np.int64, len(self._states))
-        return (rows[rows // GROUPS == number] % GROUPS).tolist()  # type: ignore[no-any-return]
+    def _tell_lines(self) -> None:
+        if self._lines_due:
+            rows = np.fromiter(self._lines_due, np.int64, len(self._lines_due))
+            low, high = np.array(list(self._lines_due.values())).T.copy()
+            self._lines_due.clear()
+            self.screen.watch(rows, low, high)
 
     def _default_lines(self, product: int) -> tuple[float, float]:
         version = self._versions.get(product)
@@ -455,7 +324,7 @@ class Rows:
         base = number * GROUPS
         due, put = block.due(self.names, -1), block.columns.times[block.columns.put]
         rows = base + np.flatnonzero((due >= 0) & (due <= put))
-        for row in {*rows.tolist(), *(base + i for i in self._changed(number))}:
+        for row in {*rows.tolist(), *(base + i for i in self.changed(number))}:
             if self.stage[row] != NO_GROUP:
                 self._keep(row, self.watched(row))
 
@@ -483,19 +352,6 @@ def _put_on(columns: Columns, at: datetime) -> Columns:
     day = micros_of(at) // DAY_US
     since = np.full_like(columns.since, day)
     return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=since)
-
-
-def _accounts(block: Block) -> Iterator[tuple[int, str]]:
-    """(row, account) of all accounts of a block's groups."""
-    at, rows = block.account_keys()
-    raw = block.columns.arena.tobytes()
-    text = raw.decode("latin-1")
-    for start, row in zip(at.tolist(), rows.tolist(), strict=True):
-        yield row, text[start + 1 : start + 1 + raw[start]]
-    yield from block.far_accounts()
-
-
-_AS_NEW = GroupState("")
 
 
 def _cents(value: float) -> Decimal:

@@ -11,8 +11,8 @@ from monitor.books import file
 from monitor.books.lines import BookFile, Page
 from monitor.books.seen import PlainSeen
 from monitor.core.events import Event, GroupPut, GroupsPut
-from monitor.engine.ingest import BlockReader
 from monitor.engine.names import Names
+from monitor.engine.reader import BlockReader
 from monitor.engine.seen import CompactSeen
 from tests.books.test_file import PRODUCTS, Book, cleared, closed, line, said
 

@@ -1,6 +1,7 @@
 """Deadlines in order: DESIGN section 6."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from monitor.core.agenda import (
     ACCRUAL,
@@ -84,7 +85,7 @@ def test_accrual_comes_first_and_then_the_grace_deadline_of_the_same_midnight() 
     desk = Desk(line(delayed_liquidation=True), of=product(version(rates=rates)), grace_reminders=())
     alerts = desk.play("00:00 0.91 delayed_liquidation.started; 24:00 ... liquidation.triggered(grace_expired)")
     assert alerts[1].figures is not None
-    assert str(alerts[1].figures.debt_usd) == "91.9100"
+    assert alerts[1].figures.debt_usd == Decimal("91.91")
 
 
 def test_within_a_group_grace_comes_before_the_overdue_deadline() -> None:

@@ -258,6 +258,25 @@ def test_an_asset_that_left_its_frame_for_a_second_is_back_on_it_with_the_next()
     assert board.marks["ETH"].changed_at == START
 
 
+def test_a_frame_alone_is_not_believed_where_two_sources_are_wanted() -> None:
+    board = PriceBoard(Trust(min_sources=2))
+    hears(board, 0, calm(0, source="b"), calm(0))
+    hears(board, 1, calm(1))
+    assert board.untrusted == set()
+    for second in range(2, 12):
+        hears(board, second, calm(second))
+    assert board.untrusted == set(ORDERS[0])
+
+
+def test_an_asset_that_is_the_rate_of_usdt_from_now_on_moves_all_others_from_now_on() -> None:
+    board = PriceBoard(Trust())
+    hears(board, 0, calm(0), Frame("a", "USD", ("USDC", "DOGE"), ("1", "1"), START_MS))
+    board.configure(Trust(usdt_usd="USDC"))
+    change = hears(board, 1, Frame("a", "USD", ("USDC", "DOGE"), ("0.99", "1"), START_MS + 1000))
+    assert change.moved == {"USDC", "USDT", *ORDERS[0]}
+    assert (board.usd["BTC"], board.floats[board.index["BTC"]]) == (99, 99)
+
+
 def test_the_digits_of_a_price_are_those_of_the_message() -> None:
     board = PriceBoard(Trust(usdt_usd="0.998"))
     hears(board, 0, calm(0, "100.10", "8.567e-3", "1"))

@@ -18,8 +18,9 @@ from monitor.books.lines import LINE_BYTES, judge
 from monitor.core.book import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
 from monitor.core.product import Product, Thresholds, Version
 from monitor.engine import stated
-from monitor.engine.ingest import BlockReader, Packer
+from monitor.engine.ingest import Packer
 from monitor.engine.names import Names
+from monitor.engine.reader import BlockReader
 from tests.engine.lines import line, spoiled, torn, written
 
 AT = datetime(2026, 1, 20, 23, 59, 59, 5, tzinfo=UTC)
@@ -129,6 +130,25 @@ def test_a_loan_that_contradicts_itself_or_its_product_is_left(change: dict[str,
     first = loan | {"id": "L-0"}
     assert pack([json.dumps(line(Random(1)) | {"loans": [first, loan]}).encode()]).rest == []
     assert pack([json.dumps(line(Random(1)) | {"loans": [first, loan | change]}).encode()]).rest == [0]
+
+
+@pytest.mark.parametrize("key", ["id", "loans", "labels", "G-in", "BTC", "desk", "principal", "kind", "vip_level"])
+@pytest.mark.parametrize("spacing", [(",", ":"), (", ", " : ")], ids=["dense", "spaced"])
+def test_a_key_that_stands_twice_is_left_even_where_both_say_the_same(key: str, spacing: tuple[str, str]) -> None:
+    """msgspec keeps the last of them; a line that states a holding twice must not be taken for one that states it once."""
+    one = line(Random(1)) | {
+        "collateral": {"G-in": {"BTC": "1"}}, "labels": {"desk": "EU"}, "vip_level": 3, "loans": [_loan("USDT")],
+    }  # fmt: skip
+    fine = json.dumps(one, separators=spacing)
+    assert pack([fine.encode()]).rest == []
+    start = fine.index(f'"{key}"')
+    value, _ = json.JSONDecoder().raw_decode(fine[start:].split(":", 1)[1].lstrip())
+    again = json.dumps({key: value}, separators=spacing)[1:-1] + spacing[0]
+    escaped = again.replace(key, f"\\u{ord(key[0]):04x}{key[1:]}", 1)
+    for twice in (again, escaped):
+        raw = (fine[:start] + twice + fine[start:]).encode()
+        assert judge(raw, AT, lambda one, at: parse_line(one, at, PRODUCTS)).reason == "repeated_key"
+        assert pack([raw]).rest == [0]
 
 
 def test_a_page_may_be_empty_or_all_wrong() -> None:

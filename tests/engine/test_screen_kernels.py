@@ -223,6 +223,16 @@ def test_other_debts_than_those_of_the_block_are_refused() -> None:
         fast.owe(0, legs({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1])
 
 
+@pytest.mark.parametrize("wrong", [{5: Held({0: D(1)})}, {0: Held({3: D(1)})}, {0: Held({0: D("inf")})}])
+def test_rows_and_instruments_that_do_not_exist_are_refused_before_a_kernel_sees_them(wrong: dict[int, Held]) -> None:
+    fast = small()
+    with pytest.raises(AssertionError):
+        fast.put_block(0, 5, *legs(wrong))
+    for row in (-1, 0, GROUPS):
+        with pytest.raises(AssertionError):
+            fast.watch(np.array([row]), np.array([0.5, 0.5][: 1 + (row == 0)]), np.array([0.9]))
+
+
 @pytest.mark.parametrize("price", [np.nan, np.inf])
 def test_a_price_that_is_no_number_stops_everything(price: float) -> None:
     with pytest.raises(AssertionError):

@@ -124,6 +124,20 @@ def test_one_odd_item_is_judged_the_slow_way_and_the_next_message_is_a_frame_aga
     assert both.take(text(regular(1)))
 
 
+def test_a_combined_message_that_does_not_end_as_it_began_is_none() -> None:
+    both, message = Both(), f'{{"stream":"{STREAM}","data":{text(regular())}'
+    for end in ("]", " ", ',"x":1}', ',"data":[]}'):
+        assert not both.take(message + end)
+    assert both.take(message + "}")
+
+
+def test_a_symbol_that_is_margined_in_coins_from_now_on_is_ignored_from_now_on() -> None:
+    both = Both()
+    assert both.take(text(regular(0)))
+    assert both.take(text([*regular(1)[:-1], regular(1, st=2)[-1]]))
+    assert both.fast.stats.ignored == {"coin_margined": 1}
+
+
 @pytest.mark.parametrize("hidden", ['"p7":"1"', '"3p":"1"', '"p.":"1"'])
 def test_a_key_that_is_another_one_but_for_a_digit_hides_no_repetition(hidden: str) -> None:
     """Digits are left out where two messages are compared."""
