@@ -42,6 +42,8 @@ def _index(loan: Loan, product: Product, after: datetime, until: datetime) -> De
         # The day of borrowing is the first of the free ones, whatever its hour.
         charged_from = midnight(loan.opened_at.date() + timedelta(days=free))
         start = max(start, -((_EPOCH - charged_from) // period) - 1)
+        if start >= end:
+            return ZERO
     total = ZERO
     cuts = sorted({start, end, *(e for e in _edges(loan, product, period) if start < e < end)})
     for low, high in pairwise(cuts):

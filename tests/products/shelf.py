@@ -36,12 +36,14 @@ def module(kind: str) -> ModuleType:
     return plugins.module("products", kind)
 
 
-def line(kind: str, holds: Mapping[str, str], owes: Mapping[str, str], id_: str = "G-1", **more: Any) -> dict[str, Any]:
+def line(kind: str, holds: Mapping[str, str], owes: Mapping[str, str], id_: str = "G-1",
+    opened_at: str = "2026-01-05T10:00:00Z", **more: Any,
+) -> dict[str, Any]:  # fmt: skip
     """A group with one account and one open flexible loan per coin that it owes."""
     loans = [
         {
             "id": f"{id_}-{asset}", "asset": asset, "principal": principal, "rate": {"kind": "flexible"},
-            "term": "open", "opened_at": "2026-01-05T10:00:00Z",
+            "term": "open", "opened_at": opened_at,
         }
         for asset, principal in owes.items()
     ]  # fmt: skip

@@ -61,7 +61,7 @@ def book(product: Product, count: int = BOOKS, seed: int = 7) -> list[dict[str, 
         owing = random.sample(lent, random.randint(0, min(2, len(lent))))
         owes = {a: str((worth * share / len(owing) / usd[a]).quantize(D("1e-8"))) for a in owing}
         enrolled = version.grace is not None and random.random() < 0.5
-        made.append(line(product.kind, holds, owes, f"G-{i:04}", delayed_liquidation=enrolled))
+        made.append(line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), delayed_liquidation=enrolled))
     return made
 
 
@@ -132,12 +132,13 @@ def test_interest_never_falls_in_time_and_is_the_same_in_one_piece_or_two(kind: 
     product = shipped(kind)
     random = Random(5)
     for asset in product.version_at(AT).rates:
-        stated = line(kind, {}, {asset: "1000"})["loans"]
+        stated = line(kind, {}, {asset: "1000"}, opened_at=AT.isoformat())["loans"]
         group = parse_line({**line(kind, {}, {}), "loans": stated}, AT, {kind: product})
         (loan,) = group.loans
         day, minute = product.moment(AT)
         loan = msgspec.structs.replace(loan, since=day, minute=minute)
-        times = sorted(AT + timedelta(minutes=random.randint(0, 200_000)) for _ in range(60))
+        spans = [10 ** random.uniform(0, 5.5) for _ in range(60)]  # from a minute to most of a year
+        times = sorted(AT + timedelta(minutes=minutes) for minutes in spans)
         with exact():
             owed = [owed_at(product, loan, at) for at in times]
             assert owed == sorted(owed)
