@@ -1,6 +1,6 @@
 """docs/rules.md names the tests that there are."""
 
-from tests.rules import RULES, TABLE, table, by_rule
+from tests.rules import RULES, TABLE, by_rule, table
 
 
 def test_the_table_of_rules_is_that_of_the_tests() -> None:

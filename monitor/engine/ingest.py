@@ -193,7 +193,7 @@ class Packer:
             whole, part = divmod(matures - opened, DAY_US)
             days = None if part else whole
         rate = loan.rate
-        if rate.kind == "flexible" and loan.asset not in product.rated:
+        if rate.paid_in or (rate.kind == "flexible" and loan.asset not in product.rated):
             raise Unsure
         key = (rate.kind, rate.daily, loan.term, days, isinstance(loan.matures_at, str))
         terms = self._terms.get(key)

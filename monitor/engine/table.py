@@ -317,7 +317,7 @@ class Rows(Places):
         version = self._versions.get(product)
         if version is None:
             return NO_LINE, np.inf
-        return calm_between(_AS_NEW, version.thresholds, version.warnings, self._rules.lifecycle).bounds
+        return calm_between(GroupState(""), version.thresholds, version.warnings, self._rules.lifecycle).bounds
 
     def _note_past(self, number: int, block: Block) -> None:
         """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""
