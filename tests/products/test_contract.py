@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -87,6 +88,13 @@ def play(product: Product, tape: Iterable[Event], of: Callable[[], LoanBook] = P
     return [plainly(alert) for event in tape for alert in monitor.handle(event).alerts]
 
 
+@cache
+def reference(kind: str) -> tuple[Any, ...]:
+    """The alerts of a product's thousand groups as objects; played once, as several tests compare with them."""
+    product = shipped(kind)
+    return tuple(play(product, events(product, book(product))))
+
+
 def plainly(alert: Alert) -> Any:
     return msgspec.structs.asdict(msgspec.structs.replace(alert, detected_at=alert.at))
 
@@ -157,8 +165,8 @@ def owed_at(product: Product, loan: Loan, at: datetime) -> Decimal:
 def test_a_thousand_books_give_the_same_alerts_in_every_run_and_through_idle_time(kind: str) -> None:
     product = shipped(kind)
     tape = events(product, book(product))
-    alerts = play(product, tape)
-    assert alerts == play(product, tape)
+    alerts = reference(kind)
+    assert list(alerts) == play(product, tape)
     idle: list[Event] = []
     for before, after in pairwise(tape):
         idle += [before, TimePassed(before.at + (after.at - before.at) * 2 / 3)]
@@ -174,19 +182,20 @@ def by_id(alert: dict[str, Any]) -> str:
 def test_a_run_that_is_cut_and_continued_from_its_memory_gives_the_same_alerts(kind: str) -> None:
     product = shipped(kind)
     tape = events(product, book(product, 200))
+    whole = sorted(play(product, tape), key=by_id)
     for cut in (len(tape) - 6, len(tape) - 2):
         first = RiskMonitor(rules_of(product))
         alerts = [plainly(a) for event in tape[:cut] for a in first.handle(event).alerts]
         second = RiskMonitor(rules_of(product), memory=first.memory)
         alerts += [plainly(a) for event in tape[cut:] for a in second.handle(event).alerts]
-        assert sorted(alerts, key=by_id) == sorted(play(product, tape), key=by_id)
+        assert sorted(alerts, key=by_id) == whole
 
 
 @every_product
 def test_exact_and_fast_screens_agree_on_every_alert(kind: str) -> None:
     product = shipped(kind)
     tape = events(product, book(product))
-    assert play(product, tape, lambda: ColumnarBook(fold_at=100)) == play(product, tape)
+    assert play(product, tape, lambda: ColumnarBook(fold_at=100)) == list(reference(kind))
 
 
 @every_product
