@@ -50,7 +50,12 @@ def new_monitor(market: Market) -> RiskMonitor:
 
 
 def put(monitor: RiskMonitor, lines: list[bytes]) -> None:
-    """Hands over some lines as a book file does."""
+    """Hands over some lines as a book file does, a block at a time."""
+    for begin in range(0, len(lines), AT_ONCE):
+        _put_block(monitor, lines[begin : begin + AT_ONCE])
+
+
+def _put_block(monitor: RiskMonitor, lines: list[bytes]) -> None:
     book = monitor.book
     assert isinstance(book, ColumnarBook)
     reader = BlockReader(lambda: monitor.rules.products, book.names)

@@ -20,6 +20,7 @@ from bench import desk
 from bench.book import Book, Market, book, market
 from bench.machine import rss_bytes
 from monitor.core.risk import RiskMonitor
+from monitor.telemetry import trim_memory
 
 WARM = 20_000
 """Groups that are put and forgotten first: more than two blocks."""
@@ -65,6 +66,7 @@ def held(lines: Path) -> Found:
     _warm(m)
     monitor = _filled(m, lines)
     gc.collect()
+    trim_memory()  # as the daemon does when a book is read
     return Found(rss_bytes(), desk.parts(monitor))
 
 

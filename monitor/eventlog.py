@@ -22,7 +22,7 @@ from monitor.core.outcome import Memory
 from monitor.core.product import Rules
 
 FILE_BYTES = 64 * 1024 * 1024
-"""A new file is begun beyond this, so that old days can be deleted by file."""
+"""A new file is begun beyond this, so that old days can be deleted by file; of a large book beyond four times its start."""
 TOTAL_BYTES = 2 * 1024 * 1024 * 1024
 """The oldest files go beyond this, whatever their age: the disk belongs to the store."""
 
@@ -71,13 +71,13 @@ class EventLog:
         self.reason: str | None = None
         self._file: BinaryIO | None = None
         self._begun_s: float | None = None
-        self._size = 0
+        self._size = self._start_size = 0
 
     def wants_start(self, now_s: float) -> bool:
         """A new file must be begun before the next event; `now_s` is monotonic time."""
         if self._file is None:
             return self._begun_s is None or now_s - self._begun_s >= PAUSE_S
-        return self._size > FILE_BYTES
+        return self._size > max(FILE_BYTES, 4 * self._start_size)
 
     def start(self, start: Start, now_s: float) -> None:
         """Begins a new file, whole or not at all, and deletes those that are too old or too many."""
@@ -90,6 +90,7 @@ class EventLog:
             self._file = path.open("xb", buffering=1 << 16)
             self._size = 0
             self._write(_encoder.encode(start))
+            self._start_size = self._size
             self._file.flush()
         except OSError as e:
             is_ours = self._file is not None

@@ -46,8 +46,10 @@ class Register:
                 "other_source",
                 f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
             )
+        if old is not None and _was_applied(old.group, event):
+            return None
         self._check_accounts(group)
-        if old is not None and (same_line(old.group, group) or _was_applied(old.group, event)):
+        if old is not None and same_line(old.group, group):
             return None
         product = _product(products, group)
         _check_fit(group, product, event.at)

@@ -154,7 +154,7 @@ class RiskMonitor:
             case MarkPrices():
                 change = self.board.apply(event.quotes, event.at, event.frames)
                 self._prices.await_staleness(event.assets)
-                self._moved(change, event.at, out, self._ending(event))
+                self._moved(change, event.at, out, event.assets)
             case GroupPut():
                 self._put(event, out)
             case GroupsPut():
@@ -191,7 +191,8 @@ class RiskMonitor:
                 out.refused = None
         if taken.block is not None:
             out.blocks.append(taken.block)
-            self._decide_all(taken.look, event.at, out)
+            # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
+            self._decide_all(dict.fromkeys((*taken.look, *self.book.suspects(Change(), self.board))), event.at, out)
             self._plan_all(taken.look)
             self._prices.look(taken.assets, event.at, out)
             self._clear_refusals(event, frozenset(taken.rest), out)
@@ -299,21 +300,20 @@ class RiskMonitor:
             else:
                 self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, self._weight(w)), out)
 
-    def _ending(self, event: MarkPrices) -> list[str]:
-        """Groups whose clear hold ends now and is decided by these prices, even where they are what they were before."""
-        ending = [d.subject for d in self._agenda.late_at(event.at) if d.phase == agenda.GROUP]
-        quoted = frozenset(event.assets if ending else ())
-        return [g for g in ending if not quoted.isdisjoint(self._known(g).held.assets)]
+    def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
+        """Says what is not believed any more, decides all holders once, says what is believed again.
 
-    def _moved(self, change: Change, at: datetime, out: Outcome, ending: Iterable[str] = ()) -> None:
-        """Says what is not believed any more, decides all holders once, says what is believed again."""
+        A clear hold that ends now is decided by prices of now, even where they are what they were before.
+        """
         for asset in sorted(change.lost):
             self._prices.announce(asset, at, out)
-        suspects = dict.fromkeys(ending)
+        ending = [d.subject for d in self._agenda.late_at(at) if d.phase == agenda.GROUP]
+        priced = change.moved.union(quoted) if ending else change.moved
+        suspects = dict.fromkeys(g for g in ending if not priced.isdisjoint(self._known(g).held.assets))
         if change.moved:
             suspects |= dict.fromkeys(self.book.suspects(change, self.board))
         if suspects:
-            self._decide_all(suspects, at, out, is_settled=True)
+            self._decide_all(suspects, at, out, priced)
         self._prices.restore(change, at, out)
 
     def _renew(self, at: datetime, out: Outcome) -> None:
@@ -349,10 +349,17 @@ class RiskMonitor:
         due = min(coming, default=None)
         self._agenda.set(agenda.RULES, "", Deadline(due, agenda.RULES, "") if due else None)
 
-    def _decide_all(self, group_ids: Iterable[str], at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
+    def _decide_all(
+        self, group_ids: Iterable[str], at: datetime, out: Outcome, priced: frozenset[str] = frozenset()
+    ) -> None:
+        """Decides groups, sorted by id; only of those that hold an asset `priced` now a clear hold may end now.
+
+        A book may name others too, and when it does depends on the book.
+        """
         start = len(out.alerts)
         for group_id in group_ids:
-            self._decide(self._known(group_id), at, out, is_settled=is_settled)
+            w = self._known(group_id)
+            self._decide(w, at, out, is_settled=not priced.isdisjoint(w.held.assets))
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 

@@ -1,13 +1,12 @@
 """The loan book for a million groups: few as objects, the others in columns (ARCHITECTURE, "How a million groups are held").
 
 A group that changes is taken out of its block and lives as an object among the fresh ones; when these are many they are
-folded into the last block. So a change costs what a group costs, and one block is rebuilt for hundreds of changes. A desk
-with fewer groups than that never loads the array libraries.
+folded into the last block. So a change costs what a group costs, and one block is rebuilt for hundreds of changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.loanbook import Exposure, Kept, PlainBook, Taken
-from monitor.core.outcome import Memory
+from monitor.core.outcome import BlockPut, Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.watched import Watched
@@ -95,6 +94,19 @@ class ColumnarBook:
         if self.rows is None:
             return kept
         return Kept(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
+
+    def rewritten(self, beside: Set[str]) -> tuple[BlockPut, ...]:
+        """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
+        as closed; each block names those that it stands for from now on, all but the fresh ones."""
+        if self.rows is None:
+            return ()
+        puts, left = [], {id_ for id_ in beside if self.fresh.find(id_) is None}
+        for put in self.rows.dumped():
+            ids = left.intersection(self.rows.ids_of(put.number))
+            left -= ids
+            puts.append(put._replace(ids=tuple(ids)))
+        # What is left was closed: no block holds it any more, so nothing need say so.
+        return (*puts[:-1], puts[-1]._replace(ids=(*puts[-1].ids, *left))) if puts else ()
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules

@@ -53,6 +53,13 @@ class Places:
         """All groups."""
         return (self.id(int(row)) for row in np.flatnonzero(self.stage != NO_GROUP))
 
+    def ids_of(self, number: int) -> list[str]:
+        """The groups of a block."""
+        block = self.blocks[number]
+        assert block is not None
+        dead = self.is_dead(number, len(block)).tolist()
+        return [id_ for id_, is_dead in zip(block.ids(), dead, strict=True) if not is_dead]
+
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put."""
         place, found = self.names.sources.find(source), []
@@ -63,11 +70,15 @@ class Places:
                 found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
         return found
 
-    def id(self, row: int) -> str:
-        """The group's id."""
+    def block_of(self, row: int) -> Block:
+        """The block of a row that has a group."""
         block = self.blocks[row // GROUPS]
         assert block is not None
-        return block.id(row % GROUPS)
+        return block
+
+    def id(self, row: int) -> str:
+        """The group's id."""
+        return self.block_of(row).id(row % GROUPS)
 
     def __contains__(self, group_id: str) -> bool:
         return self.row_of(group_id) >= 0

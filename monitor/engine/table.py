@@ -111,14 +111,14 @@ class Rows(Places):
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
     ) -> Taken:
         """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
-        if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products:
+        if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products or len(batch) > GROUPS:
             return Taken(None, range(len(batch)))
         block = Block(_put_on(batch.columns, at))
         is_new = self.are_new(block, fresh, retired)
-        rest = np.flatnonzero(~is_new).tolist()
-        if len(rest) == len(block):
+        rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
+        if not is_new.any():
             return Taken(None, rest)
-        block = block.without(~is_new) if rest else block
+        block = block if is_new.all() else block.without(~is_new)
         number = len(self.blocks)
         self._install(number, block, 0)
         self._watch(number)
@@ -128,6 +128,18 @@ class Rows(Places):
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
         look = [block.id(i) for i in near.tolist()]
         return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
+
+    def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
+        """The group of this line is here as this very line said, but for what was entered since: that is no event."""
+        group_id, line = block.id(i), block.columns.line.item(i)
+        w = fresh.find(group_id)
+        if w is not None:
+            return w.source == source and w.group.line == f"{line:016x}"
+        row = self.row_of(group_id)
+        if row < 0 or not line:
+            return False
+        columns, place = self.block_of(row).columns, row % GROUPS
+        return columns.line.item(place) == line and self.names.sources[columns.source.item(place)] == source
 
     def restore(self, blocks: Iterable[BlockPut], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes blocks as they were dumped, but for the groups that are kept elsewhere or were closed since."""
@@ -233,7 +245,7 @@ class Rows(Places):
         part = fresh.exposure(assets, board)
         known = rows[self.screen.blind[rows] & MISSING == 0]
         debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
-        most = known[np.argsort(-self.screen.debt[known], kind="stable")[:NAMED_GROUPS]].tolist()
+        most = rows[np.argsort(-self.screen.debt[rows], kind="stable")[:NAMED_GROUPS]].tolist()
         ids = tuple(self.id(row) for row in most)
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
@@ -355,4 +367,4 @@ def _put_on(columns: Columns, at: datetime) -> Columns:
 
 
 def _cents(value: float) -> Decimal:
-    return round_up(Decimal(value), CENT)
+    return round_up(Decimal.from_float(value), CENT)

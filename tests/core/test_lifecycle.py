@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.alerts import alert_id
 from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, SKIPPED, TABLE, Signal, signal_of
-from tests.core.desk import START, Desk, clock, line, loan, product, shorten, version
+from tests.core.desk import START, WHOLE, Desk, clock, line, loan, product, shorten, version
 
 ENROLLED = {"delayed_liquidation": True}
 
@@ -232,6 +232,13 @@ def test_the_hold_is_not_decided_by_a_put_at_its_end_for_prices_may_follow() -> 
     desk.play("00:00 0.78 margin_call.opened; 00:01 0.75 -")
     assert desk.put("00:16", line(labels={"desk": "EU"})) == "-"
     desk.play("00:16 0.77 -; 00:17 0.75 -")
+
+
+def test_the_hold_is_not_decided_by_the_price_of_a_coin_that_the_group_does_not_have() -> None:
+    """A book may name groups that nothing happened to, such as all in a hold when any price is there for the first time."""
+    desk = Desk(line(), of=product(version(ladders={"USDT": WHOLE, "BTC": WHOLE})))
+    desk.play("00:00 0.78 margin_call.opened; 00:01 0.75 -; 00:16 BTC=5 -; 00:16 0.79 -; 00:40 ... -")
+    assert desk.state().stage == "margin_call"
 
 
 def test_the_hold_is_not_decided_by_the_accrual_at_its_end() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,17 @@ class Continued(Model):
         return alert
 
 
+def _quotes(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """The prices of a recorded batch one by one: those of its frames, which are recorded by column, and its quotes."""
+    quotes = list(event["quotes"])
+    for frame in event.get("frames", ()):
+        later = frame.get("later_ms") or [0] * len(frame["assets"])
+        for asset, price, more_ms in zip(frame["assets"], frame["texts"], later, strict=True):
+            at = datetime.fromtimestamp((frame["at_ms"] + more_ms) / 1000, UTC)
+            quotes.append({"asset": asset, "price": price, "at": at.isoformat()})
+    return quotes
+
+
 class Fold:
     """The reference at work on one life of the daemon after another."""
 
@@ -125,7 +136,7 @@ class Fold:
     def _take(self, event: dict[str, Any], at: datetime) -> list[Alert]:
         match event["event"]:
             case "markprices":
-                return self.model.prices(at, self._checked(event["quotes"], at))
+                return self.model.prices(at, self._checked(_quotes(event), at))
             case "groupput":
                 return self._put(event, at)
             case "groupclosed":

@@ -1,5 +1,6 @@
 """The book of columns decides as the plain one does: every run of events causes the same alerts, to the last digit."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.events import Event, TimePassed
+from monitor.core.events import Event, GroupsPut, MarkPrices, TimePassed
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.product import Lifecycle, Rules
 from monitor.core.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from tests.core.desk import START, plainly
+from monitor.engine.reader import BlockReader
+from tests.core.desk import START, line, plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
 
 MANY = settings(
@@ -86,3 +88,14 @@ def test_an_empty_book_is_empty(make: Callable[[], LoanBook]) -> None:
     assert book.find("G-1") is None
     assert book.owner("a1") is None
     assert not book.is_needed("BTC")
+
+
+def test_a_batch_that_is_put_beyond_a_line_is_decided_at_once() -> None:
+    """As each of its groups would be: nobody waits for the next price."""
+    book = ColumnarBook()
+    monitor = RiskMonitor(Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED), book=book)
+    monitor.handle(MarkPrices(START, quotes("0.8", START)))
+    reader = BlockReader(lambda: monitor.rules.products, book.names)
+    packed = reader.pack([json.dumps(line(f"G-{n}")).encode() for n in range(3)], START, "book")
+    alerts = monitor.handle(GroupsPut(START, "book", packed.batch)).alerts
+    assert [(a.type, a.subject) for a in alerts] == [("loan_group.margin_call.opened", f"G-{n}") for n in range(3)]

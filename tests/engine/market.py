@@ -1,0 +1,314 @@
+"""Random books and markets for whole runs: groups at their lines, and prices that walk, crash, land, stall and come back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from decimal import Decimal, localcontext
+from typing import Any
+
+import msgspec
+
+from monitor.core.book import lines_of, parse_line
+from monitor.core.entries import Entry
+from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.money import exact, plain
+from monitor.core.prices import Frame, Quote
+from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.valuation import holding, weigh
+from monitor.core.wire import read
+from monitor.products import vip_loan
+from tests.core.desk import START
+from tests.engine.twins import Line, Twins
+
+D = Decimal
+COINS = [f"C{k}" for k in range(12)]
+LATE, ODD, RATE = "LATE", "ODD", "USDC"
+"""A coin whose price comes late, one that no ladder lists, and the one that may convert USDT."""
+HELD = [*COINS, "USDT", RATE, LATE, ODD]
+OWED = ["USDT", "USDT", RATE, *COINS[:4], ODD]
+LINES = (("0.72", "0.77", "0.91", "0.95"), ("0.68", "0.75", "0.88", "0.94"), ("0.70", "0.78", "0.90", "0.96"))
+NAMED = ("initial", "margin_call", "liquidation", "immediate")
+NEAR = (D(0), D(0), D("1e-18"), D("-1e-18"), *(D(s) * m for s in (1, -1) for m in map(D, ("1e-10", "1.1e-9", "1e-8"))))
+PAUSES = (0, 0.5, 1, 1, 2, 60, 450, 900, 901, 3600, 5 * 3600, 13 * 3600)
+QUICK = (0, 0.5, 1, 1, 1, 1.5, 3, 4, 11, 900)
+TRUSTED = Trust(enabled=False)
+WARY = Trust(stale_after=timedelta(seconds=10), confirm_after=timedelta(seconds=3))
+RATED = msgspec.structs.replace(WARY, usdt_usd=RATE)
+
+
+class Market:
+    """A book and a market told to both monitors. `near` is how many of eight groups are put at one of their lines."""
+
+    def __init__(self, seed: int, groups: int, near: int, trust: Trust, fold_at: int) -> None:
+        self.random = random.Random(seed)
+        self.now, self.near, self._next, self._entries = START + timedelta(hours=9), near, 0, 0
+        self.usd = {coin: self.price(0) for coin in COINS} | {"USDT": D(1), RATE: D(1), ODD: self.price(0)}
+        self.start = dict(self.usd)
+        self.silent: set[str] = set()
+        self.confirmed = self.now
+        """Until then prices that were kept over a restart are waited for, which no memory keeps."""
+        self.twins = Twins(self.rules(trust), fold_at)
+        self.quote(self.usd)
+        singles = self.random.choice((0, 20, 60))
+        for line in self.lines(singles):
+            self.twins.put_one(line, self.now)
+        while len(self.twins.objects) < groups:
+            self.twins.put(self.lines(min(400, groups - len(self.twins.objects))), self.now)
+
+    # -- rules --
+
+    def rules(self, trust: Trust) -> Rules:
+        lifecycle = Lifecycle(clear_hold=timedelta(seconds=self.random.choice((0, 5, 900))))
+        products = {kind: self.product(kind) for kind in (vip_loan.KIND, "flat_loan")}
+        return Rules("desk-1", products, lifecycle, trust)
+
+    def product(self, kind: str) -> Product:
+        """Two versions, of which the second comes into force in the run or was in force before it."""
+        hours = self.random.choice((-48, 2, 14, 20))
+        stated = [
+            self.version(START - timedelta(days=400)),
+            self.version(START + timedelta(hours=9 + hours, minutes=1)),
+        ]
+        return msgspec.structs.replace(vip_loan.load({"version": stated}), kind=kind)
+
+    def version(self, effective: Any) -> dict[str, Any]:
+        r = self.random
+        listed = {coin for coin in HELD if r.random() < 0.85} - {ODD} | {"USDT"}
+        return {
+            "effective": effective, "thresholds": dict(zip(NAMED, r.choice(LINES), strict=True)),
+            "warnings": r.choice(([], ["0.74"], ["0.70", "0.73"])),
+            "ladders": {coin: self.ladder() for coin in sorted(listed)},
+            "rates": {coin: r.choice(("0", "0.0001", "0.001503")) for coin in HELD} | {"USDT": r.choice(("0", "0.0003"))},
+            "grace": r.choice(("1h", "24h")),
+        }  # fmt: skip
+
+    def ladder(self) -> list[list[str]]:
+        """One to eight tiers, the last of which has a bound in one of three."""
+        r, tiers = self.random, self.random.randint(1, 8)
+        bounds = sorted({D(r.randint(1, 9999)) * 10 ** r.randint(0, 4) for _ in range(tiers)})
+        shares = sorted((D(r.randint(100, 10_000)) / 10_000 for _ in bounds), reverse=True)
+        ladder = [[plain(bound), plain(share)] for bound, share in zip(bounds, shares, strict=True)]
+        if r.random() < 0.67:
+            ladder[-1][0] = "inf"
+        return ladder
+
+    # -- groups --
+
+    def lines(self, count: int) -> list[Line]:
+        return [self.line() for _ in range(count)]
+
+    def line(self, id_: str | None = None) -> Line:
+        r = self.random
+        if id_ is None:
+            self._next += 1
+            id_ = f"G{self._next:05}"
+        stated: Line = {"id": id_, "product": r.choice((vip_loan.KIND, vip_loan.KIND, "flat_loan"))}
+        accounts = [f"{id_}-in"] if r.random() < 0.7 else [f"{id_}-{k}" for k in range(r.randint(1, 3))]
+        stated["receiving_account"] = f"{id_}-in"
+        stated["collateral"] = {account: self.coins() for account in accounts}
+        stated["loans"] = [self.loan(k) for k in range(r.choice((0, 1, 1, 1, 2, 3)))]
+        stated["delayed_liquidation"] = r.random() < 0.5
+        if r.random() < 0.15:
+            stated["labels"] = {"desk": r.choice(("EU", "US"))}
+        if r.random() < 0.15:
+            stated["thresholds"] = r.choice(({"initial": "0.65"}, {"margin_call": "0.79"}, {"immediate": "0.99"}))
+        aimed = r.randrange(8) < self.near
+        return self.aimed(stated, r.choice(NEAR)) if aimed else self.loaded(stated)
+
+    def coins(self) -> dict[str, str]:
+        r = self.random
+        chosen = r.sample(HELD, r.choice((0, 1, 2, 4, 7)))
+        return {coin: plain(self.amount(coin, wide=r.random() < 0.05)) for coin in chosen}
+
+    def amount(self, coin: str, *, wide: bool = False) -> Decimal:
+        """Worth between a dollar and ten millions."""
+        if self.random.random() < 0.03:
+            return D(0)
+        worth = D(self.random.randint(1, 10**9)) / 10 ** self.random.randint(2, 9)
+        digits = 22 if wide else 8
+        with localcontext(prec=60):
+            amount: Decimal = worth / self.usd.get(coin, D(1)) + (D(1) / 7 if wide else 0)
+            return amount.quantize(D(1).scaleb(-digits))
+
+    def loan(self, number: int) -> Line:
+        r, coin = self.random, self.random.choice(OWED)
+        terms: Line = {
+            "id": f"L{number}", "asset": coin, "principal": plain(self.amount(coin)), "rate": {"kind": "flexible"},
+            "term": "open", "opened_at": "2025-12-20T10:00:00Z",
+        }  # fmt: skip
+        if r.random() < 0.2:
+            matures = self.now + timedelta(hours=r.choice((-40, -20, -1, 1, 4, 11, 30, 600)), seconds=r.randint(0, 3))
+            terms |= {"term": "30d", "matures_at": matures.isoformat()}
+            if r.random() < 0.5:
+                terms["rate"] = {"kind": "fixed", "daily": r.choice(("0", "0.0002"))}
+        return terms | ({"interest": "0.25"} if r.random() < 0.3 else {})
+
+    def loaded(self, stated: Line) -> Line:
+        """With its loans brought to some LTV around the lines, most times."""
+        r = self.random
+        return self.aimed(stated, D(r.randint(-900, 300)) / 1000) if r.random() < 0.8 else stated
+
+    def aimed(self, stated: Line, beside: Decimal) -> Line:
+        """With one more loan that brings the LTV to a line, but for this share of it."""
+        product = self.twins.rules.products[stated["product"]]
+        group = parse_line(stated, self.now, self.twins.rules.products)
+        with exact():
+            held = holding(group, product, self.now)
+            try:
+                weight = weigh(held, self.usd)
+            except KeyError:
+                return stated
+            line = self.random.choice(self.lines_watched(group.thresholds, product))
+            missing = line * (1 + beside) * weight.recognised - weight.debt
+        coin = self.random.choice(("USDT", "USDT", RATE, *COINS[:2]))
+        with localcontext(prec=60):
+            principal = round(missing / self.usd[coin], 24)
+        if principal <= 0:
+            return stated
+        more = {
+            "id": "LX", "asset": coin, "principal": plain(principal), "rate": {"kind": "flexible"}, "term": "open",
+            "opened_at": "2025-12-20T10:00:00Z",
+        }  # fmt: skip
+        return stated | {"loans": [*stated["loans"], more]}
+
+    def lines_watched(self, own: Any, product: Product) -> list[Decimal]:
+        """All LTVs at which something may be decided about a group."""
+        version = product.version_at(self.now)
+        lines = msgspec.structs.astuple(lines_of(own, version.thresholds))
+        margin = self.twins.rules.lifecycle.clear_margin
+        rearm = [w - margin for w in version.warnings]
+        return [*lines, *version.warnings, *rearm, lines[1] - margin]
+
+    # -- events --
+
+    def price(self, exponent: int) -> Decimal:
+        return D(self.random.randint(10**5, 10**8)).scaleb(self.random.randint(-8, -3) + exponent)
+
+    def quote(self, coins: Iterable[str], source: str = "perp") -> None:
+        """Prices of these coins, as a frame, as quotes, or as both; the silent ones stay silent."""
+        r = self.random
+        told = [coin for coin in coins if coin in self.usd and coin not in self.silent and coin != "USDT"]
+        in_usdt, at_ms = [coin for coin in told if coin != RATE], int(self.now.timestamp() * 1000)
+        split = r.choice((0, len(in_usdt), len(in_usdt) // 2)) if len(in_usdt) > 1 else 0
+        framed, single = in_usdt[:split], in_usdt[split:]
+        texts = tuple(plain(self.usd[coin]) for coin in framed)
+        frames = (Frame(source, "USDT", tuple(framed), texts, at_ms),) if framed else ()
+        quotes = [Quote(coin, self.usd[coin], "USDT", source, self.now) for coin in single]
+        quotes += [Quote(RATE, self.usd[RATE], "USD", "rate", self.now)] if RATE in told else []
+        if quotes or frames:
+            self.twins.tell(MarkPrices(self.now, tuple(quotes), frames))
+
+    def move(self, coins: Sequence[str], low: float, high: float) -> None:
+        """Multiplies prices by factors in a range, and tells them."""
+        for coin in coins:
+            if coin in self.usd and coin != "USDT":
+                factor = D(repr(self.random.uniform(low, high)))
+                # A rate of USDT is never far from one, a price never out of range.
+                factor = 1 + (factor - 1) / 100 if coin == RATE else factor
+                with localcontext(prec=14):
+                    self.usd[coin] = min(max(self.usd[coin] * factor, D("1e-16")), D("1e13"))
+        self.quote(coins)
+
+    def land(self, coins: Iterable[str]) -> None:
+        """Prices are those of the start again, at which many groups were put upon their lines."""
+        self.usd |= {coin: self.start[coin] for coin in coins if coin in self.start}
+        self.quote(coins)
+
+    def aim(self) -> None:
+        """One price brings one group as near to one of its lines as 30 digits can say."""
+        w = self.random.choice(self.twins.objects.watched())
+        coins = [(a, n) for a, n in w.held.debts if a in COINS and a not in {c for c, _, _ in w.held.collateral}]
+        usd = self.twins.plain.board.usd
+        if not coins or any(a not in usd for a in w.held.assets):
+            return
+        coin, amount = self.random.choice(coins)
+        with exact():
+            weight = weigh(w.held, usd)
+            line = self.random.choice(self.lines_watched(w.group.thresholds, w.product))
+            rest = line * weight.recognised - weight.debt + amount * usd[coin]
+        with localcontext(prec=30):
+            price = rest / amount / usd["USDT"]
+        if D("1e-15") < price < D("1e14"):
+            self.usd[coin] = price
+            self.quote([coin])
+
+    def step(self, pauses: Sequence[float]) -> None:
+        """Something happens to the market, the book, the rules or the process."""
+        r, before = self.random, self.now
+        self.now += timedelta(seconds=r.choice(pauses))
+        everything = list(self.usd)
+        if self.now - before > timedelta(seconds=10) and r.random() < 0.5:
+            self.twins.tell(TimePassed(self.now))
+        match r.choices(*zip(*CHANCES.items(), strict=True))[0]:
+            case "walk":
+                self.move(everything, 0.97, 1.03)
+            case "nudge":
+                self.move(everything, 1 - 2e-8, 1 + 2e-8)
+            case "one":
+                self.move([r.choice(everything)], 0.9, 1.1)
+            case "ten":
+                self.move(r.sample(everything, 10), 0.95, 1.05)
+            case "land":
+                self.land(everything)
+            case "aim":
+                self.aim()
+            case "jump":
+                self.move(r.sample(everything, r.choice((1, 3))), 0.5, 1.8)
+            case "crash":
+                self.move(r.choice((everything, r.sample(everything, 2))), 1e-6, 1.1e-6)
+            case "silence":
+                self.silent = set(r.sample(everything, r.choice((0, 0, 1, 3))))
+                self.land(everything)
+            case "other feed":
+                self.quote(r.sample(everything, 5), source="spot")
+            case "book":
+                self.change_book()
+            case "late":
+                self.usd.setdefault(LATE, self.price(0))
+                self.quote([LATE])
+            case "rules":
+                rules = self.rules(self.twins.rules.trust)
+                self.twins.tell(ProductsChanged(self.now, rules))
+            case "restart" if self.now > self.confirmed:
+                self.twins.restart()
+            case "start anew":
+                self.twins.restart_both(self.now)
+                self.confirmed = self.now + self.twins.rules.trust.stale_after
+
+    def change_book(self) -> None:
+        """Puts, puts again, entries and closes, of some groups each."""
+        r, ids = self.random, list(self.twins.objects.ids())
+        if r.random() < 0.4:
+            some = [self.line(id_) for id_ in r.sample(ids, r.choice((1, 30)))]
+            self.twins.put([*some, *self.lines(r.choice((0, 5, 60)))], self.now)
+        for id_ in r.sample(ids, r.choice((1, 5))):
+            self.twins.put_one(self.line(id_), self.now)
+        for id_ in r.sample(ids, r.choice((1, 10))):
+            self.enter(id_)
+        for id_ in r.sample(ids, r.choice((0, 1, 5, len(ids) // 6))):
+            self.twins.tell(GroupClosed(self.now, id_, "book"))
+
+    def enter(self, id_: str) -> None:
+        r = self.random
+        self._entries += 1
+        later = (self.now + timedelta(hours=r.randint(1, 30))).isoformat()
+        stated = r.choice(
+            (
+                {"type": "repay", "asset": r.choice(OWED), "percent": r.choice(("1", "50", "100"))},
+                {"type": "deposit", "account": f"{id_}-in", "asset": r.choice(HELD), "quantity": "3.25"},
+                {"type": "enroll", "delayed_liquidation": r.random() < 0.5},
+                {"type": "extend_grace", "until": later, "reason": "x"},
+                {"type": "waive", "until": later, "reason": "x"},
+                {"type": "liquidated"},
+            )
+        )
+        entry: Any = read(Entry, stated)  # type: ignore[arg-type]
+        self.twins.tell(BookEntry(self.now, id_, f"e-{self._entries}", entry))
+
+
+CHANCES = {
+    "walk": 8, "nudge": 5, "one": 6, "ten": 5, "land": 5, "aim": 8, "jump": 3, "crash": 3, "silence": 3,
+    "other feed": 2, "book": 4, "late": 1, "rules": 1, "restart": 2, "start anew": 1,
+}  # fmt: skip

@@ -1,0 +1,59 @@
+"""No missed and no false stage, ever: whole runs are decided by groups in columns as they are without any screen.
+
+A run is a book of several hundred groups and some forty events: ticks of one, ten or all coins, crashes by a million and
+back, prices that land on a line, that are silent, doubted, missing, and all that may change a book, its rules or its
+process. After each event both sides must say the same, to the last digit, and every group must stand the same.
+"""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.market import PAUSES, QUICK, RATED, TRUSTED, WARY, Market
+
+KINDS = {"trusted": (TRUSTED, PAUSES), "wary": (WARY, QUICK), "rated": (RATED, QUICK)}
+FOLDS = (0, 7, 64, 512)
+STEPS, LISTED_EVERY = 36, 12
+
+
+def run(seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int = STEPS) -> Market:
+    """`near` of eight groups are put within 1e-8 of one of their lines, or on it."""
+    trust, pauses = KINDS[kind]
+    market = Market(seed, groups, near, trust, fold_at)
+    for n in range(steps):
+        market.step(pauses)
+        if n % LISTED_EVERY == LISTED_EVERY - 1:
+            market.move(list(market.usd), 0.999, 1.001)
+            market.twins.check_lists()
+    market.twins.check_groups(market.twins.objects.ids())
+    return market
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("near", "fold_at"), [(0, 64), (3, 0), (3, 512)], ids=["random", "adversarial", "fresh"])
+def test_a_book_in_columns_decides_as_one_without(near: int, fold_at: int, kind: str) -> None:
+    market = run(7, 400, near, kind, fold_at)
+    assert market.twins.alerts > 200, "a run in which hardly anything happens shows nothing"
+
+
+def test_a_larger_book_decides_alike() -> None:
+    run(5, 1500, 3, "trusted", 64, steps=20)
+
+
+seeds = st.integers(0, 2**32 - 1)
+SLOW = [HealthCheck.too_slow]
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
+@given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
+def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
+    run(seed, groups, near, kind, fold_at)
+
+
+# A price alert about more than 1,000 groups gives sums of the screen, so the larger books are those of trusted prices.
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(seeds, st.integers(300, 700), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
+def test_many_books_and_markets_are_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
+    run(seed, groups if kind != "trusted" else 2 * groups, near, kind, fold_at, steps=2 * STEPS)

@@ -1,0 +1,168 @@
+"""The monitor on groups as objects and on groups in columns, told the same: after every event the two must agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from monitor.core.alerts import Alert
+from monitor.core.book import parse_line
+from monitor.core.events import Event, GroupPut, GroupsPut
+from monitor.core.lifecycle import STAGES, GroupState
+from monitor.core.loanbook import PlainBook
+from monitor.core.outcome import Outcome
+from monitor.core.prices import unconfirmed
+from monitor.core.product import Rules
+from monitor.core.risk import RiskMonitor
+from monitor.core.roster import GroupQuery, PlainRoster, Prices, Roster
+from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
+from monitor.engine.roster import ColumnarRoster
+from monitor.engine.table import NO_GROUP
+from tests.core.desk import plainly
+
+Line = dict[str, Any]
+
+
+class Twins:
+    """Two monitors under the same rules."""
+
+    def __init__(self, rules: Rules, fold_at: int) -> None:
+        self._fold_at = fold_at
+        self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at))
+        self.alerts = 0
+        self.named = 0
+        """Groups that were looked at exactly on the side of the columns, over all events."""
+
+    @property
+    def rules(self) -> Rules:
+        return self.plain.rules
+
+    @property
+    def objects(self) -> PlainBook:
+        book = self.plain.book
+        assert isinstance(book, PlainBook)
+        return book
+
+    @property
+    def book(self) -> ColumnarBook:
+        book = self.columns.book
+        assert isinstance(book, ColumnarBook)
+        return book
+
+    def tell(self, event: Event) -> Outcome:
+        """Tells both; what they say, what they keep and where every group stands must be the same."""
+        plain, columns = self.plain.handle(event), self.columns.handle(event)
+        if isinstance(event, GroupsPut):
+            # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
+            assert _of_groups(columns.alerts) == _of_groups(plain.alerts)
+            assert _of_prices(columns.alerts) == _of_prices(plain.alerts)
+        else:
+            assert plainly(columns.alerts) == plainly(plain.alerts), event
+            assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
+        assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
+        assert str(columns.refused) == str(plain.refused)
+        self._check_stages()
+        self.alerts += len(plain.alerts)
+        self.named += len(columns.touched)
+        return columns
+
+    def put(self, lines: Sequence[Line], at: datetime, source: str = "book") -> None:
+        """Puts lines as a large file comes: packed where the reader is sure of them, one by one otherwise."""
+        reader = BlockReader(lambda: self.rules.products, self.book.names)
+        packed = reader.pack([json.dumps(line).encode() for line in lines], at, source)
+        if len(packed.batch):
+            self.tell(GroupsPut(at, source, packed.batch))
+        for place in packed.rest:
+            self.put_one(lines[place], at, source)
+
+    def put_one(self, line: Line, at: datetime, source: str = "book") -> None:
+        self.tell(GroupPut(at, parse_line(line, at, self.rules.products), source))
+
+    def restart(self) -> None:
+        """The columns go on from their memory; the other side never stopped."""
+        self.columns = RiskMonitor(self.rules, self.columns.memory, ColumnarBook(self._fold_at))
+        self._check_stages()
+
+    def restart_both(self, at: datetime) -> None:
+        """As the daemon starts: kept prices are not believed until a feed confirms them."""
+        for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at))):
+            memory = getattr(self, side).memory
+            memory = memory._replace(marks=tuple(map(unconfirmed, memory.marks)), heard=())
+            setattr(self, side, RiskMonitor(self.rules, memory, book))
+            getattr(self, side).awaken(at)
+        self._check_stages()
+
+    def check_groups(self, ids: Iterable[str]) -> None:
+        """These groups are the same in every part."""
+        for group_id in ids:
+            ours, theirs = self.columns.sight(group_id), self.plain.sight(group_id)
+            assert ours == theirs
+
+    def check_lists(self) -> None:
+        """Lists on the prices in force are the same. To be asked after a tick of all assets: columns order as of it."""
+        board = self.plain.board
+        prices = Prices(board.usd, frozenset(board.untrusted))
+        ours, theirs = ColumnarRoster(self.book), PlainRoster(self.objects.watched)
+        for query in QUERIES:
+            assert _pages(ours, query, prices) == _pages(theirs, query, prices), query
+        # Floats tell LTVs apart that are the same to 8 places, and not always those that differ at the 17th.
+        by_ltv = GroupQuery(limit=10_000)
+        mine = [_severity(s.state.stage, s.weight) for s in ours.page(by_ltv, (), prices).rows]
+        assert mine == [_severity(s.state.stage, s.weight) for s in theirs.page(by_ltv, (), prices).rows]
+        for scope in ((), (("desk", "EU"),)):
+            assert ours.counts(scope, prices) == theirs.counts(scope, prices)
+
+    def _check_stages(self) -> None:
+        assert len(self.book) == len(self.objects)
+        states = _stirred(w.state for w in self.objects.watched())
+        fresh, rows = self.book.fresh.watched(), self.book.rows
+        assert _stirred([*(w.state for w in fresh), *(rows.states() if rows else ())]) == states
+        if rows is not None:
+            moved = np.flatnonzero((rows.stage != 0) & (rows.stage != NO_GROUP)).tolist()
+            stages = {rows.id(row): STAGES[rows.stage[row]] for row in moved}
+            in_rows = [s for id_, s in states.items() if self.book.fresh.find(id_) is None]
+            assert stages == {s.group: s.stage for s in in_rows if s.stage != STAGES[0]}
+
+
+QUERIES = [
+    GroupQuery(sort="id", limit=120),
+    GroupQuery(sort="-debt_usd", limit=150),
+    GroupQuery(sort="deadline", limit=90, stages=frozenset(STAGES[1:])),
+    GroupQuery(sort="-id", limit=40, labels=(("desk", "EU"),)),
+    GroupQuery(sort="debt_usd", limit=100, products=frozenset({"flat_loan"})),
+    GroupQuery(sort="id", limit=50, q="7"),
+]
+
+
+def _stirred(states: Iterable[GroupState]) -> Mapping[str, GroupState]:
+    return {s.group: s for s in states if s != GroupState(s.group)}
+
+
+def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
+    return plainly(sorted((a for a in alerts if a.group is not None), key=lambda a: a.id))
+
+
+def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
+    return sorted((a.type, a.subject) for a in alerts if a.group is None)
+
+
+def _pages(roster: Roster, query: GroupQuery, prices: Prices) -> list[Any]:
+    found, after = [], None
+    while True:
+        page = roster.page(msgspec.structs.replace(query, after=after), (), prices)
+        found.append(page.rows)
+        after = page.next
+        if after is None:
+            return found
+
+
+def _severity(stage: str, weight: Any) -> tuple[Any, ...]:
+    ltv = None if weight is None else weight.ltv
+    return stage, weight is None, None if ltv is None else round(ltv, 6) if ltv < 100 else Decimal(f"{ltv:.5e}")
