@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from monitor.core.book import parse_line
 from monitor.core.entries import Refused
+from monitor.core.events import MarkPrices
 from monitor.core.ladder import by_deduction, deductions, recognised, tier_of
 from monitor.core.money import exact
+from monitor.core.prices import Quote
 from monitor.core.product import Ladder
 from monitor.core.wire import Invalid
 from monitor.products import cross_margin_pro
+from monitor.stores.sqlite import packed
 from tests.products.shelf import START, Shelf, line, shipped
 
 D = Decimal
@@ -142,14 +145,13 @@ def test_an_alert_states_level_and_lines_in_the_terms_of_the_product() -> None:
     shelf = Shelf(product(), line(KIND, {"USDT": "475000"}, {"BTC": "13", "ETH": "13"}))
     shelf.price(BTC="20000", ETH="3000", USDT="1")
     shelf.at += timedelta(seconds=1)
-    from monitor.core.events import MarkPrices
-    from monitor.core.prices import Quote
-
-    (told,) = shelf.told(shelf.monitor.handle(MarkPrices(shelf.at, (Quote("BTC", D(30000), "USD", "feed", shelf.at),))))
+    out = shelf.monitor.handle(MarkPrices(shelf.at, (Quote("BTC", D(30000), "USD", "feed", shelf.at),)))
+    (told,) = shelf.told(out)
     assert (told["metric"], told["margin_level"]) == ("margin_level", "1.46824131")
     assert told["thresholds"] == {"initial": "2", "margin_call": "1.5", "liquidation": "1"}
     assert told["cure"]["to_level"] == "2"
     assert D(told["recognised_usd"]) == 46_000
+    assert packed.alert(packed.alert_body(out.alerts[0])) == out.alerts[0]  # a store gives it back with its metric
 
 
 def test_following_the_cure_reaches_the_initial_level_and_repaying_in_any_coin_suffices() -> None:
