@@ -229,6 +229,9 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(
         f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
     )
+    own = ("margin_level", "health_factor", "initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
+    if figures := [f"{name.replace('_', ' ')} {answer[name]}" for name in own if name in answer]:
+        out.print("  ".join(figures))
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
     out.print(_contributions(answer.get("contributions") or []))
@@ -236,7 +239,8 @@ def explain(answer: dict[str, Any]) -> None:
     cure = answer.get("cure")
     if cure:
         by_asset = " or ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
-        out.print(f"to initial {cure['to_ltv']}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
+        to = cure.get("to_ltv") or cure["to_level"]
+        out.print(f"to initial {to}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
         out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))

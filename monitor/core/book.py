@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from monitor.core.money import ZERO, plain
-from monitor.core.product import Product, Thresholds
+from monitor.core.product import Product, Thresholds, Version
 from monitor.core.wire import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
 
 Term = Literal["open", "30d", "60d"]
@@ -28,10 +28,14 @@ canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Flexible (daily rates of the product) or fixed (`daily`, a share of the principal per day) (VIP FAQ 21, 22)."""
+    """Flexible (rates of the product) or fixed (`daily`, a share of the principal per day) (VIP FAQ 21, 22).
+
+    `paid_in`: interest is paid in another coin, at a discount where the product gives one (DOMAIN 42).
+    """
 
     kind: Literal["flexible", "fixed"]
     daily: DailyRate | None = None
+    paid_in: Literal["BNB"] | None = None
 
     def __post_init__(self) -> None:
         if (self.kind == "fixed") != (self.daily is not None):
@@ -73,7 +77,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     contacts: dict[Literal["email", "sms"], tuple[str, ...]] = {}
 
 
-class Loan(msgspec.Struct, frozen=True):
+class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
     """A loan, and the day after which each 00:00 UTC adds a day's interest to what the line brought."""
 
     id: str
@@ -85,6 +89,8 @@ class Loan(msgspec.Struct, frozen=True):
     opened_at: datetime
     matures_at: datetime | None
     since: date
+    minute: int = 0
+    """Of `since`, where the product adds interest more often than daily."""
 
     @property
     def is_owed(self) -> bool:
@@ -190,27 +196,52 @@ def line_digest(canonical: bytes) -> bytes:
     return hashlib.blake2b(canonical, digest_size=8).digest()
 
 
-def misfits(stated: GroupLine | Group, product: Product, at: datetime) -> list[Problem]:
-    """What of a group fits neither the rules in force at a time nor, for its lines, those that are to come."""
-    problems = []
+def misfits(
+    stated: GroupLine | Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()
+) -> list[Problem]:
+    """What of a group fits neither the rules in force at a time nor, for its lines and tiers, those that are to come.
+
+    `kept`: coins whose loans keep the rate that an older version listed.
+    """
+    problems: dict[str, Problem] = {}
     for version in product.versions_from(at):
-        try:
-            lines_of(stated.thresholds, version.thresholds)
-        except ValueError as e:
-            since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
-            problems.append(Problem("thresholds", f"{e}{since}", "thresholds"))
-            break
-    rates = product.version_at(at).rates
+        since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
+        for where, what, reason in _misfits_of(stated, product.kind, version):
+            problems.setdefault(where, Problem(where, what + since, reason))
+    rates = product.version_at(at).rates.keys() | kept
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:
             text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
-            problems.append(Problem(f"loans[{i}].rate", text, "no_rate"))
-    return problems
+            problems.setdefault(f"loans[{i}].rate", Problem(f"loans[{i}].rate", text, "no_rate"))
+    return list(problems.values())
+
+
+def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Iterator[tuple[str, str, str]]:
+    """(place, what is wrong, reason) under one version."""
+    coins = {asset for held in stated.collateral.values() for asset, quantity in held.items() if quantity}
+    if version.max_coins is not None and len(coins) > version.max_coins:
+        text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {kind} takes {version.max_coins} a group"
+        yield "collateral", text, "too_many_coins"
+    try:
+        lines_of(stated.thresholds, version.lines_for(coins))
+    except ValueError as e:
+        yield "thresholds", str(e), "thresholds"
+    if stated.delayed_liquidation and version.grace is None:
+        yield "delayed_liquidation", f"found true, but {kind} has no grace period", "no_grace"
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
+        if not version.takes(loan.asset):
+            known = ", ".join(sorted(version.liability_tiers or ()))
+            text = f"{kind} has no liability tiers for {loan.asset}; there are: {known}"
+            yield f"loans[{i}].asset", text, "no_tier"
 
 
 def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
-    """The group's own lines over the product's (VIP FAQ 9). Raises ValueError when they are out of order."""
+    """The group's own lines over the product's (VIP FAQ 9). Raises ValueError when they are out of order or are none."""
+    for name in overrides:
+        if name not in defaults.stated:
+            raise ValueError(f"the product has no line {name}; it has: {', '.join(defaults.stated)}")
     return msgspec.structs.replace(defaults, **overrides) if overrides else defaults
 
 
@@ -229,6 +260,7 @@ def restated(group: Group) -> dict[str, Any]:
     line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}
     for stated, loan in zip(line["loans"], group.loans, strict=True):
         del stated["since"]
+        stated.pop("minute", None)
         stated.update(principal=plain(loan.principal), interest=plain(loan.interest))
     return line  # type: ignore[no-any-return]
 
@@ -244,5 +276,5 @@ def same_line(group: Group, other: Group) -> bool:
 
 
 def _dated(group: Group, day: date) -> Group:
-    loans = tuple(msgspec.structs.replace(x, since=day) for x in group.loans)
+    loans = tuple(msgspec.structs.replace(x, since=day, minute=0) for x in group.loans)
     return msgspec.structs.replace(group, loans=loans, line="")

@@ -140,6 +140,8 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
                 _held(group, account)
                 rest = {a: h for a, h in group.collateral.items() if a != account}
                 return msgspec.structs.replace(group, collateral=rest)
+            case Enroll(True) if product.version_at(at).grace is None:
+                raise Refused("no_grace", f"{product.kind} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
             case ExtendGrace() | Waive():
@@ -166,9 +168,11 @@ def _moved(group: Group, account: str, asset: str, delta: Decimal) -> Group:
 
 
 def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> tuple[Loan, ...]:
-    day = at.date()
+    day, minute = now = product.moment(at)
     loans = [
-        msgspec.structs.replace(loan, interest=interest(loan, product, day), since=max(day, loan.since))
+        msgspec.structs.replace(loan, interest=interest(loan, product, *now), since=day, minute=minute)
+        if now > (loan.since, loan.minute)
+        else loan
         for loan in group.loans
     ]
     match entry:
@@ -177,7 +181,9 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
                 raise Refused("duplicate_loan", f"loan {line.id} exists already")
             if line.rate.kind == "flexible" and line.asset not in product.version_at(at).rates:
                 raise Refused("no_rate", f"{product.kind} has no flexible rate for {line.asset}; add it to its rates")
-            loans.append(Loan(**msgspec.structs.asdict(line), since=day))
+            if not product.version_at(at).takes(line.asset):
+                raise Refused("no_tier", f"{product.kind} has no liability tiers for {line.asset}; add them")
+            loans.append(Loan(**msgspec.structs.asdict(line), since=day, minute=minute))
         case Repay():
             loans = _repaid(loans, entry)
         case Renew(loan_id, term, rate):

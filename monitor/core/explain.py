@@ -6,7 +6,7 @@ ratios are plain decimal text, times RFC 3339, ages numbers in seconds (INTERFAC
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,16 +14,30 @@ from typing import Any
 import msgspec
 
 from monitor.core.accrual import daily_rate
-from monitor.core.cure import NOTHING, Permitted, cure, liquidation_prices, permitted
+from monitor.core.book import Rate
+from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
+from monitor.core.margin import closable, liabilities
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
 from monitor.core.product import Ladder, Product, Rules, Thresholds
+from monitor.core.render import way_shown
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation import Owed, Position, Weight, band, owed, positions, weigh
+from monitor.core.valuation import (
+    Holding,
+    Owed,
+    Position,
+    Weight,
+    band,
+    crossed,
+    initial_margin,
+    owed,
+    positions,
+    weigh,
+)
 from monitor.core.verdict import is_overdue
 
 HUNDRED = Decimal(100)
@@ -77,11 +91,12 @@ def detail(look: Look) -> dict[str, Any]:
             "since": stamp_or_none(state.since),
             "episode": state.episode,
             "sequence": state.sequence,
-            "thresholds": shown(held.lines),
+            "thresholds": shown(held.lines.stated),
             "rules": product.rules_name(held.version),
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
             "uncounted": _uncounted(look),
-            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd)],
+            **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
+            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)],
         }
 
 
@@ -90,7 +105,7 @@ def standing(look: Look) -> dict[str, Any]:
     held, state = look.sight.held, look.sight.state
     missing = sorted(held.assets - look.usd.keys())
     blind = bool(missing) or not look.untrusted.isdisjoint(held.assets)
-    facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd"))
+    facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd", *_own(held)))
     facts |= {"cure": None, "liquidation_price": None, "next_line": None}
     facts |= {
         "stage": state.stage,
@@ -181,7 +196,8 @@ def _trust(
 
 def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[str, Any]:
     held = look.sight.held
-    ladders, lines = held.version.ladders, held.lines
+    lines, terms = held.lines, terms_of(held.lines, held.version)
+    ladders = held.version.ladders_of(p.asset for p in priced)
     debt, counted = weight.debt, weight.recognised
     return {
         "ltv": plain_or_none(weight.ltv),
@@ -189,12 +205,30 @@ def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[s
         "debt_usd": plain(debt),
         "recognised_usd": plain(counted),
         "market_usd": plain(sum((p.value for p in priced if p.value is not None), ZERO)),
-        "cure": shown(cure(debt, counted, lines.initial, priced, ladders)),
+        **{name: plain_or_none(figure(held, weight, look.usd)) for name, figure in _own(held).items()},
+        "cure": way_shown(cure(debt, counted, lines.initial, priced, ladders, terms), lines),
         "liquidation_price": shown(
-            liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders)
+            liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders, terms)
         ),
-        "next_line": _next_line(weight, lines),
+        "next_line": _next_line(weight, lines, terms),
+        **({} if held.version.close_factor is None else {"closable": closable(held, weight, look.usd)}),
     }
+
+
+Figure = Callable[[Holding, Weight, Mapping[str, Decimal]], Decimal | None]
+
+
+def _own(held: Holding) -> dict[str, Figure]:
+    """Figures that a product has beside those of an LTV: its metric, and the margins of liabilities (DOMAIN 37, 40)."""
+    own: dict[str, Figure] = {}
+    if held.lines.falls:
+        own[held.lines.metric.name] = lambda h, w, _: w.figure(h.lines.metric)
+    if held.tiers is not None:
+        own["net_equity_usd"] = lambda _, w, __: w.recognised
+        own["liabilities_usd"] = lambda h, _, usd: sum((q * usd[a] for a, q in h.debts), ZERO)
+        own["initial_margin_usd"] = lambda h, _, usd: initial_margin(h, usd)
+        own["maintenance_margin_usd"] = lambda _, w, __: w.debt
+    return own
 
 
 def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blind: bool) -> Permitted:
@@ -202,35 +236,36 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     sight = look.sight
     if sight.state.stage == LIQUIDATION:
         return NOTHING
-    lines, is_calm = sight.held.lines, sight.state.stage == NORMAL
+    held, lines = sight.held, sight.held.lines
     allowed = permitted(
-        weight.debt, weight.recognised, lines.initial, lines.margin_call, priced, sight.held.version.ladders,
-        sight.group.collateral, is_calm,
+        weight.debt, weight.recognised, lines.initial, lines.first, priced,
+        held.version.ladders_of(p.asset for p in priced), sight.group.collateral, sight.state.stage == NORMAL,
+        terms_of(lines, held.version), held.version.transfer_out,
     )  # fmt: skip
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
-def _next_line(weight: Weight, lines: Thresholds) -> dict[str, str] | None:
-    """The line that LTV meets next, and by how many percent the recognised value may fall until then, rounded down."""
-    if weight.debt and not weight.recognised:
+def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:
+    """The line that the group meets next, and by how many percent the recognised value may fall until then, rounded down."""
+    if weight.debt and weight.recognised <= 0:
         return None
-    for name, line in msgspec.structs.asdict(lines).items():
-        # Margin call and liquidation are reached at equality, immediate only above it (VIP FAQ 10, 11, 14).
-        if weight.at_or_below(line) if name == "immediate" else weight.below(line):
-            if not weight.debt:
-                return {"name": name, "ltv": plain(line), "distance_percent": "100"}
-            edge = line * weight.recognised
-            distance = divide_down((edge - weight.debt) * HUNDRED, edge, CENT)
-            return {"name": name, "ltv": plain(line), "distance_percent": plain(distance)}
+    for name, level in lines.stated.items():
+        if not weight.debt or not crossed(weight, lines, name):
+            distance = HUNDRED
+            if weight.debt:
+                of_debt, of_recognised = terms.factors(level)
+                edge = of_recognised * weight.recognised
+                distance = divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, CENT)
+            return {"name": name, "level" if lines.falls else "ltv": plain(level), "distance_percent": plain(distance)}
     return None
 
 
 def _contribution(look: Look, position: Position) -> dict[str, Any]:
     asset = position.asset
     price = price_shown(asset, look.marks, look.usd, look.untrusted, look.rules, look.at)
-    ladder = look.sight.held.version.ladders[asset]
+    ladder = look.sight.held.version.ladders_of([asset])[asset]
     return {
         "asset": asset,
         "quantity": plain(position.quantity),
@@ -270,12 +305,12 @@ def _tiers(ladder: Ladder, value: Decimal) -> list[dict[str, str | None]]:
 
 def _uncounted(look: Look) -> list[dict[str, Any]]:
     """Coins in the collateral accounts that the product's ladders do not list: they count nothing (DESIGN section 8)."""
-    ladders = look.sight.held.version.ladders
+    version = look.sight.held.version
     quantities = sorted(look.sight.group.quantities().items())
     return [
         {"asset": asset, "quantity": plain(quantity), "accounts": _accounts(look, asset)}
         for asset, quantity in quantities
-        if asset not in ladders
+        if version.ladder(asset) is None
     ]
 
 
@@ -288,7 +323,7 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "asset": loan.asset,
         "principal": plain(loan.principal),
         "interest": plain(item.interest),
-        "rate": {"kind": loan.rate.kind, "daily": plain_or_none(loan.rate.daily)},
+        "rate": _rate(loan.rate),
         "daily_rate": plain(daily_rate(loan, product, at)),
         "late_factor": plain(factor),
         "term": loan.term,
@@ -298,3 +333,8 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "price": plain_or_none(item.price),
         "value_usd": plain_or_none(item.value),
     }
+
+
+def _rate(rate: Rate) -> dict[str, str | None]:
+    shown = {"kind": rate.kind, "daily": plain_or_none(rate.daily)}
+    return shown if rate.paid_in is None else {**shown, "paid_in": rate.paid_in}

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.product import Lifecycle
+from monitor.core.product import Lifecycle, Thresholds
 from monitor.core.valuation import IMMEDIATE as IMMEDIATE_BAND
 from monitor.core.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation import MARGIN_CALL as MARGIN_CALL_BAND
@@ -161,12 +161,14 @@ def reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
 
 
 def warnings_reached(held: Holding, weight: Weight) -> tuple[Decimal, ...]:
-    """The early-warning levels at or below LTV; levels at or above the group's margin call are ignored."""
+    """The early-warning levels that the group is at or beyond; those at or beyond its first line are ignored."""
     if not weight.debt:
         return ()
-    return tuple(w for w in held.version.warnings if w < held.lines.margin_call and weight.reaches(w))
+    lines = held.lines
+    levels = held.version.warnings
+    return tuple(w for w in levels if lines.is_worse(lines.first, w) and weight.reaches(w, lines.falls))
 
 
-def warnings_kept(used: tuple[Decimal, ...], margin: Decimal, weight: Weight) -> tuple[Decimal, ...]:
+def warnings_kept(used: tuple[Decimal, ...], margin: Decimal, weight: Weight, lines: Thresholds) -> tuple[Decimal, ...]:
     """The used-up levels that are not yet armed again: a level re-arms at LTV < level - clear margin."""
-    return tuple(w for w in used if not weight.below(w - margin))
+    return tuple(w for w in used if not weight.below(lines.eased(w, margin), lines.falls))

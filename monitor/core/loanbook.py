@@ -107,6 +107,10 @@ class LoanBook(Protocol):
         """Another day, or other rules: every group is held anew."""
         ...
 
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        """Interest is added to the groups of these products, which do so more often than daily: those groups, held anew."""
+        ...
+
     def examples(self) -> Iterable[Group]:
         """Groups such that rules which fit these fit all."""
         ...
@@ -196,6 +200,13 @@ class PlainBook:
             w.product = rules.products[w.group.product]
             w.renew(at)
             self._screen.put(w.group.id, w.held)
+
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        mine = {id_: w for id_, w in self._watched.items() if w.group.product in kinds}
+        for id_, w in mine.items():
+            w.renew(at)
+            self._screen.put(id_, w.held)
+        return mine.keys()
 
     def examples(self) -> Iterable[Group]:
         return (w.group for w in self._watched.values())

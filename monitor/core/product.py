@@ -1,15 +1,18 @@
-"""What a product must state: thresholds, ladders, rates, periods, in versions with an effective date.
+"""What a product must state: a metric with its lines, ladders, liability tiers, rates, periods, in dated versions.
 
 Rules are data. Both the old and the new version are kept, and an event is judged by the version in force at its time;
-before the first version's date the first one applies.
+before the first version's date the first one applies. Every product decides by two sums, debt and recognised value: what is
+owed in full or through liability tiers, against collateral through ladders. What differs is data as well: whether the
+figure that is compared rises or falls when things get worse, and which of its lines must be passed, not only reached.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 
@@ -17,22 +20,107 @@ from monitor.core.money import plain
 
 Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
+NOTHING: Ladder = ((None, Decimal(0)),)
+WHOLE: Ladder = ((None, Decimal(1)),)
+
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """The figure that a lender compares with its lines, made of a group's two sums (DOMAIN section 5)."""
+
+    name: str = "ltv"
+    """Under which it is shown."""
+    falls: bool = False
+    """Recognised value over debt, so that lower is worse (margin level, health factor); else debt over recognised value."""
+    strict: tuple[str, ...] = ("immediate",)
+    """Lines that are crossed only beyond them; the others are when they are reached (VIP FAQ 10, 11, 14)."""
+
+
+LTV = Metric()
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """LTV lines of a group: 0 < initial < margin_call < liquidation < immediate (VIP FAQ 9)."""
+    """Lines of a group in terms of its metric, each worse than the one before (VIP FAQ 9).
+
+    `margin_call` and `immediate` are None for a product without a margin call, or without a line that ends a grace period.
+    A product whose lines have other names maps them onto these four, which are the bounds of the bands (DESIGN section 9).
+    """
 
     initial: Decimal
-    margin_call: Decimal
+    margin_call: Decimal | None
     liquidation: Decimal
-    immediate: Decimal
+    immediate: Decimal | None
+    metric: Metric = LTV
 
     def __post_init__(self) -> None:
-        if not 0 < self.initial < self.margin_call < self.liquidation < self.immediate:
-            lines = ", ".join(f"{k} {plain(v)}" for k, v in msgspec.structs.asdict(self).items())
-            raise ValueError(
-                f"lines out of order: {lines}; expected 0 < initial < margin_call < liquidation < immediate"
-            )
+        levels = list(self.stated.values())
+        falls = self.metric.falls
+        rising = levels[::-1] if falls else levels
+        if not (rising[0] > 0 and all(low < high for low, high in pairwise(rising))):
+            lines = ", ".join(f"{k} {plain(v)}" for k, v in self.stated.items())
+            order = " > ".join([*self.stated, "0"]) if falls else " < ".join(["0", *self.stated])
+            raise ValueError(f"lines out of order: {lines}; expected {order}")
+
+    @property
+    def stated(self) -> dict[str, Decimal]:
+        """The lines that there are, by name, the mildest first."""
+        lines = {
+            "initial": self.initial,
+            "margin_call": self.margin_call,
+            "liquidation": self.liquidation,
+            "immediate": self.immediate,
+        }
+        return {name: level for name, level in lines.items() if level is not None}
+
+    @property
+    def first(self) -> Decimal:
+        """The line at which a group leaves stage normal: the margin call's, or liquidation's where there is no such call."""
+        return self.liquidation if self.margin_call is None else self.margin_call
+
+    @property
+    def falls(self) -> bool:
+        """A lower figure is worse."""
+        return self.metric.falls
+
+    def eased(self, level: Decimal, margin: Decimal) -> Decimal:
+        """The level that lies a margin on the good side of another."""
+        return level + margin if self.falls else level - margin
+
+    def is_worse(self, level: Decimal, other: Decimal) -> bool:
+        """A group meets `other` before it meets `level`."""
+        return level < other if self.falls else level > other
+
+    def worst(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets last."""
+        return (min if self.falls else max)(levels, default=None)
+
+    def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets first."""
+        return (max if self.falls else min)(levels, default=None)
+
+
+class Tiers(msgspec.Struct, frozen=True):
+    """What a liability in one coin requires, by its USD value: marginal tiers like a ladder's, with rates that never fall.
+
+    Every ladder ends with a tier without a bound: what lies above the last cap is charged like the last tier (DOMAIN 37-41).
+    """
+
+    maintenance: Ladder
+    initial: Ladder
+    max_leverage: tuple[Decimal, ...]
+
+
+class CloseFactor(msgspec.Struct, frozen=True):
+    """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
+
+    share: Decimal
+    """Of the whole debt."""
+    full_at: Decimal
+    """Level at or beyond which all may be repaid."""
+    small_usd: Decimal
+    """Debt or collateral of a coin below which all of it may be repaid."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -42,12 +130,58 @@ class Version(msgspec.Struct, frozen=True):
     thresholds: Thresholds
     ladders: Mapping[str, Ladder]
     rates: Mapping[str, Decimal] = {}
-    grace: timedelta = timedelta(hours=24)
+    """Flexible rates per period of the product."""
+    grace: timedelta | None = timedelta(hours=24)
+    """None: nobody is given time once the liquidation line is crossed."""
     overdue_after: timedelta = timedelta(hours=24)
     liquidation_fee: Decimal = Decimal("0.02")
     late_interest_factor: Decimal = Decimal(3)
     renewal_window: timedelta = timedelta(days=7)
     warnings: tuple[Decimal, ...] = ()
+    """Early-warning levels of the metric."""
+    is_grace_for_all: bool = False
+    """The grace period needs no enrolment."""
+    unlisted: Ladder | None = None
+    """The ladder of a coin that `ladders` does not list; None: such a coin counts nothing."""
+    liability_tiers: Mapping[str, Tiers] | None = None
+    """Not None: loans are liabilities. Debt is the maintenance margin that they require, and their value is taken off
+    what the collateral is recognised for: recognised is net equity (DOMAIN 37)."""
+
+    free_days: Mapping[str, int] = {}
+    """UTC days without interest of a loan opened under this version, the day of borrowing included (DOMAIN 33)."""
+    is_interest_free: bool = False
+    """Loans opened under this version never bear interest (DOMAIN 32)."""
+    paid_in_discount: Decimal = Decimal(0)
+    """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    transfer_out: Decimal | None = None
+    """Level that assets may leave down to; None: to the initial one."""
+    lines_by_coin: Mapping[str, Thresholds] = {}
+    """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
+    max_coins: int | None = None
+    """How many coins one group may pledge; None: any number."""
+    close_factor: CloseFactor | None = None
+    """Not None: liquidation repays a part of the debt."""
+    borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
+    """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
+
+    def ladder(self, asset: str) -> Ladder | None:
+        """The ladder that a coin of the collateral goes through; None where it counts nothing."""
+        return self.ladders.get(asset, self.unlisted)
+
+    def lines_for(self, coins: Iterable[str]) -> Thresholds:
+        """The lines of a group that pledges these coins: of several, those that it meets first."""
+        if not self.lines_by_coin:
+            return self.thresholds
+        found = [self.lines_by_coin[coin] for coin in sorted(coins) if coin in self.lines_by_coin]
+        return min(found, key=lambda lines: lines.liquidation, default=self.thresholds)
+
+    def takes(self, asset: str) -> bool:
+        """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""
+        return self.liability_tiers is None or asset in self.liability_tiers
+
+    def ladders_of(self, assets: Iterable[str]) -> dict[str, Ladder]:
+        """The ladders of coins, also of one that counted under other rules and does not now."""
+        return {asset: self.ladder(asset) or NOTHING for asset in assets}
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -55,6 +189,14 @@ class Product(msgspec.Struct, frozen=True):
 
     kind: str
     versions: tuple[Version, ...]
+    period: timedelta = DAY
+    """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
+
+    def moment(self, at: datetime) -> tuple[date, int]:
+        """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
+        at = at.astimezone(UTC)
+        minute = at.hour * 60 + at.minute
+        return at.date(), minute - minute % (self.period // MINUTE)
 
     def version_at(self, at: datetime) -> Version:
         """The version in force at a time; the first one also before its date."""

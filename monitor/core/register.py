@@ -40,7 +40,7 @@ class Register:
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""
-        group, old = _put_on(event.group, event.at), self.book.find(event.group.id)
+        group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
                 "other_source",
@@ -81,6 +81,7 @@ class Register:
         state = _state_after(old.state, event)
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
+        _check_kept(group, old.product, at)
         state = _without_gone_loans(state, group)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
         self.book.put(w)
@@ -116,12 +117,14 @@ def _was_applied(group: Group, event: GroupPut) -> bool:
     return event.source != API and group.line == event.group.line != ""
 
 
-def _put_on(group: Group, at: datetime) -> Group:
-    """The group as put at a time: the day from which interest counts is the event's, not that of whoever read the line."""
-    day = at.date()
-    if all(loan.since == day for loan in group.loans):
+def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Group:
+    """The group as put at a time: when interest begins to count is the event's, not that of whoever read the line."""
+    product = products.get(group.product)
+    now = day, minute = product.moment(at) if product else (at.date(), 0)
+    if all((loan.since, loan.minute) == now for loan in group.loans):
         return group
-    return msgspec.structs.replace(group, loans=tuple(msgspec.structs.replace(x, since=day) for x in group.loans))
+    loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)
+    return msgspec.structs.replace(group, loans=loans)
 
 
 def _product(products: Mapping[str, Product], group: Group) -> Product:
@@ -135,17 +138,15 @@ def _product(products: Mapping[str, Product], group: Group) -> Product:
     return product
 
 
-def _check_fit(group: Group, product: Product, at: datetime) -> None:
+def _check_fit(group: Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()) -> None:
     """The line was read under other rules, or before a version came into force. Raises Refused."""
-    for problem in misfits(group, product, at):
-        raise Refused("thresholds" if problem.where == "thresholds" else "no_rate", f"group {group.id}: {problem}")
+    for problem in misfits(group, product, at, kept):
+        raise Refused(problem.reason, f"group {group.id}: {problem}")
 
 
 def _check_kept(group: Group, product: Product, at: datetime) -> None:
     """A group that is watched already also fits where only an older version lists the rate of its loan. Raises Refused."""
-    lists = product.rates_until(at)
-    kept = msgspec.structs.replace(group, loans=tuple(x for x in group.loans if x.asset not in lists))
-    _check_fit(kept, product, at)
+    _check_fit(group, product, at, product.rates_until(at))
 
 
 def _without_gone_loans(state: GroupState, group: Group) -> GroupState:

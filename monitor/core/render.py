@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts import Alert, Debt, Figures, Input
-from monitor.core.cure import cure, liquidation_prices
+from monitor.core.cure import Cure, cure, liquidation_prices, terms_of
 from monitor.core.money import EXACT, ZERO, plain
-from monitor.core.product import Ladder, Product, Version
+from monitor.core.product import Product, Thresholds, Version
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation import Position
+from monitor.core.valuation import Position, Weight
 
 BODY_LIMIT = 19_000
 """Bytes of `data` above which long lists are cut: a webhook body stays below 20 kB (Standard Webhooks)."""
@@ -70,7 +70,7 @@ def _figures(figures: Figures, kind: str, products: Mapping[str, Product]) -> di
         "debt_usd": plain_or_none(figures.debt_usd),
         "recognised_usd": plain_or_none(figures.recognised_usd),
         "market_usd": plain_or_none(figures.market_usd),
-        "thresholds": {k: plain(v) for k, v in msgspec.structs.asdict(figures.thresholds).items()},
+        "thresholds": {k: plain(v) for k, v in figures.thresholds.stated.items()},
         "cure": None,
         "liquidation_price": None,
         "inputs": [_input(i) for i in figures.inputs],
@@ -78,7 +78,14 @@ def _figures(figures: Figures, kind: str, products: Mapping[str, Product]) -> di
         "inputs_cut": 0,
         "rules": figures.rules,
     }
-    if version is not None and figures.debt_usd is not None and figures.recognised_usd is not None:
+    metric = figures.thresholds.metric
+    if metric.falls:
+        shown |= {"metric": metric.name, metric.name: None}
+    if figures.debt_usd is None or figures.recognised_usd is None:
+        return shown
+    if metric.falls:
+        shown[metric.name] = plain_or_none(Weight(figures.debt_usd, figures.recognised_usd).figure(metric))
+    if version is not None:
         shown["cure"] = _cure(figures, version)
         shown["liquidation_price"] = _liquidation_prices(figures, version)
     return shown
@@ -87,10 +94,15 @@ def _figures(figures: Figures, kind: str, products: Mapping[str, Product]) -> di
 def _cure(figures: Figures, version: Version) -> dict[str, Any]:
     assert figures.debt_usd is not None
     assert figures.recognised_usd is not None
-    initial = figures.thresholds.initial
-    way = cure(figures.debt_usd, figures.recognised_usd, initial, _positions(figures), version.ladders)
+    lines, priced = figures.thresholds, _positions(figures)
+    terms, ladders = terms_of(lines, version), version.ladders_of(p.asset for p in priced)
+    return way_shown(cure(figures.debt_usd, figures.recognised_usd, lines.initial, priced, ladders, terms), lines)
+
+
+def way_shown(way: Cure, lines: Thresholds) -> dict[str, Any]:
+    """A cure as JSON values; a product whose metric is a level says `to_level`, not `to_ltv`."""
     return {
-        "to_ltv": plain(way.to_ltv),
+        "to_level" if lines.falls else "to_ltv": plain(way.to_ltv),
         "repay_usd": plain(way.repay_usd),
         "add_recognised_usd": plain(way.add_recognised_usd),
         "by_asset": {a: plain_or_none(q) for a, q in way.by_asset.items()},
@@ -103,9 +115,11 @@ def _liquidation_prices(figures: Figures, version: Version) -> dict[str, str | N
     owed: dict[str, Decimal] = {}
     for debt in figures.debts:
         owed[debt.asset] = EXACT.add(owed.get(debt.asset, ZERO), EXACT.add(debt.principal, debt.interest))
-    ladders: Mapping[str, Ladder] = version.ladders
-    line = figures.thresholds.liquidation
-    prices = liquidation_prices(owed, figures.debt_usd, figures.recognised_usd, line, _positions(figures), ladders)
+    lines, priced = figures.thresholds, _positions(figures)
+    prices = liquidation_prices(
+        owed, figures.debt_usd, figures.recognised_usd, lines.liquidation, priced,
+        version.ladders_of(p.asset for p in priced), terms_of(lines, version),
+    )  # fmt: skip
     return {a: plain_or_none(p) for a, p in prices.items()}
 
 

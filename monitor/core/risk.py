@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.core import agenda, desk
-from monitor.core.accrual import next_midnight
+from monitor.core.accrual import accrues_at, next_accrual
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
@@ -143,7 +143,7 @@ class RiskMonitor:
             self.book.suspects(None, self.board)
 
     def _begin(self, at: datetime) -> None:
-        self._agenda.set(agenda.ACCRUAL, "", Deadline(next_midnight(at), agenda.ACCRUAL, ""))
+        self._plan_accrual(at)
         self._plan_rules(at)
         self._planned_until = at + AHEAD
         self.book.renew(at, self.rules)
@@ -201,6 +201,7 @@ class RiskMonitor:
         self._register.change_rules(event.rules, event.at)
         self.rules = self._prices.rules = event.rules
         self.board.configure(event.rules.trust)
+        self._plan_accrual(event.at)
         self._plan_rules(event.at)
         self._decide_all(self.book.suspects(None, self.board), event.at, out)
         self._replan(event.at)
@@ -257,8 +258,8 @@ class RiskMonitor:
                 self._moved(stale, deadline.at, out)
                 self._prices.announce(deadline.subject, deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
-            self._agenda.set(agenda.ACCRUAL, "", Deadline(next_midnight(deadline.at), agenda.ACCRUAL, ""))
-            self._renew(deadline.at, out)
+            self._plan_accrual(deadline.at)
+            self._accrue(deadline.at, out)
         else:
             self._plan_rules(deadline.at)
             self._renew(deadline.at, out)
@@ -310,6 +311,18 @@ class RiskMonitor:
         """Another day or other rules: takes every holding anew and decides it on the prices in force."""
         self.book.renew(at, self.rules)
         self._decide_all(self.book.suspects(None, self.board), at, out)
+
+    def _accrue(self, at: datetime, out: Outcome) -> None:
+        """At midnight for all groups; at other instants for those of products that add interest more often."""
+        kinds = frozenset(kind for kind, product in self.rules.products.items() if accrues_at(product, at))
+        if len(kinds) == len(self.rules.products):
+            self._renew(at, out)
+        else:
+            self._decide_all(self.book.accrue(at, kinds), at, out)
+
+    def _plan_accrual(self, at: datetime) -> None:
+        due = next_accrual(self.rules.products.values(), at)
+        self._agenda.set(agenda.ACCRUAL, "", Deadline(due, agenda.ACCRUAL, ""))
 
     def _replan(self, at: datetime) -> None:
         """After a restart or under new rules: plans all deadlines anew."""

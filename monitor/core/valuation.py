@@ -1,7 +1,9 @@
 """Recognised collateral, market value, debt and LTV: the reference formulas (DOMAIN A1).
 
 LTV = sum of (principal + interest) in USD, without haircut, over the sum per asset of ladder(quantity x price).
-Thresholds are compared by multiplication, never by a rounded quotient.
+Where loans are liabilities the two sums are the maintenance margin, which is the sum per coin of tiers(owed x price), and the
+net equity, which is recognised collateral less liabilities (DOMAIN 37). Lines are compared by multiplication, never by a
+rounded quotient.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import msgspec
 from monitor.core.accrual import interest
 from monitor.core.book import Group, Loan, lines_of
 from monitor.core.ladder import recognised
-from monitor.core.money import EIGHT_PLACES, ZERO, divide_down
-from monitor.core.product import Ladder, Product, Thresholds, Version
+from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, divide_up
+from monitor.core.product import Ladder, Metric, Product, Thresholds, Tiers, Version
 
 NORMAL, RESTRICTED, MARGIN_CALL, LIQUIDATION, IMMEDIATE = (
     "normal",
@@ -40,24 +42,30 @@ class Holding(msgspec.Struct, frozen=True):
     """(asset, principal and interest over all loans), by asset; nothing that is zero."""
     assets: frozenset[str]
     """All assets whose price decides about the group."""
+    tiers: Mapping[str, Tiers] | None = None
+    """Not None: the debts are liabilities that go through these."""
+    minute: int = 0
+    """Of the day, up to which interest is counted where it is added more often than daily."""
 
 
 def holding(group: Group, product: Product, at: datetime) -> Holding:
     """The group's holding at a time."""
-    version, day = product.version_at(at), at.date()
+    version, (day, minute) = product.version_at(at), product.moment(at)
     collateral = tuple(
-        (asset, quantity, version.ladders[asset])
+        (asset, quantity, ladder)
         for asset, quantity in sorted(group.quantities().items())
-        if asset in version.ladders
+        if (ladder := version.ladder(asset)) is not None
     )
     owed: dict[str, Decimal] = {}
     for loan in group.loans:
-        amount = loan.principal + interest(loan, product, day)
+        amount = loan.principal + interest(loan, product, day, minute)
         if amount:
             owed[loan.asset] = owed.get(loan.asset, ZERO) + amount
     assets = frozenset(owed) | {asset for asset, _, _ in collateral}
-    lines = lines_of(group.thresholds, version.thresholds)
-    return Holding(day, version, lines, collateral, tuple(sorted(owed.items())), assets)
+    lines = lines_of(group.thresholds, version.lines_for(asset for asset, _, _ in collateral))
+    return Holding(
+        day, version, lines, collateral, tuple(sorted(owed.items())), assets, version.liability_tiers, minute
+    )
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -71,27 +79,43 @@ class Weight(msgspec.Struct, frozen=True):
         """Rounded down to 8 decimals for display; None when nothing is recognised; 0 without debt (DOMAIN A1)."""
         if not self.debt:
             return ZERO
-        return divide_down(self.debt, self.recognised, EIGHT_PLACES) if self.recognised else None
+        return divide_down(self.debt, self.recognised, EIGHT_PLACES) if self.recognised > 0 else None
 
-    def reaches(self, line: Decimal) -> bool:
-        """LTV >= line."""
-        return self.debt >= line * self.recognised
+    def figure(self, metric: Metric) -> Decimal | None:
+        """The metric for display, rounded so that it never shows a line as crossed that was not.
 
-    def below(self, line: Decimal) -> bool:
-        """LTV < line; a group without debt is below every line."""
-        return not self.debt or self.debt < line * self.recognised
+        None where it has no value: an LTV while nothing is recognised, a level while nothing is owed.
+        """
+        if not metric.falls:
+            return self.ltv
+        return divide_up(self.recognised, self.debt, EIGHT_PLACES) if self.debt else None
 
-    def at_or_below(self, line: Decimal) -> bool:
-        """LTV <= line; a group without debt is."""
-        return not self.debt or self.debt <= line * self.recognised
+    def reaches(self, line: Decimal, falls: bool = False) -> bool:
+        """LTV >= line; with `falls` recognised/debt <= line."""
+        return self.recognised <= line * self.debt if falls else self.debt >= line * self.recognised
+
+    def below(self, line: Decimal, falls: bool = False) -> bool:
+        """LTV < line, with `falls` recognised/debt > line: on its good side. A group without debt is."""
+        return not self.debt or not self.reaches(line, falls)
+
+    def at_or_below(self, line: Decimal, falls: bool = False) -> bool:
+        """LTV <= line, with `falls` recognised/debt >= line. A group without debt is."""
+        if not self.debt:
+            return True
+        return self.recognised >= line * self.debt if falls else self.debt <= line * self.recognised
 
 
 def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
     """Debt and recognised value at these prices. Exact. Raises KeyError where a price is missing."""
-    debt = ZERO
-    for asset, amount in held.debts:
-        debt += amount * usd[asset]
-    total = ZERO
+    debt = total = ZERO
+    if held.tiers is None:
+        for asset, amount in held.debts:
+            debt += amount * usd[asset]
+    else:
+        for asset, amount in held.debts:
+            value = amount * usd[asset]
+            debt += recognised(held.tiers[asset].maintenance, value)
+            total -= value
     for asset, quantity, ladder in held.collateral:
         value = quantity * usd[asset]
         bound, share = ladder[0]
@@ -99,17 +123,36 @@ def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
     return Weight(debt, total)
 
 
+def initial_margin(held: Holding, usd: Mapping[str, Decimal]) -> Decimal:
+    """What the liabilities require to be taken up, in USD (DOMAIN 40). Raises KeyError where a price is missing."""
+    tiers = held.tiers or {}
+    return sum((recognised(tiers[asset].initial, q * usd[asset]) for asset, q in held.debts), ZERO)
+
+
 def band(weight: Weight, lines: Thresholds) -> str:
-    """The LTV band. Margin call and liquidation are inclusive, immediate is strict (VIP FAQ 10, 11, 14)."""
+    """The band. A line is crossed where it is reached, a strict one only beyond it (VIP FAQ 10, 11, 14).
+
+    Debt without recognised value is the worst band, whatever lines there are.
+    """
     if not weight.debt:
         return NORMAL
-    if not weight.recognised or weight.debt > lines.immediate * weight.recognised:
+    if weight.recognised <= 0 or crossed(weight, lines, IMMEDIATE):
         return IMMEDIATE
-    if weight.reaches(lines.liquidation):
+    if crossed(weight, lines, LIQUIDATION):
         return LIQUIDATION
-    if weight.reaches(lines.margin_call):
+    if crossed(weight, lines, MARGIN_CALL):
         return MARGIN_CALL
-    return RESTRICTED if weight.reaches(lines.initial) else NORMAL
+    return RESTRICTED if crossed(weight, lines, "initial") else NORMAL
+
+
+def crossed(weight: Weight, lines: Thresholds, name: str) -> bool:
+    """A group with debt has crossed the line of that name, if there is one."""
+    level: Decimal | None = getattr(lines, name)
+    if level is None:
+        return False
+    if name in lines.metric.strict:
+        return not weight.at_or_below(level, lines.falls)
+    return weight.reaches(level, lines.falls)
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -142,11 +185,11 @@ class Owed(msgspec.Struct, frozen=True):
     value: Decimal | None
 
 
-def owed(group: Group, product: Product, day: date, usd: Mapping[str, Decimal]) -> tuple[Owed, ...]:
+def owed(group: Group, product: Product, day: date, usd: Mapping[str, Decimal], minute: int = 0) -> tuple[Owed, ...]:
     """Every loan with its interest of the day and its USD value; None where the price is missing."""
     result = []
     for loan in group.loans:
-        accrued = interest(loan, product, day)
+        accrued = interest(loan, product, day, minute)
         amount, price = loan.principal + accrued, usd.get(loan.asset)
         value = ZERO if not amount else None if price is None else amount * price
         result.append(Owed(loan, accrued, price, value))

@@ -5,6 +5,7 @@ One evaluation or deadline causes at most one stage alert, the worst; an early w
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,7 +28,7 @@ from monitor.core.lifecycle import (
     warnings_kept,
     warnings_reached,
 )  # fmt: skip
-from monitor.core.product import Lifecycle
+from monitor.core.product import Lifecycle, Thresholds
 from monitor.core.valuation import Holding, Weight, band
 
 
@@ -48,8 +49,6 @@ class Said(msgspec.Struct, frozen=True):
 
 
 Verdict = tuple[GroupState, Said | None]
-NOTHING = Decimal(-1)
-"""Below every LTV, also that of a group without debt."""
 
 
 def judge(
@@ -61,14 +60,13 @@ def judge(
     `is_settled`: the weight is on the prices of `at`. A put or the accrual at the very end of a clear hold is not: prices
     of the same time come after it, and the hold is decided on those.
     """
-    signal = signal_of(
-        state.stage, band(weight, held.lines), group.delayed_liquidation, weight.at_or_below(held.lines.initial)
-    )
+    lines, has_grace = held.lines, group.delayed_liquidation or held.version.is_grace_for_all
+    signal = signal_of(state.stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
     if state.stage == MARGIN_CALL:
         state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
     if signal == Signal.INITIAL and (blind or _waits_for_overdue(state, group, at)):
         signal = None
-    state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight))
+    state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight, lines))
     if signal is not None and (state.stage, signal) in TABLE:
         return move(name, state, signal, at, held, weight)
     reached = warnings_reached(held, weight)
@@ -78,16 +76,32 @@ def judge(
 
 
 class Calm(msgspec.Struct, frozen=True):
-    """LTVs between which `judge` leaves a group as it is: above `low`, below `high` (None: however high)."""
+    """Levels of the metric between which `judge` leaves a group as it is: worse than `low`, better than `high`.
 
-    low: Decimal
+    None: however good, or however bad.
+    """
+
+    low: Decimal | None
     high: Decimal | None
+    falls: bool = False
 
     def holds(self, weight: Weight) -> bool:
         """The weight is between the two; a line itself is not, so it never matters which of them are inclusive."""
-        return weight.debt > self.low * weight.recognised and (
-            self.high is None or weight.debt < self.high * weight.recognised
-        )
+        debt, counted = weight.debt, weight.recognised
+        if self.falls:
+            return (self.low is None or counted < self.low * debt) and (self.high is None or counted > self.high * debt)
+        return (self.low is None or debt > self.low * counted) and (self.high is None or debt < self.high * counted)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """(low, high) of debt/recognised as the screen takes them, rounded: it guards a line by more than that.
+
+        -1 and infinity where there is no line; -1 is below every group, also one without debt.
+        """
+        low, high = (None if level is None else float(level) for level in (self.low, self.high))
+        if self.falls:
+            return -1.0 if low is None else 1 / low, math.inf if high is None else 1 / high
+        return -1.0 if low is None else max(low, -1.0), math.inf if high is None else high
 
 
 def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
@@ -95,20 +109,27 @@ def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
 
     While a clear hold runs its end is a matter of time besides: whoever evaluates then judges whatever this says.
     """
-    lines = held.lines
-    low = max((w - how.clear_margin for w in state.warned), default=NOTHING)
+    return calm_between(state, held.lines, held.version.warnings, how)
+
+
+def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, ...], how: Lifecycle) -> Calm:
+    """The same for groups that have these lines and warnings."""
+    lows, high = [lines.eased(w, how.clear_margin) for w in state.warned], None
     match state.stage:
         case "normal":
-            armed = [w for w in held.version.warnings if w not in state.warned]
-            return Calm(low, min([*armed, lines.margin_call]))
+            high = lines.mildest([*(w for w in warnings if w not in state.warned), lines.first])
+        case "margin_call" if state.below_since is None:
+            lows += [lines.initial, lines.eased(lines.first, how.clear_margin)]
+            high = lines.liquidation
         case "margin_call":
-            hold = lines.margin_call - how.clear_margin
-            low = max(low, lines.initial)
-            return Calm(max(low, hold), lines.liquidation) if state.below_since is None else Calm(low, hold)
+            lows.append(lines.initial)
+            high = lines.eased(lines.first, how.clear_margin)
         case "delayed_liquidation":
-            return Calm(max(low, lines.initial), lines.immediate)
+            lows.append(lines.initial)
+            high = lines.immediate
         case _:
-            return Calm(max(low, lines.initial), None)
+            lows.append(lines.initial)
+    return Calm(lines.worst(lows), high, lines.falls)
 
 
 def _hold(
@@ -116,8 +137,8 @@ def _hold(
     is_settled: bool,
 ) -> tuple[GroupState, Signal | None]:  # fmt: skip
     """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
-    line = held.lines.margin_call - how.clear_margin
-    if not weight.below(line):
+    lines = held.lines
+    if not weight.below(lines.eased(lines.first, how.clear_margin), lines.falls):
         return (state if state.below_since is None else msgspec.structs.replace(state, below_since=None)), signal
     if signal is not None or blind:
         return state, signal
@@ -151,7 +172,10 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
         state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
     episode = state.episode + 1 if state.stage == NORMAL else state.episode
     sequence = state.sequence + 1
-    deadline = at + held.version.grace if row.stage == DELAYED else None
+    deadline = None
+    if row.stage == DELAYED:
+        assert held.version.grace is not None, "a product without a grace period enrols nobody"
+        deadline = at + held.version.grace
     said = Said(
         row.alert, alert_id(name, state.group, episode, sequence, row.alert), at, sequence, episode,
         state.stage, row.stage, row.reason, deadline, state.last_alert, SKIPPED.get((state.stage, signal), ()),

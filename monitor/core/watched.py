@@ -117,7 +117,7 @@ class Watched:
         """All that an alert must hold so that anyone can recompute it."""
         held, usd = self.held, board.usd
         priced = positions(held, usd)
-        loans = owed(self.group, self.product, held.day, usd)
+        loans = owed(self.group, self.product, held.day, usd, held.minute)
         weight = self.weight
         known = weight is not None
         return Figures(

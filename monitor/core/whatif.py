@@ -122,9 +122,9 @@ def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: lis
 def _added(
     look: Look, group: Group, asset: str, quantity: Decimal, usd: Mapping[str, Decimal], problems: list[Problem]
 ) -> Group:
-    where, ladders = f"add.{asset}", look.sight.held.version.ladders
-    if asset not in ladders:
-        problems.append(_unknown(where, asset, ladders, f"coin that {group.product} recognises as collateral"))
+    where, version = f"add.{asset}", look.sight.held.version
+    if version.ladder(asset) is None:
+        problems.append(_unknown(where, asset, version.ladders, f"coin that {group.product} recognises as collateral"))
         return group
     if asset not in usd:
         remedy = f'wait for its feed, or state one: {{"shock": {{"{asset}": "30000"}}}}'

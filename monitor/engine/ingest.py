@@ -25,6 +25,7 @@ from monitor.core.wire import Bounds
 from monitor.engine import stated
 from monitor.engine.block import Block
 from monitor.engine.columns import APART, DELAYED, IRREGULAR, NO_VIP, Columns
+from monitor.engine.fits import fits
 from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.irregular import extra_of, sole_account
 from monitor.engine.names import Interned, Names, NamesFull, Terms
@@ -110,6 +111,7 @@ class _Rules:
     def __init__(self, place: int, product: Product, at: datetime) -> None:
         self.place, self.rated = place, product.version_at(at).rates.keys()
         self._versions = product.versions_from(at)
+        self.has_grace = all(version.grace is not None for version in self._versions)
         self._known: dict[tuple[tuple[str, str], ...], dict[str, Decimal]] = {}
 
     def thresholds(self, texts: Mapping[Any, str]) -> dict[str, Decimal]:
@@ -134,7 +136,7 @@ class Packer:
 
     def pack(self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str) -> Packed:
         """The groups of lines that are surely right, in columns, and the places of the others. At most a block of them."""
-        rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
+        rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items() if fits(p)}
         places = list(range(len(raws)))
         while True:
             rows = Rows()
@@ -154,7 +156,7 @@ class Packer:
             text = canonical(line)
             _check_form(raw, text)
             product = rules.get(line.product)
-            if product is None:
+            if product is None or (line.delayed_liquidation and not product.has_grace):
                 return False
             ids = [loan.id for loan in line.loans]
             if len(ids) > 1 and len(set(ids)) < len(ids):
@@ -191,7 +193,7 @@ class Packer:
             whole, part = divmod(matures - opened, DAY_US)
             days = None if part else whole
         rate = loan.rate
-        if rate.kind == "flexible" and loan.asset not in product.rated:
+        if rate.paid_in or (rate.kind == "flexible" and loan.asset not in product.rated):
             raise Unsure
         key = (rate.kind, rate.daily, loan.term, days, isinstance(loan.matures_at, str))
         terms = self._terms.get(key)

@@ -20,6 +20,7 @@ class Rate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
 
     daily: str | UnsetType | None = UNSET
     kind: Literal["flexible", "fixed"]
+    paid_in: Literal["BNB"] | UnsetType | None = UNSET
 
 
 class Loan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):

@@ -19,7 +19,7 @@ from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
-from monitor.core.verdict import calm
+from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
@@ -265,8 +265,7 @@ class Rows(Places):
 
     def _lines(self, w: Watched) -> tuple[float, float]:
         """The LTVs between which nothing is to be decided, as the screen takes them."""
-        found = calm(w.state, w.held, self._rules.lifecycle)
-        return max(float(found.low), NO_LINE), np.inf if found.high is None else float(found.high)
+        return calm(w.state, w.held, self._rules.lifecycle).bounds
 
     def _dissolve(self, number: int, take: Callable[[Watched], None]) -> None:
         """Hands over the groups of a block, which is no more."""
@@ -330,7 +329,7 @@ class Rows(Places):
         version = self._versions.get(product)
         if version is None:
             return NO_LINE, np.inf
-        return NO_LINE, float(min([*version.warnings, version.thresholds.margin_call]))
+        return calm_between(GroupState(""), version.thresholds, version.warnings, self._rules.lifecycle).bounds
 
     def _note_past(self, number: int, block: Block) -> None:
         """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""

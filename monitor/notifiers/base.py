@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -231,12 +231,21 @@ def moment(timestamp: str) -> str:
     return datetime.fromisoformat(timestamp).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def figure_of(data: Mapping[str, Any]) -> str | None:
+    """`LTV 91.83 %`, or `margin level 1.04` for a product that is judged by a level; None where there is no figure."""
+    metric = data.get("metric")
+    if metric is not None:
+        level = data.get(metric)
+        return None if level is None else f"{metric.replace('_', ' ')} {level}"
+    return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data
     news = []
-    if data.get("ltv") is not None:
-        news.append(f"LTV {percent(data['ltv'])}")
+    if (figure := figure_of(data)) is not None:
+        news.append(figure)
     if data.get("deadline"):
         news.append(f"cure by {moment(data['deadline'])}")
     if data.get("blind"):

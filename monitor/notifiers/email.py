@@ -233,6 +233,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "is_group": bool(group),
         "product": base.one_line(group.get("product") or ""),
         "labels": [(base.one_line(k, 60), base.one_line(v, 120)) for k, v in (group.get("labels") or {}).items()],
+        "figure": base.one_line(data.get("metric") or "LTV").replace("_", " "),
         "ltv": _ltv(data),
         "stage": _stage(data),
         "reason": _REASONS.get(data.get("reason") or "") if notice.type.endswith("liquidation.triggered") else None,
@@ -264,6 +265,9 @@ def _maybe(words: Any, value: object) -> str | None:
 
 
 def _ltv(data: dict[str, Any]) -> str | None:
+    """The figure that is compared with the lines: the LTV, or the level of a product that has one."""
+    if data.get("metric"):
+        return data.get(data["metric"])
     if data.get("ltv") is not None:
         return base.percent(data["ltv"])
     return "none: no collateral is recognised" if data.get("recognised_usd") == "0" else None
@@ -278,6 +282,8 @@ def _stage(data: dict[str, Any]) -> str | None:
 def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
     """The highest line that LTV is at or past, and the next one above with the distance to it."""
     thresholds, ltv = data.get("thresholds") or {}, data.get("ltv")
+    if data.get("metric"):
+        return _levels(thresholds, data.get(data["metric"]))
     if ltv is None:
         return None, None
     value = Decimal(ltv)
@@ -295,12 +301,26 @@ def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
     return past, ahead
 
 
+def _levels(thresholds: dict[str, str], level: str | None) -> tuple[str | None, str | None]:
+    """The same where lower is worse."""
+    past, ahead = None, None
+    for key, words in _LINES:
+        if level is None or key not in thresholds:
+            continue
+        line = thresholds[key]
+        if Decimal(level) <= Decimal(line):
+            past = f"{words} at {line}"
+        elif ahead is None:
+            ahead = f"{words} at {line} ({Decimal(level) - Decimal(line):f} away)"
+    return past, ahead
+
+
 def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
     """None where there is nothing to do."""
     if not cure or Decimal(cure["repay_usd"]) == 0:
         return None
     return {
-        "to": base.line_percent(cure["to_ltv"]),
+        "to": base.line_percent(cure["to_ltv"]) if "to_ltv" in cure else cure["to_level"],
         "repay": base.usd_up(cure["repay_usd"]),
         "add": base.usd_up(cure["add_recognised_usd"]),
     }

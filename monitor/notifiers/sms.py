@@ -18,8 +18,8 @@ from monitor.notifiers.base import (
     DeliveryError,
     Notice,
     Receipt,
+    figure_of,
     one_line,
-    percent,
     subject_of,
     sync_folder,
     title,
@@ -154,7 +154,8 @@ def text(notice: Notice) -> str:
 def _wordings(notice: Notice) -> Iterator[str]:
     """LTV, what to do by when, and whether the prices are current: in full, then shorter."""
     data = notice.data
-    ltv = f" LTV {percent(data['ltv']).replace(' ', '')}." if data.get("ltv") is not None else ""
+    figure = figure_of(data)
+    ltv = "" if figure is None else f" {figure.replace(' %', '%')}."
     by = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
     repay = (data.get("cure") or {}).get("repay_usd", "0")
     amount = f" Repay {whole_usd_up(repay)} USD"

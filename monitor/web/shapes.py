@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts import GroupRef
 from monitor.core.explain import GroupRow
@@ -65,6 +66,7 @@ class RateShape(_Shape, frozen=True):
 
     kind: str
     daily: str | None
+    paid_in: str | UnsetType = UNSET
 
 
 class LoanShape(_Shape, frozen=True):
@@ -85,10 +87,36 @@ class LoanShape(_Shape, frozen=True):
     value_usd: str | None
 
 
-class CureShape(_Shape, frozen=True):
-    """The ways back to the initial level."""
+class LiabilityShape(_Shape, frozen=True):
+    """One coin that is owed where loans are liabilities; its tier counts from 1."""
 
-    to_ltv: str
+    asset: str
+    amount: str
+    borrow_limit: str | None
+    borrow_left: str | None
+    value_usd: str | None
+    tier: str | None
+    max_leverage: str | None
+    initial_rate: str | None
+    maintenance_rate: str | None
+    maintenance_amount: str | None
+    initial_margin_usd: str | None
+    maintenance_margin_usd: str | None
+
+
+class ClosableShape(_Shape, frozen=True):
+    """How much of a coin's debt one liquidation may repay out of a coin of the collateral."""
+
+    debt: str
+    collateral: str
+    closable_usd: str
+
+
+class CureShape(_Shape, frozen=True, kw_only=True):
+    """The ways back to the initial level: an LTV, or the level of a product that has one."""
+
+    to_ltv: str | UnsetType = UNSET
+    to_level: str | UnsetType = UNSET
     repay_usd: str
     add_recognised_usd: str
     by_asset: dict[str, str | None]
@@ -105,16 +133,21 @@ class PermittedShape(_Shape, frozen=True):
     removable_accounts: list[str]
 
 
-class NextLine(_Shape, frozen=True):
-    """The line that LTV meets next; the recognised value may fall by so many percent until then."""
+class NextLine(_Shape, frozen=True, kw_only=True):
+    """The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then."""
 
     name: str
-    ltv: str
+    ltv: str | UnsetType = UNSET
+    level: str | UnsetType = UNSET
     distance_percent: str
 
 
-class StandingShape(_Shape, frozen=True):
-    """Exact figures and what follows from them; null while a price is missing."""
+class StandingShape(_Shape, frozen=True, kw_only=True):
+    """Exact figures and what follows from them; null while a price is missing.
+
+    `ltv` is debt over recognised value for every product. One that is judged by a margin level or a health factor has that
+    as well; where loans are liabilities the debt is the maintenance margin, and recognised value the net equity.
+    """
 
     ltv: str | None
     stage: str
@@ -131,9 +164,16 @@ class StandingShape(_Shape, frozen=True):
     borrowable_usd: str
     permitted: PermittedShape
     next_line: NextLine | None
+    closable: list[ClosableShape] | UnsetType = UNSET
+    margin_level: str | UnsetType | None = UNSET
+    health_factor: str | UnsetType | None = UNSET
+    net_equity_usd: str | UnsetType | None = UNSET
+    liabilities_usd: str | UnsetType | None = UNSET
+    initial_margin_usd: str | UnsetType | None = UNSET
+    maintenance_margin_usd: str | UnsetType | None = UNSET
 
 
-class GroupDetail(StandingShape, frozen=True):
+class GroupDetail(StandingShape, frozen=True, kw_only=True):
     """All that is known of a group at one instant."""
 
     id: str
@@ -153,9 +193,10 @@ class GroupDetail(StandingShape, frozen=True):
     contributions: list[Contribution]
     uncounted: list[Uncounted]
     loans: list[LoanShape]
+    liabilities: list[LiabilityShape] | UnsetType = UNSET
 
 
-class WhatIfStanding(StandingShape, frozen=True):
+class WhatIfStanding(StandingShape, frozen=True, kw_only=True):
     """A standing, and the types of the alerts that would be raised on the way to it."""
 
     alerts: list[str]
@@ -209,6 +250,9 @@ class AlertData(_Shape, frozen=True, omit_defaults=True):
     debt_usd: str | None = None
     recognised_usd: str | None = None
     market_usd: str | None = None
+    metric: str | None = None
+    margin_level: str | None = None
+    health_factor: str | None = None
     thresholds: dict[str, str] | None = None
     deadline: str | None = None
     cure: CureShape | None = None

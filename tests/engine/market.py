@@ -176,7 +176,7 @@ class Market:
     def lines_watched(self, own: Any, product: Product) -> list[Decimal]:
         """All LTVs at which something may be decided about a group."""
         version = product.version_at(self.now)
-        lines = msgspec.structs.astuple(lines_of(own, version.thresholds))
+        lines = tuple(lines_of(own, version.thresholds).stated.values())
         margin = self.twins.rules.lifecycle.clear_margin
         rearm = [w - margin for w in version.warnings]
         return [*lines, *version.warnings, *rearm, lines[1] - margin]

@@ -1,0 +1,74 @@
+"""Aave v3 positions: a health factor that is liquidated below 1, at once and in part (DOMAIN section 5).
+
+Health factor = sum of collateral x the liquidation threshold of its asset, over debt. There is no notice and no grace: the
+initial line is the desk's own, to which cures lead. eMode is stated as other thresholds in a product file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.money import plain
+from monitor.core.product import CloseFactor, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
+from monitor.products import base
+from monitor.products.base import Level
+
+KIND = "aave_v3"
+HEALTH_FACTOR = Metric("health_factor", falls=True, strict=("liquidation",))
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """`thresholds` of a version: health factors."""
+
+    initial: Level = Decimal("1.25")
+    liquidation: Level = Decimal(1)
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """`close` of a version: how much of the debt one liquidation may repay."""
+
+    share: Ratio = Decimal("0.5")
+    full_at: Level = Decimal("0.95")
+    small_usd: Quantity = Decimal(2000)
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    liquidation_thresholds: dict[Asset, Ratio]
+    thresholds: Levels = Levels()
+    close: Closing = Closing()
+    rates: dict[Asset, DailyRate] = {}
+    warnings: tuple[Level, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, HEALTH_FACTOR)
+    if lines is None:
+        return None
+    close = table.close
+    if close.full_at > lines.liquidation:
+        what = f"found {plain(close.full_at)}, expected at most the liquidation line {plain(lines.liquidation)}"
+        problems.append(Problem(f"{where}.close.full_at", what))
+    ladders = {asset: ((None, share),) for asset, share in table.liquidation_thresholds.items()}
+    return Version(
+        table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings,
+        close_factor=CloseFactor(close.share, close.full_at, close.small_usd),
+    )  # fmt: skip

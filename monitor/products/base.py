@@ -1,0 +1,204 @@
+"""What product files have in common: dated versions, ladders of marginal tiers, lines and warnings in their order.
+
+Each function that reads a part notes what is wrong with it under its place, and goes on, so that all is named at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+
+from monitor.core.money import NotANumber, number, plain
+from monitor.core.product import DAY, LTV, Ladder, Metric, Product, Thresholds, Tiers, Version
+from monitor.core.wire import Bounds, Invalid, Problem, Quantity, Ratio, read
+
+Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
+Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+"""A line of a metric that falls: assets may be many times what is owed."""
+Factor = Annotated[Decimal, Bounds("1", "100", 6)]
+LadderTable = tuple[tuple[str, Ratio], ...]
+TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
+"""(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
+LimitsTable = tuple[Quantity, ...]
+_BOUNDS = Bounds("0", "1e30", 24)
+"""Of a tier's bound: more digits would outgrow exact arithmetic."""
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """`thresholds` of a version (VIP FAQ 9)."""
+
+    initial: Line
+    margin_call: Line
+    liquidation: Line
+    immediate: Line
+
+
+class Dated(Protocol):
+    """One [[version]] of a file."""
+
+    @property
+    def effective(self) -> datetime: ...
+
+
+T = TypeVar("T", bound=Dated, covariant=True)
+
+
+class File(Protocol[T]):
+    """A product file."""
+
+    @property
+    def version(self) -> Sequence[T]: ...
+
+
+def load(
+    kind: str, table: Mapping[str, object], of: type[File[T]],
+    version: Callable[[T, str, list[Problem]], Version | None], period: timedelta = DAY,
+) -> Product:  # fmt: skip
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    file = read(of, dict(table))
+    problems: list[Problem] = []
+    if not file.version:
+        problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
+    versions = [version(v, f"version[{i}]", problems) for i, v in enumerate(file.version)]
+    dates = [v.effective for v in file.version]
+    for i, effective in enumerate(dates):
+        if effective in dates[:i]:
+            problems.append(Problem(f"version[{i}].effective", f"{effective.isoformat()} stands twice; each date once"))
+    if problems:
+        raise Invalid(problems)
+    return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
+
+
+def thresholds(
+    stated: msgspec.Struct, warnings: Sequence[Decimal], where: str, problems: list[Problem], metric: Metric = LTV
+) -> Thresholds | None:
+    """The lines of a version, with its warnings before the first of them; None where they are out of order."""
+    levels: dict[str, Any] = dict.fromkeys(("initial", "margin_call", "liquidation", "immediate"))
+    levels |= msgspec.structs.asdict(stated)
+    try:
+        lines = Thresholds(**levels, metric=metric)
+    except ValueError as e:
+        problems.append(Problem(f"{where}.thresholds", str(e)))
+        return None
+    name = "liquidation" if lines.margin_call is None else "margin_call"
+    for i, level in enumerate(warnings):
+        if not lines.is_worse(lines.first, level):
+            side = "more" if lines.falls else "less"
+            what = f"found {plain(level)}, expected {side} than {name} {plain(lines.first)}"
+            problems.append(Problem(f"{where}.warnings[{i}]", what))
+    return lines
+
+
+def ladders(tables: Mapping[str, LadderTable], where: str, problems: list[Problem]) -> dict[str, Ladder]:
+    """Every coin's ladder."""
+    return {asset: ladder(tiers, f"{where}.{asset}", problems) for asset, tiers in tables.items()}
+
+
+def ladder(tiers: LadderTable, where: str, problems: list[Problem]) -> Ladder:
+    """Bounds rise strictly, shares never rise, `inf` only last: otherwise tiers would overlap or recognise by growing."""
+    if not tiers:
+        problems.append(Problem(where, 'is empty; a ladder has at least one tier such as ["inf", "0.9"]'))
+    bounds = _bounds([text for text, _ in tiers], where, problems)
+    above = Decimal(1)
+    for i, (_, share) in enumerate(tiers):
+        if share > above:
+            problems.append(
+                Problem(f"{where}[{i}]", f"share {plain(share)} rises above {plain(above)} of the tier before")
+            )
+        above = share
+    return tuple(zip(bounds, (share for _, share in tiers), strict=True))
+
+
+def liability_tiers(tables: Mapping[str, TiersTable], where: str, problems: list[Problem]) -> dict[str, Tiers]:
+    """Every coin's liability tiers."""
+    return {asset: _tiers(tiers, f"{where}.{asset}", problems) for asset, tiers in tables.items()}
+
+
+def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> Tiers:
+    """Caps rise strictly; a higher liability never has a lower rate or a higher leverage (DOMAIN 37)."""
+    if not tiers:
+        example = '["50000", 10, "0.1112", "0.05"]'
+        problems.append(Problem(where, f"is empty; liability tiers have at least one tier such as {example}"))
+        return Tiers((), (), ())
+    leverages = [_leverage(t[1], f"{where}[{i}][1]", problems) for i, t in enumerate(tiers)]
+    falling = [
+        (leverages, "leverage", -1),
+        ([t[2] for t in tiers], "initial rate", 1),
+        ([t[3] for t in tiers], "maintenance rate", 1),
+    ]
+    for values, name, sign in falling:
+        for i, (before, now) in enumerate(pairwise(values), 1):
+            if sign * now < sign * before:
+                verb = "falls below" if sign > 0 else "rises above"
+                text = f"{name} {plain(now)} {verb} {plain(before)} of the tier before"
+                problems.append(Problem(f"{where}[{i}]", text))
+    for i, (_, _, initial, maintenance) in enumerate(tiers):
+        if not 0 < maintenance <= initial:
+            text = f"maintenance rate {plain(maintenance)} is not above 0 and at most the initial rate {plain(initial)}"
+            problems.append(Problem(f"{where}[{i}]", text))
+    bounds = _bounds([t[0] for t in tiers], where, problems)
+    # What is owed above the last cap is charged like the last tier: a cap must not make debt free.
+    bounds[-1] = None
+    return Tiers(
+        tuple(zip(bounds, (t[3] for t in tiers), strict=True)), tuple(zip(bounds, (t[2] for t in tiers), strict=True)),
+        tuple(leverages),
+    )  # fmt: skip
+
+
+def _leverage(found: object, where: str, problems: list[Problem]) -> Decimal:
+    """A whole number or a decimal text from 1 to 1000."""
+    text = str(found) if isinstance(found, int | str) and not isinstance(found, bool) else ""
+    try:
+        leverage = number(text)
+        if Bounds("1", "1000", 2).problem(leverage) is None:
+            return leverage
+    except NotANumber:
+        pass
+    problems.append(Problem(where, f"found {found!r}, expected a leverage such as 10"))
+    return Decimal(1)
+
+
+def limits(tables: Mapping[str, LimitsTable], where: str, problems: list[Problem]) -> None:
+    """A higher VIP level never has a lower limit (DOMAIN 42)."""
+    for asset, levels in tables.items():
+        if not levels:
+            problems.append(Problem(f"{where}.{asset}", "is empty; state a limit for VIP level 0 at least"))
+        for i, (before, now) in enumerate(pairwise(levels), 1):
+            if now < before:
+                text = f"limit {plain(now)} falls below {plain(before)} of the VIP level before"
+                problems.append(Problem(f"{where}.{asset}[{i}]", text))
+
+
+def _bounds(texts: Sequence[str], where: str, problems: list[Problem]) -> list[Decimal | None]:
+    """The upper bounds of tiers; None for `inf`."""
+    found: list[Decimal | None] = []
+    floor = Decimal(0)
+    for i, text in enumerate(texts):
+        bound = _bound(text, f"{where}[{i}]", problems)
+        if bound is None and i < len(texts) - 1:
+            problems.append(Problem(f"{where}[{i}]", '"inf" ends a ladder; tiers after it can never be reached'))
+        if bound is not None and bound <= floor:
+            text = f"bound {text} is not above {plain(floor)}; tiers must neither overlap nor fall"
+            problems.append(Problem(f"{where}[{i}]", text))
+        found.append(bound)
+        floor = bound or floor
+    return found
+
+
+def _bound(text: str, where: str, problems: list[Problem]) -> Decimal | None:
+    if text == "inf":
+        return None
+    try:
+        bound = number(text)
+        if _BOUNDS.problem(bound) is None:
+            return bound
+    except NotANumber:
+        pass
+    what = f'found {text!r}, expected a USD value such as "10000000" up to {_BOUNDS.high}, or "inf"'
+    problems.append(Problem(where, what))
+    return Decimal(_BOUNDS.high)

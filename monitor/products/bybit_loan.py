@@ -1,0 +1,56 @@
+"""Bybit crypto loans: one LTV over all orders, with four lines at 80, 85, 93 and 95 % (DOMAIN section 5).
+
+What the lender calls delayed liquidation, at 93 %, is our liquidation line with a grace period that everybody has; what it
+calls liquidation, at 95 %, is our immediate line, and it is reached, not passed. The length of the grace period is not
+published: `grace` is a setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.product import Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.products import base
+from monitor.products.base import Factor, LadderTable, Line, Lines
+
+KIND = "bybit_loan"
+REACHED_LTV = Metric(strict=())
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    ladders: dict[Asset, LadderTable]
+    thresholds: Lines = Lines(Decimal("0.8"), Decimal("0.85"), Decimal("0.93"), Decimal("0.95"))
+    rates: dict[Asset, DailyRate] = {}
+    grace: timedelta = timedelta(hours=24)
+    overdue_after: timedelta = timedelta(hours=24)
+    liquidation_fee: Ratio = Decimal("0.02")
+    late_interest_factor: Factor = Decimal(3)
+    warnings: tuple[Line, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, REACHED_LTV)
+    if lines is None:
+        return None
+    stated = {**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders}
+    return Version(**stated, is_grace_for_all=True)

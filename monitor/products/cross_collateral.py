@@ -1,0 +1,62 @@
+"""Cross Collateral, a product that is retired: free UTC days, then interest on the principal at each 00:00 (DOMAIN 1B).
+
+Loans opened under a version with `interest = false` never bear any; others have the free days of their coin as it was when
+they were opened. A repayment goes to all interest first, oldest order first, then to principal (`core.entries`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from monitor.core.product import Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.products import base
+from monitor.products.base import LadderTable, Line
+
+KIND = "cross_collateral"
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """`thresholds` of a version."""
+
+    initial: Line
+    margin_call: Line
+    liquidation: Line
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    thresholds: Lines
+    ladders: dict[Asset, LadderTable]
+    rates: dict[Asset, DailyRate] = {}
+    free_days: dict[Asset, Annotated[int, range(0, 366)]] = {}
+    interest: bool = True
+    warnings: tuple[Line, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems)
+    if lines is None:
+        return None
+    return Version(
+        table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings, free_days=table.free_days,
+        is_interest_free=not table.interest,
+    )  # fmt: skip

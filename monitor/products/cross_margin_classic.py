@@ -1,0 +1,62 @@
+"""Cross Margin Classic: a margin level of all assets over liabilities and interest, without haircut (DOMAIN section 3.6).
+
+The exchange values both in BTC; the level is the same in USD. The lines that ship are those of 3x; an account with 5x states
+its own in its book line. A call is repeated every 24 hours, as `margin_call_repeat` is by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.products import base
+from monitor.products.base import Level
+
+KIND = "cross_margin_classic"
+MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """`thresholds` of a version; at `initial` borrowing stops."""
+
+    initial: Level = Decimal("1.5")
+    margin_call: Level = Decimal("1.3")
+    liquidation: Level = Decimal("1.1")
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    thresholds: Levels = Levels()
+    transfer_out: Level = Decimal(2)
+    """Assets leave only while the level stays above it."""
+    rates: dict[Asset, DailyRate] = {}
+    """Flexible, per hour."""
+    warnings: tuple[Level, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version, HOUR)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    if lines is None:
+        return None
+    return Version(
+        table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
+        transfer_out=table.transfer_out,
+    )  # fmt: skip

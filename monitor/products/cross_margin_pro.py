@@ -1,0 +1,80 @@
+"""Cross Margin Pro: a margin level of net equity over the maintenance margin of liabilities (DOMAIN 1C, section 3.7).
+
+A group's loans are its liabilities, its collateral its assets. Each liability goes through the tiers of its coin; the
+margin level is liquidated when it falls to its line, at once. Until 2025-01-21 10:00 UTC net equity counts assets in full,
+from then on what the collateral ratios leave of them (DOMAIN A18). Losses of open orders are no part of a loan book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from monitor.core.product import HOUR, WHOLE, Ladder, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.products import base
+from monitor.products.base import LadderTable, Level, LimitsTable, TiersTable
+
+KIND = "cross_margin_pro"
+MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
+HAIRCUT_FROM = datetime(2025, 1, 21, 10, tzinfo=UTC)
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """`thresholds` of a version: margin levels. Only liquidation at 1 is published, the others are settings."""
+
+    initial: Level = Decimal("1.5")
+    margin_call: Level | None = None
+    liquidation: Level = Decimal(1)
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    liability_tiers: dict[Asset, TiersTable]
+    thresholds: Levels = Levels()
+    ladders: dict[Asset, LadderTable] = {}
+    net_equity: Literal["plain", "haircut"] | None = None
+    """How assets count; left out: as at the effective date."""
+    rates: dict[Asset, DailyRate] = {}
+    """Flexible, per hour."""
+    bnb_discount: Ratio = Decimal("0.05")
+    borrow_limits: dict[Asset, LimitsTable] = {}
+    """How much of a coin may be owed, by VIP level from 0 on."""
+    warnings: tuple[Level, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version, HOUR)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
+    tiers = base.liability_tiers(table.liability_tiers, f"{where}.liability_tiers", problems)
+    base.limits(table.borrow_limits, f"{where}.borrow_limits", problems)
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    if lines is None:
+        return None
+    mode = table.net_equity or ("haircut" if table.effective >= HAIRCUT_FROM else "plain")
+    counted, unlisted = _counted(ladders, mode)
+    return Version(
+        table.effective, lines, counted, table.rates, grace=None, warnings=table.warnings, unlisted=unlisted,
+        liability_tiers=tiers, paid_in_discount=table.bnb_discount, borrow_limits=table.borrow_limits,
+    )  # fmt: skip
+
+
+def _counted(ladders: Mapping[str, Ladder], mode: str) -> tuple[Mapping[str, Ladder], Ladder | None]:
+    """The ladders that net equity goes through, and that of every other coin (DOMAIN section 3.7)."""
+    return (ladders, None) if mode == "haircut" else ({}, WHOLE)

@@ -1,0 +1,60 @@
+"""Isolated Margin: one pair, a margin level of its assets over what is owed in its coins (DOMAIN section 3.10).
+
+The lines depend on the leverage of the account: those that ship are of 10x, another account states its own in its book line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.products import base
+from monitor.products.base import Level
+
+KIND = "isolated_margin"
+MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """`thresholds` of a version."""
+
+    initial: Level = Decimal("1.11")
+    margin_call: Level = Decimal("1.1")
+    liquidation: Level = Decimal("1.05")
+
+
+class VersionTable(msgspec.Struct, frozen=True):
+    """One [[version]] of the file."""
+
+    effective: datetime
+    thresholds: Levels = Levels()
+    transfer_out: Level = Decimal(2)
+    rates: dict[Asset, DailyRate] = {}
+    """Flexible, per hour."""
+    warnings: tuple[Level, ...] = ()
+
+
+class File(msgspec.Struct, frozen=True):
+    """A product file."""
+
+    version: tuple[VersionTable, ...]
+
+
+def load(table: Mapping[str, object]) -> Product:
+    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
+    return base.load(KIND, table, File, _version, HOUR)
+
+
+def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    if lines is None:
+        return None
+    return Version(
+        table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
+        transfer_out=table.transfer_out, max_coins=2,
+    )  # fmt: skip

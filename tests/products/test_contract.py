@@ -1,0 +1,224 @@
+"""What every product must hold, whatever it is: each module of monitor/products is found by its name and run on its file.
+
+A thousand random groups are played through prices, days and a restart, in a book of objects and in one of columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from monitor import plugins
+from monitor.core.accrual import interest
+from monitor.core.alerts import Alert
+from monitor.core.book import Loan, parse_line
+from monitor.core.events import Event, GroupPut, MarkPrices, TimePassed
+from monitor.core.ladder import by_deduction, recognised
+from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.loanbook import LoanBook, PlainBook
+from monitor.core.money import exact
+from monitor.core.prices import Quote
+from monitor.core.product import Ladder, Product, Rules, Trust
+from monitor.core.risk import RiskMonitor
+from monitor.core.valuation import band
+from monitor.engine.book import ColumnarBook
+from tests.products.shelf import line, shipped
+
+D = Decimal
+KINDS = plugins.kinds("products")
+BOOKS = 1000
+PRICES = {"BTC": "30000", "ETH": "2000", "BNB": "300", "SOL": "50"}
+AT = datetime.fromisoformat("2026-03-02T10:30:00+00:00")
+
+every_product = pytest.mark.parametrize("kind", KINDS)
+
+
+def prices(product: Product) -> dict[str, Decimal]:
+    """Of every coin that any version names; stablecoins and the rest are worth a dollar."""
+    named = {a for v in product.versions for a in (*v.ladders, *v.rates, *(v.liability_tiers or ()))}
+    return {coin: D(PRICES.get(coin, "1")) for coin in sorted(named)}
+
+
+def book(product: Product, count: int = BOOKS, seed: int = 7) -> list[dict[str, Any]]:
+    """Random groups around the lines of their product: some healthy, some on a line, some past it, some without debt."""
+    random, version, usd = Random(seed), product.version_at(AT), prices(product)
+    pledged = sorted(a for a in usd if version.ladder(a) is not None)
+    lent = sorted(a for a in version.rates if version.takes(a))
+    made = []
+    for i in range(count):
+        coins = random.sample(pledged, random.randint(1, min(version.max_coins or 4, len(pledged))))
+        value = D(10) ** random.randint(2, 7)
+        holds = {a: str((value * random.randint(1, 99) / 100 / usd[a]).quantize(D("1e-8"))) for a in coins}
+        worth = sum((D(q) * usd[a] for a, q in holds.items()), D(0))
+        share = D(random.randint(0, 110)) / 100
+        owing = random.sample(lent, random.randint(0, min(2, len(lent))))
+        owes = {a: str((worth * share / len(owing) / usd[a]).quantize(D("1e-8"))) for a in owing}
+        enrolled = version.grace is not None and random.random() < 0.5
+        made.append(line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), delayed_liquidation=enrolled))
+    return made
+
+
+def events(product: Product, lines: Iterable[dict[str, Any]]) -> list[Event]:
+    """Puts, then prices that fall, fall again and recover; interest is added nine times between two of them."""
+    usd, random = prices(product), Random(11)
+    rules = {product.kind: product}
+    made: list[Event] = [GroupPut(AT, parse_line(stated, AT, rules), "book") for stated in lines]
+    for step, factor in enumerate(("1", "0.93", "0.8", "0.97", "1.4", "1.02", "0.5", "2.5")):
+        at = AT + 9 * step * product.period + timedelta(seconds=step)
+        moved = {a: p * (D(factor) if a in PRICES else 1) * D(random.randint(990, 1010)) / 1000 for a, p in usd.items()}
+        made.append(MarkPrices(at, tuple(Quote(a, p, "USD", "feed", at) for a, p in moved.items())))
+    return made
+
+
+def rules_of(product: Product) -> Rules:
+    return Rules("desk-1", {product.kind: product}, trust=Trust(enabled=False))
+
+
+def play(product: Product, tape: Iterable[Event], of: Callable[[], LoanBook] = PlainBook) -> list[Any]:
+    """All alerts, as values that can be compared whole."""
+    monitor = RiskMonitor(rules_of(product), book=of())
+    return [plainly(alert) for event in tape for alert in monitor.handle(event).alerts]
+
+
+@cache
+def reference(kind: str) -> tuple[Any, ...]:
+    """The alerts of a product's thousand groups as objects; played once, as several tests compare with them."""
+    product = shipped(kind)
+    return tuple(play(product, events(product, book(product))))
+
+
+def plainly(alert: Alert) -> Any:
+    return msgspec.structs.asdict(msgspec.structs.replace(alert, detected_at=alert.at))
+
+
+@every_product
+def test_lines_are_in_order_and_warnings_come_before_them(kind: str) -> None:
+    for version in shipped(kind).versions:
+        for lines in (version.thresholds, *version.lines_by_coin.values()):
+            levels = list(lines.stated.values())
+            assert levels == sorted(set(levels), reverse=lines.falls)
+            assert all(lines.is_worse(lines.first, w) for w in version.warnings)
+        assert version.grace is None or version.thresholds.immediate is not None
+
+
+@every_product
+def test_ladders_are_complete_and_recognise_no_more_for_less(kind: str) -> None:
+    """From nothing to beyond the last bound: recognised value never falls, nor rises faster than market value."""
+    for version in shipped(kind).versions:
+        found = [*version.ladders.values(), *([version.unlisted] if version.unlisted else [])]
+        assert found
+        for ladder in found:
+            steps = climb(ladder)
+            assert all(b - a >= 0 for a, b in steps)
+            assert all(b - a >= d - c for (a, b), (c, d) in pairwise(steps)), "concave"
+        for tiers in (version.liability_tiers or {}).values():
+            for table in (tiers.maintenance, tiers.initial):
+                steps = climb(table)
+                assert table[-1][0] is None
+                assert all(b - a <= d - c for (a, b), (c, d) in pairwise(steps)), "convex"
+                assert recognised(table, D(10) ** 9) == by_deduction(table, D(10) ** 9)
+
+
+def climb(ladder: Ladder) -> list[tuple[Decimal, Decimal]]:
+    """What is recognised at both ends of equal steps of value, the tiers' bounds among them."""
+    last = max((bound for bound, _ in ladder if bound is not None), default=D(1000))
+    step = last / 1000
+    with exact():
+        return [(recognised(ladder, step * i), recognised(ladder, step * (i + 1))) for i in range(1100)]
+
+
+@every_product
+def test_interest_never_falls_in_time_and_is_the_same_in_one_piece_or_two(kind: str) -> None:
+    product = shipped(kind)
+    random = Random(5)
+    for asset in product.version_at(AT).rates:
+        stated = line(kind, {}, {asset: "1000"}, opened_at=AT.isoformat())["loans"]
+        group = parse_line({**line(kind, {}, {}), "loans": stated}, AT, {kind: product})
+        (loan,) = group.loans
+        day, minute = product.moment(AT)
+        loan = msgspec.structs.replace(loan, since=day, minute=minute)
+        spans = [10 ** random.uniform(0, 5.5) for _ in range(60)]  # from a minute to most of a year
+        times = sorted(AT + timedelta(minutes=minutes) for minutes in spans)
+        with exact():
+            owed = [owed_at(product, loan, at) for at in times]
+            assert owed == sorted(owed)
+            assert owed[-1] > 0
+            middle = times[30]
+            day, minute = product.moment(middle)
+            settled = msgspec.structs.replace(loan, interest=owed[30], since=day, minute=minute)
+            assert owed_at(product, settled, times[-1]) == owed[-1]
+
+
+def owed_at(product: Product, loan: Loan, at: datetime) -> Decimal:
+    return interest(loan, product, *product.moment(at))
+
+
+@every_product
+def test_a_thousand_books_give_the_same_alerts_in_every_run_and_through_idle_time(kind: str) -> None:
+    product = shipped(kind)
+    tape = events(product, book(product))
+    alerts = reference(kind)
+    assert list(alerts) == play(product, tape)
+    idle: list[Event] = []
+    for before, after in pairwise(tape):
+        idle += [before, TimePassed(before.at + (after.at - before.at) * 2 / 3)]
+    assert sorted(play(product, [*idle, tape[-1]]), key=by_id) == sorted(alerts, key=by_id)
+    assert {a["type"] for a in alerts} >= {"loan_group.liquidation.triggered", "loan_group.liquidation.cleared"}
+
+
+def by_id(alert: dict[str, Any]) -> str:
+    return str(alert["id"])
+
+
+@every_product
+def test_a_run_that_is_cut_and_continued_from_its_memory_gives_the_same_alerts(kind: str) -> None:
+    product = shipped(kind)
+    tape = events(product, book(product, 200))
+    whole = sorted(play(product, tape), key=by_id)
+    for cut in (len(tape) - 6, len(tape) - 2):
+        first = RiskMonitor(rules_of(product))
+        alerts = [plainly(a) for event in tape[:cut] for a in first.handle(event).alerts]
+        second = RiskMonitor(rules_of(product), memory=first.memory)
+        alerts += [plainly(a) for event in tape[cut:] for a in second.handle(event).alerts]
+        assert sorted(alerts, key=by_id) == whole
+
+
+@every_product
+def test_exact_and_fast_screens_agree_on_every_alert(kind: str) -> None:
+    product = shipped(kind)
+    tape = events(product, book(product))
+    assert play(product, tape, lambda: ColumnarBook(fold_at=100)) == list(reference(kind))
+
+
+@every_product
+def test_every_stage_and_band_of_the_product_is_reached(kind: str) -> None:
+    product = shipped(kind)
+    version = product.version_at(AT)
+    monitor = RiskMonitor(rules_of(product))
+    stages, bands = set(), set()
+    for event in events(product, book(product)):
+        monitor.handle(event)
+        if isinstance(event, MarkPrices):
+            for id_ in monitor.book.ids():
+                sight = monitor.sight(id_)
+                assert sight is not None
+                assert sight.weight is not None
+                stages.add(sight.state.stage)
+                with exact():
+                    bands.add(band(sight.weight, sight.held.lines))
+    expected = {NORMAL, LIQUIDATION}
+    expected |= {MARGIN_CALL} if version.thresholds.margin_call is not None else set()
+    expected |= {DELAYED} if version.grace is not None else set()
+    assert stages == expected
+    assert bands >= {"normal", "restricted", "liquidation", "immediate"} - (
+        {"immediate"} if version.thresholds.immediate is None else set()
+    )
+    assert ("margin_call" in bands) == (MARGIN_CALL in stages)

@@ -1,0 +1,295 @@
+"""Cross Margin Pro: the worked example of the exchange to the digit, both formulas of net equity, hourly interest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.book import parse_line
+from monitor.core.entries import Refused
+from monitor.core.events import MarkPrices
+from monitor.core.ladder import by_deduction, deductions, recognised, tier_of
+from monitor.core.money import exact
+from monitor.core.prices import Quote
+from monitor.core.product import Ladder
+from monitor.core.wire import Invalid
+from monitor.products import cross_margin_pro
+from monitor.stores.sqlite import packed
+from tests.products.shelf import START, Shelf, line, shipped
+
+D = Decimal
+KIND = "cross_margin_pro"
+BTC = [["50000", 10, "0.1112", "0.05"], ["100000", 8, "0.1429", "0.07"], ["1000000", 6, "0.20", "0.08"]]
+ETH = [["30000", 10, "0.1112", "0.05"], ["60000", 8, "0.1429", "0.07"]]
+WHOLE = [["inf", "1"]]
+
+
+def version(**changes: Any) -> dict[str, Any]:
+    return {
+        "effective": datetime(2025, 6, 1, tzinfo=UTC),
+        "thresholds": {"initial": "2", "margin_call": "1.5", "liquidation": "1"},
+        "liability_tiers": {"BTC": BTC, "ETH": ETH, "USDT": [["inf", 5, "0.25", "0.1"]]},
+        "ladders": {"USDT": WHOLE},
+        "rates": {"BTC": "0", "ETH": "0", "USDT": "0"},
+        **changes,
+    }
+
+
+def product(*versions: dict[str, Any]) -> Any:
+    return cross_margin_pro.load({"version": list(versions) or [version()]})
+
+
+def example(equity: str = "500000") -> Shelf:
+    """The page's example: 13 BTC and 13 ETH owed."""
+    shelf = Shelf(product(), line(KIND, {"USDT": equity}, {"BTC": "13", "ETH": "13"}))
+    shelf.price(BTC="30000", ETH="3000", USDT="1")
+    return shelf
+
+
+def test_rule_40_the_example_of_the_page_to_the_digit() -> None:
+    shown = example().detail()
+    assert shown["initial_margin_usd"] == "75327.1"
+    assert shown["maintenance_margin_usd"] == "31330"
+    assert shown["liabilities_usd"] == "429000"
+    assert shown["net_equity_usd"] == "71000"
+    assert shown["margin_level"] == "2.26619854"  # 71,000 / 31,330, rounded up
+    margins = [(row["initial_margin_usd"], row["maintenance_margin_usd"]) for row in shown["liabilities"]]
+    assert margins == [("70705", "29200"), ("4622.1", "2130")]
+
+
+def test_rule_38_a_liability_names_its_tier_and_its_quick_deduction() -> None:
+    btc, eth = example().detail()["liabilities"]
+    assert (btc["tier"], btc["max_leverage"], btc["initial_rate"], btc["maintenance_rate"]) == ("3", "6", "0.2", "0.08")
+    assert (btc["maintenance_amount"], eth["maintenance_amount"]) == ("2000", "600")
+
+
+def test_rule_39_initial_rates_are_those_of_the_leverage_rounded_up_to_four_places() -> None:
+    for rules in shipped(KIND).versions:
+        for tiers in (rules.liability_tiers or {}).values():
+            for (_, rate), leverage in zip(tiers.initial, tiers.max_leverage, strict=True):
+                assert rate == (1 / (leverage - 1)).quantize(D("0.0001"), rounding="ROUND_UP")
+
+
+def test_rule_39_the_quick_deductions_of_the_page() -> None:
+    tiers = product().versions[0].liability_tiers
+    assert deductions(tiers["BTC"].maintenance) == (0, 1000, 2000)
+    assert deductions(tiers["ETH"].maintenance) == (0, 600)
+
+
+def test_rule_37_a_higher_debt_has_a_lower_leverage_and_higher_rates() -> None:
+    wrong = {"BTC": [["50000", 8, "0.1429", "0.07"], ["100000", 10, "0.1112", "0.05"]]}
+    with pytest.raises(Invalid) as e:
+        product(version(liability_tiers=wrong))
+    assert [str(p) for p in e.value.problems] == [
+        "version[0].liability_tiers.BTC[1]: leverage 10 rises above 8 of the tier before",
+        "version[0].liability_tiers.BTC[1]: initial rate 0.1112 falls below 0.1429 of the tier before",
+        "version[0].liability_tiers.BTC[1]: maintenance rate 0.05 falls below 0.07 of the tier before",
+    ]
+
+
+@st.composite
+def tier_tables(draw: st.DrawFn) -> Ladder:
+    """Caps and rates that rise."""
+    caps = sorted(draw(st.sets(st.decimals("1", "1e9", places=2), min_size=1, max_size=6)))
+    rates = sorted(draw(st.lists(st.decimals("0.0001", "1", places=4), min_size=len(caps), max_size=len(caps))))
+    return tuple(zip([*caps[:-1], None], rates, strict=True))
+
+
+@given(tiers=tier_tables(), value=st.decimals("0", "2e9", places=8), data=st.data())
+def test_rule_41_the_marginal_sum_and_the_quick_deduction_agree_also_at_every_cap(
+    tiers: Ladder, value: Decimal, data: st.DataObject
+) -> None:
+    caps = [cap for cap, _ in tiers if cap is not None]
+    with exact():
+        for v in (value, *caps):
+            assert recognised(tiers, v) == by_deduction(tiers, v)
+        for place, cap in enumerate(caps):
+            assert tier_of(tiers, cap) == place  # the cap itself belongs to the lower tier
+
+
+LEVELS = [
+    # equity left   level    band           alerts
+    ("500000",      "above", "normal",      []),
+    ("491660",      "2",     "restricted",  []),
+    ("475995",      "1.5",   "margin_call", ["margin_call.opened"]),
+    ("475996",      "1.5+",  "restricted",  []),
+    ("460330.01",   "1+",    "margin_call", ["margin_call.opened"]),
+    ("460330",      "1",     "liquidation", ["liquidation.triggered(ltv)"]),
+    ("429000",      "0",     "immediate",   ["liquidation.triggered(ltv)"]),
+    ("100000",      "below", "immediate",   ["liquidation.triggered(ltv)"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("usdt", "level", "band", "alerts"), LEVELS, ids=[r[1] for r in LEVELS])
+def test_rule_37_a_margin_level_is_liquidated_at_its_line_where_lower_is_worse(
+    usdt: str, level: str, band: str, alerts: list[str]
+) -> None:
+    shelf = Shelf(product(), line(KIND, {"USDT": usdt}, {"BTC": "13", "ETH": "13"}))
+    assert shelf.price(BTC="30000", ETH="3000", USDT="1") == alerts
+    assert shelf.detail()["band"] == band
+
+
+def test_a_fall_of_the_liability_cures_the_call_and_a_rise_liquidates() -> None:
+    shelf = example("475000")
+    assert shelf.monitor.sight("G-1").state.stage == "margin_call"  # type: ignore[union-attr]
+    assert shelf.price(BTC="28000") == ["margin_call.cured"]
+    assert shelf.price(BTC="32000") == ["liquidation.triggered(ltv)"]
+
+
+def test_an_alert_states_level_and_lines_in_the_terms_of_the_product() -> None:
+    shelf = Shelf(product(), line(KIND, {"USDT": "475000"}, {"BTC": "13", "ETH": "13"}))
+    shelf.price(BTC="20000", ETH="3000", USDT="1")
+    shelf.at += timedelta(seconds=1)
+    out = shelf.monitor.handle(MarkPrices(shelf.at, (Quote("BTC", D(30000), "USD", "feed", shelf.at),)))
+    (told,) = shelf.told(out)
+    assert (told["metric"], told["margin_level"]) == ("margin_level", "1.46824131")
+    assert told["thresholds"] == {"initial": "2", "margin_call": "1.5", "liquidation": "1"}
+    assert told["cure"]["to_level"] == "2"
+    assert D(told["recognised_usd"]) == 46_000
+    assert packed.alert(packed.alert_body(out.alerts[0])) == out.alerts[0]  # a store gives it back with its metric
+
+
+def test_following_the_cure_reaches_the_initial_level_and_repaying_in_any_coin_suffices() -> None:
+    shelf = example("475000")
+    cure = shelf.detail()["cure"]
+    assert (cure["to_level"], cure["repay_usd"], cure["by_asset"]) == ("2", "16660", {"USDT": "16660"})
+    shelf.enter({"type": "deposit", "account": "G-1-a", "asset": "USDT", "quantity": "16660"})
+    assert shelf.detail()["margin_level"] == "2"
+    repaid = example("475000")
+    repaid.enter({"type": "repay", "asset": "ETH", "amount": "5.55333334"})  # 16,660 USD
+    assert D(repaid.detail()["margin_level"]) > 2
+
+
+def test_the_liquidation_price_of_a_coin_that_is_owed_and_held_solves_both_kinds_of_tiers() -> None:
+    stated = line(KIND, {"BTC": "20"}, {"USDT": "400000", "BTC": "4"})
+    shelf = Shelf(product(version(ladders={"BTC": [["100000", "1"], ["inf", "0.9"]], "USDT": WHOLE})), stated)
+    shelf.price(BTC="40000", USDT="1")
+    price = D(shelf.detail()["liquidation_price"]["BTC"])
+    shelf.price(BTC=str(price))
+    assert D(shelf.detail()["margin_level"]) >= 1
+    assert shelf.price(BTC=str(price - D("0.00001"))) == ["liquidation.triggered(ltv)"]
+
+
+def test_what_may_be_borrowed_leaves_the_level_at_initial_in_whatever_coin() -> None:
+    shelf = example("600000")
+    room = D(shelf.detail()["borrowable_usd"])
+    assert room > 0
+    left = line(KIND, {"USDT": "600000"}, {"BTC": "13", "ETH": "13", "USDT": str(room)})
+    after = Shelf(product(), left)
+    after.price(BTC="30000", ETH="3000", USDT="1")
+    # The proceeds were withdrawn: the level is at its initial line or a little above it.
+    assert 2 <= D(after.detail()["margin_level"]) < D("2.0001")
+
+
+def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> None:
+    """The same assets, in a coin that the ladder recognises by half: rules change, the level moves with no price move."""
+    half = {"COIN": [["inf", "0.5"]]}
+    dates = [version(effective=datetime(2024, 1, 1, tzinfo=UTC), ladders=half),
+             version(effective=datetime(2025, 1, 21, 10, tzinfo=UTC), ladders=half)]  # fmt: skip
+    before = datetime(2025, 1, 21, 9, 59, tzinfo=UTC)
+    shelf = Shelf(product(*dates), line(KIND, {"COIN": "500000"}, {"BTC": "13", "ETH": "13"}), at=before)
+    assert shelf.price(BTC="30000", ETH="3000", COIN="1") == []
+    assert shelf.detail()["net_equity_usd"] == "71000"
+    assert shelf.wait(before + timedelta(minutes=1)) == ["liquidation.triggered(ltv)"]
+    assert shelf.detail()["net_equity_usd"] == "-179000"
+
+
+def test_interest_is_added_each_full_hour_after_the_put() -> None:
+    rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
+    shelf = Shelf(product(version(rates=rates)), line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)  # 10:30
+    shelf.price(BTC="30000", USDT="1")
+    for at, interest in (
+        (START + timedelta(minutes=29), "0"),
+        (START + timedelta(minutes=30), "1"),
+        (START + timedelta(minutes=89), "1"),
+        (START + timedelta(hours=26), "26"),
+    ):
+        shelf.wait(at)
+        assert shelf.detail()["loans"][0]["interest"] == interest
+        assert shelf.detail()["loans"][0]["daily_rate"] == "0.024"
+
+
+def test_a_repayment_within_an_hour_settles_the_hours_before_it_once() -> None:
+    rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
+    shelf = Shelf(product(version(rates=rates)), line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)
+    shelf.price(BTC="30000", USDT="1")
+    shelf.wait(START + timedelta(minutes=100))  # 12:10, two hours charged
+    shelf.enter({"type": "repay", "asset": "USDT", "amount": "502"})
+    (loan,) = shelf.detail()["loans"]
+    assert (loan["principal"], loan["interest"]) == ("500", "0")
+    shelf.wait(START + timedelta(minutes=155))  # 13:05
+    assert shelf.detail()["loans"][0]["interest"] == "0.5"
+
+
+def test_rule_42_interest_paid_in_bnb_is_five_percent_less() -> None:
+    rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
+    stated = line(KIND, {"BTC": "10"}, {"USDT": "1000"})
+    stated["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
+    shelf = Shelf(product(version(rates=rates)), stated)
+    shelf.wait(START + timedelta(hours=10))
+    (loan,) = shelf.detail()["loans"]
+    assert loan["interest"] == "9.5"
+    assert loan["rate"] == {"kind": "flexible", "daily": None, "paid_in": "BNB"}
+
+
+def test_rule_42_the_borrow_limit_is_that_of_the_vip_level() -> None:
+    limits = {"BTC": ["10", "20", "40"]}
+    for vip, limit, left in ((None, "10", "0"), (1, "20", "7"), (2, "40", "27"), (9, "40", "27")):
+        shelf = Shelf(product(version(borrow_limits=limits)), line(KIND, {}, {"BTC": "13", "ETH": "1"}, vip_level=vip))
+        btc, eth = shelf.detail()["liabilities"]
+        assert (btc["borrow_limit"], btc["borrow_left"]) == (limit, left)
+        assert eth["borrow_limit"] is None
+
+
+def test_a_liability_without_tiers_is_refused_by_line_and_by_entry() -> None:
+    stated = line(KIND, {"USDT": "1"}, {"DOGE": "5"})
+    rules = product(version(rates={"DOGE": "0", "BTC": "0"}))
+    with pytest.raises(Invalid, match="no liability tiers for DOGE; there are: BTC, ETH, USDT"):
+        parse_line(stated, START, {KIND: rules})
+    shelf = Shelf(rules, line(KIND, {"USDT": "1000000"}, {"BTC": "1"}))
+    out = shelf.enter({"type": "borrow", "loan": {**stated["loans"][0], "id": "L-9"}})
+    assert isinstance(out.refused, Refused)
+    assert out.refused.reason == "no_tier"
+
+
+def test_there_is_no_grace_period_to_enrol_for() -> None:
+    with pytest.raises(Invalid, match="no grace period"):
+        parse_line(line(KIND, {}, {"BTC": "1"}, delayed_liquidation=True), START, {KIND: product()})
+    out = example().enter({"type": "enroll", "delayed_liquidation": True})
+    assert out.refused is not None
+    assert out.refused.reason == "no_grace"
+
+
+def test_a_group_may_move_a_line_but_not_out_of_order_nor_one_that_the_product_lacks() -> None:
+    assert parse_line(line(KIND, {}, {"BTC": "1"}, thresholds={"margin_call": "1.1"}), START, {KIND: product()})
+    for lines, why in (
+        ({"margin_call": "0.9"}, "expected initial > margin_call > liquidation > 0"),
+        ({"immediate": "0.5"}, "the product has no line immediate"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            parse_line(line(KIND, {}, {"BTC": "1"}, thresholds=lines), START, {KIND: product()})
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"liability_tiers": {"BTC": []}}, "version[0].liability_tiers.BTC: is empty"),
+    ({"liability_tiers": {"BTC": [["5", 10, "0.1", "0.05"], ["5", 8, "0.2", "0.1"]]}}, "BTC[1]: bound 5 is not above 5"),
+    ({"liability_tiers": {"BTC": [["5", 10, "0.1", "0.2"]]}}, "BTC[0]: maintenance rate 0.2 is not above 0 and at most"),
+    ({"liability_tiers": {"BTC": [["5", 10, "1.1", "0.2"]]}}, "BTC[0][2]: found '1.1', expected a number from 0 up to 1"),
+    ({"liability_tiers": {"BTC": [["5", "ten", "0.1", "0.1"]]}}, "BTC[0][1]: found 'ten', expected a leverage such as 10"),
+    ({"thresholds": {"initial": "1", "liquidation": "1.1"}}, "version[0].thresholds: lines out of order"),
+    ({"warnings": ["1.5"]}, "version[0].warnings[0]: found 1.5, expected more than margin_call 1.5"),
+    ({"borrow_limits": {"BTC": ["2", "1"]}}, "version[0].borrow_limits.BTC[1]: limit 1 falls below 2"),
+    ({"borrow_limits": {"BTC": []}}, "version[0].borrow_limits.BTC: is empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "why"), WRONG, ids=[why for _, why in WRONG])
+def test_what_is_wrong_with_a_version_is_named_with_its_place(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(Invalid) as e:
+        product(version(**change))
+    assert any(why in str(p) for p in e.value.problems), e.value
