@@ -79,10 +79,11 @@ def _write_states(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_rates(db: sqlite3.Connection, change: Change) -> None:
-    keys = ((each.product, each.asset) for each in change.rates if not each.rows)
-    rows = ((each.product, each.asset, encode(each)) for each in change.rates if each.rows)
+    newest = {(each.product, each.asset): each for each in change.rates}
+    rows = ((*key, encode(each)) for key, each in newest.items() if each.rows)
     db.executemany("INSERT OR REPLACE INTO rates VALUES (?, ?, ?)", rows)
-    db.executemany("DELETE FROM rates WHERE product = ? AND asset = ?", keys)
+    gone = (key for key, each in newest.items() if not each.rows)
+    db.executemany("DELETE FROM rates WHERE product = ? AND asset = ?", gone)
 
 
 def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
