@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import config as configuration
-from monitor import parts, plugins, reloading, start, terminal
+from monitor import parts, plugins, reloading, starting, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
@@ -92,8 +92,8 @@ class App:
         parts.check(self.config)
         snapshot = await self.store.open()
         self.book = ColumnarBook()
-        self.monitor = start.restored(self.config.rules, snapshot, self.book)
-        await start.rewrite_blocks(self.store, self.book, snapshot)
+        self.monitor = starting.restored(self.config.rules, snapshot, self.book)
+        await starting.rewrite_blocks(self.store, self.book, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
@@ -121,7 +121,7 @@ class App:
         self._spawn("store watch", self._watch_store())
         self._spawn("retention", self._prune())
         self._spawn("loop watch", self._watch_loop())
-        self._spawn("warm engine", start.warm(self.config.state_dir))
+        self._spawn("warm engine", starting.warm(self.config.state_dir))
         del snapshot  # a million groups are 200 MB of blobs, read and not needed any more
         trim_memory()
         self.health.set("startup", None)

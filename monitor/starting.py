@@ -1,4 +1,4 @@
-"""What a start brings back and loads: core out of the store, and the engine in the background."""
+"""What a start does before anything runs: takes up what the store kept, stores it anew where that pays, loads the engine."""
 
 from __future__ import annotations
 
@@ -18,28 +18,14 @@ from monitor.engine.book import ColumnarBook
 from monitor.stores.base import Change, Snapshot, Store, StoredBlock
 from monitor.telemetry import log
 
-REWRITE_FROM = 20_000
-"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 WARM_AFTER_S = 5.0
 """The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
-
-
-async def warm(state_dir: Path) -> None:
-    """Loads the engine in the background. In two steps, as a stop must wait for a step that has begun."""
-    await asyncio.sleep(WARM_AFTER_S)
-    engine = await asyncio.to_thread(_import_engine, state_dir)
-    await asyncio.to_thread(engine.warm)
-
-
-def _import_engine(state_dir: Path) -> Any:
-    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
-    if not os.access(Path(__file__).parent / "engine", os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
-    return import_module("monitor.engine.warm")
+REWRITE_FROM = 20_000
+"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 
 
 def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
-    """Core as it was with the last commit. Raises BadConfig for a group that the rules do not fit."""
+    """The monitor as it was committed. Raises BadConfig where the rules of now do not fit a group that was kept."""
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
     groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
@@ -65,3 +51,17 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -
     dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
     await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
     log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
+
+
+async def warm(state_dir: Path) -> None:
+    """Loads and compiles the engine, in two steps, as a stop must wait for a step that has begun."""
+    await asyncio.sleep(WARM_AFTER_S)
+    engine = await asyncio.to_thread(_import_engine, state_dir)
+    await asyncio.to_thread(engine.warm)
+
+
+def _import_engine(state_dir: Path) -> Any:
+    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
+    if not os.access(Path(__file__).parent / "engine", os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
+    return import_module("monitor.engine.warm")
