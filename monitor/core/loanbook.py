@@ -127,10 +127,6 @@ class LoanBook(Protocol):
         """A superset of the groups that owe a loan maturing in (after, until]."""
         ...
 
-    def is_needed(self, asset: str) -> bool:
-        """Some group's valuation needs this asset's price."""
-        ...
-
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
         ...
@@ -220,9 +216,6 @@ class PlainBook:
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         loans = ((id_, loan) for id_, w in self._watched.items() for loan in w.group.loans)
         return {id_ for id_, loan in loans if loan.matures_at is not None and after < loan.matures_at <= until}
-
-    def is_needed(self, asset: str) -> bool:
-        return bool(self._screen.holders(asset))
 
     def needed(self) -> Collection[str]:
         return self._screen.assets()

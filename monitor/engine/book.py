@@ -130,9 +130,6 @@ class ColumnarBook:
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.maturing(after, until), self.rows.maturing(after, until) if self.rows else ())
 
-    def is_needed(self, asset: str) -> bool:
-        return self.fresh.is_needed(asset) or (self.rows is not None and asset in self.rows.needed())
-
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
 

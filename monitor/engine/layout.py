@@ -10,22 +10,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from monitor.engine.arrays import (
-    BLIND,
-    DEBT,
-    END,
-    F64,
-    HEAD,
-    I64,
-    LIABILITY,
-    POSITION,
-    POSITION_ROOM,
-    ROWS,
-    RUN,
-    RUN_ROOM,
-    U16,
-    Store,
-)
+from monitor.engine.arrays import BLIND, DEBT, END, HEAD, LIABILITY, POSITION, POSITION_ROOM, ROWS, RUN, RUN_ROOM, Store
+from monitor.engine.columns import F64, I64, U16
 from monitor.engine.keeping import lay
 
 POSITIONS = 1 << 24

@@ -21,6 +21,7 @@ from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
+from monitor.engine.arrays import GROUPS, MISSING
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
@@ -29,12 +30,11 @@ from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
-from monitor.engine.places import GROUPS, NO_GROUP, Places
+from monitor.engine.places import NO_GROUP, Places
 from monitor.engine.screen import FastScreen
 
 EXACT_SUMS = 1_000
 """Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
-UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
 
