@@ -108,7 +108,10 @@ class LoanBook(Protocol):
         ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        """Interest is added to the groups of these products, which do so more often than daily: those groups, held anew."""
+        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+
+        Names those of them that are surely to be decided; `suspects` after it names the others.
+        """
         ...
 
     def examples(self) -> Iterable[Group]:

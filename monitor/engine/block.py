@@ -17,7 +17,7 @@ from monitor.core.outcome import Restored
 from monitor.engine import blob, ragged
 from monitor.engine.columns import APART, DELAYED, DTYPES, F64, I8, I64, IRREGULAR, NO_VIP, U8, WIDE, Bools, Columns
 from monitor.engine.floats import floats
-from monitor.engine.instants import DAY_US, day_at, time_at
+from monitor.engine.instants import DAY_MINUTES, DAY_US, day_at, time_at
 from monitor.engine.irregular import Irregular, read_extra
 from monitor.engine.mentions import lowered, rows_with
 from monitor.engine.names import Names, Terms
@@ -39,7 +39,8 @@ _PARTS = {
     ),
 }  # fmt: skip
 _OFTEN_EQUAL = {
-    "product", "source", "labels", "put", "version", "vip", "flags", "interest_mantissa", "interest_exponent", "since",
+    "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
+    "interest_exponent", "since",
 }  # fmt: skip
 _NEVER = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
@@ -98,6 +99,7 @@ class Block:
             None if vip == NO_VIP else vip,
             odd.contacts,
             f"{line:016x}" if line else "",
+            c.leverage.item(i) or None,
         )
         return Restored(group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i))))
 
@@ -232,7 +234,9 @@ class Block:
             matures_at = (
                 None if term == "open" else time_at(c.matures.item(k)) if days is None else at + timedelta(days)
             )
-            loans.append(Loan(id_, names.assets[asset], principal, interest, rate, term, at, matures_at, day_at(since)))
+            day, minute = divmod(since, DAY_MINUTES)
+            coin = names.assets[asset]
+            loans.append(Loan(id_, coin, principal, interest, rate, term, at, matures_at, day_at(day), minute))
         return tuple(loans)
 
     def _exact(self, mantissa: I64, exponent: I8, slot: int) -> list[Decimal]:

@@ -82,9 +82,9 @@ class FastScreen:
             sums[first : first + GROUPS] = 0
         self._dirty.add(number)
 
-    def owe(self, number: int, debts: Leg) -> None:
-        """Takes the debts of a block on another day: the leg of `put_block` with other amounts."""
-        self._layout.owe(number, _leg(debts), self._tiers.asset.size)
+    def owe(self, number: int, debts: Leg, liabilities: Leg) -> None:
+        """Takes what a block owes at another time: the legs of `put_block` with other amounts."""
+        self._layout.owe(number, _leg(debts), _leg(liabilities), self._tiers.asset.size)
         self._dirty.add(number)
 
     def drop_block(self, number: int) -> None:

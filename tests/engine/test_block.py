@@ -1,6 +1,8 @@
 """A block gives back exactly what was put into it, whatever is done to it on the way."""
 
+import base64
 import struct
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -164,12 +166,36 @@ def test_a_damaged_block_is_refused_wherever_the_damage_is() -> None:
 def test_a_block_of_a_newer_monitor_is_refused_with_what_to_do() -> None:
     names = Names()
     raw = Block.of(ordinary(1), names).dump(names)
-    newer = raw[:4] + struct.pack("<H", 2) + raw[6:]
+    newer = raw[:4] + struct.pack("<H", 3) + raw[6:]
     with pytest.raises(
-        UnreadableBlock, match="has format 2, this monitor reads up to 1; start the newer monitor"
+        UnreadableBlock, match="has format 3, this monitor reads up to 2; start the newer monitor"
     ) as caught:
         Block.load(newer, names)
     assert caught.value.reason == "newer"
+
+
+FIRST_FORMAT = (
+    r"c-noDy>HV%7{*^;+!R&(0dy!;H>T?1CT#|UP)$`Kf*62-DO}@gIK??zelI26(t;2mF%^l01;rnM0SW$wE=-j`hyhW7#DvrZF|d$wb{xu3c%{c@"
+    r"|DNYQ{9f(y@+AWRUg}3}_shfkiOXeE-NJpCj#$7Yvm#V1P=&+~Jg3u8Bu1|jG&qS}w#Ho~eZQkfvcUrso+P0wBq#k1;ge|HWlbc{eGi4w9u^{o"
+    r"$dx&0GpPh3GY7oudy-3KMy|(n;zc^tvlw~p2SPT4&)oWW!ryE>mAn#C@qnW`iXEXpsYru1lGyXP<PM2YufsJJZH`9LW~!s}5NBKCJqT^9ykLZO"
+    r"rLsiA>sK#aD`>J*F+;mtEl;Gx9^@UtEg0zkt*1v%M$OSET=TqE-lHw(jke#0o$atCq!X=+E_Wh_33oH5^ORDnzet_4#((?;>YR>wR|O1v;cemY"
+    r"-sCFHYLbn{6E&KHkx|NxQf`!}zG|4(vf%hKa@lv^zr9)7`SjuOUb1=d<l^C>k@-Z+%##KEcH`-6*O~)3sKTS+48VT#*XK9$05iMaPd(AWpSs5D"
+    r"l1vluuKHst{hnfb2dOt4{`)M@`ugC`Y7x$x#d9B5itz0UWP&rxv(GgD4Ie7t&;"
+)
+"""Two groups as the first format wrote them: `ordinary(2, seed=3)` with two coins and one loan each."""
+
+
+def test_a_block_of_the_first_format_is_read_as_it_was() -> None:
+    """It told since when interest accrues in days, and knew no leverage."""
+    found = all_of(Block.load(zlib.decompress(base64.b85decode(FIRST_FORMAT)), names := Names()), names)
+    groups = [r.group for r in ordinary(2, seed=3)]
+    cut = [
+        msgspec.structs.replace(
+            g, collateral={a: dict(list(held.items())[:2]) for a, held in g.collateral.items()}, loans=g.loans[:1]
+        )
+        for g in groups
+    ]
+    assert [r.group for r in found] == cut
 
 
 # Cut and joined

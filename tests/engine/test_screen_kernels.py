@@ -217,9 +217,9 @@ def test_other_debts_than_those_of_the_block_are_refused() -> None:
     fast = small()
     fast.put_block(0, 2, *legs({0: Held({}, {1: D(50)}), 1: Held({}, {1: D(50)})}))
     with pytest.raises(AssertionError):
-        fast.owe(0, legs({0: Held({}, {1: D(50)})})[1])
+        fast.owe(0, *legs({0: Held({}, {1: D(50)})})[1:])
     with pytest.raises(AssertionError):
-        fast.owe(0, legs({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1])
+        fast.owe(0, *legs({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1:])
 
 
 @pytest.mark.parametrize("wrong", [{5: Held({0: D(1)})}, {0: Held({3: D(1)})}, {0: Held({0: D("inf")})}])
