@@ -178,6 +178,10 @@ class Version(msgspec.Struct, frozen=True):
     """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
     transfer_out: Decimal | None = None
     """Level that assets may leave down to; None: to the initial one."""
+    borrow_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what collateral counts for new loans, by other ladders than stages are judged by (DOMAIN section 3.8)."""
+    transfer_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what it counts where assets leave."""
     lines_by_coin: Mapping[str, Thresholds] = {}
     """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
     lines_by_leverage: Mapping[int, tuple[Grade, ...]] = {}

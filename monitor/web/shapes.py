@@ -194,6 +194,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     uncounted: list[Uncounted]
     loans: list[LoanShape]
     liabilities: list[LiabilityShape] | UnsetType = UNSET
+    leverage: int | UnsetType = UNSET
 
 
 class WhatIfStanding(StandingShape, frozen=True, kw_only=True):
