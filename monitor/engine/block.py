@@ -103,6 +103,10 @@ class Block:
         )
         return Restored(group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i))))
 
+    def products(self) -> list[int]:
+        """Places of the products of its groups."""
+        return np.flatnonzero(np.bincount(self.columns.product)).tolist()
+
     def quantities(self) -> F64:
         """[p] What is held, see floats."""
         c = self.columns

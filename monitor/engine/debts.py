@@ -45,7 +45,8 @@ class Debts:
         self._products, self._names = products, names
         self._until = {place: product.moment(at) for place, product in products.items()}
         self._minute = micros_of(at) // MINUTE_US
-        self._sums: dict[_Kind, float] = {}
+        self._sums: dict[tuple[int, ...], float] = {}
+        """By the parts of a _Kind."""
         self._rates, self._cheaper = np.zeros(0), np.zeros(0, np.int64)
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
@@ -66,9 +67,11 @@ class Debts:
         rates = self._rates[block.columns.terms]
         is_fixed = ~np.isnan(rates)
         columns = self._columns(block, is_fixed)
-        _, first, places = np.unique(_numbered(columns), return_index=True, return_inverse=True)
-        kinds = zip(*(column[first].tolist() for column in columns), strict=True)
-        index = np.array([self._sum(_Kind(*kind)) for kind in kinds], np.float64)[places]
+        distinct, places = np.unique(_numbered(columns), return_inverse=True)
+        example = np.empty(len(distinct), np.int64)
+        example[places] = np.arange(len(places))
+        kinds = zip(*(column[example].tolist() for column in columns), strict=True)
+        index = np.array([self._sum(kind) for kind in kinds], np.float64)[places]
         return np.where(is_fixed, index * np.where(is_fixed, rates, 0.0), index)
 
     def _columns(self, block: Block, is_fixed: Bools) -> list[I64]:
@@ -77,9 +80,9 @@ class Debts:
         product = c.product[block.loan_rows()].astype(np.int64)
         # Interest of a fixed rate is daily, whatever the product.
         periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
-        period = np.where(is_fixed, DAY_MINUTES, periods[product])
-        late = np.where(matures >= 0, matures // MINUTE_US // period, _NEVER)
-        late = np.where(late < self._minute // period, late * period, -1)
+        period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
+        is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
+        late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
         since = c.since // period * period
         opened = np.zeros(len(product), np.int64)
         for place, openings in self._openings.items():
@@ -94,10 +97,10 @@ class Debts:
         """Minutes; of a product that is no longer configured, of which only dead groups are left, any."""
         return self._products[place].period // MINUTE if place in self._products else DAY_MINUTES
 
-    def _sum(self, kind: _Kind) -> float:
+    def _sum(self, kind: tuple[int, ...]) -> float:
         found = self._sums.get(kind)
         if found is None:
-            found = self._sums[kind] = self._exact_sum(kind)
+            found = self._sums[kind] = self._exact_sum(_Kind(*kind))
         return found
 
     def _exact_sum(self, kind: _Kind) -> float:
@@ -158,6 +161,11 @@ def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
             spread, least, span = len(numbers), 0, len(numbers)
         numbers, spread = numbers * span + (column - least), spread * span
     return numbers
+
+
+def _one_if_equal(column: I64) -> I64:
+    """Of a column that says the same everywhere a single value: dividing by it is several times faster."""
+    return column[:1] if (column == column[0]).all() else column
 
 
 def _rate(kind: Terms) -> float:

@@ -34,7 +34,7 @@ def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: L
     c = block.columns
     low, high = np.full(len(block), NO_LINE), np.full(len(block), np.inf)
     unsure = np.zeros(len(block), np.bool_)
-    for product in np.unique(c.product).tolist():
+    for product in block.products():
         version, rows = versions.get(product), np.flatnonzero(c.product == product)
         if version is None:
             continue

@@ -316,7 +316,7 @@ class Rows(Places):
         for i in np.flatnonzero(self.is_dead(number, len(block))).tolist():
             self.screen.clear_row(number * GROUPS + i)
         self._needed[number] = assets | owed.coins
-        self._products[number] = frozenset(np.unique(block.columns.product).tolist())
+        self._products[number] = frozenset(block.products())
 
     def _owe(self, number: int, block: Block) -> None:
         """Hands the block's debts of now to the screen."""
