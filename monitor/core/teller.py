@@ -76,9 +76,12 @@ class Teller:
             w = self.known(group_id)
             found, known = shortfalls(w.group, w.product, w.held), w.state.short
             now = tuple(each.asset for each in found)
-            if now != known:
-                self.follow(w, (msgspec.structs.replace(w.state, short=now), None), out)
+            if now == known:
+                continue
+            state = msgspec.structs.replace(w.state, short=now)
             for each in found:
                 if each.asset not in known:
-                    said = say(self.name, w.state, "loan.interest_shortfall", at, "interest")
-                    self.follow(w, said, out, each.facts)
+                    self.follow(w, say(self.name, state, "loan.interest_shortfall", at, "interest"), out, each.facts)
+                    state = w.state
+            if state is not w.state:
+                self.follow(w, (state, None), out)
