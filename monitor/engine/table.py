@@ -33,6 +33,8 @@ from monitor.engine.names import Names, NamesFull
 from monitor.engine.places import GROUPS, NO_GROUP
 from monitor.engine.screen import FastScreen
 
+EXACT_SUMS = 1_000
+"""Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
 UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
