@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import timedelta
 from random import Random
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from monitor.core.events import MarkPrices, ProductsChanged, TimePassed
+from monitor.core.events import GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.product import Rules, Trust
+from monitor.core.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
 from tests.core.desk import START, line, loan, product, quotes, version
 from tests.engine.twins import Line, Twins
 
@@ -98,3 +102,22 @@ def test_a_midnight_that_opens_many_renewals_is_one_outcome() -> None:
     out = desk.tell(TimePassed(START + timedelta(days=7)))
     assert [a.type for a in out.alerts if a.group is not None] == ["loan.renewal_open"] * 300
     assert len(out.states) == 300
+
+
+def test_a_change_of_rules_counts_many_groups_by_the_screens_sums_and_says_so() -> None:
+    """1,100 groups of 100 USDT each, of which the reload recognises 80 %."""
+    at = START + timedelta(hours=1)
+    monitor = RiskMonitor(rules(), book=ColumnarBook(0))
+    assert isinstance(monitor.book, ColumnarBook)
+    names = monitor.book.names
+    raws = [json.dumps(line(f"G-{n}")).encode() for n in range(1_100)]
+    packed = BlockReader(lambda: monitor.rules.products, names).pack(raws, START, "book")
+    monitor.handle(GroupsPut(START, "book", packed.batch))
+    monitor.handle(MarkPrices(START, quotes("COIN=0.5", START)))
+    half = product(version(rates=RATES, ladders={"USDT": [["inf", "0.8"]]}))
+    (changed,) = monitor.handle(ProductsChanged(at, Rules("desk-1", {"vip_loan": half}, trust=OFF))).alerts
+    assert changed.type == "rules.changed"
+    shown = {key: changed.facts[key] for key in ("groups", "recognised_before_usd", "recognised_after_usd", "is_exact")}
+    assert shown == {
+        "groups": 1_100, "recognised_before_usd": "110000", "recognised_after_usd": "88000", "is_exact": False,
+    }  # fmt: skip
