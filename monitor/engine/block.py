@@ -42,7 +42,7 @@ _OFTEN_EQUAL = {
     "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
     "interest_exponent", "since",
 }  # fmt: skip
-_NEVER = np.iinfo(np.int64).max
+_MOST = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
 
 
@@ -142,15 +142,12 @@ class Block:
             matures = np.where(days == _ITS_OWN, c.matures, matures)
         return np.where(is_open, -1, matures)
 
-    def due(self, names: Names, after: int) -> I64:
-        """[n] The first maturity after a time, of loans with principal or interest left; microseconds, -1 for none."""
-        c, matures = self.columns, self.matures(names)
-        is_owed = (c.principal_mantissa > 0) | (c.interest_mantissa > 0)
+    def is_owed(self) -> Bools:
+        """[l] Something was left to repay when the line was put."""
+        c = self.columns
+        is_owed: Bools = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
         is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
-        counts = is_owed & (matures > after) & (matures != -1)
-        first = np.full(len(self), _NEVER)
-        np.minimum.at(first, self.loan_rows()[counts], matures[counts])
-        return np.where(first == _NEVER, -1, first)
+        return is_owed
 
     def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
         """The minute (since 1970) after which the first flexible loan of a product accrues, by coin; of `alive` groups."""
@@ -159,7 +156,7 @@ class Block:
         flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
         mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
         coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
-        since = np.full(len(coins), _NEVER)
+        since = np.full(len(coins), _MOST)
         np.minimum.at(since, first, c.since[mine].astype(np.int64))
         return dict(zip(coins.tolist(), since.tolist(), strict=True))
 

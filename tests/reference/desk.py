@@ -15,7 +15,7 @@ WHOLE = [["inf", "1"]]
 
 
 def version(effective: datetime = START, **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full and warns at 74 %."""
+    """One version of a product that recognises USDT in full, warns at 74 %, and tells nothing before a loan matures."""
     rules = {
         "effective": effective,
         "thresholds": THRESHOLDS,
@@ -24,6 +24,8 @@ def version(effective: datetime = START, **changes: Any) -> dict[str, Any]:
         "warnings": ["0.74"],
         "ladders": {"USDT": WHOLE},
         "rates": {"USDT": "0.001503", "COIN": "0"},
+        "renewal_window": "0s",
+        "maturity_notice": "0s",
     }
     return rules | changes
 

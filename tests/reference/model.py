@@ -28,7 +28,17 @@ from tests.reference.figures import (
     stated_ltv,
 )
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Loan, Version, duration, midnight_after, midnights, read_line, read_version, stamp
+from tests.reference.terms import (
+    Loan,
+    Version,
+    duration,
+    midnight_after,
+    midnights,
+    news,
+    read_line,
+    read_version,
+    stamp,
+)
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -163,6 +173,7 @@ class Model:
         self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
         for group in self.groups.values():
             self._apply_rules(group, at)
+            self._schedule_news(group)
         for group in self.groups.values():
             self._evaluate(group, at)
 
@@ -191,6 +202,15 @@ class Model:
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
         """Say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        loan = group.line.loans[deadline.loan]
+        # Whatever waits of the same loan for a first evaluation is no news any more.
+        group.late = [each for each in group.late if each.loan != deadline.loan or each.kind not in state.NEWS.values()]
+        if deadline.kind in state.NEWS.values():
+            kind = next(name for name, number in state.NEWS.items() if number == deadline.kind)
+            assert loan.matures_at is not None
+            group.heard[loan.id, loan.matures_at] = kind
+            self._say(group, at, kind, "term")
+            return
         group.ran.add(state.loan_key(group, deadline))
         if deadline.kind == state.MATURITY:
             self._say(group, at, state.OVERDUE_LOAN, "overdue")
@@ -213,6 +233,33 @@ class Model:
         for deadline in deadlines:
             if state.loan_key(group, deadline) not in group.ran:
                 insort(group.late if deadline.due <= group.put_at else group.calendar, deadline)
+
+        owed = {(loan.id, loan.matures_at) for loan in group.line.loans if loan.owes}
+        group.heard = {key: kind for key, kind in group.heard.items() if key in owed}
+        self._schedule_news(group)
+
+    def _schedule_news(self, group: Group) -> None:
+        """Enter what is to be heard of loans before they mature, by the rules in force; a later one voids an earlier one."""
+        kinds = state.NEWS.values()
+        group.calendar = [each for each in group.calendar if each.kind not in kinds]
+        group.late = [each for each in group.late if each.kind not in kinds]
+        for number, loan in enumerate(group.line.loans):
+            if loan.matures_at is None or not loan.owes or self._has_matured(group, loan):
+                continue
+            left = news(loan.matures_at, self.version)
+            said = [
+                place for place, (_, kind) in enumerate(left) if kind == group.heard.get((loan.id, loan.matures_at))
+            ]
+            left = left[said[0] + 1 :] if said else left
+            past = [each for each in left if each[0] <= group.put_at]
+            if loan.matures_at > group.put_at:
+                for due, kind in past[-1:]:
+                    insort(group.late, Deadline(due, state.NEWS[kind], number))
+            for due, kind in left[len(past) :]:
+                insort(group.calendar, Deadline(due, state.NEWS[kind], number))
+
+    def _has_matured(self, group: Group, loan: Loan) -> bool:
+        return (state.MATURITY, loan.id, loan.matures_at) in group.ran
 
     def _set_next(self, group: Group) -> None:
         """Find the deadline that comes first; reminders count back from the deadline, repeats forward."""

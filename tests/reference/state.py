@@ -16,6 +16,7 @@ OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"
 TRIGGERED = "loan_group.liquidation.triggered"
 OVERDUE_LOAN = "loan.overdue"
+RENEWABLE, NEAR_MATURITY = "loan.renewal_open", "loan.maturing"
 REMINDED = {
     MARGIN_CALL: "loan_group.margin_call.reminder",
     DELAYED: "loan_group.delayed_liquidation.reminder",
@@ -26,7 +27,7 @@ CURED = {
     LIQUIDATION: "loan_group.liquidation.cleared",
 }
 SEVERITY = {
-    **dict.fromkeys((WARNED, *CURED.values()), "info"),
+    **dict.fromkeys((WARNED, *CURED.values(), RENEWABLE, NEAR_MATURITY), "info"),
     **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL]), "warning"),
     **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
 }
@@ -35,7 +36,8 @@ FIGURES = ("ltv", "debt_usd", "recognised_usd", "market_usd")
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 # The order of the deadlines of one group at one time (DESIGN section 6).
-GRACE, MATURITY, OVERDUE, HOLD, REMINDER = range(5)
+GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
+NEWS = {RENEWABLE: RENEWAL, NEAR_MATURITY: MATURING}
 
 
 class Deadline(NamedTuple):
@@ -67,6 +69,8 @@ class Group:
     last_stage_alert: str | None = None  # of this episode
     ran: set[tuple[int, str, datetime]] = field(default_factory=set)  # loan deadlines that have run
 
+    heard: dict[tuple[str, datetime], str] = field(default_factory=dict)  # of a loan and its maturity, the last news
+
     calendar: list[Deadline] = field(default_factory=list)  # loan deadlines to come
     late: list[Deadline] = field(default_factory=list)  # those already past when the line was put
     next: Deadline = NO_DEADLINE
@@ -82,6 +86,7 @@ class Group:
         for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
+        self.heard = before.heard
 
 
 def may_run(deadline: Deadline, at: datetime) -> bool:

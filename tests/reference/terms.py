@@ -22,6 +22,8 @@ class Version:
     thresholds: dict[str, Decimal]
     grace: timedelta
     late_factor: Decimal
+    window: timedelta
+    notice: timedelta
     warnings: tuple[Decimal, ...]
     ladders: dict[str, Ladder]
     rates: dict[str, Decimal]
@@ -66,6 +68,8 @@ def read_version(table: dict[str, Any], product: str = "vip_loan") -> Version:
         thresholds={name: Decimal(level) for name, level in table["thresholds"].items()},
         grace=duration(table["grace"]),
         late_factor=Decimal(table["late_interest_factor"]),
+        window=duration(table.get("renewal_window", "7d")),
+        notice=duration(table.get("maturity_notice", "24h")),
         warnings=tuple(map(Decimal, table.get("warnings", ()))),
         ladders={asset: read_ladder(tiers) for asset, tiers in table["ladders"].items()},
         rates={asset: Decimal(rate) for asset, rate in table.get("rates", {}).items()},
@@ -121,6 +125,17 @@ def midnights(after: datetime, until: datetime) -> Iterator[datetime]:
     while midnight <= until:
         yield midnight
         midnight += DAY
+
+
+def news(matures_at: datetime, version: Version) -> list[tuple[datetime, str]]:
+    """When a term loan is heard of before it matures (rule 27, A13), in order; no window and no notice are none."""
+    times: dict[datetime, str] = {}
+    if version.window:
+        opens = datetime.combine(matures_at.astimezone(UTC).date(), time(), UTC) - version.window
+        times[opens] = "loan.renewal_open"
+    if version.notice:
+        times[matures_at - version.notice] = "loan.maturing"  # at one time with the other this alone is said
+    return sorted((at, kind) for at, kind in times.items() if at != matures_at)
 
 
 def stamp(at: datetime) -> str:
