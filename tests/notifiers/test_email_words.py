@@ -143,7 +143,10 @@ def test_an_alert_with_hardly_anything_in_it_is_still_a_mail() -> None:
 
 
 def test_a_mail_says_in_words_why_a_renewal_would_be_refused(make_notice: MakeNotice) -> None:
-    refusals = [{"reason": "margin_call", "text": "the group is in margin call"}, {"reason": "x", "text": "no interest"}]
+    refusals = [
+        {"reason": "margin_call", "text": "the group is in margin call"},
+        {"reason": "x", "text": "no interest"},
+    ]
     refused = text_of(written(make_notice("loan.renewal_open", facts={"loan": "L-1", "refusals": refusals})))
     assert "the group is in margin call, no interest" in refused
     allowed = text_of(written(make_notice("loan.renewal_open", facts={"loan": "L-1", "refusals": []})))
