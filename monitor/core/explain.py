@@ -129,7 +129,7 @@ def standing(look: Look) -> dict[str, Any]:
             facts |= _figures(look, weight, held_now)
             allowed = _permitted(look, weight, held_now, blind=blind)
         group = look.sight.group
-        return facts | allowed_facts(group, state.stage, product_of(look), held, look.usd, allowed, doubted)
+        return facts | allowed_facts(group, state.stage, product_of(look), held, look.at, look.usd, allowed, doubted)
 
 
 def price_shown(

@@ -141,8 +141,9 @@ class LoanBook(Protocol):
         """A superset of the groups that have a date of a term loan (agenda.DATES) in (after, until]."""
         ...
 
-    def spare(self) -> Iterable[str]:
-        """A superset of the groups whose stated Spot balances do not pay their interest, or did not when last looked at."""
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not when
+        they were looked at last."""
         ...
 
     def counted(self, kind: str, board: PriceBoard) -> Counted:
@@ -245,8 +246,8 @@ class PlainBook:
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
         return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
 
-    def spare(self) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if w.group.balances]
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
 
     def counted(self, kind: str, board: PriceBoard) -> Counted:
         return counted_of((w for w in self._watched.values() if w.group.product == kind), board.usd)

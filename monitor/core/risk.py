@@ -207,7 +207,7 @@ class RiskMonitor:
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rates.into(event.rules)
         self._register.check_rules(rules, event.at)
-        self._take_rules(rules)
+        self.rules = self._prices.rules = self._planner.rules = rules
         self._teller.name = rules.name
         self.board.configure(rules.trust)
         self._planner.accrual(event.at)
@@ -223,11 +223,11 @@ class RiskMonitor:
         taken = self._rates.take(event, self.rules, self.book.counted_since)
         if taken.changed:
             out.rates = taken.changed
-            self._take_rules(self._rates.into(self.rules))
+            self.rules = self._prices.rules = self._planner.rules = self._rates.into(self.rules)
             self.book.renew(event.at, self.rules)
             if taken.is_counted:
                 self._decide_all(self.book.suspects(None, self.board), event.at, out)
-                self._teller.look_at_interest(self.book.spare(), event.at, out)
+                self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
         self._notices.take(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
     def _changed(self, w: Watched | None, out: Outcome) -> None:
@@ -321,7 +321,7 @@ class RiskMonitor:
         self._former = changed
         self._decide_all(suspects, at, out)
         self._former = {}
-        self._teller.look_at_interest(self.book.spare(), at, out)
+        self._teller.look_at_interest(self.book.spare(self.rules.products), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
         """At midnight for all groups; at other instants for those of products that add interest more often.
@@ -335,7 +335,7 @@ class RiskMonitor:
         else:
             suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
             self._decide_all(suspects, at, out)
-            self._teller.look_at_interest(self.book.spare(), at, out)
+            self._teller.look_at_interest(self.book.spare(kinds), at, out)
 
     def _decide_all(
         self, group_ids: Iterable[str], at: datetime, out: Outcome, priced: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ import msgspec
 from monitor.core import agenda, desk
 from monitor.core.board import PriceBoard
 from monitor.core.lifecycle import Signal
-from monitor.core.loanbook import LoanBook, weight_or_none
+from monitor.core.loanbook import LoanBook, weigh_now
 from monitor.core.maturity import NEWS, Due, ran
 from monitor.core.outcome import Outcome
 from monitor.core.renewal import overdue_facts, renewal_facts
@@ -36,9 +36,7 @@ class Teller:
 
     def weigh(self, w: Watched) -> None:
         """Values a group on the prices in force."""
-        untrusted = self._board.untrusted
-        w.weight = weight_or_none(w, self._board.usd)
-        w.blind = w.weight is None or (bool(untrusted) and not untrusted.isdisjoint(w.held.assets))
+        weigh_now(w, self._board)
 
     def weight(self, w: Watched) -> Weight | None:
         """What the group weighs on the prices in force; None while one is missing."""

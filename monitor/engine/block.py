@@ -42,7 +42,7 @@ _OFTEN_EQUAL = {
     "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
     "interest_exponent", "since",
 }  # fmt: skip
-_MOST = np.iinfo(np.int64).max
+_NEVER = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
 
 

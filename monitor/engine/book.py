@@ -131,8 +131,8 @@ class ColumnarBook:
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.nearing(after, until), self.rows.nearing(after, until) if self.rows else ())
 
-    def spare(self) -> Iterable[str]:
-        return chain(self.fresh.spare(), self.rows.spare() if self.rows else ())
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return chain(self.fresh.spare(kinds), self.rows.spare(kinds) if self.rows else ())
 
     def counted(self, kind: str, board: PriceBoard) -> Counted:
         fresh = self.fresh.counted(kind, board)

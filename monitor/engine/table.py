@@ -26,7 +26,6 @@ from monitor.engine.arrays import GROUPS, MISSING
 from monitor.engine.block import Block
 from monitor.engine.columns import IRREGULAR, U8, Bools, Columns
 from monitor.engine.dates import has_other_dates
-from monitor.engine.debts import Debts
 from monitor.engine.defaults import defaults
 from monitor.engine.ingest import PackedGroups
 from monitor.engine.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
@@ -194,7 +193,7 @@ class Rows(Almanac):
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         """Interest is added to the groups of these products. Who crosses a line by it is named with the next suspects."""
-        self._at, self._debts = at, Debts(at, self._kinds, self.names)
+        self.take_time(at)
         theirs = {place for kind in kinds if (place := self.names.products.find(kind)) is not None}
         for number, block in enumerate(self.blocks):
             if block is not None and not theirs.isdisjoint(self._products[number]):
@@ -299,8 +298,8 @@ class Rows(Almanac):
             self._bury(row, w.group)
         self.screen.drop_block(number)
         self.blocks[number] = None
-        for kept in (self._needed, self._products, self._balances):
-            kept.pop(number, None)
+        del self._needed[number], self._products[number]
+        self._balances.pop(number, None)
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.install(number, block, first, dead)

@@ -369,10 +369,9 @@ def _fact(value: object) -> str:
     if isinstance(value, str):
         return base.one_line(value, 500)
     if isinstance(value, list):
-        words = [v.get("text") if isinstance(v, dict) else v for v in value]
-        told = [word for word in words if isinstance(word, str)]
-        if len(told) == len(words):
-            return base.one_line(", ".join(told) or "none", 500)
+        words = [word for v in value if isinstance(word := v.get("text") if isinstance(v, dict) else v, str)]
+        if len(words) == len(value):
+            return base.one_line(", ".join(words) or "none", 500)
     return base.one_line(msgspec.json.encode(value).decode(), 500)
 
 
