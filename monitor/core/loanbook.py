@@ -308,3 +308,9 @@ def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
         return weigh(w.held, usd)
     except KeyError:
         return None
+
+
+def weigh_now(w: Watched, board: PriceBoard) -> None:
+    """Weighs a group on the prices in force, and notes whether it is blind."""
+    w.weight = weight_or_none(w, board.usd)
+    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))

@@ -216,9 +216,6 @@ class RiskMonitor:
         self._planner.replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
 
-    def _take_rules(self, rules: Rules) -> None:
-        self.rules = self._prices.rules = self._planner.rules = rules
-
     def _change_rates(self, event: RatesChanged, out: Outcome) -> None:
         taken = self._rates.take(event, self.rules, self.book.counted_since)
         if taken.changed:

@@ -156,7 +156,7 @@ class Block:
         flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
         mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
         coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
-        since = np.full(len(coins), _MOST)
+        since = np.full(len(coins), _NEVER)
         np.minimum.at(since, first, c.since[mine].astype(np.int64))
         return dict(zip(coins.tolist(), since.tolist(), strict=True))
 

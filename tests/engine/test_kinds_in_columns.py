@@ -163,7 +163,7 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     assert desk.price(BTC="2000", COIN="5") == []
     assert desk.rows.screen.debt[0] == 150
     assert desk.rows.screen.recognised[0] == 500
-    assert [a.type for a in desk.reload(haircut).alerts] == ["rules.changed", "loan_group.liquidation.triggered"]
+    assert [a.type for a in desk.reload(haircut).alerts] == ["loan_group.liquidation.triggered"]
     assert desk.rows.screen.recognised[0] == -1000
     desk.reload(plain)
     assert desk.rows.screen.recognised[0] == 500
