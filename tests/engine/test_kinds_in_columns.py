@@ -17,7 +17,7 @@ from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, Pr
 from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import GroupQuery, Prices
+from monitor.core.roster import GroupQuery, PlainRoster, Prices
 from monitor.engine.book import ColumnarBook
 from monitor.engine.reader import BlockReader
 from monitor.engine.roster import ColumnarRoster
@@ -190,8 +190,10 @@ def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
     desk.price(BTC="10000")
     board: PriceBoard = desk.monitor.board
     prices = Prices(board.usd, frozenset(board.untrusted))
-    page = ColumnarRoster(desk.book).page(GroupQuery(), (), prices)
-    assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
+    watched = [w for id_ in desk.book.ids() if (w := desk.book.find(id_)) is not None]
+    for roster in (ColumnarRoster(desk.book), PlainRoster(lambda: watched)):
+        page = roster.page(GroupQuery(), (), prices)
+        assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
 
 
 def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> None:
