@@ -50,9 +50,9 @@ class Debts:
         self._rates, self._cheaper = np.zeros(0), np.zeros(0, np.int64)
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
-    def are_same(self, other: Debts) -> bool:
-        """No interest is added between the two instants."""
-        return self._until == other._until
+    def hold_for(self, other: Debts) -> bool:
+        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates."""
+        return self._until == other._until and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""

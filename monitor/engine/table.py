@@ -27,7 +27,7 @@ from monitor.engine.columns import IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import Debts
 from monitor.engine.defaults import defaults
 from monitor.engine.ingest import PackedGroups
-from monitor.engine.instants import DAY_MINUTES, day_number, micros_of
+from monitor.engine.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.engine.legs import Instruments, Owed, examples
 from monitor.engine.names import Names, NamesFull
 from monitor.engine.places import NO_GROUP, Places
@@ -171,13 +171,12 @@ class Rows(Places):
     # -- what is to be decided --
 
     def renew(self, at: datetime, rules: Rules) -> None:
-        """Another time or other rules. Debts and lines are taken anew; blocks only where other coins count."""
-        debts, before = self._debts, (self._versions, self._rules.products, self._rules.lifecycle)
+        """Another time or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
+        debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
         self._take_rules(at, rules)
         has_other_coins = self._instruments.take(self._versions)
-        # Interest depends also on versions that are in force no more.
-        has_other_lines = before != (self._versions, rules.products, rules.lifecycle)
-        if not has_other_lines and debts.are_same(self._debts):
+        has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
+        if not has_other_lines and debts.hold_for(self._debts):
             return
         self._instruments.give(self.screen)
         for number, block in enumerate(self.blocks):
@@ -227,6 +226,16 @@ class Rows(Places):
                 matures = block.matures(self.names)
                 rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
                 yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
+
+    def counted_since(self, product: str) -> dict[str, datetime]:
+        """See LoanBook."""
+        place, since = self.names.products.find(product), dict[str, datetime]()
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                for coin, minute in block.flexible_since(place, ~self.is_dead(number, len(block)), self.names).items():
+                    asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
+                    since[asset] = min(at, since.get(asset, at))
+        return since
 
     def needed(self) -> frozenset[str]:
         """Assets whose price decides about some group; one that only dead groups held may be among them."""
