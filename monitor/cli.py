@@ -23,6 +23,7 @@ from monitor.config import BadConfig, Config, Named
 from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
+from monitor.entrytape import EntryTape
 from monitor.feeds import tape
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import StoreUnavailable
@@ -142,6 +143,7 @@ def replay_(
     config: ConfigFile = Path("config/monitor.toml"),
     tape: Path | None = None,
     book: Path | None = None,
+    entries: Path | None = None,
     log: Path | None = None,
     trust: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
@@ -153,15 +155,19 @@ def replay_(
     config: the configuration file (TOML): its rules are used.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
+    entries: book entries as JSON Lines, applied at their times among the rows of the tape.
     log: a file of the recorded event log, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
     as_json: one alert per line on stdout and nothing else.
     """
     loaded = configuration.load(config)
-    if (log is None) == (tape is None and book is None) or (log is None and (tape is None or book is None)):
-        terminal.problems(["replay takes either --tape FILE and --book FILE, or --log FILE"])
+    of_tape = (tape, book, entries)
+    if (tape is None or book is None) if log is None else any(p is not None for p in of_tape):
+        terminal.problems(
+            ["replay takes either --tape FILE and --book FILE, and --entries FILE if wanted, or --log FILE"]
+        )
         return WRONG
-    missing = [f"{p}: no such file" for p in (log, tape, book) if p is not None and not p.is_file()]
+    missing = [f"{p}: no such file" for p in (log, *of_tape) if p is not None and not p.is_file()]
     if missing:
         terminal.problems(missing)
         return WRONG
@@ -171,7 +177,7 @@ def replay_(
         assert tape is not None
         assert book is not None
         rules = loaded.rules if trust else replay.without_trust(loaded.rules)
-        return _show_replay(_Tape(rules, tape, book), as_json)
+        return _show_replay(_Tape(rules, tape, book, entries), as_json)
     except eventlog.Torn as e:
         terminal.problems([str(e)])
         return WRONG
@@ -180,12 +186,13 @@ def replay_(
 class _Tape:
     """A run of a tape: its steps, and the rules that render its alerts."""
 
-    def __init__(self, rules: Rules, path: Path, book: Path) -> None:
+    def __init__(self, rules: Rules, path: Path, book: Path, entries: Path | None) -> None:
         self.rules, self.title = rules, path.name
         self.refused: list[str] = []
         self.total = terminal.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        self.steps = replay.tape(rules, book, rows)
+        stated = EntryTape(entries, self.refused.append) if entries is not None else None
+        self.steps = replay.tape(rules, book, rows, stated)
 
 
 class _Recorded:
@@ -203,7 +210,7 @@ class _Recorded:
 
 
 def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
-    """Prints alerts as they come and a summary at the end. Refused prices are named on stderr."""
+    """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
     timeline = terminal.Timeline(run_.title, run_.total, as_json=as_json)
     with timeline:
         for at, alerts in run_.steps:
