@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tests.reference.entries import Refused
 from tests.reference.figures import Figures, Ladder, is_below
 from tests.reference.terms import Line
 
@@ -66,6 +67,8 @@ class Group:
     used_warnings: set[Decimal] = field(default_factory=set)
     last_stage_alert: str | None = None  # of this episode
     ran: set[tuple[int, str, datetime]] = field(default_factory=set)  # loan deadlines that have run
+    waived_until: datetime | None = None  # no liquidation of an overdue loan before this
+    accrued: dict[str, Decimal] = field(default_factory=dict)  # interest since the put, by loan
 
     calendar: list[Deadline] = field(default_factory=list)  # loan deadlines to come
     late: list[Deadline] = field(default_factory=list)  # those already past when the line was put
@@ -79,7 +82,7 @@ class Group:
 
     def inherit(self, before: "Group") -> None:
         """Keep the state of the line that this one replaces (INTERFACES section 2)."""
-        for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since"):
+        for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since", "waived_until"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
 
@@ -94,12 +97,27 @@ def may_run(deadline: Deadline, at: datetime) -> bool:
 
 def loan_key(group: Group, deadline: Deadline) -> tuple[int, str, datetime]:
     """What makes a loan's deadline the same one after its line was put again; a renewal makes a new one."""
-    return deadline.kind, group.line.loans[deadline.loan].id, deadline.due
+    loan = group.line.loans[deadline.loan]
+    assert loan.matures_at is not None
+    return deadline.kind, loan.id, loan.matures_at
 
 
-def passed_warnings(group: Group, figures: Figures) -> set[Decimal]:
-    """The warning levels at or below the LTV."""
-    return {level for level in group.warnings if not is_below(figures, level)}
+def allow(group: Group, entry: dict[str, Any], at: datetime) -> None:
+    """Take what an entry says of the group's state: a longer grace period, a waiver. Raises Refused."""
+    if entry["type"] not in ("extend_grace", "waive"):
+        return
+    until = datetime.fromisoformat(entry["until"])
+    if until <= at or (entry["type"] == "extend_grace" and group.stage != DELAYED):
+        raise Refused("there is nothing to extend, or not until then")
+    if entry["type"] == "waive":
+        group.waived_until = until
+    else:
+        group.deadline = until
+
+
+def passed_warnings(group: Group, figures: Figures, falls: bool) -> set[Decimal]:
+    """The warning levels at or beyond which the figure is."""
+    return {level for level in group.warnings if not is_below(figures, level, falls)}
 
 
 def alert_id(name: str, group: Group, kind: str) -> str:
