@@ -22,21 +22,26 @@ def flat(line: Mapping[str, Any]) -> dict[str, Any]:
         "id", "severity", "sequence", "episode", "reason", "ltv", "debt_usd", "recognised_usd", "market_usd", "thresholds",
         "deadline", "suppressed", "supersedes", "blind", "rules",
     )  # fmt: skip
-    return {key: body[key] for key in same} | {
-        "type": line["type"],
-        "timestamp": line["timestamp"],
-        "group": body["group"]["id"],
-        "stage_from": body["stage"]["from"],
-        "stage_to": body["stage"]["to"],
-    }
+    level = {key: body[key] for key in ("metric", "margin_level", "health_factor") if key in body}
+    return (
+        {key: body[key] for key in same}
+        | level
+        | {
+            "type": line["type"],
+            "timestamp": line["timestamp"],
+            "group": body["group"]["id"],
+            "stage_from": body["stage"]["from"],
+            "stage_to": body["stage"]["to"],
+        }
+    )
 
 
 def first_difference(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str | None:
     """Where two runs part, in words; None where they do not."""
     for place, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
         if mine != other:
-            keys = [key for key in other if mine.get(key) != other[key]]
-            found = {key: (mine.get(key), other[key]) for key in keys}
+            keys = [key for key in mine | other if mine.get(key) != other.get(key)]
+            found = {key: (mine.get(key), other.get(key)) for key in keys}
             return f"alert {place}, {other['group']} at {other['timestamp']}, {other['type']}: (ours, theirs) {found}"
     if len(ours) != len(theirs):
         longer = "ours" if len(ours) > len(theirs) else "theirs"
