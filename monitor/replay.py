@@ -13,7 +13,7 @@ from monitor.books.base import PlainReader
 from monitor.books.lines import judge, lines_of
 from monitor.core.alerts import LoggedAlert
 from monitor.core.entries import Refused
-from monitor.core.events import Event, GroupPut, MarkPrices, Noticed
+from monitor.core.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
@@ -56,8 +56,11 @@ def without_trust(rules: Rules) -> Rules:
 Step = tuple[datetime, list[LoggedAlert]]
 
 
-def tape(rules: Rules, book: Path, rows: Iterable[Row], entries: EntryTape | None = None) -> Iterator[Step]:
-    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event.
+def tape(
+    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None
+) -> Iterator[Step]:
+    """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
+    event.
 
     Entries are events of their own time; those of a row's time come before its prices.
     """
@@ -65,7 +68,9 @@ def tape(rules: Rules, book: Path, rows: Iterable[Row], entries: EntryTape | Non
     for at, quotes in rows:
         if first is None:
             first = at
-            for event in _puts(book, at, rules):
+            for given in rates:
+                yield at, replay.feed(msgspec.structs.replace(given, at=at))
+            for event in _puts(book, at, replay.monitor.rules):
                 yield at, replay.feed(event)
         if entries is not None:
             yield from _entered(replay, entries, first, at)

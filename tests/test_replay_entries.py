@@ -27,7 +27,7 @@ def played(lines: list[Any], rows: str, entries: list[Any]) -> tuple[list[Alert]
     tape = ((clock(at), list(quotes(what, clock(at)))) for at, what in split)
     refused: list[str] = []
     with written(lines) as book, written(entries) as stated:
-        steps = replay.tape(rules, book, tape, EntryTape(stated, refused.append))
+        steps = replay.tape(rules, book, tape, entries=EntryTape(stated, refused.append))
         alerts = [x.alert for _, alerts in steps for x in alerts]
         return alerts, [text.removeprefix(f"{stated}:") for text in refused]
 
@@ -123,7 +123,7 @@ def test_a_tape_without_rows_applies_nothing_and_says_so() -> None:
     rules = Rules("desk-1", {"vip_loan": product()})
     refused: list[str] = []
     with written([line()]) as book, written([deposit("00:00", "1")]) as stated:
-        assert list(replay.tape(rules, book, [], EntryTape(stated, refused.append))) == []
+        assert list(replay.tape(rules, book, [], entries=EntryTape(stated, refused.append))) == []
     assert [text.partition(":1: ")[2] for text in refused] == [
         "at: found 2026-01-05T00:00:00.000Z, but the tape has no rows; it was not applied"
     ]

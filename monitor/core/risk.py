@@ -24,6 +24,7 @@ from monitor.core.events import (
     MarkPrices,
     Noticed,
     ProductsChanged,
+    RatesChanged,
     TimePassed,
 )
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
@@ -33,6 +34,7 @@ from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
+from monitor.core.rates import Rates
 from monitor.core.register import Register
 from monitor.core.valuation import Weight
 from monitor.core.verdict import Verdict, calm, judge, move, say
@@ -49,7 +51,8 @@ class RiskMonitor:
     """Everything that decides. A run is a fold of `handle` over events whose `at` never falls."""
 
     def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
-        self.rules = rules
+        self._rates = Rates(memory.rates if memory else ())
+        self.rules = rules = self._rates.into(rules)
         self.notices = dict(memory.notices) if memory else {}
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.at = memory.at if memory else None
@@ -96,7 +99,7 @@ class RiskMonitor:
         kept, marks = self.book.kept(), tuple(self.board.marks.values())
         return Memory(
             self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self.retired), self.board.heard,
-            self.awaited, kept.blocks,
+            self.awaited, kept.blocks, rates=self._rates.kept(),
         )  # fmt: skip
 
     def handle(self, event: Event) -> Outcome:
@@ -164,6 +167,8 @@ class RiskMonitor:
                 self._changed(self._register.enter(event, event.at), out)
             case ProductsChanged():
                 self._change_rules(event, out)
+            case RatesChanged():
+                self._change_rates(event, out)
             case Noticed(kind=kind) if kind == CLOCK_STILL:
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
                 self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
@@ -198,14 +203,25 @@ class RiskMonitor:
                 self._note(cleared, out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
-        self._register.change_rules(event.rules, event.at)
-        self.rules = self._prices.rules = event.rules
-        self.board.configure(event.rules.trust)
+        rules = self._rates.into(event.rules)
+        self._register.change_rules(rules, event.at)
+        self.rules = self._prices.rules = rules
+        self.board.configure(rules.trust)
         self._plan_accrual(event.at)
         self._plan_rules(event.at)
         self._decide_all(self.book.suspects(None, self.board), event.at, out)
         self._replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
+
+    def _change_rates(self, event: RatesChanged, out: Outcome) -> None:
+        taken = self._rates.take(event, self.rules, self.book.counted_since)
+        if taken.changed:
+            out.rates = taken.changed
+            self.rules = self._prices.rules = self._rates.into(self.rules)
+            self.book.renew(event.at, self.rules)
+            if taken.is_counted:
+                self._decide_all(self.book.suspects(None, self.board), event.at, out)
+        self._note(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
     def _changed(self, w: Watched | None, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
@@ -220,7 +236,7 @@ class RiskMonitor:
     def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
         out.refused = refused
-        if isinstance(event, GroupPut | GroupClosed) and event.source != API:
+        if isinstance(event, GroupPut | GroupClosed | RatesChanged) and event.source != API:
             self._note(desk.refusal(event, refused), out)
 
     def _note(self, event: Noticed, out: Outcome) -> None:
@@ -253,10 +269,7 @@ class RiskMonitor:
             self._run_group(w, deadline, out)
             self._plan(w)
         elif deadline.phase == agenda.PRICE:
-            stale = self._prices.come_due(deadline.subject, deadline.at, out)
-            if stale is not None:
-                self._moved(stale, deadline.at, out)
-                self._prices.announce(deadline.subject, deadline.at, out)
+            self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._plan_accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -265,6 +278,15 @@ class RiskMonitor:
             self._renew(deadline.at, out)
             self._replan(deadline.at)
             self._prices.look(self.book.needed(), deadline.at, out)
+
+    def _run_prices(self, assets: Iterable[str], at: datetime, out: Outcome) -> None:
+        """Prices whose deadline has come at one time. A feed that dies takes all of them: their holders are decided once."""
+        late = {asset: change for asset in assets if (change := self._prices.come_due(asset, at, out)) is not None}
+        if late:
+            moved = frozenset[str]().union(*(change.moved for change in late.values()))
+            self._moved(Change(moved, lost=tuple(a for change in late.values() for a in change.lost)), at, out)
+            for asset in late:
+                self._prices.announce(asset, at, out)
 
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self.rules.name
