@@ -35,6 +35,7 @@ SEVERITY: Mapping[str, str] = {
     "price.stale": WARNING,
     "price.suspect": WARNING,
     "price.restored": INFO,
+    "rules.changed": INFO,
     "book.refused": WARNING,
     "book.drift": WARNING,
     "delivery.failing": WARNING,

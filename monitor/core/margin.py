@@ -8,8 +8,8 @@ from typing import Any
 
 from monitor.core.book import Group
 from monitor.core.ladder import by_deduction, deductions, tier_of
+from monitor.core.limits import borrow_limit
 from monitor.core.money import ZERO, plain
-from monitor.core.product import Version
 from monitor.core.valuation import Holding, Weight, crossed
 
 
@@ -66,9 +66,3 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
             repaid = debt if is_full else min(debt, close.share * weight.debt)
             shown.append({"debt": owed, "collateral": pledged, "closable_usd": plain(repaid)})
     return shown
-
-
-def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal | None:
-    """How much of a coin a borrower of a VIP level may owe (DOMAIN 42); who states none is regular. None: no limit."""
-    levels = version.borrow_limits.get(asset)
-    return None if levels is None else levels[min(vip_level or 0, len(levels) - 1)]

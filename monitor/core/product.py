@@ -138,7 +138,10 @@ class Version(msgspec.Struct, frozen=True):
     overdue_after: timedelta = timedelta(hours=24)
     liquidation_fee: Decimal = Decimal("0.02")
     late_interest_factor: Decimal = Decimal(3)
-    renewal_window: timedelta = timedelta(days=7)
+    renewal_window: timedelta | None = None
+    """Before a term loan's maturity, from 00:00 UTC of that day on (DOMAIN A13); None: there are no renewals."""
+    maturity_notice: timedelta | None = None
+    """How long before its maturity the desk hears of a term loan; None: not at all."""
     warnings: tuple[Decimal, ...] = ()
     """Early-warning levels of the metric."""
     is_grace_for_all: bool = False
@@ -165,6 +168,10 @@ class Version(msgspec.Struct, frozen=True):
     """Not None: liquidation repays a part of the debt."""
     borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
     """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
+    loan_limits: Mapping[str, tuple[Decimal, ...]] = {}
+    """The same in USD."""
+    fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
+    """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (VIP FAQ 22)."""
 
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""

@@ -43,7 +43,7 @@ _PARTS = {
 _OFTEN_EQUAL = {
     "product", "source", "labels", "put", "version", "vip", "flags", "interest_mantissa", "interest_exponent", "since",
 }  # fmt: skip
-_NEVER = np.iinfo(np.int64).max
+_MOST = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
 
 
@@ -148,15 +148,12 @@ class Block:
         used, which = np.unique(self.columns.terms, return_inverse=True)
         return self._matures([names.terms[place] for place in used.tolist()], which, -1)
 
-    def due(self, names: Names, after: int) -> I64:
-        """[n] The first maturity after a time, of loans with principal or interest left; microseconds, -1 for none."""
-        c, matures = self.columns, self.matures(names)
-        is_owed = (c.principal_mantissa > 0) | (c.interest_mantissa > 0)
+    def is_owed(self) -> Bools:
+        """[l] Something was left to repay when the line was put."""
+        c = self.columns
+        is_owed: Bools = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
         is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
-        counts = is_owed & (matures > after) & (matures != -1)
-        first = np.full(len(self), _NEVER)
-        np.minimum.at(first, self.loan_rows()[counts], matures[counts])
-        return np.where(first == _NEVER, -1, first)
+        return is_owed
 
     def loan_classes(self, names: Names) -> LoanClasses:
         """Which loans accrue alike (LoanClasses): a midnight is late by the day of maturity, whatever its hour."""
@@ -176,7 +173,7 @@ class Block:
         flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
         mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
         coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
-        since = np.full(len(coins), _NEVER)
+        since = np.full(len(coins), np.iinfo(np.int64).max)
         np.minimum.at(since, first, c.since[mine].astype(np.int64))
         return dict(zip(coins.tolist(), since.tolist(), strict=True))
 
@@ -313,7 +310,7 @@ def _combined(columns: Sequence[npt.NDArray[Any]]) -> I64:
     for column in columns if len(numbers) else ():
         least = column.min()
         span = int(column.max()) - int(least) + 1
-        if spread * span > _NEVER:
+        if spread * span > _MOST:
             numbers, spread = np.unique(numbers, return_inverse=True)[1], len(numbers)
         numbers, spread = numbers * span + (column - least), spread * span
     return numbers

@@ -43,13 +43,18 @@ OFF = Trust(enabled=False)
 
 
 def version(effective: datetime = START - timedelta(days=365), **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing."""
+    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing.
+
+    Term loans are not heard of before they mature, unless `changes` say so.
+    """
     rules = {
         "effective": effective,
         "thresholds": THRESHOLDS,
         "warnings": ["0.74"],
         "ladders": {"USDT": WHOLE},
         "rates": {"USDT": "0.001503", "COIN": "0"},
+        "renewal_window": "0s",
+        "maturity_notice": "0s",
     }
     return rules | changes
 

@@ -60,10 +60,13 @@ class Step(NamedTuple):
 def versions(hours: int) -> list[dict[str, Any]]:
     """Two versions, the second in force so many hours after the start."""
     return [
-        version(ladders=LADDERS, rates=RATES, warnings=["0.7", "0.74"], late_interest_factor="3", grace="24h"),
+        version(
+            ladders=LADDERS, rates=RATES, warnings=["0.7", "0.74"], late_interest_factor="3", grace="24h",
+            renewal_window="1d", maturity_notice="6h",
+        ),
         version(
             START + timedelta(hours=hours), ladders=LADDERS | {"BTC": [["inf", "0.9"]]}, rates=RATES | {"COIN": "0.02"},
-            warnings=["0.745"], late_interest_factor="2", grace="12h",
+            warnings=["0.745"], late_interest_factor="2", grace="12h", renewal_window="2d", maturity_notice="12h",
         ),
     ]  # fmt: skip
 

@@ -47,7 +47,7 @@ def test_vip_faq_31_ratios_change_by_date_and_move_ltv_without_a_price() -> None
     shelf = Shelf(product(lower), line("vip_loan", {"AAA": "100"}, {"USDC": "46"}))
     assert shelf.price(AAA="1", USDC="1") == []
     assert shelf.wait(START + timedelta(minutes=59)) == []
-    assert shelf.wait(START + timedelta(hours=1)) == ["liquidation.triggered(ltv)"]
+    assert shelf.wait(START + timedelta(hours=1)) == ["rules.changed", "liquidation.triggered(ltv)"]
     assert shelf.detail()["rules"] == "vip_loan@2026-01-05"
 
 

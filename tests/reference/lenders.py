@@ -72,8 +72,14 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan") -> Version:
         is_free=not table.get("interest", True),
         discount=Decimal(table.get("bnb_discount", "0.05" if kind == "cross_margin_pro" else "0")),
         window=duration(table.get("renewal_window", "7d")) if kind == "vip_loan" else None,
-        notice=duration(table.get("maturity_notice", "24h")),
+        notice=duration(table.get("maturity_notice", "24h")) if kind == "vip_loan" else None,
+        loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
+
+
+def _by_level(found: str | list[str]) -> list[Decimal]:
+    """Figures by VIP level; a single one is that of all."""
+    return [Decimal(found)] if isinstance(found, str) else list(map(Decimal, found))
 
 
 def _lines(table: dict[str, str]) -> dict[str, Decimal]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tests.reference import deadlines, entries, refusals, state
+from tests.reference import changes, deadlines, entries, refusals, spot, state, written
 from tests.reference.entries import Refused
 from tests.reference.figures import (
     EXACT,
@@ -24,13 +24,10 @@ from tests.reference.figures import (
     is_below,
     ladder_value,
     liquidation_price,
-    plain,
-    stated_level,
-    stated_ltv,
 )
 from tests.reference.lenders import LENDERS, Rates, charge, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Version, duration, instant_after, read_line, stamp
+from tests.reference.terms import Version, duration, instant_after, read_line
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -68,6 +65,7 @@ class Model:
         self.now: datetime | None = None
         self.revalue_at = state.NEVER
         self.alerts: list[Alert] = []
+        self.changes = 0  # of the rules
 
     # The events.
 
@@ -107,9 +105,11 @@ class Model:
             group.inherit(known)
         group.accrued = {loan.id: ZERO for loan in group.line.loans}
         self.groups = dict(sorted({**self.groups, group.line.id: group}.items()))
+        deadlines.forget_gone(group)
         deadlines.schedule(group, self._in_force(at))
         self._apply_rules(group)
         self._evaluate(group, at)
+        self._look_at_interest(group, at)
 
     def close(self, at: datetime, group_id: str) -> list[Alert]:
         """Forget a group and its deadlines; closing itself says nothing."""
@@ -173,14 +173,33 @@ class Model:
 
     def _revalue(self, at: datetime) -> None:
         """Add interest, or take a new version of the rules: every group is decided on the prices before."""
-        self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
+        former, self.version = self.version, self._in_force(at)
+        self.revalue_at = self._revaluation_after(at)
         accrues = at == instant_after(at - timedelta(microseconds=1), self.lender.period)
+        before = self._recognised() if former is not self.version else ZERO
         for group in self.groups.values():
             if accrues:
                 self._accrue(group, at)
+            deadlines.schedule(group, self.version) if former is not self.version else None
             self._apply_rules(group)
+        if former is not self.version:
+            self.changes += 1
+            self.alerts.append(changes.alert(self, at, former, before, self._recognised()))
         for group in self.groups.values():
-            self._evaluate(group, at)
+            self._evaluate(group, at, former=former)
+        for group in self.groups.values():
+            self._look_at_interest(group, at)
+
+    def _recognised(self) -> Decimal:
+        return sum((self._figures(group).recognised for group in self.groups.values() if group.priced), ZERO)
+
+    def _look_at_interest(self, group: Group, at: datetime) -> None:
+        """Say once of a coin that its Spot balance does not pay its interest (rule 28), until it does again."""
+        found, known = spot.shortfalls(group), group.short
+        group.short = set(found)
+        for asset, facts in found.items():
+            if asset not in known:
+                self._say(group, at, state.SHORTFALL, "interest")["facts"] = facts
 
     def _accrue(self, group: Group, at: datetime) -> None:
         """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
@@ -207,15 +226,19 @@ class Model:
             group.reminded = at
             self._say(group, at, state.REMINDED[group.stage])
         else:
-            group.calendar.remove(deadline)
             self._run_loan_deadline(group, at, deadline)
         self._set_next(group)
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
-        """Say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        loan, kind = group.line.loans[deadline.loan], deadline.kind
         group.ran.add(state.loan_key(group, deadline))
-        if deadline.kind == state.MATURITY:
-            self._say(group, at, state.OVERDUE_LOAN, "overdue")
+        deadlines.schedule(group, self.version)
+        if kind in (state.RENEWAL, state.MATURING):
+            said = state.RENEWAL_OPEN if kind == state.RENEWAL else state.NEAR_MATURITY
+            self._say(group, at, said, "term")["facts"] = spot.renewal(group, loan, self.version, self.price)
+        elif kind == state.MATURITY:
+            self._say(group, at, state.OVERDUE_LOAN, "overdue")["facts"] = spot.overdue(loan, self.version, group)
         elif group.stage == LIQUIDATION:
             group.reason = "overdue"
         else:
@@ -266,14 +289,20 @@ class Model:
 
     # Decisions: the stage table of DESIGN section 9.
 
-    def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False) -> None:
-        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on."""
+    def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False, former: Version | None = None) -> None:
+        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on.
+
+        `former` are the rules until now: what only the new ones bring about says so.
+        """
         group.priced = group.priced or group.assets <= self.price.keys()
         if group.priced:
+            place, shadow = len(self.alerts), changes.shadow(group) if former not in (None, self.version) else None
             self._decide(group, at, self._figures(group), on_new_prices)
-            late, group.late = group.late, []
-            for deadline in late:
-                self._run_loan_deadline(group, at, deadline)
+            if shadow is not None and former is not None and len(self.alerts) > place:
+                said = self.alerts[place]
+                said |= changes.cause(self, shadow, at, former, said["type"])
+            while group.late:
+                self._run_loan_deadline(group, at, group.late[0])
         self._set_next(group)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
@@ -361,37 +390,10 @@ class Model:
         return True
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
-        """Append one alert; without every price its figures are null, for half a sum would be a wrong one."""
         group.sequence += 1
-        alert: Alert = {
-            "type": kind,
-            "id": state.alert_id(self.name, group, kind),
-            "timestamp": stamp(at),
-            "severity": state.SEVERITY[kind],
-            "group": group.line.id,
-            "sequence": group.sequence,
-            "episode": group.episode,
-            "stage_from": group.stage,
-            "stage_to": group.stage,
-            "reason": reason,
-            **self._stated_figures(group),
-            "thresholds": {name: plain(group.thresholds[name]) for name in state.LEVELS if name in group.thresholds},
-            "deadline": stamp(group.deadline) if group.deadline else None,
-            "suppressed": [],
-            "supersedes": None,
-            "blind": not group.priced,
-            "rules": self.version.rules,
-        }
+        found = self._figures(group) if group.priced else None
+        alert = written.alert(group, at, kind, reason, self.version)
+        alert |= written.figures(group, found, self.price, self.lender)
+        alert["id"] = state.alert_id(self.name, group.line.id, group.episode, group.sequence, kind)
         self.alerts.append(alert)
         return alert
-
-    def _stated_figures(self, group: Group) -> dict[str, str | None]:
-        """The figures as alerts write them; what the ladders do not list has no market value here either."""
-        level = {} if not self.lender.falls else {"metric": self.lender.figure, self.lender.figure: None}
-        if not group.priced:
-            return dict.fromkeys(state.FIGURES) | level
-        figures = self._figures(group)
-        market = sum((quantity * self.price[asset] for asset, quantity, _ in group.holdings), ZERO)
-        written = stated_ltv(figures), plain(figures.debt), plain(figures.recognised), plain(market)
-        level |= {self.lender.figure: stated_level(figures)} if level else {}
-        return dict(zip(state.FIGURES, written, strict=True)) | level

@@ -16,7 +16,8 @@ WARNED = "loan_group.early_warning"
 OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"
 TRIGGERED = "loan_group.liquidation.triggered"
-OVERDUE_LOAN = "loan.overdue"
+RENEWAL_OPEN, NEAR_MATURITY, OVERDUE_LOAN = "loan.renewal_open", "loan.maturing", "loan.overdue"
+SHORTFALL, RULES_CHANGED = "loan.interest_shortfall", "rules.changed"
 REMINDED = {
     MARGIN_CALL: "loan_group.margin_call.reminder",
     DELAYED: "loan_group.delayed_liquidation.reminder",
@@ -27,8 +28,8 @@ CURED = {
     LIQUIDATION: "loan_group.liquidation.cleared",
 }
 SEVERITY = {
-    **dict.fromkeys((WARNED, *CURED.values()), "info"),
-    **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL]), "warning"),
+    **dict.fromkeys((WARNED, *CURED.values(), RENEWAL_OPEN, NEAR_MATURITY, RULES_CHANGED), "info"),
+    **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL], SHORTFALL), "warning"),
     **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
 }
 LEVELS = ("initial", "margin_call", "liquidation", "immediate")
@@ -36,7 +37,7 @@ FIGURES = ("ltv", "debt_usd", "recognised_usd", "market_usd")
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 # The order of the deadlines of one group at one time (DESIGN section 6).
-GRACE, MATURITY, OVERDUE, HOLD, REMINDER = range(5)
+GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
 
 
 class Deadline(NamedTuple):
@@ -67,6 +68,7 @@ class Group:
     used_warnings: set[Decimal] = field(default_factory=set)
     last_stage_alert: str | None = None  # of this episode
     ran: set[tuple[int, str, datetime]] = field(default_factory=set)  # loan deadlines that have run
+    short: set[str] = field(default_factory=set)  # coins whose interest the Spot balances do not pay
     waived_until: datetime | None = None  # no liquidation of an overdue loan before this
     accrued: dict[str, Decimal] = field(default_factory=dict)  # interest since the put, by loan
 
@@ -85,6 +87,7 @@ class Group:
         for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since", "waived_until"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
+        self.short = before.short
 
 
 def may_run(deadline: Deadline, at: datetime) -> bool:
@@ -120,7 +123,7 @@ def passed_warnings(group: Group, figures: Figures, falls: bool) -> set[Decimal]
     return {level for level in group.warnings if not is_below(figures, level, falls)}
 
 
-def alert_id(name: str, group: Group, kind: str) -> str:
+def alert_id(name: str, subject: str, episode: int, sequence: int, kind: str) -> str:
     """The id of DESIGN section 9: a replay finds the same one."""
-    parts = (name, group.line.id, str(group.episode), str(group.sequence), kind)
+    parts = (name, subject, str(episode), str(sequence), kind)
     return "evt_" + b32encode(sha256("|".join(parts).encode()).digest()).decode().lower()[:26]

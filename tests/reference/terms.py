@@ -33,7 +33,8 @@ class Version:
     is_free: bool = False
     discount: Decimal = ZERO
     window: timedelta | None = None  # before maturity, in which a loan may be renewed
-    notice: timedelta = DAY  # before maturity, when it is announced
+    notice: timedelta | None = None  # before maturity, when it is announced
+    loan_limits: dict[str, list[Decimal]] = field(default_factory=dict)  # USD by VIP level
 
     def ladder(self, asset: str) -> Ladder | None:
         return self.ladders.get(asset, self.unlisted)
@@ -82,6 +83,7 @@ class Line:
     thresholds: dict[str, Decimal]
     holdings: Holdings = field(default_factory=dict)  # by account
     balances: Holdings = field(default_factory=dict)  # Spot balances that pay interest
+    vip_level: int = 0
 
     def holding(self, holdings: Holdings) -> "Line":
         return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
@@ -101,6 +103,7 @@ def read_line(line: dict[str, Any], kind: str = "vip_loan") -> Line:
         thresholds={name: Decimal(level) for name, level in line.get("thresholds", {}).items()},
         holdings=holdings,
         balances=_holdings(line.get("balances", {})),
+        vip_level=line.get("vip_level") or 0,
     )
 
 

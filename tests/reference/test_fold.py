@@ -34,6 +34,8 @@ EVERY_TYPE = {
     "loan_group.delayed_liquidation.cured",
     "loan_group.liquidation.triggered",
     "loan_group.liquidation.cleared",
+    "loan.renewal_open",
+    "loan.maturing",
     "loan.overdue",
 }
 
