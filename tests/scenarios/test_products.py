@@ -45,7 +45,7 @@ def test_a_replay_of_every_product_agrees_with_the_reference_model_alert_by_aler
     assert first_difference(ours, theirs) is None
     kinds = Counter(alert["type"] for alert in ours)
     assert kinds.keys() >= LEAST
-    assert len({alert["rules"] for alert in ours}) >= 2
+    assert len({alert["rules"] for alert in ours if "rules" in alert}) >= 2
 
 
 @pytest.mark.soak
