@@ -6,13 +6,14 @@ reading of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from tests.reference.figures import ONE, ZERO, Ladder, read_ladder
-from tests.reference.terms import DAY, HOUR, MINUTE, Loan, Version, duration
+from tests.reference.terms import DAY, HOUR, MINUTE, Grade, Loan, Version, duration
 
 LEVELS = ("initial", "margin_call", "liquidation", "immediate")
 WHOLE = read_ladder([["inf", "1"]])
@@ -73,8 +74,18 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan") -> Version:
         discount=Decimal(table.get("bnb_discount", "0.05" if kind == "cross_margin_pro" else "0")),
         window=duration(table.get("renewal_window", "7d")) if kind == "vip_loan" else None,
         notice=duration(table.get("maturity_notice", "24h")) if kind == "vip_loan" else None,
+        grades=_grades(table.get("tiers", ())),
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
+
+
+def _grades(tables: Iterable[dict[str, Any]]) -> dict[int, list[Grade]]:
+    """The lines of each leverage, in the order of their caps."""
+    grades: dict[int, list[Grade]] = {}
+    for table in tables:
+        caps = {coin: Decimal(cap) for coin, cap in table.get("up_to", {}).items()}
+        grades.setdefault(table["leverage"], []).append(Grade(_lines(table), caps))
+    return grades
 
 
 def _by_level(found: str | list[str]) -> list[Decimal]:

@@ -26,12 +26,15 @@ OWN_LINES = {
     "isolated_margin": {"initial": "1.23", "margin_call": "1.22", "liquidation": "1.18"},
     "vip_loan": {"initial": "0.65", "margin_call": "0.7", "liquidation": "0.85"},
 }
+LEVERAGES = {"cross_margin_classic": (3, 5), "isolated_margin": (10, 5, 3)}
 # A version of the shipped file comes into force inside the run, where it has several.
 START = {
     "vip_loan": datetime(2025, 11, 20, 7, tzinfo=UTC),
     "cross_collateral": datetime(2020, 12, 20, 7, tzinfo=UTC),
     "cross_margin_pro": datetime(2025, 1, 20, 3, tzinfo=UTC),
+    "isolated_margin": datetime(2022, 5, 31, 3, tzinfo=UTC),
 }
+LATER = datetime(2025, 3, 1, 7, tzinfo=UTC)
 # How long a run is, by the period of interest, and how far its rows are apart.
 SPAN = {DAY: (40 * DAY, timedelta(hours=5, minutes=20)), HOUR: (4 * DAY, timedelta(minutes=48)), MINUTE: (4 * HOUR, timedelta(minutes=7, seconds=30))}  # fmt: skip
 
@@ -54,7 +57,9 @@ class Lot:
 def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     """The same arguments give the same run. `shipped` is a product file; another version of it comes into force late."""
     rng = Random(f"{kind}-{seed}")
-    start = START.get(kind, datetime(2025, 3, 1, 7, tzinfo=UTC)) + timedelta(seconds=rng.randrange(600))
+    first = read_versions(tomllib.loads(shipped), kind)[0]
+    start = START.get(kind, LATER) if first.effective <= START.get(kind, LATER) else LATER
+    start += timedelta(seconds=rng.randrange(600))
     span, step = SPAN[LENDERS[kind].period]
     product = with_later_version(shipped, start + span * 0.7)
     versions = read_versions(tomllib.loads(product), kind)
@@ -115,6 +120,8 @@ class _Maker:
         }  # fmt: skip
         if self.kind in OWN_LINES and rng.random() < 0.3:
             line["thresholds"] = OWN_LINES[self.kind]
+        if self.version.grades and rng.random() < 0.6:
+            line["leverage"] = rng.choice(LEVERAGES[self.kind])
         if self.kind == "vip_loan":
             line["delayed_liquidation"] = rng.random() < 0.5
         line["loans"] = self._loans(name, self._recognised(holds))

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.reference.figures import EXACT, ZERO, Ladder
 
@@ -35,15 +35,35 @@ class Version:
     window: timedelta | None = None  # before maturity, in which a loan may be renewed
     notice: timedelta | None = None  # before maturity, when it is announced
     loan_limits: dict[str, list[Decimal]] = field(default_factory=dict)  # USD by VIP level
+    grades: dict[int, list["Grade"]] = field(default_factory=dict)  # lines by leverage, in tiers of what is borrowed
 
     def ladder(self, asset: str) -> Ladder | None:
         return self.ladders.get(asset, self.unlisted)
 
     def lines_of(self, line: "Line") -> dict[str, Decimal]:
-        """A group's own lines over those of what it pledges; of several coins with their own, the lowest liquidation's."""
+        """A group's own lines over those of its leverage, or of what it pledges; of several coins the lowest liquidation's."""
+        if line.leverage is not None:
+            return self._graded(line) | line.thresholds
         pledged = [asset for asset, quantity in line.collateral.items() if quantity]
         own = [self.by_coin[asset] for asset in pledged if asset in self.by_coin]
         return min(own, key=lambda lines: lines["liquidation"], default=self.thresholds) | line.thresholds
+
+    def _graded(self, line: "Line") -> dict[str, Decimal]:
+        """The first tier whose caps hold for the principal of each coin; beyond all of them the last (section 3.10)."""
+        assert line.leverage is not None
+        *tiers, last = self.grades[line.leverage]
+        borrowed: dict[str, Decimal] = {}
+        for loan in line.loans:
+            borrowed[loan.asset] = borrowed.get(loan.asset, ZERO) + loan.principal
+        holding = (lines for lines, caps in tiers if all(borrowed.get(coin, ZERO) <= cap for coin, cap in caps.items()))
+        return next(holding, last.lines)
+
+
+class Grade(NamedTuple):
+    """One tier of the lines of a leverage."""
+
+    lines: dict[str, Decimal]
+    caps: dict[str, Decimal]
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,7 @@ class Line:
     holdings: Holdings = field(default_factory=dict)  # by account
     balances: Holdings = field(default_factory=dict)  # Spot balances that pay interest
     vip_level: int = 0
+    leverage: int | None = None
 
     def holding(self, holdings: Holdings) -> "Line":
         return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
@@ -104,6 +125,7 @@ def read_line(line: dict[str, Any], kind: str = "vip_loan") -> Line:
         holdings=holdings,
         balances=_holdings(line.get("balances", {})),
         vip_level=line.get("vip_level") or 0,
+        leverage=line.get("leverage"),
     )
 
 
