@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +20,8 @@ LIQUIDATED, LTV_NOW, LTV_AFTER = "liquidation", "ltv_now", "ltv_after"
 
 
 def allowed_facts(
-    group: Group, stage: str, product: Product, held: Holding, usd: Mapping[str, Decimal], allowed: Permitted,
-    doubted: Sequence[str],
+    group: Group, stage: str, product: Product, held: Holding, at: datetime, usd: Mapping[str, Decimal],
+    allowed: Permitted, doubted: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """`permitted`, `borrowable_usd` and `borrowable`. `doubted`: coins of the group without a price that is believed."""
     orders = order_reasons(stage, allowed.borrowable_usd, doubted)
@@ -38,7 +39,7 @@ def allowed_facts(
             },
         },
         "borrowable_usd": plain(allowed.borrowable_usd),
-        "borrowable": borrowable(group, product, held, usd, orders, allowed.borrowable_usd),
+        "borrowable": borrowable(group, product, held, at, usd, orders, allowed.borrowable_usd),
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from monitor.core.accrual import timeline
 from monitor.core.book import TERM_DAYS, Group
 from monitor.core.lifecycle import NORMAL
 from monitor.core.money import ZERO, plain
@@ -103,11 +105,12 @@ def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list
 
 
 def borrowable(
-    group: Group, product: Product, held: Holding, usd: Mapping[str, Decimal], reasons: Sequence[Reason], room_usd: Decimal
+    group: Group, product: Product, held: Holding, at: datetime, usd: Mapping[str, Decimal], reasons: Sequence[Reason],
+    room_usd: Decimal,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Per coin that the product lends: what its limits leave, whether a new order is allowed, and at which rates."""
     version = held.version
-    coins = {*version.rates, *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
+    coins = {*product.rated(at), *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
     shown_by_coin: dict[str, dict[str, Any]] = {}
     for asset in sorted(coins):
         room = room_of(held, asset, group.vip_level, usd)
@@ -123,17 +126,18 @@ def borrowable(
             "most_usd": plain(max(ZERO, most)) if not mine else "0",
             "allowed": not mine,
             "reasons": shown(mine),
-            "offers": offers(product, held, asset, group.vip_level),
+            "offers": offers(product, held.version, at, asset, group.vip_level),
         }
     return shown_by_coin
 
 
-def offers(product: Product, held: Holding, asset: str, vip_level: int | None) -> dict[str, str | None]:
+def offers(
+    product: Product, version: Version, at: datetime, asset: str, vip_level: int | None
+) -> dict[str, str | None]:
     """Daily rates of a new order in a coin: the flexible one, the same for all, and the fixed ones of the VIP level."""
-    version, fixed = held.version, held.version.fixed_rates.get(asset, {})
-    flexible = None
-    if asset in version.rates:
-        flexible = version.rates[asset] * (DAY // product.period)
+    fixed, flexible = version.fixed_rates.get(asset, {}), None
+    if asset in product.rated(at):
+        flexible = timeline(product, asset).at(at) * (DAY // product.period)
     terms = {term: fixed.get(term) for term in TERM_DAYS}
     rates = {term: None if levels is None else at_level(levels, vip_level) for term, levels in terms.items()}
     return {"flexible": plain_or_none(flexible), **{term: plain_or_none(rate) for term, rate in rates.items()}}

@@ -119,7 +119,10 @@ class LoanBook(Protocol):
         ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        """Interest is added to the groups of these products, which do so more often than daily: those groups, held anew."""
+        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+
+        Names those of them that are surely to be decided; `suspects` after it names the others.
+        """
         ...
 
     def examples(self) -> Iterable[Group]:
@@ -138,8 +141,9 @@ class LoanBook(Protocol):
         """A superset of the groups that have a date of a term loan (agenda.DATES) in (after, until]."""
         ...
 
-    def spare(self) -> Iterable[str]:
-        """A superset of the groups whose stated Spot balances do not pay their interest, or did not when last looked at."""
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not when
+        they were looked at last."""
         ...
 
     def counted(self, kind: str, board: PriceBoard) -> Counted:
@@ -148,10 +152,6 @@ class LoanBook(Protocol):
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         """Since when interest is counted on flexible loans of a product, by coin."""
-        ...
-
-    def is_needed(self, asset: str) -> bool:
-        """Some group's valuation needs this asset's price."""
         ...
 
     def needed(self) -> Collection[str]:
@@ -246,8 +246,8 @@ class PlainBook:
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
         return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
 
-    def spare(self) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if w.group.balances]
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
 
     def counted(self, kind: str, board: PriceBoard) -> Counted:
         return counted_of((w for w in self._watched.values() if w.group.product == kind), board.usd)
@@ -260,9 +260,6 @@ class PlainBook:
                     at = instant(loan.since, loan.minute)
                     since[loan.asset] = min(at, since.get(loan.asset, at))
         return since
-
-    def is_needed(self, asset: str) -> bool:
-        return bool(self._screen.holders(asset))
 
     def needed(self) -> Collection[str]:
         return self._screen.assets()
@@ -311,3 +308,9 @@ def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
         return weigh(w.held, usd)
     except KeyError:
         return None
+
+
+def weigh_now(w: Watched, board: PriceBoard) -> None:
+    """Weighs a group on the prices in force, and notes whether it is blind."""
+    w.weight = weight_or_none(w, board.usd)
+    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))

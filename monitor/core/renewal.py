@@ -23,12 +23,12 @@ from monitor.core.watched import Watched
 
 
 def refusals(
-    group: Group, stage: str, product: Product, held: Holding, loan: Loan, usd: Mapping[str, Decimal]
+    group: Group, stage: str, held: Holding, loan: Loan, owed: Decimal, usd: Mapping[str, Decimal]
 ) -> list[Reason]:
-    """Why a renewal of the loan would be refused now; empty where nothing known speaks against it."""
+    """Why a renewal of the loan would be refused now; empty where nothing known speaks against it. `owed`: its interest."""
     reasons = in_call(stage)
     reasons += over_limit(loan.asset, room_of(held, loan.asset, group.vip_level, usd), beyond=True)
-    owed, has = interest_of(loan, product, held), balance(group, loan.asset)
+    has = balance(group, loan.asset)
     if group.balances and has < owed:
         text = f"the Spot balances hold {plain(has)} {loan.asset}, the interest to be paid first is {plain(owed)}"
         reasons.append(Reason(INTEREST, text))
@@ -38,12 +38,13 @@ def refusals(
 def renewal_facts(w: Watched, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
     """What `loan.renewal_open` and `loan.maturing` add."""
     assert loan.matures_at is not None
-    reasons = refusals(w.group, w.state.stage, w.product, w.held, loan, usd)
+    owed = interest_of(loan, w.product, w.held)
+    reasons = refusals(w.group, w.state.stage, w.held, loan, owed, usd)
     return {
         "loan": loan.id,
         "asset": loan.asset,
         "principal": plain(loan.principal),
-        "interest": plain(interest_of(loan, w.product, w.held)),
+        "interest": plain(owed),
         "matures_at": stamp(loan.matures_at),
         "closes_at": stamp(loan.matures_at),
         "renewable": not reasons,
@@ -71,7 +72,7 @@ def renewal_shown(
         return None
     opens = renewal_opens(loan.matures_at, held.version)
     is_open = opens is not None and opens <= at < loan.matures_at
-    reasons = refusals(group, stage, product, held, loan, usd)
+    reasons = refusals(group, stage, held, loan, interest_of(loan, product, held), usd)
     return {
         "opens_at": stamp_or_none(opens),
         "closes_at": stamp(loan.matures_at),

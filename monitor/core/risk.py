@@ -14,7 +14,6 @@ from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
 from monitor.core.entries import Refused
 from monitor.core.events import (
-    API,
     BookEntry,
     Event,
     GroupClosed,
@@ -29,6 +28,7 @@ from monitor.core.events import (
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
+from monitor.core.notices import Notices
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.planner import Planner
 from monitor.core.prices import Change
@@ -53,6 +53,7 @@ class RiskMonitor:
         self._rates = Rates(memory.rates if memory else ())
         self.rules = rules = self._rates.into(rules)
         self.notices = dict(memory.notices) if memory else {}
+        self._notices = Notices(rules.name, self.notices)
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.at = memory.at if memory else None
         self.book: LoanBook = book if book is not None else PlainBook()
@@ -116,7 +117,7 @@ class RiskMonitor:
             try:
                 self._take(event, out)
             except Refused as refused:
-                self._refuse(event, refused, out)
+                self._notices.refuse(event, refused, out)
             self.at = event.at
         return out
 
@@ -175,13 +176,13 @@ class RiskMonitor:
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
-                self._note(event, out)
+                self._notices.take(event, out)
             case TimePassed():
                 pass
 
     def _put(self, event: GroupPut, out: Outcome) -> None:
         self._changed(self._register.put(event, self.rules.products), out)
-        self._note(desk.accepted(event), out)
+        self._notices.take(desk.accepted(event), out)
 
     def _put_all(self, event: GroupsPut, out: Outcome) -> None:
         """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
@@ -191,7 +192,7 @@ class RiskMonitor:
             try:
                 self._put(put, out)
             except Refused as refused:
-                self._refuse(put, refused, out)
+                self._notices.refuse(put, refused, out)
                 out.refused = None
         if taken.block is not None:
             out.blocks.append(taken.block)
@@ -201,7 +202,7 @@ class RiskMonitor:
             self._teller.look_at_interest(taken.look, event.at, out)
             self._prices.look(taken.assets, event.at, out)
             for cleared in desk.accepted_lines(self.notices, event, frozenset(taken.rest)):
-                self._note(cleared, out)
+                self._notices.take(cleared, out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rates.into(event.rules)
@@ -223,8 +224,8 @@ class RiskMonitor:
             self.book.renew(event.at, self.rules)
             if taken.is_counted:
                 self._decide_all(self.book.suspects(None, self.board), event.at, out)
-                self._teller.look_at_interest(self.book.spare(), event.at, out)
-        self._note(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
+                self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
+        self._notices.take(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
     def _changed(self, w: Watched | None, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
@@ -236,17 +237,6 @@ class RiskMonitor:
         self._teller.look_at_interest([w.group.id], out.at, out)
         self._planner.plan(w)
         self._prices.look(w.held.assets, out.at, out)
-
-    def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
-        """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
-        out.refused = refused
-        if isinstance(event, GroupPut | GroupClosed | RatesChanged) and event.source != API:
-            self._note(desk.refusal(event, refused), out)
-
-    def _note(self, event: Noticed, out: Outcome) -> None:
-        alert, has_changed = desk.notice(self.rules.name, self.notices, event)
-        out.alerts += [alert] if alert else []
-        out.deskful |= has_changed
 
     def _closed(self, w: Watched, out: Outcome) -> None:
         self._planner.forget(w.group.id)
@@ -324,11 +314,11 @@ class RiskMonitor:
         suspects = self.book.suspects(None, self.board)
         for kind, former in changed.items():
             new, sums = self._in_force.of(kind), (before[kind], self.book.counted(kind, self.board))
-            self._note(ruleschange.changed(kind, former, new, sums, at), out)
+            self._notices.take(ruleschange.changed(kind, former, new, sums, at), out)
         self._former = changed
         self._decide_all(suspects, at, out)
         self._former = {}
-        self._teller.look_at_interest(self.book.spare(), at, out)
+        self._teller.look_at_interest(self.book.spare(self.rules.products), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
         """At midnight for all groups; at other instants for those of products that add interest more often."""
@@ -336,9 +326,9 @@ class RiskMonitor:
         if len(kinds) == len(self.rules.products):
             self._renew(at, out)
         else:
-            held_anew = self.book.accrue(at, kinds)
-            self._decide_all(held_anew, at, out)
-            self._teller.look_at_interest(held_anew, at, out)
+            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
+            self._decide_all(suspects, at, out)
+            self._teller.look_at_interest(self.book.spare(kinds), at, out)
 
     def _decide_all(
         self, group_ids: Iterable[str], at: datetime, out: Outcome, priced: frozenset[str] = frozenset()

@@ -98,7 +98,8 @@ def _under(w: Watched, version: Version) -> Holding:
         if (ladder := version.ladder(asset)) is not None
     )
     coins = [asset for asset, _, _ in collateral]
+    lines = lines_of(w.group.thresholds, version.lines_for(coins, w.group.leverage, w.group.loans))
     return msgspec.structs.replace(
-        held, version=version, lines=lines_of(w.group.thresholds, version.lines_for(coins)), collateral=collateral,
-        assets=frozenset(coins).union(asset for asset, _ in held.debts), tiers=version.liability_tiers,
+        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
+        assets=frozenset(coins).union(asset for asset, _ in held.debts),
     )  # fmt: skip

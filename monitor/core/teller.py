@@ -11,7 +11,7 @@ import msgspec
 from monitor.core import agenda, desk
 from monitor.core.board import PriceBoard
 from monitor.core.lifecycle import Signal
-from monitor.core.loanbook import LoanBook, weight_or_none
+from monitor.core.loanbook import LoanBook, weigh_now
 from monitor.core.maturity import NEWS, Due, ran
 from monitor.core.outcome import Outcome
 from monitor.core.renewal import overdue_facts, renewal_facts
@@ -36,9 +36,7 @@ class Teller:
 
     def weigh(self, w: Watched) -> None:
         """Values a group on the prices in force."""
-        untrusted = self._board.untrusted
-        w.weight = weight_or_none(w, self._board.usd)
-        w.blind = w.weight is None or (bool(untrusted) and not untrusted.isdisjoint(w.held.assets))
+        weigh_now(w, self._board)
 
     def weight(self, w: Watched) -> Weight | None:
         """What the group weighs on the prices in force; None while one is missing."""
@@ -76,9 +74,12 @@ class Teller:
             w = self.known(group_id)
             found, known = shortfalls(w.group, w.product, w.held), w.state.short
             now = tuple(each.asset for each in found)
-            if now != known:
-                self.follow(w, (msgspec.structs.replace(w.state, short=now), None), out)
+            if now == known:
+                continue
+            state = msgspec.structs.replace(w.state, short=now)
             for each in found:
                 if each.asset not in known:
-                    said = say(self.name, w.state, "loan.interest_shortfall", at, "interest")
-                    self.follow(w, said, out, each.facts)
+                    self.follow(w, say(self.name, state, "loan.interest_shortfall", at, "interest"), out, each.facts)
+                    state = w.state
+            if state is not w.state:
+                self.follow(w, (state, None), out)

@@ -5,7 +5,7 @@ Nothing is planned for a million loans one by one: their dates are looked up by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 
@@ -14,13 +14,14 @@ import numpy as np
 from monitor.core.lifecycle import GroupState
 from monitor.core.maturity import dates
 from monitor.core.product import Rules
+from monitor.engine.arrays import GROUPS
 from monitor.engine.block import Block
 from monitor.engine.columns import I64
 from monitor.engine.dates import Dates, dates_of
-from monitor.engine.debts import DayOfDebts
+from monitor.engine.debts import Debts
 from monitor.engine.instants import micros_of
 from monitor.engine.names import Names
-from monitor.engine.places import GROUPS, NO_GROUP, Places
+from monitor.engine.places import NO_GROUP, Places
 from monitor.engine.spot import Balances, balances_of, in_doubt
 
 
@@ -38,10 +39,14 @@ class Almanac(Places):
 
     def take_rules(self, at: datetime, rules: Rules) -> None:
         """The day, and the rules by which dates and debts are taken."""
-        self._at, self._rules = at, rules
-        products = {self.names.products.place(kind): p for kind, p in rules.products.items()}
-        self._versions = {place: p.version_at(at) for place, p in products.items()}
-        self._debts = DayOfDebts(at.date(), products, self.names)
+        self._rules = rules
+        self._kinds = {self.names.products.place(kind): p for kind, p in rules.products.items()}
+        self._versions = {place: p.version_at(at) for place, p in self._kinds.items()}
+        self.take_time(at)
+
+    def take_time(self, at: datetime) -> None:
+        """The time up to which interest is counted."""
+        self._at, self._debts = at, Debts(at, self._kinds, self.names)
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         """See LoanBook."""
@@ -58,10 +63,12 @@ class Almanac(Places):
             rows = self.dates_in(block).within(micros_of(after), micros_of(until))
             yield from (block.id(i) for i in rows if self.stage[number * GROUPS + i] != NO_GROUP)
 
-    def spare(self) -> Iterable[str]:
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
         """See LoanBook."""
+        theirs = {self.names.products.find(kind) for kind in kinds}
         for number, block in self.living():
-            yield from (block.id(i) for i in self.in_doubt(number, block))
+            if not theirs.isdisjoint(block.products()):
+                yield from (block.id(i) for i in self.in_doubt(number, block))
 
     def note_past(self, number: int, block: Block) -> None:
         """After a restart, or where dates moved: groups with a date that was past when they were put and that still waits,

@@ -189,6 +189,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     loans: list[LoanShape]
     interest_short: list[ShortfallShape]
     liabilities: list[LiabilityShape] | UnsetType = UNSET
+    leverage: int | UnsetType = UNSET
 
 
 class WhatIfStanding(StandingShape, frozen=True, kw_only=True):

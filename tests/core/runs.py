@@ -91,6 +91,9 @@ lines = st.builds(
     st.sampled_from(("100", "100", "0", "90")), st.booleans(), st.none() | hours, st.booleans(),
     st.sampled_from(({}, {}, OTHER)),
 )  # fmt: skip
+BALANCES = ({}, {"w": {"COIN": "1"}}, {"w": {"COIN": "0.5", "USDT": "0.5"}, "v": {"COIN": "1.5"}}, {"w": {"BTC": "1"}})
+spot = st.tuples(lines, st.sampled_from(BALANCES)).map(lambda both: both[0] | {"balances": both[1]})
+"""Groups whose Spot balances pay the interest, or do not: the reference model knows nothing of these."""
 prices = st.one_of(
     st.sampled_from(COIN),
     st.sampled_from(COIN),
@@ -142,7 +145,10 @@ def step(kind: str, what: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
 
 
 TRADING = [step("prices", prices)] * 5 + [step("put", lines)] * 2 + [step("close", groups), step("time", st.none())]
-DESK = [*TRADING, *[step("entry", entries)] * 2, step("settings", settings_), *[step("rates", given_rates)] * 2]
+DESK = [
+    *TRADING, *[step("put", spot)] * 2, *[step("entry", entries)] * 2, step("settings", settings_),
+    *[step("rates", given_rates)] * 2,
+]  # fmt: skip
 LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y")))]
 
 

@@ -101,6 +101,14 @@ def test_a_loan_that_is_repaid_is_not_heard_of() -> None:
     d.play(f"{days(12)} 0.5 -")
 
 
+def test_a_loan_that_is_owed_again_is_heard_of_again() -> None:
+    d = desk(due())
+    d.play("00:00 0.5 -; 72:00 0.5 loan.renewal_open")
+    assert d.put("73:00", due(principal="0")) == "-"
+    assert d.state().neared == ()
+    assert d.put("74:00", due()) == "loan.renewal_open"
+
+
 def test_a_product_without_a_window_or_a_notice_says_nothing_before_a_maturity() -> None:
     Desk(due()).play(f"00:00 0.5 -; {days(10.25)} 0.5 loan.overdue")
 

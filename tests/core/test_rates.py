@@ -207,6 +207,15 @@ def test_what_no_loan_was_charged_by_is_taken_as_history() -> None:
     assert other.handle(rates("40:00", *history)) == []
 
 
+def test_a_loan_that_is_gone_was_charged_by_nothing() -> None:
+    desk = Desk(line(loans=[loan()]), of=product(FLAT))
+    for at, id_ in (("34:00", "G-2"), ("35:00", "G-3")):
+        desk.put(at, line(id_, loans=[loan()]))
+    desk.close("39:00")
+    assert desk.handle(rates("40:00", "24:00 COIN 0.002")) == []
+    assert len(refused(desk.handle(rates("60:00", "48:00 COIN 0.003")))) == 1
+
+
 def test_a_history_that_says_what_was_counted_is_taken() -> None:
     desk = owing()
     desk.pass_time("40:00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from datetime import timedelta
@@ -130,6 +131,7 @@ async def test_a_line_refused_for_want_of_a_rate_is_judged_again_when_there_is_o
     house.write('[[book]]\nkind = "file"\npath = "book.jsonl"\nwatch = true\n', feed=False)
     async with Daemon(house) as daemon:
         await until(lambda: daemon.alerts("&type=book.refused"), "the refused line")
+        await asyncio.sleep(3)  # until then the file itself is still looked at again and again
         assert (await daemon.ask("POST", "/v1/rates", {"product": "vip_loan", "rates": {"NEW": "0.01"}}))[0] == 200
 
         async def is_there() -> bool:
