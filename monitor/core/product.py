@@ -123,6 +123,14 @@ class CloseFactor(msgspec.Struct, frozen=True):
     """Debt or collateral of a coin below which all of it may be repaid."""
 
 
+class ClearanceRule(msgspec.Struct, frozen=True):
+    """What a forced liquidation costs: a share of the market value that is liquidated (DOMAIN 45, A16)."""
+
+    share: Decimal = Decimal("0.02")
+    by_tier: bool = False
+    """`share` counts of what the group's liquidation line exceeds 1 by: 8 % of 0.165 are 1.32 % (DOMAIN 46)."""
+
+
 class Version(msgspec.Struct, frozen=True):
     """The rules of a product from `effective` on."""
 
@@ -134,7 +142,7 @@ class Version(msgspec.Struct, frozen=True):
     grace: timedelta | None = timedelta(hours=24)
     """None: nobody is given time once the liquidation line is crossed."""
     overdue_after: timedelta = timedelta(hours=24)
-    liquidation_fee: Decimal = Decimal("0.02")
+    clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
     renewal_window: timedelta = timedelta(days=7)
     warnings: tuple[Decimal, ...] = ()
@@ -248,6 +256,12 @@ class Trust(msgspec.Struct, frozen=True):
     """Feeds in order of preference; a source that is not listed comes last."""
 
 
+class Fund(msgspec.Struct, frozen=True):
+    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; DOMAIN 43)."""
+
+    balance_usd: Decimal
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -255,6 +269,7 @@ class Rules(msgspec.Struct, frozen=True):
     products: Mapping[str, Product]
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
+    fund: Fund | None = None
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

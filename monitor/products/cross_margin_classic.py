@@ -12,8 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Level
 
@@ -38,6 +38,7 @@ class VersionTable(msgspec.Struct, frozen=True):
     """Assets leave only while the level stays above it."""
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
+    liquidation_fee: Ratio = Decimal("0.02")
     warnings: tuple[Level, ...] = ()
 
 
@@ -58,5 +59,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         return None
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out,
+        transfer_out=table.transfer_out, clearance=ClearanceRule(table.liquidation_fee),
     )  # fmt: skip

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Level
 
@@ -36,6 +36,9 @@ class VersionTable(msgspec.Struct, frozen=True):
     transfer_out: Level = Decimal(2)
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
+    liquidation_fee: Ratio = Decimal("0.02")
+    fee_by_tier: bool = False
+    """The fee counts of what the liquidation line exceeds 1 by, as before 2024-09-03 (DOMAIN 45, section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -56,5 +59,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         return None
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out, max_coins=2,
+        transfer_out=table.transfer_out, max_coins=2, clearance=ClearanceRule(table.liquidation_fee, table.fee_by_tier),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import Product, Version
+from monitor.core.product import ClearanceRule, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
@@ -50,4 +50,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     lines = base.thresholds(table.thresholds, table.warnings, where, problems)
     if lines is None:
         return None
-    return Version(**{**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders})
+    stated = {**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders}
+    return Version(clearance=ClearanceRule(stated.pop("liquidation_fee")), **stated)

@@ -142,6 +142,17 @@ class NextLine(_Shape, frozen=True, kw_only=True):
     distance_percent: str
 
 
+class LiquidationShape(_Shape, frozen=True):
+    """What would follow were the whole group liquidated at these prices."""
+
+    market_usd: str
+    fee_usd: str
+    debt_usd: str
+    left_usd: str
+    shortfall_usd: str
+    bankrupt: bool
+
+
 class StandingShape(_Shape, frozen=True, kw_only=True):
     """Exact figures and what follows from them; null while a price is missing.
 
@@ -164,6 +175,7 @@ class StandingShape(_Shape, frozen=True, kw_only=True):
     borrowable_usd: str
     permitted: PermittedShape
     next_line: NextLine | None
+    liquidation: LiquidationShape | None
     closable: list[ClosableShape] | UnsetType = UNSET
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
