@@ -19,8 +19,8 @@ import msgspec
 
 from monitor import plugins
 from monitor.core.money import NotANumber, number
-from monitor.core.product import Lifecycle, Product, Rules, Trust
-from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
+from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Quantity, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
 SomeSeconds = Annotated[float, Bounds("0", "31536000", 3, above=True)]
@@ -95,6 +95,12 @@ class LifecycleTable(msgspec.Struct, frozen=True):
     margin_call_repeat: timedelta = timedelta(hours=24)
 
 
+class FundTable(msgspec.Struct, frozen=True):
+    """[fund]: may be absent"""
+
+    balance_usd: Quantity
+
+
 class Part(msgspec.Struct, frozen=True):
     """A plug-in as configured: its kind, its name, and its own Config."""
 
@@ -166,7 +172,7 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "product", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -189,6 +195,7 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
+        fund = self.table(FundTable, table, "fund") if "fund" in table else None
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
@@ -198,7 +205,8 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers))
         rules = Rules(
-            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
+            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds)),
+            None if fund is None else Fund(fund.balance_usd),
         )  # fmt: skip
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes)
 

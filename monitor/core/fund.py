@@ -7,12 +7,15 @@ fee never takes more than what is left once the debt is paid, and is no part of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
-from monitor.core.money import ONE, ZERO
+from monitor.core.money import ONE, ZERO, plain
 from monitor.core.product import ClearanceRule, Thresholds
+from monitor.core.text import stamp_or_none
 from monitor.core.valuation import Holding
 
 
@@ -49,3 +52,54 @@ def clearance(held: Holding, usd: Mapping[str, Decimal]) -> Clearance:
     market = sum((quantity * usd[asset] for asset, quantity, _ in held.collateral), ZERO)
     debt = sum((amount * usd[asset] for asset, amount in held.debts), ZERO)
     return cleared(held.version.clearance, held.lines, market, debt)
+
+
+class FundSight(msgspec.Struct, frozen=True):
+    """What the fund would pay and take were every group in stage liquidation liquidated at the prices of `at`."""
+
+    balance_usd: Decimal
+    at: datetime | None = None
+    """None: no group has been in liquidation yet."""
+    draw_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    """Flow into the fund; the draw is not lessened by them."""
+    bankrupt: int = 0
+    """Groups that draw."""
+    in_liquidation: int = 0
+    unknown: int = 0
+    """Groups in liquidation that count nothing in the sums, as a price is missing."""
+    blind: bool = False
+    """A price that counts is not trusted, or one is missing."""
+    worst: tuple[tuple[str, Decimal], ...] = ()
+    """(group, shortfall), the largest first, at most `NAMED` of them."""
+    exceeded: bool = False
+    """The desk was told that the draw is above the balance, and has not been told otherwise."""
+
+
+NAMED = 50
+"""Groups that an alert about the fund names: more ids would pass the 20 kB of a webhook body. The count is exact."""
+
+
+def fund_shown(sight: FundSight) -> dict[str, Any]:
+    """GET /v1/fund."""
+    return {
+        "at": stamp_or_none(sight.at),
+        "balance_usd": plain(sight.balance_usd),
+        "draw_usd": plain(sight.draw_usd),
+        "fees_usd": plain(sight.fees_usd),
+        "groups": sight.bankrupt,
+        "in_liquidation": sight.in_liquidation,
+        "unknown": sight.unknown,
+        "blind": sight.blind,
+        "exceeded": sight.exceeded,
+        "items": [{"id": id_, "shortfall_usd": plain(missing)} for id_, missing in sight.worst],
+    }
+
+
+def fund_facts(sight: FundSight) -> dict[str, Any]:
+    """What an alert about the fund says."""
+    facts = fund_shown(sight)
+    for key in ("at", "blind", "exceeded", "items"):
+        del facts[key]
+    worst = [id_ for id_, _ in sight.worst]
+    return {**facts, "worst": worst, "worst_cut": sight.bankrupt - len(worst)}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.entries import Refused
+from monitor.core.fund import FundSight
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
 from monitor.core.sheet import BoardView
@@ -99,3 +100,5 @@ class Publication(NamedTuple):
     """Figures or states of groups may be others now, or the groups themselves."""
     prices: BoardView
     alerts: tuple[LoggedAlert, ...] = ()
+    fund: FundSight | None = None
+    """The insurance fund as it was looked at last; None where none is configured."""

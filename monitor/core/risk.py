@@ -26,8 +26,10 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
+from monitor.core.fund import FundSight
+from monitor.core.fundwatch import FundWatch
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
-from monitor.core.loanbook import LoanBook, PlainBook, weight_or_none
+from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import Change
@@ -57,6 +59,7 @@ class RiskMonitor:
         self._register = Register(self.book)
         self._agenda = Agenda()
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
+        self._fund = FundWatch(rules, self.board, self._agenda, self.book, self.notices)
         self._planned_until: datetime | None = None
         """Maturities up to here are on the agenda; see `_look_ahead`."""
         if memory:
@@ -78,6 +81,11 @@ class RiskMonitor:
         """Assets without a price, and when the desk is told."""
         return self._prices.awaited
 
+    @property
+    def fund(self) -> FundSight | None:
+        """The insurance fund as it was looked at last; None where none is configured."""
+        return self._fund.sight
+
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
         w = self.book.find(group_id)
@@ -85,7 +93,7 @@ class RiskMonitor:
             return None
         if w.weight is None:
             with exact():
-                self._weigh(w)
+                w.weigh(self.board)
         return w.sight()
 
     @property
@@ -119,6 +127,7 @@ class RiskMonitor:
     def awaken(self, at: datetime) -> None:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         self._prices.awaken(at)
+        self._fund.awaken(at)
 
     def _jump(self, seconds: float, out: Outcome) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
@@ -138,6 +147,7 @@ class RiskMonitor:
             self._prices.await_price(asset, due)
         with exact():
             self._register.restore(memory, self.rules)
+            self._fund.restore(memory.states, memory.at)
             self._replan(memory.at)
             # Whoever lists groups sees them on the prices that were kept; they are decided when a feed confirms these.
             self.book.suspects(None, self.board)
@@ -201,6 +211,7 @@ class RiskMonitor:
         self._register.change_rules(event.rules, event.at)
         self.rules = self._prices.rules = event.rules
         self.board.configure(event.rules.trust)
+        self._fund.configure(event.rules, event.at)
         self._plan_accrual(event.at)
         self._plan_rules(event.at)
         self._decide_all(self.book.suspects(None, self.board), event.at, out)
@@ -213,6 +224,7 @@ class RiskMonitor:
             return
         out.changed.add(w.group.id)
         out.states[w.group.id] = w.state
+        self._fund.note(w, out.at)
         self._decide(w, out.at, out)
         self._plan(w)
         self._prices.look(w.held.assets, out.at, out)
@@ -230,6 +242,7 @@ class RiskMonitor:
 
     def _closed(self, w: Watched, out: Outcome) -> None:
         self._agenda.set(agenda.GROUP, w.group.id, None)
+        self._fund.drop(w.group.id, out.at)
         out.closed.add(w.group.id)
         out.states[w.group.id] = w.state
         out.touched.add(w.group.id)
@@ -257,6 +270,8 @@ class RiskMonitor:
             if stale is not None:
                 self._moved(stale, deadline.at, out)
                 self._prices.announce(deadline.subject, deadline.at, out)
+        elif deadline.phase == agenda.FUND:
+            self._fund.come_due(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._plan_accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -296,6 +311,7 @@ class RiskMonitor:
 
         A clear hold that ends now is decided by prices of now, even where they are what they were before.
         """
+        self._fund.moved(change.moved, at)
         for asset in sorted(change.lost):
             self._prices.announce(asset, at, out)
         ending = [d.subject for d in self._agenda.late_at(at) if d.phase == agenda.GROUP]
@@ -310,6 +326,7 @@ class RiskMonitor:
     def _renew(self, at: datetime, out: Outcome) -> None:
         """Another day or other rules: takes every holding anew and decides it on the prices in force."""
         self.book.renew(at, self.rules)
+        self._fund.renewed(None, at)
         self._decide_all(self.book.suspects(None, self.board), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
@@ -318,7 +335,9 @@ class RiskMonitor:
         if len(kinds) == len(self.rules.products):
             self._renew(at, out)
         else:
-            self._decide_all(self.book.accrue(at, kinds), at, out)
+            mine = self.book.accrue(at, kinds)
+            self._fund.renewed(mine, at)
+            self._decide_all(mine, at, out)
 
     def _plan_accrual(self, at: datetime) -> None:
         due = next_accrual(self.rules.products.values(), at)
@@ -356,7 +375,7 @@ class RiskMonitor:
     def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
-        self._weigh(w)
+        w.weigh(self.board)
         out.touched.add(w.group.id)
         if w.weight is not None:
             how = self.rules.lifecycle
@@ -377,15 +396,10 @@ class RiskMonitor:
         if w.state is not state or w.blind != was_blind or state.below_since is not None:
             self._plan(w)
 
-    def _weigh(self, w: Watched) -> None:
-        untrusted = self.board.untrusted
-        w.weight = weight_or_none(w, self.board.usd)
-        w.blind = w.weight is None or (bool(untrusted) and not untrusted.isdisjoint(w.held.assets))
-
     def _weight(self, w: Watched) -> Weight | None:
         """What the group weighs on the prices in force."""
         if w.weight is None:
-            self._weigh(w)
+            w.weigh(self.board)
         return w.weight
 
     def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
@@ -397,6 +411,8 @@ class RiskMonitor:
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
+            if said.stage_from != said.stage_to:
+                self._fund.note(w, said.at)
             self._weight(w)
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
 

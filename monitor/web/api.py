@@ -67,6 +67,11 @@ def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Hand
             answers={200: s.DeliveryItem},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
+        Route(
+            "GET", "/v1/fund", status.fund, READ,
+            "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
+            answers={200: s.FundShape},
+        ),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(
             "GET", "/v1/stream", stream, READ,

@@ -359,6 +359,28 @@ class PriceList(_Shape, frozen=True):
     next: str | None
 
 
+class ShortfallItem(_Shape, frozen=True):
+    """A group that a liquidation would leave bankrupt."""
+
+    id: str
+    shortfall_usd: str
+
+
+class FundShape(_Shape, frozen=True):
+    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
+
+    at: str | None
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    blind: bool
+    exceeded: bool
+    items: list[ShortfallItem]
+
+
 class AuditItem(_Shape, frozen=True):
     """Who changed what and when, with the state before and after."""
 

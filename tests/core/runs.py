@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -20,14 +21,14 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
 
 LADDERS = {"USDT": [["60", "1"], ["inf", "0.8"]], "BTC": [["100", "1"], ["150", "0.5"]]}
 RATES = {"COIN": "0.01", "USDT": "0.002", "BTC": "0"}
 OTHER = {"initial": "0.65", "margin_call": "0.7", "liquidation": "0.85"}
-# LTVs of a group that holds 100 USDT (92 counted) and owes 100 COIN, on the lines and beside them.
+# LTVs of a group that holds 100 USDT (92 counted) and owes 100 COIN, on the lines and beside them; the last is bankrupt.
 COIN = (
     "0.45",
     "0.598",
@@ -42,6 +43,7 @@ COIN = (
     "0.84",
     "0.874",
     "0.88",
+    "1.3",
 )
 BTC = ("20", "50", "50.5", "100", "101")
 PAUSES = (0, 0, 1, 5, 60, 300, 300, 600, 900, 3600, 6 * 3600, 12 * 3600, 24 * 3600)
@@ -180,7 +182,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
         case "entry":
             return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))  # type: ignore[arg-type]
         case "settings":
-            return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust))
+            return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust, now.fund))
         case "notice":
             # No jump of the clock: it says that the time before it did not pass, so that none could be told to pass in it.
             return Noticed(at, "delivery.failing", each.what, {}, each.what)
@@ -188,6 +190,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             return TimePassed(at)
 
 
+FUND = Fund(Decimal(5))
 TRUSTED = Trust(enabled=False)
 LIVE_TRUST = Trust(stale_after=timedelta(seconds=300), confirm_after=timedelta(seconds=60), sources=("a", "b"))
 PAIR_TRUST = Trust(stale_after=timedelta(seconds=300), min_sources=2, sources=("a", "b"))

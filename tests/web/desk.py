@@ -157,7 +157,7 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts))
+        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts, self.risk.fund))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1

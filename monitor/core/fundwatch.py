@@ -1,0 +1,188 @@
+"""Says aloud when the groups in liquidation would cost the insurance fund more than it has, and when no longer.
+
+A look values every group in stage liquidation exactly, which takes some ten microseconds each. So the first change is looked
+at once all of its time is handled, and further ones a minute later at the soonest (longer where many groups are in
+liquidation): a tick never waits for the fund. When the last look was and when the next is due is kept among the
+notices, so that a restart goes on in the same rhythm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from heapq import nsmallest
+
+import msgspec
+
+from monitor.core import agenda
+from monitor.core.agenda import Agenda, Deadline
+from monitor.core.alerts import Alert, alert_id
+from monitor.core.board import PriceBoard
+from monitor.core.fund import NAMED, FundSight, clearance, fund_facts
+from monitor.core.lifecycle import LIQUIDATION, GroupState
+from monitor.core.loanbook import LoanBook
+from monitor.core.money import ONE, ZERO
+from monitor.core.outcome import Outcome
+from monitor.core.product import Rules
+from monitor.core.valuation import Holding
+from monitor.core.watched import Watched
+
+REST = timedelta(minutes=1)
+"""Between two looks, for each started RESTED groups in liquidation: a look at so many takes about 0.1 s."""
+RESTED = 10_000
+SUBJECT = "fund"
+EXCEEDED, RESTORED = "fund.exceeded", "fund.restored"
+_SAID, _LOOK = f"{EXCEEDED}|{SUBJECT}", f"fund.look|{SUBJECT}"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class FundWatch:
+    """Which groups are in liquidation, and what they would draw. Does nothing while no fund is configured."""
+
+    def __init__(
+        self, rules: Rules, board: PriceBoard, planned: Agenda, book: LoanBook, notices: dict[str, tuple[int, str | None]]
+    ) -> None:  # fmt: skip
+        self.rules = rules
+        self.sight: FundSight | None = None
+        """Of the last look; None while no fund is configured."""
+        self._board, self._agenda, self._book, self._notices = board, planned, book, notices
+        self._held: dict[str, Holding | None] = {}
+        """Groups in liquidation; None where the holding is to be taken anew from the book."""
+        self._assets: frozenset[str] = frozenset()
+        """Whose prices decided the last look."""
+        self._is_due = False
+        self._show(None)
+
+    def restore(self, states: Iterable[GroupState], at: datetime) -> None:
+        """Takes the groups that a memory holds, and goes on in its rhythm."""
+        in_liquidation = (s.group for s in states if s.stage == LIQUIDATION)
+        self._held = {id_: None for id_ in in_liquidation if self._book.find(id_) is not None}
+        if self.rules.fund is None:
+            return
+        self._show(at if self._held else None)
+        last, due = self._notices.get(_LOOK, (0, None))
+        if due is not None:
+            self._plan(_EPOCH + int(due) * _MICROSECOND)
+        elif self._held and not last:
+            self.touch(at)
+
+    def awaken(self, at: datetime) -> None:
+        """After a restart: the balance may be another one than before."""
+        if self._held or (self.sight is not None and self.sight.exceeded):
+            self.touch(at)
+
+    def configure(self, rules: Rules, at: datetime) -> None:
+        """New rules, another balance, or a fund where there was none."""
+        self.rules = rules
+        if rules.fund is None:
+            self.sight, self._is_due = None, False
+            self._agenda.set(agenda.FUND, SUBJECT, None)
+            for key in (_LOOK, _SAID):
+                if key in self._notices:
+                    self._notices[key] = (self._notices[key][0], None)
+        else:
+            self._held = dict.fromkeys(self._held)
+            self._show(self.sight.at if self.sight else None)
+            self.touch(at)
+
+    def note(self, w: Watched, at: datetime) -> None:
+        """A group has another state, or holds something else."""
+        if w.state.stage == LIQUIDATION:
+            self._held[w.group.id] = w.held
+            self.touch(at)
+        else:
+            self.drop(w.group.id, at)
+
+    def drop(self, group_id: str, at: datetime) -> None:
+        """A group is closed, or no longer in liquidation."""
+        if group_id in self._held:
+            del self._held[group_id]
+            self.touch(at)
+
+    def renewed(self, group_ids: Collection[str] | None, at: datetime) -> None:
+        """Interest was added, or other rules hold: these groups, or all, are held anew."""
+        mine = list(self._held) if group_ids is None else [id_ for id_ in group_ids if id_ in self._held]
+        if mine:
+            self._held |= dict.fromkeys(mine)
+            self.touch(at)
+
+    def moved(self, assets: Collection[str], at: datetime) -> None:
+        """Prices, or the trust in them, have changed."""
+        if not self._is_due and self._held and not self._assets.isdisjoint(assets):
+            self.touch(at)
+
+    def touch(self, at: datetime) -> None:
+        """Something that counts has changed: a look is due."""
+        if self.rules.fund is None or self._is_due:
+            return
+        last, _ = self._notices.get(_LOOK, (0, None))
+        rest = REST * (1 + len(self._held) // RESTED)
+        due = max(at, _EPOCH + last * _MICROSECOND + rest) if last else at
+        self._notices[_LOOK] = (last, str((due - _EPOCH) // _MICROSECOND))
+        self._plan(due)
+
+    def come_due(self, at: datetime, out: Outcome) -> None:
+        """Looks, and says what has become of the fund."""
+        self._is_due = False
+        self._notices[_LOOK] = ((at - _EPOCH) // _MICROSECOND, None)
+        self._show(at)
+        sight = self.sight
+        assert sight is not None
+        if not sight.exceeded and sight.draw_usd > sight.balance_usd:
+            self._say(EXCEEDED, at, out)
+        elif sight.exceeded and not sight.blind and sight.draw_usd <= self._eased(sight.balance_usd):
+            self._say(RESTORED, at, out)
+
+    def _eased(self, balance: Decimal) -> Decimal:
+        """The draw at which the fund suffices again: a draw that trembles around the balance is said once."""
+        return balance * (ONE - min(ONE, self.rules.lifecycle.clear_margin))
+
+    def _plan(self, due: datetime) -> None:
+        self._is_due = True
+        self._agenda.set(agenda.FUND, SUBJECT, None, Deadline(due, agenda.FUND, SUBJECT))
+
+    def _say(self, type_: str, at: datetime, out: Outcome) -> None:
+        assert self.sight is not None
+        is_bad = type_ == EXCEEDED
+        count = self._notices.get(_SAID, (0, None))[0] + 1
+        self._notices[_SAID] = (count, "said" if is_bad else None)
+        self.sight = msgspec.structs.replace(self.sight, exceeded=is_bad)
+        id_ = alert_id(self.rules.name, SUBJECT, 0, count, type_)
+        out.alerts.append(
+            Alert(type_, id_, at, out.at, SUBJECT, count, 0, facts=fund_facts(self.sight), blind=self.sight.blind)
+        )
+        out.deskful = True
+
+    def _show(self, at: datetime | None) -> None:
+        """Values all groups in liquidation; at None there was none yet."""
+        if self.rules.fund is None:
+            return
+        usd, draws, fees, unknown = self._board.usd, dict[str, Decimal](), ZERO, 0
+        assets: set[str] = set()
+        for id_ in self._held:
+            held = self._holding(id_)
+            assets |= held.assets
+            if not held.assets <= usd.keys():
+                unknown += 1
+                continue
+            ends = clearance(held, usd)
+            fees += ends.fee_usd
+            if ends.bankrupt:
+                draws[id_] = ends.shortfall_usd
+        worst = nsmallest(NAMED, draws.items(), key=lambda item: (-item[1], item[0]))
+        self._assets = frozenset(assets)
+        self.sight = FundSight(
+            self.rules.fund.balance_usd, at, sum(draws.values(), ZERO), fees, len(draws), len(self._held), unknown,
+            unknown > 0 or not self._board.untrusted.isdisjoint(assets), tuple(worst),
+            self._notices.get(_SAID, (0, None))[1] is not None,
+        )  # fmt: skip
+
+    def _holding(self, group_id: str) -> Holding:
+        held = self._held[group_id]
+        if held is None:
+            w = self._book.find(group_id)
+            assert w is not None, f"group {group_id} is in liquidation, but not in the book"
+            held = self._held[group_id] = w.held
+        return held
