@@ -189,6 +189,7 @@ class Journal:
             audits=tuple(audits),
             desk=desk_of(monitor),
             blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
+            history=tuple(row for o in outcomes for row in o.history),
         )
 
 
@@ -217,6 +218,7 @@ def _merged(old: Change, new: Change) -> Change:
         desk=new.desk or old.desk,
         blocks=_newest_blocks((*old.blocks, *new.blocks)),
         dropped_blocks=tuple(dropped),
+        history=(*old.history, *new.history),
     )
 
 

@@ -9,6 +9,7 @@ from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.entries import Refused
 from monitor.core.fund import FundSight
+from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
 from monitor.core.sheet import BoardView
@@ -32,7 +33,7 @@ class Outcome:
     """Collected while an event is handled."""
 
     __slots__ = (
-        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "refused", "states", "touched",
+        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "refused", "states", "touched",
     )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
@@ -49,8 +50,8 @@ class Outcome:
         self.refused: Refused | None = None
         self.deskful = False
         """Something that only the desk record holds (marks that were announced, notices) must be kept."""
-        self.before: Group | None = None
-        """The group as it was before a put, a close or an entry."""
+        self.history: list[Row] = []
+        """What became of loans; never without a group that changed or moved."""
 
     @property
     def is_durable(self) -> bool:

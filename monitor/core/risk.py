@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core import agenda, desk
+from monitor.core import agenda, chronicle, desk
 from monitor.core.accrual import accrues_at, next_accrual
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
@@ -169,9 +169,9 @@ class RiskMonitor:
             case GroupsPut():
                 self._put_all(event, out)
             case GroupClosed():
-                self._closed(self._register.close(event), out)
+                self._closed(self._register.close(event), event, out)
             case BookEntry():
-                self._changed(self._register.enter(event, event.at), out)
+                self._changed(self._register.enter(event, event.at), event, out)
             case ProductsChanged():
                 self._change_rules(event, out)
             case Noticed(kind=kind) if kind == CLOCK_STILL:
@@ -185,7 +185,7 @@ class RiskMonitor:
                 pass
 
     def _put(self, event: GroupPut, out: Outcome) -> None:
-        self._changed(self._register.put(event, self.rules.products), out)
+        self._changed(self._register.put(event, self.rules.products), event, out)
         self._note(desk.accepted(event), out)
 
     def _put_all(self, event: GroupsPut, out: Outcome) -> None:
@@ -218,16 +218,19 @@ class RiskMonitor:
         self._replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
 
-    def _changed(self, w: Watched | None, out: Outcome) -> None:
+    def _changed(self, w: Watched | None, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
         if w is None:
             return
+        replaced, place = self._register.replaced, len(out.history)
         out.changed.add(w.group.id)
         out.states[w.group.id] = w.state
         self._fund.note(w, out.at)
         self._decide(w, out.at, out)
         self._plan(w)
         self._prices.look(w.held.assets, out.at, out)
+        # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
+        out.history[place:place] = chronicle.of_change(replaced, w, event, self.board.usd)
 
     def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
@@ -240,7 +243,8 @@ class RiskMonitor:
         out.alerts += [alert] if alert else []
         out.deskful |= has_changed
 
-    def _closed(self, w: Watched, out: Outcome) -> None:
+    def _closed(self, w: Watched, event: GroupClosed, out: Outcome) -> None:
+        out.history += chronicle.of_close(w, event)
         self._agenda.set(agenda.GROUP, w.group.id, None)
         self._fund.drop(w.group.id, out.at)
         out.closed.add(w.group.id)
@@ -413,6 +417,7 @@ class RiskMonitor:
         if said is not None:
             if said.stage_from != said.stage_to:
                 self._fund.note(w, said.at)
+                out.history += chronicle.of_stage(w, said, self.board.usd)
             self._weight(w)
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
 

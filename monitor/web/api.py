@@ -9,12 +9,15 @@ from monitor.core.whatif import WhatIf
 from monitor.web import query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.groups import GroupsApi
+from monitor.web.history import HistoryApi, HistoryList
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
 from monitor.web.status import StatusApi
 
 
-def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Handler) -> tuple[Route, ...]:
+def routes(
+    groups: GroupsApi, history: HistoryApi, record: RecordApi, status: StatusApi, stream: Handler
+) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
     return (
@@ -48,6 +51,11 @@ def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Hand
         Route(
             "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
             body=WhatIf, answers={200: s.WhatIfAnswer},
+        ),
+        Route(
+            "GET", "/v1/groups/{id}/history", history.history, READ,
+            "What became of a group's loans, what was repaid, liquidated and charged; newest last.",
+            query.HISTORY, answers={200: HistoryList},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
