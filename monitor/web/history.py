@@ -223,7 +223,7 @@ class HistoryApi:
 def _stretch(row: Row, products: Mapping[str, Product], look: Look | None) -> Stretch | None:
     """None where a row ends none, or its product is not configured any more.
 
-    What was committed after the look has not happened yet: the look still has the loan as it was, and it must not count twice.
+    What was committed after the look has not happened yet: the look has the loan as it was, and it must not count twice.
     """
     product = products.get(row.product)
     if row.before is None or row.until is None or product is None:
