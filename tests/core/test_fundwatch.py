@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from monitor.core.fund import NAMED, FundSight
-from monitor.core.fundwatch import RESTED
+from monitor.core.fundwatch import REST
 from monitor.core.product import Fund, Trust
 from tests.core.desk import Desk, clock, line, loan, product, version
 
@@ -82,7 +82,20 @@ def test_a_draw_of_exactly_the_balance_is_paid() -> None:
     assert fund(it).draw_usd == fund(it).balance_usd == 8
 
 
-def test_the_fund_is_looked_at_once_a_minute_at_most() -> None:
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups in liquidation are looked at once a minute, as ten thousand are."""
+    assert timedelta(minutes=1) == REST * 10_000
+    monkeypatch.setattr("monitor.core.fundwatch.REST", timedelta(seconds=30))
+
+
+def test_few_groups_are_looked_at_with_every_price() -> None:
+    it = desk("8")
+    it.play(f"00:10 1.02 {both()}; 00:10:01 1.05 -; 00:10:02 1.05 fund.exceeded:fund@00:10:01")
+
+
+@pytest.mark.usefixtures("calm")
+def test_many_groups_are_looked_at_once_a_minute_at_most() -> None:
     it = desk("1000")
     it.play(f"00:10 1.02 {both()}; 00:10:20 1.03 -; 00:10:40 1.04 -; 00:10:59 1.05 -")
     assert (fund(it).at, fund(it).draw_usd) == (clock("00:10"), 4)
@@ -142,6 +155,7 @@ def test_a_group_with_a_missing_price_is_counted_as_unknown() -> None:
     assert (fund(it).unknown, fund(it).bankrupt, fund(it).blind) == (1, 1, True)
 
 
+@pytest.mark.usefixtures("calm")
 def test_a_restart_goes_on_in_the_same_rhythm() -> None:
     it = desk()
     it.play(f"00:10 1.05 {both()}; 00:10:01 ... fund.exceeded:fund@00:10; 00:10:30 1.01 -")
@@ -185,16 +199,3 @@ def test_an_alert_names_fifty_groups_and_counts_the_others() -> None:
     facts = it.alerts[-1].facts
     assert (facts["groups"], len(facts["worst"]), facts["worst_cut"]) == (60, NAMED, 10)
     assert facts["worst"][:2] == ["G-000", "G-001"]
-
-
-@pytest.mark.parametrize(("many", "rest"), [(1, "00:11"), (2, "00:12")])
-def test_many_groups_in_liquidation_are_looked_at_less_often(
-    many: int, rest: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert RESTED == 10_000
-    monkeypatch.setattr("monitor.core.fundwatch.RESTED", 3)
-    it = desk("1000", groups=2 * many)
-    it.price("00:10", "1.05")
-    it.price("00:10:30", "1.06")
-    it.pass_time("01:00")
-    assert fund(it).at == clock(rest)

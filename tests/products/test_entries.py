@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor import plugins
 from monitor.core.charges import Stretch, charges
+from monitor.core.events import ProductsChanged
 from monitor.core.history import Row
 from monitor.core.money import exact
 from monitor.core.outcome import Outcome
-from monitor.core.product import DAY, HOUR, MINUTE, Product
+from monitor.core.product import DAY, HOUR, MINUTE, Fund, Product
 from tests.products.shelf import START, Shelf, line, shipped
 
 D = Decimal
@@ -227,3 +229,18 @@ def test_a_repayment_lowers_the_margin_that_a_liability_requires() -> None:
     before = D(it.detail()["maintenance_margin_usd"])
     fine(it.enter({"type": "repay", "asset": lent, "percent": "50"}))
     assert D(it.detail()["maintenance_margin_usd"]) == before / 2
+
+
+@pytest.mark.parametrize("beside", [(), ("vip_loan",)], ids=["alone", "beside a daily product"])
+def test_interest_of_every_minute_counts_in_what_the_fund_would_pay(beside: tuple[str, ...]) -> None:
+    it = Shelf(shipped("flexible_loan"), line("flexible_loan", {"BTC": "1"}, {"USDT": "100000"}))
+    products = {**it.rules.products, **{kind: shipped(kind) for kind in beside}}
+    it.monitor.handle(ProductsChanged(START, msgspec.structs.replace(it.rules, products=products, fund=Fund(D(0)))))
+    it.price(BTC="90000", USDT="1")
+    draws = []
+    for minutes in (1, 2, 3):
+        it.wait(START + timedelta(minutes=minutes, seconds=1))
+        assert it.monitor.fund is not None
+        draws.append(it.monitor.fund.draw_usd)
+    rate = it.product.version_at(START).rates["USDT"] * 100000
+    assert draws == [10000 + rate, 10000 + 2 * rate, 10000 + 3 * rate]
