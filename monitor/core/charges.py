@@ -86,30 +86,43 @@ def _of_day(stretch: Stretch, day: date) -> Iterator[Charge]:
     period = DAY if stretch.loan.rate.daily is not None else stretch.product.period
     # Instants are the whole periods of a day; a stretch may begin or end between two of them.
     first, count = (low - start) // period + 1, (high - start) // period - (low - start) // period
-    if count > 0:
-        yield from _uniform(stretch, day, start, period, first, count)
+    while count > 0:
+        charge = _longest(stretch, day, start + period * first, period, count)
+        if charge.amount:
+            yield charge
+        first, count = first + charge.periods, count - charge.periods
 
 
-def _uniform(
-    stretch: Stretch, day: date, start: datetime, period: timedelta, first: int, count: int
-) -> Iterator[Charge]:
-    """Charges of `count` instants from number `first` of the day on, halved until each has one rate."""
+def _longest(stretch: Stretch, day: date, first: datetime, period: timedelta, most: int) -> Charge:
+    """The charge of as many instants from `first` on as have its rate, at most so many."""
+    one = _charge(stretch, day, first, period, 1)
+
+    def is_uniform(count: int) -> bool:
+        last = _charge(stretch, day, first + period * (count - 1), period, 1)
+        is_alike = (last.rate, last.late_factor, last.amount) == (one.rate, one.late_factor, one.amount)
+        return is_alike and _charge(stretch, day, first, period, count).amount == one.amount * count
+
+    # Mostly a whole day has one rate; otherwise the longest run is found between one instant and all.
+    sure, beyond = (most, most + 1) if is_uniform(most) else (1, most)
+    while beyond - sure > 1:
+        middle = (sure + beyond) // 2
+        sure, beyond = (middle, beyond) if is_uniform(middle) else (sure, middle)
+    return _charge(stretch, day, first, period, sure)
+
+
+def _charge(stretch: Stretch, day: date, first: datetime, period: timedelta, count: int) -> Charge:
     loan, product = stretch.loan, stretch.product
-    ends = [start + period * n for n in (first - 1, first, first + count - 1)]
-    before, total = (interest(loan, product, at.date(), at.hour * 60 + at.minute) for at in (ends[0], ends[2]))
-    amount = total - before
-    figures = {(rate_at(loan, product, at), _late_factor(loan, product, at)) for at in ends[1:]}
-    rate, factor = min(figures)
-    if amount and (len(figures) > 1 or amount != loan.principal * rate * factor * count) and count > 1:
-        half = count // 2
-        yield from _uniform(stretch, day, start, period, first, half)
-        yield from _uniform(stretch, day, start, period, first + half, count - half)
-    elif amount:
-        yield Charge(
-            day, loan.id, ends[1], loan.asset, loan.principal, rate, PERIODS[period], factor, count, amount
-        )  # fmt: skip
+    before, after = (
+        interest(loan, product, at.date(), at.hour * 60 + at.minute)
+        for at in (first - period, first + period * (count - 1))
+    )
+    return Charge(
+        day, loan.id, first, loan.asset, loan.principal, rate_at(loan, product, first), PERIODS[period],
+        _late_factor(stretch, first), count, after - before,
+    )  # fmt: skip
 
 
-def _late_factor(loan: Loan, product: Product, at: datetime) -> Decimal:
+def _late_factor(stretch: Stretch, at: datetime) -> Decimal:
+    loan = stretch.loan
     is_late = loan.matures_at is not None and at > loan.matures_at
-    return product.version_at(at).late_interest_factor if is_late else ONE
+    return stretch.product.version_at(at).late_interest_factor if is_late else ONE

@@ -16,6 +16,7 @@ from monitor.core.history import Row
 from monitor.core.money import exact
 from monitor.core.outcome import Outcome
 from monitor.core.product import DAY, HOUR, MINUTE, Fund, Product
+from monitor.products import cross_margin_classic
 from tests.products.shelf import START, Shelf, line, shipped
 
 D = Decimal
@@ -244,3 +245,23 @@ def test_interest_of_every_minute_counts_in_what_the_fund_would_pay(beside: tupl
         draws.append(it.monitor.fund.draw_usd)
     rate = it.product.version_at(START).rates["USDT"] * 100000
     assert draws == [10000 + rate, 10000 + 2 * rate, 10000 + 3 * rate]
+
+
+def test_a_day_in_which_the_rate_changes_has_a_charge_for_each_rate() -> None:
+    """From 14:20 on it is twice the rate: 11:00 to 14:00 are charged at the one, 15:00 to 24:00 at the other."""
+    versions = [
+        {"effective": datetime.fromisoformat(f"2026-01-{since}+00:00"), "rates": {"USDT": rate}}
+        for since, rate in (("01T00:00:00", "0.001"), ("05T14:20:00", "0.002"))
+    ]
+    it = Shelf(cross_margin_classic.load({"version": versions}), line("cross_margin_classic", {}, {"USDT": "100"}))
+    sight = it.monitor.sight("G-1")
+    assert sight is not None
+    (loan,) = sight.group.loans
+    end = datetime.fromisoformat("2026-01-07T00:00:00+00:00")
+    with exact():
+        found = list(charges([Stretch(loan, it.product, end)], None, end))
+        first = charges([Stretch(loan, it.product, end)], (found[0].day, loan.id, found[0].first), end)
+        assert list(first) == found[1:]
+    assert [(c.first.hour, c.periods, c.rate, c.amount) for c in found] == [
+        (11, 4, D("0.001"), D("0.4")), (15, 10, D("0.002"), D("2")), (1, 24, D("0.002"), D("4.8")),
+    ]  # fmt: skip
