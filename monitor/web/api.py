@@ -8,6 +8,7 @@ from monitor.core.explain import GroupRow
 from monitor.core.whatif import WhatIf
 from monitor.web import query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
+from monitor.web.fund import FundApi, FundShape
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi, HistoryList
 from monitor.web.parts import OPEN, Handler, Route
@@ -16,7 +17,7 @@ from monitor.web.status import StatusApi
 
 
 def routes(
-    groups: GroupsApi, history: HistoryApi, record: RecordApi, status: StatusApi, stream: Handler
+    groups: GroupsApi, history: HistoryApi, record: RecordApi, fund: FundApi, status: StatusApi, stream: Handler
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -76,9 +77,9 @@ def routes(
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
         Route(
-            "GET", "/v1/fund", status.fund, READ,
+            "GET", "/v1/fund", fund.fund, READ,
             "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
-            answers={200: s.FundShape},
+            answers={200: FundShape},
         ),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(

@@ -28,6 +28,7 @@ from monitor.web.auth import (
 )
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
+from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi
 from monitor.web.parts import OPEN, Parts, Route, answer
@@ -71,7 +72,9 @@ class Server:
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), HistoryApi(parts), RecordApi(parts, log_), status, self.hub.handle)
+        table = routes(
+            GroupsApi(parts), HistoryApi(parts), RecordApi(parts, log_), FundApi(parts), status, self.hub.handle
+        )
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

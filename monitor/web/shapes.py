@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from monitor.core.alerts import GroupRef
 from monitor.core.explain import GroupRow
 from monitor.stores.base import DeliveryState
+from monitor.web.fund import LiquidationShape
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -140,17 +141,6 @@ class NextLine(_Shape, frozen=True, kw_only=True):
     ltv: str | UnsetType = UNSET
     level: str | UnsetType = UNSET
     distance_percent: str
-
-
-class LiquidationShape(_Shape, frozen=True):
-    """What would follow were the whole group liquidated at these prices."""
-
-    market_usd: str
-    fee_usd: str
-    debt_usd: str
-    left_usd: str
-    shortfall_usd: str
-    bankrupt: bool
 
 
 class StandingShape(_Shape, frozen=True, kw_only=True):
@@ -357,28 +347,6 @@ class PriceList(_Shape, frozen=True):
 
     items: list[PriceItem]
     next: str | None
-
-
-class ShortfallItem(_Shape, frozen=True):
-    """A group that a liquidation would leave bankrupt."""
-
-    id: str
-    shortfall_usd: str
-
-
-class FundShape(_Shape, frozen=True):
-    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
-
-    at: str | None
-    balance_usd: str
-    draw_usd: str
-    fees_usd: str
-    groups: int
-    in_liquidation: int
-    unknown: int
-    blind: bool
-    exceeded: bool
-    items: list[ShortfallItem]
 
 
 class AuditItem(_Shape, frozen=True):

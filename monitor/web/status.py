@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from monitor.core.fund import fund_shown
 from monitor.core.prices import USDT
 from monitor.core.text import stamp, stamp_or_none
 from monitor.feeds.base import FeedStats
@@ -62,15 +61,6 @@ class StatusApi:
             return listing([msgspec.json.encode(shown[a]) for a in page], cursor)
 
         return answer(await asyncio.to_thread(encoded))
-
-    async def fund(self, _request: web.Request, caller: Caller) -> web.StreamResponse:
-        """GET /v1/fund"""
-        if caller.scope:
-            raise Rejected("forbidden", "the insurance fund is the whole desk's; a token with a scope cannot read it")
-        sight = self._parts.view.fund
-        if sight is None:
-            raise Rejected("not-found", "no insurance fund is configured; state balance_usd in [fund]")
-        return answer(fund_shown(sight))
 
     async def status(self, _request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/status"""
