@@ -17,8 +17,6 @@ from monitor.core.money import ONE
 from monitor.core.product import DAY, HOUR, MINUTE, Product
 
 PERIODS = {DAY: "day", HOUR: "hour", MINUTE: "minute"}
-SETTLING = timedelta(hours=1)
-"""Interest of a day is computed between 00:00 and 01:00 UTC (DOMAIN A11): until then its charge is not told."""
 
 
 class Stretch(NamedTuple):

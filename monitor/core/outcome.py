@@ -12,6 +12,7 @@ from monitor.core.fund import FundSight
 from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
+from monitor.core.product import CoinRates
 from monitor.core.sheet import BoardView
 from monitor.core.valuation import Holding, Weight
 
@@ -33,7 +34,7 @@ class Outcome:
     """Collected while an event is handled."""
 
     __slots__ = (
-        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "refused", "states", "touched",
+        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "rates", "refused", "states", "touched",
     )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
@@ -52,11 +53,14 @@ class Outcome:
         """Something that only the desk record holds (marks that were announced, notices) must be kept."""
         self.history: list[Row] = []
         """What became of loans; never without a group that changed or moved."""
+        self.rates: tuple[CoinRates, ...] = ()
+        """Coins whose given rates changed, each with all of them."""
 
     @property
     def is_durable(self) -> bool:
         """There is something that must be committed."""
-        return bool(self.alerts or self.states or self.changed or self.closed or self.blocks or self.deskful)
+        changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.rates
+        return any(changes) or self.deskful
 
 
 class BlockPut(NamedTuple):
@@ -91,6 +95,8 @@ class Memory(NamedTuple):
     blocks: tuple[BlockPut, ...] = ()
     closed: tuple[str, ...] = ()
     """Groups that blocks may still hold, but that were closed."""
+    rates: tuple[CoinRates, ...] = ()
+    """Flexible rates that were given beside those of the rules."""
 
 
 class Publication(NamedTuple):

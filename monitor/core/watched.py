@@ -14,7 +14,7 @@ from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_du
 from monitor.core.money import ZERO
 from monitor.core.outcome import Sight
 from monitor.core.product import Lifecycle, Product
-from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions, weigh
+from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 from monitor.core.verdict import Calm
 
 
@@ -52,15 +52,6 @@ class Watched:
     def keep(self, state: GroupState) -> None:
         """Takes the state that a verdict or a deadline left."""
         self.state, self.calm = state, None
-
-    def weigh(self, board: PriceBoard) -> None:
-        """Values the group on the prices in force."""
-        untrusted = board.untrusted
-        try:
-            self.weight = weigh(self.held, board.usd)
-        except KeyError:
-            self.weight = None
-        self.blind = self.weight is None or (bool(untrusted) and not untrusted.isdisjoint(self.held.assets))
 
     def past_deadlines(self) -> list[tuple[datetime, int, Loan]]:
         """Those of `loan_deadlines` that had passed when the group was put."""

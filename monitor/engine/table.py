@@ -11,6 +11,7 @@ from heapq import nsmallest
 import msgspec
 import numpy as np
 
+from monitor.core.accrual import midnight
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
@@ -25,7 +26,7 @@ from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
 from monitor.engine.ingest import PackedGroups
-from monitor.engine.instants import DAY_US, micros_of
+from monitor.engine.instants import DAY_US, day_at, micros_of
 from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
@@ -171,11 +172,11 @@ class Rows(Places):
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another day or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
-        day, versions, lifecycle = self._debts.day, self._versions, self._rules.lifecycle
+        debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
         self._take_rules(at, rules)
         has_other_coins = self._instruments.take(self._versions)
         has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
-        if not has_other_lines and day == at.date():
+        if not has_other_lines and debts.hold_for(self._debts):
             return
         self._instruments.give(self.screen)
         for number, block in enumerate(self.blocks):
@@ -217,6 +218,16 @@ class Rows(Places):
                 matures = block.matures(self.names)
                 rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
                 yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
+
+    def counted_since(self, product: str) -> dict[str, datetime]:
+        """See LoanBook."""
+        place, since = self.names.products.find(product), dict[str, datetime]()
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                for coin, day in block.flexible_since(place, ~self.is_dead(number, len(block)), self.names).items():
+                    asset, at = self.names.assets[coin], midnight(day_at(day))
+                    since[asset] = min(at, since.get(asset, at))
+        return since
 
     def needed(self) -> frozenset[str]:
         """Assets whose price decides about some group; one that only dead groups held may be among them."""

@@ -22,6 +22,7 @@ from monitor.core.book import Group
 from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
+from monitor.core.product import CoinRates
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
@@ -102,6 +103,8 @@ class Change(msgspec.Struct, frozen=True):
     blocks: tuple[StoredBlock, ...] = ()
     dropped_blocks: tuple[int, ...] = ()
     history: tuple[Row, ...] = ()
+    rates: tuple[CoinRates, ...] = ()
+    """Each in place of all that was kept for its coin; one without rows forgets them."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -164,6 +167,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By number, without their ids."""
     closed: tuple[str, ...] = ()
     """Groups that a block may hold but that were closed since."""
+    rates: tuple[CoinRates, ...] = ()
+    """By product and coin."""
 
 
 class AlertFilter(msgspec.Struct, frozen=True):

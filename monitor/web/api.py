@@ -12,12 +12,19 @@ from monitor.web.fund import FundApi, FundShape
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi, HistoryList
 from monitor.web.parts import OPEN, Handler, Route
+from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
 from monitor.web.status import StatusApi
 
 
 def routes(
-    groups: GroupsApi, history: HistoryApi, record: RecordApi, fund: FundApi, status: StatusApi, stream: Handler
+    groups: GroupsApi,
+    history: HistoryApi,
+    rates: RatesApi,
+    record: RecordApi,
+    fund: FundApi,
+    status: StatusApi,
+    stream: Handler,
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -74,6 +81,14 @@ def routes(
         Route(
             "POST", "/v1/deliveries/{id}/retry", record.retry, OPERATE, "Makes a delivery due at once.",
             answers={200: s.DeliveryItem},
+        ),
+        Route(
+            "GET", "/v1/rates", rates.list, READ, "Flexible rates in force and to come, by product, coin and time.",
+            query.RATES, answers={200: RateList},
+        ),
+        Route(
+            "POST", "/v1/rates", rates.give, OPERATE, "Gives flexible rates of a product, from now or later on.",
+            body=RatesBody, answers={200: RatesAnswer},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
         Route(

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from monitor.core.accrual import SETTLING
 from monitor.core.book import Loan
-from monitor.core.charges import SETTLING, Charge, Place, Stretch, charges
+from monitor.core.charges import Charge, Place, Stretch, charges
 from monitor.core.history import LOAN, Row, opened
 from monitor.core.inbox import Look
 from monitor.core.money import exact, plain

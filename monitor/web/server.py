@@ -34,6 +34,7 @@ from monitor.web.history import HistoryApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
+from monitor.web.rates import RatesApi
 from monitor.web.record import AlertLog, RecordApi
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
@@ -73,8 +74,9 @@ class Server:
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
         table = routes(
-            GroupsApi(parts), HistoryApi(parts), RecordApi(parts, log_), FundApi(parts), status, self.hub.handle
-        )
+            GroupsApi(parts), HistoryApi(parts), RatesApi(parts), RecordApi(parts, log_), FundApi(parts), status,
+            self.hub.handle,
+        )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

@@ -103,7 +103,12 @@ CREATE INDEX deliveries_told ON deliveries (subject, episode, notifier) WHERE at
 CREATE INDEX deliveries_pending ON deliveries (subject) WHERE state = 'pending';
 CREATE INDEX deliveries_failed ON deliveries (cursor, id) WHERE state = 'failed';
 """
+# Flexible rates that were given, all of a coin in one row.
 _SCHEMA_3 = """
+CREATE TABLE rates (product TEXT NOT NULL, asset TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (product, asset));
+"""
+# What became of loans, row by row.
+_SCHEMA_4 = """
 CREATE TABLE history (
     number INTEGER PRIMARY KEY AUTOINCREMENT, group_id TEXT NOT NULL, kind TEXT NOT NULL, loan TEXT NOT NULL,
     at INTEGER NOT NULL, body BLOB NOT NULL
@@ -111,7 +116,7 @@ CREATE TABLE history (
 CREATE INDEX history_look ON history (group_id, number, kind, loan);
 CREATE INDEX history_at ON history (at);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
