@@ -200,7 +200,7 @@ class HistoryApi:
     async def _stretches(self, asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
         """Loans as they were until each change from a place on, and as they are; and how far the changes were read, where
         there are more."""
-        products = self._parts.rules().products
+        products = (asked.look.rules if asked.look is not None else self._parts.rules()).products
         # A day is charged until the midnight that ends it, so a change within it is later than its beginning.
         since = None if after is None else datetime.combine(after[0], datetime.min.time(), UTC)
         found: list[Stretch] = []

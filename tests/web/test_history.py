@@ -104,6 +104,14 @@ async def test_interest_is_by_day_and_ends_where_the_day_is_settled(desk: Desk, 
     assert len(later) == len(found) + 2
 
 
+async def test_a_day_is_charged_at_the_rate_that_was_given_for_it(desk: Desk, http: Session) -> None:
+    desk.pass_time(24 * HOUR)
+    body = {"product": "vip_loan", "rates": {"USDT": "0.0003"}}
+    assert (await ask(http, "POST", "/v1/rates", body))[0] == 200
+    desk.pass_time(24 * HOUR)
+    assert [(x["rate"], x["amount"]) for x in await history(http, "interest")] == [("0.00016", "16"), ("0.0003", "30")]
+
+
 async def test_pages_of_interest_stand_still_while_loans_change(desk: Desk, http: Session) -> None:
     await live(desk, http)
     first = (await ask(http, "GET", "/v1/groups/G-1/history?kind=interest&limit=3"))[2]
