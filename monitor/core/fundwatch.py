@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,6 +38,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class _Mine(NamedTuple):
+    """A group in liquidation."""
+
+    product: str
+    held: Holding | None
+    """None where it is to be taken anew from the book."""
+
+
 class FundWatch:
     """Which groups are in liquidation, and what they would draw. Does nothing while no fund is configured."""
 
@@ -47,8 +56,8 @@ class FundWatch:
         self.sight: FundSight | None = None
         """Of the last look; None while no fund is configured."""
         self._board, self._agenda, self._book, self._notices = board, planned, book, notices
-        self._held: dict[str, Holding | None] = {}
-        """Groups in liquidation; None where the holding is to be taken anew from the book."""
+        self._held: dict[str, _Mine] = {}
+        """Groups in liquidation."""
         self._assets: frozenset[str] = frozenset()
         """Whose prices decided the last look."""
         self._is_due = False
@@ -56,8 +65,8 @@ class FundWatch:
 
     def restore(self, states: Iterable[GroupState], at: datetime) -> None:
         """Takes the groups that a memory holds, and goes on in its rhythm."""
-        in_liquidation = (s.group for s in states if s.stage == LIQUIDATION)
-        self._held = {id_: None for id_ in in_liquidation if self._book.find(id_) is not None}
+        found = (self._book.find(s.group) for s in states if s.stage == LIQUIDATION)
+        self._held = {w.group.id: _Mine(w.group.product, w.held) for w in found if w is not None}
         if self.rules.fund is None:
             return
         self._show(at if self._held else None)
@@ -82,14 +91,14 @@ class FundWatch:
                 if key in self._notices:
                     self._notices[key] = (self._notices[key][0], None)
         else:
-            self._held = dict.fromkeys(self._held)
+            self._forget(self._held)
             self._show(self.sight.at if self.sight else None)
             self.touch(at)
 
     def note(self, w: Watched, at: datetime) -> None:
         """A group has another state, or holds something else."""
         if w.state.stage == LIQUIDATION:
-            self._held[w.group.id] = w.held
+            self._held[w.group.id] = _Mine(w.group.product, w.held)
             self.touch(at)
         else:
             self.drop(w.group.id, at)
@@ -100,11 +109,11 @@ class FundWatch:
             del self._held[group_id]
             self.touch(at)
 
-    def renewed(self, group_ids: Collection[str] | None, at: datetime) -> None:
-        """Interest was added, or other rules hold: these groups, or all, are held anew."""
-        mine = list(self._held) if group_ids is None else [id_ for id_ in group_ids if id_ in self._held]
+    def renewed(self, kinds: Collection[str] | None, at: datetime) -> None:
+        """Interest was added, or other rules hold: groups of these products, or all, are held anew."""
+        mine = [id_ for id_, each in self._held.items() if kinds is None or each.product in kinds]
         if mine:
-            self._held |= dict.fromkeys(mine)
+            self._forget(mine)
             self.touch(at)
 
     def moved(self, assets: Collection[str], at: datetime) -> None:
@@ -179,10 +188,14 @@ class FundWatch:
             self._notices.get(_SAID, (0, None))[1] is not None,
         )  # fmt: skip
 
+    def _forget(self, group_ids: Iterable[str]) -> None:
+        self._held |= {id_: self._held[id_]._replace(held=None) for id_ in group_ids}
+
     def _holding(self, group_id: str) -> Holding:
-        held = self._held[group_id]
+        held = self._held[group_id].held
         if held is None:
             w = self._book.find(group_id)
             assert w is not None, f"group {group_id} is in liquidation, but not in the book"
-            held = self._held[group_id] = w.held
+            held = w.held
+            self._held[group_id] = _Mine(w.group.product, held)
         return held

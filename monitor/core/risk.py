@@ -352,9 +352,9 @@ class RiskMonitor:
         if len(kinds) == len(self.rules.products):
             self._renew(at, out)
         else:
-            mine = self.book.accrue(at, kinds)
-            self._fund.renewed(mine, at)
-            self._decide_all(mine, at, out)
+            self._fund.renewed(kinds, at)
+            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
+            self._decide_all(suspects, at, out)
 
     def _plan_accrual(self, at: datetime) -> None:
         due = next_accrual(self.rules.products.values(), at)

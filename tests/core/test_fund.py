@@ -56,6 +56,13 @@ def test_rule_46_ada_eth_in_tier_3_costs_1_32_percent() -> None:
     )
 
 
+def test_rule_46_the_tier_is_that_of_what_is_borrowed_at_the_groups_leverage() -> None:
+    stated = line("isolated_margin", {"BTC": "100"}, {"USDT": "140001"}, opened_at="2020-11-01T00:00:00Z", leverage=5)
+    shelf = Shelf(shipped("isolated_margin"), stated, at=datetime(2020, 11, 2, 10, 30, tzinfo=UTC))
+    shelf.price(BTC="10000", USDT="1")
+    assert shelf.detail()["liquidation"]["fee_usd"] == "13200", "1,000,000 * 1.32 % in the third tier of 5x"
+
+
 def test_rule_46_the_tier_is_that_of_the_groups_own_lines() -> None:
     own = {"initial": "1.2", "margin_call": "1.19", "liquidation": "1.165"}
     stated = line("isolated_margin", {"ADA": "1000"}, {"ETH": "1"}, opened_at="2022-01-01T00:00:00Z", thresholds=own)
