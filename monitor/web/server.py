@@ -33,6 +33,7 @@ from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.record import AlertLog, RecordApi
+from monitor.web.static import add_page
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
 from monitor.web.view import View
@@ -68,7 +69,7 @@ class Server:
         parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
-        self.hub = Hub(parts, log_, status.pulse, limits)
+        self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
         table = routes(GroupsApi(parts), RecordApi(parts, log_), status, self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
@@ -94,6 +95,7 @@ class Server:
         for route in self.routes:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
+        add_page(app)
         app.on_response_prepare.append(_finish)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -189,7 +191,10 @@ class Server:
 
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     """Sets the headers of every answer. An answer that aiohttp made of an unforeseen error becomes a problem too."""
-    response.headers.update(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS.items():
+        # The page brings a policy of its own, and may be kept.
+        if name == "Server" or name not in response.headers:
+            response.headers[name] = value
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
         made = problem.response(Rejected("internal", "the log of the daemon says more"), request.path)
         assert isinstance(made.body, bytes)
