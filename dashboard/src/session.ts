@@ -1,0 +1,45 @@
+/** Who reads, and what they may do. */
+
+import { ApiError, get, post, remove } from "./api";
+import { Store } from "./live/store";
+
+export interface Session {
+  readonly name: string;
+  readonly role: string;
+  readonly scope: Readonly<Record<string, string>>;
+}
+
+export interface Access {
+  readonly state: "asking" | "open" | "signed-in" | "sign-in";
+  readonly who: Session | null;
+}
+
+/** `open`: no tokens are configured, so whoever reaches the monitor is admin. */
+export const access = new Store<Access>({ state: "asking", who: null });
+
+export async function look(): Promise<void> {
+  try {
+    const who = await get<Partial<Session>>("/v1/session");
+    const session = { name: who.name ?? "", role: who.role ?? "admin", scope: who.scope ?? {} };
+    access.set({ state: session.name === "loopback" ? "open" : "signed-in", who: session });
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) access.set({ state: "sign-in", who: null });
+    else access.set({ state: "open", who: null });
+  }
+}
+
+export async function signIn(token: string): Promise<void> {
+  await post("/v1/session", { token });
+  await look();
+}
+
+export async function signOut(): Promise<void> {
+  await remove("/v1/session").catch(() => null);
+  // Nothing of what was shown may stay in memory for the next reader.
+  location.reload();
+}
+
+export function mayOperate(): boolean {
+  const { who } = access.get();
+  return who === null || who.role === "operator" || who.role === "admin";
+}
