@@ -3,13 +3,14 @@
 import { position } from "./format/decimal";
 import type { Alert } from "./types";
 
-/** One bucket of time. A gap is a time in which the group could not be valued. */
+/** LTV from `at` on for a step: lowest, highest and last; null where the group could not be valued. */
 export interface LtvPoint {
   readonly at: string;
-  readonly ltv: string | null;
-  readonly min?: string | null;
-  readonly max?: string | null;
-  readonly blind?: boolean;
+  readonly low: string | null;
+  readonly high: string | null;
+  readonly last: string | null;
+  /** Nothing was kept from here until the next point. */
+  readonly gap?: boolean;
 }
 
 export interface LtvHistory {
@@ -22,13 +23,15 @@ export type Columns = [number[], (number | null)[], (number | null)[], (number |
 export function columns(points: readonly LtvPoint[]): Columns {
   const found: Columns = [[], [], [], []];
   for (const p of points) {
-    const last = percent(p.ltv);
-    found[0].push(Date.parse(p.at) / 1000);
-    found[1].push(last);
-    found[2].push(p.min === undefined ? last : percent(p.min));
-    found[3].push(p.max === undefined ? last : percent(p.max));
+    add(found, Date.parse(p.at) / 1000, percent(p.last), percent(p.low), percent(p.high));
+    // A line must not be drawn over a time of which nothing is known.
+    if (p.gap) add(found, Date.parse(p.at) / 1000 + 1, null, null, null);
   }
   return found;
+}
+
+function add(to: Columns, ...values: [number, number | null, number | null, number | null]): void {
+  for (const [i, value] of values.entries()) to[i]?.push(value as number);
 }
 
 function percent(text: string | null | undefined): number | null {
@@ -42,7 +45,7 @@ export const KEPT = 1800;
 export function seen(points: readonly LtvPoint[], at: string, ltv: string | null): readonly LtvPoint[] {
   const last = points.at(-1);
   if (last && last.at >= at) return points;
-  return [...points.slice(-KEPT + 1), { at, ltv }];
+  return [...points.slice(-KEPT + 1), { at, low: ltv, high: ltv, last: ltv }];
 }
 
 /** Alerts that lie within the time that is drawn. */

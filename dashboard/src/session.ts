@@ -7,6 +7,11 @@ export interface Session {
   readonly name: string;
   readonly role: string;
   readonly scope: Readonly<Record<string, string>>;
+  readonly may: readonly string[];
+  /** The monitor has tokens; without them whoever reaches it is admin. */
+  readonly tokens: boolean;
+  /** A cookie says who reads; else a proxy did. */
+  readonly cookie: boolean;
 }
 
 export interface Access {
@@ -14,14 +19,13 @@ export interface Access {
   readonly who: Session | null;
 }
 
-/** `open`: no tokens are configured, so whoever reaches the monitor is admin. */
+/** `open`: nobody has to sign in here, so nobody can sign out. */
 export const access = new Store<Access>({ state: "asking", who: null });
 
 export async function look(): Promise<void> {
   try {
-    const who = await get<Partial<Session>>("/v1/session");
-    const session = { name: who.name ?? "", role: who.role ?? "admin", scope: who.scope ?? {} };
-    access.set({ state: session.name === "loopback" ? "open" : "signed-in", who: session });
+    const who = await get<Session>("/v1/session");
+    access.set({ state: who.cookie ? "signed-in" : "open", who });
   } catch (e) {
     if (e instanceof ApiError && e.status === 401) access.set({ state: "sign-in", who: null });
     else access.set({ state: "open", who: null });
@@ -41,5 +45,5 @@ export async function signOut(): Promise<void> {
 
 export function mayOperate(): boolean {
   const { who } = access.get();
-  return who === null || who.role === "operator" || who.role === "admin";
+  return who === null || who.may.includes("operate");
 }

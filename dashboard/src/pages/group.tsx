@@ -12,7 +12,7 @@ import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "
 import { Cure, Lines, Loans, Permitted, Why } from "../parts/groupparts";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
-import { Told } from "../parts/told";
+import { Timeline } from "../parts/timeline";
 import { to } from "../router";
 import type { Alert, GroupDetail, Page } from "../types";
 
@@ -131,7 +131,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
           <Permitted group={group} />
         </Panel>
         <Panel title="What happened, and who was told" class="wide">
-          <Told group={group.id} alerts={alerts} sequence={group.sequence} />
+          <Timeline group={group.id} sequence={group.sequence} />
         </Panel>
         {group.uncounted.length > 0 && (
           <Panel title="Not counted" class="wide">

@@ -1,19 +1,35 @@
 /** Which prices may be believed, what the feeds do, and whether the channels deliver. */
 
+import { rough } from "../format/time";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
-import { Age, numbers, Panel, Scroll, TrustPill, Usd } from "../parts/figures";
-import { Cell, type Item } from "../parts/generic";
+import { Age, numbers, Panel, Scroll, Time, TrustPill, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
-import type { Feed, Page, Price, Status } from "../types";
+import type { Feed, Page, Price } from "../types";
 
 const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
 
+interface Channel {
+  readonly name: string;
+  readonly kind: string;
+  readonly breaker: string;
+  readonly queued: number;
+  readonly oldest_age_s: number | null;
+  readonly last_delivered_at: string | null;
+  readonly last_failed_at: string | null;
+  readonly last_failure: string | null;
+}
+
+type NamedFeed = Feed & {
+  readonly name: string;
+  readonly last_frame_age_s: number | null;
+  readonly lag_s: number | null;
+};
+
 export function PricesPage() {
-  const status = usePolled<Status>("/v1/status", 2000);
-  const channels = usePolled<Page<Item>>("/v1/channels", 3000);
-  const feeds = usePolled<Page<Item>>("/v1/feeds", 3000);
+  const channels = usePolled<Page<Channel>>("/v1/channels", 3000);
+  const feeds = usePolled<Page<NamedFeed>>("/v1/feeds", 3000);
   return (
     <article>
       <header class="pagehead">
@@ -22,26 +38,14 @@ export function PricesPage() {
       <div class="grid">
         <Prices />
         <Panel title="Feeds" class="wide">
-          {feeds.error?.isAbsent ? (
-            <Fresh of={status} what="feeds">
-              {(s) => <Feeds feeds={s.feeds} />}
-            </Fresh>
-          ) : (
-            <Fresh of={feeds} what="feeds">
-              {(page) => <Items items={page.items} label="Feeds" />}
-            </Fresh>
-          )}
+          <Fresh of={feeds} what="a list of feeds">
+            {(page) => <Feeds feeds={page.items} />}
+          </Fresh>
         </Panel>
         <Panel title="Channels" class="wide">
-          {channels.error?.isAbsent ? (
-            <Fresh of={status} what="channels">
-              {(s) => <Channels oldest={s.oldest_undelivered_s} />}
-            </Fresh>
-          ) : (
-            <Fresh of={channels} what="channels">
-              {(page) => <Items items={page.items} label="Channels" />}
-            </Fresh>
-          )}
+          <Fresh of={channels} what="a list of channels">
+            {(page) => <Channels channels={page.items} />}
+          </Fresh>
         </Panel>
       </div>
     </article>
@@ -113,9 +117,8 @@ function PriceRow({ price: p, withReason }: { price: Price; withReason: boolean 
   );
 }
 
-function Feeds({ feeds }: { feeds: Readonly<Record<string, Feed>> }) {
-  const names = Object.keys(feeds);
-  if (!names.length) return <p class="empty">No feed is configured: prices come from nowhere.</p>;
+function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
+  if (!feeds.length) return <p class="empty">No feed is configured: prices come from nowhere.</p>;
   return (
     <Scroll label="Feeds">
       <table>
@@ -124,6 +127,7 @@ function Feeds({ feeds }: { feeds: Readonly<Record<string, Feed>> }) {
             <th>Feed</th>
             <th>State</th>
             <th class="right">Last frame</th>
+            <th class="right">Lag</th>
             <th class="right">Frames</th>
             <th class="right">Quotes</th>
             <th class="right">Reconnects</th>
@@ -131,9 +135,9 @@ function Feeds({ feeds }: { feeds: Readonly<Record<string, Feed>> }) {
           </tr>
         </thead>
         <tbody>
-          {Object.entries(feeds).map(([name, f]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
+          {feeds.map((f) => (
+            <tr key={f.name}>
+              <th scope="row">{f.name}</th>
               <td class="wrap">
                 <span class={`pill ${f.connected ? "good" : "bad"}`}>{f.connected ? "connected" : "cut off"}</span>{" "}
                 {f.reason}
@@ -141,6 +145,7 @@ function Feeds({ feeds }: { feeds: Readonly<Record<string, Feed>> }) {
               <td class="right">
                 <Age at={f.last_frame_at} />
               </td>
+              <td class="right num">{f.lag_s === null ? "–" : `${f.lag_s} s`}</td>
               <td class="right num">{numbers.exact(String(f.frames))}</td>
               <td class="right num">{numbers.exact(String(f.quotes))}</td>
               <td class="right num">{f.reconnects}</td>
@@ -157,50 +162,38 @@ function Feeds({ feeds }: { feeds: Readonly<Record<string, Feed>> }) {
   );
 }
 
-function Channels({ oldest }: { oldest: Readonly<Record<string, number>> }) {
+function Channels({ channels }: { channels: readonly Channel[] }) {
+  if (!channels.length) return <p class="empty">No channel is configured: alerts stand in the log alone.</p>;
   return (
     <Scroll label="Channels">
       <table>
         <thead>
           <tr>
             <th>Channel</th>
-            <th class="right">Oldest undelivered notice</th>
+            <th>Kind</th>
+            <th>Breaker</th>
+            <th class="right">In the queue</th>
+            <th class="right">Oldest of it</th>
+            <th>Delivered last</th>
+            <th>Failed last</th>
           </tr>
         </thead>
         <tbody>
-          {Object.entries(oldest).map(([name, seconds]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td class="right num">{seconds > 0 ? `${Math.round(seconds)} s` : "none"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-  );
-}
-
-function Items({ items, label }: { items: readonly Item[]; label: string }) {
-  const keys = [...new Set(items.flatMap((i) => Object.keys(i)))];
-  if (!items.length) return <p class="empty">There are none.</p>;
-  return (
-    <Scroll label={label}>
-      <table>
-        <thead>
-          <tr>
-            {keys.map((k) => (
-              <th key={k}>{k.replaceAll("_", " ")}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((item, i) => (
-            <tr key={String(item.name ?? item.notifier ?? i)}>
-              {keys.map((k) => (
-                <td key={k} class="wrap">
-                  <Cell value={item[k]} name={k} />
-                </td>
-              ))}
+          {channels.map((c) => (
+            <tr key={c.name}>
+              <th scope="row">{c.name}</th>
+              <td>{c.kind}</td>
+              <td>
+                <span class={`pill ${c.breaker === "closed" ? "good" : "bad"}`}>{c.breaker}</span>
+              </td>
+              <td class="right num">{c.queued}</td>
+              <td class="right num">{c.oldest_age_s === null ? "–" : rough(c.oldest_age_s * 1000)}</td>
+              <td>
+                <Time at={c.last_delivered_at} />
+              </td>
+              <td class="wrap">
+                <Time at={c.last_failed_at} /> {c.last_failure}
+              </td>
             </tr>
           ))}
         </tbody>

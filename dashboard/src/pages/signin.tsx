@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ApiError } from "../api";
+import icon from "../icon.svg";
 import { signIn } from "../session";
 
 export function SignIn() {
@@ -24,7 +25,7 @@ export function SignIn() {
     <main class="signin">
       <form onSubmit={submit}>
         <h1>
-          <img src="/icon.svg" alt="" width="28" height="28" /> Loan monitor
+          <img src={icon} alt="" width="28" height="28" /> Loan monitor
         </h1>
         <label for="token">Token</label>
         <input

@@ -58,7 +58,7 @@ export function LtvChart(props: Props) {
       class="chart"
       ref={box}
       role="img"
-      aria-label={`LTV of ${props.group} over time, ${props.points.length} points, now ${last?.ltv ?? "unknown"}`}
+      aria-label={`LTV of ${props.group} over time, ${props.points.length} points, now ${last?.last ?? "unknown"}`}
     />
   );
 }

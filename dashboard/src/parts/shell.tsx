@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { enableNotices, enableSound } from "../alarm";
 import { rough } from "../format/time";
+import icon from "../icon.svg";
 import { live } from "../live/live";
 import type { Pulse } from "../live/pulse";
 import { clock, useStore } from "../live/store";
@@ -33,7 +34,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </button>
       <header class="top">
         <a class="brand" href={to.overview}>
-          <img src="/icon.svg" alt="" width="24" height="24" />
+          <img src={icon} alt="" width="24" height="24" />
           <span>Loan monitor</span>
         </a>
         <nav aria-label="Pages">
