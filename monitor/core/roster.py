@@ -166,7 +166,7 @@ class PlainRoster:
         sums = dict.fromkeys(STAGE_RANK, ZERO)
         with exact():
             for w in self._within(scope):
-                weight = _weight(w.held, prices.usd)
+                weight = seen(w, prices).weight
                 sums[w.state.stage] += ZERO if weight is None else weight.debt
         return {stage: round_down(owed, ONE) for stage, owed in sums.items()}
 

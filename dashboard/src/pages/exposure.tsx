@@ -2,15 +2,48 @@
 
 import { useState } from "preact/hooks";
 import { query } from "../api";
+import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
-import { Panel, Scroll, Share, ShortUsd } from "../parts/figures";
-import { Cell, type Item } from "../parts/generic";
+import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd, words } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 
-interface ExposureAnswer {
+interface Sums {
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly recognised_usd: string;
+  readonly market_usd: string;
+}
+
+interface Item extends Sums {
+  readonly key: string | null;
+  readonly share: string | null;
+  readonly max_share: string | null;
+  readonly is_above: boolean;
+  readonly nearest_percent: string | null;
+  readonly average_percent: string | null;
+  readonly quantity?: string;
+  readonly daily_volume_usd?: string | null;
+  readonly days_to_sell?: string | null;
+}
+
+interface Pair {
+  readonly issuer: string;
+  readonly debt: string;
+  readonly collateral: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly market_usd: string;
+}
+
+interface Exposure {
+  readonly at: string;
+  readonly by: string;
+  readonly total: Sums;
+  readonly unknown: number;
+  readonly is_exact: boolean;
+  readonly wrong_way: readonly Pair[];
   readonly items: readonly Item[];
-  readonly wrong_way?: readonly Item[];
-  readonly at?: string;
+  readonly next: string | null;
 }
 
 const WAYS: readonly [string, string][] = [
@@ -22,96 +55,180 @@ const WAYS: readonly [string, string][] = [
 
 export function ExposurePage() {
   const [by, setBy] = useState("label.borrower");
-  const found = usePolled<ExposureAnswer>(`/v1/exposure${query({ by, limit: 500 })}`, 10_000);
-  const fund = usePolled<Item>("/v1/fund", 10_000);
+  const found = usePolled<Exposure>(`/v1/exposure${query({ by, limit: 500 })}`, 10_000);
+  const name = WAYS.find(([way]) => way === by)?.[1] ?? by;
   return (
     <article>
       <header class="pagehead">
         <h1>Exposure</h1>
         <div class="spans">
-          {WAYS.map(([way, name]) => (
+          {WAYS.map(([way, title]) => (
             <button key={way} type="button" class="small" aria-pressed={by === way} onClick={() => setBy(way)}>
-              {name}
+              {title}
             </button>
           ))}
         </div>
       </header>
       <div class="grid">
-        <Panel title={`By ${WAYS.find(([way]) => way === by)?.[1].toLowerCase()}`} class="wide">
+        <Panel title={`By ${name.toLowerCase()}`} class="wide">
           <Fresh of={found} what="exposure">
-            {(answer) => <Table items={answer.items} label="Exposure" />}
+            {(answer) => <Table answer={answer} name={name} />}
           </Fresh>
         </Panel>
-        {found.data?.wrong_way && (
-          <Panel title="Wrong-way pairs" class="wide">
-            <p class="quiet">Debt and collateral of one issuer: both fail together.</p>
-            <Table items={found.data.wrong_way} label="Wrong-way pairs" />
-          </Panel>
-        )}
-        <Panel title="Insurance fund" class="wide">
-          <Fresh of={fund} what="an insurance fund">
-            {(answer) => <Facts of={answer} />}
-          </Fresh>
-        </Panel>
+        {by === "asset" && found.data && <WrongWay pairs={found.data.wrong_way} />}
+        <Fund />
       </div>
     </article>
   );
 }
 
-function Table({ items, label }: { items: readonly Item[]; label: string }) {
-  const keys = [...new Set(items.flatMap((i) => Object.keys(i)))];
-  if (!items.length) return <p class="empty">There is nothing of this kind.</p>;
+function Table({ answer, name }: { answer: Exposure; name: string }) {
+  const isCoin = answer.by === "asset";
+  if (!answer.items.length) return <p class="empty">There is no group that has it.</p>;
   return (
-    <Scroll label={label}>
-      <table>
-        <thead>
-          <tr>
-            {keys.map((k) => (
-              <th key={k} class={isFigure(k) ? "right" : ""}>
-                {k.replace(/_usd$/, "").replaceAll("_", " ")}
+    <>
+      <p class="body quiet">
+        <Time at={answer.at} /> · {numbers.exact(String(answer.total.groups))} groups, debt{" "}
+        <ShortUsd value={answer.total.debt_usd} />
+        {answer.unknown > 0 && ` · ${answer.unknown} groups cannot be valued and are left out`} ·{" "}
+        {answer.is_exact ? "every figure is exact" : "sums are rounded to cents"} · shares are of the{" "}
+        {isCoin ? "market value of the collateral" : "debt"}
+      </p>
+      <Scroll label="Exposure" high>
+        <table>
+          <thead>
+            <tr>
+              <th>{name}</th>
+              <th class="right">Share</th>
+              <th>
+                <span class="hidden">Share as a bar</span>
               </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((item, i) => (
-            <tr key={String(item.key ?? i)}>
-              {keys.map((k) => (
-                <td key={k} class={isFigure(k) ? "right" : "wrap"}>
-                  <Figure name={k} value={item[k]} />
-                </td>
-              ))}
+              <th class="right">Groups</th>
+              <th class="right">{isCoin ? "Owed in it" : "Debt"}</th>
+              <th class="right">Market value</th>
+              <th class="right">Recognised</th>
+              <th class="right">Nearest line</th>
+              <th class="right">Average line</th>
+              {isCoin && <th class="right">Quantity</th>}
+              {isCoin && <th class="right">Days to sell</th>}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+          </thead>
+          <tbody>
+            {answer.items.map((item) => (
+              <Row key={item.key ?? ""} item={item} isCoin={isCoin} />
+            ))}
+          </tbody>
+        </table>
+        {answer.next && <p class="quiet">The first {answer.items.length} are shown; the API pages through all.</p>}
+      </Scroll>
+    </>
   );
 }
 
-function isFigure(key: string): boolean {
-  return /_usd$|share|groups|days|distance|quantity/.test(key);
-}
-
-function Figure({ name, value }: { name: string; value: unknown }) {
-  if (typeof value !== "string") return <Cell name={name} value={value} />;
-  if (name.endsWith("_usd")) return <ShortUsd value={value} />;
-  if (name.includes("share")) return <Share value={value} />;
-  if (name.endsWith("_percent")) return <span class="num">{value}%</span>;
-  return <Cell name={name} value={value} />;
-}
-
-function Facts({ of }: { of: Item }) {
+function Row({ item, isCoin }: { item: Item; isCoin: boolean }) {
   return (
-    <dl class="facts body">
-      {Object.entries(of).map(([key, value]) => (
-        <div key={key}>
-          <dt>{key.replace(/_usd$/, "").replaceAll("_", " ")}</dt>
-          <dd>
-            <Figure name={key} value={value} />
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <tr>
+      <th scope="row">
+        {item.key ?? <span class="none">without the label</span>}
+        {item.is_above && <span class="pill bad"> above {item.max_share && numbers.percent(item.max_share, 0)}</span>}
+      </th>
+      <td class="right">
+        <Share value={item.share} />
+      </td>
+      <td>
+        <meter min={0} max={1} value={position(item.share ?? "0")} aria-label={`share of ${item.key ?? "none"}`} />
+      </td>
+      <td class="right num">{numbers.exact(String(item.groups))}</td>
+      <td class="right">
+        <ShortUsd value={item.debt_usd} />
+      </td>
+      <td class="right">
+        <ShortUsd value={item.market_usd} />
+      </td>
+      <td class="right">
+        <ShortUsd value={item.recognised_usd} />
+      </td>
+      <td class="right num">{item.nearest_percent === null ? "–" : `${item.nearest_percent}%`}</td>
+      <td class="right num">{item.average_percent === null ? "–" : `${item.average_percent}%`}</td>
+      {isCoin && (
+        <td class="right">
+          <Quantity value={item.quantity} places={4} />
+        </td>
+      )}
+      {isCoin && (
+        <td
+          class="right"
+          title={
+            item.daily_volume_usd ? `at a daily volume of ${item.daily_volume_usd} USD` : "no volume is configured"
+          }
+        >
+          <Quantity value={item.days_to_sell} places={1} />
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function WrongWay({ pairs }: { pairs: readonly Pair[] }) {
+  return (
+    <Panel title="Wrong-way pairs" class="wide">
+      <p class="quiet">Debt and collateral of one issuer: where the issuer fails, the collateral fails with it.</p>
+      {pairs.length > 0 && (
+        <Scroll label="Wrong-way pairs">
+          <table>
+            <thead>
+              <tr>
+                <th>Issuer</th>
+                <th>Owed</th>
+                <th>Held</th>
+                <th class="right">Groups</th>
+                <th class="right">Debt</th>
+                <th class="right">Market value</th>
+              </tr>
+            </thead>
+            <tbody>
+              {pairs.map((p) => (
+                <tr key={`${p.issuer} ${p.debt} ${p.collateral}`}>
+                  <th scope="row">{p.issuer}</th>
+                  <td>{p.debt}</td>
+                  <td>{p.collateral}</td>
+                  <td class="right num">{p.groups}</td>
+                  <td class="right">
+                    <ShortUsd value={p.debt_usd} />
+                  </td>
+                  <td class="right">
+                    <ShortUsd value={p.market_usd} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      {!pairs.length && <p class="empty">There are none.</p>}
+    </Panel>
+  );
+}
+
+/** The fund's own figures, under the names that it gives them. */
+function Fund() {
+  const found = usePolled<Readonly<Record<string, unknown>>>("/v1/fund", 10_000);
+  return (
+    <Panel title="Insurance fund" class="wide">
+      <Fresh of={found} what="an insurance fund">
+        {(fund) => (
+          <dl class="facts body">
+            {Object.entries(fund)
+              .filter(([, value]) => typeof value === "string" || typeof value === "number")
+              .map(([key, value]) => (
+                <div key={key}>
+                  <dt>{words(key.replace(/_usd$/, ""))}</dt>
+                  <dd>{key.endsWith("_usd") ? <Usd value={String(value)} places={2} /> : String(value)}</dd>
+                </div>
+              ))}
+          </dl>
+        )}
+      </Fresh>
+    </Panel>
   );
 }
