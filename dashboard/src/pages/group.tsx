@@ -25,12 +25,11 @@ const SPANS: readonly [string, number][] = [
 ];
 
 export function GroupPage({ id }: { id: string }) {
-  // A price or an alert may have moved it: ask again, at most twice a second.
-  const prices = useStore(live.prices);
+  // Exact figures are asked for every two seconds, and at once when something was said.
   const alerts = useStore(live.alerts);
   const detail = usePolled<GroupDetail>(path("groups", id), 2000, alerts);
   return (
-    <article class="group" data-at={detail.data?.at} data-prices={prices.size}>
+    <article class="group" data-at={detail.data?.at}>
       <Fresh of={detail} what="this group">
         {(group) => <Body group={group} again={detail.again} />}
       </Fresh>

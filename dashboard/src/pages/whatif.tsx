@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, path, post } from "../api";
 import { isDecimal } from "../format/decimal";
 import { usePolled } from "../live/polled";
-import { alertTitle, numbers, Panel, StagePill, Usd, words } from "../parts/figures";
+import { alertTitle, numbers, Panel, Scroll, StagePill, Usd, words } from "../parts/figures";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Failure, Fresh } from "../parts/notices";
 import { to } from "../router";
@@ -245,43 +245,50 @@ function Result({ answer, lines }: { answer: WhatIfAnswer; lines: Lines }) {
       <div class="body">
         <LtvBar group={{ ...after, thresholds: lines }} />
       </div>
-      <table class="compare">
-        <thead>
-          <tr>
-            <th>
-              <span class="hidden">Figure</span>
-            </th>
-            <th class="right">Now</th>
-            <th class="right">Then</th>
-          </tr>
-        </thead>
-        <tbody>
-          <Row name="LTV" of={(s) => <LevelText group={s} />} before={before} after={after} />
-          <Row name="Stage" of={(s) => <StagePill stage={s.stage} />} before={before} after={after} />
-          <Row name="Debt" of={(s) => <Usd value={s.debt_usd} places={2} />} before={before} after={after} />
-          <Row
-            name="Recognised"
-            of={(s) => <Usd value={s.recognised_usd} places={2} />}
-            before={before}
-            after={after}
-          />
-          <Row name="Market value" of={(s) => <Usd value={s.market_usd} places={2} />} before={before} after={after} />
-          <Row
-            name="May still borrow"
-            of={(s) => <Usd value={s.borrowable_usd} places={2} />}
-            before={before}
-            after={after}
-          />
-          <Row name="To next line" of={next} before={before} after={after} />
-          <Row
-            name="Repay to cure"
-            of={(s) => <Usd value={s.cure?.repay_usd} places={2} />}
-            before={before}
-            after={after}
-          />
-          <Row name="Permitted" of={may} before={before} after={after} />
-        </tbody>
-      </table>
+      <Scroll label="Now and then">
+        <table class="compare">
+          <thead>
+            <tr>
+              <th>
+                <span class="hidden">Figure</span>
+              </th>
+              <th class="right">Now</th>
+              <th class="right">Then</th>
+            </tr>
+          </thead>
+          <tbody>
+            <Row name="LTV" of={(s) => <LevelText group={s} />} before={before} after={after} />
+            <Row name="Stage" of={(s) => <StagePill stage={s.stage} />} before={before} after={after} />
+            <Row name="Debt" of={(s) => <Usd value={s.debt_usd} places={2} />} before={before} after={after} />
+            <Row
+              name="Recognised"
+              of={(s) => <Usd value={s.recognised_usd} places={2} />}
+              before={before}
+              after={after}
+            />
+            <Row
+              name="Market value"
+              of={(s) => <Usd value={s.market_usd} places={2} />}
+              before={before}
+              after={after}
+            />
+            <Row
+              name="May still borrow"
+              of={(s) => <Usd value={s.borrowable_usd} places={2} />}
+              before={before}
+              after={after}
+            />
+            <Row name="To next line" of={next} before={before} after={after} />
+            <Row
+              name="Repay to cure"
+              of={(s) => <Usd value={s.cure?.repay_usd} places={2} />}
+              before={before}
+              after={after}
+            />
+            <Row name="Permitted" of={may} before={before} after={after} />
+          </tbody>
+        </table>
+      </Scroll>
       <p aria-live="polite">
         {after.alerts.length ? (
           <strong>It would raise: {after.alerts.map(alertTitle).join(", ")}</strong>

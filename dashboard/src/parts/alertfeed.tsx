@@ -22,7 +22,7 @@ export function AlertFeed({ limit, group }: { limit: number; group?: string }) {
 function AlertLine({ alert }: { alert: Alert }) {
   const { data } = alert;
   return (
-    <li class={`severity-${data.severity}`} data-alert={data.id} data-seen={Date.now()}>
+    <li class={`severity-${data.severity}`} data-alert={data.id}>
       <span class="what">
         <span class="hidden">{data.severity}: </span>
         {alertTitle(alert.type)}

@@ -33,7 +33,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         Skip to the content
       </button>
       <header class="top">
-        <a class="brand" href={to.overview}>
+        <a class="brand" href={to.overview} aria-label="Loan monitor">
           <img src={icon} alt="" width="24" height="24" />
           <span>Loan monitor</span>
         </a>
