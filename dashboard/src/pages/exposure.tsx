@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { query } from "../api";
 import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
-import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd, words } from "../parts/figures";
+import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 
 interface Sums {
@@ -210,25 +210,70 @@ function WrongWay({ pairs }: { pairs: readonly Pair[] }) {
   );
 }
 
-/** The fund's own figures, under the names that it gives them. */
+interface FundState {
+  readonly at: string | null;
+  readonly balance_usd: string;
+  readonly draw_usd: string;
+  readonly fees_usd: string;
+  readonly groups: number;
+  readonly in_liquidation: number;
+  readonly unknown: number;
+  readonly blind: boolean;
+  readonly exceeded: boolean;
+}
+
+/** What the insurance fund would have to pay now. A monitor for which none is configured has no such answer. */
 function Fund() {
-  const found = usePolled<Readonly<Record<string, unknown>>>("/v1/fund", 10_000);
+  const found = usePolled<FundState>("/v1/fund", 10_000);
   return (
     <Panel title="Insurance fund" class="wide">
-      <Fresh of={found} what="an insurance fund">
-        {(fund) => (
-          <dl class="facts body">
-            {Object.entries(fund)
-              .filter(([, value]) => typeof value === "string" || typeof value === "number")
-              .map(([key, value]) => (
-                <div key={key}>
-                  <dt>{words(key.replace(/_usd$/, ""))}</dt>
-                  <dd>{key.endsWith("_usd") ? <Usd value={String(value)} places={2} /> : String(value)}</dd>
-                </div>
-              ))}
-          </dl>
-        )}
-      </Fresh>
+      {found.error?.status === 404 ? (
+        <p class="quiet">There is no fund in the configuration of this monitor.</p>
+      ) : (
+        <Fresh of={found} what="an insurance fund">
+          {(fund) => <FundFigures fund={fund} />}
+        </Fresh>
+      )}
     </Panel>
+  );
+}
+
+function FundFigures({ fund }: { fund: FundState }) {
+  const figures: readonly [string, string][] = [
+    ["Balance", fund.balance_usd],
+    ["It would have to pay", fund.draw_usd],
+    ["Fees coming in", fund.fees_usd],
+  ];
+  return (
+    <>
+      {fund.exceeded && (
+        <p class="failure" role="alert">
+          What it would have to pay is more than it has.
+        </p>
+      )}
+      <dl class="facts body">
+        {figures.map(([name, usd]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>
+              <Usd value={usd} places={2} />
+            </dd>
+          </div>
+        ))}
+        <div>
+          <dt>Groups with a shortfall</dt>
+          <dd class="num">
+            {fund.groups} <small>of {fund.in_liquidation} in liquidation</small>
+          </dd>
+        </div>
+        <div>
+          <dt>Looked at</dt>
+          <dd>
+            <Time at={fund.at} /> {fund.blind && <span class="pill blind">blind</span>}
+            {fund.unknown > 0 && <small> {fund.unknown} cannot be valued</small>}
+          </dd>
+        </div>
+      </dl>
+    </>
   );
 }

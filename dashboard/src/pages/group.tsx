@@ -1,7 +1,7 @@
 /** One group: why it stands where it stands, what was said of it, and what would cure it. */
 
-import { useMemo, useState } from "preact/hooks";
-import { path, query } from "../api";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { get, path, query } from "../api";
 import { type LtvHistory, type LtvPoint, seen } from "../history";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
@@ -38,12 +38,7 @@ export function GroupPage({ id }: { id: string }) {
 }
 
 function Body({ group, again }: { group: GroupDetail; again: () => void }) {
-  const log = usePolled<Page<Alert, number>>(
-    `/v1/alerts${query({ group: group.id, limit: 1000 })}`,
-    30_000,
-    group.sequence,
-  );
-  const alerts = log.data?.items ?? [];
+  const alerts = useGroupAlerts(group.id);
   const stageAlert = alerts.findLast((a) => a.data.stage?.to === group.stage && group.stage !== "normal");
   return (
     <>
@@ -147,6 +142,38 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
       </div>
     </>
   );
+}
+
+/** Newest alerts of a group that the page keeps; a line through all others would hide the chart. */
+const KEPT_ALERTS = 500;
+
+/** The alerts of a group, oldest first: the log goes forward, so it is read to its end once; then the stream goes on. */
+function useGroupAlerts(id: string): readonly Alert[] {
+  const newest = useStore(live.alerts);
+  const [logged, setLogged] = useState<readonly Alert[]>([]);
+  useEffect(() => {
+    const stop = new AbortController();
+    const read = async (): Promise<void> => {
+      let found: Alert[] = [];
+      let after: number | null = 0;
+      while (after !== null) {
+        const asked: string = `/v1/alerts${query({ group: id, after, limit: 1000 })}`;
+        const page: Page<Alert, number> = await get(asked, stop.signal);
+        found = [...found, ...page.items].slice(-KEPT_ALERTS);
+        after = page.next;
+      }
+      setLogged(found);
+    };
+    read().catch(() => {
+      // The stream's alerts are there; the timeline says what it cannot read.
+    });
+    return () => stop.abort();
+  }, [id]);
+  return useMemo(() => {
+    const known = new Set(logged.map((a) => a.data.id));
+    const fresh = newest.filter((a) => a.data.group?.id === id && !known.has(a.data.id));
+    return [...logged, ...fresh.reverse()];
+  }, [logged, newest, id]);
 }
 
 function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {

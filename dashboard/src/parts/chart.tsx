@@ -84,8 +84,8 @@ function options(element: HTMLElement, now: () => Props): uPlot.Options {
     series: [
       { label: "Time", value: (_, s) => (s === null ? "–" : times.clockOf(s * 1000)) },
       { ...line, label: "LTV", value: told },
-      { ...line, label: "lowest", width: 0, value: told },
-      { ...line, label: "highest", width: 0, value: told },
+      { ...line, label: "lowest", width: 0, points: { show: false }, value: told },
+      { ...line, label: "highest", width: 0, points: { show: false }, value: told },
     ],
     bands: [{ series: [3, 2], fill: `color-mix(in srgb, ${colour("--accent")} 18%, transparent)` }],
     hooks: { draw: [(u) => drawLines(u, now().lines, colour), (u) => drawAlerts(u, now(), colour)] },

@@ -68,7 +68,8 @@ function turned(now: Sort, column: Sort): Sort {
 }
 
 export function GroupCells({ group, now }: { group: GroupRow; now: number }) {
-  const drift = live.drift.toLine(group, now);
+  // Of figures that are old the drift says nothing any more.
+  const drift = live.pulse.get().phase === "live" ? live.drift.toLine(group, now) : null;
   const who = group.labels.borrower ?? Object.values(group.labels)[0];
   return (
     <>
