@@ -72,7 +72,7 @@ function Question({ group }: { group: GroupDetail }) {
           assets={held}
           asked={asked.remove}
           set={(a, v) => set("remove", a, v)}
-          hint={(a) => `holds ${group.contributions.find((c) => c.asset === a)?.quantity ?? "0"}`}
+          hint={(a) => holds(group, a)}
         />
       </Panel>
       <Panel title="Add" class="wide">
@@ -87,6 +87,10 @@ function Question({ group }: { group: GroupDetail }) {
       </Panel>
     </div>
   );
+}
+
+function holds(group: GroupDetail, asset: string): string {
+  return `holds ${numbers.exact(group.contributions.find((c) => c.asset === asset)?.quantity ?? "0")}`;
 }
 
 function owes(group: GroupDetail, asset: string): string {
