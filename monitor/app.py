@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from monitor import config as configuration
-from monitor import parts, plugins, reloading, terminal
+from monitor import parts, plugins, reloading, starting, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.entries import Refused
 from monitor.core.events import Event, GroupsPut, Noticed
-from monitor.core.outcome import BlockPut, Memory, Publication, Restored
-from monitor.core.prices import unconfirmed
-from monitor.core.product import Rules
+from monitor.core.outcome import Publication
 from monitor.core.render import data, envelope
-from monitor.core.risk import RiskMonitor
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
@@ -36,14 +30,12 @@ from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
 from monitor.journal import DEGRADED, Journal
 from monitor.notifiers.base import Notifier
+from monitor.rates.base import RateSource
 from monitor.sequencer import Sequencer
 from monitor.stores.base import (
-    Change,
     Committed,
     Delivery,
-    Snapshot,
     Store,
-    StoredBlock,
     StoreUnavailable,
     Target,
 )
@@ -55,10 +47,6 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 IO_THREADS = 32
-WARM_AFTER_S = 5.0
-"""The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
-REWRITE_FROM = 20_000
-"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 TRIM_AFTER_S = 3.0
 """A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
 STORM = 1_000
@@ -79,6 +67,9 @@ class App:
         self.feeds: dict[str, FeedStats] = {}
         self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
         self.notifiers: dict[str, Notifier] = {}
+        self._rated: set[tuple[str, str]] = set()
+        self._opened: dict[str, RateSource] = {}
+        """Sources of rates whose opening was taken at the start."""
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress = terminal.BookProgress(self.clock.monotonic_s)
@@ -101,8 +92,8 @@ class App:
         parts.check(self.config)
         snapshot = await self.store.open()
         self.book = ColumnarBook()
-        self.monitor = _restored(self.config.rules, snapshot, self.book)
-        await self._rewrite_blocks(snapshot)
+        self.monitor = starting.restored(self.config.rules, snapshot, self.book)
+        await starting.rewrite_blocks(self.store, self.book, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
@@ -124,26 +115,21 @@ class App:
         )  # fmt: skip
         self.address = await self.server.start()
         await self._start_dispatcher()
+        await self._open_rates()
         self._running = self._spawn("sequencer", self.sequencer.run())
         self._run_parts(self.config)
         self._spawn("store watch", self._watch_store())
         self._spawn("retention", self._prune())
         self._spawn("loop watch", self._watch_loop())
-        self._spawn("warm engine", _warm(self.config.state_dir))
+        self._spawn("warm engine", starting.warm(self.config.state_dir))
         del snapshot  # a million groups are 200 MB of blobs, read and not needed any more
         trim_memory()
         self.health.set("startup", None)
 
-    async def _rewrite_blocks(self, snapshot: Snapshot) -> None:
-        """Stores blocks anew where many groups are kept beside them: a start reads a group alone fifty times slower."""
-        beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
-        if len(beside) < REWRITE_FROM or snapshot.desk is None:
-            return
-        blocks = tuple(StoredBlock(*put) for put in self.book.rewritten(beside))
-        written = {block.number for block in blocks}
-        dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
-        await self.store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
-        log.info("the book was stored anew", blocks=len(blocks), groups=len(self.book), were_beside=len(beside))
+    async def _open_rates(self) -> None:
+        """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
+        self._opened = {part.name: parts.rate_source(part, self.clock) for part in self.config.rates}
+        await self.sequencer.catch_up([event for s in self._opened.values() for event in await s.opening()])
 
     async def run(self) -> None:
         """Waits until a part breaks, and raises what broke it; ends by cancellation."""
@@ -236,7 +222,8 @@ class App:
 
         `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
         """
-        wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
+        kinds = {"rates": config.rates, "feed": config.feeds, "book": config.books}
+        wanted = {(kind, part.name): part for kind, some in kinds.items() for part in some}
         for key, (part, task) in list(self._parts.items()):
             if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
@@ -246,14 +233,31 @@ class App:
                     self.health.set(f"feed {part.name}", None)
         for key, part in wanted.items():
             if key not in self._parts:
-                work = self._feed(part) if key[0] == "feed" else self._book(part)
-                self._parts[key] = (part, self._spawn(" ".join(key), work))
+                run = {"feed": self._feed, "book": self._book, "rates": self._rates}[key[0]]
+                self._parts[key] = (part, self._spawn(" ".join(key), run(part)))
 
     async def _feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self.clock)
         self.feeds[part.name] = feed.stats
         async for quotes in feed.quotes():
             self.sequencer.quotes(quotes)
+
+    async def _rates(self, part: Part) -> None:
+        source = self._opened.pop(part.name, None)
+        if source is None:  # a reload has brought it
+            source = parts.rate_source(part, self.clock)
+            await self._take_batch(await source.opening())
+        async for batch in source.changes():
+            await self._take_batch(batch)
+
+    def _judge_again(self) -> None:
+        """A line that was refused for want of a rate is in order once there is one; its file need not change for that."""
+        now = self.clock.utc()
+        rated = {(kind, coin) for kind, product in self.monitor.rules.products.items() for coin in product.rated(now)}
+        is_refused = any(k.startswith("book.refused|") and said for k, (_, said) in list(self.monitor.notices.items()))
+        if is_refused and not rated <= self._rated:
+            self._run_parts(self.config, books_anew=True)
+        self._rated = rated
 
     async def _book(self, part: Part) -> None:
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
@@ -378,7 +382,7 @@ class App:
             await asyncio.sleep(PRUNE_S)
 
     async def _watch_loop(self) -> None:
-        """Measures how late the event loop is, and follows the feeds for readiness."""
+        """Measures how late the event loop is, follows the feeds for readiness, and what may be borrowed."""
         while True:
             before_s = self.clock.monotonic_s()
             await asyncio.sleep(1.0)
@@ -386,34 +390,6 @@ class App:
             if self._bulk_s is not None and before_s - self._bulk_s > TRIM_AFTER_S:
                 self._bulk_s = None
                 await asyncio.to_thread(trim_memory)
+            self._judge_again()
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
-
-
-async def _warm(state_dir: Path) -> None:
-    """In two steps, as a stop must wait for a step that has begun."""
-    await asyncio.sleep(WARM_AFTER_S)
-    engine = await asyncio.to_thread(_import_engine, state_dir)
-    await asyncio.to_thread(engine.warm)
-
-
-def _import_engine(state_dir: Path) -> Any:
-    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
-    if not os.access(Path(__file__).parent / "engine", os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
-    return import_module("monitor.engine.warm")
-
-
-def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
-    if snapshot.desk is None:
-        return RiskMonitor(rules, book=book)
-    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
-    marks = tuple(map(unconfirmed, snapshot.desk.marks))
-    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
-    memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
-    )  # fmt: skip
-    try:
-        return RiskMonitor(rules, memory, book)
-    except Refused as e:
-        raise BadConfig([str(e)]) from None

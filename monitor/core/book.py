@@ -208,7 +208,7 @@ def misfits(
         since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
         for where, what, reason in _misfits_of(stated, product.kind, version):
             problems.setdefault(where, Problem(where, what + since, reason))
-    rates = product.version_at(at).rates.keys() | kept
+    rates = product.rated(at) | kept
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.accrual import daily_rate
+from monitor.core.accrual import daily_rate, is_settling
 from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
 from monitor.core.inbox import Look
@@ -85,6 +85,7 @@ def detail(look: Look) -> dict[str, Any]:
     sight, product = look.sight, product_of(look)
     group, state, held = sight.group, sight.state, sight.held
     with exact():
+        loans = [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)]
         return {
             "id": group.id,
             "product": group.product,
@@ -104,7 +105,8 @@ def detail(look: Look) -> dict[str, Any]:
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
             "uncounted": _uncounted(look),
             **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
-            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)],
+            "settling": any(shown_loan["settling"] for shown_loan in loans),
+            "loans": loans,
         }
 
 
@@ -334,6 +336,7 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "rate": _rate(loan.rate),
         "daily_rate": plain(daily_rate(loan, product, at)),
         "late_factor": plain(factor),
+        "settling": is_settling(product, at) and loan.is_owed and loan.since < look.sight.held.day,
         "term": loan.term,
         "opened_at": stamp(loan.opened_at),
         "matures_at": stamp_or_none(loan.matures_at),

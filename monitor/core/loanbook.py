@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from monitor.core.accrual import instant
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
@@ -127,6 +128,10 @@ class LoanBook(Protocol):
         """A superset of the groups that owe a loan maturing in (after, until]."""
         ...
 
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        """Since when interest is counted on flexible loans of a product, by coin."""
+        ...
+
     def is_needed(self, asset: str) -> bool:
         """Some group's valuation needs this asset's price."""
         ...
@@ -135,8 +140,11 @@ class LoanBook(Protocol):
         """All assets whose price decides about some group."""
         ...
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
-        """The groups whose valuation needs any of these assets, on the prices in force."""
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
+        """The groups whose valuation needs any of these assets, on the prices in force.
+
+        Sums are exact up to so many groups; whether they are beyond depends on the book.
+        """
         ...
 
 
@@ -221,6 +229,15 @@ class PlainBook:
         loans = ((id_, loan) for id_, w in self._watched.items() for loan in w.group.loans)
         return {id_ for id_, loan in loans if loan.matures_at is not None and after < loan.matures_at <= until}
 
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        since: dict[str, datetime] = {}
+        for w in self._watched.values():
+            for loan in w.group.loans if w.group.product == product else ():
+                if loan.rate.daily is None:
+                    at = instant(loan.since, loan.minute)
+                    since[loan.asset] = min(at, since.get(loan.asset, at))
+        return since
+
     def is_needed(self, asset: str) -> bool:
         return bool(self._screen.holders(asset))
 
@@ -231,7 +248,7 @@ class PlainBook:
         """Groups whose valuation needs any of these assets."""
         return {id_ for asset in assets for id_ in self._screen.holders(asset)}
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
 
@@ -261,3 +278,9 @@ def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
         return weigh(w.held, usd)
     except KeyError:
         return None
+
+
+def weigh_now(w: Watched, board: PriceBoard) -> None:
+    """Weighs a group on the prices in force, and notes whether it is blind."""
+    w.weight = weight_or_none(w, board.usd)
+    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))

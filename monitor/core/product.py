@@ -12,7 +12,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
@@ -184,13 +186,45 @@ class Version(msgspec.Struct, frozen=True):
         return {asset: self.ladder(asset) or NOTHING for asset in assets}
 
 
-class Product(msgspec.Struct, frozen=True):
+class RateRow(msgspec.Struct, frozen=True):
+    """A flexible rate per period of the product, from a time on, as somebody states it."""
+
+    effective: datetime
+    asset: str
+    rate: Decimal
+
+
+class DatedRate(msgspec.Struct, frozen=True, array_like=True):
+    """A rate that was given for a coin beside the versions of the rules, from a time on."""
+
+    effective: datetime
+    rate: Decimal
+    source: str
+    """Who gave it: the name of a rate source, or `api`."""
+
+
+class CoinRates(msgspec.Struct, frozen=True, array_like=True):
+    """All that was given for a coin of a product, oldest first: what a store keeps."""
+
+    product: str
+    asset: str
+    rows: tuple[DatedRate, ...]
+
+
+class Product(msgspec.Struct, frozen=True, dict=True):
     """A kind of loan and all versions of its rules, oldest first."""
 
     kind: str
     versions: tuple[Version, ...]
     period: timedelta = DAY
     """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
+    given: Mapping[str, tuple[DatedRate, ...]] = {}
+    """Flexible rates by coin beside those of the versions, oldest first (core/rates.py); no coin without one."""
+
+    @cached_property
+    def curves(self) -> dict[Any, Any]:
+        """What core/accrual.py has worked out of rates: the interest of each group must not add up years of them anew."""
+        return {}
 
     def moment(self, at: datetime) -> tuple[date, int]:
         """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
@@ -208,10 +242,16 @@ class Product(msgspec.Struct, frozen=True):
         now = self.version_at(at)
         return (now, *(v for v in self.versions if v.effective > max(at, now.effective)))
 
+    def rated(self, at: datetime) -> frozenset[str]:
+        """Coins in which a flexible loan may be taken at a time: the version in force lists them, or a rate was given."""
+        given = (asset for asset, rows in self.given.items() if rows[0].effective <= at)
+        return frozenset(self.version_at(at).rates).union(given)
+
     def rates_until(self, at: datetime) -> frozenset[str]:
         """Coins with a flexible rate at a time: one that a version no longer lists keeps the rate that it had before."""
         now = self.version_at(at)
-        return frozenset(asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+        listed = (asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+        return self.rated(at).union(listed)
 
     def version_named(self, rules: str) -> Version | None:
         """The version that `rules_name` named, or None when the product file no longer has it."""

@@ -169,6 +169,17 @@ class Block:
         _, first, inverse = np.unique(_combined(columns), return_index=True, return_inverse=True)
         return LoanClasses(list(zip(*(column[first].tolist() for column in columns), strict=True)), first, inverse)
 
+    def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
+        """The first day since when a flexible loan of a product accrues, by coin; of groups that are `alive`."""
+        c, rows = self.columns, self.loan_rows()
+        used, which = np.unique(c.terms, return_inverse=True)
+        flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
+        mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
+        coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
+        since = np.full(len(coins), _NEVER)
+        np.minimum.at(since, first, c.since[mine].astype(np.int64))
+        return dict(zip(coins.tolist(), since.tolist(), strict=True))
+
     def find_text(self, text: bytes) -> I64:
         """Rows whose id or receiving account contains a text of at least one byte, in whichever case (ASCII)."""
         return rows_with(self.columns.arena, self.columns.start, lowered(text))

@@ -6,7 +6,7 @@ folded into the last block. So a change costs what a group costs, and one block 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -130,16 +130,22 @@ class ColumnarBook:
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.maturing(after, until), self.rows.maturing(after, until) if self.rows else ())
 
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        since = dict(self.fresh.counted_since(product))
+        for asset, at in self.rows.counted_since(product).items() if self.rows else ():
+            since[asset] = min(at, since.get(asset, at))
+        return since
+
     def is_needed(self, asset: str) -> bool:
         return self.fresh.is_needed(asset) or (self.rows is not None and asset in self.rows.needed())
 
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         if self.rows is None:
-            return self.fresh.exposure(assets, board)
-        return self.rows.exposure(assets, board, self.fresh)
+            return self.fresh.exposure(assets, board, exact_to)
+        return self.rows.exposure(assets, board, self.fresh, exact_to)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""

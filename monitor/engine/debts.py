@@ -31,6 +31,10 @@ class DayOfDebts:
         self._sums: dict[int, float] = {}
         self._rates = np.zeros(0)
 
+    def hold_for(self, other: DayOfDebts) -> bool:
+        """All debts that were taken by these sums are the same by those: of the same day, and by no other rates."""
+        return self.day == other.day and all(found == other._sum(key) for key, found in self._sums.items())
+
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
         principals = block.principals()

@@ -109,7 +109,7 @@ class _Rules:
     """What a product asks of its lines at a time."""
 
     def __init__(self, place: int, product: Product, at: datetime) -> None:
-        self.place, self.rated = place, product.version_at(at).rates.keys()
+        self.place, self.rated = place, product.rated(at)
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
         self._known: dict[tuple[tuple[str, str], ...], dict[str, Decimal]] = {}

@@ -11,6 +11,7 @@ from heapq import nsmallest
 import msgspec
 import numpy as np
 
+from monitor.core.accrual import midnight
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
@@ -25,15 +26,13 @@ from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
 from monitor.engine.ingest import PackedGroups
-from monitor.engine.instants import DAY_US, micros_of
+from monitor.engine.instants import DAY_US, day_at, micros_of
 from monitor.engine.layout import Leg
 from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
 from monitor.engine.places import GROUPS, NO_GROUP, Places
 from monitor.engine.screen import FastScreen
 
-EXACT_SUMS = 1_000
-"""Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
 UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
@@ -173,11 +172,11 @@ class Rows(Places):
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another day or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
-        day, versions, lifecycle = self._debts.day, self._versions, self._rules.lifecycle
+        debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
         self._take_rules(at, rules)
         has_other_coins = self._instruments.take(self._versions)
         has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
-        if not has_other_lines and day == at.date():
+        if not has_other_lines and debts.hold_for(self._debts):
             return
         self._instruments.give(self.screen)
         for number, block in enumerate(self.blocks):
@@ -220,6 +219,16 @@ class Rows(Places):
                 rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
                 yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
 
+    def counted_since(self, product: str) -> dict[str, datetime]:
+        """See LoanBook."""
+        place, since = self.names.products.find(product), dict[str, datetime]()
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                for coin, day in block.flexible_since(place, ~self.is_dead(number, len(block)), self.names).items():
+                    asset, at = self.names.assets[coin], midnight(day_at(day))
+                    since[asset] = min(at, since.get(asset, at))
+        return since
+
     def needed(self) -> frozenset[str]:
         """Assets whose price decides about some group; one that only dead groups held may be among them."""
         return frozenset().union(*self._needed.values())
@@ -232,21 +241,23 @@ class Rows(Places):
                     if self.stage[number * GROUPS + i] != NO_GROUP:
                         yield block.record(i, self.names).group
 
-    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
         rows = self.screen.holders(self._places(assets))
         singles = fresh.holders(assets)
         count = len(rows) + len(singles)
-        if count <= EXACT_SUMS:
+        if count <= exact_to:
             watched = {self.id(row): row for row in rows.tolist()}
             named = nsmallest(NAMED_GROUPS, [*singles, *watched])
             found = (fresh.find(id_) or self.watched(watched[id_]) for id_ in (*singles, *watched))
             return exposure_of((w for w in found if w is not None), count, named, board.usd)
-        part = fresh.exposure(assets, board)
+        part = fresh.exposure(assets, board, exact_to)
         known = rows[self.screen.blind[rows] & MISSING == 0]
         debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
-        most = rows[np.argsort(-self.screen.debt[rows], kind="stable")[:NAMED_GROUPS]].tolist()
-        ids = tuple(self.id(row) for row in most)
+        owed = -self.screen.debt[rows]
+        most = np.argpartition(owed, NAMED_GROUPS)[:NAMED_GROUPS] if len(rows) > NAMED_GROUPS else np.arange(len(rows))
+        named = [self.id(row) for row in rows[most[np.argsort(owed[most], kind="stable")]].tolist()]
+        ids = (*named, *part.ids)[:NAMED_GROUPS]
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
     # -- within --

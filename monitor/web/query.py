@@ -79,6 +79,12 @@ DELIVERIES = (
     AFTER,
 )
 PRICES = (LIMIT, AFTER)
+RATES = (
+    Param("product", "Only rates of this product."),
+    Param("asset", "Only rates of this coin."),
+    LIMIT,
+    AFTER,
+)
 AUDIT = (AFTER_NUMBER, LIMIT)
 STREAM = (
     Param("events", "Which events, separated by commas; all by default: " + ", ".join(STREAM_EVENTS) + "."),

@@ -33,6 +33,7 @@ from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
+from monitor.web.rates import RatesApi
 from monitor.web.record import AlertLog, RecordApi
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
@@ -71,7 +72,7 @@ class Server:
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, self.hub.handle)
+        table = routes(GroupsApi(parts), RatesApi(parts), RecordApi(parts, log_), status, self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._page = page or Page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from monitor import plugins
 from monitor.core import wire
 from monitor.core.lifecycle import GroupState
+from monitor.core.product import CoinRates, DatedRate
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -107,6 +109,15 @@ async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case
     assert repr(found.groups[0].group) == repr(groups[0].group), "an exponent, a tuple or a zone is different"
     assert repr(found.states[0]) == repr(states[0])
     assert repr(found.desk) == repr(desk())
+
+
+async def test_rates_come_back_by_product_and_coin_and_the_newest_of_a_coin_count(case: Case) -> None:
+    old, new = (tuple(DatedRate(AT + n * DAY, Decimal(f"0.00{n}"), "daily") for n in range(k)) for k in (2, 3))
+    given = CoinRates("vip_loan", "USDT", old), CoinRates("vip_loan", "BTC", old), CoinRates("other", "USDT", old)
+    await case.store.commit(Change(AT, desk=desk(), rates=given))
+    await case.store.commit(Change(AT, rates=(CoinRates("vip_loan", "USDT", new), CoinRates("vip_loan", "BTC", ()))))
+    await case.store.commit(Change(AT, groups=(stored(),)))
+    assert (await case.restart()).rates == (given[2], CoinRates("vip_loan", "USDT", new))
 
 
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:

@@ -12,10 +12,10 @@ import msgspec
 
 from monitor.core.book import lines_of, parse_line
 from monitor.core.entries import Entry
-from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, RatesChanged, TimePassed
 from monitor.core.money import exact, plain
 from monitor.core.prices import Frame, Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
 from monitor.core.valuation import holding, weigh
 from monitor.core.wire import read
 from monitor.products import vip_loan
@@ -268,6 +268,8 @@ class Market:
             case "late":
                 self.usd.setdefault(LATE, self.price(0))
                 self.quote([LATE])
+            case "rates":
+                self.give_rates()
             case "rules":
                 rules = self.rules(self.twins.rules.trust)
                 self.twins.tell(ProductsChanged(self.now, rules))
@@ -290,6 +292,24 @@ class Market:
         for id_ in r.sample(ids, r.choice((0, 1, 5, len(ids) // 6))):
             self.twins.tell(GroupClosed(self.now, id_, "book"))
 
+    def give_rates(self) -> None:
+        """Daily rates of some coins, at midnights and between, long past, just now and to come."""
+        r, midnight = self.random, self.now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if r.random() < 0.4:  # into the hour in which a day's step may still be corrected
+            self.now = midnight + timedelta(days=1, minutes=r.choice((0, 5, 59, 60)))
+            midnight += timedelta(days=1)
+            self.twins.tell(TimePassed(self.now))
+        times = [midnight + timedelta(days=n, hours=h) for n in (-500, -1, 0, 0, 0, 1, 2) for h in (0, 0, 0, 9)]
+        rows = {
+            (r.choice(times), r.choice(HELD)): D(r.choice(("0", "0.0001", "0.01", "0.3")))
+            for _ in range(r.choice((1, 9)))
+        }
+        stated = tuple(RateRow(at, coin, rate) for (at, coin), rate in rows.items())
+        source = r.choice(("rates", "other"))
+        self.twins.tell(
+            RatesChanged(self.now, r.choice((vip_loan.KIND, "flat_loan")), source, stated, r.random() < 0.3)
+        )
+
     def enter(self, id_: str) -> None:
         r = self.random
         self._entries += 1
@@ -310,5 +330,5 @@ class Market:
 
 CHANCES = {
     "walk": 8, "nudge": 5, "one": 6, "ten": 5, "land": 5, "aim": 8, "jump": 3, "crash": 3, "silence": 3,
-    "other feed": 2, "book": 4, "late": 1, "rules": 1, "restart": 2, "start anew": 1,
+    "other feed": 2, "book": 4, "late": 1, "rules": 1, "rates": 3, "restart": 2, "start anew": 1,
 }  # fmt: skip

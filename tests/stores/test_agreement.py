@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.alerts import SEVERITY
 from monitor.core.lifecycle import GroupState
+from monitor.core.product import CoinRates, DatedRate
 from monitor.stores import memory, sqlite
 from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
 from tests.stores.examples import (
@@ -69,6 +71,11 @@ changes = st.builds(
     audits=st.lists(
         st.builds(Audit, st.integers(0, 2).map(lambda n: AT + n * DAY), st.just("ops"), st.just("put"),
                   st.sampled_from(SUBJECTS), st.none(), st.integers()),
+        max_size=2,
+    ).map(tuple),
+    rates=st.lists(
+        st.builds(CoinRates, st.sampled_from(("vip_loan", "other")), st.sampled_from(("USDT", "BTC")),
+                  st.integers(0, 2).map(lambda n: tuple(DatedRate(AT + k * DAY, Decimal(k), "x") for k in range(n)))),
         max_size=2,
     ).map(tuple),
     desk=st.none() | st.integers(0, 9).map(lambda n: desk(AT + n * MINUTE)),
