@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
 
-from tests.browser.reader import LIVE, Reader
-from tests.faults.house import Daemon, House, line
+from tests.browser.reader import LIVE, Reader, expect
+from tests.faults.house import Daemon, House, Receiver, line, until, webhook
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000"}
@@ -112,3 +111,39 @@ async def test_a_reader_signs_in_and_sees_the_own_groups_alone(house: House, ven
         await page.wait_for_selector(LIVE)
         await page.get_by_text("Sign out").click()
         await expect(page.get_by_label("Token")).to_be_visible()
+
+
+async def test_a_silence_is_made_of_what_was_looked_at(house: House, venue: Venue, reader: Reader) -> None:
+    """The first press shows what it would hide; only the second makes it, and it can be ended."""
+    async with Daemon(house) as daemon:
+        await needs(daemon, "/v1/silences")
+        await daemon.put(line("G-1"))
+        await venue.marks({"BTCUSDT": "64000"})
+        await reader.look(daemon.url, "#/alerts")
+        page = reader.page
+        await page.get_by_text("New silence").click()
+        await page.get_by_label("Group (may have *)").fill("G-*")
+        await page.get_by_label("Why").fill("maintenance")
+        await page.get_by_role("button", name="See what it would hide").click()
+        await expect(page.locator(".maker [role=status]")).to_contain_text("1 groups that are past a line")
+        assert (await daemon.get("/v1/silences"))["items"] == []
+        await page.get_by_role("button", name="Silence it").click()
+        await expect(page.get_by_role("button", name="End it")).to_be_visible()
+        assert [s["reason"] for s in (await daemon.get("/v1/silences"))["items"]] == ["maintenance"]
+        await page.get_by_role("button", name="End it").click()
+        await expect(page.get_by_text("Nothing is silenced.")).to_be_visible()
+
+
+async def test_a_notice_is_sent_again_from_the_log(house: House, venue: Venue, reader: Reader) -> None:
+    async with Receiver() as receiver:
+        house.write(webhook("hook", receiver.url()), '[[route]]\nto = ["hook"]\n')
+        async with Daemon(house) as daemon:
+            await daemon.put(line("G-1"))
+            await venue.marks({"BTCUSDT": "64000"})
+            await until(lambda: receiver.of("loan_group.margin_call.opened"), "the alert is delivered")
+            await reader.look(daemon.url, "#/alerts")
+            row = reader.page.locator("table.log tr:has-text('Margin call')")
+            await row.get_by_role("button", name="Who was told").click()
+            await expect(reader.page.locator(".deliveries li")).to_contain_text("delivered")
+            await reader.page.get_by_role("button", name="Send again").click()
+            await until(lambda: len(receiver.of("loan_group.margin_call.opened")) == 2, "it is sent again")

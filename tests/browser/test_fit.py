@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.async_api import expect
 
 from monitor.web.page import FOLDER
-from tests.browser.reader import PAGES, Reader
+from tests.browser.reader import PAGES, Reader, expect
 from tests.faults.house import ROOT, Daemon, House, line
 from tests.feeds.venue import Venue
 

@@ -6,9 +6,9 @@ import json
 import signal
 import socket
 
-from playwright.async_api import expect
+import pytest
 
-from tests.browser.reader import Reader
+from tests.browser.reader import Reader, expect
 from tests.faults.house import Daemon, House, Ticker, line, now_s, until
 from tests.feeds.venue import Venue
 
@@ -116,3 +116,58 @@ async def test_groups_are_found_and_opened_by_keyboard(house: House, venue: Venu
         await keys.press("Enter")
         await expect(reader.page.locator("h1")).to_have_text("G-1")
         await expect(reader.page.locator(".headline")).to_contain_text("50.00%")
+
+
+NOTICED = """
+window.told = []; window.tones = 0;
+window.Notification = class {
+  static permission = 'granted';
+  static async requestPermission() { return 'granted'; }
+  constructor(title, { body }) { window.told.push([title, body]); }
+};
+const make = AudioContext.prototype.createOscillator;
+AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); };
+"""
+
+
+async def test_sound_and_notices_are_for_critical_alerts_and_for_who_asked(
+    house: House, venue: Venue, reader: Reader
+) -> None:
+    """Off until they are switched on; an alert of less weight makes none."""
+    async with Daemon(house) as daemon:
+        await daemon.put(line("G-1"), line("G-2", owed="40000"))
+        await venue.marks(CALM)
+        await reader.page.add_init_script(NOTICED)
+        await reader.look(daemon.url)
+        page = reader.page
+        critical = page.locator(".alertfeed li.severity-critical")
+        await venue.marks({"BTCUSDT": "52000"})
+        await expect(critical).to_have_count(1)
+        assert await page.evaluate("[told.length, tones]") == [0, 0]
+        await page.get_by_role("button", name="Desktop notices").click()
+        await page.get_by_role("button", name="Sound for critical").click()
+        await expect(page.get_by_role("button", name="Sound for critical")).to_have_attribute("aria-pressed", "true")
+        tried = await page.evaluate("tones")
+        assert tried > 0
+        await venue.marks({"BTCUSDT": "51000"})
+        await expect(page.locator(".alertfeed li:has-text('G-2')")).to_have_count(1)
+        assert await page.evaluate("told.length") == 0
+        await venue.marks({"BTCUSDT": "43000"})
+        await expect(critical).to_have_count(2)
+        assert await page.evaluate("told") == [["G-2", "loan_group.liquidation.triggered"]]
+        assert await page.evaluate("tones") == 2 * tried
+
+
+@pytest.mark.soak
+async def test_a_monitor_that_says_nothing_is_not_taken_for_live(house: House, venue: Venue, reader: Reader) -> None:
+    """The line is open, and nothing comes: twelve seconds are too long."""
+    async with Daemon(house) as daemon:
+        await venue.marks(CALM)
+        await reader.look(daemon.url)
+        daemon.signal(signal.SIGSTOP)
+        try:
+            await reader.page.wait_for_selector("main[data-live=false]", timeout=20_000)
+            await expect(reader.page.locator(".banner")).to_contain_text("said nothing")
+        finally:
+            daemon.signal(signal.SIGCONT)
+        await reader.page.wait_for_selector("main[data-live=true]", timeout=20_000)

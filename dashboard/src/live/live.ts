@@ -34,6 +34,8 @@ export class Live {
   readonly alerts = new Store<readonly Alert[]>([]);
   readonly status = new Store<StatusEvent | null>(null);
   readonly filter = new Store<Filter>(EVERY_GROUP);
+  /** That the monitor has rules of. */
+  readonly products = new Store<readonly string[]>([]);
   readonly drift = new Drift();
   /** Told of alerts that came while the page was open, for sound and notices. */
   onAlert: (alert: Alert) => void = () => {};
@@ -69,6 +71,7 @@ export class Live {
     try {
       const status = await get<Status>("/v1/status");
       this.counts.set(status.groups);
+      this.products.set(status.rules.map((name) => name.split("@")[0] ?? name).sort());
       if (!this.isBegun) {
         const after = Math.max(0, status.cursor - TAIL);
         const page = await get<Page<Alert, number>>(`/v1/alerts${query({ after, limit: TAIL })}`);

@@ -6,7 +6,7 @@ import { FOLLOWED, More, oldIds } from "../live/more";
 import { ordered, type Sort } from "../live/rows";
 import { clock, useStore } from "../live/store";
 import { AlertFeed } from "../parts/alertfeed";
-import { Panel } from "../parts/figures";
+import { Panel, words } from "../parts/figures";
 import { GroupCells, GroupHead, SORTS } from "../parts/grouprow";
 import { FirstHint } from "../parts/help";
 import { useNarrow } from "../parts/narrow";
@@ -43,6 +43,7 @@ export function Overview() {
 function Toolbar({ filter }: { filter: Filter }) {
   const [text, setText] = useState(filter.q);
   const counts = useStore(live.counts);
+  const products = useStore(live.products);
   const rows = useStore(live.rows);
   useEffect(() => {
     const later = window.setTimeout(() => live.show({ ...live.filter.get(), q: text.trim() }), 250);
@@ -76,7 +77,21 @@ function Toolbar({ filter }: { filter: Filter }) {
           ))}
         </select>
       </label>
-      {(filter.stages.length > 0 || filter.q) && (
+      {products.length > 1 && (
+        <select
+          aria-label="Product"
+          value={filter.product}
+          onChange={(e) => live.show({ ...filter, product: e.currentTarget.value })}
+        >
+          <option value="">Every product</option>
+          {products.map((name) => (
+            <option key={name} value={name}>
+              {words(name)}
+            </option>
+          ))}
+        </select>
+      )}
+      {(filter.stages.length > 0 || filter.q || filter.product) && (
         <button
           type="button"
           onClick={() => {
