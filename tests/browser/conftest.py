@@ -6,7 +6,6 @@ They need Debian's chromium (or one that $MONITOR_TEST_CHROMIUM names), the pack
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.web.page import FOLDER
-from tests.browser.reader import Reader
+from tests.browser.reader import Reader, expect
 from tests.faults.house import House
 from tests.feeds.venue import Venue
 
@@ -40,7 +39,7 @@ def missing() -> str | None:
     """What is not there of all that these tests need."""
     if chromium() is None:
         return "no chromium on this machine; install it, or name one by MONITOR_TEST_CHROMIUM"
-    if importlib.util.find_spec("playwright") is None:
+    if expect is None:
         return "the package playwright is not installed"
     if not (FOLDER / "index.html").is_file():
         return "the page is not built; make setup does it where node and npm are"
