@@ -20,7 +20,7 @@ from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_price
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
-from monitor.core.margin import closable, liabilities
+from monitor.core.margin import closable, liabilities, permitted_by
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
@@ -91,6 +91,7 @@ def detail(look: Look) -> dict[str, Any]:
             "product": group.product,
             "labels": dict(group.labels),
             "receiving_account": group.receiving_account,
+            **({} if group.leverage is None else {"leverage": group.leverage}),
             "delayed_liquidation": group.delayed_liquidation,
             "source": sight.source,
             "version": sight.version,
@@ -247,11 +248,14 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     if sight.state.stage == LIQUIDATION:
         return NOTHING
     held, lines = sight.held, sight.held.lines
-    allowed = permitted(
-        weight.debt, weight.recognised, lines.initial, lines.first, priced,
-        held.version.ladders_of(p.asset for p in priced), sight.group.collateral, sight.state.stage == NORMAL,
-        terms_of(lines, held.version), held.version.transfer_out,
-    )  # fmt: skip
+
+    def allow(counted: Decimal, held_now: tuple[Position, ...], ladders: Mapping[str, Ladder]) -> Permitted:
+        return permitted(
+            weight.debt, counted, lines.initial, lines.first, held_now, ladders, sight.group.collateral,
+            sight.state.stage == NORMAL, terms_of(lines, held.version), held.version.transfer_out,
+        )  # fmt: skip
+
+    allowed = permitted_by(held.version, weight.recognised, priced, allow)
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)

@@ -109,7 +109,10 @@ class LoanBook(Protocol):
         ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        """Interest is added to the groups of these products, which do so more often than daily: those groups, held anew."""
+        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+
+        Names those of them that are surely to be decided; `suspects` after it names the others.
+        """
         ...
 
     def examples(self) -> Iterable[Group]:
@@ -130,10 +133,6 @@ class LoanBook(Protocol):
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         """Since when interest is counted on flexible loans of a product, by coin."""
-        ...
-
-    def is_needed(self, asset: str) -> bool:
-        """Some group's valuation needs this asset's price."""
         ...
 
     def needed(self) -> Collection[str]:
@@ -237,9 +236,6 @@ class PlainBook:
                     at = instant(loan.since, loan.minute)
                     since[loan.asset] = min(at, since.get(loan.asset, at))
         return since
-
-    def is_needed(self, asset: str) -> bool:
-        return bool(self._screen.holders(asset))
 
     def needed(self) -> Collection[str]:
         return self._screen.assets()

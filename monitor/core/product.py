@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -114,6 +114,28 @@ class Tiers(msgspec.Struct, frozen=True):
     max_leverage: tuple[Decimal, ...]
 
 
+class Borrows(Protocol):
+    """A loan, as far as the lines of its group depend on it."""
+
+    @property
+    def asset(self) -> str: ...
+
+    @property
+    def principal(self) -> Decimal: ...
+
+
+class Grade(msgspec.Struct, frozen=True):
+    """One tier of the lines of a leverage: they hold while no coin is borrowed beyond its cap (DOMAIN section 3.10)."""
+
+    lines: Thresholds
+    caps: Mapping[str, Decimal] = {}
+    """Principal by coin; of a coin that is not named any amount may be borrowed."""
+
+    def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
+        """So much of each coin is within the caps; the cap itself is."""
+        return all(borrowed.get(asset, Decimal(0)) <= cap for asset, cap in self.caps.items())
+
+
 class CloseFactor(msgspec.Struct, frozen=True):
     """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
 
@@ -157,8 +179,14 @@ class Version(msgspec.Struct, frozen=True):
     """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
     transfer_out: Decimal | None = None
     """Level that assets may leave down to; None: to the initial one."""
+    borrow_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what collateral counts for new loans, by other ladders than stages are judged by (DOMAIN section 3.8)."""
+    transfer_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what it counts where assets leave."""
     lines_by_coin: Mapping[str, Thresholds] = {}
     """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
+    lines_by_leverage: Mapping[int, tuple[Grade, ...]] = {}
+    """Lines of a group that states its leverage, in tiers of what it borrows; the last tier has no caps."""
     max_coins: int | None = None
     """How many coins one group may pledge; None: any number."""
     close_factor: CloseFactor | None = None
@@ -170,12 +198,29 @@ class Version(msgspec.Struct, frozen=True):
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
         return self.ladders.get(asset, self.unlisted)
 
-    def lines_for(self, coins: Iterable[str]) -> Thresholds:
-        """The lines of a group that pledges these coins: of several, those that it meets first."""
+    def lines_for(self, coins: Iterable[str], leverage: int | None = None, loans: Iterable[Borrows] = ()) -> Thresholds:
+        """The lines of a group: of its leverage and of what it borrows, or of the coins that it pledges.
+
+        Of several coins the lines that it meets first.
+        """
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        if grades:
+            return grades[0].lines if len(grades) == 1 else self._graded(grades, loans)
         if not self.lines_by_coin:
             return self.thresholds
         found = [self.lines_by_coin[coin] for coin in sorted(coins) if coin in self.lines_by_coin]
         return min(found, key=lambda lines: lines.liquidation, default=self.thresholds)
+
+    def all_lines_for(self, coins: Iterable[str], leverage: int | None) -> tuple[Thresholds, ...]:
+        """All lines that `lines_for` may give the group, whatever it borrows."""
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        return tuple(grade.lines for grade in grades) or (self.lines_for(coins),)
+
+    def _graded(self, grades: tuple[Grade, ...], loans: Iterable[Borrows]) -> Thresholds:
+        borrowed: dict[str, Decimal] = {}
+        for loan in loans:
+            borrowed[loan.asset] = borrowed.get(loan.asset, Decimal(0)) + loan.principal
+        return next((grade.lines for grade in grades if grade.holds(borrowed)), grades[-1].lines)
 
     def takes(self, asset: str) -> bool:
         """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""

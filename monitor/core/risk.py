@@ -330,7 +330,8 @@ class RiskMonitor:
         if len(kinds) == len(self.rules.products):
             self._renew(at, out)
         else:
-            self._decide_all(self.book.accrue(at, kinds), at, out)
+            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
+            self._decide_all(suspects, at, out)
 
     def _plan_accrual(self, at: datetime) -> None:
         due = next_accrual(self.rules.products.values(), at)

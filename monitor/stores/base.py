@@ -170,13 +170,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
-    """Which alerts of the log are wanted; `type` may be a glob. `groups` limits to those ids (a token's scope)."""
+    """Which alerts of the log are wanted; `type` may be a glob."""
 
     after: int = 0
     group: str | None = None
     type: str | None = None
     severity: str | None = None
-    groups: frozenset[str] | None = None
     limit: int = 100
 
     def types(self) -> tuple[str, ...] | None:

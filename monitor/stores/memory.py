@@ -175,7 +175,6 @@ class MemoryStore:
             if x.cursor > wanted.after
             and (types is None or x.alert.type in types)
             and (wanted.group is None or _group(x.alert) == wanted.group)
-            and (wanted.groups is None or _group(x.alert) in wanted.groups)
         ]  # fmt: skip
         return found[: wanted.limit]
 

@@ -196,6 +196,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     settling: bool
     loans: list[LoanShape]
     liabilities: list[LiabilityShape] | UnsetType = UNSET
+    leverage: int | UnsetType = UNSET
 
 
 class WhatIfStanding(StandingShape, frozen=True, kw_only=True):

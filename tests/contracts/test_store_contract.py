@@ -288,9 +288,6 @@ async def test_filters_choose_by_type_severity_group_and_scope(store: Store) -> 
     assert await cursors(severity="critical", type="loan.*") == [4]
     assert await cursors(group="G-1") == [1, 4], "an asset of the same name is not the group"
     assert await cursors(group="G-1", severity="critical") == [4]
-    assert await cursors(groups=frozenset({"G-2"})) == [2, 5]
-    assert await cursors(groups=frozenset()) == []
-    assert await cursors(groups=frozenset({"G-2"}), group="G-1") == []
 
 
 async def test_the_log_is_read_page_by_page(store: Store) -> None:

@@ -116,7 +116,7 @@ async def answers(store: Store) -> list[Any]:
     listed = await store.deliveries(DeliveryFilter(limit=1000))
     alerts = [
         AlertFilter(), AlertFilter(after=3, limit=2), AlertFilter(severity="critical"), AlertFilter(type="loan*.*d"),
-        AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"), AlertFilter(groups=frozenset({"G-2"})),
+        AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"),
         *(AlertFilter(type=t, severity=s) for t, s in SEVERITY.items() if t in TYPES),
     ]  # fmt: skip
     deliveries = [

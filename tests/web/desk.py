@@ -91,7 +91,6 @@ class DeskStore:
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
-            and (w.groups is None or (x.alert.group is not None and x.alert.group.id in w.groups))
         ]  # fmt: skip
         return found[: w.limit]
 
