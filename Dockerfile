@@ -1,4 +1,13 @@
-# The build stage has the tools; the image has Python, the packages and the configuration, about 45 MB above the base.
+# The build stages have the tools; the image has Python, the packages and the configuration, about 45 MB above the base.
+FROM node:20-slim AS page
+
+WORKDIR /src/dashboard
+COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
+RUN npm ci
+COPY dashboard ./
+RUN npm run build
+
+
 FROM python:3.11-slim AS build
 
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
@@ -11,8 +20,9 @@ RUN uv venv /opt/monitor
 COPY pyproject.toml requirements.lock ./
 RUN uv pip install --no-cache --python /opt/monitor --constraint requirements.lock --requirement pyproject.toml
 
-COPY README.md ./
+COPY README.md hatch_build.py ./
 COPY monitor monitor
+COPY --from=page /src/monitor/web/static monitor/web/static
 RUN uv pip install --no-cache --python /opt/monitor --no-deps .
 
 

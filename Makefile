@@ -7,9 +7,12 @@ BIN     := .venv/bin
 BENCH   := .venv-bench/bin
 WORKERS ?= 2
 
+PAGE    := monitor/web/static/index.html
+SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
+
 .PHONY: setup run test check soak bench lock clean
 
-setup: .venv/.ready
+setup: $(PAGE) .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -18,6 +21,14 @@ setup: .venv/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@$(BIN)/python -m monitor.engine.warm
 	@touch $@
+
+# The web page. Where its packages cannot be fetched the daemon runs all the same, and says at / how to build it.
+$(PAGE): $(SOURCES)
+	@if $(MAKE) --silent dashboard/node_modules/.ready; then cd dashboard && npm run --silent build -- --logLevel warn; \
+	else echo "The web page is not built: it needs node, npm and its packages. The monitor runs without it."; fi
+
+dashboard/node_modules/.ready: dashboard/package-lock.json
+	@cd dashboard && npm ci --silent && touch node_modules/.ready
 
 run: setup
 	@exec $(BIN)/monitor run --config $(CONFIG)
@@ -32,6 +43,8 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
+	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
+	else echo "npm is not installed: the page is not checked"; fi
 
 # The slower suite: thousands of groups over a whole tape, more random kills.
 soak: setup
@@ -53,4 +66,4 @@ lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra bench --constraint requirements.lock --generate-hashes --no-header --output-file requirements-bench.lock
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache dashboard/node_modules monitor/web/static

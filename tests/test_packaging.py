@@ -65,3 +65,11 @@ def test_the_demonstration_addresses_nobody_real() -> None:
     assert contacts
     assert all(address.endswith(".example") for c in contacts for address in c["email"])
     assert all(number.startswith("+155501") for c in contacts for number in c.get("sms", ()))
+
+
+def test_the_page_is_built_of_locked_packages_that_name_no_registry() -> None:
+    """Every package has its digest, and comes from whatever registry the machine uses."""
+    lock = json.loads((ROOT / "dashboard/package-lock.json").read_text("utf-8"))
+    packages = {name: p for name, p in lock["packages"].items() if name}
+    assert packages
+    assert [name for name, p in packages.items() if "resolved" in p or "integrity" not in p] == []

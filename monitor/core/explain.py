@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor.core.accrual import daily_rate, is_settling
 from monitor.core.allowed import allowed_facts
@@ -62,17 +63,24 @@ class GroupRow(msgspec.Struct, frozen=True):
     blind: bool
     unknown: bool
     version: int
+    thresholds: Mapping[str, str]
+    next_line: Mapping[str, str] | None
+    margin_level: str | UnsetType | None = UNSET
+    health_factor: str | UnsetType | None = UNSET
 
 
 def row(sight: Sight) -> GroupRow:
     """The list's view of a group, as it was weighed last."""
-    group, state, weight = sight.group, sight.state, sight.weight
+    group, state, weight, lines = sight.group, sight.state, sight.weight, sight.held.lines
     with exact():
+        level = plain_or_none(weight.figure(lines.metric)) if weight else None
         return GroupRow(
             group.id, group.product, group.labels,
-            plain_or_none(weight.ltv) if weight else None, state.stage, band(weight, sight.held.lines) if weight else None,
+            plain_or_none(weight.ltv) if weight else None, state.stage, band(weight, lines) if weight else None,
             plain(weight.debt) if weight else None, plain(weight.recognised) if weight else None,
-            stamp_or_none(state.deadline), sight.blind, weight is None, sight.version,
+            stamp_or_none(state.deadline), sight.blind, weight is None, sight.version, shown(lines.stated),
+            _next_line(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
+            **({lines.metric.name: level} if lines.falls else {}),
         )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ import msgspec
 
 from monitor.core.book import Group
 from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.core.money import ZERO, exact
+from monitor.core.money import ONE, ZERO, exact, round_down
 from monitor.core.outcome import Sight
 from monitor.core.valuation import Holding, Weight, weigh
 from monitor.core.watched import Watched
@@ -122,6 +122,10 @@ class Roster(Protocol):
         """Groups by stage, and how many are unknown or blind."""
         ...
 
+    def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
+        """What is owed by stage, in whole USD rounded down; a group that cannot be valued counts nothing."""
+        ...
+
     def needed(self, scope: Scope) -> frozenset[str]:
         """Assets whose price decides about some group."""
         ...
@@ -157,6 +161,14 @@ class PlainRoster:
             unknown += is_unknown
             blind += is_unknown or not prices.untrusted.isdisjoint(assets)
         return Counts(stages, unknown, blind, stages.total())
+
+    def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
+        sums = dict.fromkeys(STAGE_RANK, ZERO)
+        with exact():
+            for w in self._within(scope):
+                weight = seen(w, prices).weight
+                sums[w.state.stage] += ZERO if weight is None else weight.debt
+        return {stage: round_down(owed, ONE) for stage, owed in sums.items()}
 
     def needed(self, scope: Scope) -> frozenset[str]:
         return frozenset().union(*{w.held.assets for w in self._within(scope)})

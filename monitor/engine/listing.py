@@ -147,6 +147,13 @@ class Listing:
         unknown, blinded = int(np.count_nonzero(blind & MISSING)), int(np.count_nonzero(blind))
         return Counts({s: stages[s] for s in STAGE_RANK}, unknown, blinded, int(number.sum()))
 
+    def debts(self, scope: Scope) -> dict[str, int]:
+        """What is owed by stage as of the last sweep, in whole USD; groups with a missing price count nothing."""
+        known = self._wanted(GroupQuery(), scope) & ((self._blind & MISSING) == 0)
+        sums = np.bincount(self._stage[known], weights=self._debt[known], minlength=len(STAGES))
+        usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
+        return {stage: int(usd[stage]) for stage in STAGE_RANK}
+
     def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
         """The assets that are owed, and rows such that what these hold is all that is held, of each product."""
         wanted = self._wanted(GroupQuery(), scope)

@@ -161,6 +161,16 @@ class ColumnarRoster:
         stages = {stage: number + single.stages[stage] for stage, number in block.stages.items()}
         return Counts(stages, block.unknown + single.unknown, block.blind + single.blind, block.total + single.total)
 
+    def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
+        rows = self._book.rows
+        if rows is None:
+            return dict(PlainRoster(self._book.fresh.watched).debts(scope, prices))
+        with self._turn:
+            listing, fresh = self._look(rows)
+            block = listing.debts(scope)
+        single = PlainRoster(lambda: fresh).debts(scope, prices)
+        return {stage: Decimal(usd) + single[stage] for stage, usd in block.items()}
+
     def needed(self, scope: Scope) -> frozenset[str]:
         rows = self._book.rows
         if rows is None:

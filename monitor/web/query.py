@@ -21,7 +21,7 @@ MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 MAX_CURSOR = 1000
 """Characters; a cursor holds a sort key and an id of at most 128."""
-STREAM_EVENTS = ("alert", "groups", "prices", "status")
+STREAM_EVENTS = ("alert", "groups", "counts", "prices", "status")
 STREAM_ROWS = 500
 LABEL_PREFIX = "label."
 DELIVERY_STATES = ("pending", "delivered", "superseded", "failed")

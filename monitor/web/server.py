@@ -31,6 +31,7 @@ from monitor.web.contract import document
 from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi
+from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
@@ -61,7 +62,7 @@ class Server:
     def __init__(
         self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
-        on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
+        on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None, page: Page | None = None,
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
@@ -71,7 +72,7 @@ class Server:
         parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
-        self.hub = Hub(parts, log_, status.pulse, limits)
+        self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
         table = routes(
             GroupsApi(parts), HistoryApi(parts), RatesApi(parts), RecordApi(parts, log_), FundApi(parts), status,
@@ -79,6 +80,7 @@ class Server:
         )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
+        self._page = page or Page()
         self._document = msgspec.json.encode(document(self.routes))
         self._runner: web.AppRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -100,6 +102,7 @@ class Server:
         for route in self.routes:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
+        self._page.add(app)
         app.on_response_prepare.append(_finish)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -196,6 +199,8 @@ class Server:
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     """Sets the headers of every answer. An answer that aiohttp made of an unforeseen error becomes a problem too."""
     response.headers.update(SECURITY_HEADERS)
+    if (cache := request.get(CACHE)) is not None:
+        response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
         made = problem.response(Rejected("internal", "the log of the daemon says more"), request.path)
         assert isinstance(made.body, bytes)

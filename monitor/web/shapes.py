@@ -399,12 +399,13 @@ class FeedItem(_Shape, frozen=True):
 
 
 class GroupCounts(_Shape, frozen=True):
-    """How the groups stand."""
+    """How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued."""
 
     total: int
     unknown: int
     blind: int
     stages: dict[str, int]
+    debt_usd: dict[str, str]
 
 
 class Status(_Shape, frozen=True):

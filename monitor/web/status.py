@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from monitor.core.money import plain
 from monitor.core.prices import USDT
+from monitor.core.roster import Scope
 from monitor.core.text import stamp, stamp_or_none
 from monitor.feeds.base import FeedStats
 from monitor.web import query
@@ -66,6 +68,12 @@ class StatusApi:
         """GET /v1/status"""
         return answer(await asyncio.to_thread(self._status, caller))
 
+    def groups(self, scope: Scope) -> GroupCounts:
+        """How the groups of a scope stand. For a worker thread."""
+        counts, debts = self._parts.view.counts(scope), self._parts.view.debts(scope)
+        owed = {stage: plain(usd) for stage, usd in debts.items()}
+        return GroupCounts(counts.total, counts.unknown, counts.blind, dict(counts.stages), owed)
+
     def pulse(self, scoped: bool) -> dict[str, Any]:
         """What the stream's status says beside the time: cheap enough for four looks a second."""
         reasons = self._parts.health.reasons
@@ -111,13 +119,12 @@ class StatusApi:
 
     def _status(self, caller: Caller) -> Status:
         parts = self._parts
-        counts = parts.view.counts(caller.scope)
         prices, _ = self._price_health(caller.scope)
         ready = self._readiness(caller)
         rules, now = parts.rules(), parts.clock.utc()
         return Status(
             at=stamp(now), name=rules.name, ready=ready.ready, reasons=ready.reasons,
-            groups=GroupCounts(counts.total, counts.unknown, counts.blind, dict(counts.stages)),
+            groups=self.groups(caller.scope),
             prices=prices, oldest_undelivered_s={} if caller.scope else self._undelivered(),
             feeds={name: _feed(stats) for name, stats in parts.feeds.items()},
             cursor=parts.view.cursor, streams=self.streams(),

@@ -8,8 +8,7 @@ conflated: a reader that falls behind the short log is told from which cursor to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -26,6 +25,7 @@ from monitor.web.parts import Parts
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.record import AlertLog, may_see
+from monitor.web.shapes import GroupCounts
 from monitor.web.view import Made, Paced
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -46,9 +46,17 @@ class Limits(msgspec.Struct, frozen=True):
     tick_s: float = 0.25
     """Changed rows at most 4 times a second."""
     prices_every: int = 4
-    """Ticks between looks at the prices: at most once a second."""
+    """Ticks between looks at the prices, and at the counts: at most once a second."""
     status_every: int = 20
     """Ticks between status events when nothing changes: 5 s, which also shows that the line is alive."""
+
+
+class Status(Protocol):
+    """Of status.StatusApi: what the stream says of the daemon, and of all groups of a scope."""
+
+    def pulse(self, scoped: bool, /) -> dict[str, Any]: ...
+
+    def groups(self, scope: Scope, /) -> GroupCounts: ...
 
 
 class _Gap(Exception):
@@ -69,7 +77,8 @@ class _Client:
         """Alerts up to this cursor were read from the store; the live ones among them are skipped."""
         self.is_over = False
         self.rows: dict[str, bytes] = {}
-        self.generation = self.prices = self.status = self.beat = -1
+        self.counts = b""
+        self.generation = self.prices = self.status = self.beat = self.counted = -1
 
     @property
     def scoped(self) -> bool:
@@ -79,17 +88,15 @@ class _Client:
 class Hub:
     """All streams, and what they share: the log of recent alerts, and rows, prices and status in their encoded form."""
 
-    def __init__(
-        self, parts: Parts, log: AlertLog, status: Callable[[bool], Any], limits: Limits | None = None
-    ) -> None:
-        self._parts, self._log, self._status = parts, log, status
+    def __init__(self, parts: Parts, log: AlertLog, status: Status, limits: Limits | None = None) -> None:
+        self._parts, self._log, self._status, self._counted = parts, log, status.pulse, status.groups
         self.limits = limits or Limits()
         self.clients: set[_Client] = set()
         self._closed = False
         self._recent: list[LoggedAlert] = []
         self._first = 0
         """The place of the first alert of `_recent`."""
-        self._ticks = self._beat = self._generation = 0
+        self._ticks = self._beat = self._generation = self._count_tick = 0
         self._pages = Paced(parts.clock)
         self._making = asyncio.Lock()
         self._prices: dict[str, tuple[int, object, bytes]] = {}
@@ -239,6 +246,8 @@ class Hub:
         client.beat = self._beat
         if "groups" in client.events and client.generation != self._generation:
             frames += await self._changed_rows(client)
+        if "counts" in client.events:
+            frames += await self._changed_counts(client)
         if "prices" in client.events and client.prices != self._price_version:
             frames += await self._changed_prices(client)
         if frames:
@@ -256,6 +265,17 @@ class Hub:
             return b""
         body = {"at": self._now(), "snapshot": is_first, "rows": changed, "gone": gone}
         return _frame("groups", msgspec.json.encode(body))
+
+    async def _changed_counts(self, client: _Client) -> bytes:
+        """How the groups stand, where that is not what was sent; the view makes it at a bounded rate for all who ask."""
+        if client.counted == self._count_tick:
+            return b""
+        client.counted = self._count_tick
+        counts = msgspec.json.encode(await asyncio.to_thread(self._counted, client.caller.scope))
+        if counts == client.counts:
+            return b""
+        client.counts = counts
+        return _frame("counts", b'{"at":"%s","groups":%s}' % (self._now().encode(), counts))
 
     async def _rows(self, wanted: GroupQuery, scope: Scope) -> Made:
         """The rows of a filter, by id and encoded, worst first; made once for all streams that ask the same."""
@@ -288,6 +308,7 @@ class Hub:
         if self._generation != self._parts.view.generation:
             self._generation = self._parts.view.generation
             self._pages.keep_only({(c.wanted, c.caller.scope) for c in self.clients})
+        self._count_tick += self._ticks % self.limits.prices_every == 0
         if self._ticks % self.limits.prices_every == 0 and any("prices" in c.events for c in self.clients):
             await self._take_prices()
         for client in self.clients:

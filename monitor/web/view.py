@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from monitor.clock import Clock
@@ -107,6 +108,10 @@ class View:
     def counts(self, scope: Scope = ()) -> Counts:
         """Groups by stage, and how many are unknown or blind; may be a moment old. For a worker thread."""
         return self._shared(("counts", scope), lambda: self._roster.counts(scope, self.published))
+
+    def debts(self, scope: Scope = ()) -> Mapping[str, Decimal]:
+        """What is owed by stage, in whole USD; may be a moment old. For a worker thread."""
+        return self._shared(("debts", scope), lambda: self._roster.debts(scope, self.published))
 
     def needed(self, scope: Scope = ()) -> frozenset[str]:
         """Assets whose price decides about some group; may be a moment old. For a worker thread."""

@@ -180,6 +180,12 @@ def test_the_list_and_the_detail_say_the_same() -> None:
     assert listed == {key: full[key] for key in listed}
 
 
+def test_the_list_says_how_far_the_next_line_is() -> None:
+    shown = row(look_of(line()).sight)
+    assert shown.thresholds["margin_call"] == "0.77"
+    assert shown.next_line == {"name": "initial", "ltv": "0.72", "distance_percent": "65.27"}
+
+
 def test_figures_are_those_of_the_look_not_of_the_last_evaluation() -> None:
     """A screen may skip a group far from its lines; an exact answer may not."""
     look = look_of(line())

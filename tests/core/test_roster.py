@@ -43,6 +43,15 @@ def test_the_worst_come_first() -> None:
     assert asked(roster, sort="-ltv") == expected[::-1]
 
 
+def test_debts_are_summed_by_stage_in_whole_dollars() -> None:
+    """Rounded down; what cannot be valued counts nothing."""
+    roster = roster_of(
+        watched("a", "5.75", "100"), watched("b", "1.75", "100"), watched("c", "96", "100", LIQUIDATION), unknown("d")
+    )
+    debts = {NORMAL: D(7), MARGIN_CALL: D(0), DELAYED: D(0), LIQUIDATION: D(96)}
+    assert roster.debts((), PRICES) == debts
+
+
 def test_other_orders_rise_and_rows_without_a_value_come_last() -> None:
     roster = roster_of(
         watched("a", "5", "100", due_s=30), watched("b", "1000000000000000000000000000000.5", "1", due_s=10),

@@ -378,3 +378,15 @@ async def test_stopping_the_server_ends_its_streams(desk: Desk) -> None:
         await response.read()
         response.close()
     assert desk.view.listeners == []
+
+
+async def test_counts_and_sums_come_first_and_then_when_they_change(desk: Desk, http: Session) -> None:
+    """By stage, for the whole scope, so that a page need not hold every row to say how the book stands."""
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    async with stream(http, "events=counts") as reader:
+        groups = (await reader.next("counts")).data["groups"]
+        assert (groups["total"], groups["stages"]["normal"], groups["debt_usd"]["normal"]) == (1, 1, "100000")
+        desk.clock.now += timedelta(seconds=1)
+        desk.prices({"BTC": "12500"})
+        groups = (await reader.next("counts")).data["groups"]
+        assert groups["stages"] == {"liquidation": 0, "delayed_liquidation": 0, "margin_call": 1, "normal": 0}

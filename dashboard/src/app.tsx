@@ -1,0 +1,72 @@
+/** Which page is shown. */
+
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { announce } from "./alarm";
+import { whenUnauthorized } from "./api";
+import { live } from "./live/live";
+import { useStore } from "./live/store";
+import { Overview } from "./pages/overview";
+import { SignIn } from "./pages/signin";
+import { Shell } from "./parts/shell";
+import { route } from "./router";
+import { access, look } from "./session";
+
+type Load = () => Promise<ComponentType<{ id: string }>>;
+
+/** The first page comes at once; the others when they are looked at. */
+const LATER: Readonly<Record<string, Load>> = {
+  group: () => import("./pages/group").then((m) => m.GroupPage),
+  "what-if": () => import("./pages/whatif").then((m) => m.WhatIfPage),
+  stress: () => import("./pages/stress").then((m) => m.StressPage),
+  alerts: () => import("./pages/alerts").then((m) => m.AlertsPage),
+  prices: () => import("./pages/prices").then((m) => m.PricesPage),
+  exposure: () => import("./pages/exposure").then((m) => m.ExposurePage),
+};
+
+export function App() {
+  const { state } = useStore(access);
+  useEffect(() => {
+    whenUnauthorized(() => access.set({ state: "sign-in", who: null }));
+    void look();
+  }, []);
+  const isIn = state === "open" || state === "signed-in";
+  useEffect(() => {
+    if (!isIn) return;
+    live.scoped = Object.keys(access.get().who?.scope ?? {}).length > 0;
+    live.onAlert = announce;
+    void live.start();
+    return () => live.stop();
+  }, [isIn]);
+  if (state === "sign-in") return <SignIn />;
+  if (!isIn) return null;
+  return (
+    <Shell>
+      <Current />
+    </Shell>
+  );
+}
+
+function Current() {
+  const { page, id } = useStore(route);
+  const [shown, setShown] = useState<{ page: string; Page: ComponentType<{ id: string }> } | null>(null);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    const load = LATER[page];
+    setFailed(false);
+    if (load)
+      load().then(
+        (Page) => setShown({ page, Page }),
+        () => setFailed(true),
+      );
+    document.title = page ? `${id || page} · Loan monitor` : "Loan monitor";
+  }, [page, id]);
+  if (!(page in LATER)) return <Overview />;
+  if (failed)
+    return (
+      <p class="failure" role="alert">
+        This page could not be loaded: the monitor may have been updated. Load the page again.
+      </p>
+    );
+  return shown?.page === page ? <shown.Page key={id} id={id} /> : <p class="quiet">Loading…</p>;
+}

@@ -1,0 +1,162 @@
+/** The one connection of the page: rows, counts, prices, alerts and status, as the daemon sends them. */
+
+import { get, query } from "../api";
+import type { Alert, Counts, CountsEvent, GroupsEvent, Page, Price, PricesEvent, Status, StatusEvent } from "../types";
+import { Drift } from "./drift";
+import { added, gapBefore, KEPT } from "./log";
+import { cut, heard, looked, type Pulse, START } from "./pulse";
+import { applied, NO_ROWS, type Rows, type Sort } from "./rows";
+import { Store } from "./store";
+
+export interface Filter {
+  readonly stages: readonly string[];
+  readonly product: string;
+  readonly q: string;
+  readonly sort: Sort;
+}
+
+export const EVERY_GROUP: Filter = { stages: [], product: "", q: "", sort: "ltv" };
+
+export function filterQuery(filter: Filter): Record<string, string | readonly string[]> {
+  return { stage: filter.stages, product: filter.product, q: filter.q, sort: filter.sort };
+}
+
+/** Alerts that the page begins with. */
+const TAIL = 200;
+/** Longest wait between two tries; the first comes after a second. */
+const MAX_WAIT_MS = 15_000;
+
+export class Live {
+  readonly pulse = new Store<Pulse>(START);
+  readonly rows = new Store<Rows>(NO_ROWS);
+  readonly counts = new Store<Counts | null>(null);
+  readonly prices = new Store<ReadonlyMap<string, Price>>(new Map());
+  readonly alerts = new Store<readonly Alert[]>([]);
+  readonly status = new Store<StatusEvent | null>(null);
+  readonly filter = new Store<Filter>(EVERY_GROUP);
+  /** That the monitor has rules of. */
+  readonly products = new Store<readonly string[]>([]);
+  readonly drift = new Drift();
+  /** Told of alerts that came while the page was open, for sound and notices. */
+  onAlert: (alert: Alert) => void = () => {};
+  scoped = false;
+  private source: EventSource | null = null;
+  /** Of the last alert that we have, or know to be in the log: where the stream goes on. */
+  private cursor = 0;
+  private isBegun = false;
+  private tries = 0;
+  private retry = 0;
+  private looking = 0;
+
+  /** Reads the newest alerts of the log, then follows the stream from there on. */
+  async start(): Promise<void> {
+    this.looking = window.setInterval(() => this.pulse.set(looked(this.pulse.get(), Date.now())), 1000);
+    this.filter.subscribe(() => this.open());
+    await this.begin();
+  }
+
+  stop(): void {
+    window.clearInterval(this.looking);
+    window.clearTimeout(this.retry);
+    this.source?.close();
+  }
+
+  /** Shows other rows: the stream begins anew with them, and with the alerts from where it was. */
+  show(filter: Filter): void {
+    if (JSON.stringify(filter) !== JSON.stringify(this.filter.get())) this.filter.set(filter);
+  }
+
+  /** Asks before the stream is opened: a stream cannot say why it is refused. */
+  private async begin(): Promise<void> {
+    try {
+      const status = await get<Status>("/v1/status");
+      this.counts.set(status.groups);
+      this.products.set(status.rules.map((name) => name.split("@")[0] ?? name).sort());
+      if (!this.isBegun) {
+        const after = Math.max(0, status.cursor - TAIL);
+        const page = await get<Page<Alert, number>>(`/v1/alerts${query({ after, limit: TAIL })}`);
+        this.alerts.set(added(this.alerts.get(), page.items));
+        this.cursor = status.cursor;
+        this.isBegun = true;
+      }
+      this.open();
+    } catch (e) {
+      this.lost((e as Error).message);
+    }
+  }
+
+  private open(): void {
+    window.clearTimeout(this.retry);
+    this.source?.close();
+    this.rows.set(NO_ROWS);
+    this.drift.clear();
+    const source = new EventSource(`/v1/stream${query({ ...filterQuery(this.filter.get()), after: this.cursor })}`);
+    this.source = source;
+    const on = <T>(name: string, take: (data: T) => void): void =>
+      source.addEventListener(name, (event) => {
+        if (source !== this.source) return;
+        const data = JSON.parse((event as MessageEvent<string>).data) as T & { at?: string };
+        this.pulse.set(heard(this.pulse.get(), Date.now(), name === "status" ? data.at : undefined));
+        this.tries = 0;
+        take(data);
+      });
+    on<GroupsEvent>("groups", (data) => this.takeRows(data));
+    on<CountsEvent>("counts", (data) => this.counts.set(data.groups));
+    on<PricesEvent>("prices", (data) => this.takePrices(data));
+    on<StatusEvent>("status", (data) => this.status.set(data));
+    on<Alert>("alert", (alert) => this.takeAlert(alert));
+    on<{ resume_after: number; reason: string }>("gap", (gap) => {
+      this.cursor = gap.resume_after;
+      this.lost(gap.reason);
+    });
+    source.onerror = () => {
+      if (source === this.source) this.lost("the connection to the monitor was cut");
+    };
+  }
+
+  /** Our own tries rather than the browser's: it gives up for good after any answer that is not a stream. */
+  private lost(reason: string): void {
+    this.source?.close();
+    this.source = null;
+    this.pulse.set(cut(this.pulse.get(), reason));
+    const wait = Math.min(MAX_WAIT_MS, 1000 * 2 ** this.tries);
+    this.tries += 1;
+    window.clearTimeout(this.retry);
+    this.retry = window.setTimeout(() => void this.begin(), wait);
+  }
+
+  private takeRows(event: GroupsEvent): void {
+    const rows = applied(this.rows.get(), event);
+    this.drift.take(event.snapshot ? rows.byId.values() : event.rows, Date.now());
+    this.drift.keepOnly(rows.byId);
+    this.rows.set(rows);
+  }
+
+  private takePrices(event: PricesEvent): void {
+    const prices = event.snapshot ? new Map<string, Price>() : new Map(this.prices.get());
+    for (const price of event.items) prices.set(price.asset, price);
+    this.prices.set(prices);
+  }
+
+  private takeAlert(alert: Alert): void {
+    const missing = gapBefore(this.cursor, alert, this.scoped);
+    if (missing !== null) void this.fill(missing, alert.data.cursor);
+    if (alert.data.durable) this.cursor = Math.max(this.cursor, alert.data.cursor);
+    this.alerts.set(added(this.alerts.get(), [alert]));
+    this.onAlert(alert);
+  }
+
+  /** Reads what the stream did not bring; what cannot be read now comes with the next start of the stream. */
+  private async fill(after: number, before: number): Promise<void> {
+    const limit = Math.min(KEPT, before - after - 1);
+    const page = await get<Page<Alert, number>>(`/v1/alerts${query({ after, limit })}`).catch(() => null);
+    if (page) this.alerts.set(added(this.alerts.get(), page.items));
+  }
+}
+
+export const live = new Live();
+
+/** The daemon's time now. */
+export function daemonNow(now: number): number {
+  return now + live.pulse.get().ahead;
+}

@@ -1,0 +1,228 @@
+/** One group: why it stands where it stands, what was said of it, and what would cure it. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { get, path, query } from "../api";
+import { type LtvHistory, type LtvPoint, seen } from "../history";
+import { live } from "../live/live";
+import { usePolled } from "../live/polled";
+import { useStore } from "../live/store";
+import { Acknowledge } from "../parts/acknowledge";
+import { LtvChart } from "../parts/chart";
+import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
+import { Cure, Lines, Loans, Permitted, Why } from "../parts/groupparts";
+import { LevelText, LtvBar } from "../parts/ltvbar";
+import { Fresh } from "../parts/notices";
+import { Timeline } from "../parts/timeline";
+import { to } from "../router";
+import type { Alert, GroupDetail, Page } from "../types";
+
+const HISTORY_MS = 60_000;
+const SPANS: readonly [string, number][] = [
+  ["1 h", 3600_000],
+  ["6 h", 6 * 3600_000],
+  ["24 h", 24 * 3600_000],
+  ["30 d", 30 * 24 * 3600_000],
+];
+
+export function GroupPage({ id }: { id: string }) {
+  // Exact figures are asked for every two seconds, and at once when something was said.
+  const alerts = useStore(live.alerts);
+  const detail = usePolled<GroupDetail>(path("groups", id), 2000, alerts);
+  return (
+    <article class="group" data-at={detail.data?.at}>
+      <Fresh of={detail} what="this group">
+        {(group) => <Body group={group} again={detail.again} />}
+      </Fresh>
+    </article>
+  );
+}
+
+function Body({ group, again }: { group: GroupDetail; again: () => void }) {
+  const alerts = useGroupAlerts(group.id);
+  const stageAlert = alerts.findLast((a) => a.data.stage?.to === group.stage && group.stage !== "normal");
+  return (
+    <>
+      <header class="grouphead">
+        <div>
+          <p class="path">
+            <a href={to.overview}>Groups</a> / {words(group.product)}
+          </p>
+          <h1>{group.id}</h1>
+          <p class="quiet">
+            {Object.entries(group.labels)
+              .map(([k, v]) => `${k} ${v}`)
+              .join(" · ")}
+          </p>
+        </div>
+        <div class="headline">
+          <span class="big">
+            <LevelText group={group} />
+          </span>
+          <StagePill stage={group.stage} />
+          {group.blind && <span class="pill blind">{group.unknown ? "unknown" : "blind"}</span>}
+          {group.reason && <small>reason: {words(group.reason)}</small>}
+        </div>
+        <div class="actions">
+          {stageAlert && (
+            <Acknowledge alert={stageAlert.data.id} acknowledged={group.acknowledged} onDone={again} keyed />
+          )}
+          <a class="button" href={to.whatIf(group.id)}>
+            What if…
+          </a>
+        </div>
+      </header>
+      <LtvBar group={group} />
+      {group.missing.length > 0 && (
+        <p class="failure" role="alert">
+          No price of {group.missing.join(", ")}: the group cannot be valued, and nothing is permitted.
+        </p>
+      )}
+      <dl class="facts">
+        <Fact name="Debt">
+          <Usd value={group.debt_usd} places={2} />
+        </Fact>
+        <Fact name="Recognised">
+          <Usd value={group.recognised_usd} places={2} />
+        </Fact>
+        <Fact name="Market value">
+          <Usd value={group.market_usd} places={2} />
+        </Fact>
+        <Fact name="May still borrow">
+          <Usd value={group.borrowable_usd} places={2} />
+        </Fact>
+        <Fact name="To next line">
+          {group.next_line ? (
+            <>
+              {group.next_line.distance_percent}% <small>to {words(group.next_line.name)}</small>
+            </>
+          ) : (
+            "–"
+          )}
+        </Fact>
+        <Fact name="Deadline">{group.deadline ? <Countdown at={group.deadline} /> : "none"}</Fact>
+        <Fact name="In this stage since">
+          <Time at={group.since} />
+        </Fact>
+        <Fact name="Valued">
+          <Time at={group.at} />
+        </Fact>
+      </dl>
+      <div class="grid">
+        <History group={group} alerts={alerts} />
+        <Panel title="Lines" class="third">
+          <Lines group={group} />
+        </Panel>
+        <Panel title="Why this LTV" class="wide" aside={<small>rules {group.rules}</small>}>
+          <Why group={group} />
+        </Panel>
+        <Panel title="Loans and interest" class="wide">
+          <Loans group={group} />
+        </Panel>
+        <Panel title="What cures it">
+          <Cure group={group} />
+        </Panel>
+        <Panel title="Permitted now">
+          <Permitted group={group} />
+        </Panel>
+        <Panel title="What happened, and who was told" class="wide">
+          <Timeline group={group.id} sequence={group.sequence} />
+        </Panel>
+        {group.uncounted.length > 0 && (
+          <Panel title="Not counted" class="wide">
+            <p class="quiet">The rules of {words(group.product)} do not recognise these coins.</p>
+            <p>
+              {group.uncounted.map((u) => (
+                <span key={u.asset} class="chip">
+                  <Quantity value={u.quantity} unit={u.asset} />
+                </span>
+              ))}
+            </p>
+          </Panel>
+        )}
+      </div>
+    </>
+  );
+}
+
+/** Newest alerts of a group that the page keeps; a line through all others would hide the chart. */
+const KEPT_ALERTS = 500;
+
+/** The alerts of a group, oldest first: the log goes forward, so it is read to its end once; then the stream goes on. */
+function useGroupAlerts(id: string): readonly Alert[] {
+  const newest = useStore(live.alerts);
+  const [logged, setLogged] = useState<readonly Alert[]>([]);
+  useEffect(() => {
+    const stop = new AbortController();
+    const read = async (): Promise<void> => {
+      let found: Alert[] = [];
+      let after: number | null = 0;
+      while (after !== null) {
+        const asked: string = `/v1/alerts${query({ group: id, after, limit: 1000 })}`;
+        const page: Page<Alert, number> = await get(asked, stop.signal);
+        found = [...found, ...page.items].slice(-KEPT_ALERTS);
+        after = page.next;
+      }
+      setLogged(found);
+    };
+    read().catch(() => {
+      // The stream's alerts are there; the timeline says what it cannot read.
+    });
+    return () => stop.abort();
+  }, [id]);
+  return useMemo(() => {
+    const known = new Set(logged.map((a) => a.data.id));
+    const fresh = newest.filter((a) => a.data.group?.id === id && !known.has(a.data.id));
+    return [...logged, ...fresh.reverse()];
+  }, [logged, newest, id]);
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function History({ group, alerts }: { group: GroupDetail; alerts: readonly Alert[] }) {
+  const [span, setSpan] = useState(3600_000);
+  const [own, setOwn] = useState<readonly LtvPoint[]>([]);
+  const from = useMemo(
+    () => new Date(Math.floor(Date.parse(group.at) / HISTORY_MS) * HISTORY_MS - span).toISOString(),
+    [span, Math.floor(Date.parse(group.at) / HISTORY_MS)],
+  );
+  const kept = usePolled<LtvHistory>(`${path("groups", group.id, "ltv")}${query({ from, points: 600 })}`, 0);
+  const points = useMemo(() => {
+    const grown = seen(own, group.at, group.ltv);
+    if (grown !== own) setOwn(grown);
+    const before = kept.data?.items ?? [];
+    const end = before.at(-1)?.at ?? "";
+    return [...before, ...grown.filter((p) => p.at > end)];
+  }, [group.at, kept.data]);
+  const aside = (
+    <div class="spans">
+      {SPANS.map(([name, ms]) => (
+        <button key={name} type="button" class="small" aria-pressed={span === ms} onClick={() => setSpan(ms)}>
+          {name}
+        </button>
+      ))}
+    </div>
+  );
+  return (
+    <Panel title="LTV over time" class="two-thirds" aside={aside}>
+      {points.length > 1 ? (
+        <LtvChart group={group.id} points={points} lines={group.thresholds} alerts={alerts} />
+      ) : (
+        <p class="empty">One moment: a line needs two points.</p>
+      )}
+      {kept.error?.isAbsent && (
+        <p class="quiet">This monitor keeps no history; the line begins when the page was opened.</p>
+      )}
+      {kept.error && !kept.error.isAbsent && <p class="quiet">The history could not be read: {kept.error.message}</p>}
+      <p class="hidden">
+        Now <Share value={group.ltv} />.
+      </p>
+    </Panel>
+  );
+}

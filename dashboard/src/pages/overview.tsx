@@ -1,0 +1,208 @@
+/** The desk's first page: how the book stands, the worst groups, and the newest alerts. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { EVERY_GROUP, type Filter, live } from "../live/live";
+import { FOLLOWED, More, oldIds } from "../live/more";
+import { ordered, type Sort } from "../live/rows";
+import { clock, useStore } from "../live/store";
+import { AlertFeed } from "../parts/alertfeed";
+import { Panel, words } from "../parts/figures";
+import { GroupCells, GroupHead, SORTS } from "../parts/grouprow";
+import { FirstHint } from "../parts/help";
+import { useNarrow } from "../parts/narrow";
+import { Tiles } from "../parts/tiles";
+import { Virtual } from "../parts/virtual";
+import { to } from "../router";
+import { STAGES } from "../types";
+
+const more = new More();
+const REORDER_MS = 1000;
+
+export function Overview() {
+  const filter = useStore(live.filter);
+  useEffect(() => more.reset(filter), [filter]);
+  useShortcuts(filter);
+  return (
+    <div class="overview">
+      <h1 class="hidden">Overview</h1>
+      <FirstHint />
+      <Tiles />
+      <div class="columns">
+        <section class="panel groups" aria-label="Groups">
+          <Toolbar filter={filter} />
+          <Groups filter={filter} />
+        </section>
+        <Panel title="Newest alerts" class="feed" aside={<a href={to.alerts}>All</a>}>
+          <AlertFeed limit={40} />
+        </Panel>
+      </div>
+    </div>
+  );
+}
+
+function Toolbar({ filter }: { filter: Filter }) {
+  const [text, setText] = useState(filter.q);
+  const counts = useStore(live.counts);
+  const products = useStore(live.products);
+  const rows = useStore(live.rows);
+  useEffect(() => {
+    const later = window.setTimeout(() => live.show({ ...live.filter.get(), q: text.trim() }), 250);
+    return () => window.clearTimeout(later);
+  }, [text]);
+  const all = filter.q || filter.product ? null : counted(counts, filter);
+  const shown = rows.byId.size;
+  return (
+    <div class="toolbar">
+      <label class="search">
+        <span class="hidden">Search groups</span>
+        <input
+          id="search"
+          type="search"
+          placeholder="Search id, account, label   /"
+          value={text}
+          onInput={(e) => setText(e.currentTarget.value)}
+        />
+      </label>
+      <label>
+        <span class="hidden">Order</span>
+        <select
+          aria-label="Order"
+          value={filter.sort}
+          onChange={(e) => live.show({ ...filter, sort: e.currentTarget.value as Sort })}
+        >
+          {Object.entries(SORTS).map(([sort, name]) => (
+            <option key={sort} value={sort}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      {products.length > 1 && (
+        <select
+          aria-label="Product"
+          value={filter.product}
+          onChange={(e) => live.show({ ...filter, product: e.currentTarget.value })}
+        >
+          <option value="">Every product</option>
+          {products.map((name) => (
+            <option key={name} value={name}>
+              {words(name)}
+            </option>
+          ))}
+        </select>
+      )}
+      {(filter.stages.length > 0 || filter.q || filter.product) && (
+        <button
+          type="button"
+          onClick={() => {
+            setText("");
+            live.show(EVERY_GROUP);
+          }}
+        >
+          Show all
+        </button>
+      )}
+      <output class="quiet" aria-live="off">
+        {rows.complete
+          ? `${shown >= FOLLOWED ? `${shown}+` : shown} ${all === null || all === shown ? "groups" : `of ${all} groups`}`
+          : "Loading…"}
+      </output>
+    </div>
+  );
+}
+
+function counted(counts: ReturnType<typeof live.counts.get>, filter: Filter): number | null {
+  if (!counts) return null;
+  return filter.stages.length
+    ? STAGES.filter((s) => filter.stages.includes(s)).reduce((n, s) => n + counts.stages[s], 0)
+    : counts.total;
+}
+
+function Groups({ filter }: { filter: Filter }) {
+  const rows = useStore(live.rows);
+  const parts = useStore(more.parts);
+  const counts = useStore(live.counts);
+  const now = useStore(clock);
+  const narrow = useNarrow();
+  const order = useRef({ at: 0, ids: [] as string[], size: -1 });
+  // Values are shown as they come; places change once a second at most, so that the eye can follow a row.
+  const kept = order.current;
+  if (kept.size !== rows.byId.size || Date.now() - kept.at >= REORDER_MS || kept.ids.some((id) => !rows.byId.has(id))) {
+    const ids = ordered(rows.byId.values(), filter.sort).map((r) => r.id);
+    order.current = { at: Date.now(), ids, size: rows.byId.size };
+  }
+  const items = useMemo(() => {
+    const first = order.current.ids.flatMap((id) => rows.byId.get(id) ?? []);
+    const rest = parts.flatMap((p) => p.rows.filter((r) => !rows.byId.has(r.id)));
+    return rest.length ? [...first, ...rest] : first;
+  }, [rows, parts, order.current]);
+  const old = useMemo(() => oldIds(parts, now), [parts, now]);
+  const sight = useRef(0);
+  useEffect(() => {
+    if (sight.current >= FOLLOWED) void more.renew(sight.current - FOLLOWED);
+  }, [now]);
+  if (rows.complete && !items.length) return <NoGroups filter={filter} />;
+  return (
+    <Virtual
+      label="Groups, worst first"
+      items={items}
+      total={filter.q || filter.product ? null : (counted(counts, filter) ?? null)}
+      keyOf={(g) => g.id}
+      rowHeight={narrow ? 92 : 44}
+      head={<GroupHead filter={filter} />}
+      row={(g) => <GroupCells group={g} now={now} />}
+      rowClass={(g) => `stage-${g.stage} ${g.blind ? "blind" : ""} ${old.has(g.id) ? "old" : ""}`}
+      onEnd={() => {
+        if (rows.byId.size >= FOLLOWED) void more.next();
+      }}
+      onSight={(first, last) => {
+        sight.current = Math.floor((first + last) / 2);
+      }}
+    />
+  );
+}
+
+function NoGroups({ filter }: { filter: Filter }) {
+  const all = filter === EVERY_GROUP || (!filter.q && !filter.stages.length && !filter.product);
+  return (
+    <p class="empty">
+      {all
+        ? "There is no group yet. They come from a [[book]] of the configuration, or by PUT /v1/groups/{id}."
+        : "No group matches. Show all, or search for something else."}
+    </p>
+  );
+}
+
+/** `/` searches, j and k walk, Enter opens (the focus is on a link), 1 to 4 choose a stage, 0 all, s changes the order. */
+function useShortcuts(filter: Filter): void {
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent): void => {
+      const target = e.target as HTMLElement;
+      if (e.key === "Escape" && target.id === "search") target.blur();
+      if (e.ctrlKey || e.metaKey || e.altKey || target.closest("input, select, textarea, dialog")) return;
+      if (e.key === "/") document.getElementById("search")?.focus();
+      else if (e.key === "j" || e.key === "ArrowDown") walk(1);
+      else if (e.key === "k" || e.key === "ArrowUp") walk(-1);
+      else if (e.key === "0") live.show({ ...filter, stages: [] });
+      else if (/^[1-4]$/.test(e.key)) live.show({ ...filter, stages: [STAGES[Number(e.key) - 1] as string] });
+      else if (e.key === "s") live.show({ ...filter, sort: following(filter.sort) });
+      else return;
+      e.preventDefault();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [filter]);
+}
+
+function following(sort: Sort): Sort {
+  const names = Object.keys(SORTS) as Sort[];
+  return names[(names.indexOf(sort) + 1) % names.length] ?? "ltv";
+}
+
+function walk(by: number): void {
+  const links = [...document.querySelectorAll<HTMLElement>(".virtual .vbody a.id")];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  const next = links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))];
+  next?.focus({ preventScroll: false });
+  next?.scrollIntoView({ block: "nearest" });
+}

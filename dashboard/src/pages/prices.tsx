@@ -1,0 +1,203 @@
+/** Which prices may be believed, what the feeds do, and whether the channels deliver. */
+
+import { rough } from "../format/time";
+import { live } from "../live/live";
+import { usePolled } from "../live/polled";
+import { useStore } from "../live/store";
+import { Age, numbers, Panel, Scroll, Time, TrustPill, Usd } from "../parts/figures";
+import { Fresh } from "../parts/notices";
+import type { Feed, Page, Price } from "../types";
+
+const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
+
+interface Channel {
+  readonly name: string;
+  readonly kind: string;
+  readonly breaker: string;
+  readonly queued: number;
+  readonly oldest_age_s: number | null;
+  readonly last_delivered_at: string | null;
+  readonly last_failed_at: string | null;
+  readonly last_failure: string | null;
+}
+
+type NamedFeed = Feed & {
+  readonly name: string;
+  readonly last_frame_age_s: number | null;
+  readonly lag_s: number | null;
+};
+
+export function PricesPage() {
+  const channels = usePolled<Page<Channel>>("/v1/channels", 3000);
+  const feeds = usePolled<Page<NamedFeed>>("/v1/feeds", 3000);
+  return (
+    <article>
+      <header class="pagehead">
+        <h1>Prices and channels</h1>
+      </header>
+      <div class="grid">
+        <Prices />
+        <Panel title="Feeds" class="wide">
+          <Fresh of={feeds} what="a list of feeds">
+            {(page) => <Feeds feeds={page.items} />}
+          </Fresh>
+        </Panel>
+        <Panel title="Channels" class="wide">
+          <Fresh of={channels} what="a list of channels">
+            {(page) => <Channels channels={page.items} />}
+          </Fresh>
+        </Panel>
+      </div>
+    </article>
+  );
+}
+
+function Prices() {
+  const prices = useStore(live.prices);
+  const shown = [...prices.values()].sort(
+    (a, b) => BAD_FIRST.indexOf(a.trust) - BAD_FIRST.indexOf(b.trust) || (a.asset < b.asset ? -1 : 1),
+  );
+  const bad = shown.filter((p) => p.trust !== "good").length;
+  return (
+    <Panel
+      title="Prices"
+      class="wide"
+      aside={<small>{bad ? `${bad} of ${shown.length} not trusted` : `${shown.length}, all trusted`}</small>}
+    >
+      {shown.length ? (
+        <Scroll label="Prices">
+          <table>
+            <thead>
+              <tr>
+                <th>Asset</th>
+                <th class="right">Price</th>
+                <th>Trust</th>
+                {bad > 0 && <th>Why</th>}
+                <th>Source</th>
+                <th class="right">Quoted as</th>
+                <th class="right">Received</th>
+                <th class="right">Last change</th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map((p) => (
+                <PriceRow key={p.asset} price={p} withReason={bad > 0} />
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      ) : (
+        <p class="empty">No price came yet.</p>
+      )}
+    </Panel>
+  );
+}
+
+/** A price that is not trusted is the last one that was: it must not look like today's. */
+function PriceRow({ price: p, withReason }: { price: Price; withReason: boolean }) {
+  return (
+    <tr class={p.trust === "good" ? "" : "untrusted"}>
+      <th scope="row">{p.asset}</th>
+      <td class="right">
+        <Usd value={p.price} places={p.price !== null && p.price.length > 2 && p.price.startsWith("0.") ? 8 : 4} />
+      </td>
+      <td>
+        <TrustPill trust={p.trust} reason={p.reason} />
+      </td>
+      {withReason && <td class="wrap">{p.reason ?? ""}</td>}
+      <td>{p.source ?? "–"}</td>
+      <td class="right num">{p.quote_price ? `${numbers.exact(p.quote_price)} ${p.quote}` : "–"}</td>
+      <td class="right">
+        <Age at={p.received_at} />
+      </td>
+      <td class="right">
+        <Age at={p.changed_at} />
+      </td>
+    </tr>
+  );
+}
+
+function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
+  if (!feeds.length) return <p class="empty">No feed is configured: prices come from nowhere.</p>;
+  return (
+    <Scroll label="Feeds">
+      <table>
+        <thead>
+          <tr>
+            <th>Feed</th>
+            <th>State</th>
+            <th class="right">Last frame</th>
+            <th class="right">Lag</th>
+            <th class="right">Frames</th>
+            <th class="right">Quotes</th>
+            <th class="right">Reconnects</th>
+            <th>Refused</th>
+          </tr>
+        </thead>
+        <tbody>
+          {feeds.map((f) => (
+            <tr key={f.name}>
+              <th scope="row">{f.name}</th>
+              <td class="wrap">
+                <span class={`pill ${f.connected ? "good" : "bad"}`}>{f.connected ? "connected" : "cut off"}</span>{" "}
+                {f.reason}
+              </td>
+              <td class="right">
+                <Age at={f.last_frame_at} />
+              </td>
+              <td class="right num">{f.lag_s === null ? "–" : `${f.lag_s} s`}</td>
+              <td class="right num">{numbers.exact(String(f.frames))}</td>
+              <td class="right num">{numbers.exact(String(f.quotes))}</td>
+              <td class="right num">{f.reconnects}</td>
+              <td class="wrap">
+                {Object.entries(f.refused)
+                  .map(([why, n]) => `${why} ${n}`)
+                  .join(", ") || "–"}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function Channels({ channels }: { channels: readonly Channel[] }) {
+  if (!channels.length) return <p class="empty">No channel is configured: alerts stand in the log alone.</p>;
+  return (
+    <Scroll label="Channels">
+      <table>
+        <thead>
+          <tr>
+            <th>Channel</th>
+            <th>Kind</th>
+            <th>Breaker</th>
+            <th class="right">In the queue</th>
+            <th class="right">Oldest of it</th>
+            <th>Delivered last</th>
+            <th>Failed last</th>
+          </tr>
+        </thead>
+        <tbody>
+          {channels.map((c) => (
+            <tr key={c.name}>
+              <th scope="row">{c.name}</th>
+              <td>{c.kind}</td>
+              <td>
+                <span class={`pill ${c.breaker === "closed" ? "good" : "bad"}`}>{c.breaker}</span>
+              </td>
+              <td class="right num">{c.queued}</td>
+              <td class="right num">{c.oldest_age_s === null ? "–" : rough(c.oldest_age_s * 1000)}</td>
+              <td>
+                <Time at={c.last_delivered_at} />
+              </td>
+              <td class="wrap">
+                <Time at={c.last_failed_at} /> {c.last_failure}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}

@@ -1,0 +1,62 @@
+/** Sign-in with a token; the monitor answers with a cookie that scripts cannot read. */
+
+import { useState } from "preact/hooks";
+import { ApiError } from "../api";
+import icon from "../icon.svg";
+import { signIn } from "../session";
+
+export function SignIn() {
+  const [token, setToken] = useState("");
+  const [said, setSaid] = useState("");
+  const [busy, setBusy] = useState(false);
+  const submit = async (e: Event): Promise<void> => {
+    e.preventDefault();
+    setBusy(true);
+    setSaid("");
+    try {
+      await signIn(token.trim());
+    } catch (e) {
+      setSaid(told(e));
+      setBusy(false);
+    }
+    setToken("");
+  };
+  return (
+    <main class="signin">
+      <form onSubmit={submit}>
+        <h1>
+          <img src={icon} alt="" width="28" height="28" /> Loan monitor
+        </h1>
+        <label for="token">Token</label>
+        <input
+          id="token"
+          type="password"
+          autocomplete="current-password"
+          required
+          value={token}
+          onInput={(e) => setToken(e.currentTarget.value)}
+          aria-describedby="token-help"
+        />
+        <p id="token-help" class="quiet">
+          The secret that the one who runs the monitor gave you. It is sent once, and not kept in this browser.
+        </p>
+        <button type="submit" class="primary" disabled={busy || !token.trim()}>
+          Sign in
+        </button>
+        {said && (
+          <p class="failure" role="alert">
+            {said}
+          </p>
+        )}
+      </form>
+    </main>
+  );
+}
+
+function told(e: unknown): string {
+  if (!(e instanceof ApiError)) return String(e);
+  if (e.isAbsent) return "This monitor has no sign-in for pages. Ask through a proxy that adds the token.";
+  if (e.status === 401 || e.status === 403) return "This token is not known here.";
+  if (e.status === 429) return `Too many tries. Wait ${e.retryAfter ?? 60} s.`;
+  return e.message;
+}

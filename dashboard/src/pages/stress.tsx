@@ -1,0 +1,245 @@
+/** The whole book under shocks: who crosses which line, a matrix of two coins, and the fall that it takes. */
+
+import { useState } from "preact/hooks";
+import { type ApiError, post, postFor } from "../api";
+import { live } from "../live/live";
+import { useStore } from "../live/store";
+import { numbers, Panel, Time } from "../parts/figures";
+import { HeatMap, type MatrixAnswer } from "../parts/heatmap";
+import { Failure } from "../parts/notices";
+import { Outcome, type ReverseAnswer, type ShocksAnswer, Sides } from "../parts/stressparts";
+import { Slider } from "./whatif";
+
+type Shocks = Readonly<Record<string, string>>;
+
+const PRESETS: readonly [string, Shocks][] = [
+  ["Crypto −10%", { BTC: "-10%", ETH: "-10%", SOL: "-10%" }],
+  ["Crypto −30%", { BTC: "-30%", ETH: "-35%", SOL: "-45%" }],
+  ["Stablecoin −3%", { USDT: "-3%" }],
+];
+
+export function StressPage() {
+  return (
+    <article>
+      <header class="pagehead">
+        <h1>Stress</h1>
+        <p class="quiet">The whole book on other prices. Nothing is changed.</p>
+      </header>
+      <div class="grid">
+        <ShockPanel />
+        <MatrixPanel />
+        <ReversePanel />
+      </div>
+    </article>
+  );
+}
+
+/** One question at a time, and what became of it. */
+function useQuestion<T>() {
+  const [answer, setAnswer] = useState<T | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const [busy, setBusy] = useState(false);
+  const ask = async (body: unknown): Promise<void> => {
+    setBusy(true);
+    setError(null);
+    try {
+      setAnswer(await post<T>("/v1/stress", body));
+    } catch (e) {
+      setAnswer(null);
+      setError(e as ApiError);
+    }
+    setBusy(false);
+  };
+  return { answer, error, busy, ask };
+}
+
+function ShockPanel() {
+  const [shocks, setShocks] = useState<Shocks>({ BTC: "-20%", ETH: "-25%" });
+  const [scenario, setScenario] = useState("");
+  const { answer, error, busy, ask } = useQuestion<ShocksAnswer>();
+  const [saving, setSaving] = useState<ApiError | null>(null);
+  const body = scenario ? { scenario } : { shocks };
+  const save = (): void => {
+    setSaving(null);
+    postFor("/v1/stress", body, "text/csv").then(saved, setSaving);
+  };
+  return (
+    <Panel title="Shocks" class="wide">
+      <form
+        class="body"
+        onSubmit={(e) => {
+          e.preventDefault();
+          void ask(body);
+        }}
+      >
+        {!scenario && <ShockFields shocks={shocks} onChange={setShocks} />}
+        <p class="buttons">
+          {PRESETS.map(([name, preset]) => (
+            <button type="button" class="small" key={name} onClick={() => setShocks(preset)}>
+              {name}
+            </button>
+          ))}
+          <label>
+            or the falls of a scenario{" "}
+            <input
+              size={12}
+              placeholder="2021-05-19"
+              value={scenario}
+              onInput={(e) => setScenario(e.currentTarget.value.trim())}
+            />
+          </label>
+        </p>
+        <p class="buttons">
+          <button type="submit" class="primary" disabled={busy || (!scenario && !Object.keys(shocks).length)}>
+            {busy ? "Weighing…" : "Stress the book"}
+          </button>
+          <button type="button" onClick={save} disabled={!answer}>
+            Save the list as CSV
+          </button>
+        </p>
+      </form>
+      {error && <Failure error={error} what="stress tests" />}
+      {saving && <Failure error={saving} what="lists as CSV" />}
+      {answer && <Outcome answer={answer} />}
+    </Panel>
+  );
+}
+
+function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: Shocks) => void }) {
+  const prices = useStore(live.prices);
+  const free = [...prices.keys()].filter((a) => !(a in shocks)).sort();
+  const set = (asset: string, value: string): void => onChange({ ...shocks, [asset]: value });
+  const drop = (asset: string): void => {
+    const { [asset]: _, ...rest } = shocks;
+    onChange(rest);
+  };
+  return (
+    <>
+      {Object.entries(shocks).map(([asset, value]) => (
+        <div class="shock" key={asset}>
+          <span class="asset">{asset}</span>
+          <Slider label={`Change of ${asset} in percent`} value={value} onValue={(v) => set(asset, v || "0%")} />
+          <input
+            class="num"
+            aria-label={`Change or price of ${asset}`}
+            value={value}
+            onChange={(e) => set(asset, e.currentTarget.value.trim())}
+          />
+          <button type="button" class="small" onClick={() => drop(asset)} aria-label={`No shock of ${asset}`}>
+            ✕
+          </button>
+        </div>
+      ))}
+      <label>
+        Another coin{" "}
+        <select value="" onChange={(e) => e.currentTarget.value && set(e.currentTarget.value, "-20%")}>
+          <option value="">choose…</option>
+          {free.map((a) => (
+            <option key={a}>{a}</option>
+          ))}
+        </select>
+      </label>
+    </>
+  );
+}
+
+function saved(list: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(list);
+  link.download = "stress.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+const STEPS = ["-60%", "-50%", "-40%", "-30%", "-20%", "-10%", "0%", "10%", "20%"];
+
+function MatrixPanel() {
+  const [x, setX] = useState("BTC");
+  const [y, setY] = useState("ETH");
+  const { answer, error, busy, ask } = useQuestion<MatrixAnswer>();
+  return (
+    <Panel title="Matrix of two coins" class="wide">
+      <form
+        class="body buttons"
+        onSubmit={(e) => {
+          e.preventDefault();
+          void ask({ matrix: { x: { asset: x, shocks: STEPS }, y: { asset: y, shocks: STEPS } } });
+        }}
+      >
+        <label>
+          Across <input size={7} value={x} onInput={(e) => setX(e.currentTarget.value.trim().toUpperCase())} />
+        </label>
+        <label>
+          Down <input size={7} value={y} onInput={(e) => setY(e.currentTarget.value.trim().toUpperCase())} />
+        </label>
+        <button type="submit" class="primary" disabled={busy}>
+          {busy ? "Weighing…" : "Draw the matrix"}
+        </button>
+      </form>
+      {error && <Failure error={error} what="a matrix" />}
+      {answer && <HeatMap answer={answer} />}
+    </Panel>
+  );
+}
+
+function ReversePanel() {
+  const [percent, setPercent] = useState("10");
+  const [assets, setAssets] = useState("");
+  const { answer, error, busy, ask } = useQuestion<ReverseAnswer>();
+  const share = (): string => (Number(percent) / 100).toFixed(4);
+  return (
+    <Panel title="How far must it fall" class="wide">
+      <form
+        class="body buttons"
+        onSubmit={(e) => {
+          e.preventDefault();
+          const named = assets.split(/[\s,]+/).filter(Boolean);
+          void ask({ reverse: { share: share(), ...(named.length && { assets: named }) } });
+        }}
+      >
+        <label>
+          until{" "}
+          <input
+            class="num"
+            size={4}
+            inputMode="decimal"
+            value={percent}
+            onInput={(e) => setPercent(e.currentTarget.value)}
+          />{" "}
+          % of the debt is at its liquidation line
+        </label>
+        <label>
+          coins that fall{" "}
+          <input
+            size={16}
+            placeholder="all but stablecoins"
+            value={assets}
+            onInput={(e) => setAssets(e.currentTarget.value.toUpperCase())}
+          />
+        </label>
+        <button type="submit" class="primary" disabled={busy}>
+          {busy ? "Searching…" : "Search"}
+        </button>
+      </form>
+      {error && <Failure error={error} what="a reverse stress test" />}
+      {answer && (
+        <div class="body">
+          <p class="answer">
+            {answer.fall_percent === null ? (
+              answer.reason
+            ) : (
+              <>
+                A common fall of <strong class="num">{numbers.exact(answer.fall_percent)}%</strong> of{" "}
+                {answer.assets.join(", ")}
+              </>
+            )}{" "}
+            <small>
+              <Time at={answer.at} />
+            </small>
+          </p>
+          <Sides answer={answer} />
+        </div>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,138 @@
+/** Figures, times and states as every page shows them. The exact text is always at hand in the title. */
+
+import type { ComponentChildren } from "preact";
+import { Numbers } from "../format/decimal";
+import { rough, span, Times, utc } from "../format/time";
+import { daemonNow } from "../live/live";
+import { clock, useStore } from "../live/store";
+import { type Severity, STAGE_NAMES, type Stage } from "../types";
+
+export const numbers = new Numbers();
+export const times = new Times();
+
+interface Figure {
+  value: string | null | undefined;
+}
+
+const NONE = <span class="none">–</span>;
+
+export function Usd({ value, places = 0 }: Figure & { places?: number }) {
+  if (value == null) return NONE;
+  return (
+    <span class="num" title={`${value} USD`}>
+      {numbers.usd(value, places)}
+    </span>
+  );
+}
+
+export function ShortUsd({ value }: Figure) {
+  if (value == null) return NONE;
+  return (
+    <span class="num" title={`${value} USD`}>
+      {numbers.short(value)}
+    </span>
+  );
+}
+
+/** A ratio such as an LTV, in percent. */
+export function Share({ value, places = 2 }: Figure & { places?: number }) {
+  if (value == null) return NONE;
+  return (
+    <span class="num" title={value}>
+      {numbers.percent(value, places)}
+    </span>
+  );
+}
+
+export function Quantity({ value, unit, places }: Figure & { unit?: string; places?: number }) {
+  if (value == null) return NONE;
+  return (
+    <span class="num" title={value}>
+      {numbers.exact(value, places)}
+      {unit && <small> {unit}</small>}
+    </span>
+  );
+}
+
+/** Local time, UTC on hover. */
+export function Time({ at }: { at: string | number | null | undefined }) {
+  if (at == null) return NONE;
+  return (
+    <time dateTime={new Date(at).toISOString()} title={`${utc(at)} (shown in ${times.zone})`}>
+      {times.short(at, Date.now())}
+    </time>
+  );
+}
+
+/** How long ago, growing by itself. */
+export function Age({ at }: { at: string | null | undefined }) {
+  const now = useStore(clock);
+  if (at == null) return NONE;
+  return <span title={utc(at)}>{rough(Math.max(0, daemonNow(now) - Date.parse(at)))}</span>;
+}
+
+export function Countdown({ at }: { at: string }) {
+  const now = useStore(clock);
+  const left = Date.parse(at) - daemonNow(now);
+  return (
+    <time dateTime={at} title={utc(at)} class={`num countdown ${left < 3600_000 ? "soon" : ""}`}>
+      {left > 0 ? span(left) : "passed"}
+    </time>
+  );
+}
+
+export function StagePill({ stage }: { stage: Stage | string | null }) {
+  return <span class={`pill stage-${stage}`}>{STAGE_NAMES[stage as Stage] ?? stage ?? "–"}</span>;
+}
+
+export function SeverityPill({ severity }: { severity: Severity }) {
+  return <span class={`pill severity-${severity}`}>{severity}</span>;
+}
+
+export function TrustPill({ trust, reason }: { trust: string; reason?: string | null }) {
+  return (
+    <span class={`pill trust-${trust}`} title={reason ?? undefined}>
+      {trust}
+    </span>
+  );
+}
+
+export function words(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+/** What an alert says in a line: its type without the family. */
+export function alertTitle(type: string): string {
+  const [family = "", ...rest] = type.split(".");
+  const title = words(rest.join(" · "));
+  const text = family === "loan_group" ? title : `${words(family)} ${title}`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export function Panel(props: {
+  title: string;
+  children: ComponentChildren;
+  aside?: ComponentChildren;
+  class?: string;
+}) {
+  const id = `panel-${props.title.toLowerCase().replace(/\W+/g, "-")}`;
+  return (
+    <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
+      <header>
+        <h2 id={id}>{props.title}</h2>
+        {props.aside}
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+/** A table that scrolls by itself on a narrow screen, and by keyboard. */
+export function Scroll({ label, children, high }: { label: string; children: ComponentChildren; high?: boolean }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+    <section class={`scroll ${high ? "high" : ""}`} tabIndex={0} aria-label={label}>
+      {children}
+    </section>
+  );
+}

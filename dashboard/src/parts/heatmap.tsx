@@ -1,0 +1,80 @@
+/** A matrix of two shocks: the darker, the more debt at the liquidation line. The figure stands in every cell. */
+
+import { position } from "../format/decimal";
+import type { Stage } from "../types";
+import { numbers, Scroll, Time } from "./figures";
+
+interface Axis {
+  readonly asset: string;
+  readonly shocks: readonly string[];
+}
+
+export interface MatrixAnswer {
+  readonly at: string;
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly cells: readonly (readonly {
+    readonly stages: Readonly<Record<Stage, number>>;
+    readonly liquidation_debt_usd: string;
+    readonly expected_shortfall_usd: string;
+  }[])[];
+}
+
+/** Steps of colour: more could not be told apart. */
+export const HEATS = 6;
+
+export function heat(value: number, most: number): number {
+  return most > 0 && value > 0 ? Math.min(HEATS, 1 + Math.floor((value / most) * (HEATS - 1))) : 0;
+}
+
+export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer }) {
+  const most = Math.max(...cells.flat().map((c) => position(c.liquidation_debt_usd)));
+  return (
+    <Scroll label={`Debt at the liquidation line by ${x.asset} and ${y.asset}`}>
+      <table class="heatmap">
+        <caption>
+          Debt at or beyond the liquidation line, and so many groups. {x.asset} across, {y.asset} down. <Time at={at} />
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">
+              {y.asset} ╲ {x.asset}
+            </th>
+            {x.shocks.map((s) => (
+              <th key={s} scope="col" class="right num">
+                {shown(s)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {cells.map((row, i) => (
+            <tr key={y.shocks[i]}>
+              <th scope="row" class="num">
+                {shown(y.shocks[i] ?? "")}
+              </th>
+              {row.map((cell, j) => {
+                const debt = cell.liquidation_debt_usd;
+                const groups = cell.stages.liquidation + cell.stages.delayed_liquidation;
+                return (
+                  <td
+                    key={x.shocks[j]}
+                    class={`right num heat-${heat(position(debt), most)}`}
+                    title={`${debt} USD of ${groups} groups; shortfall ${cell.expected_shortfall_usd} USD`}
+                  >
+                    {numbers.short(debt)}
+                    <small>{groups}</small>
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function shown(shock: string): string {
+  return shock.replace("-", "−");
+}

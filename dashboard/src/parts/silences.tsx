@@ -1,0 +1,259 @@
+/** Silences: what is kept from the channels, until when, and a look at what a new one would hide. */
+
+import { useState } from "preact/hooks";
+import { type ApiError, path, post, remove } from "../api";
+import { usePolled } from "../live/polled";
+import { mayOperate } from "../session";
+import { type Page, STAGE_NAMES, type Stage } from "../types";
+import { alertTitle, Scroll, StagePill, Time } from "./figures";
+import { Failure, Fresh } from "./notices";
+
+interface Match {
+  readonly type?: string | null;
+  readonly severity?: string | null;
+  readonly product?: string | null;
+  readonly group?: string | null;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+interface Silence {
+  readonly id: string;
+  readonly match: Match;
+  readonly until: string;
+  readonly reason: string;
+  readonly up_to: string | null;
+  readonly even_worse: boolean;
+  readonly by: string;
+  readonly at: string;
+}
+
+interface Preview {
+  readonly groups: {
+    readonly count: number;
+    readonly whole: boolean;
+    readonly items: readonly { readonly id: string; readonly stage: Stage; readonly up_to: string }[];
+  };
+  readonly alerts: {
+    readonly hidden: number;
+    readonly told: number;
+    readonly whole: boolean;
+    readonly types: Readonly<Record<string, number>>;
+  };
+}
+
+export function Silences() {
+  const found = usePolled<Page<Silence>>("/v1/silences", 5000);
+  const [error, setError] = useState<ApiError | null>(null);
+  const end = (id: string): void => {
+    remove(path("silences", id)).then(found.again, setError);
+  };
+  return (
+    <>
+      <Fresh of={found} what="silences">
+        {(page) =>
+          page.items.length ? <List items={page.items} onEnd={end} /> : <p class="quiet">Nothing is silenced.</p>
+        }
+      </Fresh>
+      {error && <Failure error={error} what="silences" />}
+      {mayOperate() && !found.error?.isAbsent && <Maker onMade={found.again} />}
+    </>
+  );
+}
+
+function List({ items, onEnd }: { items: readonly Silence[]; onEnd: (id: string) => void }) {
+  return (
+    <Scroll label="Silences">
+      <table>
+        <thead>
+          <tr>
+            <th>What</th>
+            <th>Until</th>
+            <th>Why</th>
+            <th>At worst</th>
+            <th>By</th>
+            <th>
+              <span class="hidden">End</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map((s) => (
+            <tr key={s.id}>
+              <th scope="row">{described(s.match)}</th>
+              <td>
+                <Time at={s.until} />
+              </td>
+              <td class="wrap">{s.reason}</td>
+              <td>{s.even_worse ? <span class="pill bad">everything</span> : (s.up_to ?? "the stage of then")}</td>
+              <td>
+                {s.by}, <Time at={s.at} />
+              </td>
+              <td>
+                {mayOperate() && (
+                  <button type="button" class="small" onClick={() => onEnd(s.id)}>
+                    End it
+                  </button>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function described(match: Match): string {
+  const labels = Object.entries(match.labels ?? {}).map(([k, v]) => `${k} = ${v}`);
+  const { type, severity, product, group } = match;
+  return [type, severity, product, group && `group ${group}`, ...labels].filter(Boolean).join(", ");
+}
+
+interface Draft {
+  readonly type: string;
+  readonly severity: string;
+  readonly group: string;
+  readonly label: string;
+  readonly hours: string;
+  readonly reason: string;
+  readonly upTo: string;
+}
+
+const EMPTY: Draft = { type: "", severity: "", group: "", label: "", hours: "4", reason: "", upTo: "" };
+
+export function bodyOf(draft: Draft, now: number): Readonly<Record<string, unknown>> {
+  const [key, ...value] = draft.label.split("=");
+  const labels = draft.label.includes("=") ? { [(key ?? "").trim()]: value.join("=").trim() } : undefined;
+  const match = Object.fromEntries(
+    Object.entries({ type: draft.type.trim(), severity: draft.severity, group: draft.group.trim(), labels }).filter(
+      ([, v]) => v,
+    ),
+  );
+  const until = new Date(now + Number(draft.hours) * 3600_000).toISOString();
+  const limit = draft.upTo === "everything" ? { even_worse: true } : draft.upTo ? { up_to: draft.upTo } : {};
+  return { match, until, reason: draft.reason.trim(), ...limit };
+}
+
+/** A silence is made only of what was looked at: a change of the draft asks for another look. */
+function Maker({ onMade }: { onMade: () => void }) {
+  const [draft, setDraft] = useState<Draft>(EMPTY);
+  const [preview, setPreview] = useState<Preview | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const set = (part: Partial<Draft>): void => {
+    setDraft({ ...draft, ...part });
+    setPreview(null);
+  };
+  const send = async (isPreview: boolean): Promise<void> => {
+    setError(null);
+    const body = bodyOf(draft, Date.now());
+    try {
+      if (isPreview) setPreview(await post<Preview>("/v1/silences?preview=true", body));
+      else {
+        await post("/v1/silences", body);
+        setDraft(EMPTY);
+        setPreview(null);
+        onMade();
+      }
+    } catch (e) {
+      setError(e as ApiError);
+    }
+  };
+  return (
+    <details class="maker">
+      <summary>New silence</summary>
+      <form
+        class="fields"
+        onSubmit={(e) => {
+          e.preventDefault();
+          void send(preview === null);
+        }}
+      >
+        <Text name="Group (may have *)" value={draft.group} onValue={(group) => set({ group })} />
+        <Text name="Label, such as borrower=ACME" value={draft.label} onValue={(label) => set({ label })} />
+        <Text name="Type, such as loan_group.*" value={draft.type} onValue={(type) => set({ type })} />
+        <Choice
+          name="Severity"
+          value={draft.severity}
+          of={["", "info", "warning", "critical"]}
+          onValue={(severity) => set({ severity })}
+        />
+        <Choice
+          name="Hides at worst"
+          value={draft.upTo}
+          of={["", "margin_call", "delayed_liquidation", "liquidation", "everything"]}
+          none="the stage of now"
+          onValue={(upTo) => set({ upTo })}
+        />
+        <Choice
+          name="For hours"
+          value={draft.hours}
+          of={["1", "4", "12", "24", "72", "168"]}
+          onValue={(hours) => set({ hours })}
+        />
+        <Text name="Why" value={draft.reason} onValue={(reason) => set({ reason })} required />
+        <p class="buttons">
+          <button type="submit" class={preview ? "primary" : ""}>
+            {preview ? "Silence it" : "See what it would hide"}
+          </button>
+        </p>
+      </form>
+      {error && <Failure error={error} what="silences" />}
+      {preview && <Shown preview={preview} />}
+    </details>
+  );
+}
+
+function Shown({ preview: { groups, alerts } }: { preview: Preview }) {
+  return (
+    <div class="body" role="status">
+      <p>
+        Of the last 24 hours it would have hidden <strong>{alerts.hidden}</strong> alerts and told {alerts.told}
+        {alerts.whole ? "" : " (as far as was looked)"}. It is about <strong>{groups.count}</strong> groups that are
+        past a line now
+        {groups.whole ? "" : " (as far as was looked)"}.
+      </p>
+      <p class="quiet">
+        {Object.entries(alerts.types)
+          .map(([type, n]) => `${n} × ${alertTitle(type)}`)
+          .join(", ")}
+      </p>
+      <ul class="hiddengroups">
+        {groups.items.slice(0, 20).map((g) => (
+          <li key={g.id}>
+            {g.id} <StagePill stage={g.stage} /> <small>hidden up to {STAGE_NAMES[g.up_to as Stage] ?? g.up_to}</small>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Text(props: { name: string; value: string; onValue: (value: string) => void; required?: boolean }) {
+  return (
+    <label class="field">
+      {props.name}
+      <input value={props.value} required={props.required} onInput={(e) => props.onValue(e.currentTarget.value)} />
+    </label>
+  );
+}
+
+function Choice(props: {
+  name: string;
+  value: string;
+  of: readonly string[];
+  none?: string;
+  onValue: (value: string) => void;
+}) {
+  return (
+    <label class="field">
+      {props.name}
+      <select value={props.value} onChange={(e) => props.onValue(e.currentTarget.value)}>
+        {props.of.map((o) => (
+          <option key={o} value={o}>
+            {o.replaceAll("_", " ") || (props.none ?? "any")}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,72 @@
+/** How the whole book stands: a tile per stage, which is also its filter, money at risk, and the prices. */
+
+import { sum } from "../format/decimal";
+import { live } from "../live/live";
+import { useStore } from "../live/store";
+import { to } from "../router";
+import { STAGE_NAMES, STAGES } from "../types";
+import { numbers, ShortUsd } from "./figures";
+
+export function Tiles() {
+  const counts = useStore(live.counts);
+  const filter = useStore(live.filter);
+  const risk = counts && sum(STAGES.filter((s) => s !== "normal").map((s) => counts.debt_usd[s]));
+  return (
+    <ul class="tiles" aria-label="Groups by stage">
+      {STAGES.map((stage, i) => {
+        const chosen = filter.stages.includes(stage);
+        return (
+          <li key={stage}>
+            <button
+              type="button"
+              class={`tile stage-${stage} ${counts?.stages[stage] ? "" : "zero"}`}
+              aria-pressed={chosen}
+              title={`Show only these (${i + 1})`}
+              onClick={() => live.show({ ...filter, stages: chosen ? [] : [stage] })}
+            >
+              <span class="name">{STAGE_NAMES[stage]}</span>
+              <span class="count num">{counts ? numbers.exact(String(counts.stages[stage])) : "…"}</span>
+              <span class="sum">{counts && <ShortUsd value={counts.debt_usd[stage]} />}</span>
+            </button>
+          </li>
+        );
+      })}
+      <li>
+        <div class="tile risk" title="What is owed by groups past a line">
+          <span class="name">Debt at risk</span>
+          <span class="count">{risk ? <ShortUsd value={risk} /> : "…"}</span>
+          <span class="sum">
+            {counts && `${numbers.exact(String(counts.total - counts.stages.normal))} groups past a line`}
+          </span>
+        </div>
+      </li>
+      <PriceTile />
+    </ul>
+  );
+}
+
+function PriceTile() {
+  const prices = useStore(live.prices);
+  const counts = useStore(live.counts);
+  const bad = [...prices.values()].filter((p) => p.trust !== "good");
+  return (
+    <li>
+      <a class={`tile prices ${bad.length ? "bad" : ""}`} href={to.prices}>
+        <span class="name">Prices</span>
+        <span class="count num">
+          {bad.length ? `${bad.length} not trusted` : prices.size ? "all good" : "none yet"}
+        </span>
+        <span class="sum">
+          {bad.length
+            ? bad
+                .slice(0, 4)
+                .map((p) => `${p.asset} ${p.trust}`)
+                .join(", ")
+            : counts
+              ? `${prices.size} assets · ${counts.blind} groups blind`
+              : ""}
+        </span>
+      </a>
+    </li>
+  );
+}

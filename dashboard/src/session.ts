@@ -1,0 +1,49 @@
+/** Who reads, and what they may do. */
+
+import { ApiError, get, post, remove } from "./api";
+import { Store } from "./live/store";
+
+export interface Session {
+  readonly name: string;
+  readonly role: string;
+  readonly scope: Readonly<Record<string, string>>;
+  readonly may: readonly string[];
+  /** The monitor has tokens; without them whoever reaches it is admin. */
+  readonly tokens: boolean;
+  /** A cookie says who reads; else a proxy did. */
+  readonly cookie: boolean;
+}
+
+export interface Access {
+  readonly state: "asking" | "open" | "signed-in" | "sign-in";
+  readonly who: Session | null;
+}
+
+/** `open`: nobody has to sign in here, so nobody can sign out. */
+export const access = new Store<Access>({ state: "asking", who: null });
+
+export async function look(): Promise<void> {
+  try {
+    const who = await get<Session>("/v1/session");
+    access.set({ state: who.cookie ? "signed-in" : "open", who });
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) access.set({ state: "sign-in", who: null });
+    else access.set({ state: "open", who: null });
+  }
+}
+
+export async function signIn(token: string): Promise<void> {
+  await post("/v1/session", { token });
+  await look();
+}
+
+export async function signOut(): Promise<void> {
+  await remove("/v1/session").catch(() => null);
+  // Nothing of what was shown may stay in memory for the next reader.
+  location.reload();
+}
+
+export function mayOperate(): boolean {
+  const { who } = access.get();
+  return who === null || who.may.includes("operate");
+}

@@ -1,0 +1,29 @@
+"""Builds the web page into a wheel. `make setup` builds it for a checkout, so an editable install leaves it alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ABSENT = "node and npm are not installed: the wheel has no web page"
+
+
+class Page(BuildHookInterface):
+    """A page that is there already, as in an image of which another stage built it, is taken as it is."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        source = Path(self.root) / "dashboard"
+        if self.target_name != "wheel" or version == "editable" or not source.is_dir():
+            return
+        npm = shutil.which("npm")
+        if npm is None:
+            self.app.display_warning(ABSENT)
+            return
+        for command in (["ci"], ["run", "build"]):
+            subprocess.run([npm, *command], cwd=source, check=True)  # noqa: S603 - the machine's npm, our own words
