@@ -336,7 +336,8 @@ class App:
     def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts))
+        silences = self.monitor.silences.all
+        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts, silences))
 
     # -- upkeep --
 
@@ -411,7 +412,8 @@ def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonit
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
     memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks,
+        closed=snapshot.closed, silences=snapshot.desk.silences,
     )  # fmt: skip
     try:
         return RiskMonitor(rules, memory, book)

@@ -9,9 +9,11 @@ from typing import NamedTuple, Protocol
 
 from monitor.core.entries import Refused
 from monitor.core.events import Event
+from monitor.core.lifecycle import Ack
 from monitor.core.outcome import Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
+from monitor.core.silence import Act, Silence
 
 
 class Request(NamedTuple):
@@ -47,6 +49,14 @@ class Answer(NamedTuple):
     """There was no such group before."""
 
 
+class Acted(NamedTuple):
+    """What became of an operator's act: what was in force before and is now, or why it was refused."""
+
+    before: Ack | Silence | None
+    after: Ack | Silence | None
+    refused: Refused | None = None
+
+
 class Look(NamedTuple):
     """A group with the prices and rules of one instant between two events: the input of exact answers."""
 
@@ -67,6 +77,10 @@ class Inbox(Protocol):
 
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
+        ...
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
         ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:

@@ -11,6 +11,7 @@ from monitor.core.entries import Refused
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
 from monitor.core.sheet import BoardView
+from monitor.core.silence import Silence
 from monitor.core.valuation import Holding, Weight
 
 
@@ -89,6 +90,7 @@ class Memory(NamedTuple):
     blocks: tuple[BlockPut, ...] = ()
     closed: tuple[str, ...] = ()
     """Groups that blocks may still hold, but that were closed."""
+    silences: tuple[Silence, ...] = ()
 
 
 class Publication(NamedTuple):
@@ -99,3 +101,4 @@ class Publication(NamedTuple):
     """Figures or states of groups may be others now, or the groups themselves."""
     prices: BoardView
     alerts: tuple[LoggedAlert, ...] = ()
+    silences: tuple[Silence, ...] = ()

@@ -23,17 +23,20 @@ from monitor.core.events import (
     GroupsPut,
     MarkPrices,
     Noticed,
+    OperatorAct,
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
+from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
 from monitor.core.loanbook import LoanBook, PlainBook, weight_or_none
 from monitor.core.money import exact
+from monitor.core.operators import Operators
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
 from monitor.core.register import Register
+from monitor.core.silence import Silences
 from monitor.core.valuation import Weight
 from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
@@ -56,6 +59,8 @@ class RiskMonitor:
         self.book: LoanBook = book if book is not None else PlainBook()
         self._register = Register(self.book)
         self._agenda = Agenda()
+        self.silences = Silences(self._agenda, *((memory.silences, memory.states) if memory else ()))
+        self.operators = Operators(self.book, self.silences, self._follow_and_plan)
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
         self._planned_until: datetime | None = None
         """Maturities up to here are on the agenda; see `_look_ahead`."""
@@ -96,7 +101,7 @@ class RiskMonitor:
         kept, marks = self.book.kept(), tuple(self.board.marks.values())
         return Memory(
             self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self.retired), self.board.heard,
-            self.awaited, kept.blocks,
+            self.awaited, kept.blocks, silences=self.silences.all,
         )  # fmt: skip
 
     def handle(self, event: Event) -> Outcome:
@@ -109,10 +114,13 @@ class RiskMonitor:
             if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
                 self._jump(float(event.facts["seconds"]), out)
             self._run_due(event.at, out)
+            self.silences.mark(out.alerts, 0)
+            start = len(out.alerts)
             try:
                 self._take(event, out)
             except Refused as refused:
                 self._refuse(event, refused, out)
+            self.silences.mark(out.alerts, start)
             self.at = event.at
         return out
 
@@ -171,6 +179,8 @@ class RiskMonitor:
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
                 self._note(event, out)
+            case OperatorAct():
+                self.operators.take(event.act, event.who, event.at, self.rules.name, out)
             case TimePassed():
                 pass
 
@@ -257,6 +267,9 @@ class RiskMonitor:
             if stale is not None:
                 self._moved(stale, deadline.at, out)
                 self._prices.announce(deadline.subject, deadline.at, out)
+        elif deadline.phase == agenda.SILENCE:
+            self.silences.mark(out.alerts, 0)  # what came before its end is hidden by it
+            self.operators.end_silence(deadline.subject, deadline.at, self.rules.name, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._plan_accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -272,6 +285,8 @@ class RiskMonitor:
             self._decide(w, at, out, is_settled=True)
         elif kind == agenda.GRACE:
             self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, self._weight(w)), out)
+        elif kind == agenda.ACKNOWLEDGED:
+            self._follow(w, (unacknowledged(w.state, at), None), out)
         elif kind == agenda.REMINDER:
             state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
@@ -391,14 +406,20 @@ class RiskMonitor:
     def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
+        if said is not None:
+            self._weight(w)
+            alert = desk.group_alert(said, w, w.figures(self.board), out.at, facts or {})
+            alert, state = self.silences.judge(alert, w.state, state)
+            out.alerts.append(alert)
         if state is not w.state:
             w.keep(state)
             self.book.keep(w)
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
-        if said is not None:
-            self._weight(w)
-            out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
+
+    def _follow_and_plan(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any]) -> None:
+        self._follow(w, verdict, out, facts)
+        self._plan(w)
 
     def _plan(self, w: Watched) -> None:
         """The group's deadlines; a maturity that is far away is put on the agenda when it comes near."""

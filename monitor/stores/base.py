@@ -21,6 +21,7 @@ from monitor.core.alerts import SEVERITY, Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
+from monitor.core.silence import Silence
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
@@ -73,6 +74,8 @@ class Desk(msgspec.Struct, frozen=True):
     """By asset. Read anew at every try of the commit, in the store's thread; a Snapshot has them in a tuple."""
     notices: dict[str, tuple[int, str | None]] = {}
     """By `kind|subject`: how often it was said, and the fingerprint of what was said last."""
+    silences: tuple[Silence, ...] = ()
+    """Those in force, in the order in which they were made."""
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.core.prices import Mark
+from monitor.core.silence import Silence
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -71,7 +72,8 @@ class MemoryStore:
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
-            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices))
+            silences = tuple(_kept(s, Silence) for s in change.desk.silences)
+            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices), silences)
         alerts, made, cancelled = [], list[str](), list[str]()
         for alert, targets in change.alerts:
             if alert.id in self._log:

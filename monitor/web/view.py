@@ -17,6 +17,7 @@ from monitor.core.outcome import Publication, Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
 from monitor.core.roster import Counts, GroupQuery, Page, Prices, Roster, Scope
+from monitor.core.silence import Silence
 
 T = TypeVar("T")
 
@@ -76,6 +77,8 @@ class View:
         """Grows with each publication after which figures may be others."""
         self.listeners: list[Callable[[Publication], None]] = []
         self.marks: Mapping[str, Mark] = {}
+        self.silences: tuple[Silence, ...] = ()
+        """Those in force."""
         self.published = Prices()
         """The prices that were published last: every figure is on these."""
         self._roster = roster
@@ -85,6 +88,7 @@ class View:
         """Takes what was committed. On the event loop; must not wait."""
         self.generation += publication.moved
         self.marks, usd, untrusted = publication.prices
+        self.silences = publication.silences
         self.published = Prices(usd, untrusted)
         for logged in publication.alerts:
             if logged.durable:

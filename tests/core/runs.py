@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,10 +17,14 @@ from monitor.core.events import (
     GroupPut,
     MarkPrices,
     Noticed,
+    OperatorAct,
     ProductsChanged,
     TimePassed,
 )
+from monitor.core.lifecycle import STAGES
+from monitor.core.match import Match
 from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.silence import Acknowledge, Act, Hush, Unacknowledge, Unsilence
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
 
@@ -130,8 +134,27 @@ def step(kind: str, what: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
     return st.builds(Step, st.sampled_from(PAUSES), st.just(kind), what)
 
 
+matches = st.sampled_from((Match(group="G-*"), Match(group="G-1"), Match(severity="warning"), Match(type="*.reminder")))
+acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
+    st.builds(
+        lambda group, episode, stage, until: lambda at: Acknowledge(group, episode, stage, "evt_x", "n", later(at, until)),
+        groups, st.sampled_from((1, 1, 2)), st.sampled_from(STAGES[1:]), st.none() | st.integers(1, 40),
+    ),
+    groups.map(lambda group: lambda at: Unacknowledge(group, "evt_x")),
+    st.builds(
+        lambda id_, match, until, up_to, even: lambda at: Hush(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
+        st.integers(1, 3), matches, st.integers(1, 40), st.sampled_from((None, None, "critical", "normal")), st.booleans(),
+    ),
+    st.integers(1, 3).map(lambda n: lambda at: Unsilence(f"sil-{n}")),
+)  # fmt: skip
+
+
+def later(at: datetime, hours: int | None) -> datetime | None:
+    return None if hours is None else at + timedelta(hours=hours)
+
+
 TRADING = [step("prices", prices)] * 5 + [step("put", lines)] * 2 + [step("close", groups), step("time", st.none())]
-DESK = [*TRADING, step("entry", entries), step("entry", entries), step("settings", settings_)]
+DESK = [*TRADING, step("entry", entries), step("entry", entries), step("settings", settings_), step("act", acts)]
 LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y")))]
 
 
@@ -179,6 +202,8 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             return GroupClosed(at, each.what, "book")
         case "entry":
             return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))  # type: ignore[arg-type]
+        case "act":
+            return OperatorAct(at, "ops", each.what(at))
         case "settings":
             return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust))
         case "notice":
