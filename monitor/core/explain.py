@@ -18,7 +18,7 @@ from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
-from monitor.core.lifecycle import LIQUIDATION, NORMAL
+from monitor.core.lifecycle import LIQUIDATION, NORMAL, Ack
 from monitor.core.margin import closable, liabilities
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
@@ -43,6 +43,21 @@ from monitor.core.verdict import is_overdue
 HUNDRED = Decimal(100)
 
 
+class AckShown(msgspec.Struct, frozen=True):
+    """Who has a group's stage in hand; `until` is null where that holds as long as the stage."""
+
+    by: str
+    at: str
+    alert: str
+    note: str
+    until: str | None
+
+
+def acknowledged(ack: Ack) -> AckShown:
+    """An acknowledgement as it is shown."""
+    return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
+
+
 class GroupRow(msgspec.Struct, frozen=True):
     """A group in a list. Figures are null while a price is missing; `ltv` is null also where nothing is recognised."""
 
@@ -58,6 +73,7 @@ class GroupRow(msgspec.Struct, frozen=True):
     blind: bool
     unknown: bool
     version: int
+    acknowledged: AckShown | None = None
 
 
 def row(sight: Sight) -> GroupRow:
@@ -69,6 +85,7 @@ def row(sight: Sight) -> GroupRow:
             plain_or_none(weight.ltv) if weight else None, state.stage, band(weight, sight.held.lines) if weight else None,
             plain(weight.debt) if weight else None, plain(weight.recognised) if weight else None,
             stamp_or_none(state.deadline), sight.blind, weight is None, sight.version,
+            acknowledged=acknowledged(state.ack) if state.ack else None,
         )  # fmt: skip
 
 
@@ -91,6 +108,7 @@ def detail(look: Look) -> dict[str, Any]:
             "since": stamp_or_none(state.since),
             "episode": state.episode,
             "sequence": state.sequence,
+            "acknowledged": msgspec.to_builtins(acknowledged(state.ack)) if state.ack else None,
             "thresholds": shown(held.lines.stated),
             "rules": product.rules_name(held.version),
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],

@@ -176,6 +176,8 @@ class AlertFilter(msgspec.Struct, frozen=True):
     severity: str | None = None
     groups: frozenset[str] | None = None
     limit: int = 100
+    since: datetime | None = None
+    """Begins with the first alert in the log that is as young."""
 
     def types(self) -> tuple[str, ...] | None:
         """The alert types that `type` and `severity` leave, or None where they leave all."""

@@ -164,10 +164,13 @@ class MemoryStore:
             self._deliveries[delivery.id] = delivery
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        types = wanted.types()
+        types, since = wanted.types(), wanted.since
+        young = [x.cursor for x in self._log.values() if since is not None and x.alert.at >= since]
+        first = min(young, default=self._cursor + 1) if since is not None else 0
         found = [
             x for x in self._log.values()
             if x.cursor > wanted.after
+            and x.cursor >= first
             and (types is None or x.alert.type in types)
             and (wanted.group is None or _group(x.alert) == wanted.group)
             and (wanted.groups is None or _group(x.alert) in wanted.groups)

@@ -9,12 +9,15 @@ from monitor.core.whatif import WhatIf
 from monitor.web import query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.groups import GroupsApi
+from monitor.web.operate import AckBody, OperateApi, SilenceBody
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
 from monitor.web.status import StatusApi
 
 
-def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Handler) -> tuple[Route, ...]:
+def routes(
+    groups: GroupsApi, record: RecordApi, operate: OperateApi, status: StatusApi, stream: Handler
+) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
     return (
@@ -54,6 +57,27 @@ def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Hand
             answers={200: s.AlertList},
         ),
         Route("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: s.AlertItem}),
+        Route(
+            "POST", "/v1/alerts/{id}/ack", operate.acknowledge, OPERATE,
+            "Acknowledges the stage that an alert told of: its reminders rest.", body=AckBody, answers={200: s.AckAnswer},
+        ),
+        Route(
+            "DELETE", "/v1/alerts/{id}/ack", operate.unacknowledge, OPERATE, "Takes an acknowledgement back.",
+            answers={204: None},
+        ),
+        Route(
+            "GET", "/v1/silences", operate.silences, READ, "Silences in force.", query.SILENCES,
+            answers={200: s.SilenceList},
+        ),
+        Route(
+            "POST", "/v1/silences", operate.silence, OPERATE,
+            "Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview.",
+            query.SILENCE, body=SilenceBody, answers={200: s.SilencePreview, 201: s.SilenceItem},
+        ),
+        Route(
+            "DELETE", "/v1/silences/{id}", operate.unsilence, OPERATE,
+            "Ends a silence; what it hid and is still bad is told.", answers={204: None},
+        ),
         Route(
             "GET", "/v1/deliveries", record.deliveries, READ, "Deliveries of alerts to notifiers.", query.DELIVERIES,
             answers={200: s.DeliveryList},

@@ -79,6 +79,8 @@ DELIVERIES = (
     AFTER,
 )
 PRICES = (LIMIT, AFTER)
+SILENCES = (LIMIT, AFTER)
+SILENCE = (Param("preview", "Says what would be hidden, and makes nothing.", _one_of(("true", "false"))),)
 AUDIT = (AFTER_NUMBER, LIMIT)
 STREAM = (
     Param("events", "Which events, separated by commas; all by default: " + ", ".join(STREAM_EVENTS) + "."),

@@ -29,6 +29,7 @@ from monitor.web.auth import (
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
 from monitor.web.groups import GroupsApi
+from monitor.web.operate import OperateApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
@@ -70,7 +71,7 @@ class Server:
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, self.hub.handle)
+        table = routes(GroupsApi(parts), RecordApi(parts, log_), OperateApi(parts), status, self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts import GroupRef
-from monitor.core.explain import GroupRow
+from monitor.core.explain import AckShown, GroupRow
+from monitor.core.match import Match
 from monitor.stores.base import DeliveryState
 
 
@@ -188,6 +189,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     since: str | None
     episode: int
     sequence: int
+    acknowledged: AckShown | None
     thresholds: dict[str, str]
     rules: str
     contributions: list[Contribution]
@@ -264,6 +266,8 @@ class AlertData(_Shape, frozen=True, omit_defaults=True):
     rules: str | None = None
     supersedes: str | None = None
     suppressed: list[str] | None = None
+    silenced_by: str | None = None
+    acknowledged: AckShown | None = None
 
 
 class AlertItem(_Shape, frozen=True):
@@ -279,6 +283,79 @@ class AlertList(_Shape, frozen=True):
 
     items: list[AlertItem]
     next: int | None
+
+
+class AckAnswer(_Shape, frozen=True):
+    """What was acknowledged."""
+
+    alert: str
+    group: str
+    acknowledged: AckShown
+
+
+class SilenceItem(_Shape, frozen=True):
+    """A silence in force."""
+
+    id: str
+    match: Match
+    until: str
+    reason: str
+    up_to: str | None
+    even_worse: bool
+    by: str
+    at: str
+
+
+class SilenceList(_Shape, frozen=True):
+    """Silences in force, by id."""
+
+    items: list[SilenceItem]
+    next: str | None
+
+
+class HiddenGroup(_Shape, frozen=True):
+    """A group that a silence would be about, and what of it would be hidden at worst."""
+
+    id: str
+    product: str
+    stage: str
+    up_to: str
+
+
+class HiddenGroups(_Shape, frozen=True):
+    """Groups in a bad stage that a silence would be about; the first 100 are listed. `whole`: all were looked at."""
+
+    count: int
+    items: list[HiddenGroup]
+    whole: bool
+
+
+class HiddenAlert(_Shape, frozen=True):
+    """An alert that a silence would have hidden."""
+
+    id: str
+    cursor: int
+    type: str
+    severity: str
+    subject: str
+    timestamp: str
+
+
+class HiddenAlerts(_Shape, frozen=True):
+    """Alerts of the last 24 hours that match: `hidden` would have been, `told` not, as worse or as good news."""
+
+    hidden: int
+    told: int
+    types: dict[str, int]
+    items: list[HiddenAlert]
+    whole: bool
+
+
+class SilencePreview(_Shape, frozen=True):
+    """What a silence would hide, were it made now. Nothing is made."""
+
+    groups: HiddenGroups
+    alerts: HiddenAlerts
 
 
 class AttemptItem(_Shape, frozen=True):

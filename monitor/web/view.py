@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.explain import price_shown
+from monitor.core.lifecycle import GroupState
 from monitor.core.outcome import Publication, Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
@@ -99,6 +100,10 @@ class View:
     def sight(self, group_id: str) -> Sight | None:
         """One group, or None. For a worker thread."""
         return self._roster.sight(group_id, self.published)
+
+    def state(self, group_id: str) -> GroupState | None:
+        """Where one group stands, or None. For a worker thread."""
+        return self._roster.state(group_id)
 
     def groups(self, query: GroupQuery, scope: Scope = ()) -> Page:
         """A page of the list. Raises BadCursor. For a worker thread."""

@@ -112,7 +112,7 @@ async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
     marks = {m.asset: m for m in desk().marks}
     for _ in range(2):
-        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices)))
+        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices, desk().silences)))
         assert (await case.restart()).desk == desk()
 
 

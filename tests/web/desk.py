@@ -16,14 +16,15 @@ import msgspec
 
 from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
-from monitor.core.inbox import Answer, Look, Request
+from monitor.core.events import Event, MarkPrices, Noticed, OperatorAct, TimePassed
+from monitor.core.inbox import Acted, Answer, Look, Request
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
 from monitor.core.risk import RiskMonitor
 from monitor.core.roster import PlainRoster
+from monitor.core.silence import Act
 from monitor.feeds.base import FeedStats
 from monitor.stores.base import (
     AlertFilter,
@@ -90,6 +91,7 @@ class DeskStore:
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
+            and (w.since is None or x.alert.at >= w.since)
             and (w.groups is None or (x.alert.group is not None and x.alert.group.id in w.groups))
         ]  # fmt: skip
         return found[: w.limit]
@@ -157,7 +159,9 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts))
+        self.view.publish(
+            Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts, self.risk.silences.all)
+        )
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -197,6 +201,18 @@ class Desk:
                 Audit(self.clock.now, request.who, request.action, request.group_id, None, None)
             )
             return Answer(sight, is_new=now is None)
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        self.store.check()
+        before = self.risk.operators.known(act)
+        out = self.handle(OperatorAct(self.clock.now, who, act))
+        acted = Acted(before, self.risk.operators.known(act), out.refused)
+        if acted.before != acted.after:
+            shown = [msgspec.to_builtins(x) for x in acted[:2]]
+            self.store.audit_log.append(
+                Audit(self.clock.now, who, str(type(act).__struct_config__.tag), subject, *shown)
+            )
+        return acted
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))

@@ -25,6 +25,11 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("DELETE", "/v1/groups/G-9", None, {"feeder", "admin"}, 404),
     ("GET", "/v1/alerts", None, {*ROLES}, 200),
     ("GET", "/v1/alerts/evt_none", None, {*ROLES}, 404),
+    ("POST", "/v1/alerts/evt_none/ack", {}, {"operator", "admin"}, 404),
+    ("DELETE", "/v1/alerts/evt_none/ack", None, {"operator", "admin"}, 404),
+    ("GET", "/v1/silences", None, {*ROLES}, 200),
+    ("POST", "/v1/silences", {}, {"operator", "admin"}, 422),
+    ("DELETE", "/v1/silences/sil_none", None, {"operator", "admin"}, 404),
     ("GET", "/v1/deliveries", None, {*ROLES}, 200),
     ("GET", "/v1/deliveries/dlv_1_risk-desk", None, {*ROLES}, 200),
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
@@ -74,6 +79,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
     }
     patterns = {
         "G-1": "{id}", "G-9": "{id}", "evt_none": "{id}", "dlv_1_risk-desk": "{id}",
+        "sil_none": "{id}",
     }  # fmt: skip
     named = set()
     for method, path, *_ in MATRIX:
@@ -138,7 +144,7 @@ async def test_every_answer_has_the_security_headers(http: aiohttp.ClientSession
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: aiohttp.ClientSession) -> None:
-    for path in ("/", "/v1/silences", "/v1/stress", "/v1/alerts/evt_1/ack", "/v1/groups/", "/v2"):
+    for path in ("/v1/silence", "/v1/alerts/evt_1/acks", "/v1/groups/", "/v2"):
         status, headers, problem = await ask(http, "GET", path)
         assert (status, headers["Content-Type"]) == (404, "application/problem+json")
         assert problem["instance"] == path

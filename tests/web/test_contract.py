@@ -107,6 +107,23 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
     answered = [await _asked(http, *a) for a in asked]
     desk.prices({"BTC": "10000", "SOL": "20"})
     desk.notice()
+    opened = next(x.alert.id for x in desk.store.log if x.alert.type.endswith("triggered"))
+    quiet = {"match": {"group": "G-*"}, "until": "2026-03-02T14:00:00Z", "reason": "a test"}
+    for method, path, body in (
+        ("POST", f"/v1/alerts/{opened}/ack", {"note": "mine", "until": "2026-03-02T13:00:00Z"}),
+        ("GET", f"/v1/alerts/{opened}", None),
+        ("GET", "/v1/groups/G-1", None),
+        ("GET", "/v1/groups", None),
+        ("POST", "/v1/silences?preview=true", quiet),
+        ("POST", "/v1/silences", quiet),
+        ("POST", "/v1/silences", {}),
+        ("GET", "/v1/silences", None),
+        ("DELETE", f"/v1/alerts/{opened}/ack", None),
+        ("DELETE", "/v1/silences/none", None),
+    ):
+        answered.append(await _asked(http, method, path, body))
+    (silence,) = desk.risk.silences.all
+    answered.append(await _asked(http, "DELETE", f"/v1/silences/{silence.said.id}"))
     alert, delivery = desk.store.log[0].alert.id, next(iter(desk.store.sent))
     for path in (
         "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/groups", "/v1/groups/G-1", "/v1/groups/none", "/v1/alerts",

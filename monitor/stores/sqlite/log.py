@@ -95,6 +95,9 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
     """A page of the log. The filters are decided in an index, the bodies of the page alone are read."""
     conditions: list[str] = ["cursor > ?"]
     values: list[Any] = [wanted.after]
+    if wanted.since is not None:
+        conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= ?)")
+        values.append(micros(wanted.since))
     if (types := wanted.types()) is not None:
         conditions.append(f"type IN {EACH}")
         values.append(each(types))
