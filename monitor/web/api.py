@@ -12,11 +12,12 @@ from monitor.web.groups import GroupsApi
 from monitor.web.operate import AckBody, OperateApi, SilenceBody
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
+from monitor.web.session import SessionApi, SignIn
 from monitor.web.status import StatusApi
 
 
 def routes(
-    groups: GroupsApi, record: RecordApi, operate: OperateApi, status: StatusApi, stream: Handler
+    groups: GroupsApi, record: RecordApi, operate: OperateApi, status: StatusApi, session: SessionApi, stream: Handler
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -91,6 +92,17 @@ def routes(
             answers={200: s.DeliveryItem},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
+        Route(
+            "GET", "/v1/channels", status.channels, READ, "Notifiers: breaker, queue, last attempts.", query.CHANNELS,
+            answers={200: s.ChannelList},
+        ),
+        Route("GET", "/v1/feeds", status.feeds, READ, "Price sources.", query.FEEDS, answers={200: s.FeedList}),
+        Route(
+            "POST", "/v1/session", session.sign_in, OPEN, "Signs in with a token; the answer sets a cookie.", body=SignIn,
+            answers={200: s.SessionItem},
+        ),
+        Route("GET", "/v1/session", session.session, READ, "Who asks, and what they may do.", answers={200: s.SessionItem}),
+        Route("DELETE", "/v1/session", session.sign_out, READ, "Signs out.", answers={204: None}),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(
             "GET", "/v1/stream", stream, READ,

@@ -78,7 +78,7 @@ DELIVERIES = (
     LIMIT,
     AFTER,
 )
-PRICES = (LIMIT, AFTER)
+PRICES = CHANNELS = FEEDS = (LIMIT, AFTER)
 SILENCES = (LIMIT, AFTER)
 SILENCE = (Param("preview", "Says what would be hidden, and makes nothing.", _one_of(("true", "false"))),)
 AUDIT = (AFTER_NUMBER, LIMIT)

@@ -14,6 +14,7 @@ from monitor.config import TokenConfig, WebConfig, check_bind
 from monitor.core.inbox import Inbox
 from monitor.core.product import Rules
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.stores.base import Delivery, Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log
 from monitor.web import problem
@@ -30,10 +31,12 @@ from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
 from monitor.web.groups import GroupsApi
 from monitor.web.operate import OperateApi
+from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.record import AlertLog, RecordApi
+from monitor.web.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
 from monitor.web.view import View
@@ -60,18 +63,21 @@ class Server:
         self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
         on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
+        channels: Callable[[], Sequence[ChannelState]] = tuple, page: Page | None = None,
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
         self._tokens = Tokens(config.tokens)
-        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry)
+        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, channels)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), OperateApi(parts), status, self.hub.handle)
+        self._sessions, self._page = Sessions(self._clock), page or Page()
+        session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
+        table = routes(GroupsApi(parts), RecordApi(parts, log_), OperateApi(parts), status, session, self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))
@@ -95,6 +101,7 @@ class Server:
         for route in self.routes:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
+        self._page.add(app)
         app.on_response_prepare.append(_finish)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -135,13 +142,18 @@ class Server:
         """Who asks. Raises Rejected for whoever may not."""
         if not self._tokens:
             return LOOPBACK
-        caller = self._tokens.caller(request.headers.get("Authorization"))
+        header = request.headers.get("Authorization")
+        if header is not None:
+            caller = self._tokens.caller(header)
+        else:
+            caller = self._sessions.caller(request.cookies.get(COOKIE), self._tokens)
         if route.needs == OPEN:
             return caller or NOBODY
         if caller is None:
-            raise Rejected(
-                "unauthorized", "send the header Authorization: Bearer <token>", headers={"WWW-Authenticate": "Bearer"}
-            )
+            detail = "send the header Authorization: Bearer <token>, or sign in"
+            raise Rejected("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+        if caller.session and request.method not in SAFE_METHODS and CSRF_HEADER not in request.headers:
+            raise Rejected("cross-origin", f"send the header {CSRF_HEADER}: monitor with every change by a cookie")
         if not caller.may(route.needs):
             raise Rejected("forbidden", f"role {caller.role} does not include {route.needs!r}, which this path needs")
         return caller
@@ -191,6 +203,8 @@ class Server:
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     """Sets the headers of every answer. An answer that aiohttp made of an unforeseen error becomes a problem too."""
     response.headers.update(SECURITY_HEADERS)
+    if (cache := request.get(CACHE)) is not None:
+        response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
         made = problem.response(Rejected("internal", "the log of the daemon says more"), request.path)
         assert isinstance(made.body, bytes)

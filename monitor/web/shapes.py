@@ -462,8 +462,44 @@ class Readiness(_Shape, frozen=True):
     oldest_undelivered_s: dict[str, float] | None
 
 
+class SessionItem(_Shape, frozen=True):
+    """Who asks. `tokens`: the daemon has some; `cookie`: a session says who it is, and `until` when it ends."""
+
+    name: str
+    role: str
+    may: list[str]
+    scope: dict[str, str]
+    tokens: bool
+    cookie: bool
+    until: str | None
+
+
+class ChannelItem(_Shape, frozen=True):
+    """One notifier. `breaker`: open while it is only probed. Times of the last attempts are since the daemon's start."""
+
+    name: str
+    kind: str
+    breaker: str
+    queued: int
+    oldest_at: str | None
+    oldest_age_s: float | None
+    last_delivered_at: str | None
+    last_failed_at: str | None
+    last_failure: str | None
+
+
+class ChannelList(_Shape, frozen=True):
+    """Notifiers by name."""
+
+    items: list[ChannelItem]
+    next: str | None
+
+
 class FeedItem(_Shape, frozen=True):
-    """One price source: what came, and what was refused or ignored, by reason."""
+    """One price source: what came, and what was refused or ignored, by reason.
+
+    `lag_s`: how long after the venue's own time its newest price in force was received; 0 where the venue's clock is ahead.
+    """
 
     connected: bool
     reason: str
@@ -473,6 +509,21 @@ class FeedItem(_Shape, frozen=True):
     ignored: dict[str, int]
     refused: dict[str, int]
     last_frame_at: str | None
+    last_frame_age_s: float | None
+    lag_s: float | None
+
+
+class NamedFeed(FeedItem, frozen=True):
+    """A price source with its name."""
+
+    name: str
+
+
+class FeedList(_Shape, frozen=True):
+    """Price sources by name."""
+
+    items: list[NamedFeed]
+    next: str | None
 
 
 class GroupCounts(_Shape, frozen=True):

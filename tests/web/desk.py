@@ -26,6 +26,7 @@ from monitor.core.risk import RiskMonitor
 from monitor.core.roster import PlainRoster
 from monitor.core.silence import Act
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -36,6 +37,7 @@ from monitor.stores.base import (
     StoreUnavailable,
 )
 from monitor.telemetry import Health, Metrics
+from monitor.web.page import Page
 from monitor.web.server import Server
 from monitor.web.stream import Limits
 from monitor.web.view import View
@@ -145,6 +147,7 @@ class Desk:
         self.risk = RiskMonitor(self.rules, book=self.book)
         self.view = View(PlainRoster(self.book.watched), self.clock)
         self.retried: list[Delivery] = []
+        self.channels: list[ChannelState] = []
         self.make_delay_s = 0.0
         """Lets requests overlap."""
         self._order = asyncio.Lock()
@@ -222,12 +225,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def serving(desk: Desk, config: WebConfig | None = None, limits: Limits | None = None) -> AsyncIterator[str]:
+async def serving(
+    desk: Desk, config: WebConfig | None = None, limits: Limits | None = None, page: Page | None = None
+) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
     server = Server(
         msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits,
+        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page,
     )  # fmt: skip
     host, port = await server.start()
     try:
