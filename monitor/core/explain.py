@@ -265,6 +265,15 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
+def next_line(sight: Sight) -> dict[str, str] | None:
+    """The line that a group meets next and the distance to it; None while a price is missing, and beyond all lines."""
+    lines = sight.held.lines
+    with exact():
+        return (
+            _next_line(sight.weight, lines, terms_of(lines, sight.held.version)) if sight.weight is not None else None
+        )
+
+
 def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:
     """The line that the group meets next, and by how many percent the recognised value may fall until then, rounded down."""
     if weight.debt and weight.recognised <= 0:

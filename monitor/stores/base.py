@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -205,6 +206,22 @@ class DeliveryFilter(msgspec.Struct, frozen=True):
         return int(cursor or 0), id
 
 
+BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
+"""Of LtvPoint.flags: while it was sampled a price was not trusted, one was missing, nothing was recognised."""
+
+
+class LtvPoint(msgspec.Struct, frozen=True):
+    """The LTV of a group in the `step_s` seconds from `at` on, as far as it was looked at; None while there was none."""
+
+    group: str
+    step_s: int
+    at: datetime
+    low: Decimal | None
+    high: Decimal | None
+    last: Decimal | None
+    flags: int = 0
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 
@@ -268,7 +285,23 @@ class Store(Protocol):
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
+        """What was done after a number, oldest first; about one subject, or not before a time, where that is said."""
+        ...
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        """Adds points of the history of LTV; one that is there already takes in what is newer."""
+        ...
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        """The points of a group that begin in [start, end), in order."""
+        ...
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        """Deletes points of a resolution that are older; returns how many."""
+        ...
 
     async def prune(self, before: datetime) -> int:
         """Deletes what is older: alerts with their deliveries and attempts, entries, audits; returns how many rows.

@@ -23,6 +23,7 @@ from monitor.stores.base import (
     Delivery,
     DeliveryFilter,
     Desk,
+    LtvPoint,
     Snapshot,
     StoredBlock,
     StoredGroup,
@@ -61,6 +62,7 @@ class MemoryStore:
         self._entries: dict[tuple[str, str], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
+        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
 
     async def open(self) -> Snapshot:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
@@ -209,8 +211,34 @@ class MemoryStore:
     async def entry(self, group_id: str, id: str) -> Applied | None:
         return self._entries.get((group_id, id))
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
-        return [(n, a) for n, a in self._audits.items() if n > after][:limit]
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
+        found = [
+            (n, a) for n, a in self._audits.items()
+            if n > after and subject in (None, a.subject) and (since is None or a.at >= since)
+        ]  # fmt: skip
+        return found[:limit]
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        for p in points:
+            key = (p.group, p.step_s, p.at)
+            old = self._points.get(key, p)
+            lows, highs = ([v for v in pair if v is not None] for pair in ((old.low, p.low), (old.high, p.high)))
+            last = old.last if p.last is None else p.last
+            self._points[key] = LtvPoint(
+                *key, min(lows, default=None), max(highs, default=None), last, old.flags | p.flags
+            )
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
+        return sorted(found, key=lambda p: p.at)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
+        for key in old:
+            del self._points[key]
+        return len(old)
 
     async def prune(self, before: datetime) -> int:
         held = {d.alert for d in self._deliveries.values() if d.state == "pending"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from monitor.core.book import GroupLine
 from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
@@ -14,12 +16,24 @@ from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
 from monitor.web.session import SessionApi, SignIn
 from monitor.web.status import StatusApi
+from monitor.web.timeline import TimelineApi
 
 
-def routes(
-    groups: GroupsApi, record: RecordApi, operate: OperateApi, status: StatusApi, session: SessionApi, stream: Handler
-) -> tuple[Route, ...]:
+class Apis(NamedTuple):
+    """The handlers by what they are about."""
+
+    groups: GroupsApi
+    timeline: TimelineApi
+    record: RecordApi
+    operate: OperateApi
+    status: StatusApi
+    session: SessionApi
+    stream: Handler
+
+
+def routes(apis: Apis) -> tuple[Route, ...]:
     """Every route but the contract's own."""
+    groups, timeline, record, operate, status, session, stream = apis
     s = shapes
     return (
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
@@ -52,6 +66,16 @@ def routes(
         Route(
             "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
             body=WhatIf, answers={200: s.WhatIfAnswer},
+        ),
+        Route(
+            "GET", "/v1/groups/{id}/ltv", timeline.ltv, READ,
+            "LTV over time, for groups in a bad stage, near a line or looked at lately.", query.LTV,
+            answers={200: s.LtvHistory},
+        ),
+        Route(
+            "GET", "/v1/groups/{id}/timeline", timeline.timeline, READ,
+            "What happened to a group, who was told and who did what, oldest first.", query.TIMELINE,
+            answers={200: s.Timeline},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,

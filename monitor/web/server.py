@@ -18,7 +18,7 @@ from monitor.notifiers.base import ChannelState
 from monitor.stores.base import Delivery, Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log
 from monitor.web import problem
-from monitor.web.api import routes
+from monitor.web.api import Apis, routes
 from monitor.web.auth import (
     LOOPBACK,
     SAFE_METHODS,
@@ -30,6 +30,7 @@ from monitor.web.auth import (
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
 from monitor.web.groups import GroupsApi
+from monitor.web.history import History
 from monitor.web.operate import OperateApi
 from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
@@ -39,6 +40,7 @@ from monitor.web.record import AlertLog, RecordApi
 from monitor.web.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
+from monitor.web.timeline import TimelineApi
 from monitor.web.view import View
 
 SHUTDOWN_S = 2.0
@@ -77,12 +79,16 @@ class Server:
         status.streams = lambda: len(self.hub.clients)
         self._sessions, self._page = Sessions(self._clock), page or Page()
         session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), OperateApi(parts), status, session, self.hub.handle)
+        self.history = History(view, store, self._clock)
+        groups, timeline = GroupsApi(parts, self.history.opened), TimelineApi(parts, self.history)
+        table = routes(
+            Apis(groups, timeline, RecordApi(parts, log_), OperateApi(parts), status, session, self.hub.handle)
+        )
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))
         self._runner: web.AppRunner | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
         """Takes other tokens at once, as after a reload. Raises UnsafeBind, wire.Invalid; the old ones stay then."""
@@ -106,24 +112,27 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._config.host, self._config.port).start()
-        self._ticker = asyncio.create_task(self.hub.run(), name="web-stream")
-        self._ticker.add_done_callback(self._ticker_ended)
+        for name, work in (("stream", self.hub.run()), ("history", self.history.run())):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(self._part_ended)
+            self._tasks.append(task)
         host, port = self._runner.addresses[0][:2]
         return host, port
 
     async def stop(self) -> None:
         """Ends all streams, then closes what is open."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.hub.close()
+        await self.history.flush()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _ticker_ended(self, task: asyncio.Task[None]) -> None:
-        """Streams without a heartbeat look alive and are not: that is a reason not to be ready."""
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        """Streams without a heartbeat look alive and are not, and so does a history that ends: a reason not to be ready."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._health.set("web", f"the stream's heartbeat stopped: {error!r}; restart the daemon")
-            log.error("stream_heartbeat_stopped", error=repr(error))
+            self._health.set("web", f"its {task.get_name()} stopped: {error!r}; restart the daemon")
+            log.error("web_part_stopped", part=task.get_name(), error=repr(error))
 
     async def _contract(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
         return answer(self._document)

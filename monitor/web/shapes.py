@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -283,6 +283,78 @@ class AlertList(_Shape, frozen=True):
 
     items: list[AlertItem]
     next: int | None
+
+
+class LtvItem(_Shape, frozen=True):
+    """LTV from `at` on for one step: the lowest, the highest and the last that was seen; null where there was none.
+
+    `blind`: a price was not trusted at some time in it; `unknown`: one was missing; `unrecognised`: nothing was recognised;
+    `gap`: nothing was kept from `at` until the next point.
+    """
+
+    at: str
+    low: str | None
+    high: str | None
+    last: str | None
+    blind: bool = False
+    unknown: bool = False
+    unrecognised: bool = False
+    gap: bool = False
+
+
+class LtvHistory(_Shape, frozen=True):
+    """What was kept of a group's LTV, oldest first; each point covers `step_s` seconds."""
+
+    id: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    step_s: int
+    items: list[LtvItem]
+
+
+class ToldItem(_Shape, frozen=True):
+    """Who was told of an alert, and when; `delivered_at` is null while that has not happened."""
+
+    delivery: str
+    notifier: str
+    to: list[str]
+    state: DeliveryState
+    attempts: int
+    delivered_at: str | None
+    detail: str
+
+
+class TimelineItem(_Shape, frozen=True, omit_defaults=True, kw_only=True):
+    """Something that happened to a group.
+
+    `kind` is `stage` or `alert` with what was said and who was `told`; or `ack`, `entry` or `book` with `action` and `who`.
+    """
+
+    kind: Literal["stage", "alert", "ack", "entry", "book"]
+    at: str
+    id: str | None = None
+    cursor: int | None = None
+    type: str | None = None
+    severity: str | None = None
+    episode: int | None = None
+    stage: StageShape | None = None
+    reason: str | None = None
+    ltv: str | None = None
+    deadline: str | None = None
+    blind: bool = False
+    silenced_by: str | None = None
+    told: list[ToldItem] = []
+    action: str | None = None
+    who: str | None = None
+    note: str | None = None
+    until: str | None = None
+
+
+class Timeline(_Shape, frozen=True):
+    """What happened to a group, oldest first."""
+
+    items: list[TimelineItem]
+    next: str | None
 
 
 class AckAnswer(_Shape, frozen=True):

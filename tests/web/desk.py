@@ -34,8 +34,10 @@ from monitor.stores.base import (
     Audit,
     Delivery,
     DeliveryFilter,
+    LtvPoint,
     StoreUnavailable,
 )
+from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
 from monitor.web.page import Page
 from monitor.web.server import Server
@@ -66,6 +68,7 @@ class DeskStore:
         self.tries: list[Attempt] = []
         self.entries: dict[tuple[str, str], Applied] = {}
         self.audit_log: list[Audit] = []
+        self._points = MemoryStore()
         self.is_down = False
 
     def check(self) -> None:
@@ -129,9 +132,26 @@ class DeskStore:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
         self.check()
-        return [(i, a) for i, a in enumerate(self.audit_log, 1) if i > after][:limit]
+        found = [
+            (i, a) for i, a in enumerate(self.audit_log, 1)
+            if i > after and subject in (None, a.subject) and (since is None or a.at >= since)
+        ]  # fmt: skip
+        return found[:limit]
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        self.check()
+        await self._points.keep_points(points)
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        self.check()
+        return await self._points.points(group, step_s, start, end)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        return await self._points.prune_points(step_s, before)
 
 
 class Desk:

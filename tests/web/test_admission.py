@@ -23,6 +23,8 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/groups/G-1/entries", {"type": "deposit"}, {"feeder", "admin"}, 422),
     ("POST", "/v1/groups/G-1/what-if", {}, {*ROLES}, 200),
     ("DELETE", "/v1/groups/G-9", None, {"feeder", "admin"}, 404),
+    ("GET", "/v1/groups/G-1/ltv", None, {*ROLES}, 200),
+    ("GET", "/v1/groups/G-1/timeline", None, {*ROLES}, 200),
     ("GET", "/v1/alerts", None, {*ROLES}, 200),
     ("GET", "/v1/alerts/evt_none", None, {*ROLES}, 404),
     ("POST", "/v1/alerts/evt_none/ack", {}, {"operator", "admin"}, 404),

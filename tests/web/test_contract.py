@@ -131,7 +131,7 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
     for path in (
         "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/groups", "/v1/groups/G-1", "/v1/groups/none", "/v1/alerts",
         f"/v1/alerts/{alert}", "/v1/deliveries", f"/v1/deliveries/{delivery}", "/v1/prices", "/v1/audit", "/v1/groups?x=1",
-        "/metrics", "/v1/channels", "/v1/feeds", "/v1/session",
+        "/metrics", "/v1/groups/G-1/ltv", "/v1/groups/G-1/timeline", "/v1/channels", "/v1/feeds", "/v1/session",
     ):  # fmt: skip
         answered.append(await _asked(http, "GET", path))
     answered.append(await _asked(http, "POST", f"/v1/deliveries/{delivery}/retry"))
