@@ -1,8 +1,9 @@
 """The history of LTV that the page draws: sampled from the view, kept in the store off the way of any tick.
 
 It is kept for groups that somebody may ask about: the worst of the list as far as they are in a bad stage, near their next
-line or unknown, and those whose page was looked at within a day. Each has a point a minute for a day and a point per quarter
-of an hour for thirty days, with the lowest, the highest and the last LTV that was seen. In memory is one minute of that.
+line or unknown, or were so within a day, and those whose page was looked at within a day. Each has a point a minute for a day
+and a point per quarter of an hour for thirty days, with the lowest, the highest and the last LTV that was seen. In memory is
+one minute of that.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ SAMPLE_S = 10.0
 FLUSH_S = 60.0
 FINE_S, COARSE_S = 60, 900
 FINE_FOR, COARSE_FOR = timedelta(hours=24), timedelta(days=30)
-FOLLOWED = 500
-"""Groups of the list that are followed: 50 ms in a thread every ten seconds, and 50 MB of the store for a day."""
+FOLLOWED = 400
+"""Groups of the list that are followed, and as many that were so lately: together a tenth of a second of a thread in ten
+seconds, and 60 MB of the store for a day."""
 NEAR_PERCENT = Decimal(10)
 """How far the recognised value may fall until the next line."""
-OPENED, OPENED_FOR_S = 200, 86_400.0
+OPENED, FOLLOWED_FOR_S = 200, 86_400.0
+"""Groups whose page was looked at, and how long a group is followed after the last reason to."""
 PENDING = 20_000
 """Points that wait for a store which does not take them; beyond it the oldest minutes are lost, and said to be."""
 PRUNE_EVERY = 60
@@ -45,17 +48,13 @@ class History:
     def __init__(self, view: View, store: Store, clock: Clock) -> None:
         self._view, self._store, self._clock = view, store, clock
         self._pending: dict[tuple[str, int, datetime], LtvPoint] = {}
-        self._opened: OrderedDict[str, float] = OrderedDict()
-        """Groups whose page was looked at, and when (monotonic seconds), the longest ago first."""
+        self._opened, self._lately = _Lately(OPENED), _Lately(FOLLOWED)
         self._flushes = 0
         self._log = BoundedLog()
 
     def opened(self, group_id: str) -> None:
         """Somebody looks at a group: it is followed from now on, for a day."""
-        self._opened[group_id] = self._clock.monotonic_s()
-        self._opened.move_to_end(group_id)
-        if len(self._opened) > OPENED:
-            self._opened.popitem(last=False)
+        self._opened.add(group_id, self._clock.monotonic_s())
 
     async def run(self) -> None:
         """Samples and keeps until it is cancelled."""
@@ -69,9 +68,13 @@ class History:
 
     async def sample(self) -> None:
         """One look at all groups that are followed."""
-        at = self._clock.utc()
-        for sight in await asyncio.to_thread(self._followed, [*self._opened.items()]):
+        at, now_s = self._clock.utc(), self._clock.monotonic_s()
+        since_s = now_s - FOLLOWED_FOR_S
+        known = (*self._opened.since(since_s), *self._lately.since(since_s))
+        for sight in await asyncio.to_thread(self._followed, known):
             self._add(_point(sight, at))
+            if _is_noted(sight):
+                self._lately.add(sight.group.id, now_s)
 
     async def flush(self) -> None:
         """Hands what was sampled to the store, at a finer and at a coarser resolution."""
@@ -108,15 +111,32 @@ class History:
         known = self._pending.get(key)
         self._pending[key] = point if known is None else _joined(known, point)
 
-    def _followed(self, opened: Sequence[tuple[str, float]]) -> list[Sight]:
-        """In a worker thread."""
-        rows = self._view.groups(GroupQuery(limit=FOLLOWED)).rows
-        found = {s.group.id: s for s in rows if s.state.stage != NORMAL or s.weight is None or _is_near(s)}
-        since_s = self._clock.monotonic_s() - OPENED_FOR_S
-        for id_, opened_s in opened:
-            if id_ not in found and opened_s >= since_s and (sight := self._view.sight(id_)) is not None:
+    def _followed(self, known: Sequence[str]) -> list[Sight]:
+        """The groups to look at: those of the list that give a reason, and those that gave one. In a worker thread."""
+        found = {s.group.id: s for s in self._view.groups(GroupQuery(limit=FOLLOWED)).rows if _is_noted(s)}
+        for id_ in known:
+            if id_ not in found and (sight := self._view.sight(id_)) is not None:
                 found[id_] = sight
         return [*found.values()]
+
+
+class _Lately:
+    """So many groups that gave a reason to be followed, and when (monotonic seconds); the longest ago goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._at_s: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, id_: str, now_s: float) -> None:
+        self._at_s[id_] = now_s
+        self._at_s.move_to_end(id_)
+        if len(self._at_s) > self._most:
+            self._at_s.popitem(last=False)
+
+    def since(self, since_s: float) -> list[str]:
+        while self._at_s and next(iter(self._at_s.values())) < since_s:
+            self._at_s.popitem(last=False)
+        return [*self._at_s]
 
 
 def merged(points: Iterable[LtvPoint]) -> list[LtvPoint]:
@@ -145,7 +165,10 @@ def _point(sight: Sight, at: datetime) -> LtvPoint:
     return LtvPoint(sight.group.id, FINE_S, _start(at, FINE_S), ltv, ltv, ltv, flags)
 
 
-def _is_near(sight: Sight) -> bool:
+def _is_noted(sight: Sight) -> bool:
+    """In a bad stage, unknown, or near its next line."""
+    if sight.state.stage != NORMAL or sight.weight is None:
+        return True
     line = next_line(sight)
     return line is None or Decimal(line["distance_percent"]) <= NEAR_PERCENT
 

@@ -117,14 +117,15 @@ async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: De
     await followed.history.sample()
     assert {p.group for p in followed.history._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
     followed.history._pending.clear()
-    desk.clock.now += timedelta(seconds=history.OPENED_FOR_S + 1)
+    desk.clock.now += timedelta(seconds=history.FOLLOWED_FOR_S + 1)
     await followed.history.sample()
     assert {p.group for p in followed.history._pending.values()} == {"NEAR", "BAD"}
 
 
 async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
     monkeypatch.setattr(history, "FOLLOWED", 3)
-    monkeypatch.setattr(history, "OPENED", 2)
+    followed.history._opened._most = 2
+    followed.history._lately._most = 2
     for n in range(6):
         await ask(followed.http, "PUT", f"/v1/groups/G-{n}", line(f"G-{n}", btc="3.2"))
         await ask(followed.http, "GET", f"/v1/groups/G-{n}")
