@@ -21,7 +21,7 @@ from monitor.core.entries import Refused
 from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES, GroupState
 from monitor.core.match import Match, covers, takes
 
-MOST_SILENCES = 200
+MOST_SILENCES = 100
 """In force at once. Every alert is held against each of them, and a desk that needs more has the wrong routes."""
 LONGEST_SILENCE = timedelta(days=30)
 """What must stay silent for longer is a matter of routes."""
