@@ -136,10 +136,10 @@ class ColumnarBook:
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         if self.rows is None:
-            return self.fresh.exposure(assets, board)
-        return self.rows.exposure(assets, board, self.fresh)
+            return self.fresh.exposure(assets, board, exact_to)
+        return self.rows.exposure(assets, board, self.fresh, exact_to)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""
