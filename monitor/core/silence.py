@@ -151,9 +151,7 @@ class Silences:
             over = {s.said.id: before.stage for s in self._known.values() if covers(s.said.match, alert.group)}
             ceilings = over | {id_: stage for id_, stage in ceilings.items() if id_ in over}
         by = self._hiding(alert, ceilings, before.stage)
-        hushed = after.hushed
-        if has_moved or alert.type in BAD_STAGE_NEWS:
-            hushed = by if alert.type in BAD_STAGE_NEWS else None
+        hushed = by if has_moved or alert.type in BAD_STAGE_NEWS else after.hushed
         if hushed is not None:
             self._hushed.setdefault(hushed, set()).add(after.group)
         kept = tuple(ceilings.items())

@@ -112,7 +112,7 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._config.host, self._config.port).start()
-        for name, work in (("stream", self.hub.run()), ("history", self.history.run())):
+        for name, work in (("stream's heartbeat", self.hub.run()), ("history of LTV", self.history.run())):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(self._part_ended)
             self._tasks.append(task)
@@ -131,7 +131,7 @@ class Server:
     def _part_ended(self, task: asyncio.Task[None]) -> None:
         """Streams without a heartbeat look alive and are not, and so does a history that ends: a reason not to be ready."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._health.set("web", f"its {task.get_name()} stopped: {error!r}; restart the daemon")
+            self._health.set("web", f"the {task.get_name()} stopped: {error!r}; restart the daemon")
             log.error("web_part_stopped", part=task.get_name(), error=repr(error))
 
     async def _contract(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
