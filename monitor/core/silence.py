@@ -146,11 +146,12 @@ class Silences:
     def judge(self, alert: Alert, before: GroupState, after: GroupState) -> tuple[Alert, GroupState]:
         """An alert about a group as it is said, and the group's state with what must be remembered of silences."""
         has_moved = before.stage != after.stage
+        covering = [s for s in self._known.values() if covers(s.said.match, alert.group)]
         ceilings = dict(after.ceilings)
         if has_moved:
-            over = {s.said.id: before.stage for s in self._known.values() if covers(s.said.match, alert.group)}
+            over = {s.said.id: before.stage for s in covering}
             ceilings = over | {id_: stage for id_, stage in ceilings.items() if id_ in over}
-        by = self._hiding(alert, ceilings, before.stage)
+        by = _hiding(covering, alert, ceilings, before.stage)
         hushed = by if has_moved or alert.type in BAD_STAGE_NEWS else after.hushed
         if hushed is not None:
             self._hushed.setdefault(hushed, set()).add(after.group)
@@ -163,18 +164,19 @@ class Silences:
         """Marks those of the alerts from a place on that are about no group."""
         if self._known:
             alerts[start:] = [
-                a if a.group is not None else _marked(a, self._hiding(a, {}, NORMAL)) for a in alerts[start:]
+                a if a.group is not None else _marked(a, _hiding(self._known.values(), a, {}, NORMAL))
+                for a in alerts[start:]
             ]
-
-    def _hiding(self, alert: Alert, ceilings: Mapping[str, str], stage: str) -> str | None:
-        """The first silence that hides an alert."""
-        found = (id_ for id_, s in self._known.items() if hides(s.said, alert, ceilings.get(id_, stage)))
-        return next(found, None)
 
     def _plan(self, silence: Silence) -> None:
         id_ = silence.said.id
         self._known[id_] = silence
         self._agenda.set(agenda.SILENCE, id_, Deadline(silence.said.until, agenda.SILENCE, id_))
+
+
+def _hiding(silences: Iterable[Silence], alert: Alert, ceilings: Mapping[str, str], stage: str) -> str | None:
+    """The first silence that hides an alert; `stage`: where the group was, unless it is noted among the ceilings."""
+    return next((s.said.id for s in silences if hides(s.said, alert, ceilings.get(s.said.id, stage))), None)
 
 
 def _marked(alert: Alert, by: str | None) -> Alert:

@@ -8,7 +8,7 @@ from monitor.core.book import GroupLine
 from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
 from monitor.core.whatif import WhatIf
-from monitor.web import query, shapes
+from monitor.web import deskshapes, query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.groups import GroupsApi
 from monitor.web.operate import AckBody, OperateApi, SilenceBody
@@ -34,7 +34,7 @@ class Apis(NamedTuple):
 def routes(apis: Apis) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     groups, timeline, record, operate, status, session, stream = apis
-    s = shapes
+    s, d = shapes, deskshapes
     return (
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
         Route(
@@ -70,12 +70,12 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         Route(
             "GET", "/v1/groups/{id}/ltv", timeline.ltv, READ,
             "LTV over time, for groups in a bad stage, near a line or looked at lately.", query.LTV,
-            answers={200: s.LtvHistory},
+            answers={200: d.LtvHistory},
         ),
         Route(
             "GET", "/v1/groups/{id}/timeline", timeline.timeline, READ,
             "What happened to a group, who was told and who did what, oldest first.", query.TIMELINE,
-            answers={200: s.Timeline},
+            answers={200: d.Timeline},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
@@ -84,7 +84,7 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         Route("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: s.AlertItem}),
         Route(
             "POST", "/v1/alerts/{id}/ack", operate.acknowledge, OPERATE,
-            "Acknowledges the stage that an alert told of: its reminders rest.", body=AckBody, answers={200: s.AckAnswer},
+            "Acknowledges the stage that an alert told of: its reminders rest.", body=AckBody, answers={200: d.AckAnswer},
         ),
         Route(
             "DELETE", "/v1/alerts/{id}/ack", operate.unacknowledge, OPERATE, "Takes an acknowledgement back.",
@@ -92,12 +92,12 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         ),
         Route(
             "GET", "/v1/silences", operate.silences, READ, "Silences in force.", query.SILENCES,
-            answers={200: s.SilenceList},
+            answers={200: d.SilenceList},
         ),
         Route(
             "POST", "/v1/silences", operate.silence, OPERATE,
             "Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview.",
-            query.SILENCE, body=SilenceBody, answers={200: s.SilencePreview, 201: s.SilenceItem},
+            query.SILENCE, body=SilenceBody, answers={200: d.SilencePreview, 201: d.SilenceItem},
         ),
         Route(
             "DELETE", "/v1/silences/{id}", operate.unsilence, OPERATE,
@@ -118,14 +118,14 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
         Route(
             "GET", "/v1/channels", status.channels, READ, "Notifiers: breaker, queue, last attempts.", query.CHANNELS,
-            answers={200: s.ChannelList},
+            answers={200: d.ChannelList},
         ),
         Route("GET", "/v1/feeds", status.feeds, READ, "Price sources.", query.FEEDS, answers={200: s.FeedList}),
         Route(
             "POST", "/v1/session", session.sign_in, OPEN, "Signs in with a token; the answer sets a cookie.", body=SignIn,
-            answers={200: s.SessionItem},
+            answers={200: d.SessionItem},
         ),
-        Route("GET", "/v1/session", session.session, READ, "Who asks, and what they may do.", answers={200: s.SessionItem}),
+        Route("GET", "/v1/session", session.session, READ, "Who asks, and what they may do.", answers={200: d.SessionItem}),
         Route("DELETE", "/v1/session", session.sign_out, READ, "Signs out.", answers={204: None}),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(

@@ -28,11 +28,7 @@ from monitor.stores.base import AlertFilter
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.body import parse, read_body
-from monitor.web.parts import Parts, answer, listing
-from monitor.web.problem import Rejected, invalid
-from monitor.web.query import Values, paged_by_name
-from monitor.web.record import may_see
-from monitor.web.shapes import (
+from monitor.web.deskshapes import (
     AckAnswer,
     HiddenAlert,
     HiddenAlerts,
@@ -41,6 +37,10 @@ from monitor.web.shapes import (
     SilenceItem,
     SilencePreview,
 )
+from monitor.web.parts import Parts, answer, listing
+from monitor.web.problem import Rejected, invalid
+from monitor.web.query import Values, paged_by_name
+from monitor.web.record import may_see
 
 LOOK_BACK = timedelta(hours=24)
 LOOKED_GROUPS = 5000

@@ -22,9 +22,9 @@ from monitor.core.text import stamp_or_none
 from monitor.core.wire import Invalid, read
 from monitor.web.auth import LOOPBACK, MAY, Caller, Tokens
 from monitor.web.body import parse, read_body
+from monitor.web.deskshapes import SessionItem
 from monitor.web.parts import answer
 from monitor.web.problem import Rejected, invalid
-from monitor.web.shapes import SessionItem
 
 COOKIE = "monitor_session"
 CSRF_HEADER = "X-Requested-With"

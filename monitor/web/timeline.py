@@ -15,12 +15,13 @@ from monitor.core.wire import Problem
 from monitor.stores.base import BLIND, UNKNOWN, UNRECOGNISED, AlertFilter, Audit, Delivery, DeliveryFilter, LtvPoint
 from monitor.web import query
 from monitor.web.auth import Caller
+from monitor.web.deskshapes import LtvHistory, LtvItem, TimelineItem, ToldItem
 from monitor.web.history import COARSE_FOR, History
 from monitor.web.parts import Parts, answer, listing
 from monitor.web.problem import Rejected, invalid
 from monitor.web.query import Values
 from monitor.web.record import may_see
-from monitor.web.shapes import LtvHistory, LtvItem, StageShape, TimelineItem, ToldItem
+from monitor.web.shapes import StageShape
 
 DEFAULT_SPAN = timedelta(hours=24)
 MOST_TOLD = 100
