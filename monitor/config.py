@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import plugins
+from monitor.core.events import API
 from monitor.core.match import Match
 from monitor.core.money import NotANumber, number
 from monitor.core.product import Lifecycle, Product, Rules, Trust
@@ -119,6 +120,7 @@ class Named(msgspec.Struct, frozen=True):
     books: tuple[Part, ...] = ()
     feeds: tuple[Part, ...] = ()
     notifiers: tuple[Part, ...] = ()
+    rates: tuple[Part, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -134,11 +136,12 @@ class Config(msgspec.Struct, frozen=True):
     feeds: tuple[Part, ...]
     notifiers: tuple[Part, ...]
     routes: tuple[Route, ...]
+    rates: tuple[Part, ...] = ()
 
     @property
     def named(self) -> Named:
         """What must be there for a daemon to start with this."""
-        return Named(self.web.tokens, self.books, self.feeds, self.notifiers)
+        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)
 
     @property
     def state_dir(self) -> Path:
@@ -157,7 +160,7 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "rates", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -182,16 +185,17 @@ class _Loader:
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
+        rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers))
+            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
         rules = Rules(
             monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
         )  # fmt: skip
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes)
+        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:
         self.problems += [f"{file}: {p}" for p in problems]
@@ -268,6 +272,18 @@ class _Loader:
                 )
             parts.append(part)
         return tuple(parts)
+
+    def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
+        """Held against the products as stated, like routes against notifiers."""
+        kinds = [str(row.get("kind")) for row in products]
+        for i, row in enumerate(rows):
+            product = row.get("product")
+            if isinstance(product, str) and product not in kinds:
+                what = f"found {product!r}, expected one of: {', '.join(kinds)}"
+                self.wrong(self.path, [Problem(f"rates[{i}].product", what)])
+            if row.get("name") == API:
+                self.wrong(self.path, [Problem(f"rates[{i}].name", f"{API!r} is whoever gives rates by API")])
+        return self.parts("rates", rows, "rates")
 
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}

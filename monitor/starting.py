@@ -33,7 +33,7 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
     blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
     memory = Memory(
         snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks,
-        closed=snapshot.closed, silences=snapshot.desk.silences,
+        closed=snapshot.closed, rates=snapshot.rates, silences=snapshot.desk.silences,
     )  # fmt: skip
     try:
         return RiskMonitor(rules, memory, book)

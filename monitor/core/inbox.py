@@ -12,7 +12,8 @@ from monitor.core.events import Event
 from monitor.core.lifecycle import Ack
 from monitor.core.outcome import Sight
 from monitor.core.prices import Mark
-from monitor.core.product import Rules
+from monitor.core.product import RateRow, Rules
+from monitor.core.rates import Asked
 from monitor.core.silence import Act, Silence
 
 
@@ -57,6 +58,13 @@ class Acted(NamedTuple):
     refused: Refused | None = None
 
 
+class Given(NamedTuple):
+    """What became of rates that were asked for: as they were taken, or why nothing was changed."""
+
+    rows: tuple[RateRow, ...]
+    refused: Refused | None = None
+
+
 class Look(NamedTuple):
     """A group with the prices and rules of one instant between two events: the input of exact answers."""
 
@@ -73,6 +81,10 @@ class Inbox(Protocol):
 
     async def request(self, request: Request) -> Answer:
         """Puts the change in order, handles it and commits it. Raises stores.base.StoreUnavailable."""
+        ...
+
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        """Flexible rates as one event, audited. Raises stores.base.StoreUnavailable."""
         ...
 
     async def look(self, group_id: str) -> Look | None:

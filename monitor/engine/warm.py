@@ -21,7 +21,7 @@ def warm() -> None:
     fast.watch(np.zeros(1, np.int64), np.ones(1), np.ones(1))
     good, calm = np.zeros(2, np.uint8), np.ones(2)
     fast.suspects(None, calm, good)
-    fast.owe(1, leg)
+    fast.owe(1, leg, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
 

@@ -13,6 +13,7 @@ from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.groups import GroupsApi
 from monitor.web.operate import AckBody, OperateApi, SilenceBody
 from monitor.web.parts import OPEN, Handler, Route
+from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
 from monitor.web.session import SessionApi, SignIn
 from monitor.web.status import StatusApi
@@ -24,6 +25,7 @@ class Apis(NamedTuple):
 
     groups: GroupsApi
     timeline: TimelineApi
+    rates: RatesApi
     record: RecordApi
     operate: OperateApi
     status: StatusApi
@@ -33,7 +35,7 @@ class Apis(NamedTuple):
 
 def routes(apis: Apis) -> tuple[Route, ...]:
     """Every route but the contract's own."""
-    groups, timeline, record, operate, status, session, stream = apis
+    groups, timeline, rates, record, operate, status, session, stream = apis
     s, d = shapes, deskshapes
     return (
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
@@ -114,6 +116,14 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         Route(
             "POST", "/v1/deliveries/{id}/retry", record.retry, OPERATE, "Makes a delivery due at once.",
             answers={200: s.DeliveryItem},
+        ),
+        Route(
+            "GET", "/v1/rates", rates.list, READ, "Flexible rates in force and to come, by product, coin and time.",
+            query.RATES, answers={200: RateList},
+        ),
+        Route(
+            "POST", "/v1/rates", rates.give, OPERATE, "Gives flexible rates of a product, from now or later on.",
+            body=RatesBody, answers={200: RatesAnswer},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
         Route(

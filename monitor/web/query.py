@@ -92,6 +92,12 @@ LTV = (
 TIMELINE = (Param("from", "Only what happened from this time on.", _TIME), LIMIT, AFTER)
 SILENCES = (LIMIT, AFTER)
 SILENCE = (Param("preview", "Says what would be hidden, and makes nothing.", _one_of(("true", "false"))),)
+RATES = (
+    Param("product", "Only rates of this product."),
+    Param("asset", "Only rates of this coin."),
+    LIMIT,
+    AFTER,
+)
 AUDIT = (AFTER_NUMBER, LIMIT)
 STREAM = (
     Param("events", "Which events, separated by commas; all by default: " + ", ".join(STREAM_EVENTS) + "."),

@@ -36,6 +36,7 @@ from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
+from monitor.web.rates import RatesApi
 from monitor.web.record import AlertLog, RecordApi
 from monitor.web.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
 from monitor.web.status import StatusApi
@@ -82,7 +83,16 @@ class Server:
         self.history = History(view, store, self._clock)
         groups, timeline = GroupsApi(parts, self.history.opened), TimelineApi(parts, self.history)
         table = routes(
-            Apis(groups, timeline, RecordApi(parts, log_), OperateApi(parts), status, session, self.hub.handle)
+            Apis(
+                groups,
+                timeline,
+                RatesApi(parts),
+                RecordApi(parts, log_),
+                OperateApi(parts),
+                status,
+                session,
+                self.hub.handle,
+            )
         )
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)

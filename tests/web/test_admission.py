@@ -35,6 +35,8 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/deliveries", None, {*ROLES}, 200),
     ("GET", "/v1/deliveries/dlv_1_risk-desk", None, {*ROLES}, 200),
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
+    ("GET", "/v1/rates", None, {*ROLES}, 200),
+    ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}, {"operator", "admin"}, 200),
     ("GET", "/v1/prices", None, {*ROLES}, 200),
     ("GET", "/v1/channels", None, {*ROLES}, 200),
     ("GET", "/v1/feeds", None, {*ROLES}, 200),

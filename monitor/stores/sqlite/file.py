@@ -103,8 +103,12 @@ CREATE INDEX deliveries_told ON deliveries (subject, episode, notifier) WHERE at
 CREATE INDEX deliveries_pending ON deliveries (subject) WHERE state = 'pending';
 CREATE INDEX deliveries_failed ON deliveries (cursor, id) WHERE state = 'failed';
 """
-# The history of LTV, and what was done to one group.
+# Flexible rates that were given, all of a coin in one row.
 _SCHEMA_3 = """
+CREATE TABLE rates (product TEXT NOT NULL, asset TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (product, asset));
+"""
+# The history of LTV, and what was done to one group.
+_SCHEMA_4 = """
 CREATE TABLE ltv (
     group_id TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, low INTEGER, high INTEGER, last INTEGER,
     flags INTEGER NOT NULL, PRIMARY KEY (group_id, step, at)
@@ -114,7 +118,7 @@ ALTER TABLE audits ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 UPDATE audits SET subject = coalesce(json_extract(CAST(body AS TEXT), '$.subject'), '');
 CREATE INDEX audits_subject ON audits (subject, number);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
