@@ -29,7 +29,7 @@ from monitor.engine.roster import ColumnarRoster
 from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
 from monitor.journal import DEGRADED, Journal
-from monitor.notifiers.base import Notifier
+from monitor.notifiers.base import ChannelState, Notifier
 from monitor.rates.base import RateSource
 from monitor.sequencer import Sequencer
 from monitor.stores.base import (
@@ -111,7 +111,7 @@ class App:
         self._publish()
         self.server = Server(
             self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
-            lambda: self.monitor.rules, self.clock, self._retried,
+            lambda: self.monitor.rules, self.clock, self._retried, channels=self._channels,
         )  # fmt: skip
         self.address = await self.server.start()
         await self._start_dispatcher()
@@ -313,6 +313,9 @@ class App:
         """While channels change hands new deliveries stay in the store, where the next dispatcher finds them."""
         self.dispatcher.offer(() if self._is_changing_hands else committed.deliveries, committed.cancelled)
 
+    def _channels(self) -> list[ChannelState]:
+        return self.dispatcher.channels({p.name: p.kind for p in self.config.notifiers})
+
     def _retried(self, delivery: Delivery) -> None:
         if not self._is_changing_hands:
             self.dispatcher.offer([delivery])
@@ -340,7 +343,10 @@ class App:
     def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts, self.monitor.fund))
+        publication = Publication(
+            at, not alerts, board.snapshot(), alerts, self.monitor.fund, self.monitor.silences.all
+        )
+        self.view.publish(publication)
 
     # -- upkeep --
 

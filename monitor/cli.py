@@ -16,7 +16,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
-from monitor import eventlog, plugins, replay, telemetry, terminal
+from monitor import eventlog, operating, plugins, replay, telemetry, terminal
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config, Named
@@ -288,6 +288,10 @@ def what_if(
     answer = ask(url, f"/v1/groups/{quote(group, safe='')}/what-if", token_file, body)
     terminal.json(answer) if as_json else terminal.what_if(group, answer)
     return FINE
+
+
+commands.command(operating.ack)
+commands.command(operating.silence)
 
 
 @commands.command

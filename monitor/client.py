@@ -23,9 +23,10 @@ class NoAnswer(Exception):
         self.is_wrong_use = is_wrong_use
 
 
-def ask(url: str, path: str, token_file: Path | None, body: object | None = None) -> Any:
-    """GET, or POST where there is a body; returns the JSON answer. Raises NoAnswer."""
-    return asyncio.run(_ask(url.rstrip("/") + path, _token(token_file), body))
+def ask(url: str, path: str, token_file: Path | None, body: object | None = None, *, method: str | None = None) -> Any:
+    """GET, or POST where there is a body, or another method; the JSON answer, None where there is none. Raises NoAnswer."""
+    method = method or ("GET" if body is None else "POST")
+    return asyncio.run(_ask(method, url.rstrip("/") + path, _token(token_file), body))
 
 
 def _token(token_file: Path | None) -> str | None:
@@ -37,13 +38,13 @@ def _token(token_file: Path | None) -> str | None:
         raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 
 
-async def _ask(url: str, token: str | None, body: object | None) -> Any:
+async def _ask(method: str, url: str, token: str | None, body: object | None) -> Any:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            call = session.get(url) if body is None else session.post(url, data=msgspec.json.encode(body))
-            async with call as response:
+            raw = None if body is None else msgspec.json.encode(body)
+            async with session.request(method, url, data=raw) as response:
                 return _answer(response.status, await response.read())
     except (aiohttp.ClientError, TimeoutError) as e:
         reason = str(e) or "no answer in time"
@@ -51,6 +52,8 @@ async def _ask(url: str, token: str | None, body: object | None) -> Any:
 
 
 def _answer(status: int, raw: bytes) -> Any:
+    if status == 204:
+        return None
     try:
         answer = msgspec.json.decode(raw)
     except msgspec.DecodeError:

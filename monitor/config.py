@@ -19,6 +19,7 @@ import msgspec
 
 from monitor import plugins
 from monitor.core.events import API
+from monitor.core.match import Match
 from monitor.core.money import NotANumber, number
 from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
@@ -102,16 +103,6 @@ class Part(msgspec.Struct, frozen=True):
     kind: str
     name: str
     config: Any
-
-
-class Match(msgspec.Struct, frozen=True):
-    """What a route matches: all that is stated must hold. `type`, `group` and the values of `labels` may be globs."""
-
-    type: str | None = None
-    severity: Literal["info", "warning", "critical"] | None = None
-    product: str | None = None
-    group: str | None = None
-    labels: dict[str, str] = {}
 
 
 class Route(msgspec.Struct, frozen=True):

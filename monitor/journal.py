@@ -198,7 +198,7 @@ class Journal:
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices))
+    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices), monitor.silences.all)
 
 
 def _merged(old: Change, new: Change) -> Change:

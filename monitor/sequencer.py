@@ -18,14 +18,25 @@ import msgspec
 from monitor import crashpoint
 from monitor.clock import Clock
 from monitor.core.book import restated
-from monitor.core.events import API, BookEntry, Event, MarkPrices, Noticed, ProductsChanged, RatesChanged, TimePassed
-from monitor.core.inbox import Answer, Given, Look, Request
+from monitor.core.events import (
+    API,
+    BookEntry,
+    Event,
+    MarkPrices,
+    Noticed,
+    OperatorAct,
+    ProductsChanged,
+    RatesChanged,
+    TimePassed,
+)
+from monitor.core.inbox import Acted, Answer, Given, Look, Request
 from monitor.core.latest import Latest
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
 from monitor.core.rates import Asked
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
+from monitor.core.silence import Act
 from monitor.eventlog import EventLog, Start
 from monitor.journal import Journal
 from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
@@ -124,6 +135,22 @@ class Sequencer:
     async def look(self, group_id: str) -> Look | None:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at), needs_commit=False)  # type: ignore[no-any-return]
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        """See core.inbox.Inbox."""
+        self._journal.check_writable()
+
+        def run(at: datetime, batch: _Batch) -> Acted:
+            operators = self._monitor.operators
+            before = operators.known(act)
+            outcome = self._handle(OperatorAct(at, who, act), batch)
+            acted = Acted(before, operators.known(act), outcome.refused)
+            if acted.before != acted.after:
+                shown = [msgspec.to_builtins(x) for x in acted[:2]]
+                batch.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, *shown))
+            return acted
+
+        return await self._ask(run)  # type: ignore[no-any-return]
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """See core.inbox.Inbox."""
@@ -268,7 +295,8 @@ class Sequencer:
         monitor = self._monitor
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        self._publish(Publication(monitor.at, bool(batch.outcomes), monitor.board.snapshot(), alerts, monitor.fund))
+        moved, fund, silences = bool(batch.outcomes), monitor.fund, monitor.silences.all
+        self._publish(Publication(monitor.at, moved, monitor.board.snapshot(), alerts, fund, silences))
 
     # -- in core's thread --
 

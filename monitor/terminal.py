@@ -310,6 +310,55 @@ def what_if(group: str, answer: dict[str, Any]) -> None:
     out.print("alerts that would be raised: " + (", ".join(map(str, alerts)) or "none"))
 
 
+def acknowledged(answer: dict[str, Any]) -> None:
+    """What was acknowledged, by whom and until when."""
+    ack = answer["acknowledged"]
+    until = f"until {ack['until']}" if ack["until"] else "as long as its stage lasts"
+    note = f": {ack['note']}" if ack["note"] else ""
+    out.print(
+        f"[bold]{escape(answer['group'])}[/] is in hand of {escape(ack['by'])} {until}{escape(note)}", soft_wrap=True
+    )
+
+
+def silences(items: Sequence[dict[str, Any]]) -> None:
+    """Silences in force."""
+    if not items:
+        out.print("nothing is silenced")
+        return
+    table = _table("silence", "match", "until", "hides at worst", "by", "reason")
+    for item in items:
+        worst = "everything" if item["even_worse"] else item["up_to"] or "the stage of each group then"
+        row = (item["id"], _matched(item["match"]), item["until"], worst, item["by"], item["reason"])
+        table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(table)
+
+
+def hidden(answer: dict[str, Any]) -> None:
+    """What a silence would hide."""
+    groups, alerts = answer["groups"], answer["alerts"]
+    at_least = "" if groups["whole"] else "at least "
+    out.print(f"groups in a bad stage that match: {at_least}[bold]{groups['count']}[/]")
+    if groups["items"]:
+        table = _table("group", "product", "stage", "hidden up to")
+        for item in groups["items"]:
+            table.add_row(escape(item["id"]), item["product"], item["stage"], item["up_to"])
+        out.print(table)
+    at_least = "" if alerts["whole"] else "at least "
+    out.print(
+        f"alerts of the last 24 hours: {at_least}[bold]{alerts['hidden']}[/] would have been hidden, "
+        f"{alerts['told']} that match would have been told all the same"
+    )
+    for kind, count in sorted(alerts["types"].items()):
+        out.print(f"  {count:>7}  {kind}")
+
+
+def _matched(match: dict[str, Any]) -> str:
+    labels = {f"label.{key}": value for key, value in match.get("labels", {}).items()}
+    return " ".join(
+        f"{key}={value}" for key, value in ({k: v for k, v in match.items() if k != "labels"} | labels).items()
+    )
+
+
 def findings(rows: Sequence[Any]) -> None:
     """What doctor found: each part, how it is, and what to mend."""
     colours = {"fine": "green", "trouble": "bold red", "note": "yellow"}

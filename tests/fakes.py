@@ -256,7 +256,9 @@ class FakeStore:
     async def entry(self, group_id: str, id: str) -> Applied | None:
         return None
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
         return []
 
     async def prune(self, before: datetime) -> int:

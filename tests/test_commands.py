@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,33 @@ async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, command: l
     assert word in ended.out + ended.err
     assert (ended.out + ended.err).count(word) == 1 or code == 0
     assert "Traceback" not in ended.err
+
+
+async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
+    """One after the other at one daemon: what the command says, and how it ends."""
+    house = House(tmp_path)
+    house.write(feed=False)
+    async with Daemon(house) as daemon:
+        # Debt without collateral is due for liquidation whatever the prices are.
+        await daemon.put(line("G", btc="0", labels={"borrower": "ACME"}))
+        ((alert, type_),) = [(a["data"]["id"], a["type"]) for a in (await daemon.get("/v1/alerts"))["items"]]
+        assert type_ == "loan_group.liquidation.triggered"
+        for command, code, word in (
+            (["ack", alert, "--note", "called", "--until", "2h"], 0, "is in hand of loopback"),
+            (["ack", alert, "--until", "soon"], 2, "--until"),
+            (["ack", "evt_none"], 1, "there is no alert evt_none"),
+            (["ack", alert, "--undo"], 0, "not acknowledged any more"),
+            (["silence"], 0, "nothing is silenced"),
+            (["silence", "--match", "label.borrower=ACME", "--until", "3d", "--preview"], 0, "would have been hidden"),
+            (["silence", "--match", "group=G*"], 2, "states --until and --reason"),
+            (["silence", "--match", "grp=G*", "--until", "2h", "--reason", "x"], 2, "expected one of type="),
+            (["silence", "--match", "group=G*", "--until", "2h", "--reason", "a test"], 0, "group=G*"),
+        ):
+            ended = await house.ran(*command, "--url", daemon.url)
+            assert ended.code == code, (command, ended)
+            assert word in " ".join((ended.out + ended.err).split()), (command, ended)
+            assert "Traceback" not in ended.err
+        made = json.loads((await house.ran("silence", "--json", "--url", daemon.url)).out)
+        ended = await house.ran("silence", "--delete", made[0]["id"], "--url", daemon.url)
+        assert "is told now" in ended.out, ended
+        assert (await daemon.get("/v1/silences"))["items"] == []

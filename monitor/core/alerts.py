@@ -130,6 +130,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     """What else there is to say, as JSON values; all that an alert without a group says."""
     contacts: Mapping[str, tuple[str, ...]] = {}
     """The borrower's own addresses, for the route target `contacts`; never rendered."""
+    silenced_by: str | None = None
+    """The silence that keeps it from every channel; it is in the log alone."""
 
     @property
     def severity(self) -> str:

@@ -13,6 +13,7 @@ from monitor.core.book import Group, GroupBatch
 from monitor.core.entries import Entry
 from monitor.core.prices import Frame, Quote, assets_of
 from monitor.core.product import RateRow, Rules
+from monitor.core.silence import Act
 
 API = "api"
 """The source of groups that were put by API; whoever puts there is answered at once."""
@@ -92,10 +93,26 @@ class Noticed(_Event, frozen=True):
     clears: bool = False
 
 
+class OperatorAct(_Event, frozen=True):
+    """An operator has acknowledged something, or silences it, or takes that back. `who` is the name of the token."""
+
+    who: str
+    act: Act
+
+
 class TimePassed(_Event, frozen=True):
     """Nothing happened, but a deadline came."""
 
 
 Event = (
-    MarkPrices | GroupPut | GroupsPut | GroupClosed | BookEntry | ProductsChanged | RatesChanged | Noticed | TimePassed
+    MarkPrices
+    | GroupPut
+    | GroupsPut
+    | GroupClosed
+    | BookEntry
+    | ProductsChanged
+    | RatesChanged
+    | Noticed
+    | OperatorAct
+    | TimePassed
 )

@@ -21,7 +21,7 @@ from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_price
 from monitor.core.fund import clearance
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
-from monitor.core.lifecycle import LIQUIDATION, NORMAL
+from monitor.core.lifecycle import LIQUIDATION, NORMAL, Ack
 from monitor.core.margin import closable, liabilities, permitted_by
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
 from monitor.core.outcome import Sight
@@ -48,6 +48,21 @@ from monitor.core.verdict import is_overdue
 HUNDRED = Decimal(100)
 
 
+class AckShown(msgspec.Struct, frozen=True):
+    """Who has a group's stage in hand; `until` is null where that holds as long as the stage."""
+
+    by: str
+    at: str
+    alert: str
+    note: str
+    until: str | None
+
+
+def acknowledged(ack: Ack) -> AckShown:
+    """An acknowledgement as it is shown."""
+    return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
+
+
 class GroupRow(msgspec.Struct, frozen=True):
     """A group in a list. Figures are null while a price is missing; `ltv` is null also where nothing is recognised."""
 
@@ -67,6 +82,7 @@ class GroupRow(msgspec.Struct, frozen=True):
     next_line: Mapping[str, str] | None
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
+    acknowledged: AckShown | None = None
 
 
 def row(sight: Sight) -> GroupRow:
@@ -80,6 +96,7 @@ def row(sight: Sight) -> GroupRow:
             plain(weight.debt) if weight else None, plain(weight.recognised) if weight else None,
             stamp_or_none(state.deadline), sight.blind, weight is None, sight.version, shown(lines.stated),
             _next_line(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
+            acknowledged=acknowledged(state.ack) if state.ack else None,
             **({lines.metric.name: level} if lines.falls else {}),
         )  # fmt: skip
 
@@ -105,6 +122,7 @@ def detail(look: Look) -> dict[str, Any]:
             "since": stamp_or_none(state.since),
             "episode": state.episode,
             "sequence": state.sequence,
+            "acknowledged": msgspec.to_builtins(acknowledged(state.ack)) if state.ack else None,
             "thresholds": shown(held.lines.stated),
             "rules": product.rules_name(held.version),
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
@@ -265,6 +283,15 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
+
+
+def next_line(sight: Sight) -> dict[str, str] | None:
+    """The line that a group meets next and the distance to it; None while a price is missing, and beyond all lines."""
+    lines = sight.held.lines
+    with exact():
+        return (
+            _next_line(sight.weight, lines, terms_of(lines, sight.held.version)) if sight.weight is not None else None
+        )
 
 
 def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:

@@ -9,10 +9,12 @@ from typing import NamedTuple, Protocol
 
 from monitor.core.entries import Refused
 from monitor.core.events import Event
+from monitor.core.lifecycle import Ack
 from monitor.core.outcome import Sight
 from monitor.core.prices import Mark
 from monitor.core.product import RateRow, Rules
 from monitor.core.rates import Asked
+from monitor.core.silence import Act, Silence
 
 
 class Request(NamedTuple):
@@ -48,6 +50,14 @@ class Answer(NamedTuple):
     """There was no such group before."""
 
 
+class Acted(NamedTuple):
+    """What became of an operator's act: what was in force before and is now, or why it was refused."""
+
+    before: Ack | Silence | None
+    after: Ack | Silence | None
+    refused: Refused | None = None
+
+
 class Given(NamedTuple):
     """What became of rates that were asked for: as they were taken, or why nothing was changed."""
 
@@ -79,6 +89,10 @@ class Inbox(Protocol):
 
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
+        ...
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
         ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:

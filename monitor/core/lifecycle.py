@@ -12,7 +12,7 @@ Each evaluation and each deadline first says what it saw, in one word (a Signal)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -40,6 +40,7 @@ DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
 EARLY_WARNING = "loan_group.early_warning"
 
 OVERDUE_REASON = "overdue"
+_INSTANT = timedelta(microseconds=1)
 
 
 class Signal(StrEnum):
@@ -98,6 +99,17 @@ SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
 """What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, told to nobody."""
 
 
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It falls with the next change of stage."""
+
+    by: str
+    at: datetime
+    alert: str
+    """The alert that was acknowledged."""
+    note: str = ""
+    until: datetime | None = None
+
+
 class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a group stands: all that must survive a restart beside the book itself."""
 
@@ -127,6 +139,11 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
     short: tuple[str, ...] = ()
     """Coins whose stated Spot balances do not pay the interest that is owed in them (VIP FAQ 28), rising."""
+    ack: Ack | None = None
+    ceilings: tuple[tuple[str, str], ...] = ()
+    """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
+    hushed: str | None = None
+    """The silence that hid the alert of its stage; told again when that ends."""
 
 
 def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
@@ -144,7 +161,7 @@ def grace_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | No
     """The next reminder of a grace period: so long before its deadline, after its start and after the last one."""
     if state.deadline is None or state.since is None:
         return None
-    after = max(state.since, state.reminded_at or state.since)
+    after = reminders_after(state, state.since)
     times = [state.deadline - before for before in lifecycle.grace_reminders]
     return min((t for t in times if t > after), default=None)
 
@@ -153,15 +170,32 @@ def call_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | Non
     """The next repeat of a margin call, counted forward from its opening."""
     if state.since is None or not lifecycle.margin_call_repeat:
         return None
-    after = max(state.since, state.reminded_at or state.since)
+    after = reminders_after(state, state.since)
     return after + lifecycle.margin_call_repeat - (after - state.since) % lifecycle.margin_call_repeat
 
 
 def reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
     """The next reminder of the stage, if it has any."""
+    if state.ack is not None and state.ack.until is None:
+        return None
     if state.stage == DELAYED:
         return grace_reminder_due(state, lifecycle)
     return call_reminder_due(state, lifecycle) if state.stage == MARGIN_CALL else None
+
+
+def reminders_after(state: GroupState, began: datetime) -> datetime:
+    """Reminders at this time and before it are over: told, or passed over while somebody had the group in hand."""
+    after = max(began, state.reminded_at or began)
+    if state.ack is None or state.ack.until is None:
+        return after
+    # One that is due at the very end of the acknowledgement is told again.
+    return max(after, state.ack.until - _INSTANT)
+
+
+def unacknowledged(state: GroupState, at: datetime) -> GroupState:
+    """Nobody has it in hand any more. What was due meanwhile is not made up for."""
+    since = state.since or at
+    return msgspec.structs.replace(state, ack=None, reminded_at=max(state.reminded_at or since, at))
 
 
 def warnings_reached(held: Holding, weight: Weight) -> tuple[Decimal, ...]:

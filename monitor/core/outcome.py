@@ -14,6 +14,7 @@ from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
 from monitor.core.product import CoinRates
 from monitor.core.sheet import BoardView
+from monitor.core.silence import Silence
 from monitor.core.valuation import Holding, Weight
 
 
@@ -97,6 +98,7 @@ class Memory(NamedTuple):
     """Groups that blocks may still hold, but that were closed."""
     rates: tuple[CoinRates, ...] = ()
     """Flexible rates that were given beside those of the rules."""
+    silences: tuple[Silence, ...] = ()
 
 
 class Publication(NamedTuple):
@@ -109,3 +111,4 @@ class Publication(NamedTuple):
     alerts: tuple[LoggedAlert, ...] = ()
     fund: FundSight | None = None
     """The insurance fund as it was looked at last; None where none is configured."""
+    silences: tuple[Silence, ...] = ()

@@ -42,6 +42,8 @@ def data(
         "episode": alert.episode,
         "detected_at": stamp(detected_at or alert.detected_at),
     }
+    if alert.silenced_by is not None:
+        body["silenced_by"] = alert.silenced_by
     if alert.group is None:
         body |= {"subject": alert.subject, "facts": dict(alert.facts)}
         return body

@@ -21,16 +21,18 @@ from monitor.core.events import (
     GroupsPut,
     MarkPrices,
     Noticed,
+    OperatorAct,
     ProductsChanged,
     RatesChanged,
     TimePassed,
 )
 from monitor.core.fund import FundSight
 from monitor.core.fundwatch import FundWatch
-from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
+from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
 from monitor.core.notices import Notices
+from monitor.core.operators import Operators
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.planner import Planner
 from monitor.core.prices import Change
@@ -39,8 +41,9 @@ from monitor.core.product import Rules
 from monitor.core.rates import Rates
 from monitor.core.register import Register
 from monitor.core.ruleschange import Former, InForce
+from monitor.core.silence import Silences
 from monitor.core.teller import Teller
-from monitor.core.verdict import Verdict, calm, judge, move, say
+from monitor.core.verdict import Verdict, calm, judge
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
@@ -61,10 +64,12 @@ class RiskMonitor:
         self.book: LoanBook = book if book is not None else PlainBook()
         self._register = Register(self.book)
         self._agenda = Agenda()
+        self.silences = Silences(self._agenda, *((memory.silences, memory.states) if memory else ()))
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
         self._fund = FundWatch(rules, self.board, self._agenda, self.book, self.notices)
-        self._teller = Teller(rules.name, self.board, self.book, self._fund)
+        self._teller = Teller(rules.name, self.board, self.book, self._fund, self.silences)
         self._planner = Planner(rules, self._agenda, self.book, self._teller.weight)
+        self.operators = Operators(self.book, self.silences, self._teller, self._planner)
         self._in_force = InForce()
         self._former: dict[str, Former] = {}
         """While groups are decided under new rules: the versions of before, by product."""
@@ -109,7 +114,7 @@ class RiskMonitor:
         kept, marks = self.book.kept(), tuple(self.board.marks.values())
         return Memory(
             self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self.retired), self.board.heard,
-            self.awaited, kept.blocks, rates=self._rates.kept(),
+            self.awaited, kept.blocks, rates=self._rates.kept(), silences=self.silences.all,
         )  # fmt: skip
 
     def handle(self, event: Event) -> Outcome:
@@ -122,10 +127,13 @@ class RiskMonitor:
             if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
                 self._jump(float(event.facts["seconds"]), out)
             self._run_due(event.at, out)
+            self.silences.mark(out.alerts, 0)
+            start = len(out.alerts)
             try:
                 self._take(event, out)
             except Refused as refused:
                 self._notices.refuse(event, refused, out)
+            self.silences.mark(out.alerts, start)
             self.at = event.at
         return out
 
@@ -187,6 +195,8 @@ class RiskMonitor:
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
                 self._notices.take(event, out)
+            case OperatorAct():
+                self.operators.take(event.act, event.who, event.at, out)
             case TimePassed():
                 pass
 
@@ -277,6 +287,9 @@ class RiskMonitor:
             self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
         elif deadline.phase == agenda.FUND:
             self._fund.come_due(deadline.at, out)
+        elif deadline.phase == agenda.SILENCE:
+            self.silences.mark(out.alerts, 0)  # what came before its end is hidden by it
+            self.operators.end_silence(deadline.subject, deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._planner.accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -296,19 +309,10 @@ class RiskMonitor:
                 self._prices.announce(asset, at, out)
 
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
-        at, kind, name = deadline.at, deadline.kind, self.rules.name
-        if kind == agenda.HOLD:
-            self._decide(w, at, out, is_settled=True)
-        elif kind == agenda.GRACE:
-            self._teller.follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, self._teller.weight(w)), out)
-        elif kind == agenda.REMINDER:
-            state = msgspec.structs.replace(w.state, reminded_at=at)
-            type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
-            # An extended deadline or other settings move reminders; those for which it is too late are passed over.
-            is_past = self.at is not None and at < self.at
-            self._teller.follow(w, (state, None) if is_past else say(name, state, type_, at), out)
+        if deadline.kind == agenda.HOLD:
+            self._decide(w, deadline.at, out, is_settled=True)
         else:
-            self._teller.run_dates(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
+            self._teller.run(w, deadline, self.at, out)
 
     def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.

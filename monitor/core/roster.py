@@ -24,7 +24,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from monitor.core.book import Group
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
 from monitor.core.money import ONE, ZERO, exact, round_down
 from monitor.core.outcome import Sight
 from monitor.core.valuation import Holding, Weight, weigh
@@ -114,6 +114,10 @@ class Roster(Protocol):
         """One group, or None."""
         ...
 
+    def state(self, group_id: str) -> GroupState | None:
+        """Where one group stands, or None."""
+        ...
+
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
         """A page of the list. Raises BadCursor."""
         ...
@@ -139,6 +143,9 @@ class PlainRoster:
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
         return next((seen(w, prices) for w in self._watched() if w.group.id == group_id), None)
+
+    def state(self, group_id: str) -> GroupState | None:
+        return next((w.state for w in self._watched() if w.group.id == group_id), None)
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
         start, order, is_reversed = start_of(query), query.order, query.is_reversed

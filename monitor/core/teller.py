@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from monitor.core import agenda, chronicle, desk
+from monitor.core.agenda import Deadline
 from monitor.core.board import PriceBoard
 from monitor.core.fundwatch import FundWatch
-from monitor.core.lifecycle import Signal
+from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, Signal, unacknowledged
 from monitor.core.loanbook import LoanBook, weigh_now
 from monitor.core.maturity import NEWS, Due, ran
 from monitor.core.outcome import Outcome
 from monitor.core.renewal import overdue_facts, renewal_facts
+from monitor.core.silence import Silences
 from monitor.core.spot import shortfalls
 from monitor.core.valuation import Weight
 from monitor.core.verdict import Verdict, move, say
@@ -23,11 +25,11 @@ from monitor.core.watched import Watched
 
 
 class Teller:
-    """What follows from a verdict, and from the dates of loans and the interest that Spot balances do not pay."""
+    """What follows from a verdict, from a group's deadlines, and from interest that Spot balances do not pay."""
 
-    def __init__(self, name: str, board: PriceBoard, book: LoanBook, fund: FundWatch) -> None:
+    def __init__(self, name: str, board: PriceBoard, book: LoanBook, fund: FundWatch, silences: Silences) -> None:
         self.name = name
-        self._board, self._book, self._fund = board, book, fund
+        self._board, self._book, self._fund, self._silences = board, book, fund, silences
 
     def known(self, group_id: str) -> Watched:
         """A group that is on the agenda or a suspect."""
@@ -48,17 +50,35 @@ class Teller:
     def follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
+        if said is not None:
+            self.weight(w)
+            alert = desk.group_alert(said, w, w.figures(self._board), out.at, facts or {})
+            alert, state = self._silences.judge(alert, w.state, state)
+            out.alerts.append(alert)
         if state is not w.state:
             w.keep(state)
             self._book.keep(w)
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
-        if said is not None:
-            if said.stage_from != said.stage_to:
-                self._fund.note(w, said.at)
-                out.history += chronicle.of_stage(w, said, self._board.usd)
-            self.weight(w)
-            out.alerts.append(desk.group_alert(said, w, w.figures(self._board), out.at, facts or {}))
+        if said is not None and said.stage_from != said.stage_to:
+            self._fund.note(w, said.at)
+            out.history += chronicle.of_stage(w, said, self._board.usd)
+
+    def run(self, w: Watched, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
+        """A deadline of a group other than its clear hold. `handled`: the time of the last event."""
+        at, kind = deadline.at, deadline.kind
+        if kind == agenda.GRACE:
+            self.follow(w, move(self.name, w.state, Signal.GRACE_OVER, at, w.held, self.weight(w)), out)
+        elif kind == agenda.ACKNOWLEDGED:
+            self.follow(w, (unacknowledged(w.state, at), None), out)
+        elif kind == agenda.REMINDER:
+            state = msgspec.structs.replace(w.state, reminded_at=at)
+            type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
+            # An extended deadline or other settings move reminders; those for which it is too late are passed over.
+            is_past = handled is not None and at < handled
+            self.follow(w, (state, None) if is_past else say(self.name, state, type_, at), out)
+        else:
+            self.run_dates(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
     def run_dates(self, w: Watched, due: Iterable[Due], at: datetime, out: Outcome) -> None:
         """Dates of the group's loans, said to be of a time."""

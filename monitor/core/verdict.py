@@ -184,7 +184,7 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
     after = msgspec.structs.replace(
         state, stage=row.stage, reason=row.reason if row.stage == LIQUIDATION else None, episode=episode,
         sequence=sequence, since=at, deadline=deadline, below_since=None, reminded_at=None,
-        last_alert=None if row.stage == NORMAL else said.id,
+        last_alert=None if row.stage == NORMAL else said.id, ack=None,
     )  # fmt: skip
     return after, said
 

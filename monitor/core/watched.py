@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.core.agenda import GRACE, GROUP, HOLD, REMINDER, Deadline
+from monitor.core.agenda import ACKNOWLEDGED, GRACE, GROUP, HOLD, REMINDER, Deadline
 from monitor.core.alerts import Debt, Figures, GroupRef, Input
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group
@@ -81,6 +81,8 @@ class Watched:
             firm.append(Deadline(reminder, GROUP, id_, REMINDER))
         if state.stage == DELAYED and state.deadline is not None:
             firm.append(Deadline(state.deadline, GROUP, id_, GRACE))
+        if state.ack is not None and state.ack.until is not None:
+            firm.append(Deadline(state.ack.until, GROUP, id_, ACKNOWLEDGED))
         return min(firm, default=None), Deadline(hold, GROUP, id_, HOLD) if hold is not None else None
 
     def hold_end(self, how: Lifecycle) -> datetime | None:

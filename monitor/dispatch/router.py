@@ -7,16 +7,17 @@
   none. A route with `to = []` says on purpose that something goes nowhere.
 - `contacts` in `to` means the borrower's own addresses, through the first notifier of kind email and the first of kind
   sms; an alert that is about no group has none.
+- An alert that core found silenced goes to the log alone.
 - `delivery.failing` never goes through the notifier that it is about while there is another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
-from monitor.config import Match, Route
+from monitor.config import Route
 from monitor.core.alerts import CRITICAL, Alert
+from monitor.core.match import takes
 from monitor.dispatch.outage import KIND as DELIVERY_FAILING
 from monitor.stores.base import Target
 
@@ -24,25 +25,10 @@ CONTACTS = "contacts"
 _CONTACT_KINDS = ("email", "sms")
 
 
-def takes(match: Match, alert: Alert) -> bool:
-    """Whether an alert matches. One that is about no group matches no product, group or label."""
-    if match.type is not None and not fnmatchcase(alert.type, match.type):
-        return False
-    if match.severity is not None and alert.severity != match.severity:
-        return False
-    if match.product is None and match.group is None and not match.labels:
-        return True
-    group = alert.group
-    return (
-        group is not None
-        and (match.product is None or group.product == match.product)
-        and (match.group is None or fnmatchcase(group.id, match.group))
-        and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in match.labels.items())
-    )
-
-
 def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
     """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
+    if alert.silenced_by is not None:
+        return ()
     names = _names(alert, routes, tuple(channels))
     targets: dict[Target, None] = {}
     for name in names:

@@ -25,7 +25,7 @@ from monitor.dispatch.breaker import Breaker
 from monitor.dispatch.ledger import Ledger, Sleep
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.notifiers.base import DeliveryError, Notice, Notifier
+from monitor.notifiers.base import ChannelState, DeliveryError, Notice, Notifier
 from monitor.stores.base import Attempt, Delivery, DeliveryState, Store
 from monitor.telemetry import BoundedLog, Metrics
 
@@ -58,6 +58,10 @@ class _Channel:
         self.outage = Outage(name)
         self.wake = asyncio.Event()
         self.attempts: set[asyncio.Task[None]] = set()
+        self.delivered_at: datetime | None = None
+        self.failed_at: datetime | None = None
+        self.failure: str | None = None
+        """What the last attempt that failed ended with."""
 
 
 class Dispatcher:
@@ -134,6 +138,16 @@ class Dispatcher:
     def waiting(self) -> list[Delivery]:
         """What no attempt is being made for, oldest first."""
         return [*(w.delivery for w in self._queue.waiting() if w not in self._attempted), *self._offered]
+
+    def channels(self, kinds: Mapping[str, str]) -> list[ChannelState]:
+        """How each notifier does; `kinds` by name."""
+        return [
+            ChannelState(
+                name, kinds.get(name, ""), c.breaker.is_open, self._queue.depth(name), self._queue.oldest(name),
+                c.delivered_at, c.failed_at, c.failure,
+            )
+            for name, c in self._channels.items()
+        ]  # fmt: skip
 
     async def watch(self) -> None:
         """Never returns; raises what broke a loop in here, so that the process can stop instead of going quiet."""
@@ -307,8 +321,10 @@ class Dispatcher:
         elif channel.breaker.answered():
             self._queue.call_forward(channel.name, now_s)
         if outcome.is_delivered:
+            channel.delivered_at = now
             self._tell(channel.outage.delivered(now_s, now))
             return _Ended("delivered", now, now_s, 0.0)
+        channel.failed_at, channel.failure = now, outcome.detail[:_DETAIL_LENGTH]
         self._log.warning(
             now_s, f"{channel.name} {label}", "a delivery failed", notifier=channel.name, alert=delivery.alert,
             about=delivery.subject, reason=outcome.detail, attempts=waiting.attempts, gave_up=not is_pending,

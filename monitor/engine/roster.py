@@ -124,14 +124,22 @@ class ColumnarRoster:
         self._listings: Listings | None = None
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
+        w = self._find(group_id)
+        return None if w is None else seen(w, prices)
+
+    def _find(self, group_id: str) -> Watched | None:
         w = self._book.fresh.find(group_id)
         rows = self._book.rows
-        if w is None and rows is not None:
-            with self._turn:
-                listing, _ = self._look(rows)
-                row = listing.find(group_id)
-            w = None if row is None else _watched(rows, row)
-        return None if w is None else seen(w, prices)
+        if w is not None or rows is None:
+            return w
+        with self._turn:
+            listing, _ = self._look(rows)
+            row = listing.find(group_id)
+        return None if row is None else _watched(rows, row)
+
+    def state(self, group_id: str) -> GroupState | None:
+        w = self._find(group_id)
+        return None if w is None else w.state
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
         rows, start = self._book.rows, start_of(query)

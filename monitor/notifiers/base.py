@@ -56,6 +56,21 @@ class DeliveryError(Exception):
         self.reason, self.retry, self.after_s = reason, retry, after_s
 
 
+class ChannelState(msgspec.Struct, frozen=True):
+    """How a notifier does, as the dispatcher sees it. The last attempts are those since it started."""
+
+    name: str
+    kind: str
+    is_open: bool
+    """The breaker is open: it is only probed."""
+    queued: int
+    oldest_at: datetime | None
+    """When the oldest undelivered notice was committed."""
+    delivered_at: datetime | None
+    failed_at: datetime | None
+    failure: str | None
+
+
 class Notifier(Protocol):
     """A channel. Its module has `Config` (a frozen struct read by wire.read) and `build(name, config) -> Notifier`.
 

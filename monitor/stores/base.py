@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import CoinRates
+from monitor.core.silence import Silence
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
@@ -75,6 +77,8 @@ class Desk(msgspec.Struct, frozen=True):
     """By asset. Read anew at every try of the commit, in the store's thread; a Snapshot has them in a tuple."""
     notices: dict[str, tuple[int, str | None]] = {}
     """By `kind|subject`: how often it was said, and the fingerprint of what was said last."""
+    silences: tuple[Silence, ...] = ()
+    """Those in force, in the order in which they were made."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -179,6 +183,8 @@ class AlertFilter(msgspec.Struct, frozen=True):
     type: str | None = None
     severity: str | None = None
     limit: int = 100
+    since: datetime | None = None
+    """Begins with the first alert in the log that is as young."""
 
     def types(self) -> tuple[str, ...] | None:
         """The alert types that `type` and `severity` leave, or None where they leave all."""
@@ -217,6 +223,22 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     """Only rows at this time or later."""
     limit: int = 100
+
+
+BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
+"""Of LtvPoint.flags: while it was sampled a price was not trusted, one was missing, nothing was recognised."""
+
+
+class LtvPoint(msgspec.Struct, frozen=True):
+    """The LTV of a group in the `step_s` seconds from `at` on, as far as it was looked at; None while there was none."""
+
+    group: str
+    step_s: int
+    at: datetime
+    low: Decimal | None
+    high: Decimal | None
+    last: Decimal | None
+    flags: int = 0
 
 
 class StoreUnavailable(Exception):
@@ -282,7 +304,23 @@ class Store(Protocol):
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
+        """What was done after a number, oldest first; about one subject, or not before a time, where that is said."""
+        ...
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        """Adds points of the history of LTV; one that is there already takes in what is newer."""
+        ...
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        """The points of a group that begin in [start, end), in order."""
+        ...
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        """Deletes points of a resolution that are older; returns how many."""
+        ...
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         """A page of a group's history, each row with its number, which only grows."""

@@ -14,6 +14,7 @@ from monitor.core.history import Row
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import CoinRates
+from monitor.core.silence import Silence
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -25,6 +26,7 @@ from monitor.stores.base import (
     DeliveryFilter,
     Desk,
     HistoryFilter,
+    LtvPoint,
     Snapshot,
     StoredBlock,
     StoredGroup,
@@ -66,6 +68,7 @@ class MemoryStore:
         self._audited = 0
         self._history: dict[int, Row] = {}
         self._told = 0
+        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
 
     async def open(self) -> Snapshot:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
@@ -78,7 +81,8 @@ class MemoryStore:
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
-            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices))
+            silences = tuple(_kept(s, Silence) for s in change.desk.silences)
+            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices), silences)
         for given in change.rates:
             self._rates[given.product, given.asset] = _kept(given, CoinRates)
             if not given.rows:
@@ -176,10 +180,13 @@ class MemoryStore:
             self._deliveries[delivery.id] = delivery
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        types = wanted.types()
+        types, since = wanted.types(), wanted.since
+        young = [x.cursor for x in self._log.values() if since is not None and x.alert.at >= since]
+        first = min(young, default=self._cursor + 1) if since is not None else 0
         found = [
             x for x in self._log.values()
             if x.cursor > wanted.after
+            and x.cursor >= first
             and (types is None or x.alert.type in types)
             and (wanted.group is None or _group(x.alert) == wanted.group)
         ]  # fmt: skip
@@ -217,8 +224,34 @@ class MemoryStore:
     async def entry(self, group_id: str, id: str) -> Applied | None:
         return self._entries.get((group_id, id))
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
-        return [(n, a) for n, a in self._audits.items() if n > after][:limit]
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
+        found = [
+            (n, a) for n, a in self._audits.items()
+            if n > after and subject in (None, a.subject) and (since is None or a.at >= since)
+        ]  # fmt: skip
+        return found[:limit]
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        for p in points:
+            key = (p.group, p.step_s, p.at)
+            old = self._points.get(key, p)
+            lows, highs = ([v for v in pair if v is not None] for pair in ((old.low, p.low), (old.high, p.high)))
+            last = old.last if p.last is None else p.last
+            self._points[key] = LtvPoint(
+                *key, min(lows, default=None), max(highs, default=None), last, old.flags | p.flags
+            )
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
+        return sorted(found, key=lambda p: p.at)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
+        for key in old:
+            del self._points[key]
+        return len(old)
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         found = [

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from monitor.core.book import GroupLine
 from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
 from monitor.core.whatif import WhatIf
-from monitor.web import query, shapes
+from monitor.web import deskshapes, query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.fund import FundApi, FundShape
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi, HistoryList
+from monitor.web.operate import AckBody, OperateApi, SilenceBody
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
+from monitor.web.session import SessionApi, SignIn
 from monitor.web.status import StatusApi
+from monitor.web.timeline import TimelineApi
 
 
-def routes(
-    groups: GroupsApi,
-    history: HistoryApi,
-    rates: RatesApi,
-    record: RecordApi,
-    fund: FundApi,
-    status: StatusApi,
-    stream: Handler,
-) -> tuple[Route, ...]:
+class Apis(NamedTuple):
+    """The handlers by what they are about."""
+
+    groups: GroupsApi
+    history: HistoryApi
+    timeline: TimelineApi
+    rates: RatesApi
+    record: RecordApi
+    operate: OperateApi
+    fund: FundApi
+    status: StatusApi
+    session: SessionApi
+    stream: Handler
+
+
+def routes(apis: Apis) -> tuple[Route, ...]:
     """Every route but the contract's own."""
-    s = shapes
+    groups, history, timeline, rates, record, operate, fund, status, session, stream = apis
+    s, d = shapes, deskshapes
     return (
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
         Route(
@@ -66,10 +79,41 @@ def routes(
             query.HISTORY, answers={200: HistoryList},
         ),
         Route(
+            "GET", "/v1/groups/{id}/ltv", timeline.ltv, READ,
+            "LTV over time, for groups in a bad stage, near a line or looked at lately.", query.LTV,
+            answers={200: d.LtvHistory},
+        ),
+        Route(
+            "GET", "/v1/groups/{id}/timeline", timeline.timeline, READ,
+            "What happened to a group, who was told and who did what, oldest first.", query.TIMELINE,
+            answers={200: d.Timeline},
+        ),
+        Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
             answers={200: s.AlertList},
         ),
         Route("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: s.AlertItem}),
+        Route(
+            "POST", "/v1/alerts/{id}/ack", operate.acknowledge, OPERATE,
+            "Acknowledges the stage that an alert told of: its reminders rest.", body=AckBody, answers={200: d.AckAnswer},
+        ),
+        Route(
+            "DELETE", "/v1/alerts/{id}/ack", operate.unacknowledge, OPERATE, "Takes an acknowledgement back.",
+            answers={204: None},
+        ),
+        Route(
+            "GET", "/v1/silences", operate.silences, READ, "Silences in force.", query.SILENCES,
+            answers={200: d.SilenceList},
+        ),
+        Route(
+            "POST", "/v1/silences", operate.silence, OPERATE,
+            "Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview.",
+            query.SILENCE, body=SilenceBody, answers={200: d.SilencePreview, 201: d.SilenceItem},
+        ),
+        Route(
+            "DELETE", "/v1/silences/{id}", operate.unsilence, OPERATE,
+            "Ends a silence; what it hid and is still bad is told.", answers={204: None},
+        ),
         Route(
             "GET", "/v1/deliveries", record.deliveries, READ, "Deliveries of alerts to notifiers.", query.DELIVERIES,
             answers={200: s.DeliveryList},
@@ -96,6 +140,17 @@ def routes(
             "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
             answers={200: FundShape},
         ),
+        Route(
+            "GET", "/v1/channels", status.channels, READ, "Notifiers: breaker, queue, last attempts.", query.CHANNELS,
+            answers={200: d.ChannelList},
+        ),
+        Route("GET", "/v1/feeds", status.feeds, READ, "Price sources.", query.FEEDS, answers={200: s.FeedList}),
+        Route(
+            "POST", "/v1/session", session.sign_in, OPEN, "Signs in with a token; the answer sets a cookie.", body=SignIn,
+            answers={200: d.SessionItem},
+        ),
+        Route("GET", "/v1/session", session.session, READ, "Who asks, and what they may do.", answers={200: d.SessionItem}),
+        Route("DELETE", "/v1/session", session.sign_out, READ, "Signs out.", answers={204: None}),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(
             "GET", "/v1/stream", stream, READ,

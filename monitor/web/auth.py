@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import msgspec
@@ -36,6 +37,10 @@ class Caller(msgspec.Struct, frozen=True):
     name: str
     role: str
     scope: Scope = ()
+    session: str = ""
+    """Where a cookie says who asks: which session it is."""
+    until: datetime | None = None
+    """When that session ends."""
 
     def may(self, action: str) -> bool:
         """The role permits the action."""
@@ -84,12 +89,21 @@ class Tokens:
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             return None
+        digest = self.digest_of(secret)
+        return None if digest is None else self._callers[digest]
+
+    def digest_of(self, secret: str) -> bytes | None:
+        """The digest by which a token is known; None where it is nobody's."""
         presented, found = _digest(secret.strip()), None
         # Every digest is compared, and each in constant time, so that the time taken tells nothing.
-        for digest, caller in self._callers.items():
+        for digest in self._callers:
             if hmac.compare_digest(digest, presented):
-                found = caller
+                found = digest
         return found
+
+    def of_digest(self, digest: bytes) -> Caller | None:
+        """Whose token has this digest now."""
+        return self._callers.get(digest)
 
 
 def _secret(config: TokenConfig, where: str, problems: list[Problem]) -> str:

@@ -13,6 +13,7 @@ from monitor.web.auth import SAFE_METHODS
 from monitor.web.parts import OPEN, Route
 from monitor.web.problem import CONTENT_TYPE, KINDS, ProblemDetails
 from monitor.web.query import Param
+from monitor.web.session import COOKIE
 
 REF = "#/components/schemas/{name}"
 _HEADERS = {
@@ -49,7 +50,10 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "responses": {
                 "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, CONTENT_TYPE)
             },
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
         },
     }
 
@@ -70,7 +74,7 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
         schema = by_type[id(route.body)]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if route.needs != OPEN:
-        operation["security"] = [{"token": []}, {}]
+        operation["security"] = [{"token": []}, {"session": []}, {}]
         operation["description"] = f"A token needs the permission to {route.needs}; without tokens loopback has it."
     return operation
 
@@ -90,7 +94,8 @@ def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
 def _problems(route: Route) -> list[int]:
     """The statuses of problems that a route may answer with."""
     if route.needs == OPEN:
-        return [400, 500]
+        # Signing in is the one open path that takes a body, and the one whose failures are counted.
+        return [400, 500] if route.body is None else [400, 401, 403, 408, 413, 422, 429, 500]
     found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path or route.path in _MAY_BE_ABSENT else set())
     if route.method not in SAFE_METHODS:
         found |= {409}

@@ -52,8 +52,9 @@ class EntryHead(msgspec.Struct, frozen=True):
 class GroupsApi:
     """Handlers of /v1/groups."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts, self._log = parts, BoundedLog()
+    def __init__(self, parts: Parts, opened: Callable[[str], None]) -> None:
+        """`opened` hears of groups that somebody looks at closely."""
+        self._parts, self._log, self._opened = parts, BoundedLog(), opened
 
     async def list(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/groups"""
@@ -71,6 +72,7 @@ class GroupsApi:
     async def detail(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/groups/{id}"""
         look = await self._look(request, caller)
+        self._opened(look.sight.group.id)
         return answer(await asyncio.to_thread(detail, look), headers={"ETag": f'"{look.sight.version}"'})
 
     async def what_if(self, request: web.Request, caller: Caller) -> web.StreamResponse:

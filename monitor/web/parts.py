@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from monitor.clock import Clock
 from monitor.core.inbox import Inbox
 from monitor.core.product import Rules
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.stores.base import Delivery, Store
 from monitor.telemetry import Health, Metrics
 from monitor.web.auth import Caller
@@ -32,6 +33,7 @@ class Parts(NamedTuple):
     clock: Clock
     on_retry: Callable[[Delivery], None]
     """Told of a delivery that an operator made due at once."""
+    channels: Callable[[], Sequence[ChannelState]]
 
 
 Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]

@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "too-large": (413, "The body is too large"),
     "invalid": (422, "The body does not say what is expected"),
     "idempotency-conflict": (422, "Another entry has this id already"),
+    "too-many-failures": (429, "Too many attempts failed"),
     "internal": (500, "The monitor failed to answer"),
     "store-unavailable": (503, "The store cannot be used now"),
     "too-many-streams": (503, "Too many streams are open"),

@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from multidict import MultiMapping
 from monitor.core.alerts import SEVERITY
 from monitor.core.lifecycle import STAGES
 from monitor.core.roster import SORTS, BadCursor, GroupQuery
-from monitor.core.wire import Problem
+from monitor.core.wire import Problem, instant
 from monitor.web.problem import Rejected, invalid
 
 MAX_LIMIT = 1000
@@ -84,7 +85,19 @@ HISTORY = (
     LIMIT,
     AFTER,
 )
-PRICES = (LIMIT, AFTER)
+PRICES = CHANNELS = FEEDS = (LIMIT, AFTER)
+_TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+LTV = (
+    Param("from", "The beginning; a day before the end by default, at most 30 days before now.", _TIME),
+    Param("to", "The end; now by default.", _TIME),
+    Param(
+        "points", "At most so many points, 10 to 5000.",
+        {"type": "integer", "minimum": 10, "maximum": 5000, "default": 500},
+    ),
+)  # fmt: skip
+TIMELINE = (Param("from", "Only what happened from this time on.", _TIME), LIMIT, AFTER)
+SILENCES = (LIMIT, AFTER)
+SILENCE = (Param("preview", "Says what would be hidden, and makes nothing.", _one_of(("true", "false"))),)
 RATES = (
     Param("product", "Only rates of this product."),
     Param("asset", "Only rates of this coin."),
@@ -165,6 +178,15 @@ class Values:
             self._wrong(key, text, "the `next` of the page before")
             return None
         return text
+
+    def time(self, key: str) -> datetime | None:
+        """A time with its zone, or None."""
+        text = self._query.get(key)
+        try:
+            return None if text is None else instant(text)
+        except ValueError as e:
+            self._wrong(key, str(text), str(e))
+            return None
 
     def place(self, key: str = "after") -> str | None:
         """The place of a delivery in the list of deliveries."""

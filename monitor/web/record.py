@@ -11,6 +11,8 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts import Alert, LoggedAlert
+from monitor.core.explain import acknowledged
+from monitor.core.lifecycle import NORMAL
 from monitor.core.render import data, envelope
 from monitor.core.text import stamp
 from monitor.stores.base import AlertFilter, Attempt, Audit, Delivery, DeliveryFilter
@@ -98,7 +100,7 @@ class RecordApi:
         )  # fmt: skip
         values.done()
         found, cursor = await self._log.page(wanted, caller)
-        return answer(listing(await self._log.texts(found), cursor))
+        return answer(listing(await self._texts(found), cursor))
 
     async def alert(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/alerts/{id}"""
@@ -106,7 +108,23 @@ class RecordApi:
         logged = await self._parts.store.alert(id_)
         if logged is None or not may_see(caller, logged.alert):
             raise Rejected("not-found", f"there is no alert {id_}")
-        return answer((await self._log.texts([logged]))[0])
+        return answer((await self._texts([logged]))[0])
+
+    async def _texts(self, alerts: Sequence[LoggedAlert]) -> list[bytes]:
+        """Alerts as they were said, and who has in hand what they told of."""
+        texts = await self._log.texts(alerts)
+        return await asyncio.to_thread(lambda: [*map(self._with_ack, alerts, texts)])
+
+    def _with_ack(self, logged: LoggedAlert, text: bytes) -> bytes:
+        alert = logged.alert
+        if alert.group is None or alert.stage_to in (None, NORMAL):
+            return text
+        state = self._parts.view.state(alert.group.id)
+        if state is None or state.ack is None or (state.episode, state.stage) != (alert.episode, alert.stage_to):
+            return text
+        shown = msgspec.json.decode(text)
+        shown["data"]["acknowledged"] = acknowledged(state.ack)
+        return msgspec.json.encode(shown)
 
     async def deliveries(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/deliveries"""

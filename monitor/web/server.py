@@ -14,10 +14,11 @@ from monitor.config import TokenConfig, WebConfig, check_bind
 from monitor.core.inbox import Inbox
 from monitor.core.product import Rules
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.stores.base import Delivery, Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log
 from monitor.web import problem
-from monitor.web.api import routes
+from monitor.web.api import Apis, routes
 from monitor.web.auth import (
     LOOPBACK,
     SAFE_METHODS,
@@ -28,17 +29,21 @@ from monitor.web.auth import (
 )
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
+from monitor.web.course import Course
 from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi
+from monitor.web.operate import OperateApi
 from monitor.web.page import CACHE, POLICY, Page
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.rates import RatesApi
 from monitor.web.record import AlertLog, RecordApi
+from monitor.web.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
+from monitor.web.timeline import TimelineApi
 from monitor.web.view import View
 
 SHUTDOWN_S = 2.0
@@ -62,28 +67,34 @@ class Server:
     def __init__(
         self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
-        on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None, page: Page | None = None,
+        on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
+        channels: Callable[[], Sequence[ChannelState]] = tuple, page: Page | None = None,
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
         self._tokens = Tokens(config.tokens)
-        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry)
+        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, channels)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
+        self._sessions, self._page = Sessions(self._clock), page or Page()
+        session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
+        self.course = Course(view, store, self._clock)
+        groups, timeline = GroupsApi(parts, self.course.opened), TimelineApi(parts, self.course)
         table = routes(
-            GroupsApi(parts), HistoryApi(parts), RatesApi(parts), RecordApi(parts, log_), FundApi(parts), status,
-            self.hub.handle,
+            Apis(
+                groups, HistoryApi(parts), timeline, RatesApi(parts), RecordApi(parts, log_), OperateApi(parts),
+                FundApi(parts), status, session, self.hub.handle,
+            )
         )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
-        self._page = page or Page()
         self._document = msgspec.json.encode(document(self.routes))
         self._runner: web.AppRunner | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
         """Takes other tokens at once, as after a reload. Raises UnsafeBind, wire.Invalid; the old ones stay then."""
@@ -107,24 +118,27 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._config.host, self._config.port).start()
-        self._ticker = asyncio.create_task(self.hub.run(), name="web-stream")
-        self._ticker.add_done_callback(self._ticker_ended)
+        for name, work in (("stream's heartbeat", self.hub.run()), ("history of LTV", self.course.run())):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(self._part_ended)
+            self._tasks.append(task)
         host, port = self._runner.addresses[0][:2]
         return host, port
 
     async def stop(self) -> None:
         """Ends all streams, then closes what is open."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.hub.close()
+        await self.course.flush()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _ticker_ended(self, task: asyncio.Task[None]) -> None:
-        """Streams without a heartbeat look alive and are not: that is a reason not to be ready."""
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        """Streams without a heartbeat look alive and are not, and so does a history that ends: a reason not to be ready."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._health.set("web", f"the stream's heartbeat stopped: {error!r}; restart the daemon")
-            log.error("stream_heartbeat_stopped", error=repr(error))
+            self._health.set("web", f"the {task.get_name()} stopped: {error!r}; restart the daemon")
+            log.error("web_part_stopped", part=task.get_name(), error=repr(error))
 
     async def _contract(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
         return answer(self._document)
@@ -143,13 +157,18 @@ class Server:
         """Who asks. Raises Rejected for whoever may not."""
         if not self._tokens:
             return LOOPBACK
-        caller = self._tokens.caller(request.headers.get("Authorization"))
+        header = request.headers.get("Authorization")
+        if header is not None:
+            caller = self._tokens.caller(header)
+        else:
+            caller = self._sessions.caller(request.cookies.get(COOKIE), self._tokens)
         if route.needs == OPEN:
             return caller or NOBODY
         if caller is None:
-            raise Rejected(
-                "unauthorized", "send the header Authorization: Bearer <token>", headers={"WWW-Authenticate": "Bearer"}
-            )
+            detail = "send the header Authorization: Bearer <token>, or sign in"
+            raise Rejected("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+        if caller.session and request.method not in SAFE_METHODS and CSRF_HEADER not in request.headers:
+            raise Rejected("cross-origin", f"send the header {CSRF_HEADER}: monitor with every change by a cookie")
         if not caller.may(route.needs):
             raise Rejected("forbidden", f"role {caller.role} does not include {route.needs!r}, which this path needs")
         return caller

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts import GroupRef
-from monitor.core.explain import GroupRow
+from monitor.core.explain import AckShown, GroupRow
 from monitor.stores.base import DeliveryState
 from monitor.web.fund import LiquidationShape
 from monitor.web.lending import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
@@ -183,6 +183,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     since: str | None
     episode: int
     sequence: int
+    acknowledged: AckShown | None
     thresholds: dict[str, str]
     rules: str
     contributions: list[Contribution]
@@ -264,6 +265,8 @@ class AlertData(_Shape, frozen=True, omit_defaults=True):
     suppressed: list[str] | None = None
     cause: str | None = None
     rules_from: str | None = None
+    silenced_by: str | None = None
+    acknowledged: AckShown | None = None
 
 
 class AlertItem(_Shape, frozen=True):
@@ -386,7 +389,10 @@ class Readiness(_Shape, frozen=True):
 
 
 class FeedItem(_Shape, frozen=True):
-    """One price source: what came, and what was refused or ignored, by reason."""
+    """One price source: what came, and what was refused or ignored, by reason.
+
+    `lag_s`: how long after the venue's own time its newest price in force was received; 0 where the venue's clock is ahead.
+    """
 
     connected: bool
     reason: str
@@ -396,6 +402,21 @@ class FeedItem(_Shape, frozen=True):
     ignored: dict[str, int]
     refused: dict[str, int]
     last_frame_at: str | None
+    last_frame_age_s: float | None
+    lag_s: float | None
+
+
+class NamedFeed(FeedItem, frozen=True):
+    """A price source with its name."""
+
+    name: str
+
+
+class FeedList(_Shape, frozen=True):
+    """Price sources by name."""
+
+    items: list[NamedFeed]
+    next: str | None
 
 
 class GroupCounts(_Shape, frozen=True):

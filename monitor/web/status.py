@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,16 +12,18 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from monitor.core.money import plain
-from monitor.core.prices import USDT
+from monitor.core.prices import USDT, Mark
 from monitor.core.roster import Scope
 from monitor.core.text import stamp, stamp_or_none
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.web import query
 from monitor.web.auth import Caller
+from monitor.web.deskshapes import ChannelItem
 from monitor.web.parts import Parts, answer, listing
 from monitor.web.problem import Rejected
 from monitor.web.query import Values, paged_by_name
-from monitor.web.shapes import FeedItem, GroupCounts, PriceHealth, Readiness, Status
+from monitor.web.shapes import FeedItem, GroupCounts, NamedFeed, PriceHealth, Readiness, Status
 
 NAMED = 20
 """Untrusted assets that readiness names; the count is exact."""
@@ -63,6 +66,35 @@ class StatusApi:
             return listing([msgspec.json.encode(shown[a]) for a in page], cursor)
 
         return answer(await asyncio.to_thread(encoded))
+
+    async def channels(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        """GET /v1/channels"""
+        values = Values(request, query.CHANNELS)
+        after, limit = values.cursor(), values.number("limit")
+        values.done()
+        if caller.scope:
+            raise Rejected("forbidden", "channels are the whole desk's; a token with a scope cannot see them")
+        now = self._parts.clock.utc()
+        shown = {c.name: _channel(c, now) for c in self._parts.channels()}
+        page, cursor = paged_by_name(sorted(shown), after, limit)
+        return answer(listing([msgspec.json.encode(shown[name]) for name in page], cursor))
+
+    async def feeds(self, request: web.Request, _caller: Caller) -> web.StreamResponse:
+        """GET /v1/feeds"""
+        values = Values(request, query.FEEDS)
+        after, limit = values.cursor(), values.number("limit")
+        values.done()
+        page, cursor = paged_by_name(sorted(self._parts.feeds), after, limit)
+        shown = await asyncio.to_thread(self._feeds)
+        items = [NamedFeed(**msgspec.structs.asdict(shown[name]), name=name) for name in page if name in shown]
+        return answer(listing([msgspec.json.encode(item) for item in items], cursor))
+
+    def _feeds(self) -> dict[str, FeedItem]:
+        now, newest = self._parts.clock.utc(), dict[str, Mark]()
+        for mark in self._parts.view.marks.values():
+            if mark.source not in newest or mark.received_at > newest[mark.source].received_at:
+                newest[mark.source] = mark
+        return {name: _feed(stats, now, newest.get(name)) for name, stats in dict(self._parts.feeds).items()}
 
     async def status(self, _request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/status"""
@@ -126,7 +158,7 @@ class StatusApi:
             at=stamp(now), name=rules.name, ready=ready.ready, reasons=ready.reasons,
             groups=self.groups(caller.scope),
             prices=prices, oldest_undelivered_s={} if caller.scope else self._undelivered(),
-            feeds={name: _feed(stats) for name, stats in parts.feeds.items()},
+            feeds=self._feeds(),
             cursor=parts.view.cursor, streams=self.streams(),
             rules=[p.rules_name(p.version_at(now)) for p in rules.products.values()],
         )  # fmt: skip
@@ -160,8 +192,22 @@ def _told(reasons: dict[str, str], *, scoped: bool) -> dict[str, str | None]:
     return {part: None if scoped else text for part, text in reasons.items()}
 
 
-def _feed(stats: FeedStats) -> FeedItem:
+def _feed(stats: FeedStats, now: datetime, newest: Mark | None) -> FeedItem:
+    """`newest`: the price in force that this feed brought last."""
+    lag = None if newest is None or newest.price_at is None else newest.received_at - newest.price_at
     return FeedItem(
         stats.connected, stats.reason, stats.frames, stats.quotes, stats.reconnects, dict(stats.ignored),
-        dict(stats.refused), stamp_or_none(stats.last_frame_at),
+        dict(stats.refused), stamp_or_none(stats.last_frame_at), _age_s(stats.last_frame_at, now),
+        None if lag is None else round(max(lag.total_seconds(), 0.0), 3),
+    )  # fmt: skip
+
+
+def _age_s(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else round(max((now - at).total_seconds(), 0.0), 3)
+
+
+def _channel(c: ChannelState, now: datetime) -> ChannelItem:
+    return ChannelItem(
+        c.name, c.kind, "open" if c.is_open else "closed", c.queued, stamp_or_none(c.oldest_at), _age_s(c.oldest_at, now),
+        stamp_or_none(c.delivered_at), stamp_or_none(c.failed_at), c.failure,
     )  # fmt: skip

@@ -131,11 +131,12 @@ class Hub:
         for client in self.clients:
             client.wake.set()
 
-    def disconnect(self) -> None:
-        """Ends the streams that are open; new ones may come."""
+    def disconnect(self, session: str | None = None) -> None:
+        """Ends the streams that are open, or those of one session; new ones may come."""
         for client in self.clients:
-            client.is_over = True
-            client.wake.set()
+            if session in (None, client.caller.session):
+                client.is_over = True
+                client.wake.set()
 
     async def handle(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """GET /v1/stream"""
@@ -345,7 +346,8 @@ class Hub:
         return {"at": self._now(), **self._status(scoped), "cursor": self._parts.view.cursor}
 
     def _is_over(self, client: _Client) -> bool:
-        return self._closed or client.is_over
+        until = client.caller.until
+        return self._closed or client.is_over or (until is not None and until <= self._parts.clock.utc())
 
     def _now(self) -> str:
         return stamp(self._parts.clock.utc())

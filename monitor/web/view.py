@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 from monitor.clock import Clock
 from monitor.core.explain import price_shown
 from monitor.core.fund import FundSight
+from monitor.core.lifecycle import GroupState
 from monitor.core.outcome import Publication, Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
 from monitor.core.roster import Counts, GroupQuery, Page, Prices, Roster, Scope
+from monitor.core.silence import Silence
 
 T = TypeVar("T")
 
@@ -78,6 +80,8 @@ class View:
         """Grows with each publication after which figures may be others."""
         self.listeners: list[Callable[[Publication], None]] = []
         self.marks: Mapping[str, Mark] = {}
+        self.silences: tuple[Silence, ...] = ()
+        """Those in force."""
         self.published = Prices()
         """The prices that were published last: every figure is on these."""
         self.fund: FundSight | None = None
@@ -89,6 +93,7 @@ class View:
         """Takes what was committed. On the event loop; must not wait."""
         self.generation += publication.moved
         self.marks, usd, untrusted = publication.prices
+        self.silences = publication.silences
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
         for logged in publication.alerts:
@@ -100,6 +105,10 @@ class View:
     def sight(self, group_id: str) -> Sight | None:
         """One group, or None. For a worker thread."""
         return self._roster.sight(group_id, self.published)
+
+    def state(self, group_id: str) -> GroupState | None:
+        """Where one group stands, or None. For a worker thread."""
+        return self._roster.state(group_id)
 
     def groups(self, query: GroupQuery, scope: Scope = ()) -> Page:
         """A page of the list. Raises BadCursor. For a worker thread."""

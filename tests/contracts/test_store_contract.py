@@ -15,6 +15,8 @@ from monitor.core import wire
 from monitor.core.lifecycle import GroupState
 from monitor.core.product import CoinRates, DatedRate
 from monitor.stores.base import (
+    BLIND,
+    UNKNOWN,
     AlertFilter,
     Applied,
     Audit,
@@ -22,6 +24,7 @@ from monitor.stores.base import (
     DeliveryFilter,
     Desk,
     HistoryFilter,
+    LtvPoint,
     Snapshot,
     Store,
     StoredBlock,
@@ -125,7 +128,7 @@ async def test_rates_come_back_by_product_and_coin_and_the_newest_of_a_coin_coun
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
     marks = {m.asset: m for m in desk().marks}
     for _ in range(2):
-        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices)))
+        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices, desk().silences)))
         assert (await case.restart()).desk == desk()
 
 
@@ -144,6 +147,59 @@ async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> Non
     found = await case.restart()
     assert [g.group.id for g in found.groups] == ["G-2"]
     assert [(s.group, s.stage) for s in found.states] == [("G-1", "normal"), ("G-2", "margin_call")]
+
+
+async def test_a_desk_that_silences_nothing_any_more_says_so(case: Case) -> None:
+    await case.store.commit(Change(AT, desk=desk()))
+    await case.store.commit(Change(AT, desk=msgspec.structs.replace(desk(), silences=())))
+    found = (await case.restart()).desk
+    assert found is not None
+    assert found.silences == ()
+
+
+# The history of LTV
+
+
+def point(
+    minute: int, low: str | None, high: str | None, flags: int = 0, group: str = "G-1", step_s: int = 60
+) -> LtvPoint:
+    lowest, highest = (None if v is None else Decimal(v) for v in (low, high))
+    return LtvPoint(group, step_s, AT.replace(microsecond=0) + minute * MINUTE, lowest, highest, highest, flags)
+
+
+async def test_points_come_back_in_order_and_survive_a_restart(case: Case) -> None:
+    points = [point(2, "0.7", "0.71234567"), point(0, "0.5", "0.6"), point(1, None, None, UNKNOWN)]
+    await case.store.keep_points([*points, point(0, "9", "9", group="G-2"), point(0, "9", "9", step_s=900)])
+    await case.restart()
+    found = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
+    assert found == sorted(points, key=lambda p: p.at)
+    start = point(1, None, None).at
+    assert await case.store.points("G-1", 60, start, start + MINUTE) == [points[2]]
+
+
+async def test_a_point_that_is_written_in_parts_is_one(case: Case) -> None:
+    await case.store.keep_points([point(0, "0.5", "0.6", BLIND)])
+    await case.store.keep_points([point(0, None, None, UNKNOWN)])
+    await case.store.keep_points([point(0, "0.4", "0.55")])
+    (found,) = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
+    assert (found.low, found.high, found.last, found.flags) == (
+        Decimal("0.4"), Decimal("0.6"), Decimal("0.55"), BLIND | UNKNOWN,
+    )  # fmt: skip
+
+
+async def test_an_ltv_beyond_all_measure_is_kept_as_the_largest(case: Case) -> None:
+    await case.store.keep_points([point(0, "0.5", "123456789012345678901234567890")])
+    (found,) = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
+    assert found.low == Decimal("0.5")
+    assert found.high is not None
+    assert found.high > 90_000_000_000
+
+
+async def test_points_are_pruned_by_resolution(case: Case) -> None:
+    await case.store.keep_points([point(0, "1", "1"), point(5, "1", "1"), point(0, "1", "1", step_s=900)])
+    assert await case.store.prune_points(60, point(5, "1", "1").at) == 1
+    assert len(await case.store.points("G-1", 60, AT - DAY, AT + DAY)) == 1
+    assert len(await case.store.points("G-1", 900, AT - DAY, AT + DAY)) == 1
 
 
 # Blocks
@@ -691,3 +747,28 @@ async def test_probe_and_checkpoint_leave_no_trace(case: Case) -> None:
 async def test_opening_twice_gives_the_same(case: Case) -> None:
     await case.store.commit(Change(AT, groups=(stored(),)))
     assert (await case.store.open()).groups == (stored(),)
+
+
+async def test_audits_are_found_by_what_they_are_about_and_by_time(store: Store) -> None:
+    audits = [Audit(AT + n * MINUTE, "ops", "put group", f"G-{n % 2}", None, {"n": n}) for n in range(4)]
+    await store.commit(Change(AT, audits=tuple(audits)))
+    assert [n for n, _ in await store.audits(0, 10, "G-1")] == [2, 4]
+    assert [n for n, _ in await store.audits(2, 10, "G-1")] == [4]
+    assert [n for n, _ in await store.audits(0, 10, None, AT + 2 * MINUTE)] == [3, 4]
+    assert [n for n, _ in await store.audits(0, 1, "G-0", AT + MINUTE)] == [3]
+
+
+async def test_the_log_can_be_read_from_a_time_on(store: Store) -> None:
+    alerts = [alert(sequence=n + 1, at=AT + n * MINUTE) for n in range(4)]
+    await store.commit(say(*alerts))
+    assert [x.cursor for x in await store.alerts(AlertFilter(since=AT + 2 * MINUTE))] == [3, 4]
+    assert [x.cursor for x in await store.alerts(AlertFilter(since=AT + 2 * MINUTE, after=3, group="G-1"))] == [4]
+    assert await store.alerts(AlertFilter(since=AT + DAY)) == []
+
+
+async def test_an_alert_that_is_silenced_comes_back_so(store: Store) -> None:
+    silenced = msgspec.structs.replace(alert(), silenced_by="sil_1")
+    await store.commit(Change(AT, alerts=((silenced, ()),)))
+    found = await store.alert(silenced.id)
+    assert found is not None
+    assert found.alert == silenced

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,11 +18,15 @@ from monitor.core.events import (
     GroupPut,
     MarkPrices,
     Noticed,
+    OperatorAct,
     ProductsChanged,
     RatesChanged,
     TimePassed,
 )
+from monitor.core.lifecycle import STAGES
+from monitor.core.match import Match
 from monitor.core.product import Fund, Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.silence import Acknowledge, Act, Hush, Unacknowledge, Unsilence
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
 
@@ -145,10 +149,29 @@ def step(kind: str, what: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
     return st.builds(Step, st.sampled_from(PAUSES), st.just(kind), what)
 
 
+matches = st.sampled_from((Match(group="G-*"), Match(group="G-1"), Match(severity="warning"), Match(type="*.reminder")))
+acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
+    st.builds(
+        lambda group, episode, stage, until: lambda at: Acknowledge(group, episode, stage, "evt_x", "n", later(at, until)),
+        groups, st.sampled_from((1, 1, 2)), st.sampled_from(STAGES[1:]), st.none() | st.integers(1, 40),
+    ),
+    groups.map(lambda group: lambda at: Unacknowledge(group, "evt_x")),
+    st.builds(
+        lambda id_, match, until, up_to, even: lambda at: Hush(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
+        st.integers(1, 3), matches, st.integers(1, 40), st.sampled_from((None, None, "critical", "normal")), st.booleans(),
+    ),
+    st.integers(1, 3).map(lambda n: lambda at: Unsilence(f"sil-{n}")),
+)  # fmt: skip
+
+
+def later(at: datetime, hours: int | None) -> datetime | None:
+    return None if hours is None else at + timedelta(hours=hours)
+
+
 TRADING = [step("prices", prices)] * 5 + [step("put", lines)] * 2 + [step("close", groups), step("time", st.none())]
 DESK = [
     *TRADING, *[step("put", spot)] * 2, *[step("entry", entries)] * 2, step("settings", settings_),
-    *[step("rates", given_rates)] * 2,
+    *[step("rates", given_rates)] * 2, step("act", acts),
 ]  # fmt: skip
 LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y")))]
 
@@ -197,6 +220,8 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             return GroupClosed(at, each.what, "book")
         case "entry":
             return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))  # type: ignore[arg-type]
+        case "act":
+            return OperatorAct(at, "ops", each.what(at))
         case "rates":
             hours, coin, rate, is_whole = each.what
             effective = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=hours)

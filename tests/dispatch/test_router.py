@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from monitor import config as configuration
-from monitor.config import Match, Route
+from monitor.config import Route
 from monitor.core import wire
 from monitor.core.alerts import Alert, GroupRef
-from monitor.dispatch.router import route, takes
+from monitor.core.match import Match, takes
+from monitor.dispatch.router import route
 from monitor.stores.base import Target
 from tests.fakes import alert
 
@@ -69,6 +70,12 @@ def test_all_that_a_match_states_must_hold(match: Match, is_taken: bool) -> None
 def test_an_alert_about_no_group_matches_no_group(match: Match) -> None:
     assert takes(match, STALE) is False
     assert takes(Match(type="price.*"), STALE) is True
+
+
+def test_a_silenced_alert_goes_nowhere_however_critical() -> None:
+    silenced = msgspec.structs.replace(LIQUIDATION, silenced_by="sil_1")
+    assert names(silenced) == []
+    assert names(silenced, Route(("mail",), Match(type="price.*"))) == []
 
 
 def test_without_routes_everything_goes_everywhere() -> None:

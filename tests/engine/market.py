@@ -12,10 +12,21 @@ import msgspec
 
 from monitor.core.book import parse_line
 from monitor.core.entries import Entry
-from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, RatesChanged, TimePassed
+from monitor.core.events import (
+    BookEntry,
+    GroupClosed,
+    MarkPrices,
+    OperatorAct,
+    ProductsChanged,
+    RatesChanged,
+    TimePassed,
+)
+from monitor.core.lifecycle import NORMAL
+from monitor.core.match import Match
 from monitor.core.money import exact, plain
 from monitor.core.prices import Frame, Quote
 from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.silence import Acknowledge, Hush, Unsilence
 from monitor.core.valuation import Holding, holding, weigh
 from monitor.core.wire import read
 from tests.core.desk import START
@@ -50,7 +61,8 @@ class Market:
     ) -> None:
         self.random, self.kinds = random.Random(seed), kinds
         self._making = Kinds(self.random, HELD, OWED, ODD)
-        self.now, self.near, self._next, self._entries = START + timedelta(hours=9), near, 0, 0
+        self.now, self.near = START + timedelta(hours=9), near
+        self._next = self._entries = self._silences = 0
         self.usd = {coin: self.price(0) for coin in COINS} | {"USDT": D(1), RATE: D(1), ODD: self.price(0)}
         self.start = dict(self.usd)
         self.silent: set[str] = set()
@@ -254,6 +266,8 @@ class Market:
                 self.quote(r.sample(everything, 5), source="spot")
             case "book":
                 self.change_book()
+            case "operator":
+                self.operate()
             case "late":
                 self.usd.setdefault(LATE, self.price(0))
                 self.quote([LATE])
@@ -280,6 +294,25 @@ class Market:
             self.enter(id_)
         for id_ in r.sample(ids, r.choice((0, 1, 5, len(ids) // 6))):
             self.twins.tell(GroupClosed(self.now, id_, "book"))
+
+    def operate(self) -> None:
+        """Acknowledges where groups are bad, silences some and ends that again."""
+        r, later = (
+            self.random,
+            self.random.choice((None, self.now + timedelta(hours=1), self.now + timedelta(hours=30))),
+        )
+        states = [w.state for w in self.twins.objects.watched() if w.state.stage != NORMAL]
+        for state in r.sample(states, min(len(states), 5)):
+            act = Acknowledge(state.group, state.episode, state.stage, state.last_alert or "", "x", later)
+            self.twins.tell(OperatorAct(self.now, "ops", act))
+        self._silences += 1
+        match = r.choice(
+            (Match(group="*1*"), Match(severity="warning"), Match(product="vip_loan"), Match(type="price.*"))
+        )
+        end, worst = self.now + timedelta(hours=r.randint(1, 40)), r.choice((None, None, "margin_call", "critical"))
+        said = Hush(f"sil-{self._silences}", match, end, "x", worst, worst is None and r.random() < 0.2)
+        self.twins.tell(OperatorAct(self.now, "ops", said))
+        self.twins.tell(OperatorAct(self.now, "ops", Unsilence(f"sil-{r.randint(1, self._silences)}")))
 
     def give_rates(self) -> None:
         """Daily rates of some coins, at midnights and between, long past, just now and to come."""
@@ -319,5 +352,5 @@ class Market:
 
 CHANCES = {
     "walk": 8, "nudge": 5, "one": 6, "ten": 5, "land": 5, "aim": 8, "jump": 3, "crash": 3, "silence": 3,
-    "other feed": 2, "book": 4, "late": 1, "rules": 1, "rates": 3, "restart": 2, "start anew": 1,
+    "other feed": 2, "book": 4, "operator": 3, "late": 1, "rules": 1, "rates": 3, "restart": 2, "start anew": 1,
 }  # fmt: skip

@@ -9,9 +9,11 @@ from typing import Any
 from monitor.core.alerts import Alert, Debt, Figures, GroupRef, Input, alert_id
 from monitor.core.book import Group, Loan, Rate
 from monitor.core.history import Row
-from monitor.core.lifecycle import GroupState
+from monitor.core.lifecycle import Ack, GroupState
+from monitor.core.match import Match
 from monitor.core.prices import Mark
 from monitor.core.product import Thresholds
+from monitor.core.silence import Hush, Silence
 from monitor.stores.base import Attempt, Change, Desk, StoredGroup, Target
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123457, tzinfo=UTC)
@@ -77,7 +79,7 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
     """A state with all that a restart needs."""
     return GroupState(
         group, stage, "ltv", episode, 7, AT, AT + DAY, (Decimal("0.740"),), AT, AT + MINUTE, "evt_x", AT + DAY,
-        (("L-1", AT),), (("L-2", AT + DAY),),
+        (("L-1", AT),), (("L-2", AT + DAY),), Ack("ops", AT, "evt_x", "called", AT + DAY), (("sil_1", "normal"),), "sil_1",
     )  # fmt: skip
 
 
@@ -85,7 +87,11 @@ def desk(at: datetime = AT) -> Desk:
     """Marks and notices."""
     price, jump = Decimal("38210.40"), Decimal("1E+5")
     mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, "feed", True, 2, 3)
-    return Desk(at, (mark,), {"book.refused|x:1": (2, "abc"), "price.stale|BTC": (1, None)})
+    said = Hush(
+        "sil_1", Match("price.*", "warning", "vip_loan", "G-*", {"desk": "EU"}), AT + DAY, "a test", "critical", True
+    )
+    notices = {"book.refused|x:1": (2, "abc"), "price.stale|BTC": (1, None)}
+    return Desk(at, (mark,), notices, (Silence(said, "ops", AT),))
 
 
 def say(*alerts: Alert, to: tuple[Target, ...] = (DESK,), at: datetime = AT) -> Change:

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from monitor.stores.base import (
     Applied,
     Change,
     DeliveryFilter,
+    HistoryFilter,
     Snapshot,
     StoreRefused,
     StoreUnavailable,
@@ -517,9 +519,11 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
         db.executescript((Path(__file__).parent / "schema_1.sql").read_text())
     store = built(path)
     snapshot = await store.open()
+    known = msgspec.structs.replace(state("G-1"), ack=None, ceilings=(), hushed=None)
     assert snapshot == Snapshot(
-        desk(), (stored("G-1"), stored("G-2", 3)), (state("G-1"), GroupState("Ö-3", episode=2, sequence=5)), 3
-    )
+        msgspec.structs.replace(desk(), silences=()), (stored("G-1"), stored("G-2", 3)),
+        (known, GroupState("Ö-3", episode=2, sequence=5)), 3,
+    )  # fmt: skip
     assert repr(await store.alert(full_alert().id)) == repr(LoggedAlert(1, full_alert()))
     assert [x.cursor for x in await store.alerts(AlertFilter())] == [1, 2]
     told, *waiting = await store.deliveries(DeliveryFilter())
@@ -528,7 +532,11 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
     assert [(d.id, d.to) for d in waiting] == [("dlv_1_vqr7ryzd", ()), ("dlv_2_p7orhmby", ("a@b", "c@d"))]
     assert await store.open_deliveries() == waiting
     assert await store.entry("G-1", "e-1") == Applied("G-1", "e-1", "digest", 2, AT)
-    assert len(await store.audits(0, 10)) == 1
+    ((_, audit),) = await store.audits(0, 10)
+    assert await store.audits(0, 10, audit.subject) == [(1, audit)]
+    assert await store.audits(0, 10, "another") == []
+    assert await store.history(HistoryFilter("G-1")) == []
+    assert await store.points("G-1", 60, AT, AT + timedelta(days=1)) == []
 
     again = await store.commit(Change(AT, alerts=((full_alert(), (DESK,)), (alert(CURED, sequence=2), (DESK, PHONE)))))
     assert [x.cursor for x in again.alerts] == [4], "a cursor that was pruned is used again, or an alert is"

@@ -16,9 +16,9 @@ import msgspec
 
 from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.events import API, Event, MarkPrices, Noticed, RatesChanged, TimePassed
+from monitor.core.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
 from monitor.core.history import Row
-from monitor.core.inbox import Answer, Given, Look, Request
+from monitor.core.inbox import Acted, Answer, Given, Look, Request
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
@@ -26,7 +26,9 @@ from monitor.core.product import Rules, Trust
 from monitor.core.rates import Asked
 from monitor.core.risk import RiskMonitor
 from monitor.core.roster import PlainRoster
+from monitor.core.silence import Act
 from monitor.feeds.base import FeedStats
+from monitor.notifiers.base import ChannelState
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -35,9 +37,12 @@ from monitor.stores.base import (
     Delivery,
     DeliveryFilter,
     HistoryFilter,
+    LtvPoint,
     StoreUnavailable,
 )
+from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
+from monitor.web.page import Page
 from monitor.web.server import Server
 from monitor.web.stream import Limits
 from monitor.web.view import View
@@ -67,6 +72,7 @@ class DeskStore:
         self.entries: dict[tuple[str, str], Applied] = {}
         self.audit_log: list[Audit] = []
         self.told: list[Row] = []
+        self._points = MemoryStore()
         self.is_down = False
 
     def check(self) -> None:
@@ -94,6 +100,7 @@ class DeskStore:
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
+            and (w.since is None or x.alert.at >= w.since)
         ]  # fmt: skip
         return found[: w.limit]
 
@@ -146,9 +153,26 @@ class DeskStore:
                 mine.setdefault(row.loan, (n, row))
         return list(mine.values())
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
         self.check()
-        return [(i, a) for i, a in enumerate(self.audit_log, 1) if i > after][:limit]
+        found = [
+            (i, a) for i, a in enumerate(self.audit_log, 1)
+            if i > after and subject in (None, a.subject) and (since is None or a.at >= since)
+        ]  # fmt: skip
+        return found[:limit]
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        self.check()
+        await self._points.keep_points(points)
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        self.check()
+        return await self._points.points(group, step_s, start, end)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        return await self._points.prune_points(step_s, before)
 
 
 class Desk:
@@ -164,6 +188,7 @@ class Desk:
         self.risk = RiskMonitor(self.rules, book=self.book)
         self.view = View(PlainRoster(self.book.watched), self.clock)
         self.retried: list[Delivery] = []
+        self.channels: list[ChannelState] = []
         self.make_delay_s = 0.0
         """Lets requests overlap."""
         self._order = asyncio.Lock()
@@ -179,7 +204,8 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts, self.risk.fund))
+        board, silences = self.risk.board.snapshot(), self.risk.silences.all
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -220,6 +246,18 @@ class Desk:
             )
             return Answer(sight, is_new=now is None)
 
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        self.store.check()
+        before = self.risk.operators.known(act)
+        out = self.handle(OperatorAct(self.clock.now, who, act))
+        acted = Acted(before, self.risk.operators.known(act), out.refused)
+        if acted.before != acted.after:
+            shown = [msgspec.to_builtins(x) for x in acted[:2]]
+            self.store.audit_log.append(
+                Audit(self.clock.now, who, str(type(act).__struct_config__.tag), subject, *shown)
+            )
+        return acted
+
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
 
@@ -236,12 +274,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def serving(desk: Desk, config: WebConfig | None = None, limits: Limits | None = None) -> AsyncIterator[str]:
+async def serving(
+    desk: Desk, config: WebConfig | None = None, limits: Limits | None = None, page: Page | None = None
+) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
     server = Server(
         msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits,
+        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page,
     )  # fmt: skip
     host, port = await server.start()
     try:

@@ -23,8 +23,15 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/groups/G-1/entries", {"type": "deposit"}, {"feeder", "admin"}, 422),
     ("POST", "/v1/groups/G-1/what-if", {}, {*ROLES}, 200),
     ("DELETE", "/v1/groups/G-9", None, {"feeder", "admin"}, 404),
+    ("GET", "/v1/groups/G-1/ltv", None, {*ROLES}, 200),
+    ("GET", "/v1/groups/G-1/timeline", None, {*ROLES}, 200),
     ("GET", "/v1/alerts", None, {*ROLES}, 200),
     ("GET", "/v1/alerts/evt_none", None, {*ROLES}, 404),
+    ("POST", "/v1/alerts/evt_none/ack", {}, {"operator", "admin"}, 404),
+    ("DELETE", "/v1/alerts/evt_none/ack", None, {"operator", "admin"}, 404),
+    ("GET", "/v1/silences", None, {*ROLES}, 200),
+    ("POST", "/v1/silences", {}, {"operator", "admin"}, 422),
+    ("DELETE", "/v1/silences/sil_none", None, {"operator", "admin"}, 404),
     ("GET", "/v1/deliveries", None, {*ROLES}, 200),
     ("GET", "/v1/deliveries/dlv_1_risk-desk", None, {*ROLES}, 200),
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
@@ -33,6 +40,10 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/rates", None, {*ROLES}, 200),
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}, {"operator", "admin"}, 200),
     ("GET", "/v1/prices", None, {*ROLES}, 200),
+    ("GET", "/v1/channels", None, {*ROLES}, 200),
+    ("GET", "/v1/feeds", None, {*ROLES}, 200),
+    ("GET", "/v1/session", None, {*ROLES}, 200),
+    ("DELETE", "/v1/session", None, {*ROLES}, 204),
     ("GET", "/v1/audit", None, {"admin"}, 200),
     ("GET", "/v1/status", None, {*ROLES}, 200),
     ("GET", "/v1/stream?limit=0", None, {*ROLES}, 400),
@@ -78,6 +89,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
     }
     patterns = {
         "G-1": "{id}", "G-9": "{id}", "evt_none": "{id}", "dlv_1_risk-desk": "{id}",
+        "sil_none": "{id}",
     }  # fmt: skip
     named = set()
     for method, path, *_ in MATRIX:
@@ -142,7 +154,7 @@ async def test_every_answer_has_the_security_headers(http: aiohttp.ClientSession
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: aiohttp.ClientSession) -> None:
-    for path in ("/nothing", "/v1/silences", "/v1/stress", "/v1/alerts/evt_1/ack", "/v1/groups/", "/v2"):
+    for path in ("/v1/silence", "/v1/alerts/evt_1/acks", "/v1/groups/", "/v2"):
         status, headers, problem = await ask(http, "GET", path)
         assert (status, headers["Content-Type"]) == (404, "application/problem+json")
         assert problem["instance"] == path

@@ -112,16 +112,35 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
     answered = [await _asked(http, *a) for a in asked]
     desk.prices({"BTC": "10000", "SOL": "20"})
     desk.notice()
+    opened = next(x.alert.id for x in desk.store.log if x.alert.type.endswith("triggered"))
+    quiet = {"match": {"group": "G-*"}, "until": "2026-03-02T14:00:00Z", "reason": "a test"}
+    for method, path, body in (
+        ("POST", f"/v1/alerts/{opened}/ack", {"note": "mine", "until": "2026-03-02T13:00:00Z"}),
+        ("GET", f"/v1/alerts/{opened}", None),
+        ("GET", "/v1/groups/G-1", None),
+        ("GET", "/v1/groups", None),
+        ("POST", "/v1/silences?preview=true", quiet),
+        ("POST", "/v1/silences", quiet),
+        ("POST", "/v1/silences", {}),
+        ("GET", "/v1/silences", None),
+        ("DELETE", f"/v1/alerts/{opened}/ack", None),
+        ("DELETE", "/v1/silences/none", None),
+    ):
+        answered.append(await _asked(http, method, path, body))
+    (silence,) = desk.risk.silences.all
+    answered.append(await _asked(http, "DELETE", f"/v1/silences/{silence.said.id}"))
     alert, delivery = desk.store.log[0].alert.id, next(iter(desk.store.sent))
     for path in (
         "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/groups", "/v1/groups/G-1", "/v1/groups/none", "/v1/alerts",
         f"/v1/alerts/{alert}", "/v1/deliveries", f"/v1/deliveries/{delivery}", "/v1/rates", "/v1/prices", "/v1/fund",
         "/v1/audit", "/v1/groups?x=1", "/v1/groups/G-1/history?kind=loan", "/v1/groups/G-1/history?kind=repayment",
         "/v1/groups/G-1/history?kind=liquidation", "/v1/groups/G-1/history?kind=interest", "/v1/groups/G-1/history",
-        "/metrics",
+        "/metrics", "/v1/groups/G-1/ltv", "/v1/groups/G-1/timeline", "/v1/channels", "/v1/feeds", "/v1/session",
     ):  # fmt: skip
         answered.append(await _asked(http, "GET", path))
     answered.append(await _asked(http, "POST", f"/v1/deliveries/{delivery}/retry"))
+    answered.append(await _asked(http, "POST", "/v1/session", {"token": "any"}))
+    answered.append(await _asked(http, "DELETE", "/v1/session"))
     strict = closed(contract)
     seen = set()
     for method, path, status, media, value in answered:

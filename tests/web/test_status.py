@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import aiohttp
 import pytest
 
+from monitor.core.events import MarkPrices
+from monitor.core.prices import Quote
+from monitor.core.text import stamp
+from monitor.notifiers.base import ChannelState
 from tests.looks import START, line
 from tests.web.desk import CALM, Desk, serving
 from tests.web.test_admission import ask
@@ -122,6 +127,7 @@ async def test_the_status_shows_feeds_and_what_they_refused(desk: Desk, http: Se
     assert found["feeds"]["tape"] == {
         "connected": False, "reason": "connection refused", "frames": 12, "quotes": 0, "reconnects": 0,
         "ignored": {"delivery contract": 2}, "refused": {"not_a_number": 1}, "last_frame_at": "2026-03-02T12:00:00.000Z",
+            "last_frame_age_s": 0.0, "lag_s": 0.0,
     }  # fmt: skip
     assert (found["name"], found["rules"], found["groups"]["total"]) == ("desk-1", ["vip_loan@2024-04-29"], 0)
 
@@ -140,3 +146,36 @@ async def test_a_stream_without_a_heartbeat_is_a_reason_not_to_be_ready(
         status, _, found = await ask(http, "GET", "/readyz")
     assert status == 503
     assert "the stream's heartbeat stopped" in found["reasons"]["web"]
+
+
+async def test_channels_say_how_they_do(desk: Desk, http: aiohttp.ClientSession) -> None:
+    at = desk.clock.now
+    desk.channels = [
+        ChannelState("risk-desk", "webhook", True, 3, at - timedelta(minutes=2), None, at, "HTTP 500"),
+        ChannelState("desk-mail", "email", False, 0, None, at, None, None),
+    ]
+    found = (await ask(http, "GET", "/v1/channels"))[2]
+    assert found["items"] == [
+        {
+            "name": "desk-mail", "kind": "email", "breaker": "closed", "queued": 0, "oldest_at": None, "oldest_age_s": None,
+            "last_delivered_at": stamp(at), "last_failed_at": None, "last_failure": None,
+        },
+        {
+            "name": "risk-desk", "kind": "webhook", "breaker": "open", "queued": 3, "oldest_at": "2026-03-02T11:58:00.000Z",
+            "oldest_age_s": 120.0, "last_delivered_at": None, "last_failed_at": stamp(at), "last_failure": "HTTP 500",
+        },
+    ]  # fmt: skip
+    assert (await ask(http, "GET", "/v1/channels?limit=1"))[2]["next"] == "desk-mail"
+
+
+async def test_feeds_say_how_old_their_last_frame_is_and_how_late_it_came(
+    desk: Desk, http: aiohttp.ClientSession
+) -> None:
+    stats = desk.feeds["tape"]
+    stats.connected, stats.reason, stats.last_frame_at = True, "", desk.clock.now
+    desk.clock.now += timedelta(seconds=3)
+    quote = Quote("BTC", Decimal("40000"), "USDT", "tape", desk.clock.now - timedelta(seconds=1.5))
+    desk.handle(MarkPrices(desk.clock.now, (quote,)))
+    (feed,) = (await ask(http, "GET", "/v1/feeds"))[2]["items"]
+    assert (feed["name"], feed["connected"], feed["last_frame_age_s"], feed["lag_s"]) == ("tape", True, 3.0, 1.5)
+    assert (await ask(http, "GET", "/v1/status"))[2]["feeds"]["tape"]["lag_s"] == 1.5

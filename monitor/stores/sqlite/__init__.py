@@ -31,13 +31,16 @@ from monitor.stores.base import (
     Delivery,
     DeliveryFilter,
     HistoryFilter,
+    LtvPoint,
     Snapshot,
     StoreUnavailable,
 )
 from monitor.stores.sqlite import deliveries, file, history, log
+from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, explained
 
 T = TypeVar("T")
+_POINTS_AT_ONCE = 1000  # in one transaction: some ten milliseconds, which a commit may have to wait
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -123,8 +126,23 @@ class SqliteStore:
         # Asked before an entry is applied, so it must not stand behind a long list.
         return await self._write(partial(log.entry, group_id=group_id, id=id))
 
-    async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
-        return await self._read(partial(log.audits, after=after, limit=limit))
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+    ) -> list[tuple[int, Audit]]:
+        return await self._read(partial(log.audits, after=after, limit=limit, subject=subject, since=since))
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        for i in range(0, len(points), _POINTS_AT_ONCE):
+            await self._write(partial(ltv.keep, points=points[i : i + _POINTS_AT_ONCE]))
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        return await self._read(partial(ltv.of, group=group, step_s=step_s, start=start, end=end))
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        total = 0
+        while count := await self._write(partial(ltv.prune, step_s=step_s, before=before)):
+            total += count
+        return total
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         return await self._read(partial(history.page, wanted=wanted))

@@ -16,6 +16,7 @@ from monitor import crashpoint
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import CoinRates
+from monitor.core.silence import Silence
 from monitor.stores.base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
@@ -27,6 +28,7 @@ class _DeskBody(msgspec.Struct, frozen=True):
     at: datetime
     notices: dict[str, tuple[int, str | None]]
     marks: tuple[Mark, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 _group = msgspec.json.Decoder(StoredGroup).decode
@@ -87,7 +89,7 @@ def _write_rates(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
-    body = encode({"at": desk.at, "notices": desk.notices})
+    body = encode({"at": desk.at, "notices": desk.notices, "silences": desk.silences})
     db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
 
 
@@ -115,4 +117,4 @@ def _desk(db: sqlite3.Connection) -> Desk | None:
     if row is None:
         return None
     body, marks = _desk_body(row[0]), row[1]
-    return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices)
+    return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices, body.silences)

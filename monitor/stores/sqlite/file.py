@@ -116,7 +116,18 @@ CREATE TABLE history (
 CREATE INDEX history_look ON history (group_id, number, kind, loan);
 CREATE INDEX history_at ON history (at);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
+# The history of LTV, and what was done to one group.
+_SCHEMA_5 = """
+CREATE TABLE ltv (
+    group_id TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, low INTEGER, high INTEGER, last INTEGER,
+    flags INTEGER NOT NULL, PRIMARY KEY (group_id, step, at)
+) WITHOUT ROWID;
+CREATE INDEX ltv_age ON ltv (step, at);
+ALTER TABLE audits ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+UPDATE audits SET subject = coalesce(json_extract(CAST(body AS TEXT), '$.subject'), '');
+CREATE INDEX audits_subject ON audits (subject, number);
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 

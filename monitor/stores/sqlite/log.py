@@ -81,9 +81,9 @@ def _last_cursor(db: sqlite3.Connection) -> int:
 
 def _write_records(db: sqlite3.Connection, change: Change) -> None:
     entries = ((e.group_id, e.id, e.digest, e.version, micros(e.at)) for e in change.entries)
-    audits = ((micros(a.at), encode(a)) for a in change.audits)
+    audits = ((micros(a.at), a.subject, encode(a)) for a in change.audits)
     db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entries)
-    db.executemany("INSERT INTO audits (at, body) VALUES (?, ?)", audits)
+    db.executemany("INSERT INTO audits (at, subject, body) VALUES (?, ?, ?)", audits)
     history.write(db, change.history)
 
 
@@ -96,6 +96,9 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
     """A page of the log. The filters are decided in an index, the bodies of the page alone are read."""
     conditions: list[str] = ["cursor > ?"]
     values: list[Any] = [wanted.after]
+    if wanted.since is not None:
+        conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= ?)")
+        values.append(micros(wanted.since))
     if (types := wanted.types()) is not None:
         conditions.append(f"type IN {EACH}")
         values.append(each(types))
@@ -124,10 +127,19 @@ def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:
     return Applied(group_id, id, row[0], row[1], when(row[2])) if row else None
 
 
-def audits(db: sqlite3.Connection, after: int, limit: int) -> list[tuple[int, Audit]]:
+def audits(
+    db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None
+) -> list[tuple[int, Audit]]:
     """A page of the audit record."""
-    sql = "SELECT number, body FROM audits WHERE number > ? ORDER BY number LIMIT ?"
-    return [(number, _audit(body)) for number, body in db.execute(sql, (after, limit))]
+    conditions, values = ["number > :after"], {"after": after, "limit": limit, "subject": subject, "since": 0}
+    if subject is not None:
+        conditions.append("subject = :subject")
+    if since is not None:
+        conditions.append("at >= :since")
+        values["since"] = micros(since)
+    index = "NOT INDEXED" if subject is None else "INDEXED BY audits_subject"
+    sql = f"SELECT number, body FROM audits {index} WHERE {' AND '.join(conditions)} ORDER BY number LIMIT :limit"  # noqa: S608
+    return [(number, _audit(body)) for number, body in db.execute(sql, values)]
 
 
 def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:

@@ -1,0 +1,55 @@
+"""What operators said outlives the process, and the recording of a day folds to the same alerts."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.faults.house import Daemon, House, line
+
+
+async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.write(feed=False)
+    quiet = {"match": {"group": "G-2"}, "reason": "a test", "up_to": "critical"}
+    async with Daemon(house) as daemon:
+        await daemon.put(line("G-1", btc="0"))
+        (alert,) = (await daemon.get("/v1/alerts"))["items"]
+        ack = f"{daemon.url}/v1/alerts/{alert['data']['id']}/ack"
+        async with daemon.http.post(ack, json={"note": "called"}) as r:
+            assert r.status == 200, await r.text()
+        now = (await daemon.get("/v1/status"))["at"]
+        async with daemon.http.post(f"{daemon.url}/v1/silences", json=quiet | {"until": later(now)}) as r:
+            assert r.status == 201, await r.text()
+            silence = await r.json()
+        await daemon.put(line("G-2", btc="0"))
+        before = await daemon.get("/v1/alerts")
+        daemon.signal(signal.SIGKILL)
+        await daemon.process.wait()
+        await daemon.again()
+        assert (await daemon.get("/v1/groups/G-1"))["acknowledged"]["note"] == "called"
+        assert (await daemon.get("/v1/silences"))["items"] == [silence]
+        assert await daemon.get("/v1/alerts") == before
+        assert [a["action"] for a in (await daemon.get("/v1/audit"))["items"]] == [
+            "put group", "acknowledge", "silence", "put group",
+        ]  # fmt: skip
+        async with daemon.http.delete(f"{daemon.url}/v1/silences/{silence['id']}") as r:
+            assert r.status == 204
+        told = (await daemon.get("/v1/alerts"))["items"]
+    shown = [(a["data"]["group"]["id"], a["data"].get("silenced_by")) for a in told]
+    assert shown == [("G-1", None), ("G-2", silence["id"]), ("G-2", None)]
+    folded = []
+    for path in sorted((tmp_path / "var" / "events").glob("*.jsonl")):
+        ended = await house.ran("replay", "--config", "monitor.toml", "--log", str(path), "--json")
+        assert ended.code == 0, ended
+        folded += [json.loads(text)["data"] for text in ended.out.splitlines()]
+    assert [(a["id"], a.get("silenced_by")) for a in folded] == [
+        (a["data"]["id"], a["data"].get("silenced_by")) for a in told
+    ]
+
+
+def later(at: str) -> str:
+    """A week after a time, as text."""
+    return (datetime.fromisoformat(at) + timedelta(days=7)).isoformat()

@@ -1,0 +1,180 @@
+"""Acknowledgements and silences by the API: shown, audited, refused with a reason, limited to a token's scope."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from monitor.core.text import stamp
+from tests.looks import START, line
+from tests.web.desk import Desk, serving
+from tests.web.sse import stream
+from tests.web.test_admission import ask, bearer
+from tests.web.test_scope import SCOPED
+
+Session = aiohttp.ClientSession
+HOUR = timedelta(hours=1)
+
+
+def until(hours: int) -> str:
+    return stamp(START + hours * HOUR)
+
+
+def quiet(hours: int = 2, **more: Any) -> dict[str, Any]:
+    return {"match": {"group": "G-1"}, "until": until(hours), "reason": "a test", **more}
+
+
+async def called(desk: Desk, http: Session, *ids: str, **headers: str) -> str:
+    """Puts groups into margin call; the id of the last one's alert."""
+    for id_ in ids or ("G-1",):
+        assert (await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, btc="3.2"), **headers))[0] == 201
+    return desk.store.log[-1].alert.id
+
+
+# Acknowledgements
+
+
+async def test_an_acknowledgement_is_shown_wherever_the_group_is(desk: Desk, http: Session) -> None:
+    alert = await called(desk, http)
+    async with stream(http, "events=groups") as reader:
+        assert (await reader.next("groups")).data["rows"][0]["acknowledged"] is None
+        status, _, found = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {"note": "mine", "until": until(1)})
+        assert status == 200, found
+        shown = {"by": "loopback", "at": stamp(START), "alert": alert, "note": "mine", "until": until(1)}
+        assert found == {"alert": alert, "group": "G-1", "acknowledged": shown}
+        assert (await reader.next("groups")).data["rows"][0]["acknowledged"] == shown
+    for path in ("/v1/groups/G-1", f"/v1/alerts/{alert}"):
+        answer = (await ask(http, "GET", path))[2]
+        assert answer.get("data", answer)["acknowledged"] == shown, path
+    assert (await ask(http, "GET", "/v1/groups"))[2]["items"][0]["acknowledged"] == shown
+    assert (await ask(http, "GET", "/v1/alerts"))[2]["items"][0]["data"]["acknowledged"] == shown
+    desk.pass_time(2 * HOUR)
+    assert (await ask(http, "GET", "/v1/groups/G-1"))[2]["acknowledged"] is None
+    assert "acknowledged" not in (await ask(http, "GET", f"/v1/alerts/{alert}"))[2]["data"]
+
+
+async def test_an_acknowledgement_is_audited_once_however_often_it_is_said(desk: Desk, http: Session) -> None:
+    alert = await called(desk, http)
+    for _ in range(3):
+        assert (await ask(http, "POST", f"/v1/alerts/{alert}/ack", {}))[0] == 200
+    assert (await ask(http, "DELETE", f"/v1/alerts/{alert}/ack"))[0] == 204
+    assert (await ask(http, "DELETE", f"/v1/alerts/{alert}/ack"))[0] == 204
+    audits = (await ask(http, "GET", "/v1/audit"))[2]["items"]
+    assert [(a["action"], a["subject"]) for a in audits[1:]] == [("acknowledge", "G-1"), ("unacknowledge", "G-1")]
+    assert audits[1]["after"]["by"] == "loopback"
+
+
+async def test_what_cannot_be_acknowledged_says_why(desk: Desk, http: Session) -> None:
+    alert = await called(desk, http)
+    notice = desk.notice().alert.id
+    for id_, body, status, kind, reason in (
+        ("evt_none", {}, 404, "not-found", None),
+        (notice, {}, 409, "refused", "no_stage"),
+        (alert, {"until": until(-1)}, 422, "invalid", None),
+        (alert, {"until": "soon"}, 422, "invalid", None),
+        (alert, {"note": "x\n" * 9}, 422, "invalid", None),
+        (alert, {"notes": "x"}, 422, "invalid", None),
+    ):
+        got, _, problem = await ask(http, "POST", f"/v1/alerts/{id_}/ack", body)
+        assert (got, problem["type"], problem.get("reason")) == (status, f"urn:loan-monitor:{kind}", reason), body
+    desk.prices({"BTC": "20000"})
+    got, _, problem = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {})
+    assert (got, problem["reason"]) == (409, "other_stage")
+    desk.prices({"BTC": "90000"})
+    got, _, problem = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {})
+    assert (got, problem["reason"]) == (409, "nothing_to_acknowledge")
+
+
+# Silences
+
+
+async def test_a_silence_is_made_listed_and_ended(desk: Desk, http: Session) -> None:
+    status, headers, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call"))
+    assert status == 201, made
+    assert headers["Location"] == f"/v1/silences/{made['id']}"
+    expected = {
+        "id": made["id"], "match": {"group": "G-1"}, "until": until(2), "reason": "a test", "up_to": "margin_call",
+        "even_worse": False, "by": "loopback", "at": stamp(START),
+    }  # fmt: skip
+    assert made == expected
+    assert (await ask(http, "GET", "/v1/silences"))[2] == {"items": [expected], "next": None}
+    alert = await called(desk, http)
+    assert (await ask(http, "GET", f"/v1/alerts/{alert}"))[2]["data"]["silenced_by"] == made["id"]
+    assert (await ask(http, "DELETE", f"/v1/silences/{made['id']}"))[0] == 204
+    assert desk.store.log[-1].alert.type == "loan_group.margin_call.opened"
+    assert desk.store.log[-1].alert.silenced_by is None, "what is still bad is told when the silence ends"
+    assert (await ask(http, "DELETE", f"/v1/silences/{made['id']}"))[0] == 404
+    assert [a["action"] for a in (await ask(http, "GET", "/v1/audit"))[2]["items"]] == [
+        "silence",
+        "put group",
+        "unsilence",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"match": {}}, "match"),
+        ({"match": {"type": "price.stal"}}, "match"),
+        ({"match": {"grup": "G"}}, "match.grup"),
+        ({"until": until(24 * 31)}, "until"),
+        ({"until": until(0)}, "until"),
+        ({"reason": ""}, "reason"),
+        ({"up_to": "wrong"}, "up_to"),
+        ({"up_to": "critical", "even_worse": True}, ""),
+    ],
+)
+async def test_a_silence_that_makes_no_sense_is_refused_with_its_place(
+    http: Session, changes: dict[str, Any], where: str
+) -> None:
+    status, _, problem = await ask(http, "POST", "/v1/silences", quiet(**changes))
+    assert status == 422
+    assert [e["where"] for e in problem["errors"]] == [where]
+    assert (await ask(http, "GET", "/v1/silences"))[2]["items"] == []
+
+
+async def test_a_preview_says_what_would_be_hidden_and_makes_nothing(desk: Desk, http: Session) -> None:
+    await called(desk, http, "G-1", "G-2", "X-3")
+    desk.pass_time(25 * HOUR)
+    desk.notice()
+    body = {"match": {"group": "G-*"}, "until": until(48), "reason": "a test"}
+    status, _, found = await ask(http, "POST", "/v1/silences?preview=true", body)
+    assert status == 200, found
+    assert found["groups"] == {
+        "count": 2,
+        "items": [
+            {"id": id_, "product": "vip_loan", "stage": "margin_call", "up_to": "margin_call"} for id_ in ("G-1", "G-2")
+        ],
+        "whole": True,
+    }
+    assert found["alerts"]["types"] == {"loan_group.margin_call.reminder": 2}, "the openings are older than a day"
+    assert (found["alerts"]["hidden"], found["alerts"]["told"], found["alerts"]["whole"]) == (2, 0, True)
+    less = (await ask(http, "POST", "/v1/silences?preview=true", {**body, "up_to": "normal"}))[2]
+    assert (less["alerts"]["hidden"], less["alerts"]["told"]) == (0, 2)
+    assert (await ask(http, "GET", "/v1/silences"))[2]["items"] == []
+
+
+async def test_a_token_with_a_scope_silences_its_own_groups_alone(desk: Desk) -> None:
+    async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
+        other, mine = {"labels": {"borrower": "OTHER"}}, {"labels": {"borrower": "ACME"}, "type": "loan_group.*"}
+        ours = (await ask(http, "POST", "/v1/silences", quiet(match=other), **bearer("boss")))[2]
+        for match in (other, {"type": "*"}, {"labels": {"borrower": "*"}}):
+            got, _, problem = await ask(http, "POST", "/v1/silences", quiet(match=match), **bearer("acme"))
+            assert (got, problem["type"]) == (403, "urn:loan-monitor:forbidden"), match
+        assert (await ask(http, "POST", "/v1/silences", quiet(match=mine), **bearer("acme")))[0] == 201
+        listed = (await ask(http, "GET", "/v1/silences", **bearer("acme")))[2]["items"]
+        assert [s["match"] for s in listed] == [mine]
+        assert (await ask(http, "DELETE", f"/v1/silences/{ours['id']}", **bearer("acme")))[0] == 404
+        alert = await called(desk, http, **bearer("boss"))
+        assert (await ask(http, "POST", f"/v1/alerts/{alert}/ack", {}, **bearer("acme")))[0] == 200
+
+
+async def test_silences_are_paged(desk: Desk, http: Session) -> None:
+    made = {(await ask(http, "POST", "/v1/silences", quiet()))[2]["id"] for _ in range(3)}
+    first = (await ask(http, "GET", "/v1/silences?limit=2"))[2]
+    second = (await ask(http, "GET", f"/v1/silences?limit=2&after={first['next']}"))[2]
+    assert {s["id"] for s in first["items"] + second["items"]} == made
+    assert second["next"] is None

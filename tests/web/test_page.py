@@ -1,0 +1,71 @@
+"""The files of the page: kept for ever by their hash, under a strict policy, and nothing else of the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from monitor.web.page import POLICY, Page
+from tests.web.desk import Desk, serving
+from tests.web.test_session import config
+
+SCRIPT = "console.log('a script that is long enough to be worth packing')\n" * 20
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    folder = tmp_path / "static"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html><title>Desk</title>")
+    (folder / "assets" / "index-abc123.js").write_text(SCRIPT)
+    (folder / "assets" / "index-abc123.js.map").write_text("{}")
+    (tmp_path / "secret.html").write_text("secret")
+    return folder
+
+
+async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: Desk, built: Path) -> None:
+    async with serving(desk, config(), page=Page(built)) as url, aiohttp.ClientSession(url) as http:
+        async with http.get("/?group=G-1") as r:
+            assert (r.status, r.content_type) == (200, "text/html")
+            assert r.headers["Content-Security-Policy"] == POLICY
+            assert "unsafe" not in POLICY
+            assert r.headers["Cache-Control"] == "no-cache"
+            assert r.headers["X-Content-Type-Options"] == "nosniff"
+            assert r.headers["Referrer-Policy"] == "no-referrer"
+            assert "Desk" in await r.text()
+        async with http.get("/assets/index-abc123.js") as r:
+            assert r.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert r.headers["Content-Encoding"] == "gzip"
+            assert int(r.headers["Content-Length"]) < len(SCRIPT) / 2
+            assert await r.text() == SCRIPT
+        async with http.get("/assets/index-abc123.js", headers={"Accept-Encoding": "identity"}) as r:
+            assert "Content-Encoding" not in r.headers
+            assert await r.text() == SCRIPT
+        async with http.get("/v1/groups") as r:
+            assert r.status == 401
+            assert r.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/assets/none.js", "/assets/index-abc123.js.map", "/assets/..%2findex.html", "/assets/..%2f..%2fsecret.html"],
+)
+async def test_nothing_but_the_built_files_is_served(desk: Desk, built: Path, path: str) -> None:
+    async with serving(desk, page=Page(built)) as url, aiohttp.ClientSession(url) as http:
+        from yarl import URL
+
+        async with http.get(URL(url + path, encoded=True)) as r:
+            assert (r.status, r.content_type) == (404, "application/problem+json")
+            assert r.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_page_that_is_not_built_says_how(desk: Desk, tmp_path: Path) -> None:
+    async with (
+        serving(desk, page=Page(tmp_path / "none")) as url,
+        aiohttp.ClientSession(url) as http,
+        http.get("/") as r,
+    ):
+        assert (r.status, r.content_type) == (200, "text/plain")
+        assert "make setup" in await r.text()
