@@ -16,7 +16,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
-from monitor import eventlog, plugins, replay, telemetry, terminal
+from monitor import deciding, eventlog, plugins, replay, telemetry, terminal
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config, Named
@@ -24,11 +24,9 @@ from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.feeds import tape
+from monitor.flags import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import StoreUnavailable
-
-FINE, TROUBLE, WRONG = 0, 1, 2
-URL = "http://127.0.0.1:8080"
 
 commands = Commands(
     name="monitor",
@@ -37,9 +35,8 @@ commands = Commands(
     result_action="return_value",
 )
 
-ConfigFile = Annotated[Path, Parameter(name="--config")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
+for _command in (deciding.stress,):
+    commands.command(_command)
 
 
 def main() -> NoReturn:

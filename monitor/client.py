@@ -23,9 +23,12 @@ class NoAnswer(Exception):
         self.is_wrong_use = is_wrong_use
 
 
-def ask(url: str, path: str, token_file: Path | None, body: object | None = None) -> Any:
-    """GET, or POST where there is a body; returns the JSON answer. Raises NoAnswer."""
-    return asyncio.run(_ask(url.rstrip("/") + path, _token(token_file), body))
+def ask(
+    url: str, path: str, token_file: Path | None, body: object | None = None, *, timeout_s: float = TIMEOUT_S,
+    as_bytes: bool = False,
+) -> Any:  # fmt: skip
+    """GET, or POST where there is a body; returns the JSON answer, or what it is as bytes. Raises NoAnswer."""
+    return asyncio.run(_ask(url.rstrip("/") + path, _token(token_file), body, timeout_s, as_bytes=as_bytes))
 
 
 def _token(token_file: Path | None) -> str | None:
@@ -37,14 +40,15 @@ def _token(token_file: Path | None) -> str | None:
         raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 
 
-async def _ask(url: str, token: str | None, body: object | None) -> Any:
+async def _ask(url: str, token: str | None, body: object | None, timeout_s: float, *, as_bytes: bool) -> Any:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
             call = session.get(url) if body is None else session.post(url, data=msgspec.json.encode(body))
             async with call as response:
-                return _answer(response.status, await response.read())
+                raw = await response.read()
+                return raw if as_bytes and response.status < 400 else _answer(response.status, raw)
     except (aiohttp.ClientError, TimeoutError) as e:
         reason = str(e) or "no answer in time"
         raise NoAnswer(f"{url}: {reason}; is the daemon running there? name it with --url") from None

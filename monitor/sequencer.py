@@ -25,6 +25,8 @@ from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
+from monitor.core.roster import Prices
+from monitor.core.survey import WholeBook
 from monitor.eventlog import EventLog, Start
 from monitor.journal import Journal
 from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
@@ -118,6 +120,10 @@ class Sequencer:
     async def look(self, group_id: str) -> Look | None:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at), needs_commit=False)  # type: ignore[no-any-return]
+
+    async def whole_book(self) -> WholeBook:
+        """See core.inbox.Inbox."""
+        return await self._ask(lambda at, _: self._whole_book(at), needs_commit=False)  # type: ignore[no-any-return]
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """See core.inbox.Inbox."""
@@ -295,6 +301,10 @@ class Sequencer:
         if sight is None:
             return None
         return Look(at, sight, *board.snapshot(), self._monitor.rules)
+
+    def _whole_book(self, at: datetime) -> WholeBook:
+        _, usd, untrusted = self._monitor.board.snapshot()
+        return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.survey(at))
 
     def _flush_log(self) -> None:
         if self._event_log is not None:

@@ -247,7 +247,7 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     """A table whose figures wrap rather than lose digits."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -256,7 +256,7 @@ def _table(*columns: str) -> Table:
 
 
 def _contributions(rows: list[dict[str, Any]]) -> Table:
-    table = _table(
+    table = table_of(
         "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
     )
     for row in rows:
@@ -267,7 +267,7 @@ def _contributions(rows: list[dict[str, Any]]) -> Table:
 
 
 def _loans(rows: list[dict[str, Any]]) -> Table:
-    table = _table("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
+    table = table_of("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
     for row in rows:
         rate = row.get("rate")
         kind = rate.get("kind") if isinstance(rate, dict) else rate
@@ -295,7 +295,7 @@ def _permitted(permitted: dict[str, Any]) -> str:
 def what_if(group: str, answer: dict[str, Any]) -> None:
     """Before and after, side by side."""
     before, after = answer["before"], answer["after"]
-    table = _table(group, "now", "then")
+    table = table_of(group, "now", "then")
     for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
         table.add_row(key, str(before.get(key)), str(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))

@@ -19,6 +19,12 @@ from tests.faults.house import Daemon, House, line
         (["what-if", "G", "--repay", "USDT=10"], 0, "ltv"),
         (["what-if", "G", "--shock", "BTC=-20"], 2, "expected a change such as"),
         (["what-if", "G", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
+        (["stress", "--shock", "BTC=-20%"], 0, "expected shortfall"),
+        (["stress", "--reverse", "0.5"], 0, "to the liquidation line"),
+        (["stress", "--x", "BTC=-10%,-90%", "--y", "ETH=0%"], 0, "ETH down, BTC across"),
+        (["stress", "--x", "BTC=-10%"], 2, "a matrix has two sides"),
+        (["stress", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
+        (["stress"], 2, "expected exactly one of"),
         (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
     ],
 )

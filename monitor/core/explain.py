@@ -15,12 +15,12 @@ import msgspec
 
 from monitor.core.accrual import daily_rate
 from monitor.core.book import Rate
-from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
+from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, next_line, permitted, terms_of
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
 from monitor.core.margin import closable, liabilities
-from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
+from monitor.core.money import CENT, ONE, ZERO, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
 from monitor.core.product import Ladder, Product, Rules, Thresholds
@@ -32,15 +32,12 @@ from monitor.core.valuation import (
     Position,
     Weight,
     band,
-    crossed,
     initial_margin,
     owed,
     positions,
     weigh,
 )
 from monitor.core.verdict import is_overdue
-
-HUNDRED = Decimal(100)
 
 
 class GroupRow(msgspec.Struct, frozen=True):
@@ -248,18 +245,11 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
 
 
 def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:
-    """The line that the group meets next, and by how many percent the recognised value may fall until then, rounded down."""
-    if weight.debt and weight.recognised <= 0:
+    found = next_line(weight, lines, terms, CENT)
+    if found is None:
         return None
-    for name, level in lines.stated.items():
-        if not weight.debt or not crossed(weight, lines, name):
-            distance = HUNDRED
-            if weight.debt:
-                of_debt, of_recognised = terms.factors(level)
-                edge = of_recognised * weight.recognised
-                distance = divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, CENT)
-            return {"name": name, "level" if lines.falls else "ltv": plain(level), "distance_percent": plain(distance)}
-    return None
+    level = "level" if lines.falls else "ltv"
+    return {"name": found.name, level: plain(found.level), "distance_percent": plain(found.distance_percent)}
 
 
 def _contribution(look: Look, position: Position) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from monitor.core.events import Event
 from monitor.core.outcome import Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
+from monitor.core.survey import WholeBook
 
 
 class Request(NamedTuple):
@@ -67,6 +68,10 @@ class Inbox(Protocol):
 
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
+        ...
+
+    async def whole_book(self) -> WholeBook:
+        """All groups between two events, to be asked in any thread."""
         ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:

@@ -16,10 +16,11 @@ from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
 from monitor.core.money import ZERO
-from monitor.core.outcome import BlockPut, Memory, Restored
+from monitor.core.outcome import BlockPut, Memory, Restored, Sight
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.screen import EveryGroup
+from monitor.core.survey import PlainSurvey, Survey
 from monitor.core.valuation import Weight, weigh
 from monitor.core.watched import Watched
 
@@ -139,6 +140,10 @@ class LoanBook(Protocol):
         """The groups whose valuation needs any of these assets, on the prices in force."""
         ...
 
+    def survey(self, at: datetime) -> Survey:
+        """All groups as they stand now, to be asked in any thread."""
+        ...
+
 
 class PlainBook:
     """Every group an object, screened by `EveryGroup`."""
@@ -234,6 +239,13 @@ class PlainBook:
     def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+
+    def survey(self, at: datetime) -> Survey:
+        return PlainSurvey(self.sights(), at)
+
+    def sights(self) -> list[Sight]:
+        """All groups as they stand now."""
+        return [w.sight() for w in self._watched.values()]
 
 
 def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> Watched:

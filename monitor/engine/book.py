@@ -17,6 +17,7 @@ from monitor.core.loanbook import Exposure, Kept, PlainBook, Taken
 from monitor.core.outcome import BlockPut, Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
+from monitor.core.survey import Survey
 from monitor.core.watched import Watched
 from monitor.engine.fits import fits
 from monitor.engine.names import Names
@@ -140,6 +141,9 @@ class ColumnarBook:
         if self.rows is None:
             return self.fresh.exposure(assets, board)
         return self.rows.exposure(assets, board, self.fresh)
+
+    def survey(self, at: datetime) -> Survey:
+        return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""

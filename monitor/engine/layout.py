@@ -92,6 +92,14 @@ class Layout:
         self.store.head[number] = 0
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
+    def copy(self) -> Store:
+        """What is in use of the store, for a reader in another thread: the store itself is changed in place."""
+        s, position, run = self.store, self._position, self._run
+        return Store(
+            s.amount[:position].copy(), s.member[:position].copy(), s.instrument[:run].copy(), s.start[:run].copy(),
+            s.head.copy(),
+        )  # fmt: skip
+
     def positions(self, blocks: I64) -> I64:
         """How many positions each of these blocks has."""
         head, store = self.store.head, self.store

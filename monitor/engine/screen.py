@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine import keeping, kernels
-from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Tiers
+from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Store, Tiers
 from monitor.engine.layout import Layout, Leg
 from monitor.engine.lines import LineTable
 
@@ -138,6 +138,10 @@ class FastScreen:
         named = np.empty(blocks.size * GROUPS, np.uint32)
         count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
+
+    def copy(self) -> tuple[Store, Tiers]:
+        """All positions and ladders as they are now, for whoever weighs them beside core."""
+        return self._layout.copy(), self._tiers
 
     def exposure(self, asset: int) -> tuple[int, float, float]:
         """How many groups hold or owe an asset, with their debt and recognised value in USD, as of the last call."""

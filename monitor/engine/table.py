@@ -19,6 +19,7 @@ from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
+from monitor.core.survey import EXACT_SUMS
 from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
@@ -31,9 +32,8 @@ from monitor.engine.legs import Instruments
 from monitor.engine.names import Names, NamesFull
 from monitor.engine.places import GROUPS, NO_GROUP, Places
 from monitor.engine.screen import FastScreen
+from monitor.engine.survey import ColumnarSurvey, Copy
 
-EXACT_SUMS = 1_000
-"""Up to so many exposed groups the sums of an alert about a price are exact, which takes 20 ms; beyond, the screen's."""
 UNTRUSTED, MISSING = 1, 2
 NO_LINE = -1.0
 
@@ -248,6 +248,16 @@ class Rows(Places):
         most = rows[np.argsort(-self.screen.debt[rows], kind="stable")[:NAMED_GROUPS]].tolist()
         ids = tuple(self.id(row) for row in most)
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
+
+    def survey(self, at: datetime, fresh: PlainBook) -> ColumnarSurvey:
+        """See LoanBook. Holds core up for as long as the positions take to be copied."""
+        blocks = [(number, block) for number, block in enumerate(self.blocks) if block is not None]
+        store, tiers = self.screen.copy()
+        copy = Copy(
+            blocks, self.stage.copy(), dict(self._states), store, tiers, self.names, self._rules, self._at,
+            fresh.sights(), at,
+        )  # fmt: skip
+        return ColumnarSurvey(copy)
 
     # -- within --
 

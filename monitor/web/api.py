@@ -5,16 +5,20 @@ from __future__ import annotations
 from monitor.core.book import GroupLine
 from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
+from monitor.core.stress import Stress
 from monitor.core.whatif import WhatIf
-from monitor.web import query, shapes
+from monitor.web import decision, query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.groups import GroupsApi
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
 from monitor.web.status import StatusApi
+from monitor.web.stress import StressApi
 
 
-def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Handler) -> tuple[Route, ...]:
+def routes(
+    groups: GroupsApi, record: RecordApi, status: StatusApi, stress: StressApi, stream: Handler
+) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
     return (
@@ -48,6 +52,11 @@ def routes(groups: GroupsApi, record: RecordApi, status: StatusApi, stream: Hand
         Route(
             "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
             body=WhatIf, answers={200: s.WhatIfAnswer},
+        ),
+        Route(
+            "POST", "/v1/stress", stress.stress, READ,
+            "The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed.",
+            query.STRESS, body=Stress, answers={200: decision.StressAnswer | decision.MatrixAnswer | decision.ReverseAnswer},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,

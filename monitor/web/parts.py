@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,6 +33,8 @@ class Parts(NamedTuple):
     clock: Clock
     on_retry: Callable[[Delivery], None]
     """Told of a delivery that an operator made due at once."""
+    scenarios: Path = Path("scenarios")
+    """The folder of the scenarios that may be asked for by name."""
 
 
 Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]

@@ -79,6 +79,13 @@ DELIVERIES = (
     AFTER,
 )
 PRICES = (LIMIT, AFTER)
+STRESS = (
+    Param(
+        "format",
+        "`csv`: every group that changes stage. The header Accept: text/csv asks the same.",
+        _one_of(("json", "csv")),
+    ),
+)
 AUDIT = (AFTER_NUMBER, LIMIT)
 STREAM = (
     Param("events", "Which events, separated by commas; all by default: " + ", ".join(STREAM_EVENTS) + "."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ from monitor.web.query import Values
 from monitor.web.record import AlertLog, RecordApi
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
+from monitor.web.stress import StressApi, Turns
 from monitor.web.view import View
 
 SHUTDOWN_S = 2.0
@@ -59,18 +61,20 @@ class Server:
         self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
         on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
+        scenarios: Path = Path("scenarios"),
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
         self._tokens = Tokens(config.tokens)
-        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry)
+        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, scenarios)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, self.hub.handle)
+        turns = Turns()
+        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, StressApi(parts, turns), self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
@@ -23,7 +24,8 @@ from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import PlainRoster
+from monitor.core.roster import PlainRoster, Prices
+from monitor.core.survey import WholeBook
 from monitor.feeds.base import FeedStats
 from monitor.stores.base import (
     AlertFilter,
@@ -201,17 +203,23 @@ class Desk:
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
 
+    async def whole_book(self) -> WholeBook:
+        _, usd, untrusted = self.risk.board.snapshot()
+        return WholeBook(self.clock.now, Prices(usd, untrusted), self.rules, self.risk.book.survey(self.clock.now))
+
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)
 
 
 @asynccontextmanager
-async def serving(desk: Desk, config: WebConfig | None = None, limits: Limits | None = None) -> AsyncIterator[str]:
+async def serving(
+    desk: Desk, config: WebConfig | None = None, limits: Limits | None = None, scenarios: Path = Path("none")
+) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
     server = Server(
         msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits,
+        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits, scenarios,
     )  # fmt: skip
     host, port = await server.start()
     try:

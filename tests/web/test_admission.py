@@ -138,7 +138,7 @@ async def test_every_answer_has_the_security_headers(http: aiohttp.ClientSession
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: aiohttp.ClientSession) -> None:
-    for path in ("/", "/v1/silences", "/v1/stress", "/v1/alerts/evt_1/ack", "/v1/groups/", "/v2"):
+    for path in ("/", "/v1/silences", "/v1/alerts/evt_1/ack", "/v1/groups/", "/v2"):
         status, headers, problem = await ask(http, "GET", path)
         assert (status, headers["Content-Type"]) == (404, "application/problem+json")
         assert problem["instance"] == path

@@ -102,6 +102,14 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
         ),
         ("POST", "/v1/groups/G-1/what-if", {"shock": {"BTC": "-90%"}}),
         ("POST", "/v1/groups/G-9/what-if", {}),
+        ("POST", "/v1/stress", {"shocks": {"BTC": "-90%"}}),
+        (
+            "POST",
+            "/v1/stress",
+            {"matrix": {"x": {"asset": "BTC", "shocks": ["-10%"]}, "y": {"asset": "ETH", "shocks": ["1"]}}},
+        ),
+        ("POST", "/v1/stress", {"reverse": {"share": "0.1"}}),
+        ("POST", "/v1/stress", {}),
         ("DELETE", "/v1/groups/G-2", None),
     ]
     answered = [await _asked(http, *a) for a in asked]

@@ -1,0 +1,85 @@
+"""The commands about the whole book: stress, exposure, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monitor import tables, terminal
+from monitor.client import ask
+from monitor.flags import FINE, URL, WRONG, AsJson, TokenFile
+
+PATIENCE_S = 120.0
+"""A large matrix over a million groups takes 20 s."""
+
+
+def stress(
+    *,
+    shock: Sequence[str] = (),
+    scenario: str | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    reverse: str | None = None,
+    of: Sequence[str] = (),
+    limit: int = 100,
+    csv: Path | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """The whole book under a shock: who goes where, sums, expected shortfall; a matrix of two; the fall that a loss takes.
+
+    Parameters
+    ----------
+    shock: such as BTC=-20% or BTC=30000; may be given several times.
+    scenario: name of a scenario of the daemon's folder, such as 2021-05-19: each coin falls to its lowest there.
+    x: one side of a matrix, such as BTC=-10%,-20%,-30%.
+    y: the other side, such as ETH=-10%,-20%,-30%.
+    reverse: the share of the debt, such as 0.1, for which to find the smallest common fall.
+    of: a coin that falls with --reverse; may be given several times. Without any: all but those near a dollar.
+    limit: groups to list of each stage.
+    csv: writes every group that changes its stage into this file.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of POST /v1/stress.
+    """
+    problems: list[str] = []
+    body: dict[str, Any] = {"limit": limit} if limit != 100 else {}
+    if shock:
+        pairs = (_pair("--shock", text, problems) for text in shock)
+        body["shocks"] = {asset: value for asset, value in pairs if asset}
+    if scenario is not None:
+        body["scenario"] = scenario
+    if x is not None or y is not None:
+        body["matrix"] = {"x": _axis("--x", x, problems), "y": _axis("--y", y, problems)}
+    if reverse is not None:
+        body["reverse"] = {"share": reverse, "assets": [asset.upper() for asset in of]}
+    if problems:
+        terminal.problems(problems)
+        return WRONG
+    if csv is not None:
+        raw = ask(url, "/v1/stress?format=csv", token_file, body, timeout_s=PATIENCE_S, as_bytes=True)
+        csv.write_bytes(raw)
+        groups = max(raw.count(b"\n") - 1, 0)
+        terminal.say(f"{csv}: {groups:,} groups change their stage")
+        return FINE
+    answer = ask(url, "/v1/stress", token_file, body, timeout_s=PATIENCE_S)
+    terminal.json(answer) if as_json else tables.stress(answer)
+    return FINE
+
+
+def _pair(flag: str, text: str, problems: list[str]) -> tuple[str, str]:
+    asset, is_pair, value = text.partition("=")
+    if not is_pair or not asset or not value:
+        problems.append(f"{flag}: found {text!r}, expected ASSET=VALUE such as BTC=-20%")
+        return "", ""
+    return asset.upper(), value
+
+
+def _axis(flag: str, text: str | None, problems: list[str]) -> dict[str, Any]:
+    if text is None:
+        problems.append(f"{flag}: is missing; a matrix has two sides, such as --x BTC=-10%,-20% --y ETH=-10%,-20%")
+        return {}
+    asset, values = _pair(flag, text, problems)
+    return {"asset": asset, "shocks": [part.strip() for part in values.split(",")]}

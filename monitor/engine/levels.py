@@ -1,0 +1,104 @@
+"""The lines of all groups of a block as floats of debt over recognised value, and the bands between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from monitor.core.book import lines_of
+from monitor.core.lifecycle import STAGES, signal_of
+from monitor.core.product import Thresholds, Version
+from monitor.core.survey import stage_by
+from monitor.core.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.engine.arrays import F64, GROUPS
+from monitor.engine.block import Block
+from monitor.engine.columns import IRREGULAR
+from monitor.engine.names import Names
+
+INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
+_LINES = ("initial", "margin_call", "liquidation", "immediate")
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class _Own(msgspec.Struct, frozen=True):
+    """Of engine.irregular.Irregular what a group's lines depend on."""
+
+    thresholds: dict[str, Decimal] = {}
+
+
+_own = msgspec.msgpack.Decoder(_Own).decode
+
+
+class Levels:
+    """The lines, fees and grace of products by their place, and those of groups that have their own."""
+
+    def __init__(self, names: Names, versions: Mapping[str, Version]) -> None:
+        self.versions = versions
+        kinds = list(names.products)
+        self._thresholds = [versions[kind].thresholds if kind in versions else None for kind in kinds]
+        self._lines = np.array([np.full(4, np.inf) if t is None else levels(t) for t in self._thresholds]).reshape(
+            -1, 4
+        )
+        known = [versions.get(kind) for kind in kinds]
+        self.fee = np.array([0.0 if v is None else float(v.liquidation_fee) for v in known])
+        self.has_grace = np.array([v is not None and v.is_grace_for_all for v in known], bool)
+        self._kept: dict[tuple[int, frozenset[tuple[str, Decimal]]], F64] = {}
+
+    def of(self, block: Block) -> F64:
+        """[4, GROUPS] Lines by row; infinite where there is none."""
+        lines = np.full((4, GROUPS), np.inf)
+        lines[:, : len(block)] = self._lines[block.columns.product].T
+        for row in np.flatnonzero(block.columns.flags & IRREGULAR).tolist():
+            own = _own(block.columns.extras[row]).thresholds
+            if own:
+                lines[:, row] = self._of_its_own(block.columns.product.item(row), own)
+        return lines
+
+    def _of_its_own(self, product: int, own: dict[str, Decimal]) -> F64:
+        key = product, frozenset(own.items())
+        if key not in self._kept:
+            thresholds = self._thresholds[product]
+            assert thresholds is not None, "a group has a product"
+            self._kept[key] = levels(lines_of(own, thresholds))
+        return self._kept[key]
+
+
+def levels(lines: Thresholds) -> F64:
+    """[4] Lines as ratios of debt over recognised value; infinite where there is none."""
+    stated = lines.stated
+    ratios = [float(stated[name]) if name in stated else np.inf for name in _LINES]
+    return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
+
+
+def bands(lines: F64, debt: F64, recognised: F64) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Bools]:
+    """[n] The band (place in BANDS) as core.valuation.band has it, for rows that are on no line; and LTV is at or below
+    initial."""
+    edges = lines * np.where(recognised > 0, recognised, 1.0)
+    is_beyond = debt >= edges
+    band = np.select(
+        [is_beyond[IMMEDIATE_LINE], is_beyond[LIQUIDATION_LINE], is_beyond[CALL_LINE], is_beyond[INITIAL_LINE]],
+        [BANDS.index(IMMEDIATE), BANDS.index(LIQUIDATION), BANDS.index(MARGIN_CALL), BANDS.index("restricted")],
+        BANDS.index(NORMAL),
+    )
+    has_nothing = (recognised <= 0) & (debt > 0)
+    band = np.where(has_nothing, BANDS.index(IMMEDIATE), np.where(debt <= 0, BANDS.index(NORMAL), band))
+    return band, (debt <= 0) | (~has_nothing & ~is_beyond[INITIAL_LINE])
+
+
+def _next_stages() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """[stage, band, is enrolled, is at or below initial] The stage after an evaluation, by the stage table."""
+    table = np.zeros((len(STAGES), len(BANDS), 2, 2), np.uint8)
+    for i, stage in enumerate(STAGES):
+        for j, band in enumerate(BANDS):
+            for is_enrolled in (0, 1):
+                for is_initial in (0, 1):
+                    signal = signal_of(stage, band, bool(is_enrolled), bool(is_initial))
+                    table[i, j, is_enrolled, is_initial] = STAGES.index(stage_by(stage, signal))
+    return table
+
+
+NEXT = _next_stages()

@@ -1,0 +1,364 @@
+"""A survey of a book in columns: all positions copied at one instant, then weighed at any prices beside core.
+
+The copy holds core up for as long as the memory takes, about as long as a sweep; what is made of it takes the time of whoever
+asks. Stages are taken from floats, but for groups within the guard of a line: these are evaluated exactly, so every stage
+is exact. Sums are floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from monitor.core.lifecycle import LIQUIDATION, STAGES, GroupState
+from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
+from monitor.core.outcome import Sight
+from monitor.core.product import Rules
+from monitor.core.roster import Prices, Scope, within
+from monitor.core.survey import (
+    EXACT_SUMS,
+    LABEL_PREFIX,
+    Coins,
+    Exposed,
+    Exposures,
+    Loss,
+    Movers,
+    Pair,
+    PlainSurvey,
+    Sums,
+    Swept,
+    nearest_shown,
+    stage_then,
+    urgency,
+    worth_of,
+)
+from monitor.core.watched import Watched
+from monitor.engine.arrays import F64, GROUPS, GUARD, I64, MISSING, U8, UNTRUSTED, Store, Tiers
+from monitor.engine.block import Block
+from monitor.engine.columns import DELAYED
+from monitor.engine.levels import NEXT, Levels, bands
+from monitor.engine.merging import joined_exposures, joined_pairs, joined_sweeps
+from monitor.engine.names import Names
+from monitor.engine.survey_kernels import by_asset, of_asset, survey
+
+NEAR_LIMIT = 50_000
+"""Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
+_LIQUIDATED = STAGES.index(LIQUIDATION)
+_NEVER = 255
+_state = msgspec.msgpack.Decoder(GroupState)
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Copy(NamedTuple):
+    """What a survey is made of: all of one instant, and changed by nobody."""
+
+    blocks: list[tuple[int, Block]]
+    stage: U8
+    """By row of the book."""
+    states: Mapping[int, bytes]
+    """By row, as they are packed; of those that are not as new."""
+    store: Store
+    tiers: Tiers
+    names: Names
+    rules: Rules
+    at: datetime
+    """When the debts were taken."""
+    fresh: Sequence[Sight]
+    now: datetime
+
+
+class Weighed(NamedTuple):
+    """All rows at some prices; the k-th block's from k * GROUPS on."""
+
+    debt: F64
+    recognised: F64
+    market: F64
+    blind: U8
+
+    def of(self, rows: slice) -> Weighed:
+        """Some rows."""
+        return Weighed(self.debt[rows], self.recognised[rows], self.market[rows], self.blind[rows])
+
+
+class ColumnarSurvey:
+    """See the module and core.survey.Survey."""
+
+    def __init__(self, copy: Copy) -> None:
+        self._copy = copy
+        self._fresh = PlainSurvey(copy.fresh, copy.now)
+        self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
+        self._stage = np.full(len(copy.blocks) * GROUPS, _NEVER, np.uint8)
+        for k, (number, block) in enumerate(copy.blocks):
+            stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
+            self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
+        self._count = int(np.count_nonzero(self._stage != _NEVER))
+        self._levels = Levels(copy.names, {kind: p.version_at(copy.at) for kind, p in copy.rules.products.items()})
+
+    def __len__(self) -> int:
+        return self._count + len(self._fresh)
+
+    def coins(self) -> Coins:
+        names, fresh = self._copy.names, self._fresh.coins()
+        held: set[int] = set()
+        owed: set[int] = set()
+        for _, block in self._copy.blocks:
+            held.update(np.unique(block.columns.asset).tolist())
+            owed.update(np.unique(block.columns.loan_asset).tolist())
+        listed = {asset for version in self._levels.versions.values() for asset in version.ladders}
+        counted = frozenset(names.assets[place] for place in held) & listed
+        return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
+
+    def sweep(self, on: Prices, scope: Scope) -> Swept:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().sweep(on, scope)
+        weighed, wanted = self._weigh(on), self._wanted(scope)
+        after, are_exact = self._stages_then(weighed, wanted, on)
+        known = wanted & (weighed.blind & MISSING == 0)
+        pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
+        moves = _moves(pairs, *(column[known] for column in weighed[:3]))
+        loss = self._loss(weighed, known, after)
+        newly = {
+            stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
+        }
+        unknown = int(np.count_nonzero(wanted & ~known))
+        rows = Swept(moves, unknown, loss, newly, are_exact, False)
+        return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
+
+    def exposures(self, by: str, on: Prices, scope: Scope) -> Exposures:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().exposures(by, on, scope)
+        weighed, wanted = self._weigh(on), self._wanted(scope)
+        known = wanted & (weighed.blind & MISSING == 0)
+        distance = np.concatenate([d for _, _, d in self._by_block(weighed)])
+        total = _sums_of(*(column[known] for column in weighed[:3]))
+        found = (
+            self._by_asset(on, known, distance, weighed)
+            if by == "asset"
+            else self._by_key(by, known, distance, weighed)
+        )
+        rows = Exposures(found, total, int(np.count_nonzero(wanted & ~known)), False)
+        return joined_exposures(rows, self._fresh.exposures(by, on, scope))
+
+    def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().pairs(issuers, on, scope)
+        copy, (price, _), known = self._copy, self._prices(on), self._wanted(scope)
+        known &= self._weigh(on).blind & MISSING == 0
+        places = {c: p for coins in issuers.values() for c in coins if (p := copy.names.assets.find(c)) is not None}
+        sides = {}
+        for coin, place in places.items():
+            held, owed = np.zeros(len(known)), np.zeros(len(known))
+            of_asset(self._numbers, copy.store, copy.tiers, price, place, held, owed)
+            sides[coin] = _side(held, known), _side(owed, known)
+        found = []
+        for issuer, coins in issuers.items():
+            for debt in (c for c in coins if c in sides):
+                for collateral in (c for c in coins if c in sides):
+                    found += _pair(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
+        return joined_pairs(found, self._fresh.pairs(issuers, on, scope))
+
+    def sight(self, row: int) -> Sight:
+        """The group of a row, as it stood."""
+        copy, k = self._copy, row // GROUPS
+        number, block = copy.blocks[k]
+        group, source, version, put_at = block.record(row % GROUPS, copy.names)
+        packed = copy.states.get(number * GROUPS + row % GROUPS)
+        state = GroupState("") if packed is None else _state.decode(packed)
+        state = msgspec.structs.replace(state, group=group.id)
+        with exact():
+            w = Watched(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
+        return w.sight()
+
+    # -- within --
+
+    def _plain(self) -> PlainSurvey:
+        """So few groups that each is looked at."""
+        rows = np.flatnonzero(self._stage != _NEVER).tolist()
+        return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
+
+    def _prices(self, on: Prices) -> tuple[F64, U8]:
+        """[assets] USD prices and flags, zero and missing for what has no price."""
+        assets = list(self._copy.names.assets)
+        price = np.array([float(on.usd[a]) if a in on.usd else 0.0 for a in assets])
+        flag = [(UNTRUSTED if a in on.untrusted else 0) | (0 if a in on.usd else MISSING) for a in assets]
+        return price, np.array(flag, np.uint8)
+
+    def _weigh(self, on: Prices) -> Weighed:
+        copy, size = self._copy, len(self._stage)
+        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
+        price, flag = self._prices(on)
+        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed[:3], weighed.blind)
+        return weighed
+
+    def _wanted(self, scope: Scope) -> Bools:
+        wanted: Bools = self._stage != _NEVER
+        if scope:
+            matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
+            for k, (_, block) in enumerate(self._copy.blocks):
+                wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
+        return wanted
+
+    def _by_block(self, weighed: Weighed) -> Iterator[tuple[int, F64, F64]]:
+        """(block, its lines [4, GROUPS], distance to the next line in percent [GROUPS])."""
+        for k, (_, block) in enumerate(self._copy.blocks):
+            lines = self._levels.of(block)
+            part = weighed.of(slice(k * GROUPS, (k + 1) * GROUPS))
+            yield k, lines, _distance(lines, part)
+
+    def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
+        """[rows] Stages after an evaluation, and whether all of them are exact."""
+        after, near = self._stage.copy(), []
+        for k, (_, block) in enumerate(self._copy.blocks):
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            part, stage = weighed.of(rows), self._stage[rows]
+            lines = self._levels.of(block)[:, : len(block)]
+            band, is_initial = bands(lines, part.debt, part.recognised)
+            is_enrolled = (block.columns.flags & DELAYED != 0) | self._levels.has_grace[block.columns.product]
+            is_good = is_initial & (part.blind & UNTRUSTED == 0)
+            alive = wanted[rows] & (part.blind & MISSING == 0)
+            then = NEXT[np.where(alive, stage, 0), band, is_enrolled.astype(np.int64), is_good.astype(np.int64)]
+            after[rows] = np.where(alive, then, stage)
+            with np.errstate(invalid="ignore"):  # no line times nothing recognised
+                is_near = (np.abs(part.debt - lines * part.recognised) <= 2 * GUARD * part.debt).any(axis=0)
+            # Whether an overdue loan keeps a liquidation open stands in the group alone.
+            is_near |= (stage == _LIQUIDATED) & is_good
+            near.append(k * GROUPS + np.flatnonzero(is_near & alive))
+        rows_near = np.concatenate(near)
+        for row in rows_near[:NEAR_LIMIT].tolist():
+            sight = self.sight(row)
+            with exact():
+                worth = worth_of(sight.held, on)
+                if worth is not None:
+                    after[row] = STAGES.index(stage_then(sight, worth.weight, on, self._copy.now))
+        return after, len(rows_near) <= NEAR_LIMIT
+
+    def _loss(self, weighed: Weighed, known: Bools, after: U8) -> Loss:
+        left = weighed.market[known] - weighed.debt[known]
+        fee = np.zeros(len(self._stage))
+        for k, (_, block) in enumerate(self._copy.blocks):
+            fee[k * GROUPS : k * GROUPS + len(block)] = self._levels.fee[block.columns.product]
+        is_sold = (after[known] == _LIQUIDATED) & (weighed.debt[known] > 0)
+        short = np.maximum(-left, 0.0)
+        fees = np.minimum(fee[known] * weighed.market[known], np.maximum(left, 0.0))
+        return Loss(
+            int(np.count_nonzero(short)), cents(float(short.sum())), cents(float(fees[is_sold].sum())),
+            cents(float(short[is_sold].sum())),
+        )  # fmt: skip
+
+    def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
+        """The chosen rows by LTV, the worst first; rows that tie come in the order of the book."""
+        rows = np.flatnonzero(chosen)
+        debt, recognised = weighed.debt[rows], weighed.recognised[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ltv = np.where(recognised > 0, debt / recognised, np.where(debt > 0, np.inf, 0.0))
+        rows = rows[np.argsort(-ltv, kind="stable")]
+        return lambda: map(self.sight, rows.tolist())
+
+    def _keyed(self, some: Iterator[Sight], on: Prices) -> Iterator[tuple[float, str, Sight]]:
+        for sight in some:
+            with exact():
+                worth = worth_of(sight.held, on)
+            if worth is not None:
+                yield urgency(worth.weight), sight.group.id, sight
+
+    def _by_key(self, by: str, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
+        names = self._copy.names
+        keys: list[str | None] = []
+        if by == "product":
+            keys = list(names.products)
+            place_of = np.arange(len(keys))
+        else:
+            found: dict[str | None, int] = {}
+            name = by.removeprefix(LABEL_PREFIX)
+            place_of = np.array(
+                [found.setdefault(labels.get(name), len(found)) for labels in list(names.labels)], np.int64
+            )
+            keys = list(found)
+        code = np.zeros(len(known), np.int64)
+        for k, (_, block) in enumerate(self._copy.blocks):
+            c = block.columns
+            code[k * GROUPS : k * GROUPS + len(block)] = place_of[c.product if by == "product" else c.labels]
+        code, far, debt = code[known], distance[known], weighed.debt[known]
+        count = np.bincount(code, minlength=len(keys))
+        columns = [np.bincount(code, column[known], len(keys)) for column in weighed[:3]]
+        nearest, weighted = np.full(len(keys), np.inf), np.bincount(code, far * debt, len(keys))
+        np.minimum.at(nearest, code, far)
+        return [
+            Exposed(
+                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), _percent(nearest[i]),
+                _mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
+            )
+            for i in np.flatnonzero(count).tolist()
+        ]  # fmt: skip
+
+    def _by_asset(self, on: Prices, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
+        copy = self._copy
+        price, _ = self._prices(on)
+        sums = np.zeros((len(price), 8))
+        sums[:, 5] = np.inf
+        by_asset(self._numbers, copy.store, copy.tiers, price, known.view(np.uint8), distance, weighed.debt, sums)
+        rows = []
+        for i in np.flatnonzero((sums[:, 0] > 0) | (sums[:, 1] > 0)).tolist():
+            groups, owed, recognised, market, quantity, nearest, weighted, whole = sums[i].tolist()
+            held = Sums(int(groups), cents(owed), cents(recognised), cents(market))
+            amount = round_up(Decimal.from_float(quantity), EIGHT_PLACES) if groups else None
+            rows.append(
+                Exposed(copy.names.assets[i], held, _percent(nearest), _mean(weighted, whole), cents(whole), amount)
+            )
+        return rows
+
+
+def cents(value: float) -> Decimal:
+    """A sum of floats as it is shown: rounded up to cents."""
+    return round_up(Decimal.from_float(value), CENT)
+
+
+def _moves(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:
+    size = len(STAGES) ** 2
+    count = np.bincount(pairs, minlength=size)
+    sums = [np.bincount(pairs, column, size) for column in (debt, recognised, market)]
+    return {
+        (STAGES[i // len(STAGES)], STAGES[i % len(STAGES)]): Sums(int(count[i]), *(cents(float(s[i])) for s in sums))
+        for i in np.flatnonzero(count).tolist()
+    }
+
+
+def _sums_of(debt: F64, recognised: F64, market: F64) -> Sums:
+    return Sums(len(debt), *(cents(float(column.sum())) for column in (debt, recognised, market)))
+
+
+def _distance(lines: F64, part: Weighed) -> F64:
+    """Percent by which the recognised value may fall to the next line; 0 beyond all of them, 100 without debt."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edges = lines * part.recognised
+        is_ahead = np.isfinite(lines) & (part.debt < edges)
+        share = np.where(is_ahead, 1.0 - part.debt / edges, np.inf).min(axis=0)
+    found: F64 = np.where(part.debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
+    return found
+
+
+def _percent(value: float) -> Decimal | None:
+    return nearest_shown(Decimal.from_float(float(value))) if np.isfinite(value) else None
+
+
+def _mean(weighted: float, whole: float) -> Decimal | None:
+    return round_down(Decimal.from_float(float(weighted / whole)), CENT) if whole > 0 else None
+
+
+def _side(value: F64, known: Bools) -> tuple[I64, F64]:
+    """The rows that have any of it, and how much."""
+    rows = np.flatnonzero(known & (value > 0))
+    return rows, value[rows]
+
+
+def _pair(issuer: str, debt: str, collateral: str, owed: tuple[I64, F64], held: tuple[I64, F64]) -> list[Pair]:
+    both, i, j = np.intersect1d(owed[0], held[0], assume_unique=True, return_indices=True)
+    if not len(both):
+        return []
+    sums = cents(float(owed[1][i].sum())), cents(float(held[1][j].sum()))
+    return [Pair(issuer, debt, collateral, len(both), *sums)]

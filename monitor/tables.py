@@ -1,0 +1,99 @@
+"""What the commands about the whole book show to people: tables of a stress, a matrix, a reverse, an exposure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from monitor.terminal import out, table_of
+
+WORST = 10
+"""Groups that are named of each stage; `--json` and `--csv` have more."""
+
+
+def stress(answer: dict[str, Any]) -> None:
+    """Whichever of the three was asked."""
+    {"shocks": _shocks, "matrix": _matrix, "reverse": _reverse}[answer["kind"]](answer)
+    _exactness(answer)
+
+
+def _shocks(answer: dict[str, Any]) -> None:
+    title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
+    named = ", ".join(f"{a} {s['shock']} ({s['before']} -> {s['after']})" for a, s in answer["shocks"].items())
+    out.print(f"[bold]{escape(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
+    stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
+    for name, then in answer["after"].items():
+        now = answer["before"][name]["groups"]
+        stages.add_row(name, f"{now:,}", f"{then['groups']:,}", *_usd(then))
+    out.print(stages)
+    moves = table_of("from", "to", "groups", "debt USD", "recognised USD", "market USD")
+    for move in answer["moves"]:
+        if move["from"] != move["to"]:
+            moves.add_row(move["from"], move["to"], f"{move['groups']:,}", *_usd(move))
+    out.print(moves if moves.row_count else "no group changes its stage")
+    for name, newly in answer["newly"].items():
+        if newly["items"] and name != "normal":
+            out.print(_worst(name, newly))
+    out.print(
+        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{answer['expected_shortfall_usd']}[/] USD, "
+        f"of which the fund pays {answer['fund_draw_usd']}; clearance fees {answer['fees_usd']}"
+    )
+    if answer["unknown"]:
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+
+
+def _worst(name: str, newly: dict[str, Any]) -> Table:
+    found = table_of(f"new in {name}", "LTV now", "then", "debt USD", "shortfall USD")
+    for row in newly["items"][:WORST]:
+        found.add_row(
+            escape(row["id"]), *map(str, (row["ltv_before"], row["ltv"], row["debt_usd"], row["shortfall_usd"]))
+        )
+    left = newly["groups"] - min(WORST, len(newly["items"]))
+    if left:
+        found.add_row(f"... and {left:,} more")
+    return found
+
+
+def _matrix(answer: dict[str, Any]) -> None:
+    x, y = answer["x"], answer["y"]
+    title = f"{y['asset']} down, {x['asset']} across"
+    out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
+    grid = table_of(title, *x["shocks"])
+    for shock, row in zip(y["shocks"], answer["cells"], strict=True):
+        grid.add_row(shock, *(f"{_beyond(cell):,}\n{cell['liquidation_debt_usd']}" for cell in row))
+    out.print(grid)
+
+
+def _beyond(cell: dict[str, Any]) -> int:
+    return int(cell["stages"]["liquidation"]) + int(cell["stages"]["delayed_liquidation"])
+
+
+def _reverse(answer: dict[str, Any]) -> None:
+    coins = ", ".join(answer["assets"])
+    if answer["fall_percent"] is None:
+        out.print(f"[bold]{answer['share']}[/] of the debt is not reached: {answer['reason']} ({coins})")
+        return
+    out.print(
+        f"a fall of [bold red]{answer['fall_percent']} %[/] of {coins} brings [bold]{answer['share']}[/] of the debt to the "
+        "liquidation line",
+        soft_wrap=True,
+    )
+    sides = table_of("fall %", "groups", "debt USD", "share of the debt")
+    for side in (answer["below"], answer["reached"]):
+        if side is not None:
+            sides.add_row(side["fall_percent"], f"{side['groups']:,}", side["debt_usd"], str(side["share"]))
+    out.print(sides)
+
+
+def _exactness(answer: dict[str, Any]) -> None:
+    cells = [cell for row in answer.get("cells", []) for cell in row] or [answer]
+    if not all(cell["is_exact"]["counts"] for cell in cells):
+        out.print("[yellow]counts are indicative: too many groups are on a line[/]")
+    if not all(cell["is_exact"]["sums"] for cell in cells):
+        out.print("sums are rounded to cents")
+
+
+def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
+    return sums["debt_usd"], sums["recognised_usd"], sums["market_usd"]
