@@ -35,7 +35,7 @@ commands = Commands(
     result_action="return_value",
 )
 
-for _command in (deciding.stress,):
+for _command in (deciding.stress, deciding.exposure):
     commands.command(_command)
 
 

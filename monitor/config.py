@@ -19,7 +19,7 @@ import msgspec
 
 from monitor import plugins
 from monitor.core.money import NotANumber, number
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import ExposureRules, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
@@ -95,6 +95,15 @@ class LifecycleTable(msgspec.Struct, frozen=True):
     margin_call_repeat: timedelta = timedelta(hours=24)
 
 
+class ExposureTable(msgspec.Struct, frozen=True):
+    """[exposure]"""
+
+    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
+    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
+    issuers: dict[str, tuple[Asset, ...]] = {}
+    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
+
+
 class Part(msgspec.Struct, frozen=True):
     """A plug-in as configured: its kind, its name, and its own Config."""
 
@@ -166,7 +175,7 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "book", "feed", "notifier", "route"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "exposure", "product", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -189,16 +198,26 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
+        exposure = self.table(ExposureTable, table, "exposure")
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
-        if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
+        if (
+            self.problems
+            or monitor is None
+            or web is None
+            or prices is None
+            or lifecycle is None
+            or store is None
+            or exposure is None
+        ):
             raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers))
         rules = Rules(
-            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
+            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds)),
+            ExposureRules(**msgspec.structs.asdict(exposure)),
         )  # fmt: skip
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes)
 

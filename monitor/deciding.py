@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from monitor import tables, terminal
 from monitor.client import ask
@@ -83,3 +84,29 @@ def _axis(flag: str, text: str | None, problems: list[str]) -> dict[str, Any]:
         return {}
     asset, values = _pair(flag, text, problems)
     return {"asset": asset, "shocks": [part.strip() for part in values.split(",")]}
+
+
+def exposure(
+    *,
+    by: str = "product",
+    limit: int = 50,
+    after: str | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """What the book is exposed to: sums and shares by borrower, product or coin, the largest first.
+
+    Parameters
+    ----------
+    by: asset, product, or a label such as label.borrower.
+    limit: rows, 1 to 1000.
+    after: the next of the page before.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of GET /v1/exposure.
+    """
+    asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
+    answer = ask(url, f"/v1/exposure?{urlencode(asked)}", token_file, timeout_s=PATIENCE_S)
+    terminal.json(answer) if as_json else tables.exposure(answer)
+    return FINE

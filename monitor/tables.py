@@ -97,3 +97,32 @@ def _exactness(answer: dict[str, Any]) -> None:
 
 def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
     return sums["debt_usd"], sums["recognised_usd"], sums["market_usd"]
+
+
+def exposure(answer: dict[str, Any]) -> None:
+    """The book by key, then debt and collateral of one issuer."""
+    is_coin, total = answer["by"] == "asset", answer["total"]
+    out.print(f"[bold]{total['groups']:,} groups[/] by {escape(answer['by'])} at {answer['at']}")
+    more = ("days to sell",) if is_coin else ()
+    rows = table_of(
+        answer["by"], "groups", "debt USD", "market USD", "recognised USD", "share", "nearest %", "average %", *more
+    )
+    for row in answer["items"]:
+        sums = row["debt_usd"], row["market_usd"], row["recognised_usd"]
+        share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
+        far = [str(row[name] or "-") for name in ("nearest_percent", "average_percent")]
+        days = [str(row["days_to_sell"] or "-")] if is_coin else []
+        rows.add_row(escape(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
+    out.print(rows)
+    if answer["next"]:
+        out.print("there are more; ask for them with --after " + answer["next"], soft_wrap=True)
+    if answer["wrong_way"]:
+        pairs = table_of("debt and collateral of", "debt", "collateral", "groups", "debt USD", "market USD")
+        for pair in answer["wrong_way"]:
+            both = pair["debt_usd"], pair["market_usd"]
+            pairs.add_row(escape(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
+        out.print(pairs)
+    if answer["unknown"]:
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+    if not answer["is_exact"]:
+        out.print("sums are rounded to cents")

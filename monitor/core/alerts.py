@@ -35,6 +35,8 @@ SEVERITY: Mapping[str, str] = {
     "price.stale": WARNING,
     "price.suspect": WARNING,
     "price.restored": INFO,
+    "exposure.concentration": WARNING,
+    "exposure.restored": INFO,
     "book.refused": WARNING,
     "book.drift": WARNING,
     "delivery.failing": WARNING,

@@ -140,8 +140,8 @@ class LoanBook(Protocol):
         """The groups whose valuation needs any of these assets, on the prices in force."""
         ...
 
-    def survey(self, at: datetime) -> Survey:
-        """All groups as they stand now, to be asked in any thread."""
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
         ...
 
 
@@ -240,7 +240,7 @@ class PlainBook:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
 
-    def survey(self, at: datetime) -> Survey:
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         return PlainSurvey(self.sights(), at)
 
     def sights(self) -> list[Sight]:

@@ -248,6 +248,19 @@ class Trust(msgspec.Struct, frozen=True):
     """Feeds in order of preference; a source that is not listed comes last."""
 
 
+class ExposureRules(msgspec.Struct, frozen=True):
+    """What the desk holds against the book as a whole (configuration [exposure])."""
+
+    daily_volume_usd: Mapping[str, Decimal] = {}
+    """By coin, what the market trades in a day."""
+    max_share_of_volume: Decimal = Decimal("0.1")
+    """Of that, what a sale may be without moving the price much."""
+    issuers: Mapping[str, tuple[str, ...]] = {}
+    """Coins by whoever issues them."""
+    max_share: Mapping[str, Decimal] = {}
+    """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -255,6 +268,7 @@ class Rules(msgspec.Struct, frozen=True):
     products: Mapping[str, Product]
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
+    exposure: ExposureRules = ExposureRules()
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

@@ -13,6 +13,7 @@ from monitor.core.accrual import accrues_at, next_accrual
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
+from monitor.core.concentration import Concentration
 from monitor.core.entries import Refused
 from monitor.core.events import (
     API,
@@ -27,14 +28,13 @@ from monitor.core.events import (
     TimePassed,
 )
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
-from monitor.core.loanbook import LoanBook, PlainBook, weight_or_none
+from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
 from monitor.core.register import Register
-from monitor.core.valuation import Weight
 from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
@@ -57,6 +57,7 @@ class RiskMonitor:
         self._register = Register(self.book)
         self._agenda = Agenda()
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
+        self._concentration = Concentration(rules, self.board, self._agenda, self.book, self.notices)
         self._planned_until: datetime | None = None
         """Maturities up to here are on the agenda; see `_look_ahead`."""
         if memory:
@@ -85,7 +86,7 @@ class RiskMonitor:
             return None
         if w.weight is None:
             with exact():
-                self._weigh(w)
+                w.weigh(self.board)
         return w.sight()
 
     @property
@@ -113,6 +114,7 @@ class RiskMonitor:
                 self._take(event, out)
             except Refused as refused:
                 self._refuse(event, refused, out)
+            self._concentration.follow(event)
             self.at = event.at
         return out
 
@@ -199,7 +201,7 @@ class RiskMonitor:
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         self._register.change_rules(event.rules, event.at)
-        self.rules = self._prices.rules = event.rules
+        self.rules = self._prices.rules = self._concentration.rules = event.rules
         self.board.configure(event.rules.trust)
         self._plan_accrual(event.at)
         self._plan_rules(event.at)
@@ -257,6 +259,8 @@ class RiskMonitor:
             if stale is not None:
                 self._moved(stale, deadline.at, out)
                 self._prices.announce(deadline.subject, deadline.at, out)
+        elif deadline.phase == agenda.EXPOSURE:
+            self._concentration.look(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._plan_accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -271,7 +275,7 @@ class RiskMonitor:
         if kind == agenda.HOLD:
             self._decide(w, at, out, is_settled=True)
         elif kind == agenda.GRACE:
-            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, self._weight(w)), out)
+            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, w.weighed(self.board)), out)
         elif kind == agenda.REMINDER:
             state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
@@ -289,7 +293,7 @@ class RiskMonitor:
             if kind == agenda.MATURITY:
                 self._follow(w, say(name, state, "loan.overdue", at, "overdue"), out, desk.overdue_facts(w, loan))
             else:
-                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, self._weight(w)), out)
+                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, w.weighed(self.board)), out)
 
     def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.
@@ -321,6 +325,7 @@ class RiskMonitor:
             self._decide_all(self.book.accrue(at, kinds), at, out)
 
     def _plan_accrual(self, at: datetime) -> None:
+        self._concentration.plan(at)
         due = next_accrual(self.rules.products.values(), at)
         self._agenda.set(agenda.ACCRUAL, "", Deadline(due, agenda.ACCRUAL, ""))
 
@@ -336,6 +341,7 @@ class RiskMonitor:
 
     def _plan_rules(self, at: datetime) -> None:
         """The next time at which a version of some product's rules comes into force."""
+        self._concentration.plan(at)
         due = self.rules.next_version(at)
         self._agenda.set(agenda.RULES, "", Deadline(due, agenda.RULES, "") if due else None)
 
@@ -356,7 +362,7 @@ class RiskMonitor:
     def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
-        self._weigh(w)
+        w.weigh(self.board)
         out.touched.add(w.group.id)
         if w.weight is not None:
             how = self.rules.lifecycle
@@ -377,17 +383,6 @@ class RiskMonitor:
         if w.state is not state or w.blind != was_blind or state.below_since is not None:
             self._plan(w)
 
-    def _weigh(self, w: Watched) -> None:
-        untrusted = self.board.untrusted
-        w.weight = weight_or_none(w, self.board.usd)
-        w.blind = w.weight is None or (bool(untrusted) and not untrusted.isdisjoint(w.held.assets))
-
-    def _weight(self, w: Watched) -> Weight | None:
-        """What the group weighs on the prices in force."""
-        if w.weight is None:
-            self._weigh(w)
-        return w.weight
-
     def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
@@ -397,12 +392,12 @@ class RiskMonitor:
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
-            self._weight(w)
+            w.weighed(self.board)
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
 
     def _plan(self, w: Watched) -> None:
         """The group's deadlines; a maturity that is far away is put on the agenda when it comes near."""
-        self._weight(w)
+        w.weighed(self.board)
         firm, late = w.deadlines(self.rules.lifecycle)
         assert self._planned_until is not None
         if firm is not None and firm.kind == agenda.MATURITY and firm.at > self._planned_until:

@@ -161,8 +161,8 @@ class Survey(Protocol):
         """Evaluates every group at these prices, all other things being as they are."""
         ...
 
-    def exposures(self, by: str, on: Prices, scope: Scope) -> Exposures:
-        """The book by "asset", "product" or "label.<name>"."""
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
+        """The book by "asset", "product" or "label.<name>"; distances cost as much as all else."""
         ...
 
     def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
@@ -209,7 +209,7 @@ class PlainSurvey:
                     newly[after].append((sight, worth.weight))
         return Swept(moves, unknown, loss, {stage: _worst_first(found) for stage, found in newly.items()})
 
-    def exposures(self, by: str, on: Prices, scope: Scope) -> Exposures:
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         total, unknown, rows = Sums(), 0, _Keyed()
         with exact():
             for sight in self.within(scope):
@@ -218,7 +218,7 @@ class PlainSurvey:
                     unknown += 1
                     continue
                 total = total.plus(worth.sums)
-                distance = distance_of(worth.weight, sight.held)
+                distance = distance_of(worth.weight, sight.held) if has_distances else ZERO
                 if by == "asset":
                     rows.add_coins(sight.held, worth, distance, on)
                 else:

@@ -142,8 +142,8 @@ class ColumnarBook:
             return self.fresh.exposure(assets, board)
         return self.rows.exposure(assets, board, self.fresh)
 
-    def survey(self, at: datetime) -> Survey:
-        return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh)
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""

@@ -139,6 +139,11 @@ class FastScreen:
         count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
 
+    @property
+    def laid(self) -> tuple[Store, Tiers]:
+        """All positions and ladders; good until the next call."""
+        return self._layout.store, self._tiers
+
     def copy(self) -> tuple[Store, Tiers]:
         """All positions and ladders as they are now, for whoever weighs them beside core."""
         return self._layout.copy(), self._tiers

@@ -129,12 +129,12 @@ class ColumnarSurvey:
         rows = Swept(moves, unknown, loss, newly, are_exact, False)
         return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
 
-    def exposures(self, by: str, on: Prices, scope: Scope) -> Exposures:
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         if len(self) <= EXACT_SUMS:
-            return self._plain().exposures(by, on, scope)
+            return self._plain().exposures(by, on, scope, has_distances=has_distances)
         weighed, wanted = self._weigh(on), self._wanted(scope)
         known = wanted & (weighed.blind & MISSING == 0)
-        distance = np.concatenate([d for _, _, d in self._by_block(weighed)])
+        distance = self._distances(weighed) if has_distances else np.zeros(len(known))
         total = _sums_of(*(column[known] for column in weighed[:3]))
         found = (
             self._by_asset(on, known, distance, weighed)
@@ -142,7 +142,7 @@ class ColumnarSurvey:
             else self._by_key(by, known, distance, weighed)
         )
         rows = Exposures(found, total, int(np.count_nonzero(wanted & ~known)), False)
-        return joined_exposures(rows, self._fresh.exposures(by, on, scope))
+        return joined_exposures(rows, self._fresh.exposures(by, on, scope, has_distances=has_distances))
 
     def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
         if len(self) <= EXACT_SUMS:
@@ -203,12 +203,13 @@ class ColumnarSurvey:
                 wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
         return wanted
 
-    def _by_block(self, weighed: Weighed) -> Iterator[tuple[int, F64, F64]]:
-        """(block, its lines [4, GROUPS], distance to the next line in percent [GROUPS])."""
+    def _distances(self, weighed: Weighed) -> F64:
+        """[rows] Percent to the next line; rows beyond the end of their block count nothing."""
+        found = np.zeros(len(self._stage))
         for k, (_, block) in enumerate(self._copy.blocks):
-            lines = self._levels.of(block)
-            part = weighed.of(slice(k * GROUPS, (k + 1) * GROUPS))
-            yield k, lines, _distance(lines, part)
+            rows = slice(k * GROUPS, (k + 1) * GROUPS)
+            found[rows] = _distance(self._levels.of(block), weighed.of(rows))
+        return found
 
     def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
         """[rows] Stages after an evaluation, and whether all of them are exact."""

@@ -249,13 +249,13 @@ class Rows(Places):
         ids = tuple(self.id(row) for row in most)
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
-    def survey(self, at: datetime, fresh: PlainBook) -> ColumnarSurvey:
+    def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
         """See LoanBook. Holds core up for as long as the positions take to be copied."""
         blocks = [(number, block) for number, block in enumerate(self.blocks) if block is not None]
-        store, tiers = self.screen.copy()
+        store, tiers = self.screen.copy() if is_kept else self.screen.laid
+        states = dict(self._states) if is_kept else self._states
         copy = Copy(
-            blocks, self.stage.copy(), dict(self._states), store, tiers, self.names, self._rules, self._at,
-            fresh.sights(), at,
+            blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, self._at, fresh.sights(), at
         )  # fmt: skip
         return ColumnarSurvey(copy)
 

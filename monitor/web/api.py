@@ -9,6 +9,7 @@ from monitor.core.stress import Stress
 from monitor.core.whatif import WhatIf
 from monitor.web import decision, query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
+from monitor.web.exposure import ExposureApi
 from monitor.web.groups import GroupsApi
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.record import RecordApi
@@ -17,7 +18,7 @@ from monitor.web.stress import StressApi
 
 
 def routes(
-    groups: GroupsApi, record: RecordApi, status: StatusApi, stress: StressApi, stream: Handler
+    groups: GroupsApi, record: RecordApi, status: StatusApi, stress: StressApi, exposure: ExposureApi, stream: Handler
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -52,6 +53,10 @@ def routes(
         Route(
             "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
             body=WhatIf, answers={200: s.WhatIfAnswer},
+        ),
+        Route(
+            "GET", "/v1/exposure", exposure.exposure, READ, "The book by borrower, product or coin, the largest share first.",
+            query.EXPOSURE, answers={200: decision.ExposureList},
         ),
         Route(
             "POST", "/v1/stress", stress.stress, READ,

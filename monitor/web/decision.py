@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -127,3 +128,42 @@ class ReverseAnswer(_Shape, frozen=True, tag_field="kind", tag="reverse"):
     below: SideShape | None
     reason: str | None
     is_exact: Exactness
+
+
+class ExposureItem(SumsShape, frozen=True, kw_only=True):
+    """What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the
+    collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it."""
+
+    key: str | None
+    share: str | None
+    max_share: str | None
+    is_above: bool
+    nearest_percent: str | None
+    average_percent: str | None
+    quantity: str | UnsetType = UNSET
+    daily_volume_usd: str | UnsetType | None = UNSET
+    days_to_sell: str | UnsetType | None = UNSET
+
+
+class PairShape(_Shape, frozen=True):
+    """Groups that owe one coin and hold one of the same issuer."""
+
+    issuer: str
+    debt: str
+    collateral: str
+    groups: int
+    debt_usd: str
+    market_usd: str
+
+
+class ExposureList(_Shape, frozen=True):
+    """The book by key. `wrong_way` comes with `by=asset`."""
+
+    at: str
+    by: str
+    total: SumsShape
+    unknown: int
+    is_exact: bool
+    wrong_way: list[PairShape]
+    items: list[ExposureItem]
+    next: str | None

@@ -29,6 +29,7 @@ from monitor.web.auth import (
 )
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
+from monitor.web.exposure import ExposureApi
 from monitor.web.groups import GroupsApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
@@ -74,7 +75,8 @@ class Server:
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
         turns = Turns()
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, StressApi(parts, turns), self.hub.handle)
+        stress, exposure = StressApi(parts, turns), ExposureApi(parts, turns)
+        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, stress, exposure, self.hub.handle)
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

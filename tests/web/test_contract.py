@@ -119,7 +119,7 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
     for path in (
         "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/groups", "/v1/groups/G-1", "/v1/groups/none", "/v1/alerts",
         f"/v1/alerts/{alert}", "/v1/deliveries", f"/v1/deliveries/{delivery}", "/v1/prices", "/v1/audit", "/v1/groups?x=1",
-        "/metrics",
+        "/metrics", "/v1/exposure", "/v1/exposure?by=asset&limit=1", "/v1/exposure?by=label.borrower", "/v1/exposure?by=x",
     ):  # fmt: skip
         answered.append(await _asked(http, "GET", path))
     answered.append(await _asked(http, "POST", f"/v1/deliveries/{delivery}/retry"))
