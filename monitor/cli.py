@@ -35,7 +35,7 @@ commands = Commands(
     result_action="return_value",
 )
 
-for _command in (deciding.stress, deciding.exposure):
+for _command in (deciding.stress, deciding.exposure, deciding.report):
     commands.command(_command)
 
 

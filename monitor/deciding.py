@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from monitor import tables, terminal
+from cyclopts import Parameter
+
+from monitor import config as configuration
+from monitor import replay, tables, terminal
 from monitor.client import ask
-from monitor.flags import FINE, URL, WRONG, AsJson, TokenFile
+from monitor.clock import SystemClock
+from monitor.flags import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
 
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
@@ -110,3 +115,66 @@ def exposure(
     answer = ask(url, f"/v1/exposure?{urlencode(asked)}", token_file, timeout_s=PATIENCE_S)
     terminal.json(answer) if as_json else tables.exposure(answer)
     return FINE
+
+
+def report(
+    *,
+    out: Path,
+    config: ConfigFile = Path("config/monitor.toml"),
+    tape: Path | None = None,
+    book: Path | None = None,
+    trust: Annotated[bool, Parameter(negative="")] = False,
+    url: str | None = None,
+    day: str | None = None,
+    token_file: TokenFile = None,
+) -> int:
+    """Writes one self-contained HTML file about a replay, or about a day of a running daemon.
+
+    Parameters
+    ----------
+    out: the file; it is replaced.
+    config: the configuration file (TOML): its rules are used for a replay.
+    tape: prices as CSV, long or wide, .gz or not.
+    book: loan groups as JSON Lines.
+    trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    url: address of the running daemon, instead of a tape and a book.
+    day: the UTC day of the daemon's log, such as 2026-11-22; today without it.
+    token_file: file with the token, where the daemon has tokens.
+    """
+    from monitor.report import gather, page
+
+    if (url is None) == (tape is None and book is None) or (url is None and (tape is None or book is None)):
+        terminal.problems(["report takes either --tape FILE and --book FILE, or --url URL"])
+        return WRONG
+    try:
+        if url is not None:
+            with terminal.working(f"asking {url}"):
+                found = gather.of_daemon(url, token_file, _day(day))
+        else:
+            assert tape is not None
+            assert book is not None
+            if missing := [f"{p}: no such file" for p in (tape, book) if not p.is_file()]:
+                terminal.problems(missing)
+                return WRONG
+            rules = configuration.load(config).rules
+            with terminal.counting(f"replaying {tape.name} twice", terminal.count_lines(tape)) as advance:
+                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, advance)
+        out.write_text(page.render(found), "utf-8")
+    except (gather.EmptyReport, ValueError) as e:
+        terminal.problems([str(e)])
+        return WRONG
+    except OSError as e:
+        terminal.problems([f"{out}: {e.strerror}"])
+        return TROUBLE
+    terminal.say(f"{out}: {len(found.alerts):,} alerts, {out.stat().st_size:,} bytes")
+    return FINE
+
+
+def _day(text: str | None) -> date:
+    """Raises ValueError."""
+    if text is None:
+        return SystemClock().utc().date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--day: found {text!r}, expected a day such as 2026-11-22") from None

@@ -46,9 +46,14 @@ def without_trust(rules: Rules) -> Rules:
     return msgspec.structs.replace(rules, trust=msgspec.structs.replace(rules.trust, enabled=False))
 
 
-def tape(rules: Rules, book: Path, rows: Iterable[Row]) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
-    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event."""
-    replay = Replay(rules)
+def tape(
+    rules: Rules, book: Path, rows: Iterable[Row], replay: Replay | None = None
+) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event.
+
+    Whoever wants to look at groups and prices on the way hands in the replay.
+    """
+    replay = replay or Replay(rules)
     is_first = True
     for at, quotes in rows:
         if is_first:

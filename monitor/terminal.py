@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -316,3 +316,25 @@ def findings(rows: Sequence[Any]) -> None:
 def working(title: str) -> AbstractContextManager[object]:
     """A moving sign on stderr while something takes long whose end is not known."""
     return err.status(escape(title))
+
+
+@contextmanager
+def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on stderr for something that is done so many times twice over; gives what to call after each."""
+    bar = Progress(
+        TextColumn(escape(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
+    )
+    task, done = bar.add_task("rounds", total=None if rounds is None else 2 * rounds), 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % 200 == 0:
+            bar.update(task, completed=done)
+
+    if err.is_terminal:
+        bar.start()
+    try:
+        yield advance
+    finally:
+        bar.stop()
