@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from monitor import config as configuration
-from monitor import parts, plugins, reloading, terminal
+from monitor import parts, plugins, reloading, starting, terminal
 from monitor.books.base import BookSource, Kept
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.entries import Refused
 from monitor.core.events import Event, GroupsPut, Noticed
-from monitor.core.outcome import BlockPut, Memory, Publication, Restored
-from monitor.core.prices import unconfirmed
-from monitor.core.product import Rules
+from monitor.core.outcome import Publication
 from monitor.core.render import data, envelope
-from monitor.core.risk import RiskMonitor
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
@@ -38,12 +32,9 @@ from monitor.journal import DEGRADED, Journal
 from monitor.notifiers.base import Notifier
 from monitor.sequencer import Sequencer
 from monitor.stores.base import (
-    Change,
     Committed,
     Delivery,
-    Snapshot,
     Store,
-    StoredBlock,
     StoreUnavailable,
     Target,
 )
@@ -55,10 +46,6 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 IO_THREADS = 32
-WARM_AFTER_S = 5.0
-"""The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
-REWRITE_FROM = 20_000
-"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 TRIM_AFTER_S = 3.0
 """A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
 STORM = 1_000
@@ -101,8 +88,8 @@ class App:
         parts.check(self.config)
         snapshot = await self.store.open()
         self.book = ColumnarBook()
-        self.monitor = _restored(self.config.rules, snapshot, self.book)
-        await self._rewrite_blocks(snapshot)
+        self.monitor = starting.restored(self.config.rules, snapshot, self.book)
+        await starting.rewrite_blocks(self.store, self.book, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
         self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
@@ -129,21 +116,10 @@ class App:
         self._spawn("store watch", self._watch_store())
         self._spawn("retention", self._prune())
         self._spawn("loop watch", self._watch_loop())
-        self._spawn("warm engine", _warm(self.config.state_dir))
+        self._spawn("warm engine", starting.warm(self.config.state_dir))
         del snapshot  # a million groups are 200 MB of blobs, read and not needed any more
         trim_memory()
         self.health.set("startup", None)
-
-    async def _rewrite_blocks(self, snapshot: Snapshot) -> None:
-        """Stores blocks anew where many groups are kept beside them: a start reads a group alone fifty times slower."""
-        beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
-        if len(beside) < REWRITE_FROM or snapshot.desk is None:
-            return
-        blocks = tuple(StoredBlock(*put) for put in self.book.rewritten(beside))
-        written = {block.number for block in blocks}
-        dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
-        await self.store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
-        log.info("the book was stored anew", blocks=len(blocks), groups=len(self.book), were_beside=len(beside))
 
     async def run(self) -> None:
         """Waits until a part breaks, and raises what broke it; ends by cancellation."""
@@ -388,32 +364,3 @@ class App:
                 await asyncio.to_thread(trim_memory)
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
-
-
-async def _warm(state_dir: Path) -> None:
-    """In two steps, as a stop must wait for a step that has begun."""
-    await asyncio.sleep(WARM_AFTER_S)
-    engine = await asyncio.to_thread(_import_engine, state_dir)
-    await asyncio.to_thread(engine.warm)
-
-
-def _import_engine(state_dir: Path) -> Any:
-    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
-    if not os.access(Path(__file__).parent / "engine", os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
-    return import_module("monitor.engine.warm")
-
-
-def _restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
-    if snapshot.desk is None:
-        return RiskMonitor(rules, book=book)
-    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
-    marks = tuple(map(unconfirmed, snapshot.desk.marks))
-    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
-    memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
-    )  # fmt: skip
-    try:
-        return RiskMonitor(rules, memory, book)
-    except Refused as e:
-        raise BadConfig([str(e)]) from None

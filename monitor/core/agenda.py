@@ -71,6 +71,15 @@ class Agenda:
         del self._live[side][first.phase, first.subject]
         return first
 
+    def pop_alike(self, first: Deadline) -> list[str]:
+        """Takes the late deadlines that follow one of the same time and phase; their subjects in order."""
+        subjects, (_, heap), (_, live) = [], self._heaps, self._live
+        while (top := self._top(1)) is not None and (top.at, top.phase) == (first.at, first.phase):
+            heapq.heappop(heap)
+            del live[top.phase, top.subject]
+            subjects.append(top.subject)
+        return subjects
+
     @property
     def next_due(self) -> datetime | None:
         """The earliest time at which an event would make a deadline run."""

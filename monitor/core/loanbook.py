@@ -136,8 +136,11 @@ class LoanBook(Protocol):
         """All assets whose price decides about some group."""
         ...
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
-        """The groups whose valuation needs any of these assets, on the prices in force."""
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
+        """The groups whose valuation needs any of these assets, on the prices in force.
+
+        Sums are exact up to so many groups; whether they are beyond depends on the book.
+        """
         ...
 
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
@@ -236,7 +239,7 @@ class PlainBook:
         """Groups whose valuation needs any of these assets."""
         return {id_ for asset in assets for id_ in self._screen.holders(asset)}
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
 

@@ -255,10 +255,7 @@ class RiskMonitor:
             self._run_group(w, deadline, out)
             self._plan(w)
         elif deadline.phase == agenda.PRICE:
-            stale = self._prices.come_due(deadline.subject, deadline.at, out)
-            if stale is not None:
-                self._moved(stale, deadline.at, out)
-                self._prices.announce(deadline.subject, deadline.at, out)
+            self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
         elif deadline.phase == agenda.EXPOSURE:
             self._concentration.look(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
@@ -269,6 +266,15 @@ class RiskMonitor:
             self._renew(deadline.at, out)
             self._replan(deadline.at)
             self._prices.look(self.book.needed(), deadline.at, out)
+
+    def _run_prices(self, assets: Iterable[str], at: datetime, out: Outcome) -> None:
+        """Prices whose deadline has come at one time. A feed that dies takes all of them: their holders are decided once."""
+        late = {asset: change for asset in assets if (change := self._prices.come_due(asset, at, out)) is not None}
+        if late:
+            moved = frozenset[str]().union(*(change.moved for change in late.values()))
+            self._moved(Change(moved, lost=tuple(a for change in late.values() for a in change.lost)), at, out)
+            for asset in late:
+                self._prices.announce(asset, at, out)
 
     def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self.rules.name

@@ -137,10 +137,10 @@ class ColumnarBook:
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
 
-    def exposure(self, assets: Collection[str], board: PriceBoard) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         if self.rows is None:
-            return self.fresh.exposure(assets, board)
-        return self.rows.exposure(assets, board, self.fresh)
+            return self.fresh.exposure(assets, board, exact_to)
+        return self.rows.exposure(assets, board, self.fresh, exact_to)
 
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh, is_kept=is_kept)

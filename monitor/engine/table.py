@@ -19,7 +19,6 @@ from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
-from monitor.core.survey import EXACT_SUMS
 from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
 from monitor.engine.block import Block
@@ -232,21 +231,23 @@ class Rows(Places):
                     if self.stage[number * GROUPS + i] != NO_GROUP:
                         yield block.record(i, self.names).group
 
-    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook) -> Exposure:
+    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
         rows = self.screen.holders(self._places(assets))
         singles = fresh.holders(assets)
         count = len(rows) + len(singles)
-        if count <= EXACT_SUMS:
+        if count <= exact_to:
             watched = {self.id(row): row for row in rows.tolist()}
             named = nsmallest(NAMED_GROUPS, [*singles, *watched])
             found = (fresh.find(id_) or self.watched(watched[id_]) for id_ in (*singles, *watched))
             return exposure_of((w for w in found if w is not None), count, named, board.usd)
-        part = fresh.exposure(assets, board)
+        part = fresh.exposure(assets, board, exact_to)
         known = rows[self.screen.blind[rows] & MISSING == 0]
         debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
-        most = rows[np.argsort(-self.screen.debt[rows], kind="stable")[:NAMED_GROUPS]].tolist()
-        ids = tuple(self.id(row) for row in most)
+        owed = -self.screen.debt[rows]
+        most = np.argpartition(owed, NAMED_GROUPS)[:NAMED_GROUPS] if len(rows) > NAMED_GROUPS else np.arange(len(rows))
+        named = [self.id(row) for row in rows[most[np.argsort(owed[most], kind="stable")]].tolist()]
+        ids = (*named, *part.ids)[:NAMED_GROUPS]
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
     def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from monitor.core import loanbook, valuation
+from monitor.core import loanbook, pricewatch, valuation
 from monitor.core.events import GroupsPut, MarkPrices, TimePassed
+from monitor.core.money import plain
 from monitor.core.product import Lifecycle, Rules, Trust
 from monitor.core.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
@@ -98,3 +100,34 @@ def test_a_missing_coin_that_most_hold_costs_no_exact_look(looks: list[Any]) -> 
     assert looks == []
     at = START + timedelta(seconds=10)
     assert len(monitor.handle(MarkPrices(at, quotes(f"DARK=0.00001,{CALL}", at))).alerts) >= GROUPS * 6 // 10
+
+
+def test_a_feed_that_dies_decides_the_holders_once_and_bounds_the_exact_sums(
+    looks: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All coins become stale at one time: one screening, an alert each, and exact sums only for so many groups in all."""
+    monkeypatch.setattr(pricewatch, "EXACT_SUMS_AT_ONCE", GROUPS)
+    monitor = new_monitor()
+    monitor.handle(MarkPrices(START, quotes(f"DARK=0.00001,{CALM}", START)))
+    put(monitor, dark="1")
+    asked: list[Any] = []
+    suspects = ColumnarBook.suspects
+    monkeypatch.setattr(ColumnarBook, "suspects", lambda *args: asked.append(args) or suspects(*args))
+    looks.clear()
+    dead = monitor.handle(TimePassed(START + timedelta(seconds=11))).alerts
+    assert len(asked) == 1
+    # BTC, which all hold, uses up what may be summed exactly; the two coins after it get the sums of the screen.
+    assert [(a.type, a.subject, a.facts["groups"], a.facts.get("sums")) for a in dead] == [
+        ("price.stale", "BTC", GROUPS, None),
+        ("price.stale", "COIN", GROUPS, "indicative"),
+        ("price.stale", "DARK", GROUPS * 6 // 10, "indicative"),
+    ]
+    assert len(looks) == GROUPS
+    assert {a.facts["debt_usd"] for a in dead[:2]} == {plain(Decimal(70) * GROUPS)}
+    at = START + timedelta(seconds=12)
+    back = monitor.handle(MarkPrices(at, quotes(f"DARK=0.00001,{CALM}", at))).alerts
+    assert [(a.subject, a.facts.get("sums")) for a in back] == [
+        ("BTC", None),
+        ("COIN", "indicative"),
+        ("DARK", "indicative"),
+    ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import monitor.engine.survey
 import tests.core.desk
-from monitor.core.money import exact
+from monitor.core.money import divide_down, exact
 from monitor.core.roster import Prices, Scope
 from monitor.core.survey import Exposures, Sums, Survey
 from monitor.core.valuation import weigh
@@ -44,12 +44,12 @@ def landing(market: Market, on: Prices) -> Prices:
     for w in r.sample(market.twins.objects.watched(), 40):
         alone = [(a, q, ladder) for a, q, ladder in w.held.collateral if q and len(ladder) == 1]
         if len(alone) == 1 == len(w.held.collateral) and w.held.assets <= on.usd.keys():
-            with exact():
-                debt = weigh(w.held, on.usd).debt
             asset, quantity, ((bound, share),) = alone[0]
             line_ = r.choice(list(w.held.lines.stated.values()))
-            if debt and share and bound is None:
-                return on._replace(usd={**on.usd, asset: round(debt / line_ / share / quantity, 18)})
+            with exact():
+                debt, whole = weigh(w.held, on.usd).debt, line_ * share * quantity
+            if debt and whole and bound is None:
+                return on._replace(usd={**on.usd, asset: divide_down(debt, whole, D("1e-18"))})
     return on
 
 
