@@ -123,6 +123,7 @@ class Sequencer:
 
     async def whole_book(self) -> WholeBook:
         """See core.inbox.Inbox."""
+        await asyncio.to_thread(self._monitor.book.prepare_survey)
         return await self._ask(lambda at, _: self._whole_book(at), needs_commit=False)  # type: ignore[no-any-return]
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:

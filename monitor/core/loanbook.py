@@ -143,6 +143,10 @@ class LoanBook(Protocol):
         """
         ...
 
+    def prepare_survey(self) -> None:
+        """Any thread, before a survey that is kept: takes the memory for it, so that core need not wait for that."""
+        ...
+
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
         ...
@@ -242,6 +246,9 @@ class PlainBook:
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+
+    def prepare_survey(self) -> None:
+        pass
 
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         return PlainSurvey(self.sights(), at)

@@ -142,6 +142,10 @@ class ColumnarBook:
             return self.fresh.exposure(assets, board, exact_to)
         return self.rows.exposure(assets, board, self.fresh, exact_to)
 
+    def prepare_survey(self) -> None:
+        if self.rows is not None:
+            self.rows.prepare_survey()
+
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh, is_kept=is_kept)
 

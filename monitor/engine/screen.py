@@ -144,9 +144,13 @@ class FastScreen:
         """All positions and ladders; good until the next call."""
         return self._layout.store, self._tiers
 
-    def copy(self) -> tuple[Store, Tiers]:
-        """All positions and ladders as they are now, for whoever weighs them beside core."""
-        return self._layout.copy(), self._tiers
+    def room(self) -> Store:
+        """Memory for `copy`, made in any thread."""
+        return self._layout.room()
+
+    def copy(self, room: Store | None = None) -> tuple[Store, Tiers]:
+        """All positions and ladders as they are now, for a reader beside core; into `room` if it is large enough."""
+        return self._layout.copy(room), self._tiers
 
     def exposure(self, asset: int) -> tuple[int, float, float]:
         """How many groups hold or owe an asset, with their debt and recognised value in USD, as of the last call."""

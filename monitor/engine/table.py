@@ -21,6 +21,7 @@ from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.verdict import calm, calm_between
 from monitor.core.watched import Watched
+from monitor.engine.arrays import Store
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
 from monitor.engine.debts import DayOfDebts
@@ -53,6 +54,8 @@ class Rows(Places):
         """[assets] Places on the price board; -1 for an asset that it does not know."""
         self._flags: U8 = np.zeros(0, np.uint8)
         self._needed: dict[int, frozenset[str]] = {}
+        self._room: Store | None = None
+        """Memory for the next survey."""
         self._take_rules(at, rules)
         self._instruments.take(self._versions)
 
@@ -250,10 +253,18 @@ class Rows(Places):
         ids = (*named, *part.ids)[:NAMED_GROUPS]
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
+    def prepare_survey(self) -> None:
+        """See LoanBook."""
+        self._room = self.screen.room()
+
     def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
         """See LoanBook. Holds core up for as long as the positions take to be copied."""
         blocks = [(number, block) for number, block in enumerate(self.blocks) if block is not None]
-        store, tiers = self.screen.copy() if is_kept else self.screen.laid
+        if is_kept:
+            room, self._room = self._room, None
+            store, tiers = self.screen.copy(room)
+        else:
+            store, tiers = self.screen.laid
         states = dict(self._states) if is_kept else self._states
         copy = Copy(
             blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, self._at, fresh.sights(), at

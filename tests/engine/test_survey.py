@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -163,3 +164,24 @@ def test_too_many_groups_on_a_line_are_said_to_be_indicative(monkeypatch: pytest
     market = Market(5, 100, 8, TRUSTED, 0)
     ours, _, on = surveys(market)
     assert not ours.sweep(on, ()).are_counts_exact
+
+
+@pytest.mark.parametrize("came", [0, 30])
+def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
+    came: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when more groups come between: then it is taken anew."""
+    monkeypatch.setattr("monitor.engine.layout.SPARE", 10)
+    market = Market(3, 100, 2, TRUSTED, 0)
+    book = market.twins.book
+    book.prepare_survey()
+    assert book.rows is not None
+    room = book.rows._room
+    assert room is not None
+    if came:
+        market.twins.put(market.lines(came), market.now)
+    ours, theirs, on = surveys(market)
+    assert isinstance(ours, monitor.engine.survey.ColumnarSurvey)
+    assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
+    assert same_sweeps(ours, theirs, on, ()) >= 0
+    assert book.rows._room is None, "it is the survey's now"
