@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
+from monitor.core.money import CENT, round_down
 from monitor.terminal import out, table_of
 
 WORST = 10
@@ -36,9 +38,10 @@ def _shocks(answer: dict[str, Any]) -> None:
     for name, newly in answer["newly"].items():
         if newly["items"] and name != "normal":
             out.print(_worst(name, newly))
+    short, draw, fees = (_amount(answer[name]) for name in ("expected_shortfall_usd", "fund_draw_usd", "fees_usd"))
     out.print(
-        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{answer['expected_shortfall_usd']}[/] USD, "
-        f"of which the fund pays {answer['fund_draw_usd']}; clearance fees {answer['fees_usd']}"
+        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{short}[/] USD, of which the fund pays {draw};"
+        f" clearance fees {fees}"
     )
     if answer["unknown"]:
         out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
@@ -48,7 +51,10 @@ def _worst(name: str, newly: dict[str, Any]) -> Table:
     found = table_of(f"new in {name}", "LTV now", "then", "debt USD", "shortfall USD")
     for row in newly["items"][:WORST]:
         found.add_row(
-            escape(row["id"]), *map(str, (row["ltv_before"], row["ltv"], row["debt_usd"], row["shortfall_usd"]))
+            escape(row["id"]),
+            *map(str, (row["ltv_before"], row["ltv"])),
+            _amount(row["debt_usd"]),
+            _amount(row["shortfall_usd"]),
         )
     left = newly["groups"] - min(WORST, len(newly["items"]))
     if left:
@@ -62,7 +68,7 @@ def _matrix(answer: dict[str, Any]) -> None:
     out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
     grid = table_of(title, *x["shocks"])
     for shock, row in zip(y["shocks"], answer["cells"], strict=True):
-        grid.add_row(shock, *(f"{_beyond(cell):,}\n{cell['liquidation_debt_usd']}" for cell in row))
+        grid.add_row(shock, *(f"{_beyond(cell):,}\n{_amount(cell['liquidation_debt_usd'])}" for cell in row))
     out.print(grid)
 
 
@@ -83,7 +89,7 @@ def _reverse(answer: dict[str, Any]) -> None:
     sides = table_of("fall %", "groups", "debt USD", "share of the debt")
     for side in (answer["below"], answer["reached"]):
         if side is not None:
-            sides.add_row(side["fall_percent"], f"{side['groups']:,}", side["debt_usd"], str(side["share"]))
+            sides.add_row(side["fall_percent"], f"{side['groups']:,}", _amount(side["debt_usd"]), str(side["share"]))
     out.print(sides)
 
 
@@ -96,7 +102,12 @@ def _exactness(answer: dict[str, Any]) -> None:
 
 
 def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
-    return sums["debt_usd"], sums["recognised_usd"], sums["market_usd"]
+    return _amount(sums["debt_usd"]), _amount(sums["recognised_usd"]), _amount(sums["market_usd"])
+
+
+def _amount(usd: str) -> str:
+    """To cents, the rest cut off: `--json` has every digit."""
+    return f"{round_down(Decimal(usd), CENT):,}"
 
 
 def exposure(answer: dict[str, Any]) -> None:
@@ -108,7 +119,7 @@ def exposure(answer: dict[str, Any]) -> None:
         answer["by"], "groups", "debt USD", "market USD", "recognised USD", "share", "nearest %", "average %", *more
     )
     for row in answer["items"]:
-        sums = row["debt_usd"], row["market_usd"], row["recognised_usd"]
+        sums = [_amount(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
         share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
         far = [str(row[name] or "-") for name in ("nearest_percent", "average_percent")]
         days = [str(row["days_to_sell"] or "-")] if is_coin else []
@@ -119,7 +130,7 @@ def exposure(answer: dict[str, Any]) -> None:
     if answer["wrong_way"]:
         pairs = table_of("debt and collateral of", "debt", "collateral", "groups", "debt USD", "market USD")
         for pair in answer["wrong_way"]:
-            both = pair["debt_usd"], pair["market_usd"]
+            both = _amount(pair["debt_usd"]), _amount(pair["market_usd"])
             pairs.add_row(escape(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
         out.print(pairs)
     if answer["unknown"]:

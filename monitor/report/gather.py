@@ -110,8 +110,18 @@ def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
     tracks = {group: _points_of(alerts, group) for group in worst_groups(alerts)[:TRACKED]}
     prices = {coin: _priced(alerts, coin) for coin in main_coins(alerts)}
     end = min(end, max(instant(status["at"]), begin + timedelta(minutes=1)))
+    begin, end = _framed(alerts, begin, end)
     title = f"{status['name']}, {day.isoformat()}"
     return Gathered(title, url, begin, end, None, alerts, prices, tracks, _deliveries(get, alerts))
+
+
+def _framed(alerts: list[dict[str, Any]], begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The part of the day in which something was said, with some room: a crash of minutes is to be more than a stroke."""
+    if not alerts:
+        return begin, end
+    first, last = (instant(alerts[i]["timestamp"]) for i in (0, -1))
+    room = max((last - first) / 10, timedelta(minutes=1))
+    return max(begin, first - room), min(end, last + room)
 
 
 def _first_cursor(get: Callable[[str], Any], begin: datetime, last: int) -> int:

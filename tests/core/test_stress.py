@@ -114,8 +114,8 @@ def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_f
 
 
 def test_rule_47_the_fee_is_never_more_than_what_is_left() -> None:
-    """2 % of 215 is 4.3, left are 5; of 212 it is 4.24, left are 2; nothing is left of a bankrupt one."""
-    of = desk(group("a", usdt="215"), group("b", usdt="212"), group("c", usdt="200"))
+    """2 % of 215 is 4.3, left are 5; of 212 it is 4.24, left are 2; nothing is left of a bankrupt one. A calm one pays none."""
+    of = desk(group("a", usdt="215"), group("b", usdt="212"), group("c", usdt="200"), group("calm", usdt="900"))
     assert stress(of, {"COIN": "2.1"})["fees_usd"] == "6.3"
 
 
