@@ -29,6 +29,7 @@ class Table:
     def __init__(self, book: WholeBook, by: str, scope: Scope) -> None:
         """`by` is "asset", "product" or "label.<name>"."""
         rules = book.rules.exposure
+        self._limit = None if scope else most_of(rules, by)  # limits are of the whole book
         found = book.survey.exposures(by, book.prices, scope)
         self.by, self._at, self._found, self._rules = by, book.at, found, rules
         self._rows = sorted(found.rows, key=lambda row: _place(row, by))
@@ -54,7 +55,7 @@ class Table:
             }
 
     def _row(self, row: Exposed) -> dict[str, Any]:
-        whole, most = basis(self._found.total, self.by), most_of(self._rules, self.by)
+        whole, most = basis(self._found.total, self.by), self._limit
         part = basis(row.sums, self.by)
         shown = {
             "key": row.key,

@@ -135,7 +135,7 @@ class Shocked:
         """Raises wire.Invalid."""
         problems: list[Problem] = []
         with exact():
-            self._after = shocked(book.prices, shocks, known_coins(book), "shocks", problems)
+            self._after = shocked(book.prices, shocks, known_coins(book, scope), "shocks", problems)
         if problems:
             raise Invalid(problems)
         self._book, self._shocks, self._scope = book, shocks, scope
@@ -214,7 +214,7 @@ class Grid:
 
     def __init__(self, book: WholeBook, matrix: Matrix, scope: Scope) -> None:
         """Raises wire.Invalid."""
-        self._book, self._matrix, self._scope, self._known = book, matrix, scope, known_coins(book)
+        self._book, self._matrix, self._scope, self._known = book, matrix, scope, known_coins(book, scope)
         problems: list[Problem] = []
         for name, axis in (("x", matrix.x), ("y", matrix.y)):
             for i, text in enumerate(axis.shocks):
@@ -266,7 +266,7 @@ class Search:
             raise Invalid(problems)
         self._book, self._share, self._scope = book, reverse.share, scope
         self.assets = sorted(
-            reverse.assets or (a for a in book.survey.coins().held if a in usd and not _is_pegged(usd[a]))
+            reverse.assets or (a for a in book.survey.coins(scope).held if a in usd and not _is_pegged(usd[a]))
         )
         self._edge: int | None = None
         self._seen: dict[int, tuple[Sums, Sums, Swept]] = {}
@@ -326,10 +326,10 @@ class Search:
         }
 
 
-def known_coins(book: WholeBook) -> frozenset[str]:
-    """Coins that the rules in force recognise, and those that somebody holds or owes."""
+def known_coins(book: WholeBook, scope: Scope) -> frozenset[str]:
+    """Coins that the rules in force recognise, and those that somebody of the scope holds or owes."""
     listed = (a for p in book.rules.products.values() for a in p.version_at(book.at).ladders)
-    return frozenset(listed).union(*book.survey.coins())
+    return frozenset(listed).union(*book.survey.coins(scope))
 
 
 def sums_shown(sums: Sums) -> dict[str, Any]:

@@ -153,8 +153,8 @@ class Survey(Protocol):
 
     def __len__(self) -> int: ...
 
-    def coins(self) -> Coins:
-        """Of all groups."""
+    def coins(self, scope: Scope) -> Coins:
+        """Of the groups of a scope."""
         ...
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
@@ -188,9 +188,9 @@ class PlainSurvey:
     def __len__(self) -> int:
         return len(self._sights)
 
-    def coins(self) -> Coins:
-        held = frozenset(asset for s in self._sights for asset, _, _ in s.held.collateral)
-        return Coins(held, frozenset(asset for s in self._sights for asset, _ in s.held.debts))
+    def coins(self, scope: Scope) -> Coins:
+        held = frozenset(asset for s in self.within(scope) for asset, _, _ in s.held.collateral)
+        return Coins(held, frozenset(asset for s in self.within(scope) for asset, _ in s.held.debts))
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         moves: dict[tuple[str, str], Sums] = {}

@@ -102,13 +102,14 @@ class ColumnarSurvey:
     def __len__(self) -> int:
         return self._count + len(self._fresh)
 
-    def coins(self) -> Coins:
-        names, fresh = self._copy.names, self._fresh.coins()
+    def coins(self, scope: Scope) -> Coins:
+        names, fresh, wanted = self._copy.names, self._fresh.coins(scope), self._wanted(scope)
         held: set[int] = set()
         owed: set[int] = set()
-        for _, block in self._copy.blocks:
-            held.update(np.unique(block.columns.asset).tolist())
-            owed.update(np.unique(block.columns.loan_asset).tolist())
+        for k, (_, block) in enumerate(self._copy.blocks):
+            mine = wanted[k * GROUPS : k * GROUPS + len(block)]
+            held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
+            owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
         listed = {asset for version in self._levels.versions.values() for asset in version.ladders}
         counted = frozenset(names.assets[place] for place in held) & listed
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)

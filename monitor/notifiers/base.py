@@ -164,6 +164,8 @@ TITLES = {
     "price.stale": "price stale",
     "price.suspect": "price suspect",
     "price.restored": "price restored",
+    "exposure.concentration": "share of the book too large",
+    "exposure.restored": "share of the book back in its limit",
     "book.refused": "loan book line refused",
     "book.drift": "loan book drift",
     "delivery.failing": "delivery failing",

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.stress import Grid, Search, Shocked, Step, Stress
-from monitor.core.survey import Swept, WholeBook
+from monitor.core.survey import Swept
 from monitor.core.wire import Invalid, Problem, read
 from monitor.feeds import scenario
 from monitor.web import query
@@ -29,6 +29,8 @@ AT_ONCE = 1
 """Copies of the book that are weighed at a time: each is 100 MB for a million groups, and takes a core."""
 WAITING = 16
 """Requests that wait for their turn; more are told to come again."""
+LISTS, SEND_S = 2, 300.0
+"""Lists that are sent at a time, and seconds that one may take."""
 CSV_ROWS = 500
 """Rows that are made in one step: 50 ms in the worker thread."""
 COLUMNS = (
@@ -43,6 +45,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._free, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._lists = asyncio.Semaphore(LISTS)
 
     @contextlib.asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
@@ -55,6 +58,14 @@ class Turns:
                 yield
         finally:
             self._waiting -= 1
+
+    @contextlib.asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """A list is sent, which keeps its copy of the book. Raises Rejected where others are, and TimeoutError in the end."""
+        if self._lists.locked():
+            raise Rejected("busy", f"{LISTS} lists are being sent; try again", headers={"Retry-After": "5"})
+        async with self._lists, asyncio.timeout(SEND_S):
+            yield
 
 
 class StressApi:
@@ -76,28 +87,25 @@ class StressApi:
             raise Rejected(
                 "bad-request", "a list as CSV is that of shocks or a scenario; ask a matrix and a reverse for JSON"
             )
-        async with self._turns.one():
-            book = await self._parts.inbox.whole_book()
-            try:
+        try:
+            async with self._turns.one():
+                book = await self._parts.inbox.whole_book()
                 if asked.matrix is not None:
                     grid = await asyncio.to_thread(Grid, book, asked.matrix, caller.scope)
-                    return answer(await _stepped(grid.steps(), grid.answer))
+                    return answer(await _stepped(request, grid.steps(), grid.answer))
                 if asked.reverse is not None:
                     search = await asyncio.to_thread(Search, book, asked.reverse, caller.scope)
-                    return answer(await _stepped(search.steps(), search.answer))
-                return await self._shocked(request, book, asked, name, caller, is_csv=is_csv)
-            except Invalid as e:
-                raise invalid(e.problems) from None
-
-    async def _shocked(
-        self, request: web.Request, book: WholeBook, asked: Stress, name: str | None, caller: Caller, *, is_csv: bool
-    ) -> web.StreamResponse:
-        case = await asyncio.to_thread(Shocked, book, asked.shocks, caller.scope)
-        shown, then = await asyncio.to_thread(case.run)
-        if is_csv:
+                    return answer(await _stepped(request, search.steps(), search.answer))
+                case = await asyncio.to_thread(Shocked, book, asked.shocks, caller.scope)
+                shown, then = await asyncio.to_thread(case.run)
+                if not is_csv:
+                    newly = await asyncio.to_thread(case.newly, then, asked.limit)
+                    return answer({**shown, "scenario": name, "newly": newly})
+        except Invalid as e:
+            raise invalid(e.problems) from None
+        # Whoever reads slowly holds up nobody but the next list.
+        async with self._turns.sending():
             return await _csv(request, case, then)
-        newly = await asyncio.to_thread(case.newly, then, asked.limit)
-        return answer({**shown, "scenario": name, "newly": newly})
 
 
 def _read(raw: bytes) -> Stress:
@@ -126,10 +134,11 @@ def _of_scenario(asked: Stress, folder: Path) -> tuple[Stress, str]:
     return msgspec.structs.replace(asked, shocks=shocks, scenario=None), name
 
 
-async def _stepped(steps: Step, done: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Runs step by step, so that a caller who leaves ends it."""
+async def _stepped(request: web.Request, steps: Step, done: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Runs step by step; a caller who leaves ends it."""
     while await asyncio.to_thread(_has_stepped, steps):
-        pass
+        if request.transport is None or request.transport.is_closing():
+            raise Rejected("timeout", "nobody waits for the answer any more")
     return await asyncio.to_thread(done)
 
 

@@ -89,8 +89,10 @@ def test_a_list_is_paged_by_key_and_a_foreign_cursor_is_refused() -> None:
 
 
 def test_a_scope_limits_what_is_summed() -> None:
-    answer = table(desk(*BOOK), "product", (("borrower", "ACME"),))
+    """Nor is its share held against a limit, which is one of the whole book."""
+    answer = table(desk(*BOOK, max_share={"product": D("0.5")}), "product", (("borrower", "ACME"),))
     assert (answer["total"]["groups"], answer["items"][0]["share"]) == (2, "1")
+    assert (answer["items"][0]["max_share"], answer["items"][0]["is_above"]) == (None, False)
 
 
 def test_debt_and_collateral_of_one_issuer_are_a_wrong_way_pair() -> None:

@@ -138,6 +138,9 @@ def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
 
 def test_a_scope_limits_what_is_summed() -> None:
     of = desk(group("a", labels={"borrower": "ACME"}), group("b"))
+    book = whole(of)
+    assert book.survey.coins((("borrower", "ACME"),)) == (frozenset({"USDT"}), frozenset({"COIN"}))
+    assert book.survey.coins((("borrower", "nobody"),)) == (frozenset(), frozenset())
     answer = stress(of, {"COIN": "0.8"}, (("borrower", "ACME"),))
     assert moves(answer) == {"normal>margin_call": 1}
 

@@ -99,7 +99,9 @@ def play(seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int)
         if n % 6 == 5:
             ours, theirs, on = surveys(market)
             assert len(ours) == len(theirs)
-            assert ours.coins().owed >= theirs.coins().owed
+            for scope in ((), (("desk", "EU"),)):
+                assert ours.coins(scope).owed >= theirs.coins(scope).owed
+                assert ours.coins(scope).held >= theirs.coins(scope).held
             fallen = on._replace(usd={a: p * D("0.7") if a in COINS else p for a, p in on.usd.items()})
             stated = Prices({**on.usd, LATE: D(2)}, frozenset())
             for prices in (on, fallen, stated, landing(market, on), landing(market, fallen)):

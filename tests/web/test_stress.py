@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
-from monitor.core.survey import WholeBook
-from monitor.web.stress import WAITING
+from monitor.core.survey import PlainSurvey, WholeBook
+from monitor.web.stress import LISTS, WAITING
 from tests.looks import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask
@@ -144,3 +146,48 @@ async def test_too_many_at_once_are_told_to_come_again(desk: Desk, http: Session
     assert (status, problem["type"]) == (503, "urn:loan-monitor:busy")
     gate.set()
     assert {status for status, _ in await asyncio.gather(*asked)} == {200}
+
+
+async def test_the_work_for_a_caller_who_leaves_ends(
+    desk: Desk, http: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise 441 cells of a caller who is gone would be in the way of the next."""
+    await filled(http)
+    sweeps, sweep = [], PlainSurvey.sweep
+
+    def slow(*args: Any) -> Any:
+        sweeps.append(1)
+        time.sleep(0.02)
+        return sweep(*args)
+
+    monkeypatch.setattr(PlainSurvey, "sweep", slow)
+    side = [f"-{n}%" for n in range(21)]
+    sides = {"x": {"asset": "BTC", "shocks": side}, "y": {"asset": "ETH", "shocks": side}}
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5), http.post("/v1/stress", json={"matrix": sides}):
+            pass
+    assert (await stressed(http, {"shocks": {"BTC": "-1%"}}))[0] == 200
+    assert len(sweeps) < 200
+
+
+async def test_a_slow_reader_of_a_list_holds_up_nobody(
+    desk: Desk, http: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(http)
+    gate = asyncio.Event()
+
+    async def waits(request: Any, *_: Any) -> Any:
+        await gate.wait()
+        return web.Response()
+
+    monkeypatch.setattr("monitor.web.stress._csv", waits)
+    slow = [
+        asyncio.create_task(ask(http, "POST", "/v1/stress?format=csv", {"shocks": {"BTC": "-1%"}}))
+        for _ in range(LISTS)
+    ]
+    await asyncio.sleep(0.3)
+    assert (await stressed(http, {"shocks": {"BTC": "-1%"}}))[0] == 200
+    status, problem = await stressed(http, {"shocks": {"BTC": "-1%"}}, "?format=csv")
+    assert (status, problem["type"]) == (503, "urn:loan-monitor:busy")
+    gate.set()
+    assert {status for status, _, _ in await asyncio.gather(*slow)} == {200}
