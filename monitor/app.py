@@ -30,6 +30,7 @@ from monitor.eventlog import EventLog, Start
 from monitor.feeds.base import Feed, FeedStats
 from monitor.journal import DEGRADED, Journal
 from monitor.notifiers.base import Notifier
+from monitor.rates.base import RateSource
 from monitor.sequencer import Sequencer
 from monitor.stores.base import (
     Committed,
@@ -66,6 +67,9 @@ class App:
         self.feeds: dict[str, FeedStats] = {}
         self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
         self.notifiers: dict[str, Notifier] = {}
+        self._rated: set[tuple[str, str]] = set()
+        self._opened: dict[str, RateSource] = {}
+        """Sources of rates whose opening was taken at the start."""
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress = terminal.BookProgress(self.clock.monotonic_s)
@@ -111,6 +115,7 @@ class App:
         )  # fmt: skip
         self.address = await self.server.start()
         await self._start_dispatcher()
+        await self._open_rates()
         self._running = self._spawn("sequencer", self.sequencer.run())
         self._run_parts(self.config)
         self._spawn("store watch", self._watch_store())
@@ -120,6 +125,11 @@ class App:
         del snapshot  # a million groups are 200 MB of blobs, read and not needed any more
         trim_memory()
         self.health.set("startup", None)
+
+    async def _open_rates(self) -> None:
+        """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
+        self._opened = {part.name: parts.rate_source(part, self.clock) for part in self.config.rates}
+        await self.sequencer.catch_up([event for s in self._opened.values() for event in await s.opening()])
 
     async def run(self) -> None:
         """Waits until a part breaks, and raises what broke it; ends by cancellation."""
@@ -212,7 +222,8 @@ class App:
 
         `books_anew`: the rules changed, so lines that were refused by the old ones are judged again.
         """
-        wanted = {("feed", p.name): p for p in config.feeds} | {("book", p.name): p for p in config.books}
+        kinds = {"rates": config.rates, "feed": config.feeds, "book": config.books}
+        wanted = {(kind, part.name): part for kind, some in kinds.items() for part in some}
         for key, (part, task) in list(self._parts.items()):
             if wanted.get(key) != part or (books_anew and key[0] == "book"):
                 task.cancel()
@@ -222,14 +233,31 @@ class App:
                     self.health.set(f"feed {part.name}", None)
         for key, part in wanted.items():
             if key not in self._parts:
-                work = self._feed(part) if key[0] == "feed" else self._book(part)
-                self._parts[key] = (part, self._spawn(" ".join(key), work))
+                run = {"feed": self._feed, "book": self._book, "rates": self._rates}[key[0]]
+                self._parts[key] = (part, self._spawn(" ".join(key), run(part)))
 
     async def _feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self.clock)
         self.feeds[part.name] = feed.stats
         async for quotes in feed.quotes():
             self.sequencer.quotes(quotes)
+
+    async def _rates(self, part: Part) -> None:
+        source = self._opened.pop(part.name, None)
+        if source is None:  # a reload has brought it
+            source = parts.rate_source(part, self.clock)
+            await self._take_batch(await source.opening())
+        async for batch in source.changes():
+            await self._take_batch(batch)
+
+    def _judge_again(self) -> None:
+        """A line that was refused for want of a rate is in order once there is one; its file need not change for that."""
+        now = self.clock.utc()
+        rated = {(kind, coin) for kind, product in self.monitor.rules.products.items() for coin in product.rated(now)}
+        is_refused = any(k.startswith("book.refused|") and said for k, (_, said) in list(self.monitor.notices.items()))
+        if is_refused and not rated <= self._rated:
+            self._run_parts(self.config, books_anew=True)
+        self._rated = rated
 
     async def _book(self, part: Part) -> None:
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
@@ -354,7 +382,7 @@ class App:
             await asyncio.sleep(PRUNE_S)
 
     async def _watch_loop(self) -> None:
-        """Measures how late the event loop is, and follows the feeds for readiness."""
+        """Measures how late the event loop is, follows the feeds for readiness, and what may be borrowed."""
         while True:
             before_s = self.clock.monotonic_s()
             await asyncio.sleep(1.0)
@@ -362,5 +390,6 @@ class App:
             if self._bulk_s is not None and before_s - self._bulk_s > TRIM_AFTER_S:
                 self._bulk_s = None
                 await asyncio.to_thread(trim_memory)
+            self._judge_again()
             for name, stats in self.feeds.items():
                 self.health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")

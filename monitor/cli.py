@@ -122,6 +122,7 @@ def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
     notifiers, wrong = parts.try_notifiers(config, named.notifiers)
     asyncio.run(_close(notifiers.values()))
     problems += wrong + parts.unusable(config, named) + parts.absent_books(config, named)
+    problems += parts.stated_rates(named.rates)[1]
     if loaded is None or problems:
         raise BadConfig(problems)
     terminal.config_is_fine(loaded)
@@ -167,8 +168,7 @@ def replay_(
             return _show_replay(_Recorded(log), as_json)
         assert tape is not None
         assert book is not None
-        rules = loaded.rules if trust else replay.without_trust(loaded.rules)
-        return _show_replay(_Tape(rules, tape, book), as_json)
+        return _show_replay(_Tape(loaded, tape, book, trust=trust), as_json)
     except eventlog.Torn as e:
         terminal.problems([str(e)])
         return WRONG
@@ -177,12 +177,17 @@ def replay_(
 class _Tape:
     """A run of a tape: its steps, and the rules that render its alerts."""
 
-    def __init__(self, rules: Rules, path: Path, book: Path) -> None:
-        self.rules, self.title = rules, path.name
+    def __init__(self, config: Config, path: Path, book: Path, *, trust: bool) -> None:
+        """Raises BadConfig for rates that cannot be used."""
+        from monitor import parts
+
+        rates = parts.rates_of(config)
+        self.rules = rules = config.rules if trust else replay.without_trust(config.rules)
+        self.title = path.name
         self.refused: list[str] = []
         self.total = terminal.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        self.steps = replay.tape(rules, book, rows)
+        self.steps = replay.tape(rules, book, rows, rates)
 
 
 class _Recorded:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import plugins
+from monitor.core.events import API
 from monitor.core.money import NotANumber, number
 from monitor.core.product import ExposureRules, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
@@ -95,15 +96,6 @@ class LifecycleTable(msgspec.Struct, frozen=True):
     margin_call_repeat: timedelta = timedelta(hours=24)
 
 
-class ExposureTable(msgspec.Struct, frozen=True):
-    """[exposure]"""
-
-    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
-    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
-    issuers: dict[str, tuple[Asset, ...]] = {}
-    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
-
-
 class Part(msgspec.Struct, frozen=True):
     """A plug-in as configured: its kind, its name, and its own Config."""
 
@@ -137,6 +129,7 @@ class Named(msgspec.Struct, frozen=True):
     books: tuple[Part, ...] = ()
     feeds: tuple[Part, ...] = ()
     notifiers: tuple[Part, ...] = ()
+    rates: tuple[Part, ...] = ()
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -152,11 +145,12 @@ class Config(msgspec.Struct, frozen=True):
     feeds: tuple[Part, ...]
     notifiers: tuple[Part, ...]
     routes: tuple[Route, ...]
+    rates: tuple[Part, ...] = ()
 
     @property
     def named(self) -> Named:
         """What must be there for a daemon to start with this."""
-        return Named(self.web.tokens, self.books, self.feeds, self.notifiers)
+        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)
 
     @property
     def state_dir(self) -> Path:
@@ -175,7 +169,8 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "exposure", "product", "book", "feed", "notifier", "route"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "exposure"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -198,28 +193,19 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
-        exposure = self.table(ExposureTable, table, "exposure")
+        exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
+        rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
-        if (
-            self.problems
-            or monitor is None
-            or web is None
-            or prices is None
-            or lifecycle is None
-            or store is None
-            or exposure is None
-        ):
-            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers))
-        rules = Rules(
-            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds)),
-            ExposureRules(**msgspec.structs.asdict(exposure)),
-        )  # fmt: skip
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes)
+        if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
+            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
+        trust = _trust(prices, tuple(f.name for f in feeds))
+        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, exposure)
+        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:
         self.problems += [f"{file}: {p}" for p in problems]
@@ -296,6 +282,18 @@ class _Loader:
                 )
             parts.append(part)
         return tuple(parts)
+
+    def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
+        """Held against the products as stated, like routes against notifiers."""
+        kinds = [str(row.get("kind")) for row in products]
+        for i, row in enumerate(rows):
+            product = row.get("product")
+            if isinstance(product, str) and product not in kinds:
+                what = f"found {product!r}, expected one of: {', '.join(kinds)}"
+                self.wrong(self.path, [Problem(f"rates[{i}].product", what)])
+            if row.get("name") == API:
+                self.wrong(self.path, [Problem(f"rates[{i}].name", f"{API!r} is whoever gives rates by API")])
+        return self.parts("rates", rows, "rates")
 
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}

@@ -141,6 +141,7 @@ def report(
     day: the UTC day of the daemon's log, such as 2026-11-22; today without it.
     token_file: file with the token, where the daemon has tokens.
     """
+    from monitor import parts
     from monitor.report import gather, page
 
     if (url is None) == (tape is None and book is None) or (url is None and (tape is None or book is None)):
@@ -156,9 +157,10 @@ def report(
             if missing := [f"{p}: no such file" for p in (tape, book) if not p.is_file()]:
                 terminal.problems(missing)
                 return WRONG
-            rules = configuration.load(config).rules
+            loaded = configuration.load(config)
+            rules, rates = loaded.rules, parts.rates_of(loaded)
             with terminal.counting(f"replaying {tape.name} twice", terminal.count_lines(tape)) as advance:
-                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, advance)
+                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, rates, advance)
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, ValueError) as e:
         terminal.problems([str(e)])

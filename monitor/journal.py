@@ -16,6 +16,7 @@ from monitor.clock import Clock
 from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.lifecycle import GroupState
 from monitor.core.outcome import Outcome
+from monitor.core.product import CoinRates
 from monitor.core.risk import RiskMonitor
 from monitor.stores.base import (
     Applied,
@@ -189,6 +190,7 @@ class Journal:
             audits=tuple(audits),
             desk=desk_of(monitor),
             blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
+            rates=_newest_rates(each for o in outcomes for each in o.rates),
         )
 
 
@@ -217,6 +219,7 @@ def _merged(old: Change, new: Change) -> Change:
         desk=new.desk or old.desk,
         blocks=_newest_blocks((*old.blocks, *new.blocks)),
         dropped_blocks=tuple(dropped),
+        rates=_newest_rates((*old.rates, *new.rates)),
     )
 
 
@@ -227,6 +230,10 @@ def _newest_blocks(blocks: Iterable[StoredBlock]) -> tuple[StoredBlock, ...]:
         before = newest[block.number].ids if block.number in newest else ()
         newest[block.number] = StoredBlock(block.number, block.body, tuple(dict.fromkeys((*before, *block.ids))))
     return tuple(newest.values())
+
+
+def _newest_rates(rates: Iterable[CoinRates]) -> tuple[CoinRates, ...]:
+    return tuple({(each.product, each.asset): each for each in rates}.values())
 
 
 def _newest(old: Iterable[GroupState], new: Iterable[GroupState]) -> tuple[GroupState, ...]:

@@ -7,9 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from monitor import plugins
+from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Named, Part
+from monitor.core.events import RatesChanged
 from monitor.core.wire import Invalid
 from monitor.notifiers.base import Notifier
+from monitor.rates.base import RateSource
 from monitor.web.auth import Tokens
 
 
@@ -68,6 +71,31 @@ def unusable(path: Path, named: Named) -> list[str]:
         except (ValueError, OSError) as e:
             problems.append(f"{path}: feed {part.name!r}: {e}")
     return problems
+
+
+def rate_source(part: Part, clock: Clock) -> RateSource:
+    """The source of a [[rates]] table."""
+    source: RateSource = plugins.module("rates", part.kind).build(part.name, part.config, clock)
+    return source
+
+
+def stated_rates(rates: tuple[Part, ...]) -> tuple[list[RatesChanged], list[str]]:
+    """What the sources of rates state now, and what is wrong with those that cannot be used."""
+    stated, problems = list[RatesChanged](), list[str]()
+    for part in rates:
+        try:
+            stated.append(rate_source(part, SystemClock()).read())
+        except Invalid as e:
+            problems += map(str, e.problems)
+    return stated, problems
+
+
+def rates_of(config: Config) -> list[RatesChanged]:
+    """What the sources of rates of a configuration state now. Raises BadConfig."""
+    rates, problems = stated_rates(config.rates)
+    if problems:
+        raise BadConfig(problems)
+    return rates
 
 
 def absent_books(path: Path, named: Named) -> list[str]:

@@ -31,6 +31,7 @@ def audited(config: Config) -> dict[str, Any]:
             for kind, p in config.rules.products.items()
         },
         "routes": msgspec.to_builtins(config.routes),
+        "rates": [p.name for p in config.rates],
         "books": [p.name for p in config.books],
         "feeds": [p.name for p in config.feeds],
         "notifiers": [p.name for p in config.notifiers],

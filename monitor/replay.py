@@ -12,7 +12,7 @@ from monitor import eventlog
 from monitor.books.base import PlainReader
 from monitor.books.lines import judge, lines_of
 from monitor.core.alerts import LoggedAlert
-from monitor.core.events import Event, GroupPut, MarkPrices, Noticed
+from monitor.core.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
@@ -47,18 +47,18 @@ def without_trust(rules: Rules) -> Rules:
 
 
 def tape(
-    rules: Rules, book: Path, rows: Iterable[Row], replay: Replay | None = None
+    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), replay: Replay | None = None
 ) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
-    """Puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per event.
-
-    Whoever wants to look at groups and prices on the way hands in the replay.
-    """
+    """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
+    event. Whoever wants to look at groups and prices on the way hands in the replay."""
     replay = replay or Replay(rules)
     is_first = True
     for at, quotes in rows:
         if is_first:
             is_first = False
-            for event in _puts(book, at, rules):
+            for given in rates:
+                yield at, replay.feed(msgspec.structs.replace(given, at=at))
+            for event in _puts(book, at, replay.monitor.rules):
                 yield at, replay.feed(event)
         yield at, replay.feed(MarkPrices(at, tuple(quotes)))
 

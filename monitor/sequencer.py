@@ -18,12 +18,13 @@ import msgspec
 from monitor import crashpoint
 from monitor.clock import Clock
 from monitor.core.book import restated
-from monitor.core.events import BookEntry, Event, MarkPrices, Noticed, ProductsChanged, TimePassed
-from monitor.core.inbox import Answer, Look, Request
+from monitor.core.events import API, BookEntry, Event, MarkPrices, Noticed, ProductsChanged, RatesChanged, TimePassed
+from monitor.core.inbox import Answer, Given, Look, Request
 from monitor.core.latest import Latest
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
+from monitor.core.rates import Asked
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
 from monitor.core.roster import Prices
 from monitor.core.survey import WholeBook
@@ -117,6 +118,11 @@ class Sequencer:
                 return await self._repeated(request, known)
         return await self._ask(lambda at, batch: self._change(request, at, batch))  # type: ignore[no-any-return]
 
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        """See core.inbox.Inbox."""
+        self._journal.check_writable()
+        return await self._ask(lambda at, batch: self._give(asked, who, at, batch))  # type: ignore[no-any-return]
+
     async def look(self, group_id: str) -> Look | None:
         """See core.inbox.Inbox."""
         return await self._ask(lambda at, _: self._look(group_id, at), needs_commit=False)  # type: ignore[no-any-return]
@@ -159,6 +165,15 @@ class Sequencer:
         """Commits with the next turn, so that a store that fails is found out and the desk is told."""
         self._saved_s = float("-inf")
         self._wake.set()
+
+    async def catch_up(self, events: Sequence[Event]) -> None:
+        """Before `run`: takes events as if they had come with the last one before the restart, ahead of all deadlines that
+        passed since. Of a fresh start, as the first. A store that fails now takes them later."""
+        batch = _Batch()
+        at = self._monitor.at or self._now()
+        for event in events:
+            await self._in_core(self._handle, msgspec.structs.replace(event, at=at), batch)
+        await self._conclude(batch, None)
 
     # -- the loop --
 
@@ -286,6 +301,13 @@ class Sequencer:
         batch.audits.append(Audit(at, request.who, request.action, request.group_id, *shown))
         return Answer(after, is_new=before is None)
 
+    def _give(self, asked: Asked, who: str, at: datetime, batch: _Batch) -> Given:
+        rows = asked.rows(self._monitor.rules, at)
+        outcome = self._handle(RatesChanged(at, asked.product, API, rows), batch)
+        if outcome.rates:
+            batch.audits.append(Audit(at, who, "give rates", asked.product, None, msgspec.to_builtins(rows)))
+        return Given(rows, outcome.refused)
+
     def _remember(self, request: Request) -> None:
         """The store knows an entry only after the commit; a twin may come before that."""
         self._applied[request.group_id, request.entry_id or ""] = request.digest or ""
@@ -368,5 +390,5 @@ class Sequencer:
         self._wake.set()
         return await done
 
-    async def _in_core(self, work: Callable[..., None], *args: Any) -> None:
+    async def _in_core(self, work: Callable[..., object], *args: Any) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)

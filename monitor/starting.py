@@ -32,7 +32,8 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
     memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks, closed=snapshot.closed,
+        rates=snapshot.rates,
     )  # fmt: skip
     try:
         return RiskMonitor(rules, memory, book)

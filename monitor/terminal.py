@@ -93,6 +93,7 @@ def config_is_fine(config: Config) -> None:
     """What a configuration amounts to."""
     kinds = [
         ("products", [f"{k} ({len(p.versions)} versions)" for k, p in config.rules.products.items()]),
+        ("rates", [p.name for p in config.rates]),
         ("books", [p.name for p in config.books]),
         ("feeds", [f"{p.name} ({p.kind})" for p in config.feeds]),
         ("notifiers", [f"{p.name} ({p.kind})" for p in config.notifiers]),

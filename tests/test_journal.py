@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.lifecycle import GroupState
+from monitor.core.product import CoinRates, DatedRate
 from monitor.journal import _merged
 from monitor.stores import memory
 from monitor.stores.base import Change, Snapshot, StoredBlock
@@ -75,6 +77,13 @@ def test_a_group_closed_and_folded_again_is_there() -> None:
     )
     found = after(Change(AT, blocks=(block(1, "b"),), closed=("G-1",)), one)
     assert (found.groups, found.closed) == ((), ())
+
+
+def test_the_newest_rates_of_each_coin_count() -> None:
+    old, new = ((DatedRate(AT, Decimal(n), "daily"),) for n in (0, 1))
+    usdt, btc = CoinRates("vip_loan", "USDT", old), CoinRates("vip_loan", "BTC", old)
+    one = merged(Change(AT, rates=(usdt, btc)), Change(AT, rates=(CoinRates("vip_loan", "USDT", new),)), Change(AT))
+    assert after(one).rates == (btc, CoinRates("vip_loan", "USDT", new))
 
 
 def test_alerts_and_the_last_desk_are_kept() -> None:

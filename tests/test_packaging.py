@@ -11,6 +11,7 @@ import pytest
 
 from monitor import config as configuration
 from monitor.core.book import parse_line
+from monitor.rates import file
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "config").glob("*.toml"))
@@ -48,6 +49,13 @@ def test_every_line_of_the_demonstration_book_is_accepted() -> None:
     uses = Counter(account for group in groups for account in group.accounts())
     assert {account: n for account, n in uses.items() if n > 1} == {}
     assert set(Counter(g.id for g in groups).values()) == {1}
+
+
+def test_the_example_of_rates_is_read_and_fits_the_template() -> None:
+    """config/live.toml names it in a comment."""
+    path = ROOT / "config/rates/vip_loan.csv"
+    assert len(file.build("rates", file.Config("vip_loan", path)).read().rows) == 7
+    assert '# path = "rates/vip_loan.csv"' in (ROOT / "config/live.toml").read_text("utf-8")
 
 
 def test_the_demonstration_addresses_nobody_real() -> None:

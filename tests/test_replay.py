@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from monitor import replay
 from monitor.core.alerts import Alert
-from monitor.core.product import Rules, Trust
+from monitor.core.events import RatesChanged
+from monitor.core.product import RateRow, Rules, Trust
 from monitor.eventlog import EventLog, Start
-from tests.core.desk import START, Desk, clock, line, product, quotes, shorten
+from tests.core.desk import START, Desk, clock, line, loan, product, quotes, shorten
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +55,18 @@ def test_every_price_is_good_unless_trust_is_asked_for() -> None:
     assert short(played([line()], rows)) == "liquidation.triggered(ltv)@01:00 liquidation.cleared@02:00"
     with_trust = played([line()], rows, Trust(stale_after=timedelta(hours=9)))
     assert short(with_trust) == "price.suspect:COIN@01:00 price.restored:COIN@02:00"
+
+
+def test_rates_are_given_before_the_book_and_hold_through_the_tape() -> None:
+    rules = replay.without_trust(Rules("desk-1", {"vip_loan": product()}))
+    rows = [(clock(t), list(quotes("0.769", clock(t)))) for t in ("00:00", "30:00", "60:00")]
+    given = RatesChanged(clock("900:00"), "vip_loan", "daily", (
+        RateRow(clock("-24:00"), "NEW", Decimal("0.001")), RateRow(clock("48:00"), "COIN", Decimal("0.002")),
+    ), is_whole=True)  # fmt: skip
+    lines = [line(), line("G-2", loans=[loan("NEW")])]
+    with written(lines) as book:
+        alerts = [x.alert for _, a in replay.tape(rules, book, rows, [given]) for x in a]
+    assert short(alerts) == "early_warning margin_call.opened@48:00"
 
 
 def test_deadlines_after_the_end_of_a_tape_do_not_run() -> None:

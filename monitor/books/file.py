@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
-from watchfiles import awatch
 
 from monitor.books.base import Kept, Reader
 from monitor.books.lines import BookFile, Judged, Page, judge, stamp
@@ -32,7 +31,7 @@ from monitor.books.seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.book import GroupBatch
 from monitor.core.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
-from monitor.telemetry import log
+from monitor.watching import watch
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -113,7 +112,7 @@ class FileBook:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The whole book first, then what changed. Without `watch` it ends when the file has been read and believed."""
         wake = asyncio.Event()
-        watcher = asyncio.create_task(self._watch(wake)) if self.config.watch else None
+        watcher = asyncio.create_task(watch(self.path, wake, self._poll_s)) if self.config.watch else None
         try:
             async with aclosing(self._look(0)) as look:
                 async for batch in look:
@@ -141,21 +140,6 @@ class FileBook:
         except TimeoutError:
             pass
         wake.clear()
-
-    async def _watch(self, wake: asyncio.Event) -> None:
-        """Wakes on any change in the folder: a file that is replaced by a rename is another file."""
-        is_said = False
-        while True:
-            try:
-                async for _ in awatch(self.path.parent, watch_filter=None, recursive=False, step=100):
-                    wake.set()
-            except (OSError, RuntimeError) as e:  # watchfiles raises its own RuntimeError where the kernel refuses
-                if not is_said:
-                    log.warning(
-                        "cannot watch the folder of a book, so it is polled", path=str(self.path), reason=str(e)
-                    )
-                is_said = True
-            await asyncio.sleep(self._poll_s)
 
     async def _look(self, patience_s: float) -> AsyncGenerator[list[Event], None]:
         """Reads the file where it may have changed; bad news found now is said once it is older than `patience_s`."""

@@ -130,18 +130,6 @@ class PriceBoard:
         place = self._columns.find(asset)
         return None if place is None else self._stale_due(place)
 
-    def next_stale(self) -> datetime | None:
-        """The earliest of all `stale_due`: no price becomes stale before it has passed."""
-        sheets = {sheet for sheet in self._columns.sheets if sheet is not None}
-        dues = [sheet.received_at + self.trust.stale_after for sheet in sheets] if self.trust.enabled else []
-        alone = (place for place, sheet in enumerate(self._columns.sheets) if sheet is None)
-        return min(chain(dues, (due for place in alone if (due := self._stale_due(place)) is not None)), default=None)
-
-    def stale_by(self, at: datetime) -> list[str]:
-        """Assets by name whose `stale_due` is not after a time."""
-        dues = ((name, self._stale_due(place)) for place, name in enumerate(self._columns.names))
-        return sorted(name for name, due in dues if due is not None and due <= at)
-
     def shift(self, delta: timedelta, at: datetime) -> None:
         """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
         time passes that the wall does not show.

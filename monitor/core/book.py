@@ -75,6 +75,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     balances: Holdings = {}
     vip_level: Annotated[int, range(0, 100)] | None = None
     contacts: dict[Literal["email", "sms"], tuple[str, ...]] = {}
+    leverage: Annotated[int, range(1, 126)] | None = None
 
 
 class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -114,6 +115,8 @@ class Group(msgspec.Struct, frozen=True):
     contacts: Mapping[str, tuple[str, ...]]
     line: str = ""
     """`line_digest` of the line that was put; entries leave it, so that the same line is known again after them."""
+    leverage: int | None = None
+    """Of an account whose lines depend on it (DOMAIN section 3.10)."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -208,7 +211,7 @@ def misfits(
         since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
         for where, what, reason in _misfits_of(stated, product.kind, version):
             problems.setdefault(where, Problem(where, what + since, reason))
-    rates = product.version_at(at).rates.keys() | kept
+    rates = product.rated(at) | kept
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:
@@ -223,8 +226,13 @@ def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Itera
     if version.max_coins is not None and len(coins) > version.max_coins:
         text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {kind} takes {version.max_coins} a group"
         yield "collateral", text, "too_many_coins"
+    if stated.leverage is not None and stated.leverage not in version.lines_by_leverage:
+        known = ", ".join(map(str, sorted(version.lines_by_leverage)))
+        text = f"expected one of: {known}" if known else f"but {kind} has no lines by leverage; leave it out"
+        yield "leverage", f"found {stated.leverage}, {text}", "leverage"
     try:
-        lines_of(stated.thresholds, version.lines_for(coins))
+        for lines in version.all_lines_for(coins, stated.leverage):
+            lines_of(stated.thresholds, lines)
     except ValueError as e:
         yield "thresholds", str(e), "thresholds"
     if stated.delayed_liquidation and version.grace is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,12 @@ from monitor.core.alerts import Alert, Figures, alert_id
 from monitor.core.board import PriceBoard
 from monitor.core.book import Loan
 from monitor.core.entries import Refused
-from monitor.core.events import GroupClosed, GroupPut, GroupsPut, Noticed
+from monitor.core.events import GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.loanbook import Exposure
 from monitor.core.money import plain
 from monitor.core.prices import Mark
+from monitor.core.product import Product
+from monitor.core.rates import Late, late_words
 from monitor.core.text import stamp, stamp_or_none
 from monitor.core.verdict import Said
 from monitor.core.watched import Watched
@@ -96,11 +98,44 @@ def _named(exposed: Exposure) -> dict[str, Any]:
     return {"group_ids": list(exposed.ids), "group_ids_cut": exposed.groups - len(exposed.ids)}
 
 
-def refusal(event: GroupPut | GroupClosed, refused: Refused) -> Noticed:
-    """What the desk must know of a line that the book does not allow."""
+def refusal(event: GroupPut | GroupClosed | RatesChanged, refused: Refused) -> Noticed:
+    """What the desk must know of a line that the book does not allow, or of rates that cannot be taken."""
+    if isinstance(event, RatesChanged):
+        stated = {"problem": str(refused), "reason": refused.reason, "source": event.source, "product": event.product}
+        return Noticed(event.at, "book.refused", f"{event.source}#{event.product}", stated, fingerprint=str(refused))
     group_id = event.group.id if isinstance(event, GroupPut) else event.group_id
     facts = {"problem": str(refused), "reason": refused.reason, "group": group_id, "source": event.source}
     return Noticed(event.at, "book.refused", f"{event.source}#{group_id}", facts, fingerprint=str(refused))
+
+
+NAMED_RATES = 50
+"""How many late rates an alert names; a file of years would pass the 20 kB of a webhook body. The count is exact."""
+
+
+def late_rates(event: RatesChanged, late: Sequence[Late], product: Product) -> Noticed:
+    """Rates of a source that come too late to be taken; or none does any more."""
+    place = f"{event.source}#{event.product}"
+    if not late:
+        return Noticed(event.at, "book.refused", place, {}, clears=True)
+    rows = [
+        {
+            "asset": x.row.asset,
+            "effective": stamp(x.row.effective),
+            "rate": plain(x.row.rate),
+            "counted": plain(x.counted),
+        }
+        for x in late[:NAMED_RATES]
+    ]
+    more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
+    facts = {
+        "problem": late_words(late[0], product) + more,
+        "reason": "past",
+        "source": event.source,
+        "product": event.product,
+        "rates": rows,
+        "rates_cut": len(late) - len(rows),
+    }
+    return Noticed(event.at, "book.refused", place, facts, fingerprint=f"{len(late)} rates: " + str(rows))
 
 
 def accepted(event: GroupPut) -> Noticed:

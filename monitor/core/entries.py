@@ -179,7 +179,7 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
         case Borrow(line):
             if any(line.id == loan.id for loan in loans):
                 raise Refused("duplicate_loan", f"loan {line.id} exists already")
-            if line.rate.kind == "flexible" and line.asset not in product.version_at(at).rates:
+            if line.rate.kind == "flexible" and line.asset not in product.rated(at):
                 raise Refused("no_rate", f"{product.kind} has no flexible rate for {line.asset}; add it to its rates")
             if not product.version_at(at).takes(line.asset):
                 raise Refused("no_tier", f"{product.kind} has no liability tiers for {line.asset}; add them")

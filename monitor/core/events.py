@@ -12,7 +12,7 @@ import msgspec
 from monitor.core.book import Group, GroupBatch
 from monitor.core.entries import Entry
 from monitor.core.prices import Frame, Quote, assets_of
-from monitor.core.product import Rules
+from monitor.core.product import RateRow, Rules
 
 API = "api"
 """The source of groups that were put by API; whoever puts there is answered at once."""
@@ -69,6 +69,16 @@ class ProductsChanged(_Event, frozen=True):
     rules: Rules
 
 
+class RatesChanged(_Event, frozen=True, omit_defaults=True):
+    """Flexible rates of a product: a row holds from its time until the next of its coin (core/rates.py)."""
+
+    product: str
+    source: str
+    rows: tuple[RateRow, ...]
+    is_whole: bool = False
+    """These are all that the source states: those to come that it gave before and does not name now are taken back."""
+
+
 class Noticed(_Event, frozen=True):
     """What the shell observed and the desk must know: a refused line, a failing channel, a clock jump, a full disk.
 
@@ -86,4 +96,6 @@ class TimePassed(_Event, frozen=True):
     """Nothing happened, but a deadline came."""
 
 
-Event = MarkPrices | GroupPut | GroupsPut | GroupClosed | BookEntry | ProductsChanged | Noticed | TimePassed
+Event = (
+    MarkPrices | GroupPut | GroupsPut | GroupClosed | BookEntry | ProductsChanged | RatesChanged | Noticed | TimePassed
+)

@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.accrual import daily_rate
+from monitor.core.accrual import daily_rate, is_settling
 from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, next_line, permitted, terms_of
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
-from monitor.core.margin import closable, liabilities
+from monitor.core.margin import closable, liabilities, permitted_by
 from monitor.core.money import CENT, ONE, ZERO, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
@@ -74,11 +74,13 @@ def detail(look: Look) -> dict[str, Any]:
     sight, product = look.sight, product_of(look)
     group, state, held = sight.group, sight.state, sight.held
     with exact():
+        loans = [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)]
         return {
             "id": group.id,
             "product": group.product,
             "labels": dict(group.labels),
             "receiving_account": group.receiving_account,
+            **({} if group.leverage is None else {"leverage": group.leverage}),
             "delayed_liquidation": group.delayed_liquidation,
             "source": sight.source,
             "version": sight.version,
@@ -93,7 +95,8 @@ def detail(look: Look) -> dict[str, Any]:
             "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
             "uncounted": _uncounted(look),
             **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
-            "loans": [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)],
+            "settling": any(shown_loan["settling"] for shown_loan in loans),
+            "loans": loans,
         }
 
 
@@ -234,11 +237,14 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     if sight.state.stage == LIQUIDATION:
         return NOTHING
     held, lines = sight.held, sight.held.lines
-    allowed = permitted(
-        weight.debt, weight.recognised, lines.initial, lines.first, priced,
-        held.version.ladders_of(p.asset for p in priced), sight.group.collateral, sight.state.stage == NORMAL,
-        terms_of(lines, held.version), held.version.transfer_out,
-    )  # fmt: skip
+
+    def allow(counted: Decimal, held_now: tuple[Position, ...], ladders: Mapping[str, Ladder]) -> Permitted:
+        return permitted(
+            weight.debt, counted, lines.initial, lines.first, held_now, ladders, sight.group.collateral,
+            sight.state.stage == NORMAL, terms_of(lines, held.version), held.version.transfer_out,
+        )  # fmt: skip
+
+    allowed = permitted_by(held.version, weight.recognised, priced, allow)
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
@@ -316,6 +322,7 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "rate": _rate(loan.rate),
         "daily_rate": plain(daily_rate(loan, product, at)),
         "late_factor": plain(factor),
+        "settling": is_settling(product, at) and loan.is_owed and loan.since < look.sight.held.day,
         "term": loan.term,
         "opened_at": stamp(loan.opened_at),
         "matures_at": stamp_or_none(loan.matures_at),

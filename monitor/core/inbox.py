@@ -11,7 +11,8 @@ from monitor.core.entries import Refused
 from monitor.core.events import Event
 from monitor.core.outcome import Sight
 from monitor.core.prices import Mark
-from monitor.core.product import Rules
+from monitor.core.product import RateRow, Rules
+from monitor.core.rates import Asked
 from monitor.core.survey import WholeBook
 
 
@@ -48,6 +49,13 @@ class Answer(NamedTuple):
     """There was no such group before."""
 
 
+class Given(NamedTuple):
+    """What became of rates that were asked for: as they were taken, or why nothing was changed."""
+
+    rows: tuple[RateRow, ...]
+    refused: Refused | None = None
+
+
 class Look(NamedTuple):
     """A group with the prices and rules of one instant between two events: the input of exact answers."""
 
@@ -64,6 +72,10 @@ class Inbox(Protocol):
 
     async def request(self, request: Request) -> Answer:
         """Puts the change in order, handles it and commits it. Raises stores.base.StoreUnavailable."""
+        ...
+
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        """Flexible rates as one event, audited. Raises stores.base.StoreUnavailable."""
         ...
 
     async def look(self, group_id: str) -> Look | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from monitor.core.accrual import instant
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
@@ -109,7 +110,10 @@ class LoanBook(Protocol):
         ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        """Interest is added to the groups of these products, which do so more often than daily: those groups, held anew."""
+        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+
+        Names those of them that are surely to be decided; `suspects` after it names the others.
+        """
         ...
 
     def examples(self) -> Iterable[Group]:
@@ -128,8 +132,8 @@ class LoanBook(Protocol):
         """A superset of the groups that owe a loan maturing in (after, until]."""
         ...
 
-    def is_needed(self, asset: str) -> bool:
-        """Some group's valuation needs this asset's price."""
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        """Since when interest is counted on flexible loans of a product, by coin."""
         ...
 
     def needed(self) -> Collection[str]:
@@ -233,8 +237,14 @@ class PlainBook:
         loans = ((id_, loan) for id_, w in self._watched.items() for loan in w.group.loans)
         return {id_ for id_, loan in loans if loan.matures_at is not None and after < loan.matures_at <= until}
 
-    def is_needed(self, asset: str) -> bool:
-        return bool(self._screen.holders(asset))
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        since: dict[str, datetime] = {}
+        for w in self._watched.values():
+            for loan in w.group.loans if w.group.product == product else ():
+                if loan.rate.daily is None:
+                    at = instant(loan.since, loan.minute)
+                    since[loan.asset] = min(at, since.get(loan.asset, at))
+        return since
 
     def needed(self) -> Collection[str]:
         return self._screen.assets()
@@ -283,3 +293,16 @@ def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
         return weigh(w.held, usd)
     except KeyError:
         return None
+
+
+def weigh_now(w: Watched, board: PriceBoard) -> None:
+    """Weighs a group on the prices in force, and notes whether it is blind."""
+    w.weight = weight_or_none(w, board.usd)
+    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))
+
+
+def weight_now(w: Watched, board: PriceBoard) -> Weight | None:
+    """What a group weighs, on the prices in force if it was not weighed since it changed."""
+    if w.weight is None:
+        weigh_now(w, board)
+    return w.weight

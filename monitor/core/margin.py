@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from monitor.core.book import Group
-from monitor.core.ladder import by_deduction, deductions, tier_of
+from monitor.core.cure import Permitted
+from monitor.core.ladder import by_deduction, deductions, recognised, tier_of
 from monitor.core.money import ZERO, plain
-from monitor.core.product import Version
-from monitor.core.valuation import Holding, Weight, crossed
+from monitor.core.product import NOTHING, Ladder, Version
+from monitor.core.valuation import Holding, Position, Weight, crossed
 
 
 def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[dict[str, Any]]:
@@ -66,6 +69,38 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
             repaid = debt if is_full else min(debt, close.share * weight.debt)
             shown.append({"debt": owed, "collateral": pledged, "closable_usd": plain(repaid)})
     return shown
+
+
+Allow = Callable[[Decimal, tuple[Position, ...], Mapping[str, Ladder]], Permitted]
+"""What is permitted by a recognised value, the positions that make it up, and their ladders."""
+
+
+def permitted_by(version: Version, counted: Decimal, held: tuple[Position, ...], allow: Allow) -> Permitted:
+    """What is permitted where loans, transfers out and stages go by ladders of their own (DOMAIN section 3.8).
+
+    A coin that such a table does not list counts nothing for its purpose. Orders inside the account go by the stage's.
+    """
+    allowed = allow(counted, held, version.ladders_of(p.asset for p in held))
+    if version.borrow_ladders is not None:
+        of_loans = _allowed_by(version.borrow_ladders, counted, held, allow)
+        allowed = msgspec.structs.replace(allowed, new_order=of_loans.new_order, borrowable_usd=of_loans.borrowable_usd)
+    if version.transfer_ladders is not None:
+        leaving = _allowed_by(version.transfer_ladders, counted, held, allow)
+        allowed = msgspec.structs.replace(
+            allowed, withdraw=leaving.withdraw, withdrawable=leaving.withdrawable,
+            removable_accounts=leaving.removable_accounts,
+        )  # fmt: skip
+    return allowed
+
+
+def _allowed_by(table: Mapping[str, Ladder], counted: Decimal, held: tuple[Position, ...], allow: Allow) -> Permitted:
+    ladders = {p.asset: table.get(p.asset, NOTHING) for p in held}
+    revalued = tuple(
+        p if p.value is None else msgspec.structs.replace(p, recognised=recognised(ladders[p.asset], p.value))
+        for p in held
+    )
+    more = sum((now.recognised or ZERO) - (p.recognised or ZERO) for now, p in zip(revalued, held, strict=True))
+    return allow(counted + more, revalued, ladders)
 
 
 def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal | None:

@@ -10,6 +10,7 @@ from monitor.core.book import Group
 from monitor.core.entries import Refused
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
+from monitor.core.product import CoinRates
 from monitor.core.sheet import BoardView
 from monitor.core.valuation import Holding, Weight
 
@@ -31,7 +32,7 @@ class Outcome:
     """Collected while an event is handled."""
 
     __slots__ = (
-        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "refused", "states", "touched",
+        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "rates", "refused", "states", "touched",
     )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
@@ -48,13 +49,16 @@ class Outcome:
         self.refused: Refused | None = None
         self.deskful = False
         """Something that only the desk record holds (marks that were announced, notices) must be kept."""
+        self.rates: tuple[CoinRates, ...] = ()
+        """Coins whose given rates changed, each with all of them."""
         self.before: Group | None = None
         """The group as it was before a put, a close or an entry."""
 
     @property
     def is_durable(self) -> bool:
         """There is something that must be committed."""
-        return bool(self.alerts or self.states or self.changed or self.closed or self.blocks or self.deskful)
+        changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.rates
+        return any(changes) or self.deskful
 
 
 class BlockPut(NamedTuple):
@@ -89,6 +93,8 @@ class Memory(NamedTuple):
     blocks: tuple[BlockPut, ...] = ()
     closed: tuple[str, ...] = ()
     """Groups that blocks may still hold, but that were closed."""
+    rates: tuple[CoinRates, ...] = ()
+    """Flexible rates that were given beside those of the rules."""
 
 
 class Publication(NamedTuple):

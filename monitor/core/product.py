@@ -12,11 +12,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
 from monitor.core.money import plain
+from monitor.core.wire import Asset, Bounds
 
 Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
@@ -112,6 +115,28 @@ class Tiers(msgspec.Struct, frozen=True):
     max_leverage: tuple[Decimal, ...]
 
 
+class Borrows(Protocol):
+    """A loan, as far as the lines of its group depend on it."""
+
+    @property
+    def asset(self) -> str: ...
+
+    @property
+    def principal(self) -> Decimal: ...
+
+
+class Grade(msgspec.Struct, frozen=True):
+    """One tier of the lines of a leverage: they hold while no coin is borrowed beyond its cap (DOMAIN section 3.10)."""
+
+    lines: Thresholds
+    caps: Mapping[str, Decimal] = {}
+    """Principal by coin; of a coin that is not named any amount may be borrowed."""
+
+    def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
+        """So much of each coin is within the caps; the cap itself is."""
+        return all(borrowed.get(asset, Decimal(0)) <= cap for asset, cap in self.caps.items())
+
+
 class CloseFactor(msgspec.Struct, frozen=True):
     """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
 
@@ -155,8 +180,14 @@ class Version(msgspec.Struct, frozen=True):
     """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
     transfer_out: Decimal | None = None
     """Level that assets may leave down to; None: to the initial one."""
+    borrow_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what collateral counts for new loans, by other ladders than stages are judged by (DOMAIN section 3.8)."""
+    transfer_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what it counts where assets leave."""
     lines_by_coin: Mapping[str, Thresholds] = {}
     """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
+    lines_by_leverage: Mapping[int, tuple[Grade, ...]] = {}
+    """Lines of a group that states its leverage, in tiers of what it borrows; the last tier has no caps."""
     max_coins: int | None = None
     """How many coins one group may pledge; None: any number."""
     close_factor: CloseFactor | None = None
@@ -168,12 +199,29 @@ class Version(msgspec.Struct, frozen=True):
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
         return self.ladders.get(asset, self.unlisted)
 
-    def lines_for(self, coins: Iterable[str]) -> Thresholds:
-        """The lines of a group that pledges these coins: of several, those that it meets first."""
+    def lines_for(self, coins: Iterable[str], leverage: int | None = None, loans: Iterable[Borrows] = ()) -> Thresholds:
+        """The lines of a group: of its leverage and of what it borrows, or of the coins that it pledges.
+
+        Of several coins the lines that it meets first.
+        """
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        if grades:
+            return grades[0].lines if len(grades) == 1 else self._graded(grades, loans)
         if not self.lines_by_coin:
             return self.thresholds
         found = [self.lines_by_coin[coin] for coin in sorted(coins) if coin in self.lines_by_coin]
         return min(found, key=lambda lines: lines.liquidation, default=self.thresholds)
+
+    def all_lines_for(self, coins: Iterable[str], leverage: int | None) -> tuple[Thresholds, ...]:
+        """All lines that `lines_for` may give the group, whatever it borrows."""
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        return tuple(grade.lines for grade in grades) or (self.lines_for(coins),)
+
+    def _graded(self, grades: tuple[Grade, ...], loans: Iterable[Borrows]) -> Thresholds:
+        borrowed: dict[str, Decimal] = {}
+        for loan in loans:
+            borrowed[loan.asset] = borrowed.get(loan.asset, Decimal(0)) + loan.principal
+        return next((grade.lines for grade in grades if grade.holds(borrowed)), grades[-1].lines)
 
     def takes(self, asset: str) -> bool:
         """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""
@@ -184,13 +232,45 @@ class Version(msgspec.Struct, frozen=True):
         return {asset: self.ladder(asset) or NOTHING for asset in assets}
 
 
-class Product(msgspec.Struct, frozen=True):
+class RateRow(msgspec.Struct, frozen=True):
+    """A flexible rate per period of the product, from a time on, as somebody states it."""
+
+    effective: datetime
+    asset: str
+    rate: Decimal
+
+
+class DatedRate(msgspec.Struct, frozen=True, array_like=True):
+    """A rate that was given for a coin beside the versions of the rules, from a time on."""
+
+    effective: datetime
+    rate: Decimal
+    source: str
+    """Who gave it: the name of a rate source, or `api`."""
+
+
+class CoinRates(msgspec.Struct, frozen=True, array_like=True):
+    """All that was given for a coin of a product, oldest first: what a store keeps."""
+
+    product: str
+    asset: str
+    rows: tuple[DatedRate, ...]
+
+
+class Product(msgspec.Struct, frozen=True, dict=True):
     """A kind of loan and all versions of its rules, oldest first."""
 
     kind: str
     versions: tuple[Version, ...]
     period: timedelta = DAY
     """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
+    given: Mapping[str, tuple[DatedRate, ...]] = {}
+    """Flexible rates by coin beside those of the versions, oldest first (core/rates.py); no coin without one."""
+
+    @cached_property
+    def curves(self) -> dict[Any, Any]:
+        """What core/accrual.py has worked out of rates: the interest of each group must not add up years of them anew."""
+        return {}
 
     def moment(self, at: datetime) -> tuple[date, int]:
         """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
@@ -208,10 +288,16 @@ class Product(msgspec.Struct, frozen=True):
         now = self.version_at(at)
         return (now, *(v for v in self.versions if v.effective > max(at, now.effective)))
 
+    def rated(self, at: datetime) -> frozenset[str]:
+        """Coins in which a flexible loan may be taken at a time: the version in force lists them, or a rate was given."""
+        given = (asset for asset, rows in self.given.items() if rows[0].effective <= at)
+        return frozenset(self.version_at(at).rates).union(given)
+
     def rates_until(self, at: datetime) -> frozenset[str]:
         """Coins with a flexible rate at a time: one that a version no longer lists keeps the rate that it had before."""
         now = self.version_at(at)
-        return frozenset(asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+        listed = (asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+        return self.rated(at).union(listed)
 
     def version_named(self, rules: str) -> Version | None:
         """The version that `rules_name` named, or None when the product file no longer has it."""
@@ -251,13 +337,13 @@ class Trust(msgspec.Struct, frozen=True):
 class ExposureRules(msgspec.Struct, frozen=True):
     """What the desk holds against the book as a whole (configuration [exposure])."""
 
-    daily_volume_usd: Mapping[str, Decimal] = {}
+    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
     """By coin, what the market trades in a day."""
-    max_share_of_volume: Decimal = Decimal("0.1")
+    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
     """Of that, what a sale may be without moving the price much."""
-    issuers: Mapping[str, tuple[str, ...]] = {}
+    issuers: dict[str, tuple[Asset, ...]] = {}
     """Coins by whoever issues them."""
-    max_share: Mapping[str, Decimal] = {}
+    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
     """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
 
 

@@ -16,7 +16,6 @@ from monitor.core.book import Loan
 from monitor.core.concentration import Concentration
 from monitor.core.entries import Refused
 from monitor.core.events import (
-    API,
     BookEntry,
     Event,
     GroupClosed,
@@ -25,15 +24,18 @@ from monitor.core.events import (
     MarkPrices,
     Noticed,
     ProductsChanged,
+    RatesChanged,
     TimePassed,
 )
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
-from monitor.core.loanbook import LoanBook, PlainBook
+from monitor.core.loanbook import LoanBook, PlainBook, weigh_now, weight_now
 from monitor.core.money import exact
+from monitor.core.notices import Notices
 from monitor.core.outcome import Memory, Outcome, Sight
 from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
+from monitor.core.rates import Rates
 from monitor.core.register import Register
 from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
@@ -49,8 +51,10 @@ class RiskMonitor:
     """Everything that decides. A run is a fold of `handle` over events whose `at` never falls."""
 
     def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
-        self.rules = rules
+        self._rates = Rates(memory.rates if memory else ())
+        self.rules = rules = self._rates.into(rules)
         self.notices = dict(memory.notices) if memory else {}
+        self._notices = Notices(rules.name, self.notices)
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.at = memory.at if memory else None
         self.book: LoanBook = book if book is not None else PlainBook()
@@ -86,7 +90,7 @@ class RiskMonitor:
             return None
         if w.weight is None:
             with exact():
-                w.weigh(self.board)
+                weigh_now(w, self.board)
         return w.sight()
 
     @property
@@ -97,7 +101,7 @@ class RiskMonitor:
         kept, marks = self.book.kept(), tuple(self.board.marks.values())
         return Memory(
             self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self.retired), self.board.heard,
-            self.awaited, kept.blocks,
+            self.awaited, kept.blocks, rates=self._rates.kept(),
         )  # fmt: skip
 
     def handle(self, event: Event) -> Outcome:
@@ -113,7 +117,7 @@ class RiskMonitor:
             try:
                 self._take(event, out)
             except Refused as refused:
-                self._refuse(event, refused, out)
+                self._notices.refuse(event, refused, out)
             self._concentration.follow(event)
             self.at = event.at
         return out
@@ -166,19 +170,21 @@ class RiskMonitor:
                 self._changed(self._register.enter(event, event.at), out)
             case ProductsChanged():
                 self._change_rules(event, out)
+            case RatesChanged():
+                self._change_rates(event, out)
             case Noticed(kind=kind) if kind == CLOCK_STILL:
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
                 self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
             case Noticed(kind="price.stale"):
                 self._moved(self.board.expire(event.subject), event.at, out)
             case Noticed():
-                self._note(event, out)
+                self._notices.take(event, out)
             case TimePassed():
                 pass
 
     def _put(self, event: GroupPut, out: Outcome) -> None:
         self._changed(self._register.put(event, self.rules.products), out)
-        self._note(desk.accepted(event), out)
+        self._notices.take(desk.accepted(event), out)
 
     def _put_all(self, event: GroupsPut, out: Outcome) -> None:
         """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
@@ -188,7 +194,7 @@ class RiskMonitor:
             try:
                 self._put(put, out)
             except Refused as refused:
-                self._refuse(put, refused, out)
+                self._notices.refuse(put, refused, out)
                 out.refused = None
         if taken.block is not None:
             out.blocks.append(taken.block)
@@ -197,17 +203,28 @@ class RiskMonitor:
             self._plan_all(taken.look)
             self._prices.look(taken.assets, event.at, out)
             for cleared in desk.accepted_lines(self.notices, event, frozenset(taken.rest)):
-                self._note(cleared, out)
+                self._notices.take(cleared, out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
-        self._register.change_rules(event.rules, event.at)
-        self.rules = self._prices.rules = self._concentration.rules = event.rules
-        self.board.configure(event.rules.trust)
+        rules = self._rates.into(event.rules)
+        self._register.change_rules(rules, event.at)
+        self.rules = self._prices.rules = self._concentration.rules = rules
+        self.board.configure(rules.trust)
         self._plan_accrual(event.at)
         self._plan_rules(event.at)
         self._decide_all(self.book.suspects(None, self.board), event.at, out)
         self._replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
+
+    def _change_rates(self, event: RatesChanged, out: Outcome) -> None:
+        taken = self._rates.take(event, self.rules, self.book.counted_since)
+        if taken.changed:
+            out.rates = taken.changed
+            self.rules = self._prices.rules = self._rates.into(self.rules)
+            self.book.renew(event.at, self.rules)
+            if taken.is_counted:
+                self._decide_all(self.book.suspects(None, self.board), event.at, out)
+        self._notices.take(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
     def _changed(self, w: Watched | None, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
@@ -218,17 +235,6 @@ class RiskMonitor:
         self._decide(w, out.at, out)
         self._plan(w)
         self._prices.look(w.held.assets, out.at, out)
-
-    def _refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
-        """Whoever asked is told by the outcome; a book's line that nobody waits for becomes an alert."""
-        out.refused = refused
-        if isinstance(event, GroupPut | GroupClosed) and event.source != API:
-            self._note(desk.refusal(event, refused), out)
-
-    def _note(self, event: Noticed, out: Outcome) -> None:
-        alert, has_changed = desk.notice(self.rules.name, self.notices, event)
-        out.alerts += [alert] if alert else []
-        out.deskful |= has_changed
 
     def _closed(self, w: Watched, out: Outcome) -> None:
         self._agenda.set(agenda.GROUP, w.group.id, None)
@@ -281,7 +287,7 @@ class RiskMonitor:
         if kind == agenda.HOLD:
             self._decide(w, at, out, is_settled=True)
         elif kind == agenda.GRACE:
-            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, w.weighed(self.board)), out)
+            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, weight_now(w, self.board)), out)
         elif kind == agenda.REMINDER:
             state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
@@ -299,7 +305,7 @@ class RiskMonitor:
             if kind == agenda.MATURITY:
                 self._follow(w, say(name, state, "loan.overdue", at, "overdue"), out, desk.overdue_facts(w, loan))
             else:
-                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, w.weighed(self.board)), out)
+                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, weight_now(w, self.board)), out)
 
     def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.
@@ -328,7 +334,8 @@ class RiskMonitor:
         if len(kinds) == len(self.rules.products):
             self._renew(at, out)
         else:
-            self._decide_all(self.book.accrue(at, kinds), at, out)
+            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
+            self._decide_all(suspects, at, out)
 
     def _plan_accrual(self, at: datetime) -> None:
         self._concentration.plan(at)
@@ -368,7 +375,7 @@ class RiskMonitor:
     def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
-        w.weigh(self.board)
+        weigh_now(w, self.board)
         out.touched.add(w.group.id)
         if w.weight is not None:
             how = self.rules.lifecycle
@@ -398,12 +405,12 @@ class RiskMonitor:
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
-            w.weighed(self.board)
+            weight_now(w, self.board)
             out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
 
     def _plan(self, w: Watched) -> None:
         """The group's deadlines; a maturity that is far away is put on the agenda when it comes near."""
-        w.weighed(self.board)
+        weight_now(w, self.board)
         firm, late = w.deadlines(self.rules.lifecycle)
         assert self._planned_until is not None
         if firm is not None and firm.kind == agenda.MATURITY and firm.at > self._planned_until:

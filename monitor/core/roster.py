@@ -227,7 +227,7 @@ def kind_of(weight: Weight | None) -> int:
     """UNRECOGNISED, UNKNOWN or KNOWN."""
     if weight is None:
         return UNKNOWN
-    return UNRECOGNISED if weight.debt and not weight.recognised else KNOWN
+    return UNRECOGNISED if weight.debt and weight.recognised <= 0 else KNOWN
 
 
 def microseconds(at: datetime) -> int:

@@ -196,7 +196,7 @@ class Shocked:
                 "to": stage,
                 "ltv_before": plain_or_none(before.weight.ltv) if before is not None else None,
                 "ltv": plain_or_none(after.weight.ltv),
-                "debt_usd": plain(after.weight.debt),
+                "debt_usd": plain(after.owed),
                 "recognised_usd": plain(after.weight.recognised),
                 "market_usd": plain(after.market),
                 "shortfall_usd": plain(short),

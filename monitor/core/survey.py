@@ -57,8 +57,8 @@ class Worth(NamedTuple):
 
     @property
     def sums(self) -> Sums:
-        """As a sum of one group."""
-        return Sums(1, self.weight.debt, self.weight.recognised, self.market)
+        """As a sum of one group. Its debt is what is owed, also where it is judged by what liabilities require."""
+        return Sums(1, self.owed, self.weight.recognised, self.market)
 
 
 class Loss(NamedTuple):
@@ -222,7 +222,7 @@ class PlainSurvey:
                 if by == "asset":
                     rows.add_coins(sight.held, worth, distance, on)
                 else:
-                    rows.add(key_of(sight, by), worth.sums, distance, worth.weight.debt)
+                    rows.add(key_of(sight, by), worth.sums, distance, worth.owed)
             return Exposures(rows.rows(), total, unknown, True)
 
     def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
@@ -258,7 +258,7 @@ class _Keyed:
     def add_coins(self, held: Holding, worth: Worth, distance: Decimal, on: Prices) -> None:
         for asset, quantity, ladder in held.collateral:
             value = quantity * on.usd[asset]
-            self.add(asset, Sums(1, ZERO, recognised(ladder, value), value), distance, worth.weight.debt)
+            self.add(asset, Sums(1, ZERO, recognised(ladder, value), value), distance, worth.owed)
             self._quantity[asset] = self._quantity.get(asset, ZERO) + quantity
         for asset, amount in held.debts:
             self._sums[asset] = self._sums.get(asset, Sums()).plus(Sums(0, amount * on.usd[asset]))
@@ -277,7 +277,9 @@ def worth_of(held: Holding, on: Prices) -> Worth | None:
     if weight is None:
         return None
     market = sum((quantity * on.usd[asset] for asset, quantity, _ in held.collateral), ZERO)
-    owed = sum((amount * on.usd[asset] for asset, amount in held.debts), ZERO) if held.tiers else weight.debt
+    owed = (
+        sum((amount * on.usd[asset] for asset, amount in held.debts), ZERO) if held.tiers is not None else weight.debt
+    )
     return Worth(weight, market, owed)
 
 

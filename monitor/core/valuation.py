@@ -62,7 +62,8 @@ def holding(group: Group, product: Product, at: datetime) -> Holding:
         if amount:
             owed[loan.asset] = owed.get(loan.asset, ZERO) + amount
     assets = frozenset(owed) | {asset for asset, _, _ in collateral}
-    lines = lines_of(group.thresholds, version.lines_for(asset for asset, _, _ in collateral))
+    coins = (asset for asset, _, _ in collateral)
+    lines = lines_of(group.thresholds, version.lines_for(coins, group.leverage, group.loans))
     return Holding(
         day, version, lines, collateral, tuple(sorted(owed.items())), assets, version.liability_tiers, minute
     )

@@ -14,7 +14,7 @@ from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_du
 from monitor.core.money import ZERO
 from monitor.core.outcome import Sight
 from monitor.core.product import Lifecycle, Product
-from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions, weigh
+from monitor.core.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 from monitor.core.verdict import Calm
 
 
@@ -48,21 +48,6 @@ class Watched:
         """Between which LTVs nothing is to be decided; None until the state and the holding of now are looked at."""
         self.has_past: bool = bool(self.past_deadlines())
         """Deadlines of its loans had passed when it was put and wait for its first evaluation."""
-
-    def weigh(self, board: PriceBoard) -> None:
-        """Values the group on the prices in force."""
-        untrusted = board.untrusted
-        try:
-            self.weight = weigh(self.held, board.usd)
-        except KeyError:
-            self.weight = None
-        self.blind = self.weight is None or (bool(untrusted) and not untrusted.isdisjoint(self.held.assets))
-
-    def weighed(self, board: PriceBoard) -> Weight | None:
-        """What it weighs, on the prices in force if it was not valued since it changed."""
-        if self.weight is None:
-            self.weigh(board)
-        return self.weight
 
     def keep(self, state: GroupState) -> None:
         """Takes the state that a verdict or a deadline left."""

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
-U32 = NDArray[np.uint32]
-U16 = NDArray[np.uint16]
-U8 = NDArray[np.uint8]
+from monitor.engine.columns import F64, I64, U8, U16, U32
 
 GROUPS = 8192
 """Groups a block. Measured: their sums (64 KB) still fit the first caches, and most runs are long enough to pay off."""

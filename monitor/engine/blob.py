@@ -17,12 +17,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from monitor.engine.columns import DTYPES, Columns
+from monitor.engine.columns import DTYPES, NO_LEVERAGE, Columns
+from monitor.engine.instants import DAY_MINUTES
 from monitor.engine.names import Interned, Names, Terms
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 had no leverage, and told since when interest accrues in days."""
 _MAGIC = b"LMBK"
 _OPENING = struct.Struct("<4sHHII")
 _LITTLE = {name: np.dtype("<" + code) for name, code in DTYPES.items()}
@@ -72,11 +74,16 @@ def dump(columns: Columns, names: Names) -> bytes:
 
 def load(raw: bytes, names: Names) -> Columns:
     """The columns that `dump` wrote, with this process's places. Raises UnreadableBlock, NamesFull."""
-    head, at = _opened(raw)
+    head, at, written = _opened(raw)
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, dtype in _LITTLE.items():
+        if name not in head.lengths:
+            continue
         arrays[name] = np.frombuffer(raw, dtype, head.lengths[name], at).astype(DTYPES[name])
         at += arrays[name].nbytes
+    if written == 1:
+        arrays["leverage"] = np.full(len(arrays["product"]), NO_LEVERAGE, DTYPES["leverage"])
+        arrays["since"] *= DAY_MINUTES
     arrays["asset"] = _placed(arrays["asset"], names.assets, head.assets)
     arrays["loan_asset"] = _placed(arrays["loan_asset"], names.assets, head.assets)
     arrays["product"] = _placed(arrays["product"], names.products, head.products)
@@ -103,8 +110,8 @@ def _placed(column: npt.NDArray[Any], interned: Interned[T], values: Mapping[int
     return here
 
 
-def _opened(raw: bytes) -> tuple[_Head, int]:
-    """The head of a sound block of this format, and where its columns begin."""
+def _opened(raw: bytes) -> tuple[_Head, int, int]:
+    """The head of a sound block, where its columns begin, and the format that it was written in."""
     if len(raw) < _OPENING.size:
         raise UnreadableBlock("damaged", f"a stored block of groups is cut off after {len(raw)} bytes")
     magic, written, _, length, checksum = _OPENING.unpack_from(raw)
@@ -118,4 +125,4 @@ def _opened(raw: bytes) -> tuple[_Head, int]:
         )
     if zlib.crc32(memoryview(raw)[_OPENING.size :]) != checksum:
         raise UnreadableBlock("damaged", "a stored block of groups does not match its checksum; restore the database")
-    return _decode(memoryview(raw)[_OPENING.size : _OPENING.size + length]), _OPENING.size + length
+    return _decode(memoryview(raw)[_OPENING.size : _OPENING.size + length]), _OPENING.size + length, written

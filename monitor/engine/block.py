@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +17,19 @@ from monitor.core.outcome import Restored
 from monitor.engine import blob, ragged
 from monitor.engine.columns import APART, DELAYED, DTYPES, F64, I8, I64, IRREGULAR, NO_VIP, U8, WIDE, Bools, Columns
 from monitor.engine.floats import floats
-from monitor.engine.instants import DAY_US, day_at, time_at
+from monitor.engine.instants import DAY_MINUTES, DAY_US, day_at, time_at
 from monitor.engine.irregular import Irregular, read_extra
 from monitor.engine.mentions import lowered, rows_with
 from monitor.engine.names import Names, Terms
 from monitor.engine.packing import pack
 
-__all__ = ["Block", "Columns", "LoanClasses", "Names", "Terms"]
+__all__ = ["Block", "Columns", "Names", "Terms"]
 
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
 _REGULAR = Irregular()
 _ITS_OWN = -1_000_000
 """In place of the days of terms that do not state them."""
-_OPEN_US = -1_000_000 * DAY_US
-"""A maturity before all others, for open terms."""
 _PARTS = {
     "texts": ("arena", "start"),
     "positions": ("positions", "asset", "mantissa", "exponent"),
@@ -41,21 +39,11 @@ _PARTS = {
     ),
 }  # fmt: skip
 _OFTEN_EQUAL = {
-    "product", "source", "labels", "put", "version", "vip", "flags", "interest_mantissa", "interest_exponent", "since",
+    "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
+    "interest_exponent", "since",
 }  # fmt: skip
 _NEVER = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
-
-
-class LoanClasses(NamedTuple):
-    """Loans that accrue alike: same product, coin, rate, day of maturity and day since when, so same sum of daily rates.
-
-    `keys` are the same in all blocks of a process; `first` is a loan of each class, `inverse` the class of each loan [l].
-    """
-
-    keys: list[tuple[int, ...]]
-    first: I64
-    inverse: I64
 
 
 class Block:
@@ -111,14 +99,13 @@ class Block:
             None if vip == NO_VIP else vip,
             odd.contacts,
             f"{line:016x}" if line else "",
+            c.leverage.item(i) or None,
         )
         return Restored(group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i))))
 
-    def loan(self, k: int, names: Names) -> Loan:
-        """One loan as it was put."""
-        row = int(np.searchsorted(self.columns.loans, k, "right")) - 1
-        id_ = self._texts(row)[k - self.columns.loans.item(row + 1)]
-        return self._loans(k, k + 1, [id_], names)[0]
+    def products(self) -> list[int]:
+        """Places of the products of its groups."""
+        return np.flatnonzero(np.bincount(self.columns.product)).tolist()
 
     def quantities(self) -> F64:
         """[p] What is held, see floats."""
@@ -145,8 +132,15 @@ class Block:
 
     def matures(self, names: Names) -> I64:
         """[l] Maturities in microseconds; -1 for an open term."""
-        used, which = np.unique(self.columns.terms, return_inverse=True)
-        return self._matures([names.terms[place] for place in used.tolist()], which, -1)
+        c = self.columns
+        used, which = np.unique(c.terms, return_inverse=True)
+        terms = [names.terms[place] for place in used.tolist()]
+        is_open = np.array([kind.term == "open" for kind in terms], np.bool_)[which]
+        days = np.array([_ITS_OWN if kind.days is None else kind.days for kind in terms], np.int64)[which]
+        matures = c.opened + days * DAY_US
+        if len(c.matures):
+            matures = np.where(days == _ITS_OWN, c.matures, matures)
+        return np.where(is_open, -1, matures)
 
     def due(self, names: Names, after: int) -> I64:
         """[n] The first maturity after a time, of loans with principal or interest left; microseconds, -1 for none."""
@@ -158,16 +152,16 @@ class Block:
         np.minimum.at(first, self.loan_rows()[counts], matures[counts])
         return np.where(first == _NEVER, -1, first)
 
-    def loan_classes(self, names: Names) -> LoanClasses:
-        """Which loans accrue alike (LoanClasses): a midnight is late by the day of maturity, whatever its hour."""
-        c = self.columns
+    def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
+        """The minute (since 1970) after which the first flexible loan of a product accrues, by coin; of `alive` groups."""
+        c, rows = self.columns, self.loan_rows()
         used, which = np.unique(c.terms, return_inverse=True)
-        terms = [names.terms[place] for place in used.tolist()]
-        rates = np.array([names.rates.place(kind.rate) for kind in terms], np.int64)[which]
-        last_day = self._matures(terms, which, _OPEN_US) // DAY_US
-        columns: list[npt.NDArray[Any]] = [c.product[self.loan_rows()], c.loan_asset, rates, last_day, c.since]
-        _, first, inverse = np.unique(_combined(columns), return_index=True, return_inverse=True)
-        return LoanClasses(list(zip(*(column[first].tolist() for column in columns), strict=True)), first, inverse)
+        flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
+        mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
+        coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
+        since = np.full(len(coins), _NEVER)
+        np.minimum.at(since, first, c.since[mine].astype(np.int64))
+        return dict(zip(coins.tolist(), since.tolist(), strict=True))
 
     def find_text(self, text: bytes) -> I64:
         """Rows whose id or receiving account contains a text of at least one byte, in whichever case (ASCII)."""
@@ -255,7 +249,9 @@ class Block:
             matures_at = (
                 None if term == "open" else time_at(c.matures.item(k)) if days is None else at + timedelta(days)
             )
-            loans.append(Loan(id_, names.assets[asset], principal, interest, rate, term, at, matures_at, day_at(since)))
+            day, minute = divmod(since, DAY_MINUTES)
+            coin = names.assets[asset]
+            loans.append(Loan(id_, coin, principal, interest, rate, term, at, matures_at, day_at(day), minute))
         return tuple(loans)
 
     def _exact(self, mantissa: I64, exponent: I8, slot: int) -> list[Decimal]:
@@ -266,16 +262,6 @@ class Block:
             wide = self.columns.wide
             return [wide[slot + k] if power == WIDE else values[k] for k, power in enumerate(powers)]
         return values
-
-    def _matures(self, terms: Sequence[Terms], which: I64, open_: int) -> I64:
-        """[l] Maturities in microseconds, `open_` for an open term; `which` [l] of `terms` a loan has."""
-        c = self.columns
-        is_open = np.array([kind.term == "open" for kind in terms], np.bool_)[which]
-        days = np.array([_ITS_OWN if kind.days is None else kind.days for kind in terms], np.int64)[which]
-        matures = c.opened + days * DAY_US
-        if len(c.matures):
-            matures = np.where(days == _ITS_OWN, c.matures, matures)
-        return np.where(is_open, open_, matures)
 
 
 def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -294,18 +280,6 @@ def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 def _size(array: npt.NDArray[Any]) -> int:
     """Bytes that the array takes: one value where it is the same everywhere."""
     return array.itemsize if array.strides == (0,) else array.nbytes
-
-
-def _combined(columns: Sequence[npt.NDArray[Any]]) -> I64:
-    """[l] One number per row, the same where all columns are the same."""
-    numbers, spread = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns if len(numbers) else ():
-        least = column.min()
-        span = int(column.max()) - int(least) + 1
-        if spread * span > _NEVER:
-            numbers, spread = np.unique(numbers, return_inverse=True)[1], len(numbers)
-        numbers, spread = numbers * span + (column - least), spread * span
-    return numbers
 
 
 def _after(arena: U8, at: I64) -> I64:

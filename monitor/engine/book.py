@@ -6,7 +6,7 @@ folded into the last block. So a change costs what a group costs, and one block 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -19,7 +19,6 @@ from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.survey import Survey
 from monitor.core.watched import Watched
-from monitor.engine.fits import fits
 from monitor.engine.names import Names
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ class ColumnarBook:
         self.rows: Rows | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
-        self._unfit = 0
-        """Fresh groups whose product the columns cannot hold, when they were counted last."""
         self._rules: tuple[datetime, Rules] | None = None
 
     def __len__(self) -> int:
@@ -116,6 +113,10 @@ class ColumnarBook:
             self.rows.renew(at, rules)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        assert self._rules is not None, "the book was given no rules"
+        self._rules = at, self._rules[1]
+        if self.rows is not None:
+            self.rows.accrue(at, kinds)
         return self.fresh.accrue(at, kinds)
 
     def examples(self) -> Iterable[Group]:
@@ -131,8 +132,11 @@ class ColumnarBook:
     def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.maturing(after, until), self.rows.maturing(after, until) if self.rows else ())
 
-    def is_needed(self, asset: str) -> bool:
-        return self.fresh.is_needed(asset) or (self.rows is not None and asset in self.rows.needed())
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        since = dict(self.fresh.counted_since(product))
+        for asset, at in self.rows.counted_since(product).items() if self.rows else ():
+            since[asset] = min(at, since.get(asset, at))
+        return since
 
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
@@ -159,16 +163,8 @@ class ColumnarBook:
         self.rows.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
-        if len(self.fresh) - self._unfit <= self._fold_at:
-            return
-        watched = self.fresh.watched()
-        fit = [w for w in watched if fits(w.product)]
-        self._unfit = len(watched) - len(fit)
-        if len(fit) > self._fold_at and self._columns().fold(fit):
+        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
             self.fresh = PlainBook()
-            for w in watched:
-                if not fits(w.product):
-                    self.fresh.put(w)
 
     def _columns(self) -> Rows:
         if self.rows is None:

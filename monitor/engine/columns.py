@@ -25,10 +25,11 @@ other than the receiving one, which the arena names third."""
 WIDE = 127
 """The exponent of a quantity that stands in `wide`, as its digits do not fit a mantissa."""
 NO_VIP = 255
+NO_LEVERAGE = 0
 
 
 class Columns(NamedTuple):
-    """n groups, p positions, l loans. Places are those of Names; times are microseconds since 1970, days likewise.
+    """n groups, p positions, l loans. Places are those of Names; times are microseconds since 1970.
 
     A quantity is mantissa * 10**exponent, exactly; its mantissa need not be free of trailing zeros. A group's positions
     are its coins summed over its accounts, zeros left out. A group without an entry in `extras` has one collateral
@@ -50,6 +51,8 @@ class Columns(NamedTuple):
     """[n] Group.line as a number; 0 = none."""
     vip: U8
     """[n] VIP level, NO_VIP = none."""
+    leverage: U8
+    """[n] NO_LEVERAGE = none."""
     flags: U8
     positions: U32
     """[n+1] Where a group's positions begin."""
@@ -66,7 +69,7 @@ class Columns(NamedTuple):
     terms: U32
     opened: I64
     since: I32
-    """[l] The day after which interest accrues, in days since 1970."""
+    """[l] The instant after which interest accrues, in minutes since 1970."""
     times: I64
     """[k] The distinct times of `put`: of this block alone, as a table for the process would grow for ever."""
     matures: I64
@@ -79,8 +82,9 @@ class Columns(NamedTuple):
 
 DTYPES = {
     "arena": "u1", "start": "u4", "product": "u2", "source": "u2", "labels": "u4", "put": "u2", "version": "u4",
-    "line": "u8", "vip": "u1", "flags": "u1", "positions": "u4", "asset": "u2", "mantissa": "i8", "exponent": "i1",
-    "loans": "u4", "loan_asset": "u2", "principal_mantissa": "i8", "principal_exponent": "i1", "interest_mantissa": "i8",
-    "interest_exponent": "i1", "terms": "u4", "opened": "i8", "since": "i4", "times": "i8", "matures": "i8",
+    "line": "u8", "vip": "u1", "leverage": "u1", "flags": "u1", "positions": "u4", "asset": "u2", "mantissa": "i8",
+    "exponent": "i1", "loans": "u4", "loan_asset": "u2", "principal_mantissa": "i8", "principal_exponent": "i1",
+    "interest_mantissa": "i8", "interest_exponent": "i1", "terms": "u4", "opened": "i8", "since": "i4",
+    "times": "i8", "matures": "i8",
 }  # fmt: skip
 """The array columns in the order of Columns, with their types."""

@@ -1,35 +1,58 @@
-"""What is owed on a day, for all loans of a block at once (core.accrual says it exactly, loan by loan)."""
+"""What is owed at an instant, for all loans of a block at once (core.accrual says it exactly, loan by loan)."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.core.accrual import interest, midnight
+from monitor.core.accrual import interest
 from monitor.core.book import Loan, Rate
 from monitor.core.money import ONE, ZERO, exact
-from monitor.core.product import Product
+from monitor.core.product import MINUTE, Product
 from monitor.engine.block import Block
 from monitor.engine.columns import F64, I64, Bools
-from monitor.engine.names import Names
+from monitor.engine.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
+from monitor.engine.names import Names, Terms
 
-_EPOCH = date(1970, 1, 1)
-_DAY_US = 86_400_000_000
-_FIXED = 0xFFFF
-"""In place of the asset of a loan with a rate of its own."""
-_NOT_LATE = 0xFFFF
+_FIXED = -1
+"""In place of the coin of a loan with a rate of its own."""
+_NEVER = np.iinfo(np.int64).max
+_PAID_IN = Rate("flexible", paid_in="BNB")
 
 
-class DayOfDebts:
-    """The sums of daily rates on one day, by what they depend on: few kinds, however many loans there are."""
+class _Kind(NamedTuple):
+    """What the sum of a loan's rates depends on. Times are minutes since 1970, `opened` microseconds."""
 
-    def __init__(self, day: date, products: dict[int, Product], names: Names) -> None:
-        self.day, self._products, self._names = day, products, names
-        self._sums: dict[int, float] = {}
-        self._rates = np.zeros(0)
+    product: int
+    asset: int
+    is_cheaper: int
+    """Interest is paid in another coin."""
+    since: int
+    late: int
+    """After this instant interest is late; -1 where it is not yet."""
+    opened: int
+    """Of the time when loans were opened that have the same terms since; 0 where these do not depend on it."""
+
+
+class Debts:
+    """The sums of rates at one instant, by what they depend on: few kinds, however many loans there are."""
+
+    def __init__(self, at: datetime, products: Mapping[int, Product], names: Names) -> None:
+        self._products, self._names = products, names
+        self._until = {place: product.moment(at) for place, product in products.items()}
+        self._minute = micros_of(at) // MINUTE_US
+        self._sums: dict[tuple[int, ...], float] = {}
+        """By the parts of a _Kind."""
+        self._rates, self._cheaper = np.zeros(0), np.zeros(0, np.int64)
+        self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
+
+    def hold_for(self, other: Debts) -> bool:
+        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates."""
+        return self._until == other._until and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
@@ -38,57 +61,112 @@ class DayOfDebts:
 
     def _indexes(self, block: Block) -> F64:
         """[l] The interest accrued since each loan was put, as a share of its principal."""
-        c, rates = block.columns, self._daily_rates()[block.columns.terms]
+        if not len(block.columns.terms):
+            return np.zeros(0)
+        self._take_terms()
+        rates = self._rates[block.columns.terms]
         is_fixed = ~np.isnan(rates)
-        keys = self._keys(block, is_fixed)
-        distinct, places = np.unique(keys, return_inverse=True)
-        sums = np.array([self._sum(int(key)) for key in distinct], np.float64)
-        index = sums[places] if len(c.terms) else np.zeros(0)
+        columns = self._columns(block, is_fixed)
+        distinct, places = np.unique(_numbered(columns), return_inverse=True)
+        example = np.empty(len(distinct), np.int64)
+        example[places] = np.arange(len(places))
+        kinds = zip(*(column[example].tolist() for column in columns), strict=True)
+        index = np.array([self._sum(kind) for kind in kinds], np.float64)[places]
         return np.where(is_fixed, index * np.where(is_fixed, rates, 0.0), index)
 
-    def _keys(self, block: Block, is_fixed: Bools) -> I64:
-        """[l] Product, asset, first day and last day before lateness in one number of 64 bits."""
-        c = block.columns
+    def _columns(self, block: Block, is_fixed: Bools) -> list[I64]:
+        """[l] Each part of the loans' kinds."""
+        c, matures = block.columns, block.matures(self._names)
         product = c.product[block.loan_rows()].astype(np.int64)
-        asset = np.where(is_fixed, _FIXED, c.loan_asset).astype(np.int64)
-        matures = block.matures(self._names)
-        last = np.where(matures >= 0, matures // _DAY_US, np.iinfo(np.int64).max)
-        late = np.where(last < (self.day - _EPOCH).days, last, _NOT_LATE)
-        since = np.clip(c.since.astype(np.int64), 0, 0xFFFF)
-        keys: I64 = product << 48 | asset << 32 | since << 16 | np.clip(late, 0, 0xFFFF)
-        return keys
+        # Interest of a fixed rate is daily, whatever the product.
+        periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
+        period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
+        is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
+        late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
+        since = c.since // period * period
+        opened = np.zeros(len(product), np.int64)
+        for place, openings in self._openings.items():
+            mine = np.flatnonzero(product == place)
+            opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
+        return [
+            product, np.where(is_fixed, _FIXED, c.loan_asset.astype(np.int64)), np.where(is_fixed, 0, self._cheaper[c.terms]),
+            since, late, opened,
+        ]  # fmt: skip
 
-    def _sum(self, key: int) -> float:
-        found = self._sums.get(key)
+    def _period(self, place: int) -> int:
+        """Minutes; of a product that is no longer configured, of which only dead groups are left, any."""
+        return self._products[place].period // MINUTE if place in self._products else DAY_MINUTES
+
+    def _sum(self, kind: tuple[int, ...]) -> float:
+        found = self._sums.get(kind)
         if found is None:
-            asset, since, late = key >> 32 & 0xFFFF, key >> 16 & 0xFFFF, key & 0xFFFF
-            found = self._sums[key] = self._exact_sum(self._products[key >> 48], asset, since, late)
+            found = self._sums[kind] = self._exact_sum(_Kind(*kind))
         return found
 
-    def _exact_sum(self, product: Product, asset: int, since: int, late: int) -> float:
+    def _exact_sum(self, kind: _Kind) -> float:
         """Of a loan of one coin that is of this kind."""
-        rate = Rate("fixed", ONE) if asset == _FIXED else Rate("flexible")
-        coin = "" if asset == _FIXED else self._names.assets[asset]
-        matures_at = midnight(_day(late)) if late != _NOT_LATE else None
-        opened_at = datetime(1970, 1, 1, tzinfo=UTC)
+        if kind.product not in self._products:
+            return 0.0
+        rate = Rate("fixed", ONE) if kind.asset == _FIXED else _PAID_IN if kind.is_cheaper else Rate("flexible")
+        coin = "" if kind.asset == _FIXED else self._names.assets[kind.asset]
+        matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
+        day, minute = divmod(kind.since, DAY_MINUTES)
+        opened_at = time_at(kind.opened)
+        loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
         with exact():
-            return float(
-                interest(Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, _day(since)), product, self.day)
-            )
+            return float(interest(loan, self._products[kind.product], *self._until[kind.product]))
 
-    def _daily_rates(self) -> F64:
-        """By place of terms: the loan's own daily rate; NaN where it is flexible."""
+    def _take_terms(self) -> None:
+        """By place of terms: the daily rate, NaN where it is flexible, and whether interest is paid in another coin."""
         terms = self._names.terms
-        if len(self._rates) < len(terms):
-            more = [_rate(terms[i].rate.daily) for i in range(len(self._rates), len(terms))]
-            self._rates = np.append(self._rates, more)
-        return self._rates
+        more = [terms[i] for i in range(len(self._rates), len(terms))]
+        if more:
+            self._rates = np.append(self._rates, [_rate(kind) for kind in more])
+            self._cheaper = np.append(self._cheaper, [int(kind.rate.paid_in is not None) for kind in more])
 
 
-@lru_cache(4096)
-def _day(days: int) -> date:
-    return _EPOCH + timedelta(days=days)
+class _Openings:
+    """When loans were opened, as far as the days that are free of interest, or all interest, depend on it."""
+
+    def __init__(self, product: Product) -> None:
+        self._effective: I64 = np.array([micros_of(v.effective) for v in product.versions], np.int64)
+        self._free = max(max(v.free_days.values(), default=0) for v in product.versions)
+
+    @staticmethod
+    def of(product: Product) -> _Openings | None:
+        """None for a product whose loans bear interest alike, whenever they were opened."""
+        is_plain = not any(v.free_days or v.is_interest_free for v in product.versions)
+        return None if is_plain else _Openings(product)
+
+    def standing_for(self, opened: I64, since: NDArray[np.int32]) -> I64:
+        """[l] An opening, in microseconds, under the same version and on the same day.
+
+        Where the free days were over when interest began to count, the day is any: one for the whole version.
+        """
+        place = np.maximum(np.searchsorted(self._effective, opened, "right") - 1, 0)
+        in_force, day = self._effective[place], opened // DAY_US
+        first = np.where(opened < self._effective[0], 0, in_force)
+        is_over = (day + self._free) * DAY_MINUTES <= since
+        return np.where(is_over, first, np.maximum(first, day * DAY_US))
 
 
-def _rate(daily: Decimal | None) -> float:
-    return float("nan") if daily is None else float(daily)
+def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
+    """[l] One number per row, the same where all columns are the same."""
+    numbers, spread = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        least = int(column.min())
+        span = int(column.max()) - least + 1
+        if spread * span > _NEVER:
+            numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
+            spread, least, span = len(numbers), 0, len(numbers)
+        numbers, spread = numbers * span + (column - least), spread * span
+    return numbers
+
+
+def _one_if_equal(column: I64) -> I64:
+    """Of a column that says the same everywhere a single value: dividing by it is several times faster."""
+    return column[:1] if (column == column[0]).all() else column
+
+
+def _rate(kind: Terms) -> float:
+    return float("nan") if kind.rate.daily is None else float(kind.rate.daily)

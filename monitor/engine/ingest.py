@@ -24,8 +24,7 @@ from monitor.core.product import Product
 from monitor.core.wire import Bounds
 from monitor.engine import stated
 from monitor.engine.block import Block
-from monitor.engine.columns import APART, DELAYED, IRREGULAR, NO_VIP, Columns
-from monitor.engine.fits import fits
+from monitor.engine.columns import APART, DELAYED, IRREGULAR, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.instants import DAY_US, micros_of
 from monitor.engine.irregular import extra_of, sole_account
 from monitor.engine.names import Interned, Names, NamesFull, Terms
@@ -109,19 +108,33 @@ class _Rules:
     """What a product asks of its lines at a time."""
 
     def __init__(self, place: int, product: Product, at: datetime) -> None:
-        self.place, self.rated = place, product.version_at(at).rates.keys()
+        self.place, self.rated = place, product.rated(at)
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
-        self._known: dict[tuple[tuple[str, str], ...], dict[str, Decimal]] = {}
+        self.most_coins = min((v.max_coins for v in self._versions if v.max_coins is not None), default=None)
+        self.leverages = frozenset.intersection(*(frozenset(v.lines_by_leverage) for v in self._versions))
+        self._has_lines_by_coin = any(version.lines_by_coin for version in self._versions)
+        self._taken: dict[str, bool] = {}
+        self._known: dict[tuple[int | None, tuple[tuple[str, str], ...]], dict[str, Decimal]] = {}
 
-    def thresholds(self, texts: Mapping[Any, str]) -> dict[str, Decimal]:
+    def takes(self, coin: str) -> bool:
+        """A loan in the coin can be weighed now and under the versions to come."""
+        found = self._taken.get(coin)
+        if found is None:
+            found = self._taken[coin] = all(version.takes(coin) for version in self._versions)
+        return found
+
+    def thresholds(self, texts: Mapping[Any, str], leverage: int | None) -> dict[str, Decimal]:
         """A group's own lines. Raises ValueError or Unsure where they do not fit those of the product."""
-        key = tuple(texts.items())
+        if texts and self._has_lines_by_coin:
+            raise Unsure
+        key = leverage, tuple(texts.items())
         found = self._known.get(key)
         if found is None:
-            found = {name: _number(text, _LEVEL) for name, text in key}
+            found = {name: _number(text, _LEVEL) for name, text in texts.items()}
             for version in self._versions:
-                lines_of(found, version.thresholds)
+                for lines in version.all_lines_for((), leverage):
+                    lines_of(found, lines)
             if len(self._known) < _REMEMBERED:
                 self._known[key] = found
         return found
@@ -136,7 +149,7 @@ class Packer:
 
     def pack(self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str) -> Packed:
         """The groups of lines that are surely right, in columns, and the places of the others. At most a block of them."""
-        rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items() if fits(p)}
+        rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
         places = list(range(len(raws)))
         while True:
             rows = Rows()
@@ -163,7 +176,12 @@ class Packer:
                 return False
             loans = [self._loan(loan, product) for loan in line.loans]
             labels = self._names.labels.place(line.labels) if line.labels else 0
-            account, coins, quantities, extra = self._held(line, product)
+            leverage = line.leverage if isinstance(line.leverage, int) else None
+            if leverage is not None and leverage not in product.leverages:
+                return False
+            account, coins, quantities, extra = self._held(line, product, leverage)
+            if product.most_coins is not None and len(coins) > product.most_coins:
+                return False
         except _LEFT:
             return False
         flags = (line.delayed_liquidation is True) * DELAYED
@@ -175,7 +193,8 @@ class Packer:
             texts.insert(2, account)
             flags |= APART
         vip = line.vip_level if isinstance(line.vip_level, int) else NO_VIP
-        rows.groups.append((product.place, labels, flags, vip, len(texts), len(coins), len(loans)))
+        counts = len(texts), len(coins), len(loans)
+        rows.groups.append((product.place, labels, flags, vip, leverage or NO_LEVERAGE, *counts))
         rows.digests.append(line_digest(text))
         rows.texts += texts
         rows.coins += coins
@@ -193,9 +212,9 @@ class Packer:
             whole, part = divmod(matures - opened, DAY_US)
             days = None if part else whole
         rate = loan.rate
-        if rate.paid_in or (rate.kind == "flexible" and loan.asset not in product.rated):
+        if (rate.kind == "flexible" and loan.asset not in product.rated) or not product.takes(loan.asset):
             raise Unsure
-        key = (rate.kind, rate.daily, loan.term, days, isinstance(loan.matures_at, str))
+        key = (rate.kind, rate.daily, rate.paid_in, loan.term, days, isinstance(loan.matures_at, str))
         terms = self._terms.get(key)
         if terms is None:
             terms = self._names.terms.place(_terms(loan, days))
@@ -203,7 +222,9 @@ class Packer:
                 self._terms[key] = terms
         return self._coins[loan.asset], terms, opened, matures
 
-    def _held(self, line: stated.Line, product: _Rules) -> tuple[str | None, list[int], list[str], bytes | None]:
+    def _held(
+        self, line: stated.Line, product: _Rules, leverage: int | None
+    ) -> tuple[str | None, list[int], list[str], bytes | None]:
         """The account that holds all; coins and quantities summed over the accounts; what no column has a place for."""
         if len(line.collateral) == 1 and not (line.thresholds or line.balances or line.contacts):
             ((account, holdings),) = line.collateral.items()
@@ -211,7 +232,7 @@ class Packer:
                 return account, [self._coins[name] for name in holdings], list(holdings.values()), None
         group = Group(
             line.id, line.product, line.receiving_account, self._holdings(line.collateral), (), False,
-            product.thresholds(line.thresholds or {}), {}, self._holdings(line.balances or {}), None,
+            product.thresholds(line.thresholds or {}, leverage), {}, self._holdings(line.balances or {}), None,
             {str(kind): to for kind, to in (line.contacts or {}).items()},
         )  # fmt: skip
         with exact():
@@ -256,7 +277,7 @@ def _number(text: str, bounds: Bounds) -> Decimal:
 def _terms(loan: stated.Loan, days: int | None) -> Terms:
     """Raises ValueError or Unsure for terms that core.book.LoanLine refuses."""
     daily = _number(loan.rate.daily, _DAILY) if isinstance(loan.rate.daily, str) else None
-    rate = Rate(loan.rate.kind, daily)
+    rate = Rate(loan.rate.kind, daily, loan.rate.paid_in or None)
     matures = _SOME_TIME if isinstance(loan.matures_at, str) else None
     LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, _SOME_TIME, ZERO, matures)
     return Terms(rate, loan.term, days)

@@ -1,4 +1,4 @@
-"""Times and days as columns hold them: microseconds and days since 1970, exactly."""
+"""Times as columns hold them: microseconds, minutes and days since 1970, exactly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 DAY_US = 86_400_000_000
+DAY_MINUTES = 1440
+MINUTE_US = 60_000_000
 
 
 def micros_of(when: datetime) -> int:

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.arrays import (
-    DEAD,
-    END,
-    F64,
-    GROUPS,
-    I64,
-    ROWS,
-    RUN,
-    U8,
-    U16,
-    U32,
-    Lines,
-    Store,
-    Tiers,
-    kernel,
-)
+from monitor.engine.arrays import DEAD, END, GROUPS, ROWS, RUN, Lines, Store, Tiers, kernel
+from monitor.engine.columns import F64, I64, U8, U16, U32
 from monitor.engine.kernels import mark_block
 
 

@@ -15,18 +15,13 @@ from monitor.engine.arrays import (
     BLIND,
     DEBT,
     END,
-    F64,
     GROUPS,
     GUARD,
-    I64,
     LIABILITY,
     MISSING,
     POSITION,
     ROWS,
     RUN,
-    U8,
-    U16,
-    U32,
     UNTRUSTED,
     Lines,
     Rows,
@@ -35,6 +30,7 @@ from monitor.engine.arrays import (
     ask_for,
     kernel,
 )
+from monitor.engine.columns import F64, I64, U8, U16, U32
 
 
 @kernel

@@ -10,22 +10,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from monitor.engine.arrays import (
-    BLIND,
-    DEBT,
-    END,
-    F64,
-    HEAD,
-    I64,
-    LIABILITY,
-    POSITION,
-    POSITION_ROOM,
-    ROWS,
-    RUN,
-    RUN_ROOM,
-    U16,
-    Store,
-)
+from monitor.engine.arrays import BLIND, DEBT, END, HEAD, LIABILITY, POSITION, POSITION_ROOM, ROWS, RUN, RUN_ROOM, Store
+from monitor.engine.columns import F64, I64, U16
 from monitor.engine.keeping import lay
 
 POSITIONS = 1 << 24
@@ -76,17 +62,19 @@ class Layout:
         head[END], head[ROWS], head[BLIND] = run, rows, 1
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
-    def owe(self, number: int, debts: Leg, instruments: int) -> None:
-        """Lays other amounts of the same debts."""
+    def owe(self, number: int, debts: Leg, liabilities: Leg, instruments: int) -> None:
+        """Lays other amounts of the same debts and liabilities."""
         head, store = self.store.head[number], self.store
-        first, base = int(head[DEBT]), int(head[POSITION])
-        position = base + int(store.start[first])
-        counts = np.bincount(debts.instrument, minlength=instruments)
-        has_same_runs = np.array_equal(np.flatnonzero(counts), store.instrument[first : head[LIABILITY]])
-        assert has_same_runs, "other debts than those of the block"
-        assert debts.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
-        assert position + debts.row.size == base + int(store.start[head[LIABILITY]]), "more or fewer debts"
-        lay(_order(debts, DEBT), *debts, counts, store, position, first, base)
+        base = int(head[POSITION])
+        for part, leg in ((DEBT, debts), (LIABILITY, liabilities)):
+            first, stop = int(head[part]), int(head[part + 1])
+            position = base + int(store.start[first])
+            counts = np.bincount(leg.instrument, minlength=instruments)
+            has_same_runs = np.array_equal(np.flatnonzero(counts), store.instrument[first:stop])
+            assert has_same_runs, "other debts than those of the block"
+            assert leg.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
+            assert position + leg.row.size == base + int(store.start[stop]), "more or fewer debts"
+            lay(_order(leg, part), *leg, counts, store, position, first, base)
 
     def drop(self, number: int) -> None:
         """Forgets a block; unless it was the last, its place is a hole until the next copy."""

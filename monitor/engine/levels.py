@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,14 +13,13 @@ from monitor.core.lifecycle import STAGES, signal_of
 from monitor.core.product import Thresholds, Version
 from monitor.core.survey import stage_by
 from monitor.core.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.engine.arrays import F64, GROUPS
 from monitor.engine.block import Block
-from monitor.engine.columns import IRREGULAR
+from monitor.engine.columns import F64, I64, IRREGULAR, U8, Bools
+from monitor.engine.defaults import sets_of
 from monitor.engine.names import Names
 
 INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
 _LINES = ("initial", "margin_call", "liquidation", "immediate")
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class _Own(msgspec.Struct, frozen=True):
@@ -34,37 +32,34 @@ _own = msgspec.msgpack.Decoder(_Own).decode
 
 
 class Levels:
-    """The lines, fees and grace of products by their place, and those of groups that have their own."""
+    """The lines, fees and grace of products by their place, and of groups that have lines of their own."""
 
-    def __init__(self, names: Names, versions: Mapping[str, Version]) -> None:
+    def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
         self.versions = versions
-        kinds = list(names.products)
-        self._thresholds = [versions[kind].thresholds if kind in versions else None for kind in kinds]
-        self._lines = np.array([np.full(4, np.inf) if t is None else levels(t) for t in self._thresholds]).reshape(
-            -1, 4
-        )
-        known = [versions.get(kind) for kind in kinds]
+        known = [versions.get(place) for place in range(len(names.products))]
         self.fee = np.array([0.0 if v is None else float(v.liquidation_fee) for v in known])
         self.has_grace = np.array([v is not None and v.is_grace_for_all for v in known], bool)
-        self._kept: dict[tuple[int, frozenset[tuple[str, Decimal]]], F64] = {}
+        self._names = names
 
-    def of(self, block: Block) -> F64:
-        """[4, GROUPS] Lines by row; infinite where there is none."""
-        lines = np.full((4, GROUPS), np.inf)
-        lines[:, : len(block)] = self._lines[block.columns.product].T
-        for row in np.flatnonzero(block.columns.flags & IRREGULAR).tolist():
-            own = _own(block.columns.extras[row]).thresholds
-            if own:
-                lines[:, row] = self._of_its_own(block.columns.product.item(row), own)
-        return lines
-
-    def _of_its_own(self, product: int, own: dict[str, Decimal]) -> F64:
-        key = product, frozenset(own.items())
-        if key not in self._kept:
-            thresholds = self._thresholds[product]
-            assert thresholds is not None, "a group has a product"
-            self._kept[key] = levels(lines_of(own, thresholds))
-        return self._kept[key]
+    def of(self, block: Block) -> tuple[F64, Bools]:
+        """[4, n] Lines by row, infinite where there is none; and which rows must be asked one by one."""
+        c = block.columns
+        lines, unsure = np.full((4, len(block)), np.inf), np.zeros(len(block), np.bool_)
+        own = {
+            row: stated
+            for row in np.flatnonzero(c.flags & IRREGULAR).tolist()
+            if (stated := _own(c.extras[row]).thresholds)
+        }
+        for product in block.products():
+            version, rows = self.versions.get(product), np.flatnonzero(c.product == product)
+            if version is None:
+                continue
+            sets, place = sets_of(block, self._names, version, rows, unsure)
+            lines[:, rows] = np.array([levels(each) for each in sets])[place].T
+            mine = np.flatnonzero(np.isin(rows, list(own))).tolist() if own else ()
+            for k in mine:
+                lines[:, rows[k]] = levels(lines_of(own[int(rows[k])], sets[place[k]]))
+        return lines, unsure
 
 
 def levels(lines: Thresholds) -> F64:
@@ -74,7 +69,7 @@ def levels(lines: Thresholds) -> F64:
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
 
 
-def bands(lines: F64, debt: F64, recognised: F64) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Bools]:
+def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:
     """[n] The band (place in BANDS) as core.valuation.band has it, for rows that are on no line; and LTV is at or below
     initial."""
     edges = lines * np.where(recognised > 0, recognised, 1.0)
@@ -89,7 +84,7 @@ def bands(lines: F64, debt: F64, recognised: F64) -> tuple[np.ndarray[Any, np.dt
     return band, (debt <= 0) | (~has_nothing & ~is_beyond[INITIAL_LINE])
 
 
-def _next_stages() -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _next_stages() -> U8:
     """[stage, band, is enrolled, is at or below initial] The stage after an evaluation, by the stage table."""
     table = np.zeros((len(STAGES), len(BANDS), 2, 2), np.uint8)
     for i, stage in enumerate(STAGES):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.arrays import F64, GUARD, I64, U32, Lines
+from monitor.engine.arrays import GUARD, Lines
+from monitor.engine.columns import F64, I64, U32
 from monitor.engine.keeping import watch
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from monitor.core.lifecycle import DELAYED, STAGES
@@ -28,18 +27,14 @@ from monitor.core.roster import (
     microseconds,
     within,
 )
-from monitor.engine.texts import GROUPS, U8, U32, Bools, IdOrder, Ids, Places, mark_text, same_blocks
+from monitor.engine.arrays import GROUPS, MISSING
+from monitor.engine.columns import F64, I8, I64, U8, U32, WIDE, Bools
+from monitor.engine.texts import IdOrder, Ids, mark_text, same_blocks
 
 if TYPE_CHECKING:
     from monitor.engine.roster import Place, Rows
 
-F64 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int8]
-
 NO_GROUP = 255
-MISSING = 2
-WIDE = 127
-"""The exponent of a quantity that stands beside its column; it is not zero."""
 AT_ONCE = 16 * GROUPS
 """Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
 KEPT_MATCHES = 16
@@ -75,7 +70,7 @@ class Some(NamedTuple):
     place: I8
     value: F64
 
-    def only(self, which: Places) -> Some:
+    def only(self, which: I64) -> Some:
         """Some of them."""
         return Some(self.rows[which], self.place[which], self.value[which])
 
@@ -229,7 +224,7 @@ class Listing:
             found[tied] = self._ids.behind(some.rows[tied], id_, is_reversed)
         return found
 
-    def _choose(self, some: Some, number: int, is_reversed: bool) -> Places:
+    def _choose(self, some: Some, number: int, is_reversed: bool) -> I64:
         """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
         if len(some.rows) <= number:
             return np.arange(len(some.rows))

@@ -87,5 +87,4 @@ class Names:
         self.products: Interned[str] = Interned("products", _U16)
         self.sources: Interned[str] = Interned("sources", _U16)
         self.labels = LabelSets()
-        self.rates: Interned[Rate] = Interned("rates", _U32)
         self.terms: Interned[Terms] = Interned("loan terms", _U32)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from monitor.core.book import Group, Loan
 from monitor.core.money import EXACT, exact
 from monitor.core.outcome import Restored
-from monitor.engine.columns import APART, DELAYED, DTYPES, IRREGULAR, NO_VIP, WIDE, Columns
-from monitor.engine.instants import day_number, micros_of
+from monitor.engine.columns import APART, DELAYED, DTYPES, IRREGULAR, NO_LEVERAGE, NO_VIP, WIDE, Columns
+from monitor.engine.instants import DAY_MINUTES, day_number, micros_of
 from monitor.engine.irregular import extra_of, sole_account
 from monitor.engine.names import Names, Terms
 
@@ -90,6 +90,7 @@ class _Packing:
         lists["put"].append(self.times.setdefault(micros_of(record.put_at), len(self.times)))
         lists["version"].append(record.version)
         lists["line"].append(int(group.line[:16] or "0", 16))
+        lists["leverage"].append(group.leverage or NO_LEVERAGE)
         lists["vip"].append(NO_VIP if group.vip_level is None else group.vip_level)
         lists["flags"].append(DELAYED * group.delayed_liquidation | IRREGULAR * (extra is not None) | APART * is_apart)
 
@@ -113,7 +114,7 @@ class _Packing:
         self.principal.add(loan.principal)
         self.interest.add(loan.interest)
         lists["opened"].append(opened)
-        lists["since"].append(day_number(loan.since))
+        lists["since"].append(day_number(loan.since) * DAY_MINUTES + loan.minute)
         runs = loan.matures_at - loan.opened_at if loan.matures_at is not None else None
         days = None if runs is None or runs.seconds or runs.microseconds else runs.days
         lists["terms"].append(self.names.terms.place(Terms(loan.rate, loan.term, days)))

@@ -16,13 +16,12 @@ from monitor.core.book import Group
 from monitor.core.lifecycle import STAGES, GroupState
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import BlockPut, Restored
+from monitor.engine.arrays import GROUPS
 from monitor.engine.block import Block
 from monitor.engine.columns import U8, Bools
 from monitor.engine.index import Index
 from monitor.engine.names import Names
 
-GROUPS = 8192
-"""Groups in a block: their sums stay in the second-level cache while a sweep adds to them (PERFORMANCE section 2)."""
 NO_GROUP = 255
 
 _AS_NEW = GroupState("")

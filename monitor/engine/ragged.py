@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from monitor.engine.columns import I64, U32, Columns
 
-_OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "flags")
+_OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
 _OF_POSITIONS = ("asset", "mantissa", "exponent")
 _OF_LOANS = (
     "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",

@@ -195,7 +195,7 @@ def _keyed(
 
 def _place(sight: Sight, query: GroupQuery) -> Place:
     key, weight = key_of(sight, query.order, query.is_reversed), sight.weight
-    if query.order == "ltv" and weight is not None and weight.recognised:
+    if query.order == "ltv" and weight is not None and weight.recognised > 0:
         return key.place, -(float(weight.debt) / float(weight.recognised)), key.id
     return key.place, float(key.value), key.id
 

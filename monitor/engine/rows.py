@@ -14,7 +14,7 @@ from monitor.core import wire
 from monitor.core.wire import Bounds
 from monitor.engine.columns import DTYPES, I64, U8, Columns
 from monitor.engine.decimals import numbers
-from monitor.engine.instants import DAY_US
+from monitor.engine.instants import DAY_MINUTES, DAY_US
 from monitor.engine.names import Names
 
 _QUANTITY: Bounds = get_args(wire.Quantity)[1]
@@ -34,8 +34,8 @@ class Rows:
     """Groups that are fine as far as one is looked at alone. Flat lists: a container each would keep the collector busy."""
 
     def __init__(self) -> None:
-        self.groups: list[tuple[int, int, int, int, int, int, int]] = []
-        """Per group: product, labels, flags, VIP level; how many of `texts`, `coins` and `loans` are its own."""
+        self.groups: list[tuple[int, int, int, int, int, int, int, int]] = []
+        """Per group: product, labels, flags, VIP level, leverage; how many of `texts`, `coins` and `loans` are its own."""
         self.digests: list[bytes] = []
         self.texts: list[str] = []
         """Per group: id, receiving account, the collateral account if APART, ids of the loans."""
@@ -49,8 +49,8 @@ class Rows:
 
     def columns(self, names: Names, source: str, put_us: int) -> Columns:
         """The columns of groups put at a time (microseconds since 1970), all in version 1. Raises Wrong."""
-        groups, debts = np.array(self.groups, np.int64).reshape(-1, 7), np.array(self.loans, np.int64).reshape(-1, 4)
-        texts, positions, loans = (np.concatenate(([0], np.cumsum(groups[:, i]))) for i in (4, 5, 6))
+        groups, debts = np.array(self.groups, np.int64).reshape(-1, 8), np.array(self.loans, np.int64).reshape(-1, 4)
+        texts, positions, loans = (np.concatenate(([0], np.cumsum(groups[:, i]))) for i in (5, 6, 7))
         held, owed = len(self.coins), len(debts)
         mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], _QUANTITY)
         arena = _arena(self.texts)
@@ -62,12 +62,13 @@ class Rows:
             "arena": arena[0], "start": arena[1][texts], "product": groups[:, 0],
             "source": np.full(len(groups), names.sources.place(source)), "labels": groups[:, 1],
             "put": np.zeros(len(groups)), "version": np.ones(len(groups)),
-            "line": np.frombuffer(b"".join(self.digests), ">u8"), "vip": groups[:, 3], "flags": groups[:, 2],
-            "positions": positions, "asset": self.coins, "mantissa": mantissa[:held], "exponent": exponent[:held],
+            "line": np.frombuffer(b"".join(self.digests), ">u8"), "vip": groups[:, 3], "leverage": groups[:, 4],
+            "flags": groups[:, 2], "positions": positions, "asset": self.coins, "mantissa": mantissa[:held],
+            "exponent": exponent[:held],
             "loans": loans, "loan_asset": debts[:, 0], "terms": debts[:, 1], "opened": debts[:, 2],
             "principal_mantissa": mantissa[held : held + owed], "principal_exponent": exponent[held : held + owed],
             "interest_mantissa": mantissa[held + owed :], "interest_exponent": exponent[held + owed :],
-            "since": np.full(owed, put_us // DAY_US), "times": [put_us],
+            "since": np.full(owed, put_us // DAY_US * DAY_MINUTES), "times": [put_us],
             "matures": debts[:, 3] if has_odd_maturity else [],
         }  # fmt: skip
         arrays = {name: np.array(values[name], kind) for name, kind in DTYPES.items()}
@@ -75,14 +76,14 @@ class Rows:
 
     def ids(self) -> list[str]:
         """Of the groups."""
-        firsts = accumulate((group[4] for group in self.groups), initial=0)
+        firsts = accumulate((group[5] for group in self.groups), initial=0)
         return [self.texts[first] for first in islice(firsts, len(self.groups))]
 
     def _nameless(self) -> set[int]:
         """Groups with a text that is no id."""
         texts = iter(self.texts)
         return {
-            row for row, group in enumerate(self.groups) if not all([*map(_ID.fullmatch, islice(texts, group[4]))])
+            row for row, group in enumerate(self.groups) if not all([*map(_ID.fullmatch, islice(texts, group[5]))])
         }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine import keeping, kernels
-from monitor.engine.arrays import DEAD, F64, GROUPS, I64, U8, U16, U32, UNWATCHED, Rows, Store, Tiers
+from monitor.engine.arrays import DEAD, GROUPS, UNWATCHED, Rows, Store, Tiers
+from monitor.engine.columns import F64, I64, U8, U16, U32
 from monitor.engine.layout import Layout, Leg
 from monitor.engine.lines import LineTable
 
@@ -81,9 +82,9 @@ class FastScreen:
             sums[first : first + GROUPS] = 0
         self._dirty.add(number)
 
-    def owe(self, number: int, debts: Leg) -> None:
-        """Takes the debts of a block on another day: the leg of `put_block` with other amounts."""
-        self._layout.owe(number, _leg(debts), self._tiers.asset.size)
+    def owe(self, number: int, debts: Leg, liabilities: Leg) -> None:
+        """Takes what a block owes at another time: the legs of `put_block` with other amounts."""
+        self._layout.owe(number, _leg(debts), _leg(liabilities), self._tiers.asset.size)
         self._dirty.add(number)
 
     def drop_block(self, number: int) -> None:
@@ -151,11 +152,6 @@ class FastScreen:
     def copy(self, room: Store | None = None) -> tuple[Store, Tiers]:
         """All positions and ladders as they are now, for a reader beside core; into `room` if it is large enough."""
         return self._layout.copy(room), self._tiers
-
-    def exposure(self, asset: int) -> tuple[int, float, float]:
-        """How many groups hold or owe an asset, with their debt and recognised value in USD, as of the last call."""
-        rows = self.holders([asset])
-        return rows.size, float(self.debt[rows].sum()), float(self.recognised[rows].sum())
 
     @property
     def debt(self) -> F64:

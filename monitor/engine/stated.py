@@ -45,6 +45,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     delayed_liquidation: bool | UnsetType = UNSET
     id: str
     labels: dict[str, str] | UnsetType = UNSET
+    leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] | UnsetType | None = UNSET
     loans: list[Loan]
     product: str
     receiving_account: str

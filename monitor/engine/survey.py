@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
 
 from monitor.core.lifecycle import LIQUIDATION, STAGES, GroupState
-from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
+from monitor.core.money import EIGHT_PLACES, exact, round_up
 from monitor.core.outcome import Sight
-from monitor.core.product import Rules
+from monitor.core.product import Rules, Version
 from monitor.core.roster import Prices, Scope, within
 from monitor.core.survey import (
     EXACT_SUMS,
@@ -32,18 +32,19 @@ from monitor.core.survey import (
     PlainSurvey,
     Sums,
     Swept,
-    nearest_shown,
+    distance_of,
     stage_then,
     urgency,
     worth_of,
 )
 from monitor.core.watched import Watched
-from monitor.engine.arrays import F64, GROUPS, GUARD, I64, MISSING, U8, UNTRUSTED, Store, Tiers
+from monitor.engine.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, Store, Tiers
 from monitor.engine.block import Block
-from monitor.engine.columns import DELAYED
+from monitor.engine.columns import DELAYED, F64, I64, U8, Bools
 from monitor.engine.levels import NEXT, Levels, bands
 from monitor.engine.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.names import Names
+from monitor.engine.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
 from monitor.engine.survey_kernels import by_asset, of_asset, survey
 
 NEAR_LIMIT = 50_000
@@ -51,7 +52,6 @@ NEAR_LIMIT = 50_000
 _LIQUIDATED = STAGES.index(LIQUIDATION)
 _NEVER = 255
 _state = msgspec.msgpack.Decoder(GroupState)
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Copy(NamedTuple):
@@ -66,6 +66,8 @@ class Copy(NamedTuple):
     tiers: Tiers
     names: Names
     rules: Rules
+    versions: Mapping[int, Version]
+    """In force, by place of the product."""
     at: datetime
     """When the debts were taken."""
     fresh: Sequence[Sight]
@@ -78,11 +80,25 @@ class Weighed(NamedTuple):
     debt: F64
     recognised: F64
     market: F64
+    liable: F64
+    """The value of liabilities, which is taken off `recognised`; nothing where loans are debts."""
     blind: U8
+
+    @property
+    def owed(self) -> F64:
+        """What it takes to repay: the debt, or the liabilities where the debt is what these require."""
+        return np.where(self.liable > 0, self.liable, self.debt)
+
+    @property
+    def sums(self) -> tuple[F64, F64, F64]:
+        """As core.survey.Sums has them."""
+        return self.owed, self.recognised, self.market
 
     def of(self, rows: slice) -> Weighed:
         """Some rows."""
-        return Weighed(self.debt[rows], self.recognised[rows], self.market[rows], self.blind[rows])
+        return Weighed(
+            self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows], self.blind[rows]
+        )  # fmt: skip
 
 
 class ColumnarSurvey:
@@ -97,7 +113,7 @@ class ColumnarSurvey:
             stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
             self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
         self._count = int(np.count_nonzero(self._stage != _NEVER))
-        self._levels = Levels(copy.names, {kind: p.version_at(copy.at) for kind, p in copy.rules.products.items()})
+        self._levels = Levels(copy.names, copy.versions)
 
     def __len__(self) -> int:
         return self._count + len(self._fresh)
@@ -110,8 +126,8 @@ class ColumnarSurvey:
             mine = wanted[k * GROUPS : k * GROUPS + len(block)]
             held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
             owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        listed = {asset for version in self._levels.versions.values() for asset in version.ladders}
-        counted = frozenset(names.assets[place] for place in held) & listed
+        versions, coins = self._copy.versions.values(), (names.assets[place] for place in held)
+        counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
@@ -121,8 +137,8 @@ class ColumnarSurvey:
         after, are_exact = self._stages_then(weighed, wanted, on)
         known = wanted & (weighed.blind & MISSING == 0)
         pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
-        moves = _moves(pairs, *(column[known] for column in weighed[:3]))
-        loss = self._loss(weighed, known, after)
+        moves = moves_of(pairs, *(column[known] for column in weighed.sums))
+        loss = self._loss(weighed, known, after, on)
         newly = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
         }
@@ -135,8 +151,8 @@ class ColumnarSurvey:
             return self._plain().exposures(by, on, scope, has_distances=has_distances)
         weighed, wanted = self._weigh(on), self._wanted(scope)
         known = wanted & (weighed.blind & MISSING == 0)
-        distance = self._distances(weighed) if has_distances else np.zeros(len(known))
-        total = _sums_of(*(column[known] for column in weighed[:3]))
+        distance = self._distances(weighed, known, on) if has_distances else np.zeros(len(known))
+        total = sums_of(*(column[known] for column in weighed.sums))
         found = (
             self._by_asset(on, known, distance, weighed)
             if by == "asset"
@@ -155,12 +171,12 @@ class ColumnarSurvey:
         for coin, place in places.items():
             held, owed = np.zeros(len(known)), np.zeros(len(known))
             of_asset(self._numbers, copy.store, copy.tiers, price, place, held, owed)
-            sides[coin] = _side(held, known), _side(owed, known)
+            sides[coin] = side(held, known), side(owed, known)
         found = []
         for issuer, coins in issuers.items():
             for debt in (c for c in coins if c in sides):
                 for collateral in (c for c in coins if c in sides):
-                    found += _pair(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
+                    found += pairs_of(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
         return joined_pairs(found, self._fresh.pairs(issuers, on, scope))
 
     def sight(self, row: int) -> Sight:
@@ -191,9 +207,9 @@ class ColumnarSurvey:
 
     def _weigh(self, on: Prices) -> Weighed:
         copy, size = self._copy, len(self._stage)
-        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
+        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
         price, flag = self._prices(on)
-        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed[:3], weighed.blind)
+        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed)
         return weighed
 
     def _wanted(self, scope: Scope) -> Bools:
@@ -204,12 +220,20 @@ class ColumnarSurvey:
                 wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
         return wanted
 
-    def _distances(self, weighed: Weighed) -> F64:
-        """[rows] Percent to the next line; rows beyond the end of their block count nothing."""
-        found = np.zeros(len(self._stage))
+    def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
+        """[rows] Percent to the next line. A row on a line is asked exactly: it may have crossed it."""
+        found, near = np.zeros(len(self._stage)), []
         for k, (_, block) in enumerate(self._copy.blocks):
-            rows = slice(k * GROUPS, (k + 1) * GROUPS)
-            found[rows] = _distance(self._levels.of(block), weighed.of(rows))
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            (lines, is_near), part = self._levels.of(block), weighed.of(rows)
+            found[rows] = _distance(lines, part)
+            near.append(k * GROUPS + np.flatnonzero((is_near | _near(lines, part)) & known[rows]))
+        for row in np.concatenate(near)[:NEAR_LIMIT].tolist():
+            held = self.sight(row).held
+            with exact():
+                worth = worth_of(held, on)
+                if worth is not None:
+                    found[row] = float(distance_of(worth.weight, held))
         return found
 
     def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
@@ -218,15 +242,14 @@ class ColumnarSurvey:
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
             part, stage = weighed.of(rows), self._stage[rows]
-            lines = self._levels.of(block)[:, : len(block)]
+            lines, is_near = self._levels.of(block)
             band, is_initial = bands(lines, part.debt, part.recognised)
             is_enrolled = (block.columns.flags & DELAYED != 0) | self._levels.has_grace[block.columns.product]
             is_good = is_initial & (part.blind & UNTRUSTED == 0)
             alive = wanted[rows] & (part.blind & MISSING == 0)
             then = NEXT[np.where(alive, stage, 0), band, is_enrolled.astype(np.int64), is_good.astype(np.int64)]
             after[rows] = np.where(alive, then, stage)
-            with np.errstate(invalid="ignore"):  # no line times nothing recognised
-                is_near = (np.abs(part.debt - lines * part.recognised) <= 2 * GUARD * part.debt).any(axis=0)
+            is_near |= _near(lines, part)
             # Whether an overdue loan keeps a liquidation open stands in the group alone.
             is_near |= (stage == _LIQUIDATED) & is_good
             near.append(k * GROUPS + np.flatnonzero(is_near & alive))
@@ -239,17 +262,23 @@ class ColumnarSurvey:
                     after[row] = STAGES.index(stage_then(sight, worth.weight, on, self._copy.now))
         return after, len(rows_near) <= NEAR_LIMIT
 
-    def _loss(self, weighed: Weighed, known: Bools, after: U8) -> Loss:
-        left = weighed.market[known] - weighed.debt[known]
+    def _loss(self, weighed: Weighed, known: Bools, after: U8, on: Prices) -> Loss:
+        owed = weighed.owed[known]
+        left = weighed.market[known] - owed
         fee = np.zeros(len(self._stage))
         for k, (_, block) in enumerate(self._copy.blocks):
             fee[k * GROUPS : k * GROUPS + len(block)] = self._levels.fee[block.columns.product]
-        is_sold = (after[known] == _LIQUIDATED) & (weighed.debt[known] > 0)
+        is_sold = (after[known] == _LIQUIDATED) & (owed > 0)
         short = np.maximum(-left, 0.0)
         fees = np.minimum(fee[known] * weighed.market[known], np.maximum(left, 0.0))
+        bankrupt = int(np.count_nonzero(short))
+        near = np.flatnonzero((np.abs(left) <= GUARD * owed) & (owed > 0))[:NEAR_LIMIT]
+        for k, row in zip(near.tolist(), np.flatnonzero(known)[near].tolist(), strict=True):
+            with exact():
+                worth = worth_of(self.sight(row).held, on)
+                bankrupt += int(worth is not None and worth.owed > worth.market) - int(short[k] > 0)
         return Loss(
-            int(np.count_nonzero(short)), cents(float(short.sum())), cents(float(fees[is_sold].sum())),
-            cents(float(short[is_sold].sum())),
+            bankrupt, cents(float(short.sum())), cents(float(fees[is_sold].sum())), cents(float(short[is_sold].sum()))
         )  # fmt: skip
 
     def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
@@ -285,15 +314,15 @@ class ColumnarSurvey:
         for k, (_, block) in enumerate(self._copy.blocks):
             c = block.columns
             code[k * GROUPS : k * GROUPS + len(block)] = place_of[c.product if by == "product" else c.labels]
-        code, far, debt = code[known], distance[known], weighed.debt[known]
+        code, far, debt = code[known], distance[known], weighed.owed[known]
         count = np.bincount(code, minlength=len(keys))
-        columns = [np.bincount(code, column[known], len(keys)) for column in weighed[:3]]
+        columns = [np.bincount(code, column[known], len(keys)) for column in weighed.sums]
         nearest, weighted = np.full(len(keys), np.inf), np.bincount(code, far * debt, len(keys))
         np.minimum.at(nearest, code, far)
         return [
             Exposed(
-                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), _percent(nearest[i]),
-                _mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
+                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), percent(nearest[i]),
+                mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
             )
             for i in np.flatnonzero(count).tolist()
         ]  # fmt: skip
@@ -303,35 +332,25 @@ class ColumnarSurvey:
         price, _ = self._prices(on)
         sums = np.zeros((len(price), 8))
         sums[:, 5] = np.inf
-        by_asset(self._numbers, copy.store, copy.tiers, price, known.view(np.uint8), distance, weighed.debt, sums)
+        by_asset(self._numbers, copy.store, copy.tiers, price, known.view(np.uint8), distance, weighed.owed, sums)
         rows = []
         for i in np.flatnonzero((sums[:, 0] > 0) | (sums[:, 1] > 0)).tolist():
             groups, owed, recognised, market, quantity, nearest, weighted, whole = sums[i].tolist()
             held = Sums(int(groups), cents(owed), cents(recognised), cents(market))
             amount = round_up(Decimal.from_float(quantity), EIGHT_PLACES) if groups else None
             rows.append(
-                Exposed(copy.names.assets[i], held, _percent(nearest), _mean(weighted, whole), cents(whole), amount)
+                Exposed(copy.names.assets[i], held, percent(nearest), mean(weighted, whole), cents(whole), amount)
             )
         return rows
 
 
-def cents(value: float) -> Decimal:
-    """A sum of floats as it is shown: rounded up to cents."""
-    return round_up(Decimal.from_float(value), CENT)
-
-
-def _moves(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:
-    size = len(STAGES) ** 2
-    count = np.bincount(pairs, minlength=size)
-    sums = [np.bincount(pairs, column, size) for column in (debt, recognised, market)]
-    return {
-        (STAGES[i // len(STAGES)], STAGES[i % len(STAGES)]): Sums(int(count[i]), *(cents(float(s[i])) for s in sums))
-        for i in np.flatnonzero(count).tolist()
-    }
-
-
-def _sums_of(debt: F64, recognised: F64, market: F64) -> Sums:
-    return Sums(len(debt), *(cents(float(column.sum())) for column in (debt, recognised, market)))
+def _near(lines: F64, part: Weighed) -> Bools:
+    """Within the guard of a line. With liabilities `recognised` is a difference: its error is that of the sums before."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(part.debt - lines * part.recognised)
+        slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
+    is_near: Bools = (apart <= slack) & np.isfinite(lines)
+    return cast("Bools", is_near.any(axis=0))
 
 
 def _distance(lines: F64, part: Weighed) -> F64:
@@ -342,25 +361,3 @@ def _distance(lines: F64, part: Weighed) -> F64:
         share = np.where(is_ahead, 1.0 - part.debt / edges, np.inf).min(axis=0)
     found: F64 = np.where(part.debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
     return found
-
-
-def _percent(value: float) -> Decimal | None:
-    return nearest_shown(Decimal.from_float(float(value))) if np.isfinite(value) else None
-
-
-def _mean(weighted: float, whole: float) -> Decimal | None:
-    return round_down(Decimal.from_float(float(weighted / whole)), CENT) if whole > 0 else None
-
-
-def _side(value: F64, known: Bools) -> tuple[I64, F64]:
-    """The rows that have any of it, and how much."""
-    rows = np.flatnonzero(known & (value > 0))
-    return rows, value[rows]
-
-
-def _pair(issuer: str, debt: str, collateral: str, owed: tuple[I64, F64], held: tuple[I64, F64]) -> list[Pair]:
-    both, i, j = np.intersect1d(owed[0], held[0], assume_unique=True, return_indices=True)
-    if not len(both):
-        return []
-    sums = cents(float(owed[1][i].sum())), cents(float(held[1][j].sum()))
-    return [Pair(issuer, debt, collateral, len(both), *sums)]

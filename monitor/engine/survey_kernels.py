@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.arrays import DEBT, END, F64, GROUPS, I64, LIABILITY, POSITION, RUN, U8, Store, Tiers, kernel
+from monitor.engine.arrays import DEBT, END, GROUPS, POSITION, RUN, Store, Tiers, kernel
+from monitor.engine.columns import F64, I64, U8
 from monitor.engine.kernels import add_value, mark_block, weigh_block
 
 
 @kernel
 def survey(
-    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64, blind: U8
-) -> None:
-    """Weighs blocks; the k-th of them into the rows from k * GROUPS on. `market` is the collateral without its ladders."""
-    owed = np.zeros(GROUPS)
+    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64, liable: F64,
+    blind: U8,
+) -> None:  # fmt: skip
+    """Weighs blocks; the k-th of them into the rows from k * GROUPS on.
+
+    `market` is the collateral without its ladders, `liable` the value of liabilities, which is taken off `recognised`.
+    """
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
         stop = first + GROUPS
-        weigh_block(store, tiers, price, block, debt[first:stop], recognised[first:stop], owed)
+        liable[first:stop] = 0.0
+        weigh_block(store, tiers, price, block, debt[first:stop], recognised[first:stop], liable[first:stop])
+        for i in range(first, stop):
+            recognised[i] -= liable[i]
         mark_block(store, tiers, flag, block, blind[first:stop])
         into, base = market[first:stop], store.head[block, POSITION]
         into[:] = 0.0
@@ -35,7 +42,7 @@ def by_asset(
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
         base = store.head[block, POSITION]
-        for run in range(store.head[block, RUN], store.head[block, LIABILITY]):
+        for run in range(store.head[block, RUN], store.head[block, END]):
             instrument = store.instrument[run]
             asset = tiers.asset[instrument]
             usd, into = price[asset], sums[asset]

@@ -19,23 +19,22 @@ from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
-from monitor.core.verdict import calm, calm_between
+from monitor.core.verdict import calm
 from monitor.core.watched import Watched
-from monitor.engine.arrays import Store
+from monitor.engine.arrays import GROUPS, MISSING, Store
 from monitor.engine.block import Block
-from monitor.engine.columns import F64, I64, IRREGULAR, U8, WIDE, Bools, Columns
-from monitor.engine.debts import DayOfDebts
+from monitor.engine.columns import IRREGULAR, U8, WIDE, Bools, Columns
+from monitor.engine.debts import Debts
+from monitor.engine.defaults import defaults
 from monitor.engine.ingest import PackedGroups
-from monitor.engine.instants import DAY_US, micros_of
-from monitor.engine.layout import Leg
-from monitor.engine.legs import Instruments
+from monitor.engine.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
+from monitor.engine.legs import Instruments, Owed, examples
 from monitor.engine.names import Names, NamesFull
-from monitor.engine.places import GROUPS, NO_GROUP, Places
+from monitor.engine.places import NO_GROUP, Places
+from monitor.engine.quoted import Quoted
+from monitor.engine.ragged import owners
 from monitor.engine.screen import FastScreen
 from monitor.engine.survey import ColumnarSurvey, Copy
-
-UNTRUSTED, MISSING = 1, 2
-NO_LINE = -1.0
 
 
 class Rows(Places):
@@ -50,10 +49,11 @@ class Rows(Places):
         self._lines_due: dict[int, tuple[float, float]] = {}
         """Lines that the screen is told with the next prices, by row: telling it one by one costs more than the decision."""
         self._instruments = Instruments(self.names)
-        self._on_board: I64 = np.zeros(0, np.int64)
-        """[assets] Places on the price board; -1 for an asset that it does not know."""
+        self._quoted = Quoted(self.names)
         self._flags: U8 = np.zeros(0, np.uint8)
         self._needed: dict[int, frozenset[str]] = {}
+        """By block, as the next."""
+        self._products: dict[int, frozenset[int]] = {}
         self._room: Store | None = None
         """Memory for the next survey."""
         self._take_rules(at, rules)
@@ -115,7 +115,7 @@ class Rows(Places):
         """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
         if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products or len(batch) > GROUPS:
             return Taken(None, range(len(batch)))
-        block = Block(_put_on(batch.columns, at))
+        block = Block(self._put_on(batch.columns, at))
         is_new = self.are_new(block, fresh, retired)
         rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
         if not is_new.any():
@@ -174,12 +174,12 @@ class Rows(Places):
     # -- what is to be decided --
 
     def renew(self, at: datetime, rules: Rules) -> None:
-        """Another day or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
-        day, versions, lifecycle = self._debts.day, self._versions, self._rules.lifecycle
+        """Another time or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
+        debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
         self._take_rules(at, rules)
         has_other_coins = self._instruments.take(self._versions)
         has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
-        if not has_other_lines and day == at.date():
+        if not has_other_lines and debts.hold_for(self._debts):
             return
         self._instruments.give(self.screen)
         for number, block in enumerate(self.blocks):
@@ -187,22 +187,30 @@ class Rows(Places):
                 if has_other_coins:
                     self._put_legs(number, block)
                 else:
-                    self.screen.owe(number, self._debts_of(number, block)[0])
+                    self._owe(number, block)
                 if has_other_coins or has_other_lines:
                     self._watch(number)
 
     def _take_rules(self, at: datetime, rules: Rules) -> None:
         self._at, self._rules = at, rules
-        products = {self.names.products.place(kind): p for kind, p in rules.products.items()}
-        self._versions = {place: p.version_at(at) for place, p in products.items()}
-        self._debts = DayOfDebts(at.date(), products, self.names)
+        self._kinds = {self.names.products.place(kind): p for kind, p in rules.products.items()}
+        self._versions = {place: p.version_at(at) for place, p in self._kinds.items()}
+        self._debts = Debts(at, self._kinds, self.names)
+
+    def accrue(self, at: datetime, kinds: Collection[str]) -> None:
+        """Interest is added to the groups of these products. Who crosses a line by it is named with the next suspects."""
+        self._at, self._debts = at, Debts(at, self._kinds, self.names)
+        theirs = {place for kind in kinds if (place := self.names.products.find(kind)) is not None}
+        for number, block in enumerate(self.blocks):
+            if block is not None and not theirs.isdisjoint(self._products[number]):
+                self._owe(number, block)
 
     def suspects(self, change: Change | None, board: PriceBoard) -> list[str]:
         """See LoanBook."""
         self._tell_lines()
-        moved = None if change is None else self._places(change.moved)
+        moved = None if change is None else self._quoted.places(change.moved)
         before = self._flags
-        price, self._flags = self._prices(board)
+        price, self._flags = self._quoted.prices(board)
         rows = self.screen.suspects(moved, price, self._flags).tolist()
         if change is None or not np.array_equal(before, self._flags):
             rows = list(dict.fromkeys((*rows, *self._restless)))
@@ -222,21 +230,30 @@ class Rows(Places):
                 rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
                 yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
 
+    def counted_since(self, product: str) -> dict[str, datetime]:
+        """See LoanBook."""
+        place, since = self.names.products.find(product), dict[str, datetime]()
+        for number, block in enumerate(self.blocks):
+            if block is not None and place is not None:
+                for coin, minute in block.flexible_since(place, ~self.is_dead(number, len(block)), self.names).items():
+                    asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
+                    since[asset] = min(at, since.get(asset, at))
+        return since
+
     def needed(self) -> frozenset[str]:
         """Assets whose price decides about some group; one that only dead groups held may be among them."""
         return frozenset().union(*self._needed.values())
 
     def examples(self) -> Iterator[Group]:
-        """One group for each product and each coin that a flexible loan of the product is in; all with lines of their own."""
+        """See legs.examples."""
         for number, block in enumerate(self.blocks):
             if block is not None:
-                for i in self._instruments.examples(block):
-                    if self.stage[number * GROUPS + i] != NO_GROUP:
-                        yield block.record(i, self.names).group
+                for i in examples(block, self.names, ~self.is_dead(number, len(block))):
+                    yield block.record(i, self.names).group
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
-        rows = self.screen.holders(self._places(assets))
+        rows = self.screen.holders(self._quoted.places(assets))
         singles = fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= exact_to:
@@ -267,11 +284,21 @@ class Rows(Places):
             store, tiers = self.screen.laid
         states = dict(self._states) if is_kept else self._states
         copy = Copy(
-            blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, self._at, fresh.sights(), at
+            blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, dict(self._versions), self._at,
+            fresh.sights(), at,
         )  # fmt: skip
         return ColumnarSurvey(copy)
 
     # -- within --
+
+    def _put_on(self, columns: Columns, at: datetime) -> Columns:
+        """The columns as put at a time: interest counts from the event, not from when somebody read the lines."""
+        since = np.zeros(len(self.names.products), columns.since.dtype)
+        for place, product in self._kinds.items():
+            day, minute = product.moment(at)
+            since[place] = day_number(day) * DAY_MINUTES + minute
+        of_loan = since[columns.product[owners(columns.loans)]]
+        return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=of_loan)
 
     def _tail(self) -> Block:
         block = self.blocks[-1]
@@ -299,7 +326,7 @@ class Rows(Places):
             self._bury(row, w.group)
         self.screen.drop_block(number)
         self.blocks[number] = None
-        self._needed.pop(number, None)
+        del self._needed[number], self._products[number]
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.install(number, block, first, dead)
@@ -311,32 +338,37 @@ class Rows(Places):
         self._restless.pop(row, None)
 
     def _put_legs(self, number: int, block: Block) -> None:
-        """Hands the block's holdings and debts of the day to the screen."""
+        """Hands the block's holdings and debts of now to the screen."""
         collateral, assets = self._instruments.collateral(block, ~self.is_dead(number, len(block)))
-        debts, owed_assets = self._debts_of(number, block)
+        owed = self._owed(block)
         self._instruments.give(self.screen)
-        self.screen.put_block(number, len(block), collateral, debts, self._instruments.none)
+        self.screen.put_block(number, len(block), collateral, owed.debts, owed.liabilities)
         for i in np.flatnonzero(self.is_dead(number, len(block))).tolist():
             self.screen.clear_row(number * GROUPS + i)
-        self._needed[number] = assets | owed_assets
+        self._needed[number] = assets | owed.coins
+        self._products[number] = frozenset(block.products())
 
-    def _debts_of(self, number: int, block: Block) -> tuple[Leg, frozenset[str]]:
-        """What the groups of a block owe today. Of the same loans on every day, those of groups that died since included."""
+    def _owe(self, number: int, block: Block) -> None:
+        """Hands the block's debts of now to the screen."""
+        owed = self._owed(block)
+        self.screen.owe(number, owed.debts, owed.liabilities)
+
+    def _owed(self, block: Block) -> Owed:
+        """What the groups of a block owe now. Of the same loans at any time, those of groups that died since included."""
         c = block.columns
         is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
         is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
-        return self._instruments.debts(block, self._debts.owed(block), is_owed)
+        return self._instruments.owed(block, self._debts.owed(block), is_owed)
 
     def _watch(self, number: int) -> None:
         """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
         self._tell_lines()  # older ones must not come after these
         block, base = self.blocks[number], number * GROUPS
         assert block is not None
-        lines = np.array([self._default_lines(p) for p in range(len(self.names.products))])
-        low, high = lines[block.columns.product].T.copy()
+        low, high, unsure = defaults(block, self.names, self._versions, self._rules.lifecycle)
         special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
         alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
-        for i in {*special, *self.changed(number)}.intersection(alive.tolist()):
+        for i in {*special, *unsure.tolist(), *self.changed(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.watched(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
 
@@ -347,12 +379,6 @@ class Rows(Places):
             self._lines_due.clear()
             self.screen.watch(rows, low, high)
 
-    def _default_lines(self, product: int) -> tuple[float, float]:
-        version = self._versions.get(product)
-        if version is None:
-            return NO_LINE, np.inf
-        return calm_between(GroupState(""), version.thresholds, version.warnings, self._rules.lifecycle).bounds
-
     def _note_past(self, number: int, block: Block) -> None:
         """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""
         base = number * GROUPS
@@ -361,31 +387,6 @@ class Rows(Places):
         for row in {*rows.tolist(), *(base + i for i in self.changed(number))}:
             if self.stage[row] != NO_GROUP:
                 self._keep(row, self.watched(row))
-
-    def _places(self, assets: Collection[str]) -> list[int]:
-        return [p for asset in assets if (p := self.names.assets.find(asset)) is not None]
-
-    def _prices(self, board: PriceBoard) -> tuple[F64, U8]:
-        """[assets] USD prices and flags (UNTRUSTED, MISSING), zero and missing for what the board does not know."""
-        known = len(self._on_board)
-        for place in [*np.flatnonzero(self._on_board < 0).tolist(), *range(known, len(self.names.assets))]:
-            found = board.index.get(self.names.assets[place], -1)
-            if place < len(self._on_board):
-                self._on_board[place] = found
-            else:
-                self._on_board = np.append(self._on_board, found)
-        is_known = self._on_board >= 0
-        price, flag = np.zeros(len(is_known)), np.full(len(is_known), MISSING, np.uint8)
-        price[is_known] = np.array(board.floats)[self._on_board[is_known]]
-        flag[is_known] = np.array(board.flags, np.uint8)[self._on_board[is_known]]
-        return price, flag
-
-
-def _put_on(columns: Columns, at: datetime) -> Columns:
-    """The columns as put at a time: interest counts from the day of the event, not of whoever read the lines."""
-    day = micros_of(at) // DAY_US
-    since = np.full_like(columns.since, day)
-    return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=since)
 
 
 def _cents(value: float) -> Decimal:

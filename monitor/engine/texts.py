@@ -12,17 +12,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-U8 = npt.NDArray[np.uint8]
-U32 = npt.NDArray[np.uint32]
-U64 = npt.NDArray[np.uint64]
-Bools = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int64]
+from monitor.engine.arrays import GROUPS
+from monitor.engine.columns import I64, U8, U32, U64, Bools
 
-GROUPS = 8192
-"""Rows from one block's first to the next's."""
 FEW = 1000
 """Ids that are made and compared one by one, at 1 us each; for more the order of all ids is made, which takes 0.1 s."""
 WORD = 8
@@ -124,7 +118,7 @@ class Ids:
         found: Bools = self._rank[rows] < first
         return found if is_reversed else self._rank[rows] >= first + sum(1 for _ in self.find(group_id))
 
-    def first(self, rows: U32, number: int, is_reversed: bool) -> Places:
+    def first(self, rows: U32, number: int, is_reversed: bool) -> I64:
         """[number] The places, among the rows, of those that come first, in no order."""
         if len(rows) <= number:
             return np.arange(len(rows))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine import screen, survey_kernels
-from monitor.engine.arrays import F64, GROUPS, U8
+from monitor.engine.arrays import GROUPS
+from monitor.engine.columns import F64, U8
 from monitor.engine.layout import Leg
 
 
@@ -22,7 +23,7 @@ def warm() -> None:
     fast.watch(np.zeros(1, np.int64), np.ones(1), np.ones(1))
     good, calm = np.zeros(2, np.uint8), np.ones(2)
     fast.suspects(None, calm, good)
-    fast.owe(1, leg)
+    fast.owe(1, leg, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
     _warm_survey(fast, calm, good)
@@ -30,8 +31,9 @@ def warm() -> None:
 
 def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
     (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
-    debt, recognised, market, blind = np.zeros(GROUPS), np.zeros(GROUPS), np.zeros(GROUPS), np.zeros(GROUPS, np.uint8)
-    survey_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, blind)
+    debt, recognised, market, liable = (np.zeros(GROUPS) for _ in range(4))
+    blind = np.zeros(GROUPS, np.uint8)
+    survey_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
     survey_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
     survey_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
 

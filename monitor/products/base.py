@@ -14,8 +14,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 
 from monitor.core.money import NotANumber, number, plain
-from monitor.core.product import DAY, LTV, Ladder, Metric, Product, Thresholds, Tiers, Version
-from monitor.core.wire import Bounds, Invalid, Problem, Quantity, Ratio, read
+from monitor.core.product import DAY, LTV, Grade, Ladder, Metric, Product, Thresholds, Tiers, Version
+from monitor.core.wire import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
@@ -92,6 +92,63 @@ def thresholds(
             what = f"found {plain(level)}, expected {side} than {name} {plain(lines.first)}"
             problems.append(Problem(f"{where}.warnings[{i}]", what))
     return lines
+
+
+class GradeTable(msgspec.Struct, frozen=True):
+    """One [[version.tiers]] of a file: lines of a leverage up to caps on the principal that is borrowed of each coin."""
+
+    leverage: Annotated[int, range(1, 126)]
+    initial: Level
+    margin_call: Level
+    liquidation: Level
+    up_to: dict[Asset, Quantity] = {}
+
+
+def grades(
+    tables: Sequence[GradeTable], where: str, problems: list[Problem], metric: Metric
+) -> dict[int, tuple[Grade, ...]]:
+    """The tiers of each leverage. Caps rise and lines never ease, or a larger position would be held to less.
+
+    What is borrowed beyond the last cap is judged by the last tier: a cap must not make a group free of lines.
+    """
+    found: dict[int, list[Grade]] = {}
+    for i, table in enumerate(tables):
+        place, tiers = f"{where}[{i}]", found.setdefault(table.leverage, [])
+        try:
+            lines = Thresholds(table.initial, table.margin_call, table.liquidation, None, metric)
+        except ValueError as e:
+            problems.append(Problem(place, str(e)))
+            continue
+        if tiers:
+            problems += _misgraded(tiers[-1], lines, table.up_to, place)
+        tiers.append(Grade(lines, table.up_to))
+    return {
+        leverage: (*tiers[:-1], msgspec.structs.replace(tiers[-1], caps={}))
+        for leverage, tiers in found.items()
+        if tiers
+    }
+
+
+def _misgraded(before: Grade, lines: Thresholds, caps: Mapping[str, Decimal], place: str) -> list[Problem]:
+    """What is wrong with a tier after the one before it."""
+    if not before.caps:
+        return [Problem(place, "comes after a tier of this leverage without `up_to`, so it can never be reached")]
+    problems = []
+    for name, level in lines.stated.items():
+        milder = before.lines.stated[name]
+        if lines.is_worse(level, milder):
+            text = f"{name} {plain(level)} is milder than {plain(milder)} of the tier before"
+            problems.append(Problem(f"{place}.{name}", text))
+    if caps and caps.keys() != before.caps.keys():
+        text = (
+            f"found {', '.join(sorted(caps))}, expected the coins of the tier before: {', '.join(sorted(before.caps))}"
+        )
+        return [*problems, Problem(f"{place}.up_to", text)]
+    for asset, cap in caps.items():
+        if cap <= before.caps[asset]:
+            text = f"cap {plain(cap)} is not above {plain(before.caps[asset])} of the tier before"
+            problems.append(Problem(f"{place}.up_to.{asset}", text))
+    return problems
 
 
 def ladders(tables: Mapping[str, LadderTable], where: str, problems: list[Problem]) -> dict[str, Ladder]:

@@ -1,7 +1,7 @@
 """Cross Margin Classic: a margin level of all assets over liabilities and interest, without haircut (DOMAIN section 3.6).
 
-The exchange values both in BTC; the level is the same in USD. The lines that ship are those of 3x; an account with 5x states
-its own in its book line. A call is repeated every 24 hours, as `margin_call_repeat` is by default.
+The exchange values both in BTC; a level is a ratio, so it is the same in USD. An account of 5x states `leverage` in its book
+line and has other lines. A call is repeated every 24 hours, as `margin_call_repeat` is by default.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem
 from monitor.products import base
-from monitor.products.base import Level
+from monitor.products.base import GradeTable, Level
 
 KIND = "cross_margin_classic"
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
@@ -36,6 +36,8 @@ class VersionTable(msgspec.Struct, frozen=True):
     thresholds: Levels = Levels()
     transfer_out: Level = Decimal(2)
     """Assets leave only while the level stays above it."""
+    tiers: tuple[GradeTable, ...] = ()
+    """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
     warnings: tuple[Level, ...] = ()
@@ -54,9 +56,10 @@ def load(table: Mapping[str, object]) -> Product:
 
 def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    graded = base.grades(table.tiers, f"{where}.tiers", problems, MARGIN_LEVEL)
     if lines is None:
         return None
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out,
+        transfer_out=table.transfer_out, lines_by_leverage=graded,
     )  # fmt: skip

@@ -2,7 +2,9 @@
 
 A group's loans are its liabilities, its collateral its assets. Each liability goes through the tiers of its coin; the
 margin level is liquidated when it falls to its line, at once. Until 2025-01-21 10:00 UTC net equity counts assets in full,
-from then on what the collateral ratios leave of them (DOMAIN A18). Losses of open orders are no part of a loan book.
+from then on what the collateral ratios leave of them (DOMAIN A18). From 2026-01-21 13:00 UTC there are three ratios: that of
+liquidation makes net equity, those of borrowing and of transfers out say what is permitted. Losses of open orders are no part
+of a loan book.
 """
 
 from __future__ import annotations
@@ -39,6 +41,10 @@ class VersionTable(msgspec.Struct, frozen=True):
     liability_tiers: dict[Asset, TiersTable]
     thresholds: Levels = Levels()
     ladders: dict[Asset, LadderTable] = {}
+    """The collateral ratios, or from 2026-01-21 13:00 UTC on the liquidation collateral ratios."""
+    borrow_ladders: dict[Asset, LadderTable] | None = None
+    transfer_ladders: dict[Asset, LadderTable] | None = None
+    """The borrow and the transfer-out collateral ratios; left out: as `ladders`."""
     net_equity: Literal["plain", "haircut"] | None = None
     """How assets count; left out: as at the effective date."""
     rates: dict[Asset, DailyRate] = {}
@@ -65,6 +71,8 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     tiers = base.liability_tiers(table.liability_tiers, f"{where}.liability_tiers", problems)
     base.limits(table.borrow_limits, f"{where}.borrow_limits", problems)
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    borrow = _optional(table.borrow_ladders, f"{where}.borrow_ladders", problems)
+    transfer = _optional(table.transfer_ladders, f"{where}.transfer_ladders", problems)
     if lines is None:
         return None
     mode = table.net_equity or ("haircut" if table.effective >= HAIRCUT_FROM else "plain")
@@ -72,7 +80,14 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     return Version(
         table.effective, lines, counted, table.rates, grace=None, warnings=table.warnings, unlisted=unlisted,
         liability_tiers=tiers, paid_in_discount=table.bnb_discount, borrow_limits=table.borrow_limits,
+        borrow_ladders=borrow, transfer_ladders=transfer,
     )  # fmt: skip
+
+
+def _optional(
+    tables: Mapping[str, LadderTable] | None, where: str, problems: list[Problem]
+) -> Mapping[str, Ladder] | None:
+    return None if tables is None else base.ladders(tables, where, problems)
 
 
 def _counted(ladders: Mapping[str, Ladder], mode: str) -> tuple[Mapping[str, Ladder], Ladder | None]:

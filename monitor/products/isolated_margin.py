@@ -1,6 +1,8 @@
 """Isolated Margin: one pair, a margin level of its assets over what is owed in its coins (DOMAIN section 3.10).
 
-The lines depend on the leverage of the account: those that ship are of 10x, another account states its own in its book line.
+The lines depend on the leverage of the account, which its book line states, and in older versions on the tier of what it
+borrows: tiers are by the principal of each coin, as the exchange gives them by the amount that may be borrowed, so interest
+moves nobody to another tier.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import msgspec
 from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem
 from monitor.products import base
-from monitor.products.base import Level
+from monitor.products.base import GradeTable, Level
 
 KIND = "isolated_margin"
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
@@ -34,6 +36,8 @@ class VersionTable(msgspec.Struct, frozen=True):
     effective: datetime
     thresholds: Levels = Levels()
     transfer_out: Level = Decimal(2)
+    tiers: tuple[GradeTable, ...] = ()
+    """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
     warnings: tuple[Level, ...] = ()
@@ -52,9 +56,10 @@ def load(table: Mapping[str, object]) -> Product:
 
 def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    graded = base.grades(table.tiers, f"{where}.tiers", problems, MARGIN_LEVEL)
     if lines is None:
         return None
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out, max_coins=2,
+        transfer_out=table.transfer_out, lines_by_leverage=graded, max_coins=2,
     )  # fmt: skip

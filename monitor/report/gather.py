@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from monitor import replay
 from monitor.client import ask
+from monitor.core.events import RatesChanged
 from monitor.core.lifecycle import STAGES
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
@@ -48,20 +49,20 @@ class Gathered(NamedTuple):
 Advance = Callable[[], None]
 
 
-def of_replay(rules: Rules, path: Path, book: Path, advance: Advance) -> Gathered:
+def of_replay(rules: Rules, path: Path, book: Path, rates: Sequence[RatesChanged], advance: Advance) -> Gathered:
     """Plays the tape twice: for its alerts, then for the lines of those that these are about. `advance` hears of each row."""
     refused: list[str] = []
     alerts: list[dict[str, Any]] = []
     begin = end = None
     events = 0
-    for at, logged in replay.tape(rules, book, tape.rows(path, lambda r: refused.append(str(r)))):
+    for at, logged in replay.tape(rules, book, tape.rows(path, lambda r: refused.append(str(r))), rates):
         begin, end, events = begin or at, at, events + 1
         alerts += [envelope(each.alert, data(each.alert, each.cursor, rules.products)) for each in logged]
         advance()
     if begin is None or end is None:
         raise EmptyReport(f"{path}: no row of the tape could be played; nothing is there to report")
     groups, coins = worst_groups(alerts)[:TRACKED], main_coins(alerts)
-    prices, tracks = _lines(rules, path, book, groups, coins, max(1, events // SAMPLES), advance)
+    prices, tracks = _lines(rules, path, book, rates, groups, coins, max(1, events // SAMPLES), advance)
     title = f"{path.name} on {book.name}"
     return Gathered(title, "replay", begin, end, events, alerts, prices, tracks, None, len(refused))
 
@@ -71,12 +72,19 @@ class EmptyReport(Exception):
 
 
 def _lines(
-    rules: Rules, path: Path, book: Path, groups: list[str], coins: list[str], every: int, advance: Advance
+    rules: Rules,
+    path: Path,
+    book: Path,
+    rates: Sequence[RatesChanged],
+    groups: list[str],
+    coins: list[str],
+    every: int,
+    advance: Advance,
 ) -> tuple[dict[str, list[Point]], dict[str, list[Point]]]:
     run = replay.Replay(rules)
     prices: dict[str, list[Point]] = {coin: [] for coin in coins}
     tracks: dict[str, list[Point]] = {group: [] for group in groups}
-    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), run)):
+    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), rates, run)):
         if n % every == 0 or logged:
             board = run.monitor.board
             for coin, points in prices.items():

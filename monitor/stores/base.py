@@ -21,6 +21,7 @@ from monitor.core.alerts import SEVERITY, Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
+from monitor.core.product import CoinRates
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
@@ -100,6 +101,8 @@ class Change(msgspec.Struct, frozen=True):
     desk: Desk | None = None
     blocks: tuple[StoredBlock, ...] = ()
     dropped_blocks: tuple[int, ...] = ()
+    rates: tuple[CoinRates, ...] = ()
+    """Each in place of all that was kept for its coin; one without rows forgets them."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -162,16 +165,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By number, without their ids."""
     closed: tuple[str, ...] = ()
     """Groups that a block may hold but that were closed since."""
+    rates: tuple[CoinRates, ...] = ()
+    """By product and coin."""
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
-    """Which alerts of the log are wanted; `type` may be a glob. `groups` limits to those ids (a token's scope)."""
+    """Which alerts of the log are wanted; `type` may be a glob."""
 
     after: int = 0
     group: str | None = None
     type: str | None = None
     severity: str | None = None
-    groups: frozenset[str] | None = None
     limit: int = 100
 
     def types(self) -> tuple[str, ...] | None:

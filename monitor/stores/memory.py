@@ -12,6 +12,7 @@ import msgspec
 from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.core.prices import Mark
+from monitor.core.product import CoinRates
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -52,6 +53,7 @@ class MemoryStore:
         self._closed: set[str] = set()
         """Kept only while there are blocks, which may hold them."""
         self._states: dict[str, GroupState] = {}
+        self._rates: dict[tuple[str, str], CoinRates] = {}
         self._desk: Desk | None = None
         self._cursor = 0
         self._log: dict[str, LoggedAlert] = {}
@@ -65,13 +67,18 @@ class MemoryStore:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
         states = tuple(self._states[id] for id in sorted(self._states))
         blocks = tuple(self._blocks[number] for number in sorted(self._blocks))
-        return Snapshot(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)))
+        rates = tuple(self._rates[key] for key in sorted(self._rates))
+        return Snapshot(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)), rates)
 
     async def commit(self, change: Change) -> Committed:
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
             self._desk = Desk(change.desk.at, marks, dict(change.desk.notices))
+        for given in change.rates:
+            self._rates[given.product, given.asset] = _kept(given, CoinRates)
+            if not given.rows:
+                del self._rates[given.product, given.asset]
         alerts, made, cancelled = [], list[str](), list[str]()
         for alert, targets in change.alerts:
             if alert.id in self._log:
@@ -168,7 +175,6 @@ class MemoryStore:
             if x.cursor > wanted.after
             and (types is None or x.alert.type in types)
             and (wanted.group is None or _group(x.alert) == wanted.group)
-            and (wanted.groups is None or _group(x.alert) in wanted.groups)
         ]  # fmt: skip
         return found[: wanted.limit]
 

@@ -12,13 +12,20 @@ from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.exposure import ExposureApi
 from monitor.web.groups import GroupsApi
 from monitor.web.parts import OPEN, Handler, Route
+from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
 from monitor.web.status import StatusApi
 from monitor.web.stress import StressApi
 
 
 def routes(
-    groups: GroupsApi, record: RecordApi, status: StatusApi, stress: StressApi, exposure: ExposureApi, stream: Handler
+    groups: GroupsApi,
+    rates: RatesApi,
+    record: RecordApi,
+    status: StatusApi,
+    stress: StressApi,
+    exposure: ExposureApi,
+    stream: Handler,
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -79,6 +86,14 @@ def routes(
         Route(
             "POST", "/v1/deliveries/{id}/retry", record.retry, OPERATE, "Makes a delivery due at once.",
             answers={200: s.DeliveryItem},
+        ),
+        Route(
+            "GET", "/v1/rates", rates.list, READ, "Flexible rates in force and to come, by product, coin and time.",
+            query.RATES, answers={200: RateList},
+        ),
+        Route(
+            "POST", "/v1/rates", rates.give, OPERATE, "Gives flexible rates of a product, from now or later on.",
+            body=RatesBody, answers={200: RatesAnswer},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),

@@ -91,6 +91,12 @@ STRESS = (
         _one_of(("json", "csv")),
     ),
 )
+RATES = (
+    Param("product", "Only rates of this product."),
+    Param("asset", "Only rates of this coin."),
+    LIMIT,
+    AFTER,
+)
 AUDIT = (AFTER_NUMBER, LIMIT)
 STREAM = (
     Param("events", "Which events, separated by commas; all by default: " + ", ".join(STREAM_EVENTS) + "."),

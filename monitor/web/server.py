@@ -34,6 +34,7 @@ from monitor.web.groups import GroupsApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
+from monitor.web.rates import RatesApi
 from monitor.web.record import AlertLog, RecordApi
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
@@ -76,7 +77,9 @@ class Server:
         status.streams = lambda: len(self.hub.clients)
         turns = Turns()
         stress, exposure = StressApi(parts, turns), ExposureApi(parts, turns)
-        table = routes(GroupsApi(parts), RecordApi(parts, log_), status, stress, exposure, self.hub.handle)
+        table = routes(
+            GroupsApi(parts), RatesApi(parts), RecordApi(parts, log_), status, stress, exposure, self.hub.handle
+        )
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

@@ -79,6 +79,7 @@ class LoanShape(_Shape, frozen=True):
     rate: RateShape
     daily_rate: str
     late_factor: str
+    settling: bool
     term: str
     opened_at: str
     matures_at: str | None
@@ -192,8 +193,10 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     rules: str
     contributions: list[Contribution]
     uncounted: list[Uncounted]
+    settling: bool
     loans: list[LoanShape]
     liabilities: list[LiabilityShape] | UnsetType = UNSET
+    leverage: int | UnsetType = UNSET
 
 
 class WhatIfStanding(StandingShape, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from monitor import watching
 from monitor.books import file
 from monitor.books.base import Kept, PlainReader, Reader
 from monitor.clock import SystemClock
@@ -226,7 +227,7 @@ async def test_a_change_is_found_by_the_poll_where_nothing_can_be_watched(
     def refused(*_: object, **__: object) -> object:
         raise OSError("inotify limit reached")
 
-    monkeypatch.setattr(file, "awatch", refused)
+    monkeypatch.setattr(watching, "awatch", refused)
     book.write(line("G-1"))
     await book.start()
     await book.until(lambda: book.source._is_settled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -18,9 +19,10 @@ from monitor.core.events import (
     MarkPrices,
     Noticed,
     ProductsChanged,
+    RatesChanged,
     TimePassed,
 )
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
 
@@ -113,6 +115,12 @@ settings_ = st.builds(
     ),
     st.sampled_from((0, 300, 900)), st.sampled_from((0, 900, 86400)), st.lists(st.integers(0, 30), max_size=3),
 )  # fmt: skip
+given_rates = st.builds(
+    lambda hours, coin, rate, is_whole: (hours, coin, rate, is_whole),
+    st.integers(-2, 3).map(lambda days: 24 * days) | st.integers(-30, 30), st.sampled_from(("COIN", "USDT")),
+    st.sampled_from(("0", "0.01", "0.03", "0.2")), st.booleans(),
+)  # fmt: skip
+"""So many hours after the midnight before."""
 sourced = st.tuples(prices, st.sampled_from("ab")).map(
     lambda x: ",".join(f"{named(p)}@{x[1]}" for p in x[0].split(","))
 )
@@ -131,7 +139,7 @@ def step(kind: str, what: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
 
 
 TRADING = [step("prices", prices)] * 5 + [step("put", lines)] * 2 + [step("close", groups), step("time", st.none())]
-DESK = [*TRADING, step("entry", entries), step("entry", entries), step("settings", settings_)]
+DESK = [*TRADING, *[step("entry", entries)] * 2, step("settings", settings_), *[step("rates", given_rates)] * 2]
 LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y")))]
 
 
@@ -179,6 +187,10 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             return GroupClosed(at, each.what, "book")
         case "entry":
             return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))  # type: ignore[arg-type]
+        case "rates":
+            hours, coin, rate, is_whole = each.what
+            effective = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+            return RatesChanged(at, "vip_loan", "file", (RateRow(effective, coin, Decimal(rate)),), is_whole)
         case "settings":
             return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust))
         case "notice":

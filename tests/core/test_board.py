@@ -156,9 +156,6 @@ class Pair:
         assert {a: a in fast.marks for a in ASSETS} == {a: a in plain.marks for a in ASSETS}
         dues = {a: plain.stale_due(a) for a in ASSETS}
         assert {a: fast.stale_due(a) for a in ASSETS} == dues
-        earliest = min((due for due in dues.values() if due is not None), default=None)
-        assert fast.next_stale() == earliest
-        assert fast.stale_by(self.at) == sorted(a for a, due in dues.items() if due is not None and due <= self.at)
         assert set(fast.quoted_in("USDT")) == {a for a, mark in plain.marks.items() if mark.quote == "USDT"}
         self.look_by_place()
 

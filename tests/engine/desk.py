@@ -101,13 +101,13 @@ class Desk:
     def owe(self, number: int) -> None:
         rate = 1 + D(self.random.randint(1, 10**4)) / 10**6
         for i, held in self.laid[number].items():
-            debts = {k: amount * rate for k, amount in held.debts.items()}
-            self.laid[number][i] = Held(held.collateral, debts, held.liabilities)
+            debts, liabilities = ({k: q * rate for k, q in owed.items()} for owed in (held.debts, held.liabilities))
+            self.laid[number][i] = Held(held.collateral, debts, liabilities)
             row = number * GROUPS + i
             if row in self.model.groups:
                 self.model.groups[row] = self.laid[number][i]
                 self.touched.add(row)
-        self.fast.owe(number, legs(self.laid[number])[1])
+        self.fast.owe(number, *legs(self.laid[number])[1:])
 
     def watch(self, rows: Sequence[int]) -> None:
         pairs = [(a, b) for a in LINES for b in LINES if a is None or b is None or a < b]

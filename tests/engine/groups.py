@@ -31,9 +31,9 @@ INSTANTS = st.integers(0, (LAST - FIRST) // timedelta(microseconds=1)).map(
     lambda us: FIRST + timedelta(microseconds=us)
 ) | st.sampled_from([datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 5, 10, 30, tzinfo=UTC)])
 DAYS = INSTANTS.map(datetime.date)
-RATES = st.sampled_from([Rate("flexible"), Rate("fixed", Decimal("0.00020"))]) | st.integers(0, 10**18).map(
-    lambda n: Rate("fixed", EXACT.scaleb(Decimal(n), -18))
-)
+RATES = st.sampled_from(
+    [Rate("flexible"), Rate("flexible", paid_in="BNB"), Rate("fixed", Decimal("0.00020"))]
+) | st.integers(0, 10**18).map(lambda n: Rate("fixed", EXACT.scaleb(Decimal(n), -18)))
 TEXTS = st.sampled_from(["desk", "EU", "", "é\u2028"])
 
 
@@ -48,6 +48,7 @@ def loans(draw: st.DrawFn, id_: str) -> Loan:
         id_, draw(st.sampled_from(ASSETS)), draw(QUANTITIES), draw(INTERESTS), rate, term, opened_at,
         None if term == "open" else draw(whole_days | INSTANTS),
         draw(DAYS),
+        draw(st.sampled_from([0, 0, 60, 1439])),
     )  # fmt: skip
 
 
@@ -70,6 +71,7 @@ def groups(draw: st.DrawFn) -> Group:
         vip_level=draw(st.none() | st.integers(0, 99)),
         contacts=draw(st.just({}) | st.fixed_dictionaries({"email": st.lists(TEXTS, max_size=2).map(tuple)})),
         line=draw(st.just("") | st.integers(1, 2**64 - 1).map("{:016x}".format)),
+        leverage=draw(st.none() | st.integers(1, 125)),
     )
 
 

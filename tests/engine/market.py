@@ -10,16 +10,16 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.book import lines_of, parse_line
+from monitor.core.book import parse_line
 from monitor.core.entries import Entry
-from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.events import BookEntry, GroupClosed, MarkPrices, ProductsChanged, RatesChanged, TimePassed
 from monitor.core.money import exact, plain
 from monitor.core.prices import Frame, Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
-from monitor.core.valuation import holding, weigh
+from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.valuation import Holding, holding, weigh
 from monitor.core.wire import read
-from monitor.products import vip_loan
 from tests.core.desk import START
+from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, Kinds, missing
 from tests.engine.twins import Line, Twins
 
 D = Decimal
@@ -28,8 +28,6 @@ LATE, ODD, RATE = "LATE", "ODD", "USDC"
 """A coin whose price comes late, one that no ladder lists, and the one that may convert USDT."""
 HELD = [*COINS, "USDT", RATE, LATE, ODD]
 OWED = ["USDT", "USDT", RATE, *COINS[:4], ODD]
-LINES = (("0.72", "0.77", "0.91", "0.95"), ("0.68", "0.75", "0.88", "0.94"), ("0.70", "0.78", "0.90", "0.96"))
-NAMED = ("initial", "margin_call", "liquidation", "immediate")
 NEAR = (D(0), D(0), D("1e-18"), D("-1e-18"), *(D(s) * m for s in (1, -1) for m in map(D, ("1e-10", "1.1e-9", "1e-8"))))
 PAUSES = (0, 0.5, 1, 1, 2, 60, 450, 900, 901, 3600, 5 * 3600, 13 * 3600)
 QUICK = (0, 0.5, 1, 1, 1, 1.5, 3, 4, 11, 900)
@@ -41,8 +39,17 @@ RATED = msgspec.structs.replace(WARY, usdt_usd=RATE)
 class Market:
     """A book and a market told to both monitors. `near` is how many of eight groups are put at one of their lines."""
 
-    def __init__(self, seed: int, groups: int, near: int, trust: Trust, fold_at: int) -> None:
-        self.random = random.Random(seed)
+    def __init__(
+        self,
+        seed: int,
+        groups: int,
+        near: int,
+        trust: Trust,
+        fold_at: int,
+        kinds: Sequence[str] = ("vip_loan", "flat_loan"),
+    ) -> None:
+        self.random, self.kinds = random.Random(seed), kinds
+        self._making = Kinds(self.random, HELD, OWED, ODD)
         self.now, self.near, self._next, self._entries = START + timedelta(hours=9), near, 0, 0
         self.usd = {coin: self.price(0) for coin in COINS} | {"USDT": D(1), RATE: D(1), ODD: self.price(0)}
         self.start = dict(self.usd)
@@ -61,38 +68,14 @@ class Market:
 
     def rules(self, trust: Trust) -> Rules:
         lifecycle = Lifecycle(clear_hold=timedelta(seconds=self.random.choice((0, 5, 900))))
-        products = {kind: self.product(kind) for kind in (vip_loan.KIND, "flat_loan")}
+        products = {kind: self.product(kind) for kind in self.kinds}
         return Rules("desk-1", products, lifecycle, trust)
 
     def product(self, kind: str) -> Product:
         """Two versions, of which the second comes into force in the run or was in force before it."""
         hours = self.random.choice((-48, 2, 14, 20))
-        stated = [
-            self.version(START - timedelta(days=400)),
-            self.version(START + timedelta(hours=9 + hours, minutes=1)),
-        ]
-        return msgspec.structs.replace(vip_loan.load({"version": stated}), kind=kind)
-
-    def version(self, effective: Any) -> dict[str, Any]:
-        r = self.random
-        listed = {coin for coin in HELD if r.random() < 0.85} - {ODD} | {"USDT"}
-        return {
-            "effective": effective, "thresholds": dict(zip(NAMED, r.choice(LINES), strict=True)),
-            "warnings": r.choice(([], ["0.74"], ["0.70", "0.73"])),
-            "ladders": {coin: self.ladder() for coin in sorted(listed)},
-            "rates": {coin: r.choice(("0", "0.0001", "0.001503")) for coin in HELD} | {"USDT": r.choice(("0", "0.0003"))},
-            "grace": r.choice(("1h", "24h")),
-        }  # fmt: skip
-
-    def ladder(self) -> list[list[str]]:
-        """One to eight tiers, the last of which has a bound in one of three."""
-        r, tiers = self.random, self.random.randint(1, 8)
-        bounds = sorted({D(r.randint(1, 9999)) * 10 ** r.randint(0, 4) for _ in range(tiers)})
-        shares = sorted((D(r.randint(100, 10_000)) / 10_000 for _ in bounds), reverse=True)
-        ladder = [[plain(bound), plain(share)] for bound, share in zip(bounds, shares, strict=True)]
-        if r.random() < 0.67:
-            ladder[-1][0] = "inf"
-        return ladder
+        dates = START - timedelta(days=400), START + timedelta(hours=9 + hours, minutes=1)
+        return self._making.product(kind, dates)
 
     # -- groups --
 
@@ -104,16 +87,20 @@ class Market:
         if id_ is None:
             self._next += 1
             id_ = f"G{self._next:05}"
-        stated: Line = {"id": id_, "product": r.choice((vip_loan.KIND, vip_loan.KIND, "flat_loan"))}
-        accounts = [f"{id_}-in"] if r.random() < 0.7 else [f"{id_}-{k}" for k in range(r.randint(1, 3))]
+        kind = r.choice(self.kinds)
+        most = MOST_COINS.get(kind)
+        stated: Line = {"id": id_, "product": kind}
+        accounts = [f"{id_}-in"] if r.random() < 0.7 or most else [f"{id_}-{k}" for k in range(r.randint(1, 3))]
         stated["receiving_account"] = f"{id_}-in"
-        stated["collateral"] = {account: self.coins() for account in accounts}
+        stated["collateral"] = {account: dict(list(self.coins().items())[:most]) for account in accounts}
         stated["loans"] = [self.loan(k) for k in range(r.choice((0, 1, 1, 1, 2, 3)))]
-        stated["delayed_liquidation"] = r.random() < 0.5
+        stated["delayed_liquidation"] = r.random() < 0.5 and kind in ("vip_loan", "flat_loan")
+        if kind == "isolated" and r.random() < 0.7:
+            stated["leverage"] = r.choice(LEVERAGES)
         if r.random() < 0.15:
             stated["labels"] = {"desk": r.choice(("EU", "US"))}
         if r.random() < 0.15:
-            stated["thresholds"] = r.choice(({"initial": "0.65"}, {"margin_call": "0.79"}, {"immediate": "0.99"}))
+            stated["thresholds"] = r.choice(OWN[kind])
         aimed = r.randrange(8) < self.near
         return self.aimed(stated, r.choice(NEAR)) if aimed else self.loaded(stated)
 
@@ -143,6 +130,9 @@ class Market:
             terms |= {"term": "30d", "matures_at": matures.isoformat()}
             if r.random() < 0.5:
                 terms["rate"] = {"kind": "fixed", "daily": r.choice(("0", "0.0002"))}
+        if r.random() < 0.1:
+            terms["rate"] = terms["rate"] | {"paid_in": "BNB"}
+        terms["opened_at"] = r.choice(("2025-12-20T10:00:00Z", "2026-01-04T23:00:00Z", "2024-10-01T00:00:00Z"))
         return terms | ({"interest": "0.25"} if r.random() < 0.3 else {})
 
     def loaded(self, stated: Line) -> Line:
@@ -151,7 +141,7 @@ class Market:
         return self.aimed(stated, D(r.randint(-900, 300)) / 1000) if r.random() < 0.8 else stated
 
     def aimed(self, stated: Line, beside: Decimal) -> Line:
-        """With one more loan that brings the LTV to a line, but for this share of it."""
+        """With one more loan that brings the metric to a line, but for this share of it."""
         product = self.twins.rules.products[stated["product"]]
         group = parse_line(stated, self.now, self.twins.rules.products)
         with exact():
@@ -160,11 +150,11 @@ class Market:
                 weight = weigh(held, self.usd)
             except KeyError:
                 return stated
-            line = self.random.choice(self.lines_watched(group.thresholds, product))
-            missing = line * (1 + beside) * weight.recognised - weight.debt
+            line = self.random.choice(self.lines_watched(held))
         coin = self.random.choice(("USDT", "USDT", RATE, *COINS[:2]))
         with localcontext(prec=60):
-            principal = round(missing / self.usd[coin], 24)
+            usd = missing(held, weight, line * (1 + beside), coin, self.usd[coin])
+            principal = round(usd / self.usd[coin], 24)
         if principal <= 0:
             return stated
         more = {
@@ -173,13 +163,11 @@ class Market:
         }  # fmt: skip
         return stated | {"loans": [*stated["loans"], more]}
 
-    def lines_watched(self, own: Any, product: Product) -> list[Decimal]:
-        """All LTVs at which something may be decided about a group."""
-        version = product.version_at(self.now)
-        lines = tuple(lines_of(own, version.thresholds).stated.values())
+    def lines_watched(self, held: Holding) -> list[Decimal]:
+        """All levels at which something may be decided about a group."""
+        lines, warnings = held.lines, held.version.warnings
         margin = self.twins.rules.lifecycle.clear_margin
-        rearm = [w - margin for w in version.warnings]
-        return [*lines, *version.warnings, *rearm, lines[1] - margin]
+        return [*lines.stated.values(), *warnings, *(lines.eased(level, margin) for level in (*warnings, lines.first))]
 
     # -- events --
 
@@ -221,13 +209,14 @@ class Market:
         w = self.random.choice(self.twins.objects.watched())
         coins = [(a, n) for a, n in w.held.debts if a in COINS and a not in {c for c, _, _ in w.held.collateral}]
         usd = self.twins.plain.board.usd
-        if not coins or any(a not in usd for a in w.held.assets):
+        if not coins or w.held.tiers is not None or any(a not in usd for a in w.held.assets):
             return
         coin, amount = self.random.choice(coins)
         with exact():
             weight = weigh(w.held, usd)
-            line = self.random.choice(self.lines_watched(w.group.thresholds, w.product))
-            rest = line * weight.recognised - weight.debt + amount * usd[coin]
+            line = self.random.choice(self.lines_watched(w.held))
+        with localcontext(prec=60):
+            rest = missing(w.held, weight, line, coin, usd[coin]) + amount * usd[coin]
         with localcontext(prec=30):
             price = rest / amount / usd["USDT"]
         if D("1e-15") < price < D("1e14"):
@@ -268,6 +257,8 @@ class Market:
             case "late":
                 self.usd.setdefault(LATE, self.price(0))
                 self.quote([LATE])
+            case "rates":
+                self.give_rates()
             case "rules":
                 rules = self.rules(self.twins.rules.trust)
                 self.twins.tell(ProductsChanged(self.now, rules))
@@ -290,6 +281,24 @@ class Market:
         for id_ in r.sample(ids, r.choice((0, 1, 5, len(ids) // 6))):
             self.twins.tell(GroupClosed(self.now, id_, "book"))
 
+    def give_rates(self) -> None:
+        """Daily rates of some coins, at midnights and between, long past, just now and to come."""
+        r, midnight = self.random, self.now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if r.random() < 0.4:  # into the hour in which a day's step may still be corrected
+            self.now = midnight + timedelta(days=1, minutes=r.choice((0, 5, 59, 60)))
+            midnight += timedelta(days=1)
+            self.twins.tell(TimePassed(self.now))
+        times = [midnight + timedelta(days=n, hours=h) for n in (-500, -1, 0, 0, 0, 1, 2) for h in (0, 0, 0, 9)]
+        rows = {
+            (r.choice(times), r.choice(HELD)): D(r.choice(("0", "0.0001", "0.01", "0.3")))
+            for _ in range(r.choice((1, 9)))
+        }
+        stated = tuple(RateRow(at, coin, rate) for (at, coin), rate in rows.items())
+        source = r.choice(("rates", "other"))
+        self.twins.tell(
+            RatesChanged(self.now, r.choice(sorted(self.twins.rules.products)), source, stated, r.random() < 0.3)
+        )
+
     def enter(self, id_: str) -> None:
         r = self.random
         self._entries += 1
@@ -310,5 +319,5 @@ class Market:
 
 CHANCES = {
     "walk": 8, "nudge": 5, "one": 6, "ten": 5, "land": 5, "aim": 8, "jump": 3, "crash": 3, "silence": 3,
-    "other feed": 2, "book": 4, "late": 1, "rules": 1, "restart": 2, "start anew": 1,
+    "other feed": 2, "book": 4, "late": 1, "rules": 1, "rates": 3, "restart": 2, "start anew": 1,
 }  # fmt: skip

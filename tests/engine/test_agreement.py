@@ -5,21 +5,27 @@ back, prices that land on a line, that are silent, doubted, missing, and all tha
 process. After each event both sides must say the same, to the last digit, and every group must stand the same.
 """
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.kinds import ALL, DAILY_AND_HOURLY
 from tests.engine.market import PAUSES, QUICK, RATED, TRUSTED, WARY, Market
 
 KINDS = {"trusted": (TRUSTED, PAUSES), "wary": (WARY, QUICK), "rated": (RATED, QUICK)}
 FOLDS = (0, 7, 64, 512)
+LOANS = ("vip_loan", "flat_loan")
 STEPS, LISTED_EVERY = 36, 12
 
 
-def run(seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int = STEPS) -> Market:
+def run(
+    seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int = STEPS, products: Sequence[str] = LOANS
+) -> Market:
     """`near` of eight groups are put within 1e-8 of one of their lines, or on it."""
     trust, pauses = KINDS[kind]
-    market = Market(seed, groups, near, trust, fold_at)
+    market = Market(seed, groups, near, trust, fold_at, products)
     for n in range(steps):
         market.step(pauses)
         if n % LISTED_EVERY == LISTED_EVERY - 1:
@@ -36,6 +42,14 @@ def test_a_book_in_columns_decides_as_one_without(near: int, fold_at: int, kind:
     assert market.twins.alerts > 200, "a run in which hardly anything happens shows nothing"
 
 
+@pytest.mark.parametrize(("near", "fold_at"), [(0, 0), (3, 64)], ids=["random", "adversarial"])
+@pytest.mark.parametrize("kind", ["trusted", "wary"])
+def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fold_at: int, kind: str) -> None:
+    """Minutes are counted where no step is longer than a quarter of an hour."""
+    market = run(11, 300, near, kind, fold_at, steps=24, products=DAILY_AND_HOURLY if kind == "trusted" else ALL)
+    assert market.twins.alerts > 100
+
+
 def test_a_larger_book_decides_alike() -> None:
     run(5, 1500, 3, "trusted", 64, steps=20)
 
@@ -47,7 +61,8 @@ SLOW = [HealthCheck.too_slow]
 @settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
-    run(seed, groups, near, kind, fold_at)
+    products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
+    run(seed, groups, near, kind, fold_at, products=products)
 
 
 # A price alert about more than 1,000 groups gives sums of the screen, so the larger books are those of trusted prices.
@@ -56,4 +71,5 @@ def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int,
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 700), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_many_books_and_markets_are_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
-    run(seed, groups if kind != "trusted" else 2 * groups, near, kind, fold_at, steps=2 * STEPS)
+    products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
+    run(seed, groups if kind != "trusted" else 2 * groups, near, kind, fold_at, 2 * STEPS, products)

@@ -91,7 +91,6 @@ def test_an_empty_book_is_empty(make: Callable[[], LoanBook]) -> None:
     assert list(book.ids()) == []
     assert book.find("G-1") is None
     assert book.owner("a1") is None
-    assert not book.is_needed("BTC")
 
 
 def test_a_batch_that_is_put_beyond_a_line_is_decided_at_once() -> None:

@@ -78,7 +78,7 @@ class Twins:
 
     def put(self, lines: Sequence[Line], at: datetime, source: str = "book") -> None:
         """Puts lines as a large file comes: packed where the reader is sure of them, one by one otherwise."""
-        reader = BlockReader(lambda: self.rules.products, self.book.names)
+        reader = BlockReader(lambda: self.columns.rules.products, self.book.names)
         packed = reader.pack([json.dumps(line).encode() for line in lines], at, source)
         if len(packed.batch):
             self.tell(GroupsPut(at, source, packed.batch))

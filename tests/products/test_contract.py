@@ -1,17 +1,19 @@
 """What every product must hold, whatever it is: each module of monitor/products is found by its name and run on its file.
 
-A thousand random groups are played through prices, days and a restart, in a book of objects and in one of columns.
+A thousand random groups are played through prices, interest, a change of the rules and a restart, in a book of objects and
+in one of columns. Each run is played once, and several tests look at it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -20,21 +22,22 @@ from monitor import plugins
 from monitor.core.accrual import interest
 from monitor.core.alerts import Alert
 from monitor.core.book import Loan, parse_line
-from monitor.core.events import Event, GroupPut, MarkPrices, TimePassed
+from monitor.core.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.ladder import by_deduction, recognised
 from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.core.loanbook import LoanBook, PlainBook
+from monitor.core.loanbook import PlainBook
 from monitor.core.money import exact
 from monitor.core.prices import Quote
-from monitor.core.product import Ladder, Product, Rules, Trust
+from monitor.core.product import Ladder, Product, Rules, Thresholds, Trust, Version
 from monitor.core.risk import RiskMonitor
 from monitor.core.valuation import band
 from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
 from tests.products.shelf import line, shipped
 
 D = Decimal
 KINDS = plugins.kinds("products")
-BOOKS = 1000
+BOOKS, CHANGE_AFTER = 1000, 3
 PRICES = {"BTC": "30000", "ETH": "2000", "BNB": "300", "SOL": "50"}
 AT = datetime.fromisoformat("2026-03-02T10:30:00+00:00")
 
@@ -61,38 +64,102 @@ def book(product: Product, count: int = BOOKS, seed: int = 7) -> list[dict[str, 
         share = D(random.randint(0, 110)) / 100
         owing = random.sample(lent, random.randint(0, min(2, len(lent))))
         owes = {a: str((worth * share / len(owing) / usd[a]).quantize(D("1e-8"))) for a in owing}
-        enrolled = version.grace is not None and random.random() < 0.5
-        made.append(line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), delayed_liquidation=enrolled))
+        more: dict[str, Any] = {"delayed_liquidation": version.grace is not None and random.random() < 0.5}
+        if version.lines_by_leverage and random.random() < 0.8:
+            more["leverage"] = random.choice(sorted(version.lines_by_leverage))
+        made.append(line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), **more))
+        if version.paid_in_discount and owing:
+            made[-1]["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
     return made
 
 
-def events(product: Product, lines: Iterable[dict[str, Any]]) -> list[Event]:
-    """Puts, then prices that fall, fall again and recover; interest is added nine times between two of them."""
+def puts(product: Product, lines: Iterable[dict[str, Any]]) -> list[Event]:
+    """The groups one by one."""
+    return [GroupPut(AT, parse_line(stated, AT, {product.kind: product}), "book") for stated in lines]
+
+
+def market(product: Product) -> list[Event]:
+    """Prices that fall, fall again and recover, interest thrice between two of them, and other rules in the middle."""
     usd, random = prices(product), Random(11)
-    rules = {product.kind: product}
-    made: list[Event] = [GroupPut(AT, parse_line(stated, AT, rules), "book") for stated in lines]
+    made: list[Event] = []
     for step, factor in enumerate(("1", "0.93", "0.8", "0.97", "1.4", "1.02", "0.5", "2.5")):
-        at = AT + 9 * step * product.period + timedelta(seconds=step)
+        at = AT + 3 * step * product.period + timedelta(seconds=step)
         moved = {a: p * (D(factor) if a in PRICES else 1) * D(random.randint(990, 1010)) / 1000 for a, p in usd.items()}
         made.append(MarkPrices(at, tuple(Quote(a, p, "USD", "feed", at) for a, p in moved.items())))
+        if step == CHANGE_AFTER:
+            made.append(ProductsChanged(at, rules_of(harder(product))))
     return made
+
+
+def harder(product: Product) -> Product:
+    """The same product with less for every coin, dearer loans and liabilities, and lines that are met earlier."""
+    return msgspec.structs.replace(product, versions=tuple(map(_harder, product.versions)))
+
+
+def _harder(version: Version) -> Version:
+    tiers = version.liability_tiers
+    return msgspec.structs.replace(
+        version,
+        thresholds=_nearer(version.thresholds),
+        warnings=tuple(w * _nearing(version.thresholds) for w in version.warnings),
+        lines_by_coin={coin: _nearer(lines) for coin, lines in version.lines_by_coin.items()},
+        lines_by_leverage={
+            leverage: tuple(msgspec.structs.replace(grade, lines=_nearer(grade.lines)) for grade in grades)
+            for leverage, grades in version.lines_by_leverage.items()
+        },
+        ladders={coin: _scaled(ladder, D("0.97")) for coin, ladder in version.ladders.items()},
+        unlisted=None if version.unlisted is None else _scaled(version.unlisted, D("0.97")),
+        rates={coin: 3 * rate for coin, rate in version.rates.items()},
+        liability_tiers=None if tiers is None else {
+            coin: msgspec.structs.replace(t, maintenance=_scaled(t.maintenance, D("1.1"))) for coin, t in tiers.items()
+        },
+    )  # fmt: skip
+
+
+def _nearing(lines: Thresholds) -> Decimal:
+    return D("1.01") if lines.falls else D("0.99")
+
+
+def _nearer(lines: Thresholds) -> Thresholds:
+    return msgspec.structs.replace(lines, **{k: level * _nearing(lines) for k, level in lines.stated.items()})
+
+
+def _scaled(ladder: Ladder, factor: Decimal) -> Ladder:
+    return tuple((bound, share * factor) for bound, share in ladder)
 
 
 def rules_of(product: Product) -> Rules:
     return Rules("desk-1", {product.kind: product}, trust=Trust(enabled=False))
 
 
-def play(product: Product, tape: Iterable[Event], of: Callable[[], LoanBook] = PlainBook) -> list[Any]:
+def play(monitor: RiskMonitor, tape: Iterable[Event]) -> list[Any]:
     """All alerts, as values that can be compared whole."""
-    monitor = RiskMonitor(rules_of(product), book=of())
     return [plainly(alert) for event in tape for alert in monitor.handle(event).alerts]
 
 
+class Seen(NamedTuple):
+    """What a run of a product's thousand groups as objects gave."""
+
+    alerts: list[Any]
+    stages: set[str]
+    bands: set[str]
+
+
 @cache
-def reference(kind: str) -> tuple[Any, ...]:
-    """The alerts of a product's thousand groups as objects; played once, as several tests compare with them."""
-    product = shipped(kind)
-    return tuple(play(product, events(product, book(product))))
+def reference(kind: str) -> Seen:
+    """Played once, as several tests compare with it."""
+    product, groups = shipped(kind), PlainBook()
+    monitor = RiskMonitor(rules_of(product), book=groups)
+    seen = Seen([], set(), set())
+    for event in [*puts(product, book(product)), *market(product)]:
+        seen.alerts.extend(play(monitor, [event]))
+        if isinstance(event, MarkPrices):
+            with exact():
+                for w in groups.watched():
+                    assert w.weight is not None
+                    seen.stages.add(w.state.stage)
+                    seen.bands.add(band(w.weight, w.held.lines))
+    return seen
 
 
 def plainly(alert: Alert) -> Any:
@@ -162,15 +229,15 @@ def owed_at(product: Product, loan: Loan, at: datetime) -> Decimal:
 
 
 @every_product
-def test_a_thousand_books_give_the_same_alerts_in_every_run_and_through_idle_time(kind: str) -> None:
+def test_a_thousand_books_give_the_same_alerts_in_another_run_and_through_idle_time(kind: str) -> None:
     product = shipped(kind)
-    tape = events(product, book(product))
-    alerts = reference(kind)
-    assert list(alerts) == play(product, tape)
+    tape = [*puts(product, book(product)), *market(product)]
+    alerts = reference(kind).alerts
     idle: list[Event] = []
     for before, after in pairwise(tape):
         idle += [before, TimePassed(before.at + (after.at - before.at) * 2 / 3)]
-    assert sorted(play(product, [*idle, tape[-1]]), key=by_id) == sorted(alerts, key=by_id)
+    again = play(RiskMonitor(rules_of(product)), [*idle, tape[-1]])
+    assert sorted(again, key=by_id) == sorted(alerts, key=by_id)
     assert {a["type"] for a in alerts} >= {"loan_group.liquidation.triggered", "loan_group.liquidation.cleared"}
 
 
@@ -180,40 +247,41 @@ def by_id(alert: dict[str, Any]) -> str:
 
 @every_product
 def test_a_run_that_is_cut_and_continued_from_its_memory_gives_the_same_alerts(kind: str) -> None:
+    """Before the rules change, and after; what goes on is held in columns."""
     product = shipped(kind)
-    tape = events(product, book(product, 200))
-    whole = sorted(play(product, tape), key=by_id)
-    for cut in (len(tape) - 6, len(tape) - 2):
-        first = RiskMonitor(rules_of(product))
-        alerts = [plainly(a) for event in tape[:cut] for a in first.handle(event).alerts]
-        second = RiskMonitor(rules_of(product), memory=first.memory)
-        alerts += [plainly(a) for event in tape[cut:] for a in second.handle(event).alerts]
-        assert sorted(alerts, key=by_id) == whole
+    tape = [*puts(product, book(product, 200)), *market(product)]
+    first = RiskMonitor(rules_of(product))
+    parts = [play(first, tape[:-7])]
+    memories = [first.memory]
+    parts.append(play(first, tape[-7:-2]))
+    memories.append(first.memory)
+    whole = [*parts[0], *parts[1], *play(first, tape[-2:])]
+    for at, memory, rules in ((-7, memories[0], rules_of(product)), (-2, memories[1], first.rules)):
+        second = RiskMonitor(rules, memory, ColumnarBook(fold_at=0))
+        before = parts[0] if at == -7 else [*parts[0], *parts[1]]
+        assert sorted([*before, *play(second, tape[at:])], key=by_id) == sorted(whole, key=by_id)
 
 
 @every_product
 def test_exact_and_fast_screens_agree_on_every_alert(kind: str) -> None:
-    product = shipped(kind)
-    tape = events(product, book(product))
-    assert play(product, tape, lambda: ColumnarBook(fold_at=100)) == list(reference(kind))
+    """Every group in columns from its line on: none is left to the exact path, and none stays an object."""
+    product, groups = shipped(kind), ColumnarBook(fold_at=0)
+    rules = rules_of(product)
+    monitor, reader = RiskMonitor(rules, book=groups), BlockReader(lambda: rules.products, groups.names)
+    batch, rest = reader.pack([json.dumps(stated).encode() for stated in book(product)], AT, "book")
+    assert rest == []
+    # A batch speaks of all its groups at once: those of USDT alone have prices already.
+    told = play(monitor, [GroupsPut(AT, "book", batch)])
+    assert (len(groups), len(groups.fresh)) == (BOOKS, 0)
+    alerts = reference(kind).alerts
+    assert sorted(told, key=by_id) == sorted(alerts[: len(told)], key=by_id)
+    assert play(monitor, market(product)) == alerts[len(told) :]
+    assert len(groups.fresh) == 0
 
 
 @every_product
 def test_every_stage_and_band_of_the_product_is_reached(kind: str) -> None:
-    product = shipped(kind)
-    version = product.version_at(AT)
-    monitor = RiskMonitor(rules_of(product))
-    stages, bands = set(), set()
-    for event in events(product, book(product)):
-        monitor.handle(event)
-        if isinstance(event, MarkPrices):
-            for id_ in monitor.book.ids():
-                sight = monitor.sight(id_)
-                assert sight is not None
-                assert sight.weight is not None
-                stages.add(sight.state.stage)
-                with exact():
-                    bands.add(band(sight.weight, sight.held.lines))
+    version, (_, stages, bands) = shipped(kind).version_at(AT), reference(kind)
     expected = {NORMAL, LIQUIDATION}
     expected |= {MARGIN_CALL} if version.thresholds.margin_call is not None else set()
     expected |= {DELAYED} if version.grace is not None else set()

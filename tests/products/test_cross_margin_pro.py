@@ -199,6 +199,34 @@ def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> N
     assert shelf.detail()["net_equity_usd"] == "-179000"
 
 
+def test_domain_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_21_13_00() -> None:
+    """10 COIN at 1,000 carry 5,000 USDT: net equity 5,000, maintenance margin 500. Stages never go by the other ratios."""
+    whole, half = {"COIN": WHOLE, "USDT": WHOLE}, {"COIN": [["inf", "0.5"]], "USDT": WHOLE}
+    since = datetime(2026, 1, 21, 13, tzinfo=UTC)
+    three = version(effective=since, ladders=whole, borrow_ladders={"COIN": [["inf", "0.7"]]}, transfer_ladders=half)
+    stated = line(KIND, {"COIN": "10"}, {"USDT": "5000"})
+    shelf = Shelf(product(version(ladders=whole), three), stated, at=since - timedelta(seconds=1))
+    shelf.price(COIN="1000", USDT="1")
+    one = shelf.detail()
+    assert (one["borrowable_usd"], one["permitted"]["withdrawable"]) == ("3333.33", {"COIN": "3.99999999"})
+    shelf.wait(since)
+    split = shelf.detail()
+    assert (split["net_equity_usd"], split["margin_level"], split["stage"]) == ("5000", "10", "normal")
+    assert split["borrowable_usd"] == "833.33"  # (7,000 - 5,000 - 2 * 500) / 1.2
+    assert (split["permitted"]["new_order"], split["permitted"]["withdraw"]) == (True, False)
+    assert split["permitted"]["withdrawable"] == {}
+    assert split["permitted"]["trade"] is True
+
+
+def test_a_coin_without_a_ratio_for_loans_counts_nothing_for_them() -> None:
+    shelf = Shelf(
+        product(version(ladders={"COIN": WHOLE, "USDT": WHOLE}, borrow_ladders={"USDT": WHOLE})),
+        line(KIND, {"COIN": "10"}, {"USDT": "5000"}),
+    )
+    shelf.price(COIN="1000", USDT="1")
+    assert (shelf.detail()["borrowable_usd"], shelf.detail()["permitted"]["withdraw"]) == ("0", True)
+
+
 def test_interest_is_added_each_full_hour_after_the_put() -> None:
     rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
     shelf = Shelf(product(version(rates=rates)), line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)  # 10:30
@@ -284,6 +312,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"thresholds": {"initial": "1", "liquidation": "1.1"}}, "version[0].thresholds: lines out of order"),
     ({"warnings": ["1.5"]}, "version[0].warnings[0]: found 1.5, expected more than margin_call 1.5"),
     ({"borrow_limits": {"BTC": ["2", "1"]}}, "version[0].borrow_limits.BTC[1]: limit 1 falls below 2"),
+    ({"borrow_ladders": {"BTC": [["5", "1"], ["5", "0.9"]]}}, "version[0].borrow_ladders.BTC[1]: bound 5 is not above 5"),
+    ({"transfer_ladders": {"BTC": [["5", "0.5"], ["6", "0.9"]]}}, "transfer_ladders.BTC[1]: share 0.9 rises above 0.5"),
     ({"borrow_limits": {"BTC": []}}, "version[0].borrow_limits.BTC: is empty"),
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.alerts import SEVERITY
 from monitor.core.lifecycle import GroupState
+from monitor.core.product import CoinRates, DatedRate
 from monitor.stores import memory, sqlite
 from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
 from tests.stores.examples import (
@@ -71,6 +73,11 @@ changes = st.builds(
                   st.sampled_from(SUBJECTS), st.none(), st.integers()),
         max_size=2,
     ).map(tuple),
+    rates=st.lists(
+        st.builds(CoinRates, st.sampled_from(("vip_loan", "other")), st.sampled_from(("USDT", "BTC")),
+                  st.integers(0, 2).map(lambda n: tuple(DatedRate(AT + k * DAY, Decimal(k), "x") for k in range(n)))),
+        max_size=2,
+    ).map(tuple),
     desk=st.none() | st.integers(0, 9).map(lambda n: desk(AT + n * MINUTE)),
 )  # fmt: skip
 # Deliveries are named by their number in the list of all, as their ids are not known beforehand.
@@ -109,7 +116,7 @@ async def answers(store: Store) -> list[Any]:
     listed = await store.deliveries(DeliveryFilter(limit=1000))
     alerts = [
         AlertFilter(), AlertFilter(after=3, limit=2), AlertFilter(severity="critical"), AlertFilter(type="loan*.*d"),
-        AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"), AlertFilter(groups=frozenset({"G-2"})),
+        AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"),
         *(AlertFilter(type=t, severity=s) for t, s in SEVERITY.items() if t in TYPES),
     ]  # fmt: skip
     deliveries = [

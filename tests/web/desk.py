@@ -17,12 +17,13 @@ import msgspec
 
 from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.events import Event, MarkPrices, Noticed, TimePassed
-from monitor.core.inbox import Answer, Look, Request
+from monitor.core.events import API, Event, MarkPrices, Noticed, RatesChanged, TimePassed
+from monitor.core.inbox import Answer, Given, Look, Request
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
+from monitor.core.rates import Asked
 from monitor.core.risk import RiskMonitor
 from monitor.core.roster import PlainRoster, Prices
 from monitor.core.survey import WholeBook
@@ -92,7 +93,6 @@ class DeskStore:
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
-            and (w.groups is None or (x.alert.group is not None and x.alert.group.id in w.groups))
         ]  # fmt: skip
         return found[: w.limit]
 
@@ -205,7 +205,15 @@ class Desk:
 
     async def whole_book(self) -> WholeBook:
         _, usd, untrusted = self.risk.board.snapshot()
-        return WholeBook(self.clock.now, Prices(usd, untrusted), self.rules, self.risk.book.survey(self.clock.now))
+        return WholeBook(self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.survey(self.clock.now))
+
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        self.store.check()
+        rows = asked.rows(self.risk.rules, self.clock.now)
+        out = self.handle(RatesChanged(self.clock.now, asked.product, API, rows))
+        if out.rates:
+            self.store.audit_log.append(Audit(self.clock.now, who, "give rates", asked.product, None, None))
+        return Given(rows, out.refused)
 
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)
@@ -219,7 +227,7 @@ async def serving(
     config = config or WebConfig()
     server = Server(
         msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock, desk.retried.append, limits, scenarios,
+        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, scenarios,
     )  # fmt: skip
     host, port = await server.start()
     try:

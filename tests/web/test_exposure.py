@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from monitor.core.events import ProductsChanged
 from monitor.core.product import ExposureRules
 from tests.looks import line
 from tests.web.desk import Desk
@@ -36,12 +37,10 @@ async def test_a_table_follows_the_book(desk: Desk, http: aiohttp.ClientSession)
 
 
 async def test_volumes_issuers_and_limits_come_from_the_configuration(desk: Desk, http: aiohttp.ClientSession) -> None:
-    desk.rules = msgspec.structs.replace(
-        desk.rules,
-        exposure=ExposureRules(
-            {"BTC": Decimal(1_000_000)}, Decimal("0.1"), {"one": ("BTC", "USDT")}, {"asset": Decimal("0.5")}
-        ),
+    exposure = ExposureRules(
+        {"BTC": Decimal(1_000_000)}, Decimal("0.1"), {"one": ("BTC", "USDT")}, {"asset": Decimal("0.5")}
     )
+    desk.handle(ProductsChanged(desk.clock.now, msgspec.structs.replace(desk.rules, exposure=exposure)))
     await ask(http, "PUT", "/v1/groups/G-1", line("G-1"))
     _, _, found = await ask(http, "GET", "/v1/exposure?by=asset")
     assert (found["items"][0]["days_to_sell"], found["items"][0]["is_above"]) == ("4", True)

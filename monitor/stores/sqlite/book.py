@@ -1,4 +1,4 @@
-"""Book, states and desk: what a restart needs, and how one commit changes it.
+"""Book, states, rates and desk: what a restart needs, and how one commit changes it.
 
 A group has a row of its own, or is in a block, whose body only the engine reads. An empty body in `groups` says that
 the group is closed though a block may still hold it.
@@ -15,6 +15,7 @@ import msgspec
 from monitor import crashpoint
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
+from monitor.core.product import CoinRates
 from monitor.stores.base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
@@ -30,6 +31,7 @@ class _DeskBody(msgspec.Struct, frozen=True):
 
 _group = msgspec.json.Decoder(StoredGroup).decode
 _state = msgspec.json.Decoder(GroupState).decode
+_rates = msgspec.json.Decoder(CoinRates).decode
 _desk_body = msgspec.json.Decoder(_DeskBody).decode
 
 
@@ -38,6 +40,7 @@ def write(db: sqlite3.Connection, change: Change) -> None:
     _write_blocks(db, change)
     _write_groups(db, change)
     _write_states(db, change)
+    _write_rates(db, change)
     if change.desk is not None:
         _write_desk(db, change.desk)
 
@@ -75,6 +78,14 @@ def _write_states(db: sqlite3.Connection, change: Change) -> None:
     db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in as_new))
 
 
+def _write_rates(db: sqlite3.Connection, change: Change) -> None:
+    newest = {(each.product, each.asset): each for each in change.rates}
+    rows = ((*key, encode(each)) for key, each in newest.items() if each.rows)
+    db.executemany("INSERT OR REPLACE INTO rates VALUES (?, ?, ?)", rows)
+    gone = (key for key, each in newest.items() if not each.rows)
+    db.executemany("DELETE FROM rates WHERE product = ? AND asset = ?", gone)
+
+
 def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
     body = encode({"at": desk.at, "notices": desk.notices})
     db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
@@ -95,6 +106,7 @@ def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
         cursor=cursor,
         blocks=tuple(StoredBlock(*row) for row in db.execute("SELECT number, body FROM blocks ORDER BY number")),
         closed=tuple(closed),
+        rates=tuple(_rates(body) for (body,) in db.execute("SELECT body FROM rates ORDER BY product, asset")),
     )
 
 

@@ -103,7 +103,11 @@ CREATE INDEX deliveries_told ON deliveries (subject, episode, notifier) WHERE at
 CREATE INDEX deliveries_pending ON deliveries (subject) WHERE state = 'pending';
 CREATE INDEX deliveries_failed ON deliveries (cursor, id) WHERE state = 'failed';
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2)
+# Flexible rates that were given, all of a coin in one row.
+_SCHEMA_3 = """
+CREATE TABLE rates (product TEXT NOT NULL, asset TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (product, asset));
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 

@@ -101,9 +101,6 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
     if wanted.group is not None:
         conditions.append("group_id = ?")
         values.append(wanted.group)
-    if wanted.groups is not None:
-        conditions.append(f"group_id IN {EACH}")
-        values.append(each(wanted.groups))
     index = "alerts_look" if wanted.group is None else "alerts_group"
     page = f"SELECT cursor FROM alerts INDEXED BY {index} WHERE {' AND '.join(conditions)} ORDER BY cursor LIMIT ?"  # noqa: S608
     rows = db.execute(

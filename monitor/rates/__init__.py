@@ -1,0 +1,1 @@
+"""Sources of flexible rates that change: one file each, found by its kind."""

@@ -1,0 +1,25 @@
+"""Wakes whoever reads a file when something in its folder changes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from watchfiles import awatch
+
+from monitor.telemetry import log
+
+
+async def watch(path: Path, wake: asyncio.Event, again_s: float) -> None:
+    """Sets `wake` on any change in the folder of a file, as one that is replaced by a rename is another file. Never ends;
+    where the system refuses it tries again after `again_s`, so whoever waits must look by himself meanwhile."""
+    is_said = False
+    while True:
+        try:
+            async for _ in awatch(path.parent, watch_filter=None, recursive=False, step=100):
+                wake.set()
+        except (OSError, RuntimeError) as e:  # watchfiles raises its own RuntimeError where the kernel refuses
+            if not is_said:
+                log.warning("cannot watch the folder of a file, so it is polled", path=str(path), reason=str(e))
+            is_said = True
+        await asyncio.sleep(again_s)

@@ -1,0 +1,91 @@
+"""The lines of groups that stand as new, block by block: those that core gives each of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from monitor.core.book import parse_line
+from monitor.core.lifecycle import GroupState
+from monitor.core.money import exact, plain
+from monitor.core.outcome import Restored
+from monitor.core.product import Lifecycle, Product
+from monitor.core.valuation import holding
+from monitor.core.verdict import calm
+from monitor.engine.block import Block
+from monitor.engine.defaults import defaults
+from monitor.engine.names import Names
+from tests.core.desk import START
+from tests.engine.kinds import ALL, LEVERAGES, MOST_COINS, Kinds
+
+D = Decimal
+COINS = ("A", "B", "C", "USDT", "ODD")
+NOW = START + timedelta(days=1)
+HOW = Lifecycle()
+
+
+def product(kind: str, seed: int) -> Product:
+    return Kinds(Random(seed), COINS, COINS[:4], "ODD").product(kind, [START, NOW + timedelta(days=1)])
+
+
+def line(kind: str, number: int, random: Random, amounts: list[Decimal]) -> dict[str, Any]:
+    loans = [
+        {
+            "id": f"L{k}", "asset": random.choice(COINS[:4]), "principal": plain(random.choice(amounts)),
+            "rate": {"kind": "flexible"}, "term": "open", "opened_at": "2026-01-01T00:00:00Z",
+        }
+        for k in range(random.randint(0, 3))
+    ]  # fmt: skip
+    coins = random.sample(COINS, random.randint(0, min(3, MOST_COINS.get(kind, 3))))
+    more = {"leverage": random.choice(LEVERAGES)} if kind == "isolated" and random.random() < 0.8 else {}
+    id_ = f"G{number}"
+    held = {id_: {coin: random.choice(("0", "1.5")) for coin in coins}}
+    return {"id": id_, "product": kind, "receiving_account": id_, "collateral": held, "loans": loans, **more}
+
+
+def check(products: dict[str, Product], lines: list[dict[str, Any]]) -> int:
+    """The lines of all groups are those of core, except where these must be asked for; returns how many must."""
+    names = Names()
+    groups = [parse_line(stated, NOW, products) for stated in lines]
+    block = Block.of([Restored(group, "book", 1, NOW) for group in groups], names)
+    versions = {names.products.place(kind): p.version_at(NOW) for kind, p in products.items()}
+    low, high, unsure = defaults(block, names, versions, HOW)
+    for i, group in enumerate(groups):
+        if i not in unsure:
+            with exact():
+                held = holding(group, products[group.product], NOW)
+            assert (low[i], high[i]) == calm(GroupState(""), held, HOW).bounds, group
+    return len(unsure)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_of_all_products_have_the_lines_that_core_gives_them(seed: int) -> None:
+    random, products = Random(seed), {kind: product(kind, seed) for kind in ALL}
+    caps = [cap for g in products["isolated"].version_at(NOW).lines_by_leverage.values() for cap in g[0].caps.values()]
+    amounts = [
+        *caps,
+        *(cap / 2 for cap in caps),
+        *(cap * D("1.000001") for cap in caps),
+        *(5 * cap for cap in caps),
+        D(0),
+    ]
+    lines = [line(random.choice(ALL), i, random, amounts) for i in range(600)]
+    assert 0 < check(products, lines) < 100
+
+
+def test_a_principal_that_a_float_cannot_tell_from_its_cap_is_asked_for() -> None:
+    products = {"isolated": product("isolated", 1)}
+    coin, cap = next(iter(products["isolated"].version_at(NOW).lines_by_leverage[3][0].caps.items()))
+    beside = [cap + D(f"{sign}1e-20") for sign in "+-"]
+    stated = line("isolated", 1, Random(1), [D(1)]) | {"leverage": 3}
+    loan = {"id": "L", "asset": coin, "rate": {"kind": "flexible"}, "term": "open", "opened_at": "2026-01-01T00:00:00Z"}
+    lines = [
+        stated
+        | {"id": f"G{i}", "receiving_account": f"G{i}", "collateral": {}, "loans": [loan | {"principal": plain(p)}]}
+        for i, p in enumerate(beside)
+    ]
+    assert check(products, lines) == 2

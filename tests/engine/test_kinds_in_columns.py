@@ -1,0 +1,208 @@
+"""What products other than a plain loan ask of the book of columns: one at a time, as the agreement tests mix them all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from monitor.core.board import PriceBoard
+from monitor.core.book import parse_line
+from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.prices import Quote
+from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.risk import RiskMonitor
+from monitor.core.roster import GroupQuery, Prices
+from monitor.engine.book import ColumnarBook
+from monitor.engine.reader import BlockReader
+from monitor.engine.roster import ColumnarRoster
+from monitor.engine.table import Rows
+from monitor.products import cross_margin_pro
+from tests.products.shelf import START, line, shipped
+
+D = Decimal
+TRUSTED = Trust(enabled=False)
+
+
+class Desk:
+    """A monitor whose groups are all in columns."""
+
+    def __init__(self, *products: Product) -> None:
+        self.rules = Rules("desk-1", {p.kind: p for p in products}, Lifecycle(), TRUSTED)
+        self.book = ColumnarBook(fold_at=0)
+        self.monitor = RiskMonitor(self.rules, book=self.book)
+
+    @property
+    def rows(self) -> Rows:
+        assert self.book.rows is not None
+        return self.book.rows
+
+    def put(self, *lines: dict[str, Any], at: datetime = START) -> None:
+        """One by one, and so into one block."""
+        for stated in lines:
+            self.monitor.handle(GroupPut(at, parse_line(stated, at, self.rules.products), "book"))
+
+    def put_all(self, *lines: dict[str, Any], at: datetime = START) -> None:
+        """As one batch, and so into a block of its own."""
+        batch, rest = BlockReader(lambda: self.rules.products, self.book.names).pack(
+            [json.dumps(stated).encode() for stated in lines], at, "book"
+        )
+        assert rest == []
+        self.monitor.handle(GroupsPut(at, "book", batch))
+
+    def price(self, at: datetime = START, **prices: str) -> list[str]:
+        quotes = tuple(Quote(a, D(p), "USD", "feed", at) for a, p in prices.items())
+        return [f"{a.subject} {a.type}" for a in self.monitor.handle(MarkPrices(at, quotes)).alerts]
+
+    def wait(self, at: datetime) -> list[str]:
+        return [f"{a.subject} {a.type}" for a in self.monitor.handle(TimePassed(at)).alerts]
+
+    def reload(self, *products: Product, at: datetime = START) -> Any:
+        self.rules = msgspec.structs.replace(self.rules, products={p.kind: p for p in products})
+        return self.monitor.handle(ProductsChanged(at, self.rules))
+
+
+def rated(product: Product, place: int, **rates: str) -> Product:
+    """The product with other rates in one of its versions."""
+    versions = list(product.versions)
+    found = {coin: D(rate) for coin, rate in rates.items()}
+    versions[place] = msgspec.structs.replace(versions[place], rates={**versions[place].rates, **found})
+    return msgspec.structs.replace(product, versions=tuple(versions))
+
+
+def test_an_hour_touches_the_blocks_of_those_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(shipped("cross_margin_classic"), shipped("vip_loan"))
+    desk.put_all(line("vip_loan", {"BTC": "1"}, {"USDT": "1000"}, "V-1"))
+    desk.put_all(line("cross_margin_classic", {"BTC": "1"}, {"USDT": "1000"}, "C-1"))
+    owed: list[int] = []
+    owe = desk.rows.screen.owe
+    monkeypatch.setattr(desk.rows.screen, "owe", lambda number, *legs: (owed.append(number), owe(number, *legs)))
+    desk.wait(START + timedelta(hours=1))
+    assert owed == [1]
+    desk.wait(datetime(2026, 1, 6, tzinfo=UTC))
+    assert sorted(set(owed[1:])) == [0, 1]
+
+
+def test_a_group_that_crosses_its_line_by_interest_is_named_at_that_hour() -> None:
+    """1.3 is the line; 1,000 USDT grow by 1 an hour on 1,302 USDT of collateral."""
+    product = rated(shipped("cross_margin_classic"), 0, USDT="0.001")
+    desk = Desk(product)
+    desk.put_all(line(product.kind, {"COIN": "1302"}, {"USDT": "1000"}))
+    assert desk.price(COIN="1") == ["G-1 loan_group.early_warning"]
+    first = START.replace(minute=0) + timedelta(hours=1)
+    assert desk.wait(first) == []
+    assert desk.wait(first + timedelta(minutes=59)) == []
+    assert desk.wait(first + timedelta(hours=1)) == ["G-1 loan_group.margin_call.opened"]
+
+
+def test_a_reload_that_changes_a_rate_of_the_past_alone_is_seen() -> None:
+    """The version in force is the same; what loans owe is not."""
+    product = shipped("vip_loan")
+    assert len(product.versions) > 1
+    early = product.versions[1].effective - timedelta(days=10)
+    desk = Desk(product)
+    desk.put_all(line("vip_loan", {"BTC": "1"}, {"USDT": "70000"}, opened_at=early.isoformat()), at=early)
+    desk.price(early, BTC="100000")
+    desk.wait(START)
+    out = desk.reload(rated(product, 0, USDT="0.02"))
+    assert [a.type for a in out.alerts] == ["loan_group.margin_call.opened"]
+
+
+def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_was_closed() -> None:
+    product = shipped("vip_loan")
+    desk = Desk(product)
+    desk.put(*(line("vip_loan", {"BTC": "1"}, {"USDC": "1"}, f"G-{k}") for k in range(6)))
+    desk.monitor.handle(GroupClosed(START, "G-0", "book"))
+    versions = tuple(
+        msgspec.structs.replace(v, rates={k: r for k, r in v.rates.items() if k != "USDC"}) for v in product.versions
+    )
+    assert desk.reload(msgspec.structs.replace(product, versions=versions)).refused is not None
+    pro = shipped("cross_margin_pro")
+    desk = Desk(pro)
+    stated = [line(pro.kind, {"USDT": "10"}, {"ETH": "1"}, f"G-{k}") for k in range(6)]
+    for one in stated:
+        one["loans"][0] |= {
+            "rate": {"kind": "fixed", "daily": "0"}, "term": "30d", "matures_at": "2026-02-04T10:00:00Z",
+        }  # fmt: skip
+    desk.put(*stated)
+    desk.monitor.handle(GroupClosed(START, "G-0", "book"))
+    versions = tuple(
+        msgspec.structs.replace(v, liability_tiers={k: t for k, t in (v.liability_tiers or {}).items() if k != "ETH"})
+        for v in pro.versions
+    )
+    refused = desk.reload(msgspec.structs.replace(pro, versions=versions)).refused
+    assert refused is not None
+    assert refused.reason == "no_tier"
+
+
+def test_a_product_whose_groups_are_all_closed_may_go_though_a_block_still_has_their_rows() -> None:
+    vip, classic = shipped("vip_loan"), shipped("cross_margin_classic")
+    desk = Desk(vip, classic)
+    desk.put(*(line("vip_loan", {"BTC": "1"}, {"USDT": "1000"}, f"V-{k}") for k in range(3)))
+    desk.put(line(classic.kind, {"BTC": "1"}, {"USDT": "1000"}, "C-1"))
+    desk.monitor.handle(GroupClosed(START, "C-1", "book"))
+    assert desk.reload(vip).refused is None
+    assert desk.wait(START + timedelta(days=2)) == []
+    assert desk.price(START + timedelta(days=2), BTC="1300")[-1] == "V-2 loan_group.early_warning"
+
+
+def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
+    tiers = {"USDT": [["1000", 10, "0.2", "0.05"], ["inf", 5, "0.5", "0.1"]]}
+    base = {"effective": datetime(2024, 1, 1, tzinfo=UTC), "liability_tiers": tiers, "rates": {"USDT": "0"}}
+    plain = cross_margin_pro.load({"version": [base]})
+    haircut = cross_margin_pro.load(
+        {"version": [base | {"net_equity": "haircut", "ladders": {"BTC": [["inf", "0.5"]]}}]}
+    )
+    desk = Desk(plain)
+    desk.put_all(line(plain.kind, {"BTC": "1", "COIN": "100"}, {"USDT": "2000"}))
+    assert desk.price(BTC="2000", COIN="5") == []
+    assert desk.rows.screen.debt[0] == 150
+    assert desk.rows.screen.recognised[0] == 500
+    assert [a.type for a in desk.reload(haircut).alerts] == ["loan_group.liquidation.triggered"]
+    assert desk.rows.screen.recognised[0] == -1000
+    desk.reload(plain)
+    assert desk.rows.screen.recognised[0] == 500
+
+
+def test_two_loans_of_a_coin_are_one_liability() -> None:
+    tiers = {"USDT": [["1000", 10, "0.2", "0.05"], ["inf", 5, "0.5", "0.1"]]}
+    pro = cross_margin_pro.load(
+        {"version": [{"effective": datetime(2024, 1, 1, tzinfo=UTC), "liability_tiers": tiers, "rates": {"USDT": "0"}}]}
+    )
+    desk, stated = Desk(pro), line(pro.kind, {"BTC": "1"}, {"USDT": "800"})
+    stated["loans"].append(stated["loans"][0] | {"id": "L-2"})
+    desk.put_all(stated)
+    desk.price(BTC="5000")
+    assert desk.rows.screen.debt[0] == 50 + 60  # not twice 40
+
+
+def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
+    """As those of whom nothing is recognised: their level has no value that could be put in order."""
+    pro = shipped("cross_margin_pro")
+    desk = Desk(pro)
+    groups = {"G-fair": "1.2", "G-poor": "1.0001", "G-bankrupt": "0.5", "G-rich": "9"}
+    desk.put_all(*(line(pro.kind, {"BTC": share}, {"USDT": "10000"}, id_) for id_, share in groups.items()))
+    desk.price(BTC="10000")
+    board: PriceBoard = desk.monitor.board
+    prices = Prices(board.usd, frozenset(board.untrusted))
+    page = ColumnarRoster(desk.book).page(GroupQuery(), (), prices)
+    assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
+
+
+def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> None:
+    pro = rated(shipped("cross_margin_pro"), -1, USDT="0.001")
+    desk = Desk(pro)
+    stated = [line(pro.kind, {"BTC": "1"}, {"USDT": "1000"}, id_) for id_ in ("G-1", "G-2")]
+    stated[1]["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    desk.put_all(*stated, at=at)
+    desk.price(at, BTC="10000")
+    desk.wait(at + timedelta(hours=10))
+    desk.price(at + timedelta(hours=10), BTC="10000.5")
+    owed = 10_000.5 - desk.rows.screen.recognised[:2]
+    assert np.allclose(owed, [1010, 1009.5], rtol=1e-12)
