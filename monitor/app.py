@@ -112,6 +112,7 @@ class App:
         self.server = Server(
             self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
             lambda: self.monitor.rules, self.clock, self._retried, channels=self._channels,
+            scenarios=self.config.path.parent / "scenarios",
         )  # fmt: skip
         self.address = await self.server.start()
         await self._start_dispatcher()

@@ -16,7 +16,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
-from monitor import eventlog, operating, plugins, replay, telemetry, terminal
+from monitor import deciding, eventlog, operating, plugins, replay, telemetry, terminal
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config, Named
@@ -25,11 +25,9 @@ from monitor.core.product import Rules
 from monitor.core.render import data, envelope
 from monitor.entrytape import EntryTape
 from monitor.feeds import tape
+from monitor.flags import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import StoreUnavailable
-
-FINE, TROUBLE, WRONG = 0, 1, 2
-URL = "http://127.0.0.1:8080"
 
 commands = Commands(
     name="monitor",
@@ -38,9 +36,8 @@ commands = Commands(
     result_action="return_value",
 )
 
-ConfigFile = Annotated[Path, Parameter(name="--config")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
+for _command in (deciding.stress, deciding.exposure, deciding.report):
+    commands.command(_command)
 
 
 def main() -> NoReturn:
@@ -190,9 +187,7 @@ class _Tape:
         """Raises BadConfig for rates that cannot be used."""
         from monitor import parts
 
-        rates, problems = parts.stated_rates(config.rates)
-        if problems:
-            raise BadConfig(problems)
+        rates = parts.rates_of(config)
         self.rules = rules = config.rules if trust else replay.without_trust(config.rules)
         self.title = path.name
         self.refused: list[str] = []

@@ -23,10 +23,14 @@ class NoAnswer(Exception):
         self.is_wrong_use = is_wrong_use
 
 
-def ask(url: str, path: str, token_file: Path | None, body: object | None = None, *, method: str | None = None) -> Any:
-    """GET, or POST where there is a body, or another method; the JSON answer, None where there is none. Raises NoAnswer."""
+def ask(
+    url: str, path: str, token_file: Path | None, body: object | None = None, *, method: str | None = None,
+    timeout_s: float = TIMEOUT_S, as_bytes: bool = False,
+) -> Any:  # fmt: skip
+    """GET, or POST where there is a body, or another method; the JSON answer, None where there is none, or the answer as
+    bytes. Raises NoAnswer."""
     method = method or ("GET" if body is None else "POST")
-    return asyncio.run(_ask(method, url.rstrip("/") + path, _token(token_file), body))
+    return asyncio.run(_ask(method, url.rstrip("/") + path, _token(token_file), body, timeout_s, as_bytes=as_bytes))
 
 
 def _token(token_file: Path | None) -> str | None:
@@ -38,14 +42,17 @@ def _token(token_file: Path | None) -> str | None:
         raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 
 
-async def _ask(method: str, url: str, token: str | None, body: object | None) -> Any:
+async def _ask(
+    method: str, url: str, token: str | None, body: object | None, timeout_s: float, *, as_bytes: bool
+) -> Any:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            raw = None if body is None else msgspec.json.encode(body)
-            async with session.request(method, url, data=raw) as response:
-                return _answer(response.status, await response.read())
+            sent = None if body is None else msgspec.json.encode(body)
+            async with session.request(method, url, data=sent) as response:
+                raw = await response.read()
+                return raw if as_bytes and response.status < 400 else _answer(response.status, raw)
     except (aiohttp.ClientError, TimeoutError) as e:
         reason = str(e) or "no answer in time"
         raise NoAnswer(f"{url}: {reason}; is the daemon running there? name it with --url") from None

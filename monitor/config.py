@@ -21,7 +21,7 @@ from monitor import plugins
 from monitor.core.events import API
 from monitor.core.match import Match
 from monitor.core.money import NotANumber, number
-from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.product import ExposureRules, Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
@@ -160,8 +160,8 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "product", "rates", "book", "feed", "notifier",
-           "route"}  # fmt: skip
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -185,6 +185,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
+        exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -195,7 +196,7 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
         trust = _trust(prices, tuple(f.name for f in feeds))
-        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, fund)
+        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, fund, exposure)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:

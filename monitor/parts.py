@@ -90,6 +90,14 @@ def stated_rates(rates: tuple[Part, ...]) -> tuple[list[RatesChanged], list[str]
     return stated, problems
 
 
+def rates_of(config: Config) -> list[RatesChanged]:
+    """What the sources of rates of a configuration state now. Raises BadConfig."""
+    rates, problems = stated_rates(config.rates)
+    if problems:
+        raise BadConfig(problems)
+    return rates
+
+
 def absent_books(path: Path, named: Named) -> list[str]:
     """Books in files that are not there."""
     files = [(part.name, getattr(part.config, "path", None)) for part in named.books]

@@ -24,6 +24,7 @@ def audited(config: Config) -> dict[str, Any]:
     """What the audit record keeps of a configuration: rules and routes, names of parts, no secret."""
     return {
         "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
+        "exposure": msgspec.to_builtins(config.rules.exposure),
         "prices": msgspec.to_builtins(config.rules.trust),
         "fund": msgspec.to_builtins(config.rules.fund),
         "products": {

@@ -57,14 +57,15 @@ Step = tuple[datetime, list[LoggedAlert]]
 
 
 def tape(
-    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None
-) -> Iterator[Step]:
+    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None,
+    replay: Replay | None = None,
+) -> Iterator[Step]:  # fmt: skip
     """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
-    event.
+    event. Whoever wants to look at groups and prices on the way hands in the replay.
 
     Entries are events of their own time; those of a row's time come before its prices.
     """
-    replay, first, last = Replay(rules), None, None
+    replay, first, last = replay or Replay(rules), None, None
     for at, quotes in rows:
         if first is None:
             first = at

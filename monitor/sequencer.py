@@ -36,7 +36,9 @@ from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
 from monitor.core.rates import Asked
 from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
+from monitor.core.roster import Prices
 from monitor.core.silence import Act
+from monitor.core.survey import WholeBook
 from monitor.eventlog import EventLog, Start
 from monitor.journal import Journal
 from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
@@ -139,18 +141,12 @@ class Sequencer:
     async def act(self, act: Act, who: str, subject: str) -> Acted:
         """See core.inbox.Inbox."""
         self._journal.check_writable()
+        return await self._ask(lambda at, batch: self._act(act, who, subject, at, batch))  # type: ignore[no-any-return]
 
-        def run(at: datetime, batch: _Batch) -> Acted:
-            operators = self._monitor.operators
-            before = operators.known(act)
-            outcome = self._handle(OperatorAct(at, who, act), batch)
-            acted = Acted(before, operators.known(act), outcome.refused)
-            if acted.before != acted.after:
-                shown = [msgspec.to_builtins(x) for x in acted[:2]]
-                batch.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, *shown))
-            return acted
-
-        return await self._ask(run)  # type: ignore[no-any-return]
+    async def whole_book(self) -> WholeBook:
+        """See core.inbox.Inbox."""
+        await asyncio.to_thread(self._monitor.book.prepare_survey)
+        return await self._ask(lambda at, _: self._whole_book(at), needs_commit=False)  # type: ignore[no-any-return]
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """See core.inbox.Inbox."""
@@ -345,6 +341,20 @@ class Sequencer:
         if sight is None:
             return None
         return Look(at, sight, *board.snapshot(), self._monitor.rules)
+
+    def _act(self, act: Act, who: str, subject: str, at: datetime, batch: _Batch) -> Acted:
+        operators = self._monitor.operators
+        before = operators.known(act)
+        outcome = self._handle(OperatorAct(at, who, act), batch)
+        acted = Acted(before, operators.known(act), outcome.refused)
+        if acted.before != acted.after:
+            shown = [msgspec.to_builtins(x) for x in acted[:2]]
+            batch.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, *shown))
+        return acted
+
+    def _whole_book(self, at: datetime) -> WholeBook:
+        _, usd, untrusted = self._monitor.board.snapshot()
+        return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.survey(at))
 
     def _flush_log(self) -> None:
         if self._event_log is not None:

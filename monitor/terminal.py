@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -253,7 +253,7 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     """A table whose figures wrap rather than lose digits."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
@@ -262,7 +262,7 @@ def _table(*columns: str) -> Table:
 
 
 def _contributions(rows: list[dict[str, Any]]) -> Table:
-    table = _table(
+    table = table_of(
         "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
     )
     for row in rows:
@@ -273,7 +273,7 @@ def _contributions(rows: list[dict[str, Any]]) -> Table:
 
 
 def _loans(rows: list[dict[str, Any]]) -> Table:
-    table = _table("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
+    table = table_of("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
     for row in rows:
         rate = row.get("rate")
         kind = rate.get("kind") if isinstance(rate, dict) else rate
@@ -301,7 +301,7 @@ def _permitted(permitted: dict[str, Any]) -> str:
 def what_if(group: str, answer: dict[str, Any]) -> None:
     """Before and after, side by side."""
     before, after = answer["before"], answer["after"]
-    table = _table(group, "now", "then")
+    table = table_of(group, "now", "then")
     for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
         table.add_row(key, str(before.get(key)), str(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
@@ -325,7 +325,7 @@ def silences(items: Sequence[dict[str, Any]]) -> None:
     if not items:
         out.print("nothing is silenced")
         return
-    table = _table("silence", "match", "until", "hides at worst", "by", "reason")
+    table = table_of("silence", "match", "until", "hides at worst", "by", "reason")
     for item in items:
         worst = "everything" if item["even_worse"] else item["up_to"] or "the stage of each group then"
         row = (item["id"], _matched(item["match"]), item["until"], worst, item["by"], item["reason"])
@@ -339,7 +339,7 @@ def hidden(answer: dict[str, Any]) -> None:
     at_least = "" if groups["whole"] else "at least "
     out.print(f"groups in a bad stage that match: {at_least}[bold]{groups['count']}[/]")
     if groups["items"]:
-        table = _table("group", "product", "stage", "hidden up to")
+        table = table_of("group", "product", "stage", "hidden up to")
         for item in groups["items"]:
             table.add_row(escape(item["id"]), item["product"], item["stage"], item["up_to"])
         out.print(table)
@@ -371,3 +371,25 @@ def findings(rows: Sequence[Any]) -> None:
 def working(title: str) -> AbstractContextManager[object]:
     """A moving sign on stderr while something takes long whose end is not known."""
     return err.status(escape(title))
+
+
+@contextmanager
+def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on stderr for something that is done so many times twice over; gives what to call after each."""
+    bar = Progress(
+        TextColumn(escape(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
+    )
+    task, done = bar.add_task("rounds", total=None if rounds is None else 2 * rounds), 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % 200 == 0:
+            bar.update(task, completed=done)
+
+    if err.is_terminal:
+        bar.start()
+    try:
+        yield advance
+    finally:
+        bar.stop()

@@ -1,10 +1,10 @@
 """Deadlines in order (DESIGN section 6).
 
 At one time accrual comes first, then new rules, then group by group in the order of ids, within a group grace, renewal,
-maturing, maturity, overdue, reminders, the end of an acknowledgement; ends of silences come after all groups. A firm deadline
-runs before an event of its own time; a late one (the clear hold, a price's staleness, a look at the fund, which comes last
-of all) only before a strictly later event. So at one time all firm ones run before any late one, whether or not an event of
-that very time stands between them: or else telling time to pass would change what is said.
+maturing, maturity, overdue, reminders, the end of an acknowledgement; then ends of silences, then the look at exposures. A
+firm deadline runs before an event of its own time; a late one (the clear hold, a price's staleness, a look at the fund,
+which comes last of all) only before a strictly later event. So at one time all firm ones run before any late one, whether
+or not an event of that very time stands between them: or else telling time to pass would change what is said.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import heapq
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-ACCRUAL, RULES, PRICE, GROUP, SILENCE, FUND = range(6)
+ACCRUAL, RULES, PRICE, GROUP, SILENCE, EXPOSURE, FUND = range(7)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
 """Of a term loan, known since it was put: they are planned when they come near."""

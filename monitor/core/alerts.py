@@ -38,6 +38,8 @@ SEVERITY: Mapping[str, str] = {
     "rules.changed": INFO,
     "fund.exceeded": CRITICAL,
     "fund.restored": INFO,
+    "exposure.concentration": WARNING,
+    "exposure.restored": INFO,
     "book.refused": WARNING,
     "book.drift": WARNING,
     "delivery.failing": WARNING,

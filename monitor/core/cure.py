@@ -17,6 +17,7 @@ from monitor.core.ladder import recognised
 from monitor.core.money import (
     CENT,
     EIGHT_PLACES,
+    HUNDRED,
     ONE,
     ZERO,
     divide_down,
@@ -26,7 +27,7 @@ from monitor.core.money import (
     round_down,
 )
 from monitor.core.product import WHOLE, Ladder, Thresholds, Tiers, Version
-from monitor.core.valuation import Position
+from monitor.core.valuation import Position, Weight, crossed
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -55,6 +56,28 @@ LTV_TERMS = Terms()
 def terms_of(lines: Thresholds, version: Version) -> Terms:
     """Those of a group's lines under a version of its product."""
     return Terms(lines.falls, version.liability_tiers)
+
+
+class NextLine(NamedTuple):
+    """The line that a group meets next; its recognised value may fall by so many percent until then."""
+
+    name: str
+    level: Decimal
+    distance_percent: Decimal
+
+
+def next_line(weight: Weight, lines: Thresholds, terms: Terms, unit: Decimal) -> NextLine | None:
+    """The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised."""
+    if weight.debt and weight.recognised <= 0:
+        return None
+    for name, level in lines.stated.items():
+        if not weight.debt:
+            return NextLine(name, level, HUNDRED)
+        if not crossed(weight, lines, name):
+            of_debt, of_recognised = terms.factors(level)
+            edge = of_recognised * weight.recognised
+            return NextLine(name, level, divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, unit))
+    return None
 
 
 class Cure(msgspec.Struct, frozen=True):

@@ -17,13 +17,13 @@ from msgspec import UNSET, UnsetType
 from monitor.core.accrual import daily_rate, is_settling
 from monitor.core.allowed import allowed_facts
 from monitor.core.book import Rate
-from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
+from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, next_line, permitted, terms_of
 from monitor.core.fund import clearance
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL, Ack
 from monitor.core.margin import closable, liabilities, permitted_by
-from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain
+from monitor.core.money import CENT, ONE, ZERO, exact, plain
 from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
 from monitor.core.product import Ladder, Product, Rules, Thresholds
@@ -37,15 +37,12 @@ from monitor.core.valuation import (
     Position,
     Weight,
     band,
-    crossed,
     initial_margin,
     owed,
     positions,
     weigh,
 )
 from monitor.core.verdict import is_overdue
-
-HUNDRED = Decimal(100)
 
 
 class AckShown(msgspec.Struct, frozen=True):
@@ -285,28 +282,12 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
-def next_line(sight: Sight) -> dict[str, str] | None:
-    """The line that a group meets next and the distance to it; None while a price is missing, and beyond all lines."""
-    lines = sight.held.lines
-    with exact():
-        return (
-            _next_line(sight.weight, lines, terms_of(lines, sight.held.version)) if sight.weight is not None else None
-        )
-
-
 def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:
-    """The line that the group meets next, and by how many percent the recognised value may fall until then, rounded down."""
-    if weight.debt and weight.recognised <= 0:
+    found = next_line(weight, lines, terms, CENT)
+    if found is None:
         return None
-    for name, level in lines.stated.items():
-        if not weight.debt or not crossed(weight, lines, name):
-            distance = HUNDRED
-            if weight.debt:
-                of_debt, of_recognised = terms.factors(level)
-                edge = of_recognised * weight.recognised
-                distance = divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, CENT)
-            return {"name": name, "level" if lines.falls else "ltv": plain(level), "distance_percent": plain(distance)}
-    return None
+    level = "level" if lines.falls else "ltv"
+    return {"name": found.name, level: plain(found.level), "distance_percent": plain(found.distance_percent)}
 
 
 def _contribution(look: Look, position: Position) -> dict[str, Any]:

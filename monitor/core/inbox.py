@@ -15,6 +15,7 @@ from monitor.core.prices import Mark
 from monitor.core.product import RateRow, Rules
 from monitor.core.rates import Asked
 from monitor.core.silence import Act, Silence
+from monitor.core.survey import WholeBook
 
 
 class Request(NamedTuple):
@@ -93,6 +94,10 @@ class Inbox(Protocol):
 
     async def act(self, act: Act, who: str, subject: str) -> Acted:
         """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
+        ...
+
+    async def whole_book(self) -> WholeBook:
+        """All groups between two events, to be asked in any thread."""
         ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:

@@ -17,10 +17,11 @@ from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
 from monitor.core.money import ZERO
-from monitor.core.outcome import BlockPut, Memory, Restored
+from monitor.core.outcome import BlockPut, Memory, Restored, Sight
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.screen import EveryGroup
+from monitor.core.survey import PlainSurvey, Survey
 from monitor.core.valuation import Weight, weigh
 from monitor.core.watched import Watched
 
@@ -165,6 +166,14 @@ class LoanBook(Protocol):
         """
         ...
 
+    def prepare_survey(self) -> None:
+        """Any thread, before a survey that is kept: takes the memory for it, so that core need not wait for that."""
+        ...
+
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
+        ...
+
 
 class PlainBook:
     """Every group an object, screened by `EveryGroup`."""
@@ -271,6 +280,16 @@ class PlainBook:
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
         return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+
+    def prepare_survey(self) -> None:
+        pass
+
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        return PlainSurvey(self.sights(), at)
+
+    def sights(self) -> list[Sight]:
+        """All groups as they stand now."""
+        return [w.sight() for w in self._watched.values()]
 
 
 def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> Watched:

@@ -14,12 +14,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
 from monitor.core.money import plain
-from monitor.core.wire import Quantity
+from monitor.core.wire import Asset, Bounds, Quantity
 
 Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
@@ -355,6 +355,19 @@ class Fund(msgspec.Struct, frozen=True):
     balance_usd: Quantity
 
 
+class ExposureRules(msgspec.Struct, frozen=True):
+    """What the desk holds against the book as a whole (configuration [exposure])."""
+
+    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
+    """By coin, what the market trades in a day."""
+    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
+    """Of that, what a sale may be without moving the price much."""
+    issuers: dict[str, tuple[Asset, ...]] = {}
+    """Coins by whoever issues them."""
+    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
+    """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -363,6 +376,7 @@ class Rules(msgspec.Struct, frozen=True):
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
     fund: Fund | None = None
+    exposure: ExposureRules = ExposureRules()
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

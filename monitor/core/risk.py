@@ -12,6 +12,7 @@ from monitor.core import agenda, chronicle, desk, ruleschange
 from monitor.core.accrual import accrues_at
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
+from monitor.core.concentration import Concentration
 from monitor.core.entries import Refused
 from monitor.core.events import (
     BookEntry,
@@ -67,6 +68,7 @@ class RiskMonitor:
         self.silences = Silences(self._agenda, *((memory.silences, memory.states) if memory else ()))
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
         self._fund = FundWatch(rules, self.board, self._agenda, self.book, self.notices)
+        self._concentration = Concentration(rules, self.board, self._agenda, self.book, self.notices)
         self._teller = Teller(rules.name, self.board, self.book, self._fund, self.silences)
         self._planner = Planner(rules, self._agenda, self.book, self._teller.weight)
         self.operators = Operators(self.book, self.silences, self._teller, self._planner)
@@ -134,6 +136,7 @@ class RiskMonitor:
             except Refused as refused:
                 self._notices.refuse(event, refused, out)
             self.silences.mark(out.alerts, start)
+            self._concentration.follow(event)
             self.at = event.at
         return out
 
@@ -167,6 +170,7 @@ class RiskMonitor:
 
     def _begin(self, at: datetime) -> None:
         self._planner.begin(at)
+        self._concentration.plan(at)
         self._in_force.take(self.rules, at)
         self.book.renew(at, self.rules)
 
@@ -227,7 +231,7 @@ class RiskMonitor:
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rates.into(event.rules)
         self._register.check_rules(rules, event.at)
-        self.rules = self._prices.rules = self._planner.rules = rules
+        self.rules = self._prices.rules = self._planner.rules = self._concentration.rules = rules
         self._teller.name = rules.name
         self.board.configure(rules.trust)
         self._fund.configure(rules, event.at)
@@ -290,11 +294,15 @@ class RiskMonitor:
         elif deadline.phase == agenda.SILENCE:
             self.silences.mark(out.alerts, 0)  # what came before its end is hidden by it
             self.operators.end_silence(deadline.subject, deadline.at, out)
+        elif deadline.phase == agenda.EXPOSURE:
+            self._concentration.look(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._planner.accrual(deadline.at)
+            self._concentration.plan(deadline.at)
             self._accrue(deadline.at, out)
         else:
             self._planner.versions(deadline.at)
+            self._concentration.plan(deadline.at)
             self._renew(deadline.at, out)
             self._planner.replan(deadline.at)
             self._prices.look(self.book.needed(), deadline.at, out)

@@ -214,12 +214,13 @@ def mentions(text: str, *words: str) -> bool:
 def seen(w: Watched, prices: Prices) -> Sight:
     """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
     held = w.held
-    weight = _weight(held, prices.usd)
+    weight = seen_weight(held, prices.usd)
     is_blind = weight is None or not prices.untrusted.isdisjoint(held.assets)
     return Sight(w.group, w.state, held, weight, is_blind, w.source, w.version, w.put_at)
 
 
-def _weight(held: Holding, usd: Mapping[str, Decimal]) -> Weight | None:
+def seen_weight(held: Holding, usd: Mapping[str, Decimal]) -> Weight | None:
+    """What a holding weighs at these prices; None while one is missing."""
     try:
         with exact():
             return weigh(held, usd)

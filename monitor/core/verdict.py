@@ -65,7 +65,7 @@ def judge(
     signal = signal_of(state.stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
     if state.stage == MARGIN_CALL:
         state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
-    if signal == Signal.INITIAL and (blind or _waits_for_overdue(state, group, at)):
+    if signal == Signal.INITIAL and (blind or waits_for_overdue(state, group, at)):
         signal = None
     state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight, lines))
     if signal is not None and (state.stage, signal) in TABLE:
@@ -150,7 +150,7 @@ def _hold(
     return state, Signal.HELD if at > end or (at == end and is_settled) else None
 
 
-def _waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
+def waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
     """A liquidation for an overdue loan is not cleared while any loan is overdue."""
     is_overdue_case = state.stage == LIQUIDATION and state.reason == OVERDUE_REASON
     return is_overdue_case and any(is_overdue(loan, at) for loan in group.loans)

@@ -5,10 +5,9 @@ The changes go through the same book entries, valuation and stage table as real 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -16,16 +15,13 @@ from monitor.core.book import Group
 from monitor.core.entries import Amount, Deposit, Refused, Repay, Withdraw, apply
 from monitor.core.explain import product_of, standing
 from monitor.core.inbox import Look
-from monitor.core.money import ONE, ZERO, exact, number, plain
-from monitor.core.prices import BadPrice, price
+from monitor.core.money import ZERO, exact, plain
+from monitor.core.roster import Prices
+from monitor.core.stress import Shock, shocked, unknown
 from monitor.core.text import stamp
 from monitor.core.valuation import holding, weigh
 from monitor.core.verdict import judge
-from monitor.core.wire import Asset, Invalid, Pattern, Problem
-
-SHOCK_EXPECTED = 'a change such as "-20%" or a price in USD such as "30000"'
-# Digits are bounded so that a shocked price times a quantity and a share stays exact within the context of money.py.
-Shock = Annotated[str, Pattern(r"[+-]?\d{1,6}(\.\d{1,6})?%|\d{1,16}(\.\d{1,18})?([eE][+-]?\d{1,2})?", SHOCK_EXPECTED)]
+from monitor.core.wire import Asset, Invalid, Problem
 
 
 class WhatIf(msgspec.Struct, frozen=True):
@@ -44,11 +40,11 @@ def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
     """
     problems: list[Problem] = []
     with exact():
-        usd = _shocked(look, what, problems)
-        group = _changed(look, what, usd, problems)
+        on = _shocked(look, what, problems)
+        group = _changed(look, what, on.usd, problems)
         if problems:
             raise Invalid(problems)
-        after, alerts = _followed(look, what, group, usd)
+        after, alerts = _followed(look, group, on)
         return {
             "id": group.id,
             "at": stamp(look.at),
@@ -57,12 +53,11 @@ def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
         }
 
 
-def _followed(look: Look, what: WhatIf, group: Group, usd: Mapping[str, Decimal]) -> tuple[Look, list[str]]:
+def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
     """The look that would be had after the changes, judged by the stage table, and the types of alerts it raises."""
     sight, rules = look.sight, look.rules
     held = holding(group, product_of(look), look.at)
-    # A price that the question states is believed; a percentage of an untrusted price is no better than that price.
-    untrusted = look.untrusted - {a for a, text in what.shock.items() if not text.endswith("%")}
+    usd, untrusted = on
     known = held.assets <= usd.keys()
     weight, blind = weigh(held, usd) if known else None, not known or not untrusted.isdisjoint(held.assets)
     state, alerts = sight.state, []
@@ -73,30 +68,10 @@ def _followed(look: Look, what: WhatIf, group: Group, usd: Mapping[str, Decimal]
     return look._replace(sight=changed, usd=usd, untrusted=untrusted), alerts
 
 
-def _shocked(look: Look, what: WhatIf, problems: list[Problem]) -> dict[str, Decimal]:
-    usd = dict(look.usd)
+def _shocked(look: Look, what: WhatIf, problems: list[Problem]) -> Prices:
     held = look.sight.held
-    known = usd.keys() | held.assets | held.version.ladders.keys()
-    for asset, text in what.shock.items():
-        where = f"shock.{asset}"
-        if asset not in known:
-            problems.append(_unknown(where, asset, known))
-        elif not text.endswith("%"):
-            try:
-                usd[asset] = price(text)
-            except BadPrice as e:
-                problems.append(Problem(where, f"found {text!r}: {e}"))
-        elif asset not in usd:
-            problems.append(
-                Problem(where, f'found {text!r}, but {asset} has no price to move; state one, such as "30000"')
-            )
-        else:
-            factor = ONE + number(text[:-1]).scaleb(-2)
-            if factor <= 0:
-                problems.append(Problem(where, f"found {text!r}, expected a change above -100%"))
-            else:
-                usd[asset] = usd[asset] * factor
-    return usd
+    known = held.assets | held.version.ladders.keys()
+    return shocked(Prices(look.usd, look.untrusted), what.shock, known, "shock", problems)
 
 
 def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: list[Problem]) -> Group:
@@ -106,7 +81,7 @@ def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: lis
         where = f"repay.{asset}"
         coins = {loan.asset for loan in group.loans}
         if asset not in coins:
-            problems.append(_unknown(where, asset, coins, "coin that the group owes"))
+            problems.append(unknown(where, asset, coins, "coin that the group owes"))
             continue
         try:
             group = apply(group, Repay(asset, amount), look.at, product)
@@ -124,7 +99,7 @@ def _added(
 ) -> Group:
     where, version = f"add.{asset}", look.sight.held.version
     if version.ladder(asset) is None:
-        problems.append(_unknown(where, asset, version.ladders, f"coin that {group.product} recognises as collateral"))
+        problems.append(unknown(where, asset, version.ladders, f"coin that {group.product} recognises as collateral"))
         return group
     if asset not in usd:
         remedy = f'wait for its feed, or state one: {{"shock": {{"{asset}": "30000"}}}}'
@@ -139,7 +114,7 @@ def _added(
 def _removed(look: Look, group: Group, asset: str, quantity: Decimal, problems: list[Problem]) -> Group:
     where, held = f"remove.{asset}", group.quantities()
     if asset not in held:
-        problems.append(_unknown(where, asset, held, "coin that the group holds"))
+        problems.append(unknown(where, asset, held, "coin that the group holds"))
         return group
     if quantity > held[asset]:
         has = plain(held[asset])
@@ -153,11 +128,3 @@ def _removed(look: Look, group: Group, asset: str, quantity: Decimal, problems: 
             group = apply(group, Withdraw(account, asset, part), look.at, product_of(look))
             left -= part
     return group
-
-
-def _unknown(where: str, asset: str, known: Iterable[str], kind: str = "coin that has a price or a ladder") -> Problem:
-    names = sorted(known)
-    near = difflib.get_close_matches(asset, names, 1)
-    listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {listed or 'none'}"
-    return Problem(where, f"found {asset!r}, expected a {kind}; {hint}")

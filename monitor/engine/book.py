@@ -17,6 +17,7 @@ from monitor.core.loanbook import Counted, Exposure, Kept, PlainBook, Taken
 from monitor.core.outcome import BlockPut, Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
+from monitor.core.survey import Survey
 from monitor.core.watched import Watched
 from monitor.engine.names import Names
 
@@ -151,6 +152,13 @@ class ColumnarBook:
         if self.rows is None:
             return self.fresh.exposure(assets, board, exact_to)
         return self.rows.exposure(assets, board, self.fresh, exact_to)
+
+    def prepare_survey(self) -> None:
+        if self.rows is not None:
+            self.rows.prepare_survey()
+
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""

@@ -38,13 +38,13 @@ def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: L
         version, rows = versions.get(product), np.flatnonzero(c.product == product)
         if version is None:
             continue
-        sets, place = _sets_of(block, names, version, rows, unsure)
+        sets, place = sets_of(block, names, version, rows, unsure)
         bounds = np.array([calm_between(_NEW, lines, version.warnings, how).bounds for lines in sets])
         low[rows], high[rows] = bounds[place].T
     return Defaults(low, high, np.flatnonzero(unsure))
 
 
-def _sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Bools) -> tuple[list[Thresholds], I64]:
+def sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Bools) -> tuple[list[Thresholds], I64]:
     """The distinct lines of some groups of one product, and which of them each has."""
     sets, place = [version.thresholds], np.zeros(len(rows), np.int64)
     if version.lines_by_coin:

@@ -18,6 +18,8 @@ POSITIONS = 1 << 24
 """Positions for which address space is taken at the start: 1.7 million groups without a copy. Memory is used when written."""
 RUNS = 1 << 20
 """Run starts likewise."""
+SPARE = 1 << 16
+"""Positions by which a room is larger than what is in use: a few thousand groups may come before it is filled."""
 HOLES = 4
 """One part in so many may be holes before all is copied: the copy of 100 MB costs 50 ms, so it must be rare."""
 
@@ -79,6 +81,23 @@ class Layout:
         self._give_back(self.store.head[number])
         self.store.head[number] = 0
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
+
+    def room(self) -> Store:
+        """Memory for a copy, each page of it touched: that takes five times as long as to write into it. For any thread."""
+        position, run = self._position + SPARE, self._run + SPARE
+        return Store(
+            np.full(position, 0.0), np.full(position, 0, np.uint16), np.full(run, 0, np.uint16), np.full(run, 0, np.uint32),
+            np.zeros((0, HEAD), np.int64),
+        )  # fmt: skip
+
+    def copy(self, room: Store | None) -> Store:
+        """What is in use of the store, for a reader in another thread: the store itself is changed in place."""
+        s, position, run = self.store, self._position, self._run
+        if room is None or room.amount.size < position or room.start.size < run:
+            room = self.room()
+        room.amount[:position], room.member[:position] = s.amount[:position], s.member[:position]
+        room.instrument[:run], room.start[:run] = s.instrument[:run], s.start[:run]
+        return room._replace(head=s.head.copy())
 
     def positions(self, blocks: I64) -> I64:
         """How many positions each of these blocks has."""

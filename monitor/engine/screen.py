@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine import keeping, kernels
-from monitor.engine.arrays import DEAD, GROUPS, UNWATCHED, Rows, Tiers
+from monitor.engine.arrays import DEAD, GROUPS, UNWATCHED, Rows, Store, Tiers
 from monitor.engine.columns import F64, I64, U8, U16, U32
 from monitor.engine.layout import Layout, Leg
 from monitor.engine.lines import LineTable
@@ -139,6 +139,19 @@ class FastScreen:
         named = np.empty(blocks.size * GROUPS, np.uint32)
         count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
+
+    @property
+    def laid(self) -> tuple[Store, Tiers]:
+        """All positions and ladders; good until the next call."""
+        return self._layout.store, self._tiers
+
+    def room(self) -> Store:
+        """Memory for `copy`, made in any thread."""
+        return self._layout.room()
+
+    def copy(self, room: Store | None = None) -> tuple[Store, Tiers]:
+        """All positions and ladders as they are now, for a reader beside core; into `room` if it is large enough."""
+        return self._layout.copy(room), self._tiers
 
     @property
     def debt(self) -> F64:

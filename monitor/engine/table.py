@@ -22,7 +22,7 @@ from monitor.core.product import Rules
 from monitor.core.verdict import calm
 from monitor.core.watched import Watched
 from monitor.engine.almanac import Almanac
-from monitor.engine.arrays import GROUPS, MISSING
+from monitor.engine.arrays import GROUPS, MISSING, Store
 from monitor.engine.block import Block
 from monitor.engine.columns import IRREGULAR, U8, Bools, Columns
 from monitor.engine.dates import has_other_dates
@@ -35,6 +35,7 @@ from monitor.engine.places import NO_GROUP
 from monitor.engine.quoted import Quoted
 from monitor.engine.ragged import owners
 from monitor.engine.screen import FastScreen
+from monitor.engine.survey import ColumnarSurvey, Copy
 
 EXACT_SUMS = 1_000
 """Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
@@ -54,6 +55,8 @@ class Rows(Almanac):
         self._needed: dict[int, frozenset[str]] = {}
         """By block, as the next."""
         self._products: dict[int, frozenset[int]] = {}
+        self._room: Store | None = None
+        """Memory for the next survey."""
         self._instruments.take(self._versions)
 
     # -- groups --
@@ -260,6 +263,25 @@ class Rows(Almanac):
         named = [self.id(row) for row in rows[most[np.argsort(owed[most], kind="stable")]].tolist()]
         ids = (*named, *part.ids)[:NAMED_GROUPS]
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
+
+    def prepare_survey(self) -> None:
+        """See LoanBook."""
+        self._room = self.screen.room()
+
+    def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
+        """See LoanBook. Holds core up for as long as the positions take to be copied."""
+        blocks = [(number, block) for number, block in enumerate(self.blocks) if block is not None]
+        if is_kept:
+            room, self._room = self._room, None
+            store, tiers = self.screen.copy(room)
+        else:
+            store, tiers = self.screen.laid
+        states = dict(self._states) if is_kept else self._states
+        copy = Copy(
+            blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, dict(self._versions), self._at,
+            fresh.sights(), at,
+        )  # fmt: skip
+        return ColumnarSurvey(copy)
 
     # -- within --
 

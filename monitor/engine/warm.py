@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine import screen
+from monitor.engine import screen, survey_kernels
+from monitor.engine.arrays import GROUPS
+from monitor.engine.columns import F64, U8
 from monitor.engine.layout import Leg
 
 
@@ -24,6 +26,16 @@ def warm() -> None:
     fast.owe(1, leg, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
+    _warm_survey(fast, calm, good)
+
+
+def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
+    (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
+    debt, recognised, market, liable = (np.zeros(GROUPS) for _ in range(4))
+    blind = np.zeros(GROUPS, np.uint8)
+    survey_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
+    survey_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
+    survey_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import wire
-from monitor.core.money import EXACT, divide_down, places
+from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
 from monitor.core.prices import Quote
 from monitor.feeds.base import FeedStats
 
@@ -130,6 +130,18 @@ def price_at(scenario: Scenario, asset: str, at: datetime) -> Decimal:
         return anchors[-1][1]
     (start, low), (stop, high) = anchors[index - 1], anchors[index]
     return _between(low, high, (at - start) // _MICROSECOND, (stop - start) // _MICROSECOND, scenario.places)
+
+
+def falls(scenario: Scenario) -> dict[str, str]:
+    """Each coin's way from its first price to its lowest, in percent with two places, away from zero; coins that never fall
+    are left out. They bottom at different minutes, so together they are worse than the day was."""
+    found = {}
+    for asset, anchors in scenario.anchors.items():
+        first, low = anchors[0][1], min(price for _, price in anchors)
+        if low < first:
+            percent = divide_up(EXACT.multiply(EXACT.subtract(first, low), HUNDRED), first, CENT)
+            found[asset] = f"-{plain(percent)}%"
+    return found
 
 
 def path(scenario: Scenario) -> Iterator[Step]:

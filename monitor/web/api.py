@@ -7,9 +7,11 @@ from typing import NamedTuple
 from monitor.core.book import GroupLine
 from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
+from monitor.core.stress import Stress
 from monitor.core.whatif import WhatIf
-from monitor.web import deskshapes, query, shapes
+from monitor.web import decision, deskshapes, query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
+from monitor.web.exposure import ExposureApi
 from monitor.web.fund import FundApi, FundShape
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi, HistoryList
@@ -19,6 +21,7 @@ from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
 from monitor.web.session import SessionApi, SignIn
 from monitor.web.status import StatusApi
+from monitor.web.stress import StressApi
 from monitor.web.timeline import TimelineApi
 
 
@@ -32,6 +35,8 @@ class Apis(NamedTuple):
     record: RecordApi
     operate: OperateApi
     fund: FundApi
+    exposure: ExposureApi
+    stress: StressApi
     status: StatusApi
     session: SessionApi
     stream: Handler
@@ -39,7 +44,7 @@ class Apis(NamedTuple):
 
 def routes(apis: Apis) -> tuple[Route, ...]:
     """Every route but the contract's own."""
-    groups, history, timeline, rates, record, operate, fund, status, session, stream = apis
+    groups, history, timeline, rates, record, operate, fund, exposure, stress, status, session, stream = apis
     s, d = shapes, deskshapes
     return (
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
@@ -87,6 +92,15 @@ def routes(apis: Apis) -> tuple[Route, ...]:
             "GET", "/v1/groups/{id}/timeline", timeline.timeline, READ,
             "What happened to a group, who was told and who did what, oldest first.", query.TIMELINE,
             answers={200: d.Timeline},
+        ),
+        Route(
+            "GET", "/v1/exposure", exposure.exposure, READ, "The book by borrower, product or coin, the largest share first.",
+            query.EXPOSURE, answers={200: decision.ExposureList},
+        ),
+        Route(
+            "POST", "/v1/stress", stress.stress, READ,
+            "The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed.",
+            query.STRESS, body=Stress, answers={200: decision.StressAnswer | decision.MatrixAnswer | decision.ReverseAnswer},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,

@@ -17,10 +17,11 @@ from decimal import Decimal
 import msgspec
 
 from monitor.clock import Clock
-from monitor.core.explain import next_line
 from monitor.core.lifecycle import NORMAL
+from monitor.core.money import exact
 from monitor.core.outcome import Sight
 from monitor.core.roster import GroupQuery
+from monitor.core.survey import distance_of
 from monitor.stores.base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
 from monitor.telemetry import BoundedLog
 from monitor.web.view import View
@@ -169,8 +170,8 @@ def _is_noted(sight: Sight) -> bool:
     """In a bad stage, unknown, or near its next line."""
     if sight.state.stage != NORMAL or sight.weight is None:
         return True
-    line = next_line(sight)
-    return line is None or Decimal(line["distance_percent"]) <= NEAR_PERCENT
+    with exact():
+        return distance_of(sight.weight, sight.held) <= NEAR_PERCENT
 
 
 def _start(at: datetime, step_s: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +35,8 @@ class Parts(NamedTuple):
     on_retry: Callable[[Delivery], None]
     """Told of a delivery that an operator made due at once."""
     channels: Callable[[], Sequence[ChannelState]]
+    scenarios: Path = Path("scenarios")
+    """The folder of the scenarios that may be asked for by name."""
 
 
 Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]

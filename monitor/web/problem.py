@@ -32,6 +32,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "too-many-failures": (429, "Too many attempts failed"),
     "internal": (500, "The monitor failed to answer"),
     "store-unavailable": (503, "The store cannot be used now"),
+    "busy": (503, "Too many ask for the whole book"),
     "too-many-streams": (503, "Too many streams are open"),
 }
 """By the last part of `type`: HTTP status and title."""

@@ -98,6 +98,18 @@ LTV = (
 TIMELINE = (Param("from", "Only what happened from this time on.", _TIME), LIMIT, AFTER)
 SILENCES = (LIMIT, AFTER)
 SILENCE = (Param("preview", "Says what would be hidden, and makes nothing.", _one_of(("true", "false"))),)
+EXPOSURE = (
+    Param("by", "`asset`, `product`, or a label such as `label.borrower`.", {"type": "string", "default": "product"}),
+    LIMIT,
+    AFTER,
+)
+STRESS = (
+    Param(
+        "format",
+        "`csv`: every group that changes stage. The header Accept: text/csv asks the same.",
+        _one_of(("json", "csv")),
+    ),
+)
 RATES = (
     Param("product", "Only rates of this product."),
     Param("asset", "Only rates of this coin."),
@@ -201,6 +213,13 @@ class Values:
         text = self._query.get(key)
         if text is not None and not any(fnmatch.fnmatchcase(t, text) for t in SEVERITY):
             self._wrong(key, text, "a type of alert or a glob such as 'loan_group.*'" + _hint(text, list(SEVERITY)))
+        return text
+
+    def exposure_key(self, key: str = "by") -> str:
+        """What exposures are summed by."""
+        text = self._query.get(key, str(self._known[key].schema["default"]))
+        if text not in ("asset", "product") and not (text.startswith(LABEL_PREFIX) and len(text) > len(LABEL_PREFIX)):
+            self._wrong(key, text, "asset, product, or a label such as label.borrower")
         return text
 
     def some_of(self, key: str, options: Sequence[str]) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from monitor.web.auth import (
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
 from monitor.web.course import Course
+from monitor.web.exposure import ExposureApi
 from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
 from monitor.web.history import HistoryApi
@@ -43,6 +45,7 @@ from monitor.web.record import AlertLog, RecordApi
 from monitor.web.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
 from monitor.web.status import StatusApi
 from monitor.web.stream import Hub, Limits
+from monitor.web.stress import StressApi, Turns
 from monitor.web.timeline import TimelineApi
 from monitor.web.view import View
 
@@ -69,25 +72,26 @@ class Server:
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
         on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
         channels: Callable[[], Sequence[ChannelState]] = tuple, page: Page | None = None,
+        scenarios: Path = Path("scenarios"),
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
         self._tokens = Tokens(config.tokens)
-        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, channels)
+        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, channels, scenarios)
         log_ = AlertLog(parts)
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
-        self._sessions, self._page = Sessions(self._clock), page or Page()
+        self._sessions, self._page, turns = Sessions(self._clock), page or Page(), Turns()
         session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
         self.course = Course(view, store, self._clock)
         groups, timeline = GroupsApi(parts, self.course.opened), TimelineApi(parts, self.course)
         table = routes(
             Apis(
                 groups, HistoryApi(parts), timeline, RatesApi(parts), RecordApi(parts, log_), OperateApi(parts),
-                FundApi(parts), status, session, self.hub.handle,
+                FundApi(parts), ExposureApi(parts, turns), StressApi(parts, turns), status, session, self.hub.handle,
             )
         )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})

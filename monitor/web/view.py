@@ -43,8 +43,8 @@ class Made(NamedTuple):
 class Paced:
     """Values that are made once for all who ask: not while nothing moved, and not more often than their cost allows."""
 
-    def __init__(self, clock: Clock, rest_s: float = 0.0) -> None:
-        self._clock, self._rest_s = clock, rest_s
+    def __init__(self, clock: Clock, rest_s: float = 0.0, most: int = KEPT_VALUES) -> None:
+        self._clock, self._rest_s, self._most = clock, rest_s, most
         self._made: dict[Hashable, Made] = {}
 
     def get(self, key: Hashable, generation: int) -> Made | None:
@@ -60,7 +60,7 @@ class Paced:
         value = work()
         cost_s = self._clock.monotonic_s() - began_s
         made = Made(generation, value, began_s + max(self._rest_s, REST_SHARE * cost_s))
-        if len(self._made) >= KEPT_VALUES:
+        if len(self._made) >= self._most:
             self._made.clear()
         self._made[key] = made
         return made

@@ -157,11 +157,12 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
         "info": {
             "loan_group.early_warning", "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured",
             "loan_group.liquidation.cleared", "loan.renewal_open", "loan.maturing", "price.restored", "rules.changed",
-            "monitor.recovered", "monitor.heartbeat", "fund.restored",
+            "monitor.recovered", "monitor.heartbeat", "fund.restored", "exposure.restored",
         },
         "warning": {
             "loan_group.margin_call.opened", "loan_group.margin_call.reminder", "loan.interest_shortfall", "price.stale",
             "price.suspect", "book.refused", "book.drift", "delivery.failing", "monitor.clock_jump",
+            "exposure.concentration",
         },
         "critical": {
             "loan_group.delayed_liquidation.started", "loan_group.delayed_liquidation.reminder",

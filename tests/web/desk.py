@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
@@ -25,8 +26,9 @@ from monitor.core.prices import Quote
 from monitor.core.product import Rules, Trust
 from monitor.core.rates import Asked
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import PlainRoster
+from monitor.core.roster import PlainRoster, Prices
 from monitor.core.silence import Act
+from monitor.core.survey import WholeBook
 from monitor.feeds.base import FeedStats
 from monitor.notifiers.base import ChannelState
 from monitor.stores.base import (
@@ -261,6 +263,10 @@ class Desk:
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
 
+    async def whole_book(self) -> WholeBook:
+        _, usd, untrusted = self.risk.board.snapshot()
+        return WholeBook(self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.survey(self.clock.now))
+
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self.store.check()
         rows = asked.rows(self.risk.rules, self.clock.now)
@@ -275,13 +281,17 @@ class Desk:
 
 @asynccontextmanager
 async def serving(
-    desk: Desk, config: WebConfig | None = None, limits: Limits | None = None, page: Page | None = None
+    desk: Desk,
+    config: WebConfig | None = None,
+    limits: Limits | None = None,
+    page: Page | None = None,
+    scenarios: Path = Path("none"),
 ) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
     server = Server(
         msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page,
+        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page, scenarios,
     )  # fmt: skip
     host, port = await server.start()
     try:

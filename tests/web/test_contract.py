@@ -105,6 +105,14 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
         ),
         ("POST", "/v1/groups/G-1/what-if", {"shock": {"BTC": "-90%"}}),
         ("POST", "/v1/groups/G-9/what-if", {}),
+        ("POST", "/v1/stress", {"shocks": {"BTC": "-90%"}}),
+        (
+            "POST",
+            "/v1/stress",
+            {"matrix": {"x": {"asset": "BTC", "shocks": ["-10%"]}, "y": {"asset": "ETH", "shocks": ["1"]}}},
+        ),
+        ("POST", "/v1/stress", {"reverse": {"share": "0.1"}}),
+        ("POST", "/v1/stress", {}),
         ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}),
         ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": 1}}),
         ("DELETE", "/v1/groups/G-2", None),
@@ -136,6 +144,7 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
         "/v1/audit", "/v1/groups?x=1", "/v1/groups/G-1/history?kind=loan", "/v1/groups/G-1/history?kind=repayment",
         "/v1/groups/G-1/history?kind=liquidation", "/v1/groups/G-1/history?kind=interest", "/v1/groups/G-1/history",
         "/metrics", "/v1/groups/G-1/ltv", "/v1/groups/G-1/timeline", "/v1/channels", "/v1/feeds", "/v1/session",
+        "/v1/exposure", "/v1/exposure?by=asset&limit=1", "/v1/exposure?by=label.borrower", "/v1/exposure?by=x",
     ):  # fmt: skip
         answered.append(await _asked(http, "GET", path))
     answered.append(await _asked(http, "POST", f"/v1/deliveries/{delivery}/retry"))

@@ -172,3 +172,19 @@ async def test_alerts_that_waited_for_the_store_reach_the_streams(whole: Whole, 
         whole.is_down = False
         event = await reader.next("alert")
     assert (event.data["type"], event.id) == ("loan_group.margin_call.opened", "1")
+
+
+async def test_the_whole_book_is_asked_between_two_events(http: aiohttp.ClientSession, whole: Whole) -> None:
+    """Stress and exposure through the sequencer, while prices and puts go on; neither is an event."""
+    for n in range(5):
+        await ask(http, "PUT", f"/v1/groups/G-{n}", line(f"G-{n}", owed="250000"))
+    asked = [ask(http, "POST", "/v1/stress", {"shocks": {"BTC": f"{30_000 - n}"}}) for n in range(8)]
+    others = [ask(http, "PUT", f"/v1/groups/H-{n}", line(f"H-{n}")) for n in range(8)]
+    whole.quote("BTC", "39999")
+    *answers, exposure = await asyncio.gather(
+        *asked, ask(http, "GET", "/v1/exposure"), *others, return_exceptions=False
+    )
+    assert {status for status, _, _ in (*answers, exposure)} <= {200, 201}
+    for _, _, found in answers[:8]:
+        assert found["after"]["margin_call"]["groups"] == 5
+    assert (await ask(http, "GET", "/v1/alerts"))[2]["items"] == []

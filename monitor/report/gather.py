@@ -1,0 +1,196 @@
+"""What a report is made of: from a replay, or from a running daemon about one day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monitor import replay
+from monitor.client import ask
+from monitor.core.events import RatesChanged
+from monitor.core.lifecycle import STAGES
+from monitor.core.product import Rules
+from monitor.core.render import data, envelope
+from monitor.core.text import stamp
+from monitor.core.wire import instant
+from monitor.feeds import tape
+
+SAMPLES = 400
+"""Points of a line: more than a screen shows."""
+TRACKED, COINS = 50, 8
+"""Groups and coins that are drawn; the table of alerts has all groups."""
+LISTED = 2_000
+"""Alerts that the table has; the counts are of all."""
+WORST = {stage: rank for rank, stage in enumerate(("liquidation", "delayed_liquidation", "margin_call", "normal"))}
+Point = tuple[datetime, Decimal]
+
+
+class Gathered(NamedTuple):
+    """See the module. Alerts are the objects of the log, oldest first."""
+
+    title: str
+    source: str
+    begin: datetime
+    end: datetime
+    events: int | None
+    alerts: list[dict[str, Any]]
+    prices: dict[str, list[Point]]
+    tracks: dict[str, list[Point]]
+    """LTV by group, of the worst ones."""
+    deliveries: dict[str, list[dict[str, Any]]] | None
+    """By alert; None where nothing was sent."""
+    refused: int = 0
+
+
+Advance = Callable[[], None]
+
+
+def of_replay(rules: Rules, path: Path, book: Path, rates: Sequence[RatesChanged], advance: Advance) -> Gathered:
+    """Plays the tape twice: for its alerts, then for the lines of those that these are about. `advance` hears of each row."""
+    refused: list[str] = []
+    alerts: list[dict[str, Any]] = []
+    begin = end = None
+    events = 0
+    for at, logged in replay.tape(rules, book, tape.rows(path, lambda r: refused.append(str(r))), rates):
+        begin, end, events = begin or at, at, events + 1
+        alerts += [envelope(each.alert, data(each.alert, each.cursor, rules.products)) for each in logged]
+        advance()
+    if begin is None or end is None:
+        raise EmptyReport(f"{path}: no row of the tape could be played; nothing is there to report")
+    groups, coins = worst_groups(alerts)[:TRACKED], main_coins(alerts)
+    prices, tracks = _lines(rules, path, book, rates, groups, coins, max(1, events // SAMPLES), advance)
+    title = f"{path.name} on {book.name}"
+    return Gathered(title, "replay", begin, end, events, alerts, prices, tracks, None, len(refused))
+
+
+class EmptyReport(Exception):
+    """Nothing happened, so there is nothing to report."""
+
+
+def _lines(
+    rules: Rules,
+    path: Path,
+    book: Path,
+    rates: Sequence[RatesChanged],
+    groups: list[str],
+    coins: list[str],
+    every: int,
+    advance: Advance,
+) -> tuple[dict[str, list[Point]], dict[str, list[Point]]]:
+    run = replay.Replay(rules)
+    prices: dict[str, list[Point]] = {coin: [] for coin in coins}
+    tracks: dict[str, list[Point]] = {group: [] for group in groups}
+    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), rates, replay=run)):
+        if n % every == 0 or logged:
+            board = run.monitor.board
+            for coin, points in prices.items():
+                if coin in board.usd:
+                    points.append((at, board.usd[coin]))
+            for group, points in tracks.items():
+                sight = run.monitor.sight(group)
+                ltv = sight.weight.ltv if sight is not None and sight.weight is not None else None
+                if ltv is not None:
+                    points.append((at, ltv))
+        advance()
+    return prices, tracks
+
+
+def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
+    """One UTC day of a daemon's log, with every delivery and its attempts. Raises client.NoAnswer."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    end = begin + timedelta(days=1)
+
+    def get(path: str) -> Any:
+        return ask(url, path, token_file)
+
+    status = get("/v1/status")
+    alerts, first = [], _first_cursor(get, begin, status["cursor"])
+    after: int | None = first
+    while after is not None:
+        page = get(f"/v1/alerts?limit=1000&after={after}")
+        alerts += [item for item in page["items"] if stamp(begin) <= item["timestamp"] < stamp(end)]
+        is_over = bool(page["items"]) and page["items"][-1]["data"]["detected_at"] >= stamp(end + timedelta(hours=1))
+        after = None if is_over else page["next"]
+    tracks = {group: _points_of(alerts, group) for group in worst_groups(alerts)[:TRACKED]}
+    prices = {coin: _priced(alerts, coin) for coin in main_coins(alerts)}
+    end = min(end, max(instant(status["at"]), begin + timedelta(minutes=1)))
+    begin, end = _framed(alerts, begin, end)
+    title = f"{status['name']}, {day.isoformat()}"
+    return Gathered(title, url, begin, end, None, alerts, prices, tracks, _deliveries(get, alerts))
+
+
+def _framed(alerts: list[dict[str, Any]], begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The part of the day in which something was said, with some room: a crash of minutes is to be more than a stroke."""
+    if not alerts:
+        return begin, end
+    first, last = (instant(alerts[i]["timestamp"]) for i in (0, -1))
+    room = max((last - first) / 10, timedelta(minutes=1))
+    return max(begin, first - room), min(end, last + room)
+
+
+def _first_cursor(get: Callable[[str], Any], begin: datetime, last: int) -> int:
+    """A cursor before which every alert was detected before a time: found by halving, as the log has no index of times."""
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        items = get(f"/v1/alerts?limit=1&after={middle}")["items"]
+        if items and items[0]["data"]["detected_at"] < stamp(begin):
+            low = middle + 1
+        else:
+            high = middle
+    return max(low - 1, 0)
+
+
+def _deliveries(get: Callable[[str], Any], alerts: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {item["data"]["id"]: [] for item in alerts}
+    if not alerts:
+        return found
+    last = alerts[-1]["data"]["cursor"]
+    after: str | None = f"{max(alerts[0]['data']['cursor'] - 1, 0)}:~"
+    while after is not None:
+        page = get(f"/v1/deliveries?limit=1000&after={after}")
+        for item in page["items"]:
+            if item["alert"] in found:
+                found[item["alert"]].append(item)
+        after = page["next"] if page["items"] and page["items"][-1]["cursor"] <= last else None
+    listed = [delivery for item in alerts[:LISTED] for delivery in found[item["data"]["id"]]]
+    for delivery in listed[:LISTED]:
+        delivery["record"] = get(f"/v1/deliveries/{delivery['id']}")["record"]
+    return found
+
+
+def worst_groups(alerts: Iterable[dict[str, Any]]) -> list[str]:
+    """Groups with alerts: by the worst stage that they were in, then by their highest LTV."""
+    stage: dict[str, int] = {}
+    peak: dict[str, Decimal] = {}
+    for item in alerts:
+        body = item["data"]
+        if "group" in body:
+            id_ = body["group"]["id"]
+            stage[id_] = min(stage.get(id_, len(STAGES)), WORST.get(body["stage"]["to"], len(STAGES)))
+            peak[id_] = max(peak.get(id_, Decimal(0)), Decimal(body.get("ltv") or 0))
+    return sorted(stage, key=lambda id_: (stage[id_], -peak[id_], id_))
+
+
+def main_coins(alerts: Iterable[dict[str, Any]]) -> list[str]:
+    """Coins that stand in most alerts as collateral."""
+    count = Counter(row["asset"] for item in alerts for row in item["data"].get("inputs") or ())
+    return [coin for coin, _ in sorted(count.items(), key=lambda each: (-each[1], each[0]))][:COINS]
+
+
+def _points_of(alerts: list[dict[str, Any]], group: str) -> list[Point]:
+    mine = (item for item in alerts if item["data"].get("group", {}).get("id") == group)
+    return [(instant(item["timestamp"]), Decimal(item["data"]["ltv"])) for item in mine if item["data"].get("ltv")]
+
+
+def _priced(alerts: list[dict[str, Any]], coin: str) -> list[Point]:
+    points: dict[datetime, Decimal] = {}
+    for item in alerts:
+        for row in item["data"].get("inputs") or ():
+            if row["asset"] == coin and row["price"] is not None:
+                points[instant(item["timestamp"])] = Decimal(row["price"])
+    return sorted(points.items())
