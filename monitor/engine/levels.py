@@ -42,20 +42,20 @@ class Levels:
         self.has_grace = np.array([v is not None and v.is_grace_for_all for v in known], bool)
         self._names = names
 
-    def fees(self, block: Block) -> F64:
-        """[n] The share of the market value that a liquidation takes while enough is left."""
+    def fees(self, block: Block) -> tuple[F64, Bools]:
+        """[n] The share of the market value that a liquidation takes while enough is left; and which rows must be asked one
+        by one."""
         c = block.columns
-        found: F64 = self.fee[c.product]
+        found, unsure = self.fee[c.product], np.zeros(len(block), np.bool_)
         for product in block.products():
             version = self.versions.get(product)
             if version is not None and version.clearance.by_tier:
                 rows = np.flatnonzero(c.product == product)
-                stated, place = sets_of(block, self._names, version, rows, np.zeros(len(block), np.bool_))
-                each = [float(fee_rate(version.clearance, lines)) for lines in stated]
-                found[rows] = np.array(each)[place]
-                for k, lines in own_of(block, rows):
-                    found[rows[k]] = float(fee_rate(version.clearance, lines_of(lines, stated[place[k]])))
-        return found
+                sets, place = sets_of(block, self._names, version, rows, unsure)
+                found[rows] = np.array([float(fee_rate(version.clearance, each)) for each in sets])[place]
+                for k, stated in own_of(block, rows):
+                    found[rows[k]] = float(fee_rate(version.clearance, lines_of(stated, sets[place[k]])))
+        return found, unsure
 
     def of(self, block: Block) -> tuple[F64, Bools]:
         """[4, n] Lines by row, infinite where there is none; and which rows must be asked one by one."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 import msgspec
 import numpy as np
 
+from monitor.core.fund import fee_rate
 from monitor.core.lifecycle import LIQUIDATION, STAGES, GroupState
 from monitor.core.money import EIGHT_PLACES, exact, round_up
 from monitor.core.outcome import Sight
@@ -265,12 +266,11 @@ class ColumnarSurvey:
     def _loss(self, weighed: Weighed, known: Bools, after: U8, on: Prices) -> Loss:
         owed = weighed.owed[known]
         left = weighed.market[known] - owed
-        fee = np.zeros(len(self._stage))
-        for k, (_, block) in enumerate(self._copy.blocks):
-            fee[k * GROUPS : k * GROUPS + len(block)] = self._levels.fees(block)
         is_sold = after[known] == _LIQUIDATED
         short = np.maximum(-left, 0.0)
-        fees = np.minimum(fee[known] * weighed.market[known], np.maximum(left, 0.0))
+        fees = np.minimum(
+            self._fees(known & (after == _LIQUIDATED))[known] * weighed.market[known], np.maximum(left, 0.0)
+        )
         bankrupt = int(np.count_nonzero(short))
         near = np.flatnonzero((np.abs(left) <= GUARD * owed) & (owed > 0))[:NEAR_LIMIT]
         for k, row in zip(near.tolist(), np.flatnonzero(known)[near].tolist(), strict=True):
@@ -280,6 +280,17 @@ class ColumnarSurvey:
         return Loss(
             bankrupt, cents(float(short.sum())), cents(float(fees[is_sold].sum())), cents(float(short[is_sold].sum()))
         )  # fmt: skip
+
+    def _fees(self, wanted: Bools) -> F64:
+        """[rows] The share of the market value that a liquidation takes while enough is left; exact ones of the wanted."""
+        found = np.zeros(len(self._stage))
+        for k, (_, block) in enumerate(self._copy.blocks):
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            found[rows], unsure = self._levels.fees(block)
+            for row in (k * GROUPS + np.flatnonzero(unsure & wanted[rows])).tolist():
+                held = self.sight(row).held
+                found[row] = float(fee_rate(held.version.clearance, held.lines))
+        return found
 
     def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
         """The chosen rows by LTV, the worst first; rows that tie come in the order of the book."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
 from hypothesis import strategies as st
 
 from monitor.core.book import parse_line
@@ -227,7 +228,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             effective = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=hours)
             return RatesChanged(at, "vip_loan", "file", (RateRow(effective, coin, Decimal(rate)),), is_whole)
         case "settings":
-            return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust, now.fund))
+            return ProductsChanged(at, msgspec.structs.replace(now, lifecycle=each.what))
         case "notice":
             # No jump of the clock: it says that the time before it did not pass, so that none could be told to pass in it.
             return Noticed(at, "delivery.failing", each.what, {}, each.what)

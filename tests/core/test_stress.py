@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from monitor.core.inbox import Look
-from monitor.core.product import Trust
+from monitor.core.money import plain
+from monitor.core.product import Fund, Trust
 from monitor.core.roster import Prices, Scope
 from monitor.core.stress import Axis, Grid, Matrix, Reverse, Search, Shocked, Stress
 from monitor.core.survey import WholeBook
@@ -111,6 +112,16 @@ def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_f
     assert answer["bankrupt"] == 1
     assert answer["expected_shortfall_usd"] == answer["fund_draw_usd"] == "10"
     assert answer["newly"]["liquidation"]["items"][0]["shortfall_usd"] == "10"
+
+
+def test_rule_43_44_no_shock_draws_and_brings_in_what_the_fund_sees_now() -> None:
+    """At 1.05 COIN 5 of 105 are missing of the first, 2 % of 110 are 2.2 of the second, of the third 1 is left for 2.12."""
+    of = desk(group("a"), group("b", usdt="110"), group("c", usdt="106"), fund=Fund(D(1000)))
+    of.price("00:02", "COIN=1.05,BTC=50,USDT=1")
+    of.price("00:03", "COIN=1.05,BTC=50,USDT=1")
+    seen, answer = of.monitor.fund, stress(of, {"BTC": "-0%"})
+    assert seen is not None
+    assert (answer["fund_draw_usd"], answer["fees_usd"]) == (plain(seen.draw_usd), plain(seen.fees_usd)) == ("5", "3.2")
 
 
 def test_rule_47_the_fee_is_never_more_than_what_is_left() -> None:

@@ -77,7 +77,7 @@ class Kinds:
                 {"leverage": leverage, **lines, "up_to": {coin: plain(cap) for coin, cap in caps.items()}},
                 {"leverage": leverage, **harder},
             ]
-        return {"thresholds": self._lines(LEVELS), "tiers": tiers, "rates": self._rates()}
+        return {"thresholds": self._lines(LEVELS), "tiers": tiers, "rates": self._rates(), "fee_by_tier": True}
 
     def _free(self) -> Table:
         return {

@@ -79,7 +79,8 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
     """A state with all that a restart needs."""
     return GroupState(
         group, stage, "ltv", episode, 7, AT, AT + DAY, (Decimal("0.740"),), AT, AT + MINUTE, "evt_x", AT + DAY,
-        (("L-1", AT),), (("L-2", AT + DAY),), Ack("ops", AT, "evt_x", "called", AT + DAY), (("sil_1", "normal"),), "sil_1",
+        (("L-1", AT),), (("L-2", AT + DAY),), (("L-3", AT + DAY, "loan.maturing"),), ("USDT",),
+        Ack("ops", AT, "evt_x", "called", AT + DAY), (("sil_1", "normal"),), "sil_1",
     )  # fmt: skip
 
 

@@ -519,7 +519,7 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
         db.executescript((Path(__file__).parent / "schema_1.sql").read_text())
     store = built(path)
     snapshot = await store.open()
-    known = msgspec.structs.replace(state("G-1"), ack=None, ceilings=(), hushed=None)
+    known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), hushed=None)
     assert snapshot == Snapshot(
         msgspec.structs.replace(desk(), silences=()), (stored("G-1"), stored("G-2", 3)),
         (known, GroupState("Ö-3", episode=2, sequence=5)), 3,
