@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor import crashpoint
 from monitor.clock import Clock
+from monitor.clockwatch import ClockWatch
 from monitor.core.book import restated
 from monitor.core.events import (
     API,
@@ -35,7 +36,7 @@ from monitor.core.outcome import Outcome, Publication
 from monitor.core.prices import Batch, assets_of
 from monitor.core.product import Rules
 from monitor.core.rates import Asked
-from monitor.core.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
+from monitor.core.risk import RiskMonitor
 from monitor.core.roster import Prices
 from monitor.core.silence import Act
 from monitor.core.survey import WholeBook
@@ -48,10 +49,6 @@ QUEUE_LIMIT = 10_000
 """Jobs that may wait; beyond it whoever asks waits. A book batch is one job, a request of the API another."""
 TICK_S = 1.0
 """How often the clocks are compared when nothing happens."""
-JUMP_S = 0.5
-"""Wall and monotonic clock may drift apart by this much between two looks; more is a jump."""
-CALM_S = 60.0
-"""A jump in the same direction within this time is not said again."""
 RECENT_ENTRIES = 10_000
 """Entries remembered beside the store: more than can be between a look into the store and its commit."""
 SAVE_EVERY_S = 10.0
@@ -88,17 +85,12 @@ class Sequencer:
         self._metrics, self._health, self._publish, self._event_log = metrics, health, publish, event_log
         self._prices = Latest()
         self._quoted_s: float | None = None
-        self._heard_s: dict[str, float] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
         self._wake = asyncio.Event()
         self._stopping = self._is_over = False
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = clock.monotonic_s()
-        # Behind the last event before a restart, the wall was set back meanwhile: the first look finds that as a jump.
-        self._wall, self._looked_s = clock.utc(), clock.monotonic_s()
-        self._anchor = (self._wall if monitor.at is None else max(self._wall, monitor.at), clock.monotonic_s())
-        self._jumped_s: float | None = None
-        self._is_old_word = monitor.notices.get(f"{CLOCK_JUMP}|clock", (0, None))[1] is not None
+        self._clocks = ClockWatch(monitor, clock)
         self._applied: dict[tuple[str, str], str] = {}
 
     # -- what feeds, books, the web and the shell call --
@@ -106,7 +98,7 @@ class Sequencer:
     def quotes(self, batch: Batch) -> None:
         """Takes quotes or a frame; an unhandled older price of the same asset and source is replaced."""
         now_s = self._clock.monotonic_s()
-        self._heard_s |= dict.fromkeys(assets_of(batch), now_s)
+        self._clocks.heard(assets_of(batch), now_s)
         self._metrics.conflated.inc(self._prices.put(batch))
         if self._quoted_s is None:
             self._quoted_s = now_s
@@ -218,9 +210,9 @@ class Sequencer:
 
     async def _turn(self) -> None:
         await self._wait()
-        jumps = self._compare_clocks()
+        jumps = self._clocks.compare()
         jobs = [self._jobs.get_nowait() for _ in range(min(self._jobs.qsize(), 1_000))]
-        prices = MarkPrices(self._wall, *self._prices.take())
+        prices = MarkPrices(self._clocks.wall, *self._prices.take())
         quoted_s, self._quoted_s = self._quoted_s, None
         batch = _Batch()
         await self._in_core(self._handle_all, jumps, jobs, prices, batch)
@@ -363,48 +355,8 @@ class Sequencer:
                 log.warning("the event log could not be written", reason=self._event_log.reason)
                 self._event_log.reason = None
 
-    # -- time --
-
     def _now(self) -> datetime:
-        """The wall clock as it was compared for this turn, but never before the last event.
-
-        Looked at again within the turn it could have jumped, and deadlines would run before core hears of the jump.
-        """
-        last = self._monitor.at
-        return self._wall if last is None else max(self._wall, last)
-
-    def _compare_clocks(self) -> list[Noticed]:
-        """Notices of a jump of the wall clock, of its end, and of prices that fall silent while our time stands still."""
-        wall, mono_s = self._clock.utc(), self._clock.monotonic_s()
-        self._wall, looked_s, self._looked_s = wall, self._looked_s, mono_s
-        wall0, mono0_s = self._anchor
-        drift_s = (wall - wall0).total_seconds() - (mono_s - mono0_s)
-        noticed: list[Noticed] = []
-        if self._is_old_word:  # what was said before a restart must not hide what happens now
-            self._is_old_word = False
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
-        if abs(drift_s) > JUMP_S:
-            self._anchor, self._jumped_s = (wall, mono_s), mono_s
-            facts = {"seconds": f"{drift_s:.3f}", "wall": wall.isoformat(), "policy": "deadlines follow the wall clock"}
-            direction = "forward" if drift_s > 0 else "backward"
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", facts, fingerprint=direction))
-            log.warning("the wall clock jumped", **facts)
-        elif self._jumped_s is not None and mono_s - self._jumped_s > CALM_S:
-            self._jumped_s = None
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
-        last = self._monitor.at
-        if last is not None and wall < last - timedelta(seconds=JUMP_S):
-            noticed.append(Noticed(wall, CLOCK_STILL, "clock", {"seconds": f"{mono_s - looked_s:.6f}"}))
-            noticed += self._silent(wall, mono_s)
-        return noticed
-
-    def _silent(self, wall: datetime, mono_s: float) -> list[Noticed]:
-        trust, marks = self._monitor.rules.trust, self._monitor.board.marks
-        limit_s = trust.stale_after.total_seconds()
-        silent = [a for a, heard_s in self._heard_s.items() if mono_s - heard_s > limit_s and a in marks]
-        for asset in silent:
-            del self._heard_s[asset]
-        return [Noticed(wall, "price.stale", asset, {}) for asset in silent] if trust.enabled else []
+        return self._clocks.now(self._monitor.at)
 
     # -- plumbing --
 

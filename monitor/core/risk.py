@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -41,10 +40,10 @@ from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
 from monitor.core.rates import Rates
 from monitor.core.register import Register
-from monitor.core.ruleschange import Former, InForce
+from monitor.core.ruleschange import InForce
 from monitor.core.silence import Silences
 from monitor.core.teller import Teller
-from monitor.core.verdict import Verdict, calm, judge
+from monitor.core.verdict import calm, judge
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
@@ -73,8 +72,6 @@ class RiskMonitor:
         self._planner = Planner(rules, self._agenda, self.book, self._teller.weight)
         self.operators = Operators(self.book, self.silences, self._teller, self._planner)
         self._in_force = InForce()
-        self._former: dict[str, Former] = {}
-        """While groups are decided under new rules: the versions of before, by product."""
         if memory:
             self._restore(memory)
 
@@ -285,7 +282,10 @@ class RiskMonitor:
         """One deadline, as if it were an event of its own time."""
         if deadline.phase == agenda.GROUP:
             w = self._teller.known(deadline.subject)
-            self._run_group(w, deadline, out)
+            if deadline.kind == agenda.HOLD:
+                self._decide(w, deadline.at, out, is_settled=True)
+            else:
+                self._teller.run(w, deadline, self.at, out)
             self._planner.plan(w)
         elif deadline.phase == agenda.PRICE:
             self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
@@ -316,12 +316,6 @@ class RiskMonitor:
             for asset in late:
                 self._prices.announce(asset, at, out)
 
-    def _run_group(self, w: Watched, deadline: Deadline, out: Outcome) -> None:
-        if deadline.kind == agenda.HOLD:
-            self._decide(w, deadline.at, out, is_settled=True)
-        else:
-            self._teller.run(w, deadline, self.at, out)
-
     def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.
 
@@ -349,9 +343,9 @@ class RiskMonitor:
         for kind, former in changed.items():
             new, sums = self._in_force.of(kind), (before[kind], self.book.counted(kind, self.board))
             self._notices.take(ruleschange.changed(kind, former, new, sums, at), out)
-        self._former = changed
+        self._in_force.replaced = changed
         self._decide_all(suspects, at, out)
-        self._former = {}
+        self._in_force.replaced = {}
         self._teller.look_at_interest(self.book.spare(self.rules.products), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
@@ -394,7 +388,8 @@ class RiskMonitor:
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
-                self._teller.follow(w, verdict, out, self._cause(w, state, verdict, at))
+                facts = self._in_force.cause(self.rules, w, state, verdict, self.board.usd, at)
+                self._teller.follow(w, verdict, out, facts)
                 w.calm = w.calm or calm(w.state, w.held, how)
             if w.has_past:
                 w.has_past = False
@@ -406,10 +401,3 @@ class RiskMonitor:
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if w.state is not state or w.blind != was_blind or state.below_since is not None:
             self._planner.plan(w)
-
-    def _cause(self, w: Watched, state: GroupState, verdict: Verdict, at: datetime) -> dict[str, Any]:
-        """Whether a change of rules brought about what is said."""
-        former, said = self._former.get(w.group.product), verdict[1]
-        if former is None or said is None:
-            return {}
-        return ruleschange.cause(self.rules.name, said.type, w, state, former, self.board.usd, at, self.rules.lifecycle)

@@ -16,7 +16,7 @@ from monitor.core.loanbook import Counted
 from monitor.core.money import plain
 from monitor.core.product import Lifecycle, Product, Rules, Version
 from monitor.core.valuation import Holding, weigh
-from monitor.core.verdict import judge
+from monitor.core.verdict import Verdict, judge
 from monitor.core.watched import Watched
 
 RULES_CHANGED = "rules.changed"
@@ -41,6 +41,8 @@ class InForce:
 
     def __init__(self) -> None:
         self._of: dict[str, Former] = {}
+        self.replaced: Mapping[str, Former] = {}
+        """While groups are decided under new rules: the versions of before, by product."""
 
     def take(self, rules: Rules, at: datetime) -> dict[str, Former]:
         """The versions of now; returns those that others have replaced, by product."""
@@ -51,6 +53,15 @@ class InForce:
     def of(self, kind: str) -> Former:
         """The version of a product that was taken last."""
         return self._of[kind]
+
+    def cause(
+        self, rules: Rules, w: Watched, state: GroupState, verdict: Verdict, usd: Mapping[str, Decimal], at: datetime
+    ) -> dict[str, Any]:
+        """Whether a change of rules brought about what a verdict on a group says; `state` is that of before."""
+        old, said = self.replaced.get(w.group.product), verdict[1]
+        if old is None or said is None:
+            return {}
+        return cause(rules.name, said.type, w, state, old, usd, at, rules.lifecycle)
 
 
 def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], at: datetime) -> Noticed:

@@ -42,7 +42,7 @@ class Reader:
         await context.close()
 
     def _heard(self, kind: str, text: str) -> None:
-        # An older monitor answers 404 to what it does not offer, and the page says so; that is no fault of the page.
+        # What a monitor does not have, such as a fund, is a 404, and the page says so; that is no fault of the page.
         if kind in ("error", "warning") and "404 (Not Found)" not in text:
             self.complaints.append(f"{kind}: {text}")
 

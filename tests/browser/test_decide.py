@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.browser.reader import LIVE, Reader, expect
 from tests.faults.house import Daemon, House, Receiver, line, until, webhook
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000"}
 SECRET = "a-secret-of-the-tests"
-
-
-async def needs(daemon: Daemon, path: str, **headers: str) -> None:
-    """Skips where the daemon does not serve a path yet."""
-    _, contract = await daemon.ask("GET", "/openapi.json", **headers)
-    if path not in contract["paths"]:
-        pytest.skip(f"the daemon does not serve {path}")
 
 
 async def test_what_if_says_what_the_api_says(house: House, venue: Venue, reader: Reader) -> None:
@@ -62,7 +53,6 @@ async def test_what_cannot_be_asked_is_named_and_no_figure_stands_beside_it(
 
 async def test_a_stage_is_acknowledged_by_keyboard_alone(house: House, venue: Venue, reader: Reader) -> None:
     async with Daemon(house) as daemon:
-        await needs(daemon, "/v1/alerts/{id}/ack")
         await daemon.put(line("G-1"))
         await venue.marks({"BTCUSDT": "64000"})
         await reader.look(daemon.url, "#/group/G-1")
@@ -90,7 +80,6 @@ async def test_a_reader_signs_in_and_sees_the_own_groups_alone(house: House, ven
     house.write(web=f"port = 0\n{tokens}")
     async with Daemon(house) as daemon:
         boss = {"Authorization": "Bearer another-secret"}
-        await needs(daemon, "/v1/session", **boss)
         for group in (line("G-1", labels={"borrower": "ACME"}), line("G-2", labels={"borrower": "BETA"})):
             status, _ = await daemon.ask("PUT", f"/v1/groups/{group['id']}", group, **boss)
             assert status == 201
@@ -116,7 +105,6 @@ async def test_a_reader_signs_in_and_sees_the_own_groups_alone(house: House, ven
 async def test_a_silence_is_made_of_what_was_looked_at(house: House, venue: Venue, reader: Reader) -> None:
     """The first press shows what it would hide; only the second makes it, and it can be ended."""
     async with Daemon(house) as daemon:
-        await needs(daemon, "/v1/silences")
         await daemon.put(line("G-1"))
         await venue.marks({"BTCUSDT": "64000"})
         await reader.look(daemon.url, "#/alerts")

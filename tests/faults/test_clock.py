@@ -274,7 +274,7 @@ async def test_a_jump_in_the_middle_of_a_turn_distrusts_no_price(
     async with running(house, clock) as app, Ticker(venue, BTC="100000"):
         await has_price(app)
         await put(app, "G-1")
-        compare, left = app.sequencer._compare_clocks, [HOUR]
+        compare, left = app.sequencer._clocks.compare, [HOUR]
 
         def jumping() -> object:
             found = compare()
@@ -282,7 +282,7 @@ async def test_a_jump_in_the_middle_of_a_turn_distrusts_no_price(
                 clock.step(left.pop())
             return found
 
-        monkeypatch.setattr(app.sequencer, "_compare_clocks", jumping)
+        monkeypatch.setattr(app.sequencer._clocks, "compare", jumping)
         await until(lambda: said(app, JUMP), "the jump is said", 3)
         await asyncio.sleep(1)
         assert await said(app, "price.*") == []
