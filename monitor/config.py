@@ -20,7 +20,7 @@ import msgspec
 from monitor import plugins
 from monitor.core.events import API
 from monitor.core.money import NotANumber, number
-from monitor.core.product import ExposureRules, Lifecycle, Product, Rules, Trust
+from monitor.core.product import ExposureRules, Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
@@ -159,17 +159,15 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class BadConfig(Exception):
-    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected.
-
-    `named` is what could be read of it all the same, so that whoever wants every problem can look further.
-    """
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected; `named` is
+    what could be read of it all the same, so that whoever wants every problem can look further."""
 
     def __init__(self, problems: list[str], named: Named | None = None) -> None:
         super().__init__("\n".join(problems))
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "exposure"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
@@ -194,6 +192,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
+        fund = self.table(Fund, table, "fund") if "fund" in table else None
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -203,8 +202,8 @@ class _Loader:
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
-        trust = _trust(prices, tuple(f.name for f in feeds))
-        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, exposure)
+        how, trust = _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
+        rules = Rules(monitor.name, products, how, trust, fund, exposure)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:

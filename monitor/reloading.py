@@ -26,6 +26,7 @@ def audited(config: Config) -> dict[str, Any]:
         "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
         "exposure": msgspec.to_builtins(config.rules.exposure),
         "prices": msgspec.to_builtins(config.rules.trust),
+        "fund": msgspec.to_builtins(config.rules.fund),
         "products": {
             kind: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
             for kind, p in config.rules.products.items()

@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.clearing import clearance
 from monitor.core.cure import next_line, terms_of
+from monitor.core.fund import cleared
 from monitor.core.ladder import recognised
 from monitor.core.lifecycle import LIQUIDATION, STAGES, TABLE, Signal, signal_of
 from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, round_down, round_up
@@ -304,11 +304,10 @@ def stage_by(stage: str, signal: Signal | None) -> str:
 
 def loss_of(held: Holding, worth: Worth, stage: str) -> Loss:
     """What liquidating one group would leave unpaid."""
-    cleared = clearance(held.version, worth.market, worth.owed)
-    is_bankrupt = cleared.shortfall > 0
+    left = cleared(held.version.clearance, held.lines, worth.market, worth.owed)
     if stage != LIQUIDATION:
-        return Loss(is_bankrupt, cleared.shortfall)
-    return Loss(is_bankrupt, cleared.shortfall, cleared.fee, cleared.shortfall)
+        return Loss(left.bankrupt, left.shortfall_usd)
+    return Loss(left.bankrupt, left.shortfall_usd, left.fee_usd, left.shortfall_usd)
 
 
 def distance_of(weight: Weight, held: Holding) -> Decimal:

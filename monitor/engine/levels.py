@@ -37,7 +37,8 @@ class Levels:
     def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
         self.versions = versions
         known = [versions.get(place) for place in range(len(names.products))]
-        self.fee = np.array([0.0 if v is None else float(v.liquidation_fee) for v in known])
+        self._share = np.array([0.0 if v is None else float(v.clearance.share) for v in known])
+        self._by_tier = np.array([v is not None and v.clearance.by_tier for v in known], bool)
         self.has_grace = np.array([v is not None and v.is_grace_for_all for v in known], bool)
         self._names = names
 
@@ -60,6 +61,16 @@ class Levels:
             for k in mine:
                 lines[:, rows[k]] = levels(lines_of(own[int(rows[k])], sets[place[k]]))
         return lines, unsure
+
+    def fees(self, block: Block) -> F64:
+        """[n] The share of the market value that a clearance takes, as core.fund.fee_rate has it."""
+        product = block.columns.product
+        share = self._share[product]
+        if not self._by_tier[product].any():
+            return share
+        # A tier's line is a level of a metric that falls.
+        over = np.maximum(1 / self.of(block)[0][LIQUIDATION_LINE] - 1, 0.0)
+        return np.where(self._by_tier[product], share * over, share)
 
 
 def levels(lines: Thresholds) -> F64:

@@ -267,7 +267,7 @@ class ColumnarSurvey:
         left = weighed.market[known] - owed
         fee = np.zeros(len(self._stage))
         for k, (_, block) in enumerate(self._copy.blocks):
-            fee[k * GROUPS : k * GROUPS + len(block)] = self._levels.fee[block.columns.product]
+            fee[k * GROUPS : k * GROUPS + len(block)] = self._levels.fees(block)
         is_sold = (after[known] == _LIQUIDATED) & (owed > 0)
         short = np.maximum(-left, 0.0)
         fees = np.minimum(fee[known] * weighed.market[known], np.maximum(left, 0.0))

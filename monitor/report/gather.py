@@ -84,7 +84,7 @@ def _lines(
     run = replay.Replay(rules)
     prices: dict[str, list[Point]] = {coin: [] for coin in coins}
     tracks: dict[str, list[Point]] = {group: [] for group in groups}
-    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), rates, run)):
+    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), rates, None, run)):
         if n % every == 0 or logged:
             board = run.monitor.board
             for coin, points in prices.items():

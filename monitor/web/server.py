@@ -30,7 +30,9 @@ from monitor.web.auth import (
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
 from monitor.web.exposure import ExposureApi
+from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
+from monitor.web.history import HistoryApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
@@ -76,10 +78,10 @@ class Server:
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
         turns = Turns()
-        stress, exposure = StressApi(parts, turns), ExposureApi(parts, turns)
         table = routes(
-            GroupsApi(parts), RatesApi(parts), RecordApi(parts, log_), status, stress, exposure, self.hub.handle
-        )
+            GroupsApi(parts), HistoryApi(parts), RatesApi(parts), RecordApi(parts, log_), FundApi(parts), status,
+            StressApi(parts, turns), ExposureApi(parts, turns), self.hub.handle,
+        )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

@@ -162,7 +162,7 @@ WATCHED = ExposureRules(max_share={"asset": D("0.5"), "product": D("0.99"), "des
 @given(steps(DESK), st.sets(st.integers(0, 60), max_size=3), st.lists(st.integers(1, 4000), max_size=6))
 def test_a_run_with_shares_under_watch_is_a_fold(run: Any, restarts: set[int], pauses: list[int]) -> None:
     """Restarts and the telling of time change nothing of what is said."""
-    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED, WATCHED)
+    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED, exposure=WATCHED)
     plain = [*events(run, now), TimePassed(START + timedelta(days=90))]
 
     def replaced(event: Any) -> Any:

@@ -67,7 +67,7 @@ class Continued(Model):
             group = self.groups[group_id]
             held = group.line.collateral
             group.line = replace(group.line, collateral=held | {asset: held.get(asset, Decimal(0)) + quantity})
-            self._apply_rules(group, at)
+            self._apply_rules(group)
             self._evaluate(group, at)
             return self._collect()
 

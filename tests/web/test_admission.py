@@ -30,6 +30,8 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
     ("POST", "/v1/stress", {"shocks": {"BTC": "-1%"}}, {*ROLES}, 200),
     ("GET", "/v1/exposure", None, {*ROLES}, 200),
+    ("GET", "/v1/groups/G-1/history?kind=loan", None, {*ROLES}, 200),
+    ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("GET", "/v1/rates", None, {*ROLES}, 200),
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}, {"operator", "admin"}, 200),
     ("GET", "/v1/prices", None, {*ROLES}, 200),
