@@ -17,12 +17,12 @@ from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, Pr
 from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import GroupQuery, Prices
+from monitor.core.roster import GroupQuery, PlainRoster, Prices
 from monitor.engine.book import ColumnarBook
 from monitor.engine.reader import BlockReader
 from monitor.engine.roster import ColumnarRoster
 from monitor.engine.table import Rows
-from monitor.products import cross_margin_pro
+from monitor.products import cross_collateral, cross_margin_pro
 from tests.products.shelf import START, line, shipped
 
 D = Decimal
@@ -113,6 +113,32 @@ def test_a_reload_that_changes_a_rate_of_the_past_alone_is_seen() -> None:
     assert [a.type for a in out.alerts] == ["loan_group.margin_call.opened"]
 
 
+def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None:
+    """What loans owed hides nothing of it: one that was opened early in the version had its free days behind it."""
+
+    def retired(free: int) -> Product:
+        lines = {"initial": "0.6", "margin_call": "0.75", "liquidation": "0.9"}
+        base = {"thresholds": lines, "ladders": {"BTC": [["inf", "1"]]}, "rates": {"USDT": "0.01"}}
+        dates = datetime(2025, 9, 1, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC)
+        return cross_collateral.load(
+            {
+                "version": [
+                    base | {"effective": at, "free_days": {"USDT": n}} for at, n in zip(dates, (free, 3), strict=True)
+                ]
+            }
+        )
+
+    opened, early = "2025-12-20T10:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)
+    desk = Desk(retired(3))
+    desk.put_all(line("cross_collateral", {"BTC": "1"}, {"USDT": "74000"}, opened_at=opened), at=early)
+    assert desk.price(early, BTC="100000") == []
+    assert desk.wait(START)[0] == "G-1 loan_group.margin_call.opened"
+    out = desk.reload(retired(60))
+    desk.price(START + timedelta(seconds=1), BTC="100000.5")
+    assert out.refused is None
+    assert desk.rows.screen.debt[0] == 74_000
+
+
 def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_was_closed() -> None:
     product = shipped("vip_loan")
     desk = Desk(product)
@@ -167,6 +193,8 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     assert desk.rows.screen.recognised[0] == -1000
     desk.reload(plain)
     assert desk.rows.screen.recognised[0] == 500
+    desk.reload(cross_margin_pro.load({"version": [base | {"net_equity": "haircut"}]}))
+    assert desk.rows.screen.recognised[0] == -2000
 
 
 def test_two_loans_of_a_coin_are_one_liability() -> None:
@@ -190,8 +218,10 @@ def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
     desk.price(BTC="10000")
     board: PriceBoard = desk.monitor.board
     prices = Prices(board.usd, frozenset(board.untrusted))
-    page = ColumnarRoster(desk.book).page(GroupQuery(), (), prices)
-    assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
+    watched = [w for id_ in desk.book.ids() if (w := desk.book.find(id_)) is not None]
+    for roster in (ColumnarRoster(desk.book), PlainRoster(lambda: watched)):
+        page = roster.page(GroupQuery(), (), prices)
+        assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
 
 
 def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> None:
