@@ -150,10 +150,8 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class BadConfig(Exception):
-    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected.
-
-    `named` is what could be read of it all the same, so that whoever wants every problem can look further.
-    """
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected; `named` is
+    what could be read of it all the same, so that whoever wants every problem can look further."""
 
     def __init__(self, problems: list[str], named: Named | None = None) -> None:
         super().__init__("\n".join(problems))

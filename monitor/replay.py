@@ -61,9 +61,10 @@ def tape(
     replay: Replay | None = None,
 ) -> Iterator[Step]:  # fmt: skip
     """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
-    event. Whoever wants to look at groups and prices on the way hands in the replay.
+    event.
 
-    Entries are events of their own time; those of a row's time come before its prices.
+    Entries are events of their own time; those of a row's time come before its prices. Whoever wants to look at groups and
+    prices on the way hands in the replay.
     """
     replay, first, last = replay or Replay(rules), None, None
     for at, quotes in rows:

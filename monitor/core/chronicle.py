@@ -71,7 +71,10 @@ def _changed(old: Watched, loan: Loan, now: Loan | None, event: GroupPut | BookE
     if isinstance(entry, Liquidated) and loan.is_owed:
         return [_gone(old, loan, event.at, {"reason": "liquidated", **_named(event)})]
     if isinstance(entry, Renew) and entry.loan == loan.id:
-        return [_row(old, loan, LOAN, event.at, {"what": "renewed", **_named(event), **stated(now)})]
+        renewed = {"what": "renewed", **_named(event), **stated(now)}
+        if not settled:
+            return [_row(old, loan, LOAN, event.at, renewed)]
+        return [*_repaid(old, loan, settled, now, event, w), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
     if is_other or _terms(now) != _terms(loan):
         before = {"principal_before": plain(loan.principal), "interest_before": plain(settled)}
         return [_row(old, loan, LOAN, event.at, {"what": "restated", **_named(event), **stated(now), **before})]

@@ -180,6 +180,8 @@ TITLES = {
     "price.suspect": "price suspect",
     "price.restored": "price restored",
     "rules.changed": "rules changed",
+    "fund.exceeded": "insurance fund exceeded",
+    "fund.restored": "insurance fund suffices again",
     "exposure.concentration": "share of the book too large",
     "exposure.restored": "share of the book back in its limit",
     "book.refused": "loan book line refused",

@@ -93,6 +93,15 @@ def test_loans_that_are_borrowed_and_renewed_are_recorded() -> None:
     assert (it.rows[0].facts["principal"], it.rows[1].facts["daily"], it.rows[1].facts["term"]) == ("5", "0.002", "60d")
 
 
+def test_a_renewal_records_the_interest_that_it_paid_and_no_day_twice() -> None:
+    it = Told(line(loans=[loan("USDT", "10", matures="200:00", rate={"kind": "fixed", "daily": "0.001"})]))
+    it.price("00:00", "0.5")
+    it.enter("50:00", {"type": "renew", "loan": "L-1", "term": "60d", "rate": {"kind": "fixed", "daily": "0.002"}})
+    assert short(it) == ["repayment:L-1", "loan:L-1 renewed"]
+    assert [it.rows[0].facts[k] for k in ("interest_paid", "principal_paid", "interest_left")] == ["0.02", "0", "0"]
+    assert sum(charge.amount for charge in it.charged("74:00")) == D("0.04")
+
+
 def test_a_put_that_restates_holdings_keeps_both_principals() -> None:
     it = desk()
     it.put("30:00", line(loans=[loan(id="L-1", principal="70"), loan("USDT", "3", id="L-3")]))

@@ -78,17 +78,28 @@ def _borrow(line: Line, entry: Entry) -> Line:
 
 
 def _renew(line: Line, entry: Entry) -> Line:
-    """The term runs on from the maturity, at the rate agreed now; fixed stays fixed (rules 22, 23, 27)."""
+    """The term runs on from the maturity, at the rate agreed now; fixed stays fixed (rules 22, 23, 27).
+
+    Its interest was paid before, from the Spot wallet, of which the line states what it knows.
+    """
     loan = next((x for x in line.loans if x.id == entry["loan"]), None)
     rate = entry["rate"]
     if loan is None or loan.matures_at is None or (rate["kind"] == "fixed") != (loan.daily is not None):
         raise Refused("no such term loan at such a rate")
+    to_pay, balances = loan.interest, {}
+    for account in sorted(line.balances):
+        has = line.balances[account].get(loan.asset, ZERO)
+        taken = min(has, to_pay)
+        to_pay -= taken
+        rest = _down(has - taken)
+        balances[account] = line.balances[account] | ({loan.asset: rest} if taken else {})
     renewed = replace(
         loan,
+        interest=ZERO,
         matures_at=loan.matures_at + TERMS[entry["term"]],
         daily=Decimal(rate["daily"]) if rate["kind"] == "fixed" else None,
     )
-    return replace(line, loans=tuple(renewed if x is loan else x for x in line.loans))
+    return replace(line, balances=balances, loans=tuple(renewed if x is loan else x for x in line.loans))
 
 
 def _repay(line: Line, entry: Entry) -> Line:
