@@ -341,6 +341,10 @@ class Rules(msgspec.Struct, frozen=True):
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
 
+    def begins(self, at: datetime) -> bool:
+        """A version of some product's rules comes into force at that very time."""
+        return any(v.effective == at for product in self.products.values() for v in product.versions)
+
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""
         coming = (v.effective for product in self.products.values() for v in product.versions)

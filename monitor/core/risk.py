@@ -325,9 +325,9 @@ class RiskMonitor:
         self._decide_all(self.book.suspects(None, self.board), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
-        """At midnight for all groups; at other instants for those of products that add interest more often."""
+        """At midnight for all groups, and with a new version; at other instants for products that add interest more often."""
         kinds = frozenset(kind for kind, product in self.rules.products.items() if accrues_at(product, at))
-        if len(kinds) == len(self.rules.products):
+        if len(kinds) == len(self.rules.products) or self.rules.begins(at):
             self._renew(at, out)
         else:
             suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))

@@ -236,3 +236,29 @@ def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> No
     desk.price(at + timedelta(hours=10), BTC="10000.5")
     owed = 10_000.5 - desk.rows.screen.recognised[:2]
     assert np.allclose(owed, [1010, 1009.5], rtol=1e-12)
+
+
+def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both_books() -> None:
+    """Interest and rules of one instant: whoever is decided by the new version is so once, all groups together."""
+    at = START.replace(minute=0) + timedelta(hours=1)
+    products = []
+    for kind in ("cross_margin_classic", "vip_loan"):
+        product = shipped(kind)
+        last = product.versions[-1]
+        lines = {k: v * D("1.2" if last.thresholds.falls else "0.8") for k, v in last.thresholds.stated.items()}
+        harder = msgspec.structs.replace(
+            last, effective=at, warnings=(), thresholds=msgspec.structs.replace(last.thresholds, **lines)
+        )
+        products.append(msgspec.structs.replace(product, versions=(*product.versions, harder)))
+    desk = Desk(*products)
+    lines = [line("vip_loan", {"BTC": "1"}, {"USDT": "65000"}, f"G-{k}") for k in (1, 3)]
+    lines += [line("cross_margin_classic", {"BTC": "1"}, {"USDT": "70000"}, f"G-{k}") for k in (2, 4)]
+    desk.put(*lines)
+    desk.price(BTC="100000")
+    plain = RiskMonitor(desk.rules)
+    for stated in lines:
+        plain.handle(GroupPut(START, parse_line(stated, START, desk.rules.products), "book"))
+    plain.handle(MarkPrices(START, (Quote("BTC", D(100000), "USD", "feed", START),)))
+    told = [f"{a.subject} {a.type}" for a in plain.handle(TimePassed(at)).alerts]
+    assert desk.wait(at) == told
+    assert [name.split()[0] for name in told] == ["G-1", "G-2", "G-3", "G-4"]
