@@ -8,7 +8,6 @@ from typing import Any
 
 from monitor.core.alerts import Alert, Figures, alert_id
 from monitor.core.board import PriceBoard
-from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.loanbook import Exposure
@@ -30,18 +29,6 @@ def group_alert(said: Said, w: Watched, figures: Figures, detected_at: datetime,
         deadline=said.deadline, supersedes=said.supersedes, suppressed=said.suppressed,
         blind=w.blind, facts=facts, contacts=w.group.contacts,
     )  # fmt: skip
-
-
-def overdue_facts(w: Watched, loan: Loan) -> dict[str, Any]:
-    """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
-    assert loan.matures_at is not None
-    return {
-        "loan": loan.id,
-        "asset": loan.asset,
-        "matured_at": stamp(loan.matures_at),
-        "liquidation_at": stamp(w.overdue_at(loan.matures_at)),
-        "assumed": True,
-    }
 
 
 def price_alert(

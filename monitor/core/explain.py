@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 
 from monitor.core.accrual import daily_rate, is_settling
+from monitor.core.allowed import allowed_facts
 from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
+from monitor.core.fund import clearance
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
@@ -25,6 +27,8 @@ from monitor.core.outcome import Sight
 from monitor.core.prices import GOOD, MISSING, Mark
 from monitor.core.product import Ladder, Product, Rules, Thresholds
 from monitor.core.render import way_shown
+from monitor.core.renewal import renewal_shown
+from monitor.core.spot import shortfalls
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.core.valuation import (
     Holding,
@@ -100,6 +104,7 @@ def detail(look: Look) -> dict[str, Any]:
             **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
             "settling": any(shown_loan["settling"] for shown_loan in loans),
             "loans": loans,
+            "interest_short": [each.facts for each in shortfalls(group, product, held)],
         }
 
 
@@ -109,7 +114,7 @@ def standing(look: Look) -> dict[str, Any]:
     missing = sorted(held.assets - look.usd.keys())
     blind = bool(missing) or not look.untrusted.isdisjoint(held.assets)
     facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd", *_own(held)))
-    facts |= {"cure": None, "liquidation_price": None, "next_line": None}
+    facts |= {"cure": None, "liquidation_price": None, "next_line": None, "liquidation": None}
     facts |= {
         "stage": state.stage,
         "deadline": stamp_or_none(state.deadline),
@@ -118,14 +123,14 @@ def standing(look: Look) -> dict[str, Any]:
         "missing": missing,
     }
     allowed = NOTHING
+    doubted = sorted({*missing, *(look.untrusted & held.assets)})
     with exact():
         if not missing:
             weight, held_now = weigh(held, look.usd), positions(held, look.usd)
             facts |= _figures(look, weight, held_now)
             allowed = _permitted(look, weight, held_now, blind=blind)
-    facts["permitted"] = shown(allowed)
-    facts["borrowable_usd"] = facts["permitted"].pop("borrowable_usd")
-    return facts
+        group = look.sight.group
+        return facts | allowed_facts(group, state.stage, product_of(look), held, look.at, look.usd, allowed, doubted)
 
 
 def price_shown(
@@ -214,6 +219,7 @@ def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[s
             liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders, terms)
         ),
         "next_line": _next_line(weight, lines, terms),
+        "liquidation": shown(clearance(held, look.usd)),
         **({} if held.version.close_factor is None else {"closable": closable(held, weight, look.usd)}),
     }
 
@@ -321,9 +327,9 @@ def _uncounted(look: Look) -> list[dict[str, Any]]:
 
 
 def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
-    loan, at = item.loan, look.at
+    loan, at, sight = item.loan, look.at, look.sight
     late = loan.matures_at is not None and loan.matures_at < at
-    factor = look.sight.held.version.late_interest_factor if late else ONE
+    factor = sight.held.version.late_interest_factor if late else ONE
     return {
         "id": loan.id,
         "asset": loan.asset,
@@ -337,6 +343,7 @@ def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
         "opened_at": stamp(loan.opened_at),
         "matures_at": stamp_or_none(loan.matures_at),
         "overdue": is_overdue(loan, at),
+        "renewal": renewal_shown(sight.group, sight.state.stage, product, sight.held, loan, look.usd, at),
         "price": plain_or_none(item.price),
         "value_usd": plain_or_none(item.value),
     }

@@ -123,6 +123,10 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Loans (id, maturity) whose `loan.overdue` was said."""
     called: tuple[tuple[str, datetime], ...] = ()
     """Loans (id, maturity) whose overdue deadline has run."""
+    neared: tuple[tuple[str, datetime, str], ...] = ()
+    """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
+    short: tuple[str, ...] = ()
+    """Coins whose stated Spot balances do not pay the interest that is owed in them (VIP FAQ 28), rising."""
 
 
 def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:

@@ -40,6 +40,15 @@ class Exposure(NamedTuple):
     """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
 
 
+class Counted(NamedTuple):
+    """The groups of a product, and what those of them whose prices are all known are recognised for, in USD."""
+
+    groups: int
+    recognised: Decimal
+    is_exact: bool = True
+    """False where so many groups are counted that the sum is the screen's, rounded to cents."""
+
+
 class Taken(NamedTuple):
     """What a book did with a batch of puts."""
 
@@ -48,7 +57,8 @@ class Taken(NamedTuple):
     rest: Iterable[int]
     """Places in the batch that must be put one by one, by the exact path."""
     look: Iterable[str] = ()
-    """Groups of the block that must be decided and planned now: those whose loans are past or mature within a day."""
+    """Groups of the block that must be decided and planned now: those with a date of a loan that is past or comes within a
+    day, and those whose stated balances may not pay their interest."""
     assets: frozenset[str] = frozenset()
     """Assets whose price decides about some group of the block."""
 
@@ -123,12 +133,21 @@ class LoanBook(Protocol):
         """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
         ...
 
-    def stirred(self) -> Iterable[str]:
-        """A superset of the groups whose state is not as new, and of those whose loans were past when they were put."""
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
+        """A superset of the groups that at a time have a deadline to come by `until`."""
         ...
 
-    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
-        """A superset of the groups that owe a loan maturing in (after, until]."""
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        """A superset of the groups that have a date of a term loan (agenda.DATES) in (after, until]."""
+        ...
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not when
+        they were looked at last."""
+        ...
+
+    def counted(self, kind: str, board: PriceBoard) -> Counted:
+        """What all groups of a product are recognised for together, on the prices in force."""
         ...
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
@@ -221,12 +240,17 @@ class PlainBook:
     def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
         return self._watched.keys() if change is None else self._screen.suspects(change.moved)
 
-    def stirred(self) -> Iterable[str]:
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return list(self._watched)
 
-    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
-        loans = ((id_, loan) for id_, w in self._watched.items() for loan in w.group.loans)
-        return {id_ for id_, loan in loans if loan.matures_at is not None and after < loan.matures_at <= until}
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
+
+    def counted(self, kind: str, board: PriceBoard) -> Counted:
+        return counted_of((w for w in self._watched.values() if w.group.product == kind), board.usd)
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since: dict[str, datetime] = {}
@@ -266,6 +290,16 @@ def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], us
             debt += weight.debt
             recognised += weight.recognised
     return Exposure(count, debt, recognised, tuple(named))
+
+
+def counted_of(watched: Iterable[Watched], usd: Mapping[str, Decimal]) -> Counted:
+    """Exact sums over groups, at these prices."""
+    groups, total = 0, ZERO
+    for w in watched:
+        weight = weight_or_none(w, usd)
+        groups += 1
+        total += weight.recognised if weight is not None else ZERO
+    return Counted(groups, total)
 
 
 def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:

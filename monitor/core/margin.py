@@ -11,6 +11,7 @@ import msgspec
 from monitor.core.book import Group
 from monitor.core.cure import Permitted
 from monitor.core.ladder import by_deduction, deductions, recognised, tier_of
+from monitor.core.limits import borrow_limit
 from monitor.core.money import ZERO, plain
 from monitor.core.product import NOTHING, Ladder, Version
 from monitor.core.valuation import Holding, Position, Weight, crossed
@@ -101,9 +102,3 @@ def _allowed_by(table: Mapping[str, Ladder], counted: Decimal, held: tuple[Posit
     )
     more = sum((now.recognised or ZERO) - (p.recognised or ZERO) for now, p in zip(revalued, held, strict=True))
     return allow(counted + more, revalued, ladders)
-
-
-def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal | None:
-    """How much of a coin a borrower of a VIP level may owe (DOMAIN 42); who states none is regular. None: no limit."""
-    levels = version.borrow_limits.get(asset)
-    return None if levels is None else levels[min(vip_level or 0, len(levels) - 1)]

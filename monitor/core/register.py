@@ -15,6 +15,7 @@ from monitor.core.entries import ExtendGrace, Refused, Waive, apply
 from monitor.core.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.lifecycle import DELAYED, GroupState
 from monitor.core.loanbook import LoanBook, Taken
+from monitor.core.maturity import without_gone
 from monitor.core.outcome import Memory
 from monitor.core.product import Product, Rules
 from monitor.core.watched import Watched
@@ -25,6 +26,8 @@ class Register:
 
     def __init__(self, book: LoanBook) -> None:
         self.book = book
+        self.replaced: Watched | None = None
+        """The group before the last put or entry that was applied; None where there was none."""
         self.retired: dict[str, GroupState] = {}
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
         block may still hold is here as well, as new: it must come back singly, or its tombstone would win over its block."""
@@ -55,8 +58,9 @@ class Register:
         _check_fit(group, product, event.at)
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
-        state = _without_gone_loans(state, group)
+        state = without_gone(state, group.loans)
         w = Watched(group, event.source, version, event.at, state, product, event.at)
+        self.replaced = old
         self.book.put(w)
         return w
 
@@ -82,15 +86,15 @@ class Register:
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
         _check_kept(group, old.product, at)
-        state = _without_gone_loans(state, group)
+        state = without_gone(state, group.loans)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
+        self.replaced = old
         self.book.put(w)
         return w
 
-    def change_rules(self, rules: Rules, at: datetime) -> None:
-        """Holds every group by other rules. Raises Refused, and changes nothing, where a group does not fit."""
+    def check_rules(self, rules: Rules, at: datetime) -> None:
+        """Raises Refused where a group does not fit other rules."""
         self._check_all(rules, at)
-        self.book.renew(at, rules)
 
     def _check_all(self, rules: Rules, at: datetime) -> None:
         for group in self.book.examples():
@@ -147,18 +151,6 @@ def _check_fit(group: Group, product: Product, at: datetime, kept: frozenset[str
 def _check_kept(group: Group, product: Product, at: datetime) -> None:
     """A group that is watched already also fits where only an older version lists the rate of its loan. Raises Refused."""
     _check_fit(group, product, at, product.rates_until(at))
-
-
-def _without_gone_loans(state: GroupState, group: Group) -> GroupState:
-    """Forgets the deadlines of loans that are repaid, renewed or gone.
-
-    One that is owed again is overdue again, and the state of a group of many years does not grow without bound.
-    """
-    owed = {(loan.id, loan.matures_at) for loan in group.loans if loan.is_owed}
-    noted, called = (tuple(key for key in keys if key in owed) for keys in (state.noted, state.called))
-    if noted == state.noted and called == state.called:
-        return state
-    return msgspec.structs.replace(state, noted=noted, called=called)
 
 
 def _state_after(state: GroupState, event: BookEntry) -> GroupState:

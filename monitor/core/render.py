@@ -22,6 +22,9 @@ from monitor.core.valuation import Position, Weight
 BODY_LIMIT = 19_000
 """Bytes of `data` above which long lists are cut: a webhook body stays below 20 kB (Standard Webhooks)."""
 
+CAUSE = ("cause", "rules_from")
+"""Facts of an alert that a change of rules caused (core.ruleschange)."""
+
 
 def data(
     alert: Alert, cursor: int, products: Mapping[str, Product], *, durable: bool = True, test: bool = False,
@@ -52,8 +55,10 @@ def data(
         "supersedes": alert.supersedes,
         "suppressed": list(alert.suppressed),
     }
-    if alert.facts:
-        body["facts"] = dict(alert.facts)
+    # Why the stage changed stands beside the reason; the rest is the alert's own.
+    body |= {key: alert.facts[key] for key in CAUSE if key in alert.facts}
+    if facts := {key: value for key, value in alert.facts.items() if key not in CAUSE}:
+        body["facts"] = facts
     return _cut(body)
 
 

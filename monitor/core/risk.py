@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from monitor.core import agenda, desk
-from monitor.core.accrual import accrues_at, next_accrual
+from monitor.core import agenda, chronicle, desk, ruleschange
+from monitor.core.accrual import accrues_at
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
-from monitor.core.book import Loan
 from monitor.core.entries import Refused
 from monitor.core.events import (
     BookEntry,
@@ -26,22 +25,24 @@ from monitor.core.events import (
     RatesChanged,
     TimePassed,
 )
+from monitor.core.fund import FundSight
+from monitor.core.fundwatch import FundWatch
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
-from monitor.core.loanbook import LoanBook, PlainBook, weigh_now
+from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
 from monitor.core.notices import Notices
 from monitor.core.outcome import Memory, Outcome, Sight
+from monitor.core.planner import Planner
 from monitor.core.prices import Change
 from monitor.core.pricewatch import PriceWatch
 from monitor.core.product import Rules
 from monitor.core.rates import Rates
 from monitor.core.register import Register
-from monitor.core.valuation import Weight
+from monitor.core.ruleschange import Former, InForce
+from monitor.core.teller import Teller
 from monitor.core.verdict import Verdict, calm, judge, move, say
 from monitor.core.watched import Watched
 
-AHEAD = timedelta(hours=6)
-"""How far ahead maturities are planned. Of a batch a book names those that mature within a day (Taken.look)."""
 CLOCK_JUMP = "monitor.clock_jump"
 CLOCK_STILL = "clock.still"
 """Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
@@ -61,16 +62,19 @@ class RiskMonitor:
         self._register = Register(self.book)
         self._agenda = Agenda()
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
-        self._planned_until: datetime | None = None
-        """Maturities up to here are on the agenda; see `_look_ahead`."""
+        self._fund = FundWatch(rules, self.board, self._agenda, self.book, self.notices)
+        self._teller = Teller(rules.name, self.board, self.book, self._fund)
+        self._planner = Planner(rules, self._agenda, self.book, self._teller.weight)
+        self._in_force = InForce()
+        self._former: dict[str, Former] = {}
+        """While groups are decided under new rules: the versions of before, by product."""
         if memory:
             self._restore(memory)
 
     @property
     def next_due(self) -> datetime | None:
         """When TimePassed must come if nothing else does."""
-        due, ahead = self._agenda.next_due, self._planned_until
-        return due if ahead is None or (due is not None and due < ahead) else ahead
+        return self._planner.next_due
 
     @property
     def retired(self) -> Iterable[GroupState]:
@@ -82,6 +86,11 @@ class RiskMonitor:
         """Assets without a price, and when the desk is told."""
         return self._prices.awaited
 
+    @property
+    def fund(self) -> FundSight | None:
+        """The insurance fund as it was looked at last; None where none is configured."""
+        return self._fund.sight
+
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
         w = self.book.find(group_id)
@@ -89,7 +98,7 @@ class RiskMonitor:
             return None
         if w.weight is None:
             with exact():
-                weigh_now(w, self.board)
+                self._teller.weigh(w)
         return w.sight()
 
     @property
@@ -123,6 +132,7 @@ class RiskMonitor:
     def awaken(self, at: datetime) -> None:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         self._prices.awaken(at)
+        self._fund.awaken(at)
 
     def _jump(self, seconds: float, out: Outcome) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
@@ -142,14 +152,14 @@ class RiskMonitor:
             self._prices.await_price(asset, due)
         with exact():
             self._register.restore(memory, self.rules)
-            self._replan(memory.at)
+            self._fund.restore(memory.states, memory.at)
+            self._planner.replan(memory.at)
             # Whoever lists groups sees them on the prices that were kept; they are decided when a feed confirms these.
             self.book.suspects(None, self.board)
 
     def _begin(self, at: datetime) -> None:
-        self._plan_accrual(at)
-        self._plan_rules(at)
-        self._planned_until = at + AHEAD
+        self._planner.begin(at)
+        self._in_force.take(self.rules, at)
         self.book.renew(at, self.rules)
 
     def _take(self, event: Event, out: Outcome) -> None:
@@ -163,9 +173,9 @@ class RiskMonitor:
             case GroupsPut():
                 self._put_all(event, out)
             case GroupClosed():
-                self._closed(self._register.close(event), out)
+                self._closed(self._register.close(event), event, out)
             case BookEntry():
-                self._changed(self._register.enter(event, event.at), out)
+                self._changed(self._register.enter(event, event.at), event, out)
             case ProductsChanged():
                 self._change_rules(event, out)
             case RatesChanged():
@@ -181,7 +191,7 @@ class RiskMonitor:
                 pass
 
     def _put(self, event: GroupPut, out: Outcome) -> None:
-        self._changed(self._register.put(event, self.rules.products), out)
+        self._changed(self._register.put(event, self.rules.products), event, out)
         self._notices.take(desk.accepted(event), out)
 
     def _put_all(self, event: GroupsPut, out: Outcome) -> None:
@@ -198,75 +208,82 @@ class RiskMonitor:
             out.blocks.append(taken.block)
             # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
             self._decide_all(dict.fromkeys((*taken.look, *self.book.suspects(Change(), self.board))), event.at, out)
-            self._plan_all(taken.look)
+            self._planner.plan_all(taken.look)
+            self._teller.look_at_interest(taken.look, event.at, out)
             self._prices.look(taken.assets, event.at, out)
             for cleared in desk.accepted_lines(self.notices, event, frozenset(taken.rest)):
                 self._notices.take(cleared, out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rates.into(event.rules)
-        self._register.change_rules(rules, event.at)
-        self.rules = self._prices.rules = rules
+        self._register.check_rules(rules, event.at)
+        self.rules = self._prices.rules = self._planner.rules = rules
+        self._teller.name = rules.name
         self.board.configure(rules.trust)
-        self._plan_accrual(event.at)
-        self._plan_rules(event.at)
-        self._decide_all(self.book.suspects(None, self.board), event.at, out)
-        self._replan(event.at)
+        self._fund.configure(rules, event.at)
+        self._planner.accrual(event.at)
+        self._planner.versions(event.at)
+        self._renew(event.at, out)
+        self._planner.replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
 
     def _change_rates(self, event: RatesChanged, out: Outcome) -> None:
         taken = self._rates.take(event, self.rules, self.book.counted_since)
         if taken.changed:
             out.rates = taken.changed
-            self.rules = self._prices.rules = self._rates.into(self.rules)
+            self.rules = self._prices.rules = self._planner.rules = self._fund.rules = self._rates.into(self.rules)
             self.book.renew(event.at, self.rules)
+            self._fund.renewed(None, event.at)
             if taken.is_counted:
                 self._decide_all(self.book.suspects(None, self.board), event.at, out)
+                self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
         self._notices.take(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
-    def _changed(self, w: Watched | None, out: Outcome) -> None:
+    def _changed(self, w: Watched | None, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
         if w is None:
             return
+        replaced, place = self._register.replaced, len(out.history)
         out.changed.add(w.group.id)
         out.states[w.group.id] = w.state
+        self._fund.note(w, out.at)
         self._decide(w, out.at, out)
-        self._plan(w)
+        self._teller.look_at_interest([w.group.id], out.at, out)
+        self._planner.plan(w)
         self._prices.look(w.held.assets, out.at, out)
+        # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
+        out.history[place:place] = chronicle.of_change(replaced, w, event, self.board.usd)
 
-    def _closed(self, w: Watched, out: Outcome) -> None:
-        self._agenda.set(agenda.GROUP, w.group.id, None)
+    def _closed(self, w: Watched, event: GroupClosed, out: Outcome) -> None:
+        out.history += chronicle.of_close(w, event)
+        self._planner.forget(w.group.id)
+        self._fund.drop(w.group.id, out.at)
         out.closed.add(w.group.id)
         out.states[w.group.id] = w.state
         out.touched.add(w.group.id)
 
     def _run_due(self, at: datetime, out: Outcome) -> None:
-        self._look_ahead(at)
+        self._planner.look_ahead(at)
         while (deadline := self._agenda.pop_due(at)) is not None:
             self._run(deadline, out)
-
-    def _look_ahead(self, at: datetime) -> None:
-        """Puts the maturities of the hours to come on the agenda: those of a million loans would not all fit on it."""
-        since = self._planned_until
-        if since is not None and at >= since:
-            self._planned_until = at + AHEAD
-            self._plan_all(self.book.maturing(since, at + AHEAD))
 
     def _run(self, deadline: Deadline, out: Outcome) -> None:
         """One deadline, as if it were an event of its own time."""
         if deadline.phase == agenda.GROUP:
-            w = self._known(deadline.subject)
+            w = self._teller.known(deadline.subject)
             self._run_group(w, deadline, out)
-            self._plan(w)
+            self._planner.plan(w)
         elif deadline.phase == agenda.PRICE:
             self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
+        elif deadline.phase == agenda.FUND:
+            self._fund.come_due(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
-            self._plan_accrual(deadline.at)
+            self._planner.accrual(deadline.at)
             self._accrue(deadline.at, out)
         else:
-            self._plan_rules(deadline.at)
+            self._planner.versions(deadline.at)
             self._renew(deadline.at, out)
-            self._replan(deadline.at)
+            self._planner.replan(deadline.at)
             self._prices.look(self.book.needed(), deadline.at, out)
 
     def _run_prices(self, assets: Iterable[str], at: datetime, out: Outcome) -> None:
@@ -283,36 +300,27 @@ class RiskMonitor:
         if kind == agenda.HOLD:
             self._decide(w, at, out, is_settled=True)
         elif kind == agenda.GRACE:
-            self._follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, self._weight(w)), out)
+            self._teller.follow(w, move(name, w.state, Signal.GRACE_OVER, at, w.held, self._teller.weight(w)), out)
         elif kind == agenda.REMINDER:
             state = msgspec.structs.replace(w.state, reminded_at=at)
             type_ = DELAY_REMINDER if w.state.stage == DELAYED else CALL_REMINDER
             # An extended deadline or other settings move reminders; those for which it is too late are passed over.
             is_past = self.at is not None and at < self.at
-            self._follow(w, (state, None) if is_past else say(name, state, type_, at), out)
+            self._teller.follow(w, (state, None) if is_past else say(name, state, type_, at), out)
         else:
-            self._run_loans(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
-
-    def _run_loans(self, w: Watched, due: list[tuple[datetime, int, Loan]], at: datetime, out: Outcome) -> None:
-        """Maturities and overdue deadlines of the group's loans, said to be of a time."""
-        name = self.rules.name
-        for _, kind, loan in due:
-            state = w.ran(loan, kind)
-            if kind == agenda.MATURITY:
-                self._follow(w, say(name, state, "loan.overdue", at, "overdue"), out, desk.overdue_facts(w, loan))
-            else:
-                self._follow(w, move(name, state, Signal.OVERDUE, at, w.held, self._weight(w)), out)
+            self._teller.run_dates(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
     def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.
 
         A clear hold that ends now is decided by prices of now, even where they are what they were before.
         """
+        self._fund.moved(change.moved, at)
         for asset in sorted(change.lost):
             self._prices.announce(asset, at, out)
         ending = [d.subject for d in self._agenda.late_at(at) if d.phase == agenda.GROUP]
         priced = change.moved.union(quoted) if ending else change.moved
-        suspects = dict.fromkeys(g for g in ending if not priced.isdisjoint(self._known(g).held.assets))
+        suspects = dict.fromkeys(g for g in ending if not priced.isdisjoint(self._teller.known(g).held.assets))
         if change.moved:
             suspects |= dict.fromkeys(self.book.suspects(change, self.board))
         if suspects:
@@ -321,36 +329,33 @@ class RiskMonitor:
 
     def _renew(self, at: datetime, out: Outcome) -> None:
         """Another day or other rules: takes every holding anew and decides it on the prices in force."""
+        changed = self._in_force.take(self.rules, at)
+        before = {kind: self.book.counted(kind, self.board) for kind in changed}
         self.book.renew(at, self.rules)
-        self._decide_all(self.book.suspects(None, self.board), at, out)
+        self._fund.renewed(None, at)
+        suspects = self.book.suspects(None, self.board)
+        for kind, former in changed.items():
+            new, sums = self._in_force.of(kind), (before[kind], self.book.counted(kind, self.board))
+            self._notices.take(ruleschange.changed(kind, former, new, sums, at), out)
+        self._former = changed
+        self._decide_all(suspects, at, out)
+        self._former = {}
+        self._teller.look_at_interest(self.book.spare(self.rules.products), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
-        """At midnight for all groups, and with a new version; at other instants for products that add interest more often."""
-        kinds = frozenset(kind for kind, product in self.rules.products.items() if accrues_at(product, at))
-        if len(kinds) == len(self.rules.products) or self.rules.begins(at):
+        """At midnight for all groups; at other instants for those of products that add interest more often.
+
+        For all as well where a version comes into force just then: a book takes the rules of a time for all groups or none.
+        """
+        products = self.rules.products
+        kinds = frozenset(kind for kind, product in products.items() if accrues_at(product, at))
+        if len(kinds) == len(products) or any(v.effective == at for p in products.values() for v in p.versions):
             self._renew(at, out)
         else:
+            self._fund.renewed(kinds, at)
             suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
             self._decide_all(suspects, at, out)
-
-    def _plan_accrual(self, at: datetime) -> None:
-        due = next_accrual(self.rules.products.values(), at)
-        self._agenda.set(agenda.ACCRUAL, "", Deadline(due, agenda.ACCRUAL, ""))
-
-    def _replan(self, at: datetime) -> None:
-        """After a restart or under new rules: plans all deadlines anew."""
-        # Not earlier than it was: an event that comes after months runs all that was due on the way.
-        until = self._planned_until = max(at + AHEAD, self._planned_until or at)
-        self._plan_all({*self.book.stirred(), *self.book.maturing(at, until)})
-
-    def _plan_all(self, group_ids: Iterable[str]) -> None:
-        for group_id in group_ids:
-            self._plan(self._known(group_id))
-
-    def _plan_rules(self, at: datetime) -> None:
-        """The next time at which a version of some product's rules comes into force."""
-        due = self.rules.next_version(at)
-        self._agenda.set(agenda.RULES, "", Deadline(due, agenda.RULES, "") if due else None)
+            self._teller.look_at_interest(self.book.spare(kinds), at, out)
 
     def _decide_all(
         self, group_ids: Iterable[str], at: datetime, out: Outcome, priced: frozenset[str] = frozenset()
@@ -361,7 +366,7 @@ class RiskMonitor:
         """
         start = len(out.alerts)
         for group_id in group_ids:
-            w = self._known(group_id)
+            w = self._teller.known(group_id)
             self._decide(w, at, out, is_settled=not priced.isdisjoint(w.held.assets))
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
@@ -369,7 +374,7 @@ class RiskMonitor:
     def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
-        weigh_now(w, self.board)
+        self._teller.weigh(w)
         out.touched.add(w.group.id)
         if w.weight is not None:
             how = self.rules.lifecycle
@@ -377,47 +382,22 @@ class RiskMonitor:
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
-                self._follow(w, verdict, out)
+                self._teller.follow(w, verdict, out, self._cause(w, state, verdict, at))
                 w.calm = w.calm or calm(w.state, w.held, how)
             if w.has_past:
                 w.has_past = False
-                self._run_loans(w, w.past_deadlines(), at, out)
+                self._teller.run_dates(w, w.past_deadlines(), at, out)
                 self.book.keep(w)
         elif state.below_since is not None:
             # While a price is missing nobody knows whether LTV stays low: the hold begins anew.
-            self._follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
+            self._teller.follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if w.state is not state or w.blind != was_blind or state.below_since is not None:
-            self._plan(w)
+            self._planner.plan(w)
 
-    def _weight(self, w: Watched) -> Weight | None:
-        """What the group weighs on the prices in force."""
-        if w.weight is None:
-            weigh_now(w, self.board)
-        return w.weight
-
-    def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
-        """Keeps the new state and raises its alert, if it has one."""
-        state, said = verdict
-        if state is not w.state:
-            w.keep(state)
-            self.book.keep(w)
-            out.states[w.group.id] = state
-            out.touched.add(w.group.id)
-        if said is not None:
-            self._weight(w)
-            out.alerts.append(desk.group_alert(said, w, w.figures(self.board), out.at, facts or {}))
-
-    def _plan(self, w: Watched) -> None:
-        """The group's deadlines; a maturity that is far away is put on the agenda when it comes near."""
-        self._weight(w)
-        firm, late = w.deadlines(self.rules.lifecycle)
-        assert self._planned_until is not None
-        if firm is not None and firm.kind == agenda.MATURITY and firm.at > self._planned_until:
-            firm = None
-        self._agenda.set(agenda.GROUP, w.group.id, firm, late)
-
-    def _known(self, group_id: str) -> Watched:
-        w = self.book.find(group_id)
-        assert w is not None, f"group {group_id} is on the agenda or a suspect, but not in the book"
-        return w
+    def _cause(self, w: Watched, state: GroupState, verdict: Verdict, at: datetime) -> dict[str, Any]:
+        """Whether a change of rules brought about what is said."""
+        former, said = self._former.get(w.group.product), verdict[1]
+        if former is None or said is None:
+            return {}
+        return ruleschange.cause(self.rules.name, said.type, w, state, former, self.board.usd, at, self.rules.lifecycle)

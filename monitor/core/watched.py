@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import msgspec
-
-from monitor.core.agenda import GRACE, GROUP, HOLD, MATURITY, OVERDUE, REMINDER, Deadline
+from monitor.core.agenda import GRACE, GROUP, HOLD, REMINDER, Deadline
 from monitor.core.alerts import Debt, Figures, GroupRef, Input
 from monitor.core.board import PriceBoard
-from monitor.core.book import Group, Loan
+from monitor.core.book import Group
 from monitor.core.lifecycle import DELAYED, MARGIN_CALL, GroupState, reminder_due
+from monitor.core.maturity import Due, dates
 from monitor.core.money import ZERO
 from monitor.core.outcome import Sight
 from monitor.core.product import Lifecycle, Product
@@ -53,7 +52,7 @@ class Watched:
         """Takes the state that a verdict or a deadline left."""
         self.state, self.calm = state, None
 
-    def past_deadlines(self) -> list[tuple[datetime, int, Loan]]:
+    def past_deadlines(self) -> list[Due]:
         """Those of `loan_deadlines` that had passed when the group was put."""
         return [d for d in self.loan_deadlines() if d[0] <= self.put_at]
 
@@ -91,27 +90,9 @@ class Watched:
             return None
         return state.below_since + how.clear_hold
 
-    def loan_deadlines(self) -> list[tuple[datetime, int, Loan]]:
-        """(time, MATURITY or OVERDUE, loan) of every owed term loan as far as they have not run, in order."""
-        terms = [(x, x.matures_at) for x in self.group.loans if x.matures_at is not None and x.is_owed]
-        state = self.state
-        noted = [(m, MATURITY, x) for x, m in terms if (x.id, m) not in state.noted]
-        called = [(self.overdue_at(m), OVERDUE, x) for x, m in terms if (x.id, m) not in state.called]
-        return sorted([*noted, *called], key=lambda d: d[:2])
-
-    def ran(self, loan: Loan, kind: int) -> GroupState:
-        """The state in which a loan's deadline has run."""
-        assert loan.matures_at is not None
-        key = (loan.id, loan.matures_at)
-        if kind == MATURITY:
-            return msgspec.structs.replace(self.state, noted=(*self.state.noted, key))
-        return msgspec.structs.replace(self.state, called=(*self.state.called, key))
-
-    def overdue_at(self, matures_at: datetime) -> datetime:
-        """When an unpaid loan is liquidated: a day after its maturity, or when a waiver ends."""
-        due = matures_at + self.held.version.overdue_after
-        waived = self.state.waived_until
-        return due if waived is None else max(due, waived)
+    def loan_deadlines(self) -> list[Due]:
+        """The dates of every owed term loan as far as they have not run, in order."""
+        return dates(self.group.loans, self.state, self.held.version, self.put_at)
 
     def figures(self, board: PriceBoard) -> Figures:
         """All that an alert must hold so that anyone can recompute it."""

@@ -142,15 +142,12 @@ class Block:
             matures = np.where(days == _ITS_OWN, c.matures, matures)
         return np.where(is_open, -1, matures)
 
-    def due(self, names: Names, after: int) -> I64:
-        """[n] The first maturity after a time, of loans with principal or interest left; microseconds, -1 for none."""
-        c, matures = self.columns, self.matures(names)
-        is_owed = (c.principal_mantissa > 0) | (c.interest_mantissa > 0)
+    def is_owed(self) -> Bools:
+        """[l] Something was left to repay when the line was put."""
+        c = self.columns
+        is_owed: Bools = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
         is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
-        counts = is_owed & (matures > after) & (matures != -1)
-        first = np.full(len(self), _NEVER)
-        np.minimum.at(first, self.loan_rows()[counts], matures[counts])
-        return np.where(first == _NEVER, -1, first)
+        return is_owed
 
     def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
         """The minute (since 1970) after which the first flexible loan of a product accrues, by coin; of `alive` groups."""

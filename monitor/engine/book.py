@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
-from monitor.core.loanbook import Exposure, Kept, PlainBook, Taken
+from monitor.core.loanbook import Counted, Exposure, Kept, PlainBook, Taken
 from monitor.core.outcome import BlockPut, Memory
 from monitor.core.prices import Change
 from monitor.core.product import Rules
@@ -125,11 +125,18 @@ class ColumnarBook:
         fresh = self.fresh.suspects(change, board)
         return fresh if self.rows is None else [*fresh, *self.rows.suspects(change, board)]
 
-    def stirred(self) -> Iterable[str]:
-        return chain(self.fresh.stirred(), self.rows.stirred() if self.rows else ())
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
+        return chain(self.fresh.waiting(at, until), self.rows.waiting(at, until) if self.rows else ())
 
-    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
-        return chain(self.fresh.maturing(after, until), self.rows.maturing(after, until) if self.rows else ())
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        return chain(self.fresh.nearing(after, until), self.rows.nearing(after, until) if self.rows else ())
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return chain(self.fresh.spare(kinds), self.rows.spare(kinds) if self.rows else ())
+
+    def counted(self, kind: str, board: PriceBoard) -> Counted:
+        fresh = self.fresh.counted(kind, board)
+        return fresh if self.rows is None else self.rows.counted(kind, board, fresh)
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since = dict(self.fresh.counted_since(product))

@@ -60,8 +60,11 @@ class Debts:
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
-        principals = block.principals()
-        return principals + block.interests() + principals * self._indexes(block)
+        return block.principals() + self.interest(block)
+
+    def interest(self, block: Block) -> F64:
+        """[l] The interest alone."""
+        return block.interests() + block.principals() * self._indexes(block)
 
     def _indexes(self, block: Block) -> F64:
         """[l] The interest accrued since each loan was put, as a share of its principal."""

@@ -6,14 +6,16 @@ until the block is dropped. Only core's thread changes anything; lists read in o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from sys import getsizeof
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from monitor.core.book import Group
-from monitor.core.lifecycle import STAGES, GroupState
+from monitor.core.lifecycle import NORMAL, STAGES, GroupState
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import BlockPut, Restored
 from monitor.engine.arrays import GROUPS
@@ -21,6 +23,8 @@ from monitor.engine.block import Block
 from monitor.engine.columns import U8, Bools
 from monitor.engine.index import Index
 from monitor.engine.names import Names
+
+T = TypeVar("T")
 
 NO_GROUP = 255
 
@@ -41,6 +45,10 @@ class Places:
         """Groups that are dead, by block."""
         self._states: dict[int, bytes] = {}
         """States that are not as new, by row."""
+        self._pending: dict[int, None] = {}
+        """Rows whose state has a deadline that no date of a loan brings up: a stage's, or an overdue loan's."""
+        self._short: defaultdict[int, dict[int, tuple[str, ...]]] = defaultdict(dict)
+        """Coins whose interest Spot balances did not pay when last looked at, by block and place."""
         self._found: dict[str, int] = {}
         """Rows of the groups that were named last: they are asked for next."""
         self._ids, self._accounts = Index(), Index()
@@ -108,6 +116,8 @@ class Places:
             self._states.pop(row, None)
         else:
             self._states[row] = _packed(nameless)
+        _mark(self._pending, row, None, state.stage != NORMAL or len(state.noted) > len(state.called))
+        _mark(self._short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
         self.stage[row] = STAGES.index(state.stage)
 
     def owner(self, account: str) -> str | None:
@@ -191,15 +201,17 @@ class Places:
             self._accounts.remove(account.encode(), row)
         self.stage[row] = NO_GROUP
         self._states.pop(row, None)
+        self._pending.pop(row, None)
+        self._short[row // GROUPS].pop(row % GROUPS, None)
         self.dead[row // GROUPS] += 1
 
     def _has_id(self, row: int, group_id: str) -> bool:
         block = self.blocks[row // GROUPS]
         return block is not None and block.id(row % GROUPS) == group_id
 
-    def stirred_rows(self) -> Iterator[int]:
-        """Rows of groups whose state is not as new."""
-        return iter(list(self._states))
+    def state_or_none(self, base: int, place: int) -> GroupState | None:
+        """The state of a place in the block that begins at a row; None for one that is as new."""
+        return self.state(base + place) if base + place in self._states else None
 
     def sizes(self) -> dict[str, int]:
         """Bytes by part; blocks are not counted."""
@@ -209,6 +221,13 @@ class Places:
             "index of accounts": self._accounts.nbytes,
             "states": states + self.stage.nbytes,
         }
+
+
+def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:
+    if is_there:
+        by_row[row] = value
+    else:
+        by_row.pop(row, None)
 
 
 def _accounts(block: Block) -> Iterator[tuple[int, str]]:

@@ -14,37 +14,38 @@ import numpy as np
 from monitor.core.board import PriceBoard
 from monitor.core.book import Group, GroupBatch
 from monitor.core.lifecycle import GroupState
-from monitor.core.loanbook import NAMED_GROUPS, Exposure, PlainBook, Taken, exposure_of
+from monitor.core.loanbook import NAMED_GROUPS, Counted, Exposure, PlainBook, Taken, counted_of, exposure_of
 from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
 from monitor.core.product import Rules
 from monitor.core.verdict import calm
 from monitor.core.watched import Watched
+from monitor.engine.almanac import Almanac
 from monitor.engine.arrays import GROUPS, MISSING
 from monitor.engine.block import Block
-from monitor.engine.columns import IRREGULAR, U8, WIDE, Bools, Columns
-from monitor.engine.debts import Debts
+from monitor.engine.columns import IRREGULAR, U8, Bools, Columns
+from monitor.engine.dates import has_other_dates
 from monitor.engine.defaults import defaults
 from monitor.engine.ingest import PackedGroups
 from monitor.engine.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.engine.legs import Instruments, Owed, examples
 from monitor.engine.names import Names, NamesFull
-from monitor.engine.places import NO_GROUP, Places
+from monitor.engine.places import NO_GROUP
 from monitor.engine.quoted import Quoted
 from monitor.engine.ragged import owners
 from monitor.engine.screen import FastScreen
 
+EXACT_SUMS = 1_000
+"""Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
 
-class Rows(Places):
-    """Places, and the screen over them."""
+
+class Rows(Almanac):
+    """Places and their dates, and the screen over them."""
 
     def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
-        super().__init__(names)
+        super().__init__(names, at, rules)
         self.screen = FastScreen()
-        self._restless: dict[int, None] = {}
-        """Rows of groups in a clear hold, and of those whose loans were past when they were put: what becomes of them
-        depends also on whether their prices are believed."""
         self._lines_due: dict[int, tuple[float, float]] = {}
         """Lines that the screen is told with the next prices, by row: telling it one by one costs more than the decision."""
         self._instruments = Instruments(self.names)
@@ -53,7 +54,6 @@ class Rows(Places):
         self._needed: dict[int, frozenset[str]] = {}
         """By block, as the next."""
         self._products: dict[int, frozenset[int]] = {}
-        self._take_rules(at, rules)
         self._instruments.take(self._versions)
 
     # -- groups --
@@ -121,11 +121,11 @@ class Rows(Places):
         number = len(self.blocks)
         self._install(number, block, 0)
         self._watch(number)
-        due = block.due(self.names, -1)
-        near = np.flatnonzero((due >= 0) & (due <= micros_of(at + timedelta(days=1))))
-        past = near[due[near] <= micros_of(at)]
+        first = self.dates_in(block).first(len(block))
+        near = np.flatnonzero(first <= micros_of(at + timedelta(days=1)))
+        past = near[first[near] <= micros_of(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
-        look = [block.id(i) for i in near.tolist()]
+        look = [block.id(i) for i in {*near.tolist(), *self.in_doubt(number, block)}]
         return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
 
     def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
@@ -156,7 +156,7 @@ class Rows(Places):
         for number, found in enumerate(self.blocks):
             if found is not None:
                 self._watch(number)
-                self._note_past(number, found)
+                self.note_past(number, found)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
@@ -173,7 +173,10 @@ class Rows(Places):
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another time or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
         debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
-        self._take_rules(at, rules)
+        self.take_rules(at, rules)
+        if has_other_dates(versions, self._versions):
+            for place, dated in self.living():
+                self.note_past(place, dated)
         has_other_coins = self._instruments.take(self._versions)
         has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
         if not has_other_lines and debts.hold_for(self._debts):
@@ -188,15 +191,9 @@ class Rows(Places):
                 if has_other_coins or has_other_lines:
                     self._watch(number)
 
-    def _take_rules(self, at: datetime, rules: Rules) -> None:
-        self._at, self._rules = at, rules
-        self._kinds = {self.names.products.place(kind): p for kind, p in rules.products.items()}
-        self._versions = {place: p.version_at(at) for place, p in self._kinds.items()}
-        self._debts = Debts(at, self._kinds, self.names)
-
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         """Interest is added to the groups of these products. Who crosses a line by it is named with the next suspects."""
-        self._at, self._debts = at, Debts(at, self._kinds, self.names)
+        self.take_time(at)
         theirs = {place for kind in kinds if (place := self.names.products.find(kind)) is not None}
         for number, block in enumerate(self.blocks):
             if block is not None and not theirs.isdisjoint(self._products[number]):
@@ -214,18 +211,15 @@ class Rows(Places):
         self._found = {self.id(row): row for row in rows}
         return list(self._found)
 
-    def stirred(self) -> Iterable[str]:
-        """See LoanBook."""
-        return [self.id(row) for row in {**dict.fromkeys(self.stirred_rows()), **self._restless}]
-
-    def maturing(self, after: datetime, until: datetime) -> Iterable[str]:
-        """See LoanBook."""
-        since, last = micros_of(after), micros_of(until)
-        for number, block in enumerate(self.blocks):
-            if block is not None:
-                matures = block.matures(self.names)
-                rows = np.unique(block.loan_rows()[(matures > since) & (matures <= last)])
-                yield from (block.id(i) for i in rows.tolist() if self.stage[number * GROUPS + i] != NO_GROUP)
+    def counted(self, kind: str, board: PriceBoard, fresh: Counted) -> Counted:
+        """Exact while they are few; otherwise the screen's sum. `fresh` is that of the groups that are not in columns."""
+        rows = self.rows_of(self.names.products.find(kind))
+        if len(rows) <= EXACT_SUMS:
+            own = counted_of((self.watched(row) for row in rows.tolist()), board.usd)
+        else:
+            known = rows[self.screen.blind[rows] & MISSING == 0]
+            own = Counted(len(rows), _cents(float(self.screen.recognised[known].sum())), is_exact=False)
+        return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
         """See LoanBook."""
@@ -305,6 +299,7 @@ class Rows(Places):
         self.screen.drop_block(number)
         self.blocks[number] = None
         del self._needed[number], self._products[number]
+        self._balances.pop(number, None)
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.install(number, block, first, dead)
@@ -333,10 +328,7 @@ class Rows(Places):
 
     def _owed(self, block: Block) -> Owed:
         """What the groups of a block owe now. Of the same loans at any time, those of groups that died since included."""
-        c = block.columns
-        is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
-        is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
-        return self._instruments.owed(block, self._debts.owed(block), is_owed)
+        return self._instruments.owed(block, self._debts.owed(block), block.is_owed())
 
     def _watch(self, number: int) -> None:
         """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
@@ -356,15 +348,6 @@ class Rows(Places):
             low, high = np.array(list(self._lines_due.values())).T.copy()
             self._lines_due.clear()
             self.screen.watch(rows, low, high)
-
-    def _note_past(self, number: int, block: Block) -> None:
-        """Groups whose loans were past when they were put, and those in a clear hold, after a restart."""
-        base = number * GROUPS
-        due, put = block.due(self.names, -1), block.columns.times[block.columns.put]
-        rows = base + np.flatnonzero((due >= 0) & (due <= put))
-        for row in {*rows.tolist(), *(base + i for i in self.changed(number))}:
-            if self.stage[row] != NO_GROUP:
-                self._keep(row, self.watched(row))
 
 
 def _cents(value: float) -> Decimal:

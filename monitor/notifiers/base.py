@@ -164,6 +164,7 @@ TITLES = {
     "price.stale": "price stale",
     "price.suspect": "price suspect",
     "price.restored": "price restored",
+    "rules.changed": "rules changed",
     "book.refused": "loan book line refused",
     "book.drift": "loan book drift",
     "delivery.failing": "delivery failing",

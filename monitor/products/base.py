@@ -220,6 +220,19 @@ def _leverage(found: object, where: str, problems: list[Problem]) -> Decimal:
     return Decimal(1)
 
 
+def by_level(found: object, kind: Any, where: str, problems: list[Problem]) -> tuple[Decimal, ...]:
+    """Figures by VIP level from 0 on, the last of which holds for all above; a single text is one for all levels."""
+    stated = [found] if isinstance(found, str) else found
+    try:
+        levels: tuple[Decimal, ...] = read(tuple[kind, ...], stated, where)
+    except Invalid as e:
+        problems += e.problems
+        return ()
+    if not levels:
+        problems.append(Problem(where, "is empty; state a figure for VIP level 0 at least"))
+    return levels
+
+
 def limits(tables: Mapping[str, LimitsTable], where: str, problems: list[Problem]) -> None:
     """A higher VIP level never has a lower limit (DOMAIN 42)."""
     for asset, levels in tables.items():

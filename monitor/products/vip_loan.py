@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
-from monitor.core.product import Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.core.product import ClearanceRule, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
 
@@ -31,7 +32,12 @@ class VersionTable(msgspec.Struct, frozen=True):
     liquidation_fee: Ratio = Decimal("0.02")
     late_interest_factor: Factor = Decimal(3)
     renewal_window: timedelta = timedelta(days=7)
+    maturity_notice: timedelta = timedelta(hours=24)
     warnings: tuple[Line, ...] = ()
+    loan_limits: dict[Asset, object] = {}
+    """USD by VIP level from 0 on; a single text is one for all."""
+    fixed_rates: dict[Asset, dict[Literal["30d", "60d"], object]] = {}
+    """Daily rates on offer, by term and VIP level likewise."""
 
 
 class File(msgspec.Struct, frozen=True):
@@ -48,6 +54,23 @@ def load(table: Mapping[str, object]) -> Product:
 def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     lines = base.thresholds(table.thresholds, table.warnings, where, problems)
+    limits = {
+        asset: base.by_level(found, Quantity, f"{where}.loan_limits.{asset}", problems)
+        for asset, found in table.loan_limits.items()
+    }
+    base.limits({asset: levels for asset, levels in limits.items() if levels}, f"{where}.loan_limits", problems)
+    fixed = {
+        asset: {
+            term: base.by_level(found, DailyRate, f"{where}.fixed_rates.{asset}.{term}", problems)
+            for term, found in terms.items()
+        }
+        for asset, terms in table.fixed_rates.items()
+    }
     if lines is None:
         return None
-    return Version(**{**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders})
+    # A window or a notice of no length is none.
+    dates = {"renewal_window": table.renewal_window or None, "maturity_notice": table.maturity_notice or None}
+    stated = msgspec.structs.asdict(table)
+    clearance = ClearanceRule(stated.pop("liquidation_fee"))
+    read = {"thresholds": lines, "ladders": ladders, "loan_limits": limits, "fixed_rates": fixed, **dates}
+    return Version(**{**stated, **read}, clearance=clearance)

@@ -10,6 +10,8 @@ from msgspec import UNSET, UnsetType
 from monitor.core.alerts import GroupRef
 from monitor.core.explain import GroupRow
 from monitor.stores.base import DeliveryState
+from monitor.web.fund import LiquidationShape
+from monitor.web.lending import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ class LoanShape(_Shape, frozen=True):
     opened_at: str
     matures_at: str | None
     overdue: bool
+    renewal: RenewalShape | None
     price: str | None
     value_usd: str | None
 
@@ -123,17 +126,6 @@ class CureShape(_Shape, frozen=True, kw_only=True):
     by_asset: dict[str, str | None]
 
 
-class PermittedShape(_Shape, frozen=True):
-    """What the borrower may do now."""
-
-    trade: bool
-    move_within_group: bool
-    withdraw: bool
-    new_order: bool
-    withdrawable: dict[str, str]
-    removable_accounts: list[str]
-
-
 class NextLine(_Shape, frozen=True, kw_only=True):
     """The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then."""
 
@@ -163,8 +155,10 @@ class StandingShape(_Shape, frozen=True, kw_only=True):
     cure: CureShape | None
     liquidation_price: dict[str, str | None] | None
     borrowable_usd: str
+    borrowable: dict[str, BorrowableShape]
     permitted: PermittedShape
     next_line: NextLine | None
+    liquidation: LiquidationShape | None
     closable: list[ClosableShape] | UnsetType = UNSET
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
@@ -195,6 +189,7 @@ class GroupDetail(StandingShape, frozen=True, kw_only=True):
     uncounted: list[Uncounted]
     settling: bool
     loans: list[LoanShape]
+    interest_short: list[ShortfallShape]
     liabilities: list[LiabilityShape] | UnsetType = UNSET
     leverage: int | UnsetType = UNSET
 
@@ -267,6 +262,8 @@ class AlertData(_Shape, frozen=True, omit_defaults=True):
     rules: str | None = None
     supersedes: str | None = None
     suppressed: list[str] | None = None
+    cause: str | None = None
+    rules_from: str | None = None
 
 
 class AlertItem(_Shape, frozen=True):

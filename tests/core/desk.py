@@ -30,7 +30,7 @@ from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.outcome import Outcome, Sight
 from monitor.core.prices import Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
 from monitor.core.wire import read
@@ -43,13 +43,18 @@ OFF = Trust(enabled=False)
 
 
 def version(effective: datetime = START - timedelta(days=365), **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing."""
+    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing.
+
+    Term loans are not heard of before they mature, unless `changes` say so.
+    """
     rules = {
         "effective": effective,
         "thresholds": THRESHOLDS,
         "warnings": ["0.74"],
         "ladders": {"USDT": WHOLE},
         "rates": {"USDT": "0.001503", "COIN": "0"},
+        "renewal_window": "0s",
+        "maturity_notice": "0s",
     }
     return rules | changes
 
@@ -104,8 +109,15 @@ new_book: Callable[[], LoanBook] = PlainBook
 class Desk:
     """A monitor with groups put at the start, and the tables that are played on it."""
 
-    def __init__(self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any) -> None:
-        self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust)
+    def __init__(
+        self,
+        *lines: dict[str, Any],
+        of: Product | None = None,
+        trust: Trust = OFF,
+        fund: Fund | None = None,
+        **lifecycle: Any,
+    ) -> None:
+        self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust, fund)
         self.monitor = RiskMonitor(self.rules, book=new_book())
         self.alerts: list[Alert] = []
         self.last = Outcome(START)

@@ -255,7 +255,8 @@ def test_a_coin_that_new_rules_count_is_waited_for_as_well() -> None:
     rules = product(version(), version(clock("01:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}))
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=rules, trust=TRUST)
     desk.play(
-        "00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:05 0.5 -; 01:00:11 0.5 price.stale:BTC@01:00:10"
+        "00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:05 0.5 rules.changed:vip_loan@01:00;"
+        "01:00:11 0.5 price.stale:BTC@01:00:10"
     )
 
 
@@ -263,7 +264,8 @@ def test_a_coin_that_new_rules_count_and_that_is_stale_is_announced() -> None:
     rules = product(version(), version(clock("01:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}))
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=rules, trust=TRUST)
     desk.play(
-        "00:00 BTC=1 -; 00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN; 01:00:01 0.5 price.stale:BTC@01:00"
+        "00:00 BTC=1 -; 00:59:59 0.5 price.stale:COIN@00:00:10 price.restored:COIN;"
+        "01:00:01 0.5 rules.changed:vip_loan@01:00 price.stale:BTC@01:00"
     )
 
 

@@ -78,7 +78,10 @@ def test_a_missing_price_leaves_no_figures_and_permits_nothing() -> None:
     assert shown["missing"] == ["SOL"]
     for name in ("ltv", "band", "debt_usd", "recognised_usd", "market_usd", "cure", "liquidation_price", "next_line"):
         assert shown[name] is None, name
-    assert not any(shown["permitted"][k] for k in shown["permitted"])
+    named = shown["permitted"].pop("accounts")
+    assert {account: each["reasons"][0]["reason"] for account, each in named.items()} == {"a": "price", "b": "price"}
+    assert [each["reason"] for each in shown["permitted"].pop("new_order_refusals")] == ["price"]
+    assert not any(shown["permitted"].values())
     assert shown["borrowable_usd"] == "0"
     by_asset = {c["asset"]: c for c in shown["contributions"]}
     assert by_asset["SOL"]["trust"] == "missing"
@@ -131,6 +134,8 @@ def test_nothing_is_permitted_while_the_lender_liquidates() -> None:
     stated["loans"][0] |= {"term": "30d", "opened_at": "2026-01-01T00:00:00Z", "matures_at": "2026-01-31T00:00:00Z"}
     shown = detail(look_of(stated))
     assert (shown["stage"], shown["reason"], shown["band"]) == ("liquidation", "overdue", "normal")
+    assert shown["permitted"].pop("accounts")["G-1-a"]["reasons"][0]["reason"] == "liquidation"
+    assert [each["reason"] for each in shown["permitted"].pop("new_order_refusals")] == ["margin_call"]
     assert not any(shown["permitted"].values())
     assert shown["loans"][0]["overdue"]
     assert shown["loans"][0]["late_factor"] == "3"

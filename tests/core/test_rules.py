@@ -21,7 +21,9 @@ def minutes(count: int) -> timedelta:
 
 def test_a_new_version_is_evaluated_at_its_effective_time_on_the_prices_before() -> None:
     desk = Desk(line(), of=product(version(), version(clock("10:00:30"), ladders=HALF)))
-    desk.play("00:00 0.47 -; 11:00 0.2 liquidation.triggered(ltv)@10:00:30 liquidation.cleared")
+    desk.play(
+        "00:00 0.47 -; 11:00 0.2 rules.changed:vip_loan@10:00:30 liquidation.triggered(ltv)@10:00:30 liquidation.cleared"
+    )
     assert [alert.figures.rules for alert in desk.alerts if alert.figures] == ["vip_loan@2026-01-05"] * 2
 
 
@@ -44,7 +46,9 @@ def test_versions_are_named_by_date_and_by_time_where_two_share_a_day() -> None:
 def test_a_version_that_lists_another_coin_makes_its_price_count() -> None:
     later = version(clock("10:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]})
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=product(version(), later))
-    desk.play("00:00 BTC=50,COIN=0.8 margin_call.opened; 10:00 BTC=50,COIN=0.8 margin_call.cured")
+    desk.play(
+        "00:00 BTC=50,COIN=0.8 margin_call.opened; 10:00 BTC=50,COIN=0.8 rules.changed:vip_loan margin_call.cured"
+    )
 
 
 # -- by a reload --
@@ -53,7 +57,8 @@ def test_a_version_that_lists_another_coin_makes_its_price_count() -> None:
 def test_a_reload_decides_every_group_by_the_new_rules_at_once() -> None:
     desk = Desk(line(), line("G-2", collateral={"b": {"USDT": "1000"}}))
     desk.play("00:00 0.4 -")
-    assert desk.change("00:01", products={"vip_loan": product(version(ladders=HALF))}) == "margin_call.opened"
+    changed = desk.change("00:01", products={"vip_loan": product(version(ladders=HALF))})
+    assert changed == "rules.changed:vip_loan margin_call.opened"
 
 
 def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
@@ -129,7 +134,9 @@ def test_new_grace_reminders_take_effect_and_those_of_the_past_are_not_said() ->
 def test_another_time_until_an_overdue_loan_is_liquidated_moves_the_deadline() -> None:
     desk = Desk(line(loans=[loan(matures="01:00")]))
     desk.play("00:00 0.5 -; 02:00 0.5 loan.overdue@01:00")
-    assert desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "-"
+    assert (
+        desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "rules.changed:vip_loan"
+    )
     desk.play("26:00 0.5 -; 49:00 0.5 liquidation.triggered(overdue)")
 
 

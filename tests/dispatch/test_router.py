@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from monitor import config as configuration
 from monitor.config import Match, Route
 from monitor.core import wire
 from monitor.core.alerts import Alert, GroupRef
@@ -121,3 +122,16 @@ def test_routes_are_read_from_the_configuration_with_the_key_continue() -> None:
     table = {"match": {"type": "price.*", "labels": {"desk": "EU"}}, "to": ["mail"], "continue": True}
     read = wire.read(Route, table, "route[0]", Path())
     assert read == Route(("mail",), Match(type="price.*", labels={"desk": "EU"}), True)
+
+
+@pytest.mark.parametrize("type_", ["margin_call.opened", "delayed_liquidation.started", "liquidation.triggered"])
+def test_rule_15_a_call_and_a_liquidation_go_to_the_inbox_and_to_the_borrower_by_mail_and_sms(type_: str) -> None:
+    """By the routes of the demonstration; the inbox is the alert log, which is written whatever the routes say."""
+    config = configuration.load(Path(__file__).parents[2] / "config" / "monitor.toml")
+    group = GroupRef("G-1", "vip_loan", "a", {})
+    to = {"email": ("treasury@acme.example",), "sms": ("+15550100",)}
+    one = msgspec.structs.replace(alert(f"loan_group.{type_}", "G-1"), group=group, contacts=to)
+    channels = {part.name: part.kind for part in config.notifiers}
+    told = {(channels[t.notifier], t.to) for t in route(one, config.routes, channels)}
+    assert {("email", to["email"]), ("sms", to["sms"])} <= told
+    assert set(channels.values()) >= {"email", "sms"}

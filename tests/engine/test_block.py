@@ -3,7 +3,6 @@
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,12 +14,14 @@ from hypothesis import strategies as st
 
 from monitor.core.book import Group, Loan, Rate, parse_line
 from monitor.core.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
+from monitor.core.maturity import news_of
 from monitor.core.money import exact
 from monitor.core.outcome import Restored
 from monitor.core.product import Product, Thresholds, Version
 from monitor.engine.blob import UnreadableBlock
 from monitor.engine.block import Block, Names
 from monitor.engine.columns import DTYPES, WIDE
+from monitor.engine.dates import NEVER, dates_of
 from monitor.engine.floats import floats
 from monitor.engine.index import Index
 from monitor.engine.instants import micros_of
@@ -287,16 +288,32 @@ def test_loans_maturities_and_rows_are_those_of_the_groups(records: list[Restore
     assert block.matures(names).tolist() == [micros_or_none(x) for _, x in loans]
     with exact():
         assert block.position_rows().tolist() == [i for i, r in enumerate(records) for _ in r.group.quantities()]
-    assert block.due(names, after).tolist() == [first_due(r.group.loans, after) for r in records]
+    assert block.is_owed().tolist() == [x.is_owed for _, x in loans]
+    known = dates_of(block, names, dict.fromkeys(range(len(names.products)), VERSION))
+    exactly = [{micros_of(at) for at in dates_told(x)} for _, x in loans]
+    found = zip(known.opens.tolist(), known.nears.tolist(), known.matures.tolist(), strict=True)
+    # Of two dates at one time core tells the later alone; by column there are both.
+    assert [set(each) - {NEVER} for each in found] == exactly
+    firsts = [min((t for (row, _), ts in zip(loans, exactly, strict=True) if row == i for t in ts), default=NEVER)
+              for i in range(len(records))]  # fmt: skip
+    assert known.first(len(block)).tolist() == firsts
+    expected = {
+        row for (row, _), ts in zip(loans, exactly, strict=True) if any(after < t <= after + 10**12 for t in ts)
+    }
+    assert known.within(after, after + 10**12) == sorted(expected)
 
 
 def micros_or_none(x: Loan) -> int:
     return -1 if x.matures_at is None else micros_of(x.matures_at)
 
 
-def first_due(loans: Sequence[Loan], after: int) -> int:
-    times = [micros_of(x.matures_at) for x in loans if x.matures_at is not None and x.is_owed]
-    return min((t for t in times if t > after), default=-1)
+VERSION = Version(AT, Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95")), {},
+                  renewal_window=timedelta(days=7), maturity_notice=timedelta(hours=24))  # fmt: skip
+
+
+def dates_told(x: Loan) -> list[datetime]:
+    """When core tells of a loan before and at its maturity; nothing of one that is repaid."""
+    return [at for at, _ in news_of(x.matures_at, VERSION)] if x.matures_at is not None and x.is_owed else []
 
 
 @pytest.mark.parametrize(
@@ -312,9 +329,8 @@ def first_due(loans: Sequence[Loan], after: int) -> int:
 def test_only_what_is_owed_is_due(left: dict[str, Decimal], due: bool) -> None:
     names, matures_at = Names(), AT + timedelta(days=30)
     block = Block.of([record(), record(loan(term="30d", matures_at=matures_at, **left))], names)
-    at = micros_of(matures_at)
-    assert block.due(names, at - 1).tolist() == [-1, at if due else -1]
-    assert block.due(names, at).tolist() == [-1, -1]
+    known = dates_of(block, names, dict.fromkeys(range(len(names.products)), VERSION))
+    assert (known.first(len(block)) < NEVER).tolist() == [False, due]
 
 
 # Looking for texts and keys

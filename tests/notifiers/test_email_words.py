@@ -140,3 +140,14 @@ def test_an_alert_with_hardly_anything_in_it_is_still_a_mail() -> None:
     message = written(Notice("loan.overdue", "2026-11-21T14:05:59.000Z", {"id": "evt_1"}))
     assert "loan overdue" in message["Subject"]
     assert "evt_1" in text_of(message)
+
+
+def test_a_mail_says_in_words_why_a_renewal_would_be_refused(make_notice: MakeNotice) -> None:
+    refusals = [
+        {"reason": "margin_call", "text": "the group is in margin call"},
+        {"reason": "x", "text": "no interest"},
+    ]
+    refused = text_of(written(make_notice("loan.renewal_open", facts={"loan": "L-1", "refusals": refusals})))
+    assert "the group is in margin call, no interest" in refused
+    allowed = text_of(written(make_notice("loan.renewal_open", facts={"loan": "L-1", "refusals": []})))
+    assert "none" in allowed.partition("efusals")[2].split("\n")[0]

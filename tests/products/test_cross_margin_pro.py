@@ -195,7 +195,7 @@ def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> N
     shelf = Shelf(product(*dates), line(KIND, {"COIN": "500000"}, {"BTC": "13", "ETH": "13"}), at=before)
     assert shelf.price(BTC="30000", ETH="3000", COIN="1") == []
     assert shelf.detail()["net_equity_usd"] == "71000"
-    assert shelf.wait(before + timedelta(minutes=1)) == ["liquidation.triggered(ltv)"]
+    assert shelf.wait(before + timedelta(minutes=1)) == ["rules.changed", "liquidation.triggered(ltv)"]
     assert shelf.detail()["net_equity_usd"] == "-179000"
 
 

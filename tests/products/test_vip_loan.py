@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from monitor.core.book import parse_line
+from monitor.core.events import MarkPrices
+from monitor.core.prices import Quote
 from monitor.core.wire import Invalid
 from monitor.products import vip_loan
 from tests.products.shelf import START, Shelf, line
@@ -47,7 +50,7 @@ def test_vip_faq_31_ratios_change_by_date_and_move_ltv_without_a_price() -> None
     shelf = Shelf(product(lower), line("vip_loan", {"AAA": "100"}, {"USDC": "46"}))
     assert shelf.price(AAA="1", USDC="1") == []
     assert shelf.wait(START + timedelta(minutes=59)) == []
-    assert shelf.wait(START + timedelta(hours=1)) == ["liquidation.triggered(ltv)"]
+    assert shelf.wait(START + timedelta(hours=1)) == ["rules.changed", "liquidation.triggered(ltv)"]
     assert shelf.detail()["rules"] == "vip_loan@2026-01-05"
 
 
@@ -97,3 +100,56 @@ def test_vip_faq_26_repayment_is_by_amount_or_by_percent_of_interest_and_princip
         assert shelf.enter({"type": "repay", "asset": "USDC", **entry}).refused is None
         (loan,) = shelf.detail()["loans"]
         assert (loan["principal"], loan["interest"]) == left
+
+
+def test_rule_01_the_borrowers_vip_level_is_stated_with_the_group_and_decides_what_is_offered() -> None:
+    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
+    lending = {"loan_limits": {"USDC": ["10", "20", "30"]}, "effective": START - timedelta(days=1)}
+    for level, limit in ((None, "10"), (1, "20"), (9, "30")):
+        shelf = Shelf(product(lending), stated | ({} if level is None else {"vip_level": level}))
+        assert shelf.detail()["borrowable"]["USDC"]["limit_usd"] == limit
+    with pytest.raises(Invalid, match="vip_level: found 100, expected a whole number from 0 to 99"):
+        parse_line(stated | {"vip_level": 100}, START, {"vip_loan": product()})
+
+
+def test_rule_02_every_alert_of_a_group_and_its_detail_name_the_receiving_account() -> None:
+    """Money settles there; it is an account of the group, also where it holds no collateral."""
+    shelf = Shelf(product(), line("vip_loan", {"AAA": "100"}, {"USDC": "80"}))
+    out = shelf.monitor.handle(
+        MarkPrices(START, tuple(Quote(a, Decimal(1), "USD", "f", START) for a in ("AAA", "USDC")))
+    )
+    (called,) = shelf.told(out)
+    assert called["group"]["receiving_account"] == shelf.detail()["receiving_account"] == "G-1-in"
+    other = line("vip_loan", {}, {}, "G-2", collateral={"G-1-in": {"AAA": "1"}})
+    refused = shelf.put(other).refused
+    assert refused is not None
+    assert refused.reason == "account_in_use"
+
+
+def test_rule_03_an_early_repayment_costs_what_is_owed_and_nothing_else() -> None:
+    """50 and a day's interest of 0.05 end a 60-day loan on its second day; the liquidation fee is no part of the debt."""
+    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "50"})
+    stated["loans"][0] |= {"term": "60d", "matures_at": "2026-03-06T10:00:00Z"}
+    shelf = Shelf(product(), stated)
+    shelf.price(AAA="1", USDC="1")
+    shelf.wait(START + timedelta(days=1))
+    assert shelf.detail()["debt_usd"] == "50.05"
+    assert shelf.enter({"type": "repay", "asset": "USDC", "amount": "50.050001"}).refused is not None
+    assert shelf.enter({"type": "repay", "asset": "USDC", "amount": "50.05"}).refused is None
+    shown = shelf.detail()
+    assert (shown["debt_usd"], shown["ltv"]) == ("0", "0")
+    assert shelf.wait(START + timedelta(days=90)) == []
+
+
+def test_rule_04_what_becomes_of_the_proceeds_moves_no_ltv() -> None:
+    """They lie in the receiving account's Spot wallet, or have left it: neither counts unless it is a collateral account."""
+    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "50"}, balances={"G-1-in": {"USDC": "50", "AAA": "7"}})
+    shelf = Shelf(product(), stated)
+    shelf.price(AAA="1", USDC="1")
+    before = shelf.detail()
+    assert shelf.put(stated | {"balances": {"G-1-in": {"USDC": "0"}}}).alerts == []
+    after = shelf.detail()
+    assert (before["ltv"], before["recognised_usd"]) == (after["ltv"], after["recognised_usd"]) == ("0.5", "100")
+    refused = shelf.enter({"type": "withdraw", "account": "G-1-in", "asset": "USDC", "quantity": "1"}).refused
+    assert refused is not None
+    assert refused.reason == "unknown_account"

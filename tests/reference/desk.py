@@ -15,7 +15,7 @@ WHOLE = [["inf", "1"]]
 
 
 def version(effective: datetime = START, **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full and warns at 74 %."""
+    """One version of a product that recognises USDT in full, warns at 74 %, and tells nothing before a loan matures."""
     rules = {
         "effective": effective,
         "thresholds": THRESHOLDS,
@@ -24,6 +24,8 @@ def version(effective: datetime = START, **changes: Any) -> dict[str, Any]:
         "warnings": ["0.74"],
         "ladders": {"USDT": WHOLE},
         "rates": {"USDT": "0.001503", "COIN": "0"},
+        "renewal_window": "0s",
+        "maturity_notice": "0s",
     }
     return rules | changes
 
@@ -70,7 +72,7 @@ class Desk:
     def play(self, table: str) -> list[Alert]:
         """Play rows of `time  ltv  alerts`, by lines or semicolons; "..." lets time pass, "-" expects nothing.
 
-        An alert is written as its type without "loan_group.", its reason if it is a liquidation, and its time if that
+        Only what is said of groups is looked at. An alert is written as its type without "loan_group.", its reason if it is a liquidation, and its time if that
         is not the row's: `liquidation.triggered(ltv)`, `margin_call.cured@00:16`.
         """
         new = []
@@ -78,6 +80,7 @@ class Desk:
             time, ltv, *said = row.split()
             at = clock(time)
             alerts = self.model.pass_time(at) if ltv == "..." else self.model.prices(at, {"COIN": ltv})
+            alerts = [alert for alert in alerts if "group" in alert]
             assert [shorten(alert, at) for alert in alerts] == [alert for alert in said if alert != "-"], row
             new += alerts
         self.alerts += new

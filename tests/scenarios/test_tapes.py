@@ -95,7 +95,7 @@ def test_a_replay_agrees_with_the_reference_model_alert_by_alert(day: Day) -> No
     ours, theirs = played.ours(), played.theirs()
     assert first_difference(ours, theirs) is None
     assert len(ours) > 100
-    assert len({alert["rules"] for alert in ours}) == 2
+    assert len({alert["rules"] for alert in ours if "rules" in alert}) == 2
 
 
 def test_a_replay_in_which_usdt_is_worth_less_than_a_dollar_agrees_as_well() -> None:

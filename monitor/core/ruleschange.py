@@ -1,0 +1,105 @@
+"""A change of rules: what is said of it, and which alerts it caused (VIP FAQ 31; the issue's "LTV moves and says so")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor.core.book import lines_of
+from monitor.core.events import Noticed
+from monitor.core.lifecycle import GroupState
+from monitor.core.loanbook import Counted
+from monitor.core.money import plain
+from monitor.core.product import Lifecycle, Product, Rules, Version
+from monitor.core.valuation import Holding, weigh
+from monitor.core.verdict import judge
+from monitor.core.watched import Watched
+
+RULES_CHANGED = "rules.changed"
+NAMED_LADDERS = 500
+"""How many coins the alert names: more would pass the 20 kB of a webhook body."""
+
+
+class Former(NamedTuple):
+    """The version of a product that was in force until now."""
+
+    product: Product
+    version: Version
+
+    @property
+    def name(self) -> str:
+        """Such as `vip_loan@2024-04-29`."""
+        return self.product.rules_name(self.version)
+
+
+class InForce:
+    """The versions that were in force when groups were held anew last."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Former] = {}
+
+    def take(self, rules: Rules, at: datetime) -> dict[str, Former]:
+        """The versions of now; returns those that others have replaced, by product."""
+        now = {kind: Former(product, product.version_at(at)) for kind, product in sorted(rules.products.items())}
+        before, self._of = self._of, now
+        return {kind: before[kind] for kind in now if kind in before and before[kind].version != now[kind].version}
+
+    def of(self, kind: str) -> Former:
+        """The version of a product that was taken last."""
+        return self._of[kind]
+
+
+def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], at: datetime) -> Noticed:
+    """What the desk is told; `sums` are those of before and after, on the same prices."""
+    before, after = sums
+    ladders = _ladders_changed(old.version, new.version)
+    facts: dict[str, Any] = {
+        "product": kind,
+        "from": old.name,
+        "to": new.name,
+        "groups": after.groups,
+        "ladders": ladders[:NAMED_LADDERS],
+        "ladders_cut": max(0, len(ladders) - NAMED_LADDERS),
+        "recognised_before_usd": plain(before.recognised),
+        "recognised_after_usd": plain(after.recognised),
+        "is_exact": before.is_exact and after.is_exact,
+    }
+    return Noticed(at, RULES_CHANGED, kind, facts)
+
+
+def _ladders_changed(old: Version, new: Version) -> list[str]:
+    coins = old.ladders.keys() | new.ladders.keys()
+    return sorted(coin for coin in coins if old.ladder(coin) != new.ladder(coin))
+
+
+def cause(
+    name: str, type_: str, w: Watched, state: GroupState, old: Former, usd: Mapping[str, Decimal], at: datetime,
+    how: Lifecycle,
+) -> dict[str, Any]:  # fmt: skip
+    """What an alert adds that the change of rules caused: nothing where the rules before would have raised it as well."""
+    held = _under(w, old.version)
+    if held.assets <= usd.keys():
+        _, said = judge(name, state, w.group, held, weigh(held, usd), w.blind, at, how)
+        if said is not None and said.type == type_:
+            return {}
+    return {"cause": "rules", "rules_from": old.name}
+
+
+def _under(w: Watched, version: Version) -> Holding:
+    """The group's holding under another version of its rules; what is owed is the same."""
+    held, quantities = w.held, w.group.quantities()
+    collateral = tuple(
+        (asset, quantity, ladder)
+        for asset, quantity in sorted(quantities.items())
+        if (ladder := version.ladder(asset)) is not None
+    )
+    coins = [asset for asset, _, _ in collateral]
+    lines = lines_of(w.group.thresholds, version.lines_for(coins, w.group.leverage, w.group.loans))
+    return msgspec.structs.replace(
+        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
+        assets=frozenset(coins).union(asset for asset, _ in held.debts),
+    )  # fmt: skip
