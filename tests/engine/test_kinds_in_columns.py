@@ -14,6 +14,7 @@ import pytest
 from monitor.core.board import PriceBoard
 from monitor.core.book import parse_line
 from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
 from monitor.core.risk import RiskMonitor
@@ -27,6 +28,11 @@ from tests.products.shelf import START, line, shipped
 
 D = Decimal
 TRUSTED = Trust(enabled=False)
+
+
+def of_groups(out: Outcome) -> list[str]:
+    """What is said of groups, in its order."""
+    return [f"{a.subject} {a.type}" for a in out.alerts if a.group is not None]
 
 
 class Desk:
@@ -57,10 +63,10 @@ class Desk:
 
     def price(self, at: datetime = START, **prices: str) -> list[str]:
         quotes = tuple(Quote(a, D(p), "USD", "feed", at) for a, p in prices.items())
-        return [f"{a.subject} {a.type}" for a in self.monitor.handle(MarkPrices(at, quotes)).alerts]
+        return of_groups(self.monitor.handle(MarkPrices(at, quotes)))
 
     def wait(self, at: datetime) -> list[str]:
-        return [f"{a.subject} {a.type}" for a in self.monitor.handle(TimePassed(at)).alerts]
+        return of_groups(self.monitor.handle(TimePassed(at)))
 
     def reload(self, *products: Product, at: datetime = START) -> Any:
         self.rules = msgspec.structs.replace(self.rules, products={p.kind: p for p in products})
@@ -110,7 +116,7 @@ def test_a_reload_that_changes_a_rate_of_the_past_alone_is_seen() -> None:
     desk.price(early, BTC="100000")
     desk.wait(START)
     out = desk.reload(rated(product, 0, USDT="0.02"))
-    assert [a.type for a in out.alerts] == ["loan_group.margin_call.opened"]
+    assert of_groups(out) == ["G-1 loan_group.margin_call.opened"]
 
 
 def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None:
@@ -189,7 +195,7 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     assert desk.price(BTC="2000", COIN="5") == []
     assert desk.rows.screen.debt[0] == 150
     assert desk.rows.screen.recognised[0] == 500
-    assert [a.type for a in desk.reload(haircut).alerts] == ["loan_group.liquidation.triggered"]
+    assert of_groups(desk.reload(haircut)) == ["G-1 loan_group.liquidation.triggered"]
     assert desk.rows.screen.recognised[0] == -1000
     desk.reload(plain)
     assert desk.rows.screen.recognised[0] == 500
@@ -236,3 +242,29 @@ def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> No
     desk.price(at + timedelta(hours=10), BTC="10000.5")
     owed = 10_000.5 - desk.rows.screen.recognised[:2]
     assert np.allclose(owed, [1010, 1009.5], rtol=1e-12)
+
+
+def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both_books() -> None:
+    """Interest and rules of one instant: whoever is decided by the new version is so once, all groups together."""
+    at = START.replace(minute=0) + timedelta(hours=1)
+    products = []
+    for kind in ("cross_margin_classic", "vip_loan"):
+        product = shipped(kind)
+        last = product.versions[-1]
+        lines = {k: v * D("1.2" if last.thresholds.falls else "0.8") for k, v in last.thresholds.stated.items()}
+        harder = msgspec.structs.replace(
+            last, effective=at, warnings=(), thresholds=msgspec.structs.replace(last.thresholds, **lines)
+        )
+        products.append(msgspec.structs.replace(product, versions=(*product.versions, harder)))
+    desk = Desk(*products)
+    lines = [line("vip_loan", {"BTC": "1"}, {"USDT": "65000"}, f"G-{k}") for k in (1, 3)]
+    lines += [line("cross_margin_classic", {"BTC": "1"}, {"USDT": "70000"}, f"G-{k}") for k in (2, 4)]
+    desk.put(*lines)
+    desk.price(BTC="100000")
+    plain = RiskMonitor(desk.rules)
+    for stated in lines:
+        plain.handle(GroupPut(START, parse_line(stated, START, desk.rules.products), "book"))
+    plain.handle(MarkPrices(START, (Quote("BTC", D(100000), "USD", "feed", START),)))
+    told = of_groups(plain.handle(TimePassed(at)))
+    assert desk.wait(at) == told
+    assert [name.split()[0] for name in told] == ["G-1", "G-2", "G-3", "G-4"]
