@@ -7,15 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
-
-from monitor.core.book import lines_of
 from monitor.core.events import Noticed
 from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import Counted
 from monitor.core.money import plain
 from monitor.core.product import Lifecycle, Product, Rules, Version
-from monitor.core.valuation import Holding, weigh
+from monitor.core.valuation import under, weigh
 from monitor.core.verdict import judge
 from monitor.core.watched import Watched
 
@@ -81,25 +78,9 @@ def cause(
     how: Lifecycle,
 ) -> dict[str, Any]:  # fmt: skip
     """What an alert adds that the change of rules caused: nothing where the rules before would have raised it as well."""
-    held = _under(w, old.version)
+    held = under(w.group, w.held, old.version)
     if held.assets <= usd.keys():
         _, said = judge(name, state, w.group, held, weigh(held, usd), w.blind, at, how)
         if said is not None and said.type == type_:
             return {}
     return {"cause": "rules", "rules_from": old.name}
-
-
-def _under(w: Watched, version: Version) -> Holding:
-    """The group's holding under another version of its rules; what is owed is the same."""
-    held, quantities = w.held, w.group.quantities()
-    collateral = tuple(
-        (asset, quantity, ladder)
-        for asset, quantity in sorted(quantities.items())
-        if (ladder := version.ladder(asset)) is not None
-    )
-    coins = [asset for asset, _, _ in collateral]
-    lines = lines_of(w.group.thresholds, version.lines_for(coins, w.group.leverage, w.group.loans))
-    return msgspec.structs.replace(
-        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
-        assets=frozenset(coins).union(asset for asset, _ in held.debts),
-    )  # fmt: skip

@@ -43,7 +43,9 @@ EVERY_TYPE = {
 def wandering(seed: int, told: bool) -> list[Alert]:
     """Play four days of few, coarse LTVs, so that ties abound; `told` also says each quarter hour that time passed."""
     rng = Random(seed)
-    rules = [version(START - timedelta(days=9)), version(START + timedelta(hours=30), warnings=["0.6", "0.75"])]
+    dates = {"renewal_window": "1d", "maturity_notice": "6h"}
+    later = version(START + timedelta(hours=30), warnings=["0.6", "0.75"], **dates)
+    rules = [version(START - timedelta(days=9), **dates), later]
     model = Model("desk-1", {"version": rules}, {"clear_hold_s": rng.choice((900, 3600))})
     alerts = []
     for number in range(4):
