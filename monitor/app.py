@@ -340,7 +340,7 @@ class App:
     def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts))
+        self.view.publish(Publication(at, not alerts, board.snapshot(), alerts, self.monitor.fund))
 
     # -- upkeep --
 

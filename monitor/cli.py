@@ -23,6 +23,7 @@ from monitor.config import BadConfig, Config, Named
 from monitor.core.alerts import Alert, LoggedAlert, alert_id
 from monitor.core.product import Rules
 from monitor.core.render import data, envelope
+from monitor.entrytape import EntryTape
 from monitor.feeds import tape
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import StoreUnavailable
@@ -143,6 +144,7 @@ def replay_(
     config: ConfigFile = Path("config/monitor.toml"),
     tape: Path | None = None,
     book: Path | None = None,
+    entries: Path | None = None,
     log: Path | None = None,
     trust: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
@@ -154,15 +156,19 @@ def replay_(
     config: the configuration file (TOML): its rules are used.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
+    entries: book entries as JSON Lines, applied at their times among the rows of the tape.
     log: a file of the recorded event log, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
     as_json: one alert per line on stdout and nothing else.
     """
     loaded = configuration.load(config)
-    if (log is None) == (tape is None and book is None) or (log is None and (tape is None or book is None)):
-        terminal.problems(["replay takes either --tape FILE and --book FILE, or --log FILE"])
+    of_tape = (tape, book, entries)
+    if (tape is None or book is None) if log is None else any(p is not None for p in of_tape):
+        terminal.problems(
+            ["replay takes either --tape FILE and --book FILE, and --entries FILE if wanted, or --log FILE"]
+        )
         return WRONG
-    missing = [f"{p}: no such file" for p in (log, tape, book) if p is not None and not p.is_file()]
+    missing = [f"{p}: no such file" for p in (log, *of_tape) if p is not None and not p.is_file()]
     if missing:
         terminal.problems(missing)
         return WRONG
@@ -171,7 +177,7 @@ def replay_(
             return _show_replay(_Recorded(log), as_json)
         assert tape is not None
         assert book is not None
-        return _show_replay(_Tape(loaded, tape, book, trust=trust), as_json)
+        return _show_replay(_Tape(loaded, tape, book, entries, trust=trust), as_json)
     except eventlog.Torn as e:
         terminal.problems([str(e)])
         return WRONG
@@ -180,7 +186,7 @@ def replay_(
 class _Tape:
     """A run of a tape: its steps, and the rules that render its alerts."""
 
-    def __init__(self, config: Config, path: Path, book: Path, *, trust: bool) -> None:
+    def __init__(self, config: Config, path: Path, book: Path, entries: Path | None, *, trust: bool) -> None:
         """Raises BadConfig for rates that cannot be used."""
         from monitor import parts
 
@@ -192,7 +198,8 @@ class _Tape:
         self.refused: list[str] = []
         self.total = terminal.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        self.steps = replay.tape(rules, book, rows, rates)
+        stated = EntryTape(entries, self.refused.append) if entries is not None else None
+        self.steps = replay.tape(rules, book, rows, rates, stated)
 
 
 class _Recorded:
@@ -210,7 +217,7 @@ class _Recorded:
 
 
 def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
-    """Prints alerts as they come and a summary at the end. Refused prices are named on stderr."""
+    """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
     timeline = terminal.Timeline(run_.title, run_.total, as_json=as_json)
     with timeline:
         for at, alerts in run_.steps:

@@ -20,7 +20,7 @@ import msgspec
 from monitor import plugins
 from monitor.core.events import API
 from monitor.core.money import NotANumber, number
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
@@ -169,7 +169,8 @@ class BadConfig(Exception):
         self.problems, self.named = problems, named or Named()
 
 
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "product", "rates", "book", "feed", "notifier", "route"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "product", "rates", "book", "feed", "notifier",
+           "route"}  # fmt: skip
 
 
 def load(path: Path) -> Config:
@@ -192,6 +193,7 @@ class _Loader:
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
+        fund = self.table(Fund, table, "fund") if "fund" in table else None
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -201,9 +203,8 @@ class _Loader:
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
-        rules = Rules(
-            monitor.name, products, _lifecycle(lifecycle), _trust(prices, tuple(f.name for f in feeds))
-        )  # fmt: skip
+        trust = _trust(prices, tuple(f.name for f in feeds))
+        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, fund)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:

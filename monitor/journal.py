@@ -190,6 +190,7 @@ class Journal:
             audits=tuple(audits),
             desk=desk_of(monitor),
             blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
+            history=tuple(row for o in outcomes for row in o.history),
             rates=_newest_rates(each for o in outcomes for each in o.rates),
         )
 
@@ -219,6 +220,7 @@ def _merged(old: Change, new: Change) -> Change:
         desk=new.desk or old.desk,
         blocks=_newest_blocks((*old.blocks, *new.blocks)),
         dropped_blocks=tuple(dropped),
+        history=(*old.history, *new.history),
         rates=_newest_rates((*old.rates, *new.rates)),
     )
 

@@ -25,6 +25,7 @@ def audited(config: Config) -> dict[str, Any]:
     return {
         "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
         "prices": msgspec.to_builtins(config.rules.trust),
+        "fund": msgspec.to_builtins(config.rules.fund),
         "products": {
             kind: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
             for kind, p in config.rules.products.items()

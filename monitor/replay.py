@@ -12,12 +12,15 @@ from monitor import eventlog
 from monitor.books.base import PlainReader
 from monitor.books.lines import judge, lines_of
 from monitor.core.alerts import LoggedAlert
+from monitor.core.entries import Refused
 from monitor.core.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Rules
 from monitor.core.risk import RiskMonitor
+from monitor.core.text import stamp
 from monitor.engine.book import ColumnarBook
+from monitor.entrytape import EntryTape
 
 Row = tuple[datetime, list[Quote]]
 
@@ -28,10 +31,14 @@ class Replay:
     def __init__(self, rules: Rules) -> None:
         self.monitor = RiskMonitor(rules, book=ColumnarBook())
         self.cursor = 0
+        self.refused: Refused | None = None
+        """Why the book did not allow the last event."""
 
     def feed(self, event: Event) -> list[LoggedAlert]:
         """Handles one event; alerts are detected at the time of what decided."""
-        return self._logged(self.monitor.handle(event))
+        outcome = self.monitor.handle(event)
+        self.refused = outcome.refused
+        return self._logged(outcome)
 
     def _logged(self, outcome: Outcome) -> list[LoggedAlert]:
         logged = []
@@ -46,21 +53,45 @@ def without_trust(rules: Rules) -> Rules:
     return msgspec.structs.replace(rules, trust=msgspec.structs.replace(rules.trust, enabled=False))
 
 
+Step = tuple[datetime, list[LoggedAlert]]
+
+
 def tape(
-    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = ()
-) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None
+) -> Iterator[Step]:
     """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
-    event."""
-    replay = Replay(rules)
-    is_first = True
+    event.
+
+    Entries are events of their own time; those of a row's time come before its prices.
+    """
+    replay, first, last = Replay(rules), None, None
     for at, quotes in rows:
-        if is_first:
-            is_first = False
+        if first is None:
+            first = at
             for given in rates:
                 yield at, replay.feed(msgspec.structs.replace(given, at=at))
             for event in _puts(book, at, replay.monitor.rules):
                 yield at, replay.feed(event)
+        if entries is not None:
+            yield from _entered(replay, entries, first, at)
         yield at, replay.feed(MarkPrices(at, tuple(quotes)))
+        last = at
+    if entries is not None:
+        end = f"after the end of the tape, {stamp(last)}" if last else "but the tape has no rows"
+        for placed in entries.rest():
+            entries.refuse(placed, f"at: found {stamp(placed.event.at)}, {end}; it was not applied")
+
+
+def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) -> Iterator[Step]:
+    """Applies the entries up to a row's time. What the book does not allow is named, and the rest applies."""
+    for placed in entries.until(at):
+        if placed.event.at < first:
+            why = f"at: found {stamp(placed.event.at)}, before the start of the tape, {stamp(first)}, when the book is put"
+            entries.refuse(placed, f"{why}; state in the book what it changed")
+            continue
+        yield placed.event.at, replay.feed(placed.event)
+        if replay.refused is not None:
+            entries.refuse(placed, str(replay.refused))
 
 
 def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
@@ -78,7 +109,7 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
             yield GroupPut(at, group, "book")
 
 
-def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[tuple[datetime, list[LoggedAlert]]]:
+def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[Step]:
     """Folds a file of the event log. Raises eventlog.Torn. `on_rules` hears of the rules that render its alerts."""
     records = eventlog.read(path)
     start = next(records, None)

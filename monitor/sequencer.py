@@ -268,7 +268,7 @@ class Sequencer:
         monitor = self._monitor
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        self._publish(Publication(monitor.at, bool(batch.outcomes), monitor.board.snapshot(), alerts))
+        self._publish(Publication(monitor.at, bool(batch.outcomes), monitor.board.snapshot(), alerts, monitor.fund))
 
     # -- in core's thread --
 

@@ -109,6 +109,7 @@ class Metrics:
         self.groups = Gauge("monitor_groups", "Groups by stage.", ["stage"], registry=r)
         self.groups_unknown = Gauge("monitor_groups_unknown", "Groups with a missing price.", registry=r)
         self.groups_blind = Gauge("monitor_groups_blind", "Groups with an untrusted price.", registry=r)
+        self.fund = Gauge("monitor_fund_usd", "Insurance fund: balance, projected draw, fees.", ["figure"], registry=r)
         self.price_age = Gauge("monitor_price_age_seconds", "Since the last receipt.", ["asset"], registry=r)
         self.price_trust = Gauge(
             "monitor_price_untrusted", "1 where a price is stale or suspect.", ["asset"], registry=r

@@ -245,6 +245,11 @@ def explain(answer: dict[str, Any]) -> None:
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
         out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+    if (ends := answer.get("liquidation")) is not None:
+        what = (
+            f"[bold red]{ends['shortfall_usd']} USD missing[/]" if ends["bankrupt"] else f"{ends['left_usd']} USD left"
+        )
+        out.print(f"if liquidated now: market value {ends['market_usd']}, fee {ends['fee_usd']} USD, {what}")
     out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
 
 

@@ -197,3 +197,22 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_the_configurations_that_ship_name_only_what_a_person_must_fill_in() -> None:
     root = Path(__file__).parents[1] / "config"
     assert config.load(root / "monitor.toml").rules.products
+
+
+def test_a_fund_is_configured_or_absent_and_its_balance_is_exact(tmp_path: Path) -> None:
+    assert loaded(tmp_path, LEAST).rules.fund is None
+    fund = loaded(tmp_path, LEAST + '[fund]\nbalance_usd = "1000000.000000000000000001"\n').rules.fund
+    assert fund is not None
+    assert fund.balance_usd == Decimal("1000000.000000000000000001")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[fund]", "fund.balance_usd"),
+        ('[fund]\nbalance_usd = "-1"', "fund.balance_usd"),
+        ('[fund]\nbalnce_usd = "1"', "balnce_usd"),
+    ],
+)
+def test_a_fund_that_cannot_be_used_is_named(tmp_path: Path, table: str, said: str) -> None:
+    assert any(said in p for p in problems(tmp_path, LEAST + table))

@@ -15,7 +15,7 @@ from monitor.core.product import CoinRates, DatedRate
 from monitor.journal import _merged
 from monitor.stores import memory
 from monitor.stores.base import Change, Snapshot, StoredBlock
-from tests.stores.examples import AT, alert, desk, say, state, stored
+from tests.stores.examples import AT, alert, desk, say, state, stored, told
 
 IDS = ("G-1", "G-2", "G-3")
 
@@ -123,3 +123,8 @@ def test_merged_changes_do_what_they_do_one_by_one(before: list[Change], waiting
         assert expected.closed == found.closed
     nothing = {"closed": ()}
     assert msgspec.structs.replace(found, **nothing) == msgspec.structs.replace(expected, **nothing)
+
+
+def test_rows_of_the_history_wait_in_their_order() -> None:
+    one = merged(Change(AT, history=(told(loan="A"), told(loan="B"))), Change(AT, history=(told(loan="A"),)))
+    assert [row.loan for row in one.history] == ["A", "B", "A"]

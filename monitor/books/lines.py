@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from monitor.core.book import Group
-from monitor.core.wire import Invalid
+from monitor.core.wire import Invalid, Problem
 
 LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
 PAGE_LINES = 8192  # a block of the engine
@@ -113,16 +113,12 @@ class Judged(NamedTuple):
 
 def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) -> Judged:
     """A line, decoded and parsed, or why it is refused."""
-    if len(raw) > LINE_BYTES:
-        return Judged(None, problem="the line is longer than 1 MB", reason="too_long")
     try:
-        raw.decode()
-        stated = msgspec.json.decode(raw)
+        stated = decoded(raw)
         repeated = repeated_key(raw, stated)
-    except UnicodeDecodeError as e:
-        problem = f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}"
-        return Judged(None, problem=problem, reason="not_utf8")
-    except (msgspec.DecodeError, RecursionError) as e:
+    except Invalid as e:
+        return Judged(None, problem=str(e), reason=e.reason)
+    except RecursionError as e:
         return Judged(None, problem=f"the line is not JSON: {e}", reason="not_json")
     id = stated.get("id") if isinstance(stated, dict) else None
     id = id if isinstance(id, str) and len(id) <= 128 else None
@@ -134,6 +130,20 @@ def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) 
     except Invalid as e:
         return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
     return Judged(group.id, group)
+
+
+def decoded(raw: bytes) -> object:
+    """The JSON value of a line. Raises wire.Invalid."""
+    if len(raw) > LINE_BYTES:
+        raise Invalid([Problem("", "the line is longer than 1 MB", "too_long")])
+    try:
+        raw.decode()
+        return msgspec.json.decode(raw)
+    except UnicodeDecodeError as e:
+        what = f"the line is not UTF-8: byte {e.start + 1} is {raw[e.start]:#04x}"
+        raise Invalid([Problem("", what, "not_utf8")]) from None
+    except (msgspec.DecodeError, RecursionError) as e:
+        raise Invalid([Problem("", f"the line is not JSON: {e}", "not_json")]) from None
 
 
 _KEY = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*(:)?')

@@ -2,8 +2,9 @@
 
 At one time accrual comes first, then new rules, then group by group in the order of ids, within a group grace, renewal,
 maturing, maturity, overdue, reminders. A firm deadline runs before an event of its own time; a late one (the clear hold, a
-price's staleness) only before a strictly later event. So at one time all firm ones run before any late one, whether or not
-an event of that very time stands between them: or else telling time to pass would change what is said.
+price's staleness, a look at the fund, which comes last of all) only before a strictly later event. So at one time all firm
+ones run before any late one, whether or not an event of that very time stands between them: or else telling time to pass
+would change what is said.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import heapq
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-ACCRUAL, RULES, PRICE, GROUP = 0, 1, 2, 3
+ACCRUAL, RULES, PRICE, GROUP, FUND = range(5)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
 DATES = (RENEWAL, MATURING, MATURITY)
 """Of a term loan, known since it was put: they are planned when they come near."""

@@ -36,6 +36,8 @@ SEVERITY: Mapping[str, str] = {
     "price.suspect": WARNING,
     "price.restored": INFO,
     "rules.changed": INFO,
+    "fund.exceeded": CRITICAL,
+    "fund.restored": INFO,
     "book.refused": WARNING,
     "book.drift": WARNING,
     "delivery.failing": WARNING,

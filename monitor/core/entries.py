@@ -146,6 +146,8 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
             case ExtendGrace() | Waive():
                 return group
+            case Renew(loan_id):
+                return _renewal(group, loan_id, _loans_after(group, entry, at, product), at, product)
             case _:
                 return msgspec.structs.replace(group, loans=_loans_after(group, entry, at, product))
 
@@ -165,6 +167,19 @@ def _moved(group: Group, account: str, asset: str, delta: Decimal) -> Group:
         raise Refused("insufficient", f"account {account} holds {has} {asset}, {plain(-delta)} cannot leave it")
     changed = {a: q for a, q in {**held, asset: left}.items() if q or a != asset}
     return msgspec.structs.replace(group, collateral={**group.collateral, account: changed})
+
+
+def _renewal(group: Group, loan_id: str, loans: tuple[Loan, ...], at: datetime, product: Product) -> Group:
+    """The interest until then is paid first, out of the Spot balances as far as any are stated (VIP FAQ 27)."""
+    loan = next(x for x in loans if x.id == loan_id)
+    left, balances = loan.interest, dict(group.balances)
+    for account, coins in sorted(group.balances.items()):
+        paid = min(left, coins.get(loan.asset, ZERO))
+        if paid:
+            balances[account] = {**coins, loan.asset: round_down(coins[loan.asset] - paid, QUANTITY_UNIT)}
+            left -= paid
+    renewed = tuple(msgspec.structs.replace(x, interest=ZERO) if x is loan else x for x in loans)
+    return msgspec.structs.replace(group, loans=renewed, balances=balances)
 
 
 def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> tuple[Loan, ...]:

@@ -17,6 +17,7 @@ from monitor.core.accrual import daily_rate, is_settling
 from monitor.core.allowed import allowed_facts
 from monitor.core.book import Rate
 from monitor.core.cure import NOTHING, Permitted, Terms, cure, liquidation_prices, permitted, terms_of
+from monitor.core.fund import clearance
 from monitor.core.inbox import Look
 from monitor.core.ladder import tiers_filled
 from monitor.core.lifecycle import LIQUIDATION, NORMAL
@@ -113,7 +114,7 @@ def standing(look: Look) -> dict[str, Any]:
     missing = sorted(held.assets - look.usd.keys())
     blind = bool(missing) or not look.untrusted.isdisjoint(held.assets)
     facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd", *_own(held)))
-    facts |= {"cure": None, "liquidation_price": None, "next_line": None}
+    facts |= {"cure": None, "liquidation_price": None, "next_line": None, "liquidation": None}
     facts |= {
         "stage": state.stage,
         "deadline": stamp_or_none(state.deadline),
@@ -218,6 +219,7 @@ def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[s
             liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders, terms)
         ),
         "next_line": _next_line(weight, lines, terms),
+        "liquidation": shown(clearance(held, look.usd)),
         **({} if held.version.close_factor is None else {"closable": closable(held, weight, look.usd)}),
     }
 

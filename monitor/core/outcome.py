@@ -8,6 +8,8 @@ from typing import NamedTuple
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.book import Group
 from monitor.core.entries import Refused
+from monitor.core.fund import FundSight
+from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Heard, Mark
 from monitor.core.product import CoinRates
@@ -32,7 +34,7 @@ class Outcome:
     """Collected while an event is handled."""
 
     __slots__ = (
-        "alerts", "at", "before", "blocks", "changed", "closed", "deskful", "rates", "refused", "states", "touched",
+        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "rates", "refused", "states", "touched",
     )  # fmt: skip
 
     def __init__(self, at: datetime) -> None:
@@ -49,10 +51,10 @@ class Outcome:
         self.refused: Refused | None = None
         self.deskful = False
         """Something that only the desk record holds (marks that were announced, notices) must be kept."""
+        self.history: list[Row] = []
+        """What became of loans; never without a group that changed or moved."""
         self.rates: tuple[CoinRates, ...] = ()
         """Coins whose given rates changed, each with all of them."""
-        self.before: Group | None = None
-        """The group as it was before a put, a close or an entry."""
 
     @property
     def is_durable(self) -> bool:
@@ -105,3 +107,5 @@ class Publication(NamedTuple):
     """Figures or states of groups may be others now, or the groups themselves."""
     prices: BoardView
     alerts: tuple[LoggedAlert, ...] = ()
+    fund: FundSight | None = None
+    """The insurance fund as it was looked at last; None where none is configured."""

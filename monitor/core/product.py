@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from monitor.core.money import plain
+from monitor.core.wire import Quantity
 
 Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
@@ -147,6 +148,14 @@ class CloseFactor(msgspec.Struct, frozen=True):
     """Debt or collateral of a coin below which all of it may be repaid."""
 
 
+class ClearanceRule(msgspec.Struct, frozen=True):
+    """What a forced liquidation costs: a share of the market value that is liquidated (DOMAIN 45, A16)."""
+
+    share: Decimal = Decimal("0.02")
+    by_tier: bool = False
+    """`share` counts of what the group's liquidation line exceeds 1 by: 8 % of 0.165 are 1.32 % (DOMAIN 46)."""
+
+
 class Version(msgspec.Struct, frozen=True):
     """The rules of a product from `effective` on."""
 
@@ -158,7 +167,7 @@ class Version(msgspec.Struct, frozen=True):
     grace: timedelta | None = timedelta(hours=24)
     """None: nobody is given time once the liquidation line is crossed."""
     overdue_after: timedelta = timedelta(hours=24)
-    liquidation_fee: Decimal = Decimal("0.02")
+    clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
     renewal_window: timedelta | None = None
     """Before a term loan's maturity, from 00:00 UTC of that day on (DOMAIN A13); None: there are no renewals."""
@@ -340,6 +349,12 @@ class Trust(msgspec.Struct, frozen=True):
     """Feeds in order of preference; a source that is not listed comes last."""
 
 
+class Fund(msgspec.Struct, frozen=True):
+    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; DOMAIN 43)."""
+
+    balance_usd: Quantity
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -347,6 +362,7 @@ class Rules(msgspec.Struct, frozen=True):
     products: Mapping[str, Product]
     lifecycle: Lifecycle = Lifecycle()
     trust: Trust = Trust()
+    fund: Fund | None = None
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

@@ -26,6 +26,8 @@ class Register:
 
     def __init__(self, book: LoanBook) -> None:
         self.book = book
+        self.replaced: Watched | None = None
+        """The group before the last put or entry that was applied; None where there was none."""
         self.retired: dict[str, GroupState] = {}
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
         block may still hold is here as well, as new: it must come back singly, or its tombstone would win over its block."""
@@ -58,6 +60,7 @@ class Register:
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = without_gone(state, group.loans)
         w = Watched(group, event.source, version, event.at, state, product, event.at)
+        self.replaced = old
         self.book.put(w)
         return w
 
@@ -85,6 +88,7 @@ class Register:
         _check_kept(group, old.product, at)
         state = without_gone(state, group.loans)
         w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
+        self.replaced = old
         self.book.put(w)
         return w
 

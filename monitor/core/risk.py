@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core import agenda, desk, ruleschange
+from monitor.core import agenda, chronicle, desk, ruleschange
 from monitor.core.accrual import accrues_at
 from monitor.core.agenda import Agenda, Deadline
 from monitor.core.board import PriceBoard
@@ -25,6 +25,8 @@ from monitor.core.events import (
     RatesChanged,
     TimePassed,
 )
+from monitor.core.fund import FundSight
+from monitor.core.fundwatch import FundWatch
 from monitor.core.lifecycle import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
@@ -60,7 +62,8 @@ class RiskMonitor:
         self._register = Register(self.book)
         self._agenda = Agenda()
         self._prices = PriceWatch(rules, self.board, self._agenda, self.book, self.notices)
-        self._teller = Teller(rules.name, self.board, self.book)
+        self._fund = FundWatch(rules, self.board, self._agenda, self.book, self.notices)
+        self._teller = Teller(rules.name, self.board, self.book, self._fund)
         self._planner = Planner(rules, self._agenda, self.book, self._teller.weight)
         self._in_force = InForce()
         self._former: dict[str, Former] = {}
@@ -82,6 +85,11 @@ class RiskMonitor:
     def awaited(self) -> tuple[tuple[str, datetime], ...]:
         """Assets without a price, and when the desk is told."""
         return self._prices.awaited
+
+    @property
+    def fund(self) -> FundSight | None:
+        """The insurance fund as it was looked at last; None where none is configured."""
+        return self._fund.sight
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -124,6 +132,7 @@ class RiskMonitor:
     def awaken(self, at: datetime) -> None:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         self._prices.awaken(at)
+        self._fund.awaken(at)
 
     def _jump(self, seconds: float, out: Outcome) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
@@ -143,6 +152,7 @@ class RiskMonitor:
             self._prices.await_price(asset, due)
         with exact():
             self._register.restore(memory, self.rules)
+            self._fund.restore(memory.states, memory.at)
             self._planner.replan(memory.at)
             # Whoever lists groups sees them on the prices that were kept; they are decided when a feed confirms these.
             self.book.suspects(None, self.board)
@@ -163,9 +173,9 @@ class RiskMonitor:
             case GroupsPut():
                 self._put_all(event, out)
             case GroupClosed():
-                self._closed(self._register.close(event), out)
+                self._closed(self._register.close(event), event, out)
             case BookEntry():
-                self._changed(self._register.enter(event, event.at), out)
+                self._changed(self._register.enter(event, event.at), event, out)
             case ProductsChanged():
                 self._change_rules(event, out)
             case RatesChanged():
@@ -181,7 +191,7 @@ class RiskMonitor:
                 pass
 
     def _put(self, event: GroupPut, out: Outcome) -> None:
-        self._changed(self._register.put(event, self.rules.products), out)
+        self._changed(self._register.put(event, self.rules.products), event, out)
         self._notices.take(desk.accepted(event), out)
 
     def _put_all(self, event: GroupsPut, out: Outcome) -> None:
@@ -210,6 +220,7 @@ class RiskMonitor:
         self.rules = self._prices.rules = self._planner.rules = rules
         self._teller.name = rules.name
         self.board.configure(rules.trust)
+        self._fund.configure(rules, event.at)
         self._planner.accrual(event.at)
         self._planner.versions(event.at)
         self._renew(event.at, out)
@@ -220,26 +231,33 @@ class RiskMonitor:
         taken = self._rates.take(event, self.rules, self.book.counted_since)
         if taken.changed:
             out.rates = taken.changed
-            self.rules = self._prices.rules = self._planner.rules = self._rates.into(self.rules)
+            self.rules = self._prices.rules = self._planner.rules = self._fund.rules = self._rates.into(self.rules)
             self.book.renew(event.at, self.rules)
+            self._fund.renewed(None, event.at)
             if taken.is_counted:
                 self._decide_all(self.book.suspects(None, self.board), event.at, out)
                 self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
         self._notices.take(desk.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
-    def _changed(self, w: Watched | None, out: Outcome) -> None:
+    def _changed(self, w: Watched | None, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
         if w is None:
             return
+        replaced, place = self._register.replaced, len(out.history)
         out.changed.add(w.group.id)
         out.states[w.group.id] = w.state
+        self._fund.note(w, out.at)
         self._decide(w, out.at, out)
         self._teller.look_at_interest([w.group.id], out.at, out)
         self._planner.plan(w)
         self._prices.look(w.held.assets, out.at, out)
+        # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
+        out.history[place:place] = chronicle.of_change(replaced, w, event, self.board.usd)
 
-    def _closed(self, w: Watched, out: Outcome) -> None:
+    def _closed(self, w: Watched, event: GroupClosed, out: Outcome) -> None:
+        out.history += chronicle.of_close(w, event)
         self._planner.forget(w.group.id)
+        self._fund.drop(w.group.id, out.at)
         out.closed.add(w.group.id)
         out.states[w.group.id] = w.state
         out.touched.add(w.group.id)
@@ -257,6 +275,8 @@ class RiskMonitor:
             self._planner.plan(w)
         elif deadline.phase == agenda.PRICE:
             self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
+        elif deadline.phase == agenda.FUND:
+            self._fund.come_due(deadline.at, out)
         elif deadline.phase == agenda.ACCRUAL:
             self._planner.accrual(deadline.at)
             self._accrue(deadline.at, out)
@@ -295,6 +315,7 @@ class RiskMonitor:
 
         A clear hold that ends now is decided by prices of now, even where they are what they were before.
         """
+        self._fund.moved(change.moved, at)
         for asset in sorted(change.lost):
             self._prices.announce(asset, at, out)
         ending = [d.subject for d in self._agenda.late_at(at) if d.phase == agenda.GROUP]
@@ -311,6 +332,7 @@ class RiskMonitor:
         changed = self._in_force.take(self.rules, at)
         before = {kind: self.book.counted(kind, old.version, self.board) for kind, old in changed.items()}
         self.book.renew(at, self.rules)
+        self._fund.renewed(None, at)
         suspects = self.book.suspects(None, self.board)
         for kind, former in changed.items():
             new = self._in_force.of(kind)
@@ -322,11 +344,16 @@ class RiskMonitor:
         self._teller.look_at_interest(self.book.spare(self.rules.products), at, out)
 
     def _accrue(self, at: datetime, out: Outcome) -> None:
-        """At midnight for all groups; at other instants for those of products that add interest more often."""
-        kinds = frozenset(kind for kind, product in self.rules.products.items() if accrues_at(product, at))
-        if len(kinds) == len(self.rules.products):
+        """At midnight for all groups; at other instants for those of products that add interest more often.
+
+        For all as well where a version comes into force just then: a book takes the rules of a time for all groups or none.
+        """
+        products = self.rules.products
+        kinds = frozenset(kind for kind, product in products.items() if accrues_at(product, at))
+        if len(kinds) == len(products) or any(v.effective == at for p in products.values() for v in p.versions):
             self._renew(at, out)
         else:
+            self._fund.renewed(kinds, at)
             suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
             self._decide_all(suspects, at, out)
             self._teller.look_at_interest(self.book.spare(kinds), at, out)

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from monitor.core import agenda, desk
+from monitor.core import agenda, chronicle, desk
 from monitor.core.board import PriceBoard
+from monitor.core.fundwatch import FundWatch
 from monitor.core.lifecycle import Signal
 from monitor.core.loanbook import LoanBook, weigh_now
 from monitor.core.maturity import NEWS, Due, ran
@@ -24,9 +25,9 @@ from monitor.core.watched import Watched
 class Teller:
     """What follows from a verdict, and from the dates of loans and the interest that Spot balances do not pay."""
 
-    def __init__(self, name: str, board: PriceBoard, book: LoanBook) -> None:
+    def __init__(self, name: str, board: PriceBoard, book: LoanBook, fund: FundWatch) -> None:
         self.name = name
-        self._board, self._book = board, book
+        self._board, self._book, self._fund = board, book, fund
 
     def known(self, group_id: str) -> Watched:
         """A group that is on the agenda or a suspect."""
@@ -53,6 +54,9 @@ class Teller:
             out.states[w.group.id] = state
             out.touched.add(w.group.id)
         if said is not None:
+            if said.stage_from != said.stage_to:
+                self._fund.note(w, said.at)
+                out.history += chronicle.of_stage(w, said, self._board.usd)
             self.weight(w)
             out.alerts.append(desk.group_alert(said, w, w.figures(self._board), out.at, facts or {}))
 

@@ -19,6 +19,7 @@ from monitor.core.lifecycle import (
     LIQUIDATION,
     MARGIN_CALL,
     NORMAL,
+    OPENED,
     OVERDUE_REASON,
     SKIPPED,
     TABLE,
@@ -178,7 +179,7 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
         deadline = at + held.version.grace
     said = Said(
         row.alert, alert_id(name, state.group, episode, sequence, row.alert), at, sequence, episode,
-        state.stage, row.stage, row.reason, deadline, state.last_alert, SKIPPED.get((state.stage, signal), ()),
+        state.stage, row.stage, row.reason, deadline, state.last_alert, _skipped(state.stage, signal, held.lines),
     )  # fmt: skip
     after = msgspec.structs.replace(
         state, stage=row.stage, reason=row.reason if row.stage == LIQUIDATION else None, episode=episode,
@@ -186,6 +187,12 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
         last_alert=None if row.stage == NORMAL else said.id,
     )  # fmt: skip
     return after, said
+
+
+def _skipped(stage: str, signal: Signal, lines: Thresholds) -> tuple[str, ...]:
+    """What a move passed over; a product without a margin call has none to pass over."""
+    skipped = SKIPPED.get((stage, signal), ())
+    return skipped if lines.margin_call is not None else tuple(type_ for type_ in skipped if type_ != OPENED)
 
 
 def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "ltv") -> tuple[GroupState, Said]:

@@ -51,8 +51,12 @@ class Debts:
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
     def hold_for(self, other: Debts) -> bool:
-        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates."""
-        return self._until == other._until and all(found == other._sum(kind) for kind, found in self._sums.items())
+        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates.
+
+        By other terms of opening the loans of one kind may be of several, so their sums say nothing.
+        """
+        is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
+        return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
@@ -134,6 +138,7 @@ class _Openings:
     def __init__(self, product: Product) -> None:
         self._effective: I64 = np.array([micros_of(v.effective) for v in product.versions], np.int64)
         self._free = max(max(v.free_days.values(), default=0) for v in product.versions)
+        self.terms = [(v.effective, v.free_days, v.is_interest_free) for v in product.versions]
 
     @staticmethod
     def of(product: Product) -> _Openings | None:
@@ -151,6 +156,10 @@ class _Openings:
         first = np.where(opened < self._effective[0], 0, in_force)
         is_over = (day + self._free) * DAY_MINUTES <= since
         return np.where(is_over, first, np.maximum(first, day * DAY_US))
+
+
+def _terms(openings: Mapping[int, _Openings]) -> dict[int, list[Any]]:
+    return {place: found.terms for place, found in openings.items()}
 
 
 def _numbered(columns: Sequence[NDArray[Any]]) -> I64:

@@ -165,6 +165,8 @@ TITLES = {
     "price.suspect": "price suspect",
     "price.restored": "price restored",
     "rules.changed": "rules changed",
+    "fund.exceeded": "insurance fund exceeded",
+    "fund.restored": "insurance fund suffices again",
     "book.refused": "loan book line refused",
     "book.drift": "loan book drift",
     "delivery.failing": "delivery failing",

@@ -13,7 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.money import plain
-from monitor.core.product import CloseFactor, Metric, Product, Version
+from monitor.core.product import ClearanceRule, CloseFactor, Metric, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import base
 from monitor.products.base import Level
@@ -45,6 +45,8 @@ class VersionTable(msgspec.Struct, frozen=True):
     thresholds: Levels = Levels()
     close: Closing = Closing()
     rates: dict[Asset, DailyRate] = {}
+    liquidation_fee: Ratio = Decimal(0)
+    """Of all collateral. The bonus of a liquidator, which depends on the pair, can be stated here as the worst of them."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -71,4 +73,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     return Version(
         table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings,
         close_factor=CloseFactor(close.share, close.full_at, close.small_usd),
+        clearance=ClearanceRule(table.liquidation_fee),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import Metric, Product, Version
+from monitor.core.product import ClearanceRule, Metric, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
@@ -53,4 +53,4 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     if lines is None:
         return None
     stated = {**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders}
-    return Version(**stated, is_grace_for_all=True)
+    return Version(clearance=ClearanceRule(stated.pop("liquidation_fee")), **stated, is_grace_for_all=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 
-from monitor.core.product import Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import ClearanceRule, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import LadderTable, Line
 
@@ -37,6 +38,7 @@ class VersionTable(msgspec.Struct, frozen=True):
     rates: dict[Asset, DailyRate] = {}
     free_days: dict[Asset, Annotated[int, range(0, 366)]] = {}
     interest: bool = True
+    liquidation_fee: Ratio = Decimal("0.02")
     warnings: tuple[Line, ...] = ()
 
 
@@ -58,5 +60,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         return None
     return Version(
         table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings, free_days=table.free_days,
-        is_interest_free=not table.interest,
+        is_interest_free=not table.interest, clearance=ClearanceRule(table.liquidation_fee),
     )  # fmt: skip

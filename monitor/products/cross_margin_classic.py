@@ -12,8 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import GradeTable, Level
 
@@ -40,6 +40,7 @@ class VersionTable(msgspec.Struct, frozen=True):
     """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
+    liquidation_fee: Ratio = Decimal("0.02")
     warnings: tuple[Level, ...] = ()
 
 
@@ -61,5 +62,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         return None
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out, lines_by_leverage=graded,
+        transfer_out=table.transfer_out, lines_by_leverage=graded, clearance=ClearanceRule(table.liquidation_fee),
     )  # fmt: skip

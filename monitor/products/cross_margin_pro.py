@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, Ladder, Metric, Product, Version
+from monitor.core.product import HOUR, WHOLE, ClearanceRule, Ladder, Metric, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import LadderTable, Level, LimitsTable, TiersTable
@@ -52,6 +52,8 @@ class VersionTable(msgspec.Struct, frozen=True):
     bnb_discount: Ratio = Decimal("0.05")
     borrow_limits: dict[Asset, LimitsTable] = {}
     """How much of a coin may be owed, by VIP level from 0 on."""
+    liquidation_fee: Ratio = Decimal("0.03")
+    """Of the liquidated assets: 3 % since 2024-09-03 (DOMAIN section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -80,6 +82,7 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     return Version(
         table.effective, lines, counted, table.rates, grace=None, warnings=table.warnings, unlisted=unlisted,
         liability_tiers=tiers, paid_in_discount=table.bnb_discount, borrow_limits=table.borrow_limits,
+        clearance=ClearanceRule(table.liquidation_fee),
         borrow_ladders=borrow, transfer_ladders=transfer,
     )  # fmt: skip
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import MINUTE, WHOLE, Product, Thresholds, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import MINUTE, WHOLE, ClearanceRule, Product, Thresholds, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Line
 
@@ -34,6 +35,7 @@ class VersionTable(msgspec.Struct, frozen=True):
     """Which coins may be pledged, each with its lines."""
     rates: dict[Asset, DailyRate] = {}
     """Per minute."""
+    liquidation_fee: Ratio = Decimal("0.02")
 
 
 class File(msgspec.Struct, frozen=True):
@@ -60,4 +62,7 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     # What is owed against nothing, or against a coin without lines, is judged by the strictest ones.
     strictest = min(lines.values(), key=lambda line: (line.liquidation, line.first, line.initial))
     ladders = dict.fromkeys(lines, WHOLE)
-    return Version(table.effective, strictest, ladders, table.rates, grace=None, lines_by_coin=lines, max_coins=1)
+    return Version(
+        table.effective, strictest, ladders, table.rates, grace=None, lines_by_coin=lines, max_coins=1,
+        clearance=ClearanceRule(table.liquidation_fee),
+    )  # fmt: skip

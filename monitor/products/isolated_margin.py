@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem
+from monitor.core.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
+from monitor.core.wire import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import GradeTable, Level
 
@@ -40,6 +40,9 @@ class VersionTable(msgspec.Struct, frozen=True):
     """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
     rates: dict[Asset, DailyRate] = {}
     """Flexible, per hour."""
+    liquidation_fee: Ratio = Decimal("0.02")
+    fee_by_tier: bool = False
+    """The fee counts of what the liquidation line exceeds 1 by, as before 2024-09-03 (DOMAIN 45, section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -62,4 +65,5 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
     return Version(
         table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
         transfer_out=table.transfer_out, lines_by_leverage=graded, max_coins=2,
+        clearance=ClearanceRule(table.liquidation_fee, table.fee_by_tier),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.product import Product, Version
+from monitor.core.product import ClearanceRule, Product, Version
 from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
@@ -70,5 +70,7 @@ def _version(table: VersionTable, where: str, problems: list[Problem]) -> Versio
         return None
     # A window or a notice of no length is none.
     dates = {"renewal_window": table.renewal_window or None, "maturity_notice": table.maturity_notice or None}
+    stated = msgspec.structs.asdict(table)
+    clearance = ClearanceRule(stated.pop("liquidation_fee"))
     read = {"thresholds": lines, "ladders": ladders, "loan_limits": limits, "fixed_rates": fixed, **dates}
-    return Version(**{**msgspec.structs.asdict(table), **read})
+    return Version(**{**stated, **read}, clearance=clearance)

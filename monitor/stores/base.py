@@ -19,6 +19,7 @@ import msgspec
 
 from monitor.core.alerts import SEVERITY, Alert, LoggedAlert
 from monitor.core.book import Group
+from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import CoinRates
@@ -101,6 +102,7 @@ class Change(msgspec.Struct, frozen=True):
     desk: Desk | None = None
     blocks: tuple[StoredBlock, ...] = ()
     dropped_blocks: tuple[int, ...] = ()
+    history: tuple[Row, ...] = ()
     rates: tuple[CoinRates, ...] = ()
     """Each in place of all that was kept for its coin; one without rows forgets them."""
 
@@ -204,6 +206,19 @@ class DeliveryFilter(msgspec.Struct, frozen=True):
         return int(cursor or 0), id
 
 
+class HistoryFilter(msgspec.Struct, frozen=True):
+    """Which rows of a group's history are wanted, in the order in which they were committed."""
+
+    group: str
+    kinds: tuple[str, ...] = ()
+    """Empty: of every kind."""
+    loan: str | None = None
+    after: int = 0
+    since: datetime | None = None
+    """Only rows at this time or later."""
+    limit: int = 100
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 
@@ -269,8 +284,16 @@ class Store(Protocol):
 
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]: ...
 
+    async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        """A page of a group's history, each row with its number, which only grows."""
+        ...
+
+    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+        """The first row of each loan of a group, in their order."""
+        ...
+
     async def prune(self, before: datetime) -> int:
-        """Deletes what is older: alerts with their deliveries and attempts, entries, audits; returns how many rows.
+        """Deletes what is older: alerts with their deliveries and attempts, entries, audits, history; returns how many rows.
 
         An alert stays while a delivery of it is pending, or while its episode runs: good news is owed by what was told.
         """

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.history import Row
 from monitor.core.lifecycle import NORMAL, GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import CoinRates
@@ -23,6 +24,7 @@ from monitor.stores.base import (
     Delivery,
     DeliveryFilter,
     Desk,
+    HistoryFilter,
     Snapshot,
     StoredBlock,
     StoredGroup,
@@ -62,6 +64,8 @@ class MemoryStore:
         self._entries: dict[tuple[str, str], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
+        self._history: dict[int, Row] = {}
+        self._told = 0
 
     async def open(self) -> Snapshot:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
@@ -94,6 +98,9 @@ class MemoryStore:
         for audit in change.audits:
             self._audited += 1
             self._audits[self._audited] = _kept(audit, Audit)
+        for row in change.history:
+            self._told += 1
+            self._history[self._told] = _kept(row, Row)
         due = [d for id in dict.fromkeys(made) if (d := self._deliveries[id]).state == "pending"]
         return Committed(self._cursor, tuple(alerts), tuple(due), tuple(cancelled))
 
@@ -213,6 +220,23 @@ class MemoryStore:
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
         return [(n, a) for n, a in self._audits.items() if n > after][:limit]
 
+    async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        found = [
+            (n, row) for n, row in self._history.items()
+            if n > wanted.after and row.group == wanted.group
+            and (not wanted.kinds or row.kind in wanted.kinds)
+            and wanted.loan in (None, row.loan)
+            and (wanted.since is None or row.at >= wanted.since)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+        first: dict[str, tuple[int, Row]] = {}
+        for n, row in self._history.items():
+            if row.group == group and row.loan:
+                first.setdefault(row.loan, (n, row))
+        return list(first.values())
+
     async def prune(self, before: datetime) -> int:
         held = {d.alert for d in self._deliveries.values() if d.state == "pending"}
         alerts = {
@@ -223,8 +247,10 @@ class MemoryStore:
         attempts = sum(len(self._attempts.pop(id, ())) for id in deliveries)
         entries = {key for key, e in self._entries.items() if e.at < before}
         audits = {n for n, a in self._audits.items() if a.at < before}
+        rows = {n for n, row in self._history.items() if row.at < before}
         gone: list[tuple[dict[Any, Any], set[Any]]] = [
             (self._log, alerts), (self._deliveries, deliveries), (self._entries, entries), (self._audits, audits),
+            (self._history, rows),
         ]  # fmt: skip
         for table, keys in gone:
             for key in keys:

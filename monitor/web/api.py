@@ -8,7 +8,9 @@ from monitor.core.explain import GroupRow
 from monitor.core.whatif import WhatIf
 from monitor.web import query, shapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
+from monitor.web.fund import FundApi, FundShape
 from monitor.web.groups import GroupsApi
+from monitor.web.history import HistoryApi, HistoryList
 from monitor.web.parts import OPEN, Handler, Route
 from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
 from monitor.web.record import RecordApi
@@ -16,7 +18,13 @@ from monitor.web.status import StatusApi
 
 
 def routes(
-    groups: GroupsApi, rates: RatesApi, record: RecordApi, status: StatusApi, stream: Handler
+    groups: GroupsApi,
+    history: HistoryApi,
+    rates: RatesApi,
+    record: RecordApi,
+    fund: FundApi,
+    status: StatusApi,
+    stream: Handler,
 ) -> tuple[Route, ...]:
     """Every route but the contract's own."""
     s = shapes
@@ -53,6 +61,11 @@ def routes(
             body=WhatIf, answers={200: s.WhatIfAnswer},
         ),
         Route(
+            "GET", "/v1/groups/{id}/history", history.history, READ,
+            "What became of a group's loans, what was repaid, liquidated and charged; newest last.",
+            query.HISTORY, answers={200: HistoryList},
+        ),
+        Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
             answers={200: s.AlertList},
         ),
@@ -78,6 +91,11 @@ def routes(
             body=RatesBody, answers={200: RatesAnswer},
         ),
         Route("GET", "/v1/prices", status.prices, READ, "Prices and their trust.", query.PRICES, answers={200: s.PriceList}),
+        Route(
+            "GET", "/v1/fund", fund.fund, READ,
+            "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
+            answers={200: FundShape},
+        ),
         Route("GET", "/v1/audit", record.audit, ADMIN, "Who changed what.", query.AUDIT, answers={200: s.AuditList}),
         Route(
             "GET", "/v1/stream", stream, READ,

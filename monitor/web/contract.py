@@ -22,6 +22,9 @@ _HEADERS = {
     ("GET", "/v1/stream"): ("Last-Event-ID",),
 }
 
+_MAY_BE_ABSENT = ("/v1/fund",)
+"""Paths of what the configuration may leave out."""
+
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
@@ -88,7 +91,7 @@ def _problems(route: Route) -> list[int]:
     """The statuses of problems that a route may answer with."""
     if route.needs == OPEN:
         return [400, 500]
-    found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path else set())
+    found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path or route.path in _MAY_BE_ABSENT else set())
     if route.method not in SAFE_METHODS:
         found |= {409}
     if route.body is not None:

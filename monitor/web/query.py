@@ -78,6 +78,12 @@ DELIVERIES = (
     LIMIT,
     AFTER,
 )
+HISTORY = (
+    Param("kind", "Which history. Required.", _one_of(("loan", "repayment", "liquidation", "interest"))),
+    Param("loan", "Only of this loan."),
+    LIMIT,
+    AFTER,
+)
 PRICES = (LIMIT, AFTER)
 RATES = (
     Param("product", "Only rates of this product."),
@@ -123,6 +129,14 @@ class Values:
     def choice(self, key: str) -> str | None:
         """One of the values that the key's schema lists, or None."""
         return next(iter(self.choices(key)), None)
+
+    def required(self, key: str) -> str:
+        """One of the values that the key's schema lists; that it is missing is noted."""
+        if key not in self._query:
+            self._problems.append(
+                Problem(key, "is missing; expected one of " + ", ".join(self._known[key].schema["enum"]))
+            )
+        return self.choice(key) or ""
 
     def choices(self, key: str) -> list[str]:
         """All values of the key, each one that its schema lists."""

@@ -28,7 +28,9 @@ from monitor.web.auth import (
 )
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
+from monitor.web.fund import FundApi
 from monitor.web.groups import GroupsApi
+from monitor.web.history import HistoryApi
 from monitor.web.parts import OPEN, Parts, Route, answer
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
@@ -71,7 +73,10 @@ class Server:
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status.pulse, limits)
         status.streams = lambda: len(self.hub.clients)
-        table = routes(GroupsApi(parts), RatesApi(parts), RecordApi(parts, log_), status, self.hub.handle)
+        table = routes(
+            GroupsApi(parts), HistoryApi(parts), RatesApi(parts), RecordApi(parts, log_), FundApi(parts), status,
+            self.hub.handle,
+        )  # fmt: skip
         own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))

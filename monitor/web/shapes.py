@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from monitor.core.alerts import GroupRef
 from monitor.core.explain import GroupRow
 from monitor.stores.base import DeliveryState
+from monitor.web.fund import LiquidationShape
 from monitor.web.lending import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
 
 
@@ -157,6 +158,7 @@ class StandingShape(_Shape, frozen=True, kw_only=True):
     borrowable: dict[str, BorrowableShape]
     permitted: PermittedShape
     next_line: NextLine | None
+    liquidation: LiquidationShape | None
     closable: list[ClosableShape] | UnsetType = UNSET
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET

@@ -136,6 +136,9 @@ class StatusApi:
         for asset, mark in parts.view.marks.items():
             metrics.price_age.labels(asset).set((now - mark.received_at).total_seconds())
             metrics.price_trust.labels(asset).set(asset in untrusted)
+        if (fund := parts.view.fund) is not None:
+            for figure, value in (("balance", fund.balance_usd), ("draw", fund.draw_usd), ("fees", fund.fees_usd)):
+                metrics.fund.labels(figure).set(float(value))
         for name, stats in parts.feeds.items():
             metrics.feed_connected.labels(name).set(stats.connected)
             metrics.feed_frames.labels(name).set(stats.frames)

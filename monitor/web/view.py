@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.explain import price_shown
+from monitor.core.fund import FundSight
 from monitor.core.outcome import Publication, Sight
 from monitor.core.prices import Mark
 from monitor.core.product import Rules
@@ -78,6 +79,8 @@ class View:
         self.marks: Mapping[str, Mark] = {}
         self.published = Prices()
         """The prices that were published last: every figure is on these."""
+        self.fund: FundSight | None = None
+        """The insurance fund as core looked at it last; None where none is configured."""
         self._roster = roster
         self._paced, self._making = Paced(clock, REST_S), threading.Lock()
 
@@ -86,6 +89,7 @@ class View:
         self.generation += publication.moved
         self.marks, usd, untrusted = publication.prices
         self.published = Prices(usd, untrusted)
+        self.fund = publication.fund
         for logged in publication.alerts:
             if logged.durable:
                 self.cursor = max(self.cursor, logged.cursor)

@@ -21,6 +21,7 @@ from monitor.stores.base import (
     Change,
     DeliveryFilter,
     Desk,
+    HistoryFilter,
     Snapshot,
     Store,
     StoredBlock,
@@ -47,6 +48,7 @@ from tests.stores.examples import (
     say,
     state,
     stored,
+    told,
 )
 
 # How each kind is configured for a test. A new store adds its line here, and inherits every test.
@@ -606,6 +608,55 @@ async def test_a_cursor_is_never_used_again(case: Case) -> None:
 async def test_pruning_deletes_thousands(store: Store) -> None:
     await store.commit(say(*(alert("price.stale", f"A-{n}") for n in range(2100)), to=()))
     assert await store.prune(AT + DAY) == 2100
+
+
+# The history of groups
+
+
+async def rows(store: Store, group: str = "G-1", **wanted: Any) -> list[tuple[int, str, str]]:
+    """(number, kind, loan)"""
+    found = await store.history(HistoryFilter(group, **wanted))
+    return [(n, row.kind, row.loan) for n, row in found]
+
+
+async def test_rows_of_the_history_come_back_in_order_to_the_last_digit(case: Case) -> None:
+    one, other = told(), told("G-2", "loan", what="opened")
+    await case.store.commit(Change(AT, history=(one, other)))
+    await case.restart()
+    await case.store.commit(Change(AT, history=(told(kind="settled"),)))
+    found = await case.store.history(HistoryFilter("G-1"))
+    assert [n for n, _ in found] == [1, 3], "numbers go on after a restart"
+    assert repr(found[0][1]) == repr(one)
+
+
+async def test_the_history_is_filtered_and_paged_by_number(store: Store) -> None:
+    history = (
+        told(kind="loan", loan="A"), told(loan="B", at=AT + MINUTE), told("G-2"), told(kind="liquidation", loan=""),
+        told(loan="A", at=AT + DAY),
+    )  # fmt: skip
+    await store.commit(Change(AT, history=history))
+    assert await rows(store, limit=2) == [(1, "loan", "A"), (2, "repayment", "B")]
+    assert await rows(store, after=2) == [(4, "liquidation", ""), (5, "repayment", "A")]
+    assert await rows(store, kinds=("loan", "liquidation")) == [(1, "loan", "A"), (4, "liquidation", "")]
+    assert await rows(store, loan="A", after=1) == [(5, "repayment", "A")]
+    assert await rows(store, since=AT + MINUTE) == [(2, "repayment", "B"), (5, "repayment", "A")]
+    assert await rows(store, "G-9") == []
+
+
+async def test_the_first_row_of_each_loan_is_found(store: Store) -> None:
+    history = (told(loan="B"), told(loan=""), told("G-2", loan="A"), told(loan="A"), told(loan="B"))
+    await store.commit(Change(AT, history=history))
+    assert [(n, row.loan) for n, row in await store.first_rows("G-1")] == [(1, "B"), (4, "A")]
+
+
+async def test_pruning_takes_old_rows_of_the_history(case: Case) -> None:
+    await case.store.commit(Change(AT, history=(told(), told(at=AT + DAY))))
+    assert await case.store.prune(AT + MINUTE) == 1
+    assert await rows(case.store) == [(2, "repayment", "L-1")]
+    assert await case.store.prune(AT + 2 * DAY) == 1
+    await case.restart()
+    await case.store.commit(Change(AT, history=(told(),)))
+    assert await rows(case.store) == [(3, "repayment", "L-1")], "a cursor is never used again"
 
 
 async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(case: Case) -> None:

@@ -30,7 +30,7 @@ from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.outcome import Outcome, Sight
 from monitor.core.prices import Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
+from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
 from monitor.core.render import data, envelope
 from monitor.core.risk import RiskMonitor
 from monitor.core.wire import read
@@ -109,8 +109,15 @@ new_book: Callable[[], LoanBook] = PlainBook
 class Desk:
     """A monitor with groups put at the start, and the tables that are played on it."""
 
-    def __init__(self, *lines: dict[str, Any], of: Product | None = None, trust: Trust = OFF, **lifecycle: Any) -> None:
-        self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust)
+    def __init__(
+        self,
+        *lines: dict[str, Any],
+        of: Product | None = None,
+        trust: Trust = OFF,
+        fund: Fund | None = None,
+        **lifecycle: Any,
+    ) -> None:
+        self.rules = Rules("desk-1", {"vip_loan": of or product()}, Lifecycle(**lifecycle), trust, fund)
         self.monitor = RiskMonitor(self.rules, book=new_book())
         self.alerts: list[Alert] = []
         self.last = Outcome(START)

@@ -22,14 +22,14 @@ from monitor.core.events import (
     RatesChanged,
     TimePassed,
 )
-from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.product import Fund, Lifecycle, Product, RateRow, Rules, Trust
 from monitor.core.wire import Invalid, read
 from tests.core.desk import START, line, loan, product, quotes, version
 
 LADDERS = {"USDT": [["60", "1"], ["inf", "0.8"]], "BTC": [["100", "1"], ["150", "0.5"]]}
 RATES = {"COIN": "0.01", "USDT": "0.002", "BTC": "0"}
 OTHER = {"initial": "0.65", "margin_call": "0.7", "liquidation": "0.85"}
-# LTVs of a group that holds 100 USDT (92 counted) and owes 100 COIN, on the lines and beside them.
+# LTVs of a group that holds 100 USDT (92 counted) and owes 100 COIN, on the lines and beside them; the last is bankrupt.
 COIN = (
     "0.45",
     "0.598",
@@ -44,6 +44,7 @@ COIN = (
     "0.84",
     "0.874",
     "0.88",
+    "1.3",
 )
 BTC = ("20", "50", "50.5", "100", "101")
 PAUSES = (0, 0, 1, 5, 60, 300, 300, 600, 900, 3600, 6 * 3600, 12 * 3600, 24 * 3600)
@@ -201,7 +202,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             effective = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=hours)
             return RatesChanged(at, "vip_loan", "file", (RateRow(effective, coin, Decimal(rate)),), is_whole)
         case "settings":
-            return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust))
+            return ProductsChanged(at, Rules(now.name, now.products, each.what, now.trust, now.fund))
         case "notice":
             # No jump of the clock: it says that the time before it did not pass, so that none could be told to pass in it.
             return Noticed(at, "delivery.failing", each.what, {}, each.what)
@@ -209,6 +210,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
             return TimePassed(at)
 
 
+FUND = Fund(Decimal(5))
 TRUSTED = Trust(enabled=False)
 LIVE_TRUST = Trust(stale_after=timedelta(seconds=300), confirm_after=timedelta(seconds=60), sources=("a", "b"))
 PAIR_TRUST = Trust(stale_after=timedelta(seconds=300), min_sources=2, sources=("a", "b"))

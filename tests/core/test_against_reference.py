@@ -1,6 +1,6 @@
 """Core against the reference model, which was written from DOMAIN and DESIGN alone: random books, prices and clocks.
 
-Puts, closes and puts again in mid-run, price gaps, equal prices, prices exactly on lines, lines of a group's own, no
+Puts, closes and puts again, entries in mid-run, price gaps, equal prices, prices exactly on lines, lines of a group's own, no
 clear margin and no hold. Every alert must agree to the last digit, and so must their order.
 """
 
@@ -18,7 +18,7 @@ from monitor.core.outcome import Outcome
 from monitor.core.product import Lifecycle, Rules
 from monitor.core.risk import RiskMonitor
 from tests.core.desk import START, quotes
-from tests.core.runs import TRADING, TRUSTED, Step, rules, stepped, steps, versions
+from tests.core.runs import TRADING, TRUSTED, Step, entries, rules, step, stepped, steps, versions
 from tests.reference.model import Alert, Model
 from tests.scenarios.agreement import first_difference, flat, told
 
@@ -50,11 +50,13 @@ def follow(model: Model, each: Step, out: Outcome) -> list[Alert]:
         return model.put(out.at, each.what)
     if each.kind == "close" and out.closed:
         return model.close(out.at, each.what)
+    if each.kind == "entry" and each.what[0] in model.groups:
+        return model.enter(out.at, *each.what)  # whether it is allowed is for each to say
     return model.pass_time(out.at)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(steps(TRADING, most=60), st.sampled_from((4, 24, 31)), clocks)
+@given(steps([*TRADING, *[step("entry", entries)] * 3], most=60), st.sampled_from((4, 24, 31)), clocks)
 def test_core_and_the_reference_model_agree_on_every_alert(
     run: list[Step], hours: int, settings_: dict[str, Any]
 ) -> None:
@@ -67,7 +69,8 @@ def test_core_and_the_reference_model_agree_on_every_alert(
     theirs: list[Alert] = []
     for each, happens in stepped([*run, Step(60 * 86400, "time")], now):
         out = monitor.handle(happens)
-        ours += [flat(told(LoggedAlert(1, a), now.products)) for a in out.alerts if a.group is not None]
+        alerts = [a for a in out.alerts if a.group is not None or a.type == "rules.changed"]
+        ours += [flat(told(LoggedAlert(1, a), now.products)) for a in alerts]
         theirs += follow(model, each, out)
     event(f"alerts: {min(len(theirs) // 5 * 5, 30)}")
     assert first_difference(ours, theirs) is None

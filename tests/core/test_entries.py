@@ -114,6 +114,25 @@ def test_vip_faq_27_a_term_loan_runs_on_from_its_maturity() -> None:
     assert (renewed.term, renewed.rate.daily) == ("60d", D("0.0003"))
 
 
+def test_vip_faq_27_a_renewal_pays_the_interest_first_out_of_the_spot_balances() -> None:
+    """Of the loan that is renewed alone; what the balances do not hold was paid otherwise."""
+    stated = line(
+        loans=[
+            loan("COIN", "10", matures="600:00", id="term", interest="3", rate={"kind": "fixed", "daily": "0.001"}),
+            loan("COIN", "100", id="other", interest="2"),
+        ],
+        balances={"s": {"COIN": "1.5", "USDT": "9"}, "t": {"COIN": "5"}},
+    )
+    rate = {"kind": "fixed", "daily": "0.0003"}
+    changed = after({"type": "renew", "loan": "term", "term": "30d", "rate": rate}, stated, "24:00")
+    # A day's interest of 0.01 has come to the 3 of the line, and 0.1 times 100 is not the rate of this test.
+    assert owed(changed)["term"] == (10, 0)
+    assert owed(changed)["other"][1] >= 2
+    assert changed.balances == {"s": {"COIN": 0, "USDT": 9}, "t": {"COIN": D("3.49")}}
+    changed = after({"type": "renew", "loan": "term", "term": "30d", "rate": rate}, stated | {"balances": {}})
+    assert (owed(changed)["term"], changed.balances) == ((10, 0), {})
+
+
 def test_vip_faq_12_a_liquidation_zeroes_all_loans_and_leaves_the_collateral() -> None:
     changed = after({"type": "liquidated", "proceeds_usd": "1000", "fee_usd": "20"})
     assert set(owed(changed).values()) == {(0, 0)}

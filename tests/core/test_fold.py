@@ -16,7 +16,7 @@ from monitor.core.events import Event, Noticed, TimePassed
 from monitor.core.product import Lifecycle, Rules, Trust
 from monitor.core.risk import CLOCK_JUMP, RiskMonitor
 from tests.core.desk import START, plainly
-from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
+from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
 
 MANY = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -36,7 +36,7 @@ def told(of: Rules, run: list[Event]) -> list[Mapping[str, Any]]:
 
 def a_run(desk: Any) -> tuple[Rules, list[Event]]:
     run, of, trust = desk
-    now = Rules("desk-1", of, Lifecycle(), trust)
+    now = Rules("desk-1", of, Lifecycle(), trust, FUND)
     return now, [*events(run, now), END]
 
 

@@ -34,7 +34,7 @@ def test_what_a_version_may_leave_out_is_that_of_the_vip_faq() -> None:
     (plain,) = product(stated).versions
     assert plain.grace == timedelta(hours=24)  # rule 13
     assert plain.overdue_after == timedelta(hours=24)  # A12
-    assert plain.liquidation_fee == Decimal("0.02")  # rule 3
+    assert plain.clearance.share == Decimal("0.02")  # rule 3
     assert plain.late_interest_factor == 3  # rule 25
     assert plain.renewal_window == timedelta(days=7)  # rule 27
     assert plain.maturity_notice == timedelta(hours=24)

@@ -157,7 +157,7 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
         "info": {
             "loan_group.early_warning", "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured",
             "loan_group.liquidation.cleared", "loan.renewal_open", "loan.maturing", "price.restored", "rules.changed",
-            "monitor.recovered", "monitor.heartbeat",
+            "monitor.recovered", "monitor.heartbeat", "fund.restored",
         },
         "warning": {
             "loan_group.margin_call.opened", "loan_group.margin_call.reminder", "loan.interest_shortfall", "price.stale",
@@ -165,7 +165,7 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
         },
         "critical": {
             "loan_group.delayed_liquidation.started", "loan_group.delayed_liquidation.reminder",
-            "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded",
+            "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded", "fund.exceeded",
         },
     }  # fmt: skip
     assert {severity: {t for t, s in SEVERITY.items() if s == severity} for severity in want} == want

@@ -18,15 +18,11 @@ from tests.crash.market import Sent
 from tests.reference import state
 from tests.reference.figures import EXACT, Figures, band, is_below, plain
 from tests.reference.model import Alert, Model
+from tests.scenarios.agreement import flat
 
 LATEST = timedelta(seconds=5)
 """How much later than sent a price may be handled: a busy machine is slow, a queue of old prices is a fault."""
 EARLIEST = timedelta(milliseconds=2)
-FIELDS = (
-    "type", "id", "timestamp", "severity", "group", "sequence", "episode", "stage_from", "stage_to", "reason",
-    *state.FIGURES, "thresholds", "deadline", "suppressed", "supersedes", "blind", "rules",
-)  # fmt: skip
-"""All that the reference says of an alert, and so all that is compared."""
 
 
 class Continued(Model):
@@ -67,7 +63,7 @@ class Continued(Model):
             group = self.groups[group_id]
             held = group.line.collateral
             group.line = replace(group.line, collateral=held | {asset: held.get(asset, Decimal(0)) + quantity})
-            self._apply_rules(group, at)
+            self._apply_rules(group)
             self._evaluate(group, at)
             return self._collect()
 
@@ -194,10 +190,7 @@ def _records(log: Path) -> list[dict[str, Any]]:
 
 def said(body: Mapping[str, Any]) -> Alert:
     """An alert of the log or of a webhook, as far as the reference speaks of it."""
-    data = body["data"]
-    flat = {name: data.get(name) for name in FIELDS} | {"type": body["type"], "timestamp": body["timestamp"]}
-    stage = data["stage"]
-    return flat | {"group": data["group"]["id"], "stage_from": stage["from"], "stage_to": stage["to"]}
+    return flat(body)
 
 
 def standing(model: Continued) -> dict[str, tuple[Any, ...]]:

@@ -277,3 +277,58 @@ async def test_a_group_that_was_closed_before_the_kill_goes_on_counting_when_it_
         await trial.put(trial.labelled(line("G-1")))
         await until(lambda: len(told(trial, OPENED)) == 2, "a second margin call")
         await trial.finish()
+
+
+async def test_a_change_that_was_answered_is_in_the_history_after_a_kill_and_there_once(tmp_path: Path) -> None:
+    async with Trial(tmp_path, seed=1, groups=0) as trial:
+        await trial.start()
+        await trial.put(trial.labelled(line("G-1")))
+        await trial.step(CALM)
+        for n in range(3):
+            repay = {"type": "repay", "asset": "USDT", "amount": "1000", "id": f"r-{n}"}
+            await trial.daemon.post("/v1/groups/G-1/entries", repay)
+            await trial.daemon.kill()
+            await trial.revive()
+            await trial.daemon.post("/v1/groups/G-1/entries", repay)
+        restated = line("G-1")
+        restated["loans"][0]["principal"] = "300000"
+        await trial.put(trial.labelled(restated))
+        await trial.daemon.kill()
+        await trial.revive()
+        repaid = await trial.daemon.items("/v1/groups/G-1/history?kind=repayment")
+        assert [(x["entry"], x["principal_left"]) for x in repaid] == [
+            ("r-0", "379000"), ("r-1", "378000"), ("r-2", "377000"),
+        ]  # fmt: skip
+        loans = await trial.daemon.items("/v1/groups/G-1/history?kind=loan")
+        assert [(x["what"], x["principal_before"], x["principal"]) for x in loans] == [
+            ("opened", None, "380000"), ("restated", "377000", "300000"),
+        ]  # fmt: skip
+
+
+async def test_a_fund_that_is_exceeded_is_said_once_whatever_dies(tmp_path: Path) -> None:
+    """At 37,000 the group's 10 BTC leave 10,000 USD unpaid."""
+    async with Trial(tmp_path, seed=1, groups=0, product=with_grace("1s")) as trial:
+        trial.config.write_text(trial.config.read_text() + '\n[fund]\nbalance_usd = "5000"\n')
+        await trial.start()
+        await trial.put(trial.labelled(line("G-1", delayed_liquidation=False)))
+        await trial.step(BREACHED)
+        for price in ("38500", "37000"):
+            await trial.step(btc(price))
+        for _ in range(2):
+            await _until_exceeded(trial)
+            await trial.daemon.kill()
+            await trial.revive()
+        fund = await _until_exceeded(trial)
+        assert (fund["balance_usd"], fund["groups"], fund["in_liquidation"]) == ("5000", 1, 1)
+        said = await trial.daemon.items("/v1/alerts?type=fund.*")
+        assert [x["type"] for x in said] == ["fund.exceeded"]
+        assert said[0]["data"]["facts"]["worst"] == ["G-1"]
+
+
+async def _until_exceeded(trial: Trial) -> dict[str, Any]:
+    for _ in range(200):
+        shown: dict[str, Any] = await trial.daemon.get("/v1/fund")
+        if shown["exceeded"]:
+            return shown
+        await asyncio.sleep(0.05)
+    raise AssertionError(shown)

@@ -14,19 +14,25 @@ import pytest
 from monitor.core.board import PriceBoard
 from monitor.core.book import parse_line
 from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.outcome import Outcome
 from monitor.core.prices import Quote
 from monitor.core.product import Lifecycle, Product, Rules, Trust
 from monitor.core.risk import RiskMonitor
-from monitor.core.roster import GroupQuery, Prices
+from monitor.core.roster import GroupQuery, PlainRoster, Prices
 from monitor.engine.book import ColumnarBook
 from monitor.engine.reader import BlockReader
 from monitor.engine.roster import ColumnarRoster
 from monitor.engine.table import Rows
-from monitor.products import cross_margin_pro
+from monitor.products import cross_collateral, cross_margin_pro
 from tests.products.shelf import START, line, shipped
 
 D = Decimal
 TRUSTED = Trust(enabled=False)
+
+
+def of_groups(out: Outcome) -> list[str]:
+    """What is said of groups, in its order."""
+    return [f"{a.subject} {a.type}" for a in out.alerts if a.group is not None]
 
 
 class Desk:
@@ -57,10 +63,10 @@ class Desk:
 
     def price(self, at: datetime = START, **prices: str) -> list[str]:
         quotes = tuple(Quote(a, D(p), "USD", "feed", at) for a, p in prices.items())
-        return [f"{a.subject} {a.type}" for a in self.monitor.handle(MarkPrices(at, quotes)).alerts]
+        return of_groups(self.monitor.handle(MarkPrices(at, quotes)))
 
     def wait(self, at: datetime) -> list[str]:
-        return [f"{a.subject} {a.type}" for a in self.monitor.handle(TimePassed(at)).alerts]
+        return of_groups(self.monitor.handle(TimePassed(at)))
 
     def reload(self, *products: Product, at: datetime = START) -> Any:
         self.rules = msgspec.structs.replace(self.rules, products={p.kind: p for p in products})
@@ -110,7 +116,33 @@ def test_a_reload_that_changes_a_rate_of_the_past_alone_is_seen() -> None:
     desk.price(early, BTC="100000")
     desk.wait(START)
     out = desk.reload(rated(product, 0, USDT="0.02"))
-    assert [a.type for a in out.alerts] == ["loan_group.margin_call.opened"]
+    assert of_groups(out) == ["G-1 loan_group.margin_call.opened"]
+
+
+def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None:
+    """What loans owed hides nothing of it: one that was opened early in the version had its free days behind it."""
+
+    def retired(free: int) -> Product:
+        lines = {"initial": "0.6", "margin_call": "0.75", "liquidation": "0.9"}
+        base = {"thresholds": lines, "ladders": {"BTC": [["inf", "1"]]}, "rates": {"USDT": "0.01"}}
+        dates = datetime(2025, 9, 1, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC)
+        return cross_collateral.load(
+            {
+                "version": [
+                    base | {"effective": at, "free_days": {"USDT": n}} for at, n in zip(dates, (free, 3), strict=True)
+                ]
+            }
+        )
+
+    opened, early = "2025-12-20T10:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)
+    desk = Desk(retired(3))
+    desk.put_all(line("cross_collateral", {"BTC": "1"}, {"USDT": "74000"}, opened_at=opened), at=early)
+    assert desk.price(early, BTC="100000") == []
+    assert desk.wait(START)[0] == "G-1 loan_group.margin_call.opened"
+    out = desk.reload(retired(60))
+    desk.price(START + timedelta(seconds=1), BTC="100000.5")
+    assert out.refused is None
+    assert desk.rows.screen.debt[0] == 74_000
 
 
 def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_was_closed() -> None:
@@ -163,10 +195,12 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     assert desk.price(BTC="2000", COIN="5") == []
     assert desk.rows.screen.debt[0] == 150
     assert desk.rows.screen.recognised[0] == 500
-    assert [a.type for a in desk.reload(haircut).alerts] == ["loan_group.liquidation.triggered"]
+    assert of_groups(desk.reload(haircut)) == ["G-1 loan_group.liquidation.triggered"]
     assert desk.rows.screen.recognised[0] == -1000
     desk.reload(plain)
     assert desk.rows.screen.recognised[0] == 500
+    desk.reload(cross_margin_pro.load({"version": [base | {"net_equity": "haircut"}]}))
+    assert desk.rows.screen.recognised[0] == -2000
 
 
 def test_two_loans_of_a_coin_are_one_liability() -> None:
@@ -190,8 +224,10 @@ def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
     desk.price(BTC="10000")
     board: PriceBoard = desk.monitor.board
     prices = Prices(board.usd, frozenset(board.untrusted))
-    page = ColumnarRoster(desk.book).page(GroupQuery(), (), prices)
-    assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
+    watched = [w for id_ in desk.book.ids() if (w := desk.book.find(id_)) is not None]
+    for roster in (ColumnarRoster(desk.book), PlainRoster(lambda: watched)):
+        page = roster.page(GroupQuery(), (), prices)
+        assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
 
 
 def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> None:
@@ -206,3 +242,29 @@ def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> No
     desk.price(at + timedelta(hours=10), BTC="10000.5")
     owed = 10_000.5 - desk.rows.screen.recognised[:2]
     assert np.allclose(owed, [1010, 1009.5], rtol=1e-12)
+
+
+def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both_books() -> None:
+    """Interest and rules of one instant: whoever is decided by the new version is so once, all groups together."""
+    at = START.replace(minute=0) + timedelta(hours=1)
+    products = []
+    for kind in ("cross_margin_classic", "vip_loan"):
+        product = shipped(kind)
+        last = product.versions[-1]
+        lines = {k: v * D("1.2" if last.thresholds.falls else "0.8") for k, v in last.thresholds.stated.items()}
+        harder = msgspec.structs.replace(
+            last, effective=at, warnings=(), thresholds=msgspec.structs.replace(last.thresholds, **lines)
+        )
+        products.append(msgspec.structs.replace(product, versions=(*product.versions, harder)))
+    desk = Desk(*products)
+    lines = [line("vip_loan", {"BTC": "1"}, {"USDT": "65000"}, f"G-{k}") for k in (1, 3)]
+    lines += [line("cross_margin_classic", {"BTC": "1"}, {"USDT": "70000"}, f"G-{k}") for k in (2, 4)]
+    desk.put(*lines)
+    desk.price(BTC="100000")
+    plain = RiskMonitor(desk.rules)
+    for stated in lines:
+        plain.handle(GroupPut(START, parse_line(stated, START, desk.rules.products), "book"))
+    plain.handle(MarkPrices(START, (Quote("BTC", D(100000), "USD", "feed", START),)))
+    told = of_groups(plain.handle(TimePassed(at)))
+    assert desk.wait(at) == told
+    assert [name.split()[0] for name in told] == ["G-1", "G-2", "G-3", "G-4"]

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from monitor.core.book import parse_line
+from monitor.core.events import MarkPrices
 from monitor.core.money import exact
+from monitor.core.prices import Quote
 from monitor.core.valuation import band, holding, weigh
 from monitor.core.wire import Invalid
 from monitor.products import aave_v3, bybit_loan
@@ -56,6 +58,12 @@ def test_the_health_factors_of_the_protocol_agree_to_a_billionth() -> None:
             truth = Fraction(row["healthf"])
             assert abs(Fraction(weight.recognised) / Fraction(weight.debt) - truth) <= truth / 10**9, row["user"]
             assert (band(weight, held.lines) == "liquidation") == (truth < 1), row["user"]
+
+
+def test_no_margin_call_is_named_as_passed_over_where_there_is_none() -> None:
+    shelf, _ = position({"ETH": "1"}, {"USDC": "1000"}, ETH="1300")
+    (triggered,) = shelf.told(shelf.monitor.handle(MarkPrices(START, (Quote("ETH", D(1200), "USD", "feed", START),))))
+    assert (triggered["stage"]["to"], triggered["suppressed"]) == ("liquidation", [])
 
 
 def test_a_health_factor_is_liquidated_strictly_below_one() -> None:

@@ -72,7 +72,7 @@ class Desk:
     def play(self, table: str) -> list[Alert]:
         """Play rows of `time  ltv  alerts`, by lines or semicolons; "..." lets time pass, "-" expects nothing.
 
-        An alert is written as its type without "loan_group.", its reason if it is a liquidation, and its time if that
+        Only what is said of groups is looked at. An alert is written as its type without "loan_group.", its reason if it is a liquidation, and its time if that
         is not the row's: `liquidation.triggered(ltv)`, `margin_call.cured@00:16`.
         """
         new = []
@@ -80,6 +80,7 @@ class Desk:
             time, ltv, *said = row.split()
             at = clock(time)
             alerts = self.model.pass_time(at) if ltv == "..." else self.model.prices(at, {"COIN": ltv})
+            alerts = [alert for alert in alerts if "group" in alert]
             assert [shorten(alert, at) for alert in alerts] == [alert for alert in said if alert != "-"], row
             new += alerts
         self.alerts += new

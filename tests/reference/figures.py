@@ -67,33 +67,61 @@ def ladder_value(tiers: Tiers, usd: Decimal) -> Decimal:
         return climb(read_ladder(tiers), usd)
 
 
-# LTV is compared by multiplication, never as a quotient (DESIGN section 7).
+# A figure is compared by multiplication, never as a quotient (DESIGN section 7). It is debt / recognised (an LTV), or, where
+# it `falls` when things get worse, recognised / debt (a level).
 
 
-def is_below(figures: Figures, level: Decimal) -> bool:
-    """Tell whether LTV < level; without debt the LTV is 0, with debt on nothing it is infinite (A1)."""
-    return figures.debt < level * figures.recognised if figures.debt else level > 0
+def is_below(figures: Figures, level: Decimal, falls: bool = False) -> bool:
+    """Tell whether LTV < level; without debt the LTV is 0, with debt on nothing it is infinite (A1).
+
+    Of a figure that falls: whether it is above the level.
+    """
+    if not figures.debt:
+        return falls or level > 0
+    return figures.recognised > level * figures.debt if falls else figures.debt < level * figures.recognised
 
 
-def is_at_most(figures: Figures, level: Decimal) -> bool:
-    """Tell whether LTV <= level, for a level above 0."""
-    return figures.debt <= level * figures.recognised
+def is_at_most(figures: Figures, level: Decimal, falls: bool = False) -> bool:
+    """Tell whether LTV <= level, for a level above 0; of a figure that falls, whether it is at least the level."""
+    if not figures.debt:
+        return True
+    return figures.recognised >= level * figures.debt if falls else figures.debt <= level * figures.recognised
 
 
-def band(figures: Figures, thresholds: Mapping[str, Decimal]) -> str:
-    """Name the band: 77 % and 91 % are reached inclusively, 95 % has to be exceeded (rules 10, 11 and 14)."""
-    for name, upper in (("normal", "initial"), ("restricted", "margin_call"), ("margin_call", "liquidation")):
-        if is_below(figures, thresholds[upper]):
+def band(
+    figures: Figures, thresholds: Mapping[str, Decimal], falls: bool = False, passed: Sequence[str] = ("immediate",)
+) -> str:
+    """Name the band: 77 % and 91 % are reached inclusively, 95 % has to be exceeded (rules 10, 11 and 14).
+
+    `passed` are the lines that have to be. Debt on nothing, or on less, is in the worst band whatever lines there are.
+    """
+    if not figures.debt:
+        return "normal"
+    if figures.recognised <= 0:
+        return "immediate"
+    for line, name in (("immediate",) * 2, ("liquidation",) * 2, ("margin_call",) * 2, ("initial", "restricted")):
+        holds = is_at_most if line in passed else is_below
+        if line in thresholds and not holds(figures, thresholds[line], falls):
             return name
-    return "liquidation" if is_at_most(figures, thresholds["immediate"]) else "immediate"
+    return "normal"
 
 
 def stated_ltv(figures: Figures) -> str | None:
     """The LTV rounded down to 8 decimals, so that it never shows a line as crossed that was not."""
-    if not figures.recognised:
+    if figures.debt and figures.recognised <= 0:
         return None
+    if not figures.debt:
+        return "0"
     with localcontext(EXACT):
         return plain((figures.debt.scaleb(LTV_DECIMALS) // figures.recognised).scaleb(-LTV_DECIMALS))
+
+
+def stated_level(figures: Figures) -> str | None:
+    """A level, rounded up to 8 decimals (away from zero) for the same reason; None without debt."""
+    if not figures.debt:
+        return None
+    up = round_up(abs(Fraction(figures.recognised)) / Fraction(figures.debt), LTV_DECIMALS)
+    return f"-{up}" if figures.recognised < 0 and up != "0" else up
 
 
 # Cure and liquidation price.

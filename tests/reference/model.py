@@ -1,20 +1,20 @@
-"""The reference model of VIP loan monitoring: a fold over events, exact, small and slow.
+"""The reference model of loan monitoring: a fold over events, exact, small and slow.
 
 It is the oracle that the monitor must agree with, alert by alert and to the last digit, so it shares no code with the
 monitor, and prefers what can be checked by eye against DESIGN.md sections 6 and 9. Every price is good: staleness,
 confirmation and operator acts are outside of it. "Rule n" and "An" are the numbers of DOMAIN.md.
 """
 
-from bisect import insort
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tests.reference import state
+from tests.reference import changes, deadlines, entries, refusals, spot, state, written
+from tests.reference.entries import Refused
 from tests.reference.figures import (
     EXACT,
-    ONE,
     ZERO,
     Figures,
     band,
@@ -24,21 +24,10 @@ from tests.reference.figures import (
     is_below,
     ladder_value,
     liquidation_price,
-    plain,
-    stated_ltv,
 )
+from tests.reference.lenders import LENDERS, Rates, charge, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import (
-    Loan,
-    Version,
-    duration,
-    midnight_after,
-    midnights,
-    news,
-    read_line,
-    read_version,
-    stamp,
-)
+from tests.reference.terms import Version, duration, instant_after, read_line
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -50,19 +39,20 @@ LIFECYCLE: dict[str, Any] = {
     "grace_reminders": ["12h", "6h", "1h", "15m"],
     "margin_call_repeat": "24h",
 }
-OVERDUE_AFTER = timedelta(hours=24)  # A12: the expected liquidation of a loan not repaid at maturity
 
 
 class Model:
-    """A fold over `put`, `close`, `prices` and `pass_time`; each returns the alerts that it caused, in order."""
+    """A fold over `put`, `enter`, `close`, `prices` and `pass_time`; each returns the alerts that it caused, in order."""
 
     def __init__(
-        self, name: str, product: dict[str, Any], lifecycle: dict[str, Any] | None = None, usdt_usd: str = "1"
-    ) -> None:
-        """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others."""
+        self, name: str, product: dict[str, Any], lifecycle: dict[str, Any] | None = None, usdt_usd: str = "1",
+        kind: str = "vip_loan", rates: list[tuple[datetime, str, Decimal]] | None = None,
+    ) -> None:  # fmt: skip
+        """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others; `rates` are those of a rate file."""
         terms = LIFECYCLE | (lifecycle or {})
-        self.name = name
-        self.versions = sorted(map(read_version, product["version"]), key=lambda version: version.effective)
+        self.name, self.kind, self.lender = name, kind, LENDERS[kind]
+        self.versions = read_versions(product, kind)
+        self.rates = Rates(self.versions, rates)
         self.clear_margin = Decimal(terms["clear_margin"])
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
         self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
@@ -75,6 +65,7 @@ class Model:
         self.now: datetime | None = None
         self.revalue_at = state.NEVER
         self.alerts: list[Alert] = []
+        self.changes = 0  # of the rules
 
     # The events.
 
@@ -83,20 +74,42 @@ class Model:
 
         A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice.
         """
-        group = Group(read_line(line), at)
+        group = Group(read_line(line, self.kind), at)
         self._refuse(group)
         with localcontext(EXACT):
             self._advance(at)
             known = self.groups.get(group.line.id)
             if known is None:
                 group.episode, group.sequence = self.counts.get(group.line.id, (0, 0))
-            else:
-                group.inherit(known)
-            self.groups = dict(sorted({**self.groups, group.line.id: group}.items()))
-            self._schedule_loans(group)
-            self._apply_rules(group, at)
-            self._evaluate(group, at)
+            self._take(group, known, at)
             return self._collect()
+
+    def enter(self, at: datetime, group_id: str, entry: dict[str, Any]) -> list[Alert]:
+        """Apply a book entry to a group; one that is not allowed changes nothing."""
+        with localcontext(EXACT):
+            self._advance(at)
+            known = self.groups[group_id]
+            settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
+            try:
+                group = Group(entries.after(replace(known.line, loans=tuple(settled)), entry), at)
+                state.allow(known, entry, at)
+                self._refuse(group)
+            except Refused:
+                return self._collect()
+            self._take(group, known, at)
+            return self._collect()
+
+    def _take(self, group: Group, known: Group | None, at: datetime) -> None:
+        """Watch a group as it stands from now on."""
+        if known is not None:
+            group.inherit(known)
+        group.accrued = {loan.id: ZERO for loan in group.line.loans}
+        self.groups = dict(sorted({**self.groups, group.line.id: group}.items()))
+        deadlines.forget_gone(group)
+        deadlines.schedule(group, self._in_force(at))
+        self._apply_rules(group)
+        self._evaluate(group, at)
+        self._look_at_interest(group, at)
 
     def close(self, at: datetime, group_id: str) -> list[Alert]:
         """Forget a group and its deadlines; closing itself says nothing."""
@@ -132,18 +145,8 @@ class Model:
         return alerts
 
     def _refuse(self, group: Group) -> None:
-        """Refuse what INTERFACES section 4 refuses; an oracle that guessed on would prove nothing."""
-        line, version = group.line, self._in_force(group.put_at)
-        thresholds = version.thresholds | line.thresholds
-        levels = [ZERO, *(thresholds[name] for name in state.LEVELS)]
-        if sorted(set(levels)) != levels:
-            raise ValueError(f"{line.id}: thresholds must rise: 0 < initial < margin_call < liquidation < immediate")
-        for loan in line.loans:
-            if loan.daily is None and loan.asset not in version.rates:
-                raise ValueError(f"{line.id}: there is no flexible rate for {loan.asset}")
-        for other in self.groups.values():
-            if other.line.id != line.id and (shared := other.line.accounts & line.accounts):
-                raise ValueError(f"{line.id}: account {min(shared)} is already used in {other.line.id} (rule 6)")
+        version = self._in_force(group.put_at)
+        refusals.check(group, self.groups.values(), version, self.lender, self.rates, group.put_at)
 
     # Time: deadlines run before the event, in order, one by one (DESIGN section 6).
 
@@ -169,16 +172,43 @@ class Model:
                 return
 
     def _revalue(self, at: datetime) -> None:
-        """Hold the daily accrual, or take a new version of the rules: every group is decided on the prices before."""
-        self.version, self.revalue_at = self._in_force(at), self._revaluation_after(at)
+        """Add interest, or take a new version of the rules: every group is decided on the prices before."""
+        former, self.version = self.version, self._in_force(at)
+        self.revalue_at = self._revaluation_after(at)
+        accrues = at == instant_after(at - timedelta(microseconds=1), self.lender.period)
+        before = self._recognised() if former is not self.version else ZERO
         for group in self.groups.values():
-            self._apply_rules(group, at)
-            self._schedule_news(group)
+            if accrues:
+                self._accrue(group, at)
+            deadlines.schedule(group, self.version) if former is not self.version else None
+            self._apply_rules(group)
+        if former is not self.version:
+            self.changes += 1
+            self.alerts.append(changes.alert(self, at, former, before, self._recognised()))
         for group in self.groups.values():
-            self._evaluate(group, at)
+            self._evaluate(group, at, former=former)
+        for group in self.groups.values():
+            self._look_at_interest(group, at)
+
+    def _recognised(self) -> Decimal:
+        return sum((self._figures(group).recognised for group in self.groups.values() if group.priced), ZERO)
+
+    def _look_at_interest(self, group: Group, at: datetime) -> None:
+        """Say once of a coin that its Spot balance does not pay its interest (rule 28), until it does again."""
+        found, known = spot.shortfalls(group), group.short
+        group.short = set(found)
+        for asset, facts in found.items():
+            if asset not in known:
+                self._say(group, at, state.SHORTFALL, "interest")["facts"] = facts
+
+    def _accrue(self, group: Group, at: datetime) -> None:
+        """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
+        for loan in group.line.loans:
+            group.accrued[loan.id] += charge(loan, at, self.version, self._in_force(loan.opened_at), self.rates)
 
     def _revaluation_after(self, at: datetime) -> datetime:
-        return min([midnight_after(at), *(version.effective for version in self.versions if version.effective > at)])
+        coming = [version.effective for version in self.versions if version.effective > at]
+        return min([instant_after(at, self.lender.period), *coming])
 
     def _in_force(self, at: datetime) -> Version:
         """The newest version that is effective; before the earliest one the earliest applies."""
@@ -196,150 +226,100 @@ class Model:
             group.reminded = at
             self._say(group, at, state.REMINDED[group.stage])
         else:
-            group.calendar.remove(deadline)
             self._run_loan_deadline(group, at, deadline)
         self._set_next(group)
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
-        """Say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
-        loan = group.line.loans[deadline.loan]
-        # Whatever waits of the same loan for a first evaluation is no news any more.
-        group.late = [each for each in group.late if each.loan != deadline.loan or each.kind not in state.NEWS.values()]
-        if deadline.kind in state.NEWS.values():
-            kind = next(name for name, number in state.NEWS.items() if number == deadline.kind)
-            assert loan.matures_at is not None
-            group.heard[loan.id, loan.matures_at] = kind
-            self._say(group, at, kind, "term")
-            return
+        """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        loan, kind = group.line.loans[deadline.loan], deadline.kind
         group.ran.add(state.loan_key(group, deadline))
-        if deadline.kind == state.MATURITY:
-            self._say(group, at, state.OVERDUE_LOAN, "overdue")
+        deadlines.schedule(group, self.version)
+        if kind in (state.RENEWAL, state.MATURING):
+            said = state.RENEWAL_OPEN if kind == state.RENEWAL else state.NEAR_MATURITY
+            self._say(group, at, said, "term")["facts"] = spot.renewal(group, loan, self.version, self.price)
+        elif kind == state.MATURITY:
+            self._say(group, at, state.OVERDUE_LOAN, "overdue")["facts"] = spot.overdue(loan, self.version, group)
         elif group.stage == LIQUIDATION:
             group.reason = "overdue"
         else:
             self._move(group, at, LIQUIDATION, state.TRIGGERED, "overdue")
 
-    def _schedule_loans(self, group: Group) -> None:
-        """Enter what has not run for the loans of this line; what is past already waits for the first evaluation."""
-        dated = [(number, loan.matures_at) for number, loan in enumerate(group.line.loans) if loan.owes]
-        deadlines = [
-            Deadline(matures_at + wait, kind, number)
-            for number, matures_at in dated
-            if matures_at is not None
-            for kind, wait in ((state.MATURITY, timedelta(0)), (state.OVERDUE, OVERDUE_AFTER))
-        ]
-        # A loan that was repaid and comes back is overdue anew, so only the loans of this line are remembered.
-        group.ran = group.ran & {state.loan_key(group, deadline) for deadline in deadlines}
-        for deadline in deadlines:
-            if state.loan_key(group, deadline) not in group.ran:
-                insort(group.late if deadline.due <= group.put_at else group.calendar, deadline)
-
-        owed = {(loan.id, loan.matures_at) for loan in group.line.loans if loan.owes}
-        group.heard = {key: kind for key, kind in group.heard.items() if key in owed}
-        self._schedule_news(group)
-
-    def _schedule_news(self, group: Group) -> None:
-        """Enter what is to be heard of loans before they mature, by the rules in force; a later one voids an earlier one."""
-        kinds = state.NEWS.values()
-        group.calendar = [each for each in group.calendar if each.kind not in kinds]
-        group.late = [each for each in group.late if each.kind not in kinds]
-        for number, loan in enumerate(group.line.loans):
-            if loan.matures_at is None or not loan.owes or self._has_matured(group, loan):
-                continue
-            left = news(loan.matures_at, self.version)
-            said = [
-                place for place, (_, kind) in enumerate(left) if kind == group.heard.get((loan.id, loan.matures_at))
-            ]
-            left = left[said[0] + 1 :] if said else left
-            past = [each for each in left if each[0] <= group.put_at]
-            if loan.matures_at > group.put_at:
-                for due, kind in past[-1:]:
-                    insort(group.late, Deadline(due, state.NEWS[kind], number))
-            for due, kind in left[len(past) :]:
-                insort(group.calendar, Deadline(due, state.NEWS[kind], number))
-
-    def _has_matured(self, group: Group, loan: Loan) -> bool:
-        return (state.MATURITY, loan.id, loan.matures_at) in group.ran
-
     def _set_next(self, group: Group) -> None:
-        """Find the deadline that comes first; reminders count back from the deadline, repeats forward."""
-        waiting = group.calendar[:1]
-        if group.deadline is not None:
-            waiting.append(Deadline(group.deadline, state.GRACE))
-            marks = [group.deadline - before for before in self.grace_reminders]
-            waiting += [Deadline(mark, state.REMINDER) for mark in marks if mark > group.reminded]
-        elif group.stage == MARGIN_CALL:
-            waiting.append(Deadline(group.reminded + self.margin_call_repeat, state.REMINDER))
-        if (end := self._hold_end(group)) is not None:
-            waiting.append(Deadline(end, state.HOLD))
-        group.next = min(waiting, default=state.NO_DEADLINE)
+        group.next = deadlines.first_of(group, self._hold_end(group), self.grace_reminders, self.margin_call_repeat)
 
     def _hold_end(self, group: Group) -> datetime | None:
         return group.hold_since and group.hold_since + self.clear_hold
 
     # Value: what the group holds and owes under the rules in force (rules 29 and 30, A1).
 
-    def _apply_rules(self, group: Group, at: datetime) -> None:
-        """Apply the version in force and the interest up to `at`; only listed, non-zero quantities need a price."""
-        line, version = group.line, self.version
-        group.thresholds = version.thresholds | line.thresholds
-        group.warnings = tuple(level for level in version.warnings if level < group.thresholds["margin_call"])
+    def _apply_rules(self, group: Group) -> None:
+        """Apply the version in force and the interest so far; only listed, non-zero quantities need a price."""
+        line, version, falls = group.line, self.version, self.lender.falls
+        group.thresholds = version.lines_of(line)
+        first = group.thresholds.get("margin_call", group.thresholds["liquidation"])
+        group.warnings = tuple(level for level in version.warnings if (level > first if falls else level < first))
         group.holdings = tuple(
-            (asset, quantity, version.ladders[asset])
+            (asset, quantity, ladder)
             for asset, quantity in line.collateral.items()
-            if quantity and asset in version.ladders
+            if quantity and (ladder := version.ladder(asset)) is not None
         )
-        owed = [(loan.asset, self._owed(loan, group.put_at, at)) for loan in line.loans]
-        group.debts = tuple((asset, quantity) for asset, quantity in owed if quantity)
+        owed: dict[str, Decimal] = {}
+        for loan in line.loans:
+            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + loan.interest + group.accrued[loan.id]
+        group.debts = tuple((asset, quantity) for asset, quantity in owed.items() if quantity)
         group.assets = frozenset([holding[0] for holding in group.holdings] + [debt[0] for debt in group.debts])
         group.priced = group.assets <= self.price.keys()
         if not group.priced:
             # The LTV of an unknown group cannot be low throughout a hold.
             group.hold_since = None
 
-    def _owed(self, loan: Loan, put_at: datetime, at: datetime) -> Decimal:
-        """Principal, the interest that the line brought, and a day's interest for each midnight since the put.
-
-        Simple interest at the rate of the version in force at that midnight, tripled after maturity (rules 24, 25).
-        """
-        owed = loan.principal + loan.interest
-        for midnight in midnights(put_at, at):
-            version = self._in_force(midnight)
-            rate = version.rates[loan.asset] if loan.daily is None else loan.daily
-            is_late = loan.matures_at is not None and midnight > loan.matures_at
-            owed += loan.principal * rate * (version.late_factor if is_late else ONE)
-        return owed
-
     def _figures(self, group: Group) -> Figures:
-        price, debt, recognised = self.price, ZERO, ZERO
+        """Debt and recognised value (A1); of liabilities their maintenance margin and the net equity (rule 37)."""
+        price, debt, recognised, tiers = self.price, ZERO, ZERO, self.version.maintenance
         for asset, quantity in group.debts:
-            debt += quantity * price[asset]
+            value = quantity * price[asset]
+            if tiers is None:
+                debt += value
+            else:
+                debt += climb(tiers[asset], value)
+                recognised -= value
         for asset, quantity, ladder in group.holdings:
             recognised += climb(ladder, quantity * price[asset])
         return Figures(debt, recognised)
 
     # Decisions: the stage table of DESIGN section 9.
 
-    def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False) -> None:
-        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on."""
+    def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False, former: Version | None = None) -> None:
+        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on.
+
+        `former` are the rules until now: what only the new ones bring about says so.
+        """
         group.priced = group.priced or group.assets <= self.price.keys()
         if group.priced:
+            place, shadow = len(self.alerts), changes.shadow(group) if former not in (None, self.version) else None
             self._decide(group, at, self._figures(group), on_new_prices)
-            late, group.late = group.late, []
-            for deadline in late:
-                self._run_loan_deadline(group, at, deadline)
+            if shadow is not None and former is not None and len(self.alerts) > place:
+                said = self.alerts[place]
+                said |= changes.cause(self, shadow, at, former, said["type"])
+            while group.late:
+                self._run_loan_deadline(group, at, group.late[0])
         self._set_next(group)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
         for level in list(group.used_warnings):
-            if is_below(figures, level - self.clear_margin):
+            if self._is_clear_of(figures, level):
                 group.used_warnings.remove(level)
-        moved = self._worsen(group, at, band(figures, group.thresholds))
+        moved = self._worsen(group, at, band(figures, group.thresholds, self.lender.falls, self.lender.passed))
         if not moved and group.stage == NORMAL:
             self._warn(group, at, figures)
         elif not moved:
             self._improve(group, at, figures, on_new_prices)
+
+    def _is_clear_of(self, figures: Figures, level: Decimal) -> bool:
+        """A figure is on the good side of a level by the clear margin."""
+        margin = self.clear_margin if self.lender.falls else -self.clear_margin
+        return is_below(figures, level + margin, self.lender.falls)
 
     def _worsen(self, group: Group, at: datetime, reached: str) -> bool:
         """The rows that lead to a worse stage because of the LTV, naming the stage alerts that were skipped."""
@@ -348,10 +328,11 @@ class Model:
         if group.stage == DELAYED:
             # Rule 14 knows no exception, so it holds even for one that left the enrolment during its grace period.
             return reached == "immediate" and self._move(group, at, LIQUIDATION, state.TRIGGERED, "immediate")
-        skipped = [state.OPENED] if group.stage == NORMAL else []
-        if reached == "immediate" and group.line.enrolled:
+        skipped = [state.OPENED] if group.stage == NORMAL and "margin_call" in group.thresholds else []
+        enrolled = group.line.enrolled or self.lender.is_enrolled
+        if reached == "immediate" and enrolled:
             return self._move(group, at, LIQUIDATION, state.TRIGGERED, "immediate", [*skipped, state.STARTED])
-        if reached == "liquidation" and group.line.enrolled:
+        if reached == "liquidation" and enrolled:
             return self._move(group, at, DELAYED, state.STARTED, "ltv", skipped)
         if reached in ("liquidation", "immediate"):
             return self._move(group, at, LIQUIDATION, state.TRIGGERED, "ltv", skipped)
@@ -359,7 +340,7 @@ class Model:
 
     def _improve(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """The rows that lead back to normal: LTV <= initial (A5) with no loan overdue, or the end of a clear hold."""
-        healthy = is_at_most(figures, group.thresholds["initial"])
+        healthy = is_at_most(figures, group.thresholds["initial"], self.lender.falls)
         if group.stage == LIQUIDATION and group.reason == "overdue":
             healthy = healthy and not any(loan.is_overdue(at) for loan in group.line.loans)
         elif group.stage == MARGIN_CALL and not healthy:
@@ -372,7 +353,7 @@ class Model:
 
         An evaluation at its very end decides only on the prices of that time, so not one by the accrual or by a put.
         """
-        if not is_below(figures, group.thresholds["margin_call"] - self.clear_margin):
+        if not self._is_clear_of(figures, group.thresholds["margin_call"]):
             group.hold_since = None
             return False
         group.hold_since = group.hold_since or at
@@ -380,7 +361,7 @@ class Model:
 
     def _warn(self, group: Group, at: datetime, figures: Figures) -> None:
         """Warn once of the levels reached that are armed, as one alert, and use them up."""
-        reached = state.passed_warnings(group, figures)
+        reached = state.passed_warnings(group, figures, self.lender.falls)
         if not reached <= group.used_warnings:
             group.used_warnings |= reached
             self._say(group, at, state.WARNED)
@@ -396,43 +377,23 @@ class Model:
             group.episode += 1
             group.last_stage_alert = None
         group.reason = reason if to == LIQUIDATION else ""
-        group.deadline = at + self.version.grace if to == DELAYED else None
+        group.deadline = None
+        if to == DELAYED:
+            assert self.version.grace is not None
+            group.deadline = at + self.version.grace
         group.reminded, group.hold_since = at, None
         if group.priced:
-            group.used_warnings |= state.passed_warnings(group, self._figures(group))
+            group.used_warnings |= state.passed_warnings(group, self._figures(group), self.lender.falls)
         alert = self._say(group, at, kind, reason)
         alert |= {"stage_from": came_from, "suppressed": list(suppressed), "supersedes": group.last_stage_alert}
         group.last_stage_alert = alert["id"]
         return True
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
-        """Append one alert; without every price its figures are null, for half a sum would be a wrong one."""
         group.sequence += 1
-        alert: Alert = {
-            "type": kind,
-            "id": state.alert_id(self.name, group, kind),
-            "timestamp": stamp(at),
-            "severity": state.SEVERITY[kind],
-            "group": group.line.id,
-            "sequence": group.sequence,
-            "episode": group.episode,
-            "stage_from": group.stage,
-            "stage_to": group.stage,
-            "reason": reason,
-            **(self._stated_figures(group) if group.priced else dict.fromkeys(state.FIGURES)),
-            "thresholds": {name: plain(group.thresholds[name]) for name in state.LEVELS},
-            "deadline": stamp(group.deadline) if group.deadline else None,
-            "suppressed": [],
-            "supersedes": None,
-            "blind": not group.priced,
-            "rules": self.version.rules,
-        }
+        found = self._figures(group) if group.priced else None
+        alert = written.alert(group, at, kind, reason, self.version)
+        alert |= written.figures(group, found, self.price, self.lender)
+        alert["id"] = state.alert_id(self.name, group.line.id, group.episode, group.sequence, kind)
         self.alerts.append(alert)
         return alert
-
-    def _stated_figures(self, group: Group) -> dict[str, str | None]:
-        """The figures as alerts write them; what the ladders do not list has no market value here either."""
-        figures = self._figures(group)
-        market = sum((quantity * self.price[asset] for asset, quantity, _ in group.holdings), ZERO)
-        written = stated_ltv(figures), plain(figures.debt), plain(figures.recognised), plain(market)
-        return dict(zip(state.FIGURES, written, strict=True))

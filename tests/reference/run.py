@@ -7,6 +7,7 @@ import argparse
 import json
 import tomllib
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from tests.reference import tape
 from tests.reference.figures import EXACT
 from tests.reference.model import Alert, Model
+
+Rows = list[tuple[datetime, str, Decimal]]  # of a rate file: (effective, coin, rate)
 
 
 def expected(
@@ -23,17 +26,24 @@ def expected(
     book: Iterable[dict[str, Any]],
     tape_rows: Iterable[tape.Row],
     usdt_usd: str = "1",
+    kind: str = "vip_loan",
+    entries: Iterable[dict[str, Any]] = (),
+    rates: Rows | None = None,
 ) -> list[Alert]:
-    """Put the book at the first row's time, then feed each row as one event.
+    """Put the book at the first row's time, then feed each row as one event, and each entry before the rows of its time.
 
     Deadlines after the last row do not run. A pair's price is in USDT, so it is worth `usdt_usd` times that.
     """
-    model = Model(name, product, lifecycle, usdt_usd)
+    model = Model(name, product, lifecycle, usdt_usd, kind, rates)
     alerts: list[Alert] = []
+    coming = [(datetime.fromisoformat(entry["at"]), entry) for entry in reversed(list(entries))]
     for number, (at, prices) in enumerate(tape_rows):
         if number == 0:
             for line in book:
                 alerts += model.put(at, line)
+        while coming and coming[-1][0] <= at:
+            when, entry = coming.pop()
+            alerts += model.enter(when, entry["group"], entry)
         alerts += model.prices(at, in_usd(prices, Decimal(usdt_usd)))
     return alerts
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tests.reference.entries import Refused
 from tests.reference.figures import Figures, Ladder, is_below
 from tests.reference.terms import Line
 
@@ -15,8 +16,8 @@ WARNED = "loan_group.early_warning"
 OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"
 TRIGGERED = "loan_group.liquidation.triggered"
-OVERDUE_LOAN = "loan.overdue"
-RENEWABLE, NEAR_MATURITY = "loan.renewal_open", "loan.maturing"
+RENEWAL_OPEN, NEAR_MATURITY, OVERDUE_LOAN = "loan.renewal_open", "loan.maturing", "loan.overdue"
+SHORTFALL, RULES_CHANGED = "loan.interest_shortfall", "rules.changed"
 REMINDED = {
     MARGIN_CALL: "loan_group.margin_call.reminder",
     DELAYED: "loan_group.delayed_liquidation.reminder",
@@ -27,8 +28,8 @@ CURED = {
     LIQUIDATION: "loan_group.liquidation.cleared",
 }
 SEVERITY = {
-    **dict.fromkeys((WARNED, *CURED.values(), RENEWABLE, NEAR_MATURITY), "info"),
-    **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL]), "warning"),
+    **dict.fromkeys((WARNED, *CURED.values(), RENEWAL_OPEN, NEAR_MATURITY, RULES_CHANGED), "info"),
+    **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL], SHORTFALL), "warning"),
     **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
 }
 LEVELS = ("initial", "margin_call", "liquidation", "immediate")
@@ -37,7 +38,6 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 # The order of the deadlines of one group at one time (DESIGN section 6).
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
-NEWS = {RENEWABLE: RENEWAL, NEAR_MATURITY: MATURING}
 
 
 class Deadline(NamedTuple):
@@ -68,8 +68,9 @@ class Group:
     used_warnings: set[Decimal] = field(default_factory=set)
     last_stage_alert: str | None = None  # of this episode
     ran: set[tuple[int, str, datetime]] = field(default_factory=set)  # loan deadlines that have run
-
-    heard: dict[tuple[str, datetime], str] = field(default_factory=dict)  # of a loan and its maturity, the last news
+    short: set[str] = field(default_factory=set)  # coins whose interest the Spot balances do not pay
+    waived_until: datetime | None = None  # no liquidation of an overdue loan before this
+    accrued: dict[str, Decimal] = field(default_factory=dict)  # interest since the put, by loan
 
     calendar: list[Deadline] = field(default_factory=list)  # loan deadlines to come
     late: list[Deadline] = field(default_factory=list)  # those already past when the line was put
@@ -83,10 +84,10 @@ class Group:
 
     def inherit(self, before: "Group") -> None:
         """Keep the state of the line that this one replaces (INTERFACES section 2)."""
-        for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since"):
+        for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since", "waived_until"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
-        self.heard = before.heard
+        self.short = before.short
 
 
 def may_run(deadline: Deadline, at: datetime) -> bool:
@@ -99,15 +100,30 @@ def may_run(deadline: Deadline, at: datetime) -> bool:
 
 def loan_key(group: Group, deadline: Deadline) -> tuple[int, str, datetime]:
     """What makes a loan's deadline the same one after its line was put again; a renewal makes a new one."""
-    return deadline.kind, group.line.loans[deadline.loan].id, deadline.due
+    loan = group.line.loans[deadline.loan]
+    assert loan.matures_at is not None
+    return deadline.kind, loan.id, loan.matures_at
 
 
-def passed_warnings(group: Group, figures: Figures) -> set[Decimal]:
-    """The warning levels at or below the LTV."""
-    return {level for level in group.warnings if not is_below(figures, level)}
+def allow(group: Group, entry: dict[str, Any], at: datetime) -> None:
+    """Take what an entry says of the group's state: a longer grace period, a waiver. Raises Refused."""
+    if entry["type"] not in ("extend_grace", "waive"):
+        return
+    until = datetime.fromisoformat(entry["until"])
+    if until <= at or (entry["type"] == "extend_grace" and group.stage != DELAYED):
+        raise Refused("there is nothing to extend, or not until then")
+    if entry["type"] == "waive":
+        group.waived_until = until
+    else:
+        group.deadline = until
 
 
-def alert_id(name: str, group: Group, kind: str) -> str:
+def passed_warnings(group: Group, figures: Figures, falls: bool) -> set[Decimal]:
+    """The warning levels at or beyond which the figure is."""
+    return {level for level in group.warnings if not is_below(figures, level, falls)}
+
+
+def alert_id(name: str, subject: str, episode: int, sequence: int, kind: str) -> str:
     """The id of DESIGN section 9: a replay finds the same one."""
-    parts = (name, group.line.id, str(group.episode), str(group.sequence), kind)
+    parts = (name, subject, str(episode), str(sequence), kind)
     return "evt_" + b32encode(sha256("|".join(parts).encode()).digest()).decode().lower()[:26]

@@ -1,15 +1,15 @@
 """Reading products and lines: the rules of a product by date, and what one line of the loan book says."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.reference.figures import EXACT, ZERO, Ladder, read_ladder
+from tests.reference.figures import EXACT, ZERO, Ladder
 
-DAY = timedelta(days=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -20,13 +20,50 @@ class Version:
     effective: datetime
     rules: str
     thresholds: dict[str, Decimal]
-    grace: timedelta
+    grace: timedelta | None
     late_factor: Decimal
-    window: timedelta
-    notice: timedelta
     warnings: tuple[Decimal, ...]
     ladders: dict[str, Ladder]
     rates: dict[str, Decimal]
+    overdue_after: timedelta = DAY
+    unlisted: Ladder | None = None  # the ladder of every other coin
+    by_coin: dict[str, dict[str, Decimal]] = field(default_factory=dict)  # lines by the coin that is pledged
+    maintenance: dict[str, Ladder] | None = None  # not None: loans are liabilities with these tiers
+    free_days: dict[str, int] = field(default_factory=dict)
+    is_free: bool = False
+    discount: Decimal = ZERO
+    window: timedelta | None = None  # before maturity, in which a loan may be renewed
+    notice: timedelta | None = None  # before maturity, when it is announced
+    loan_limits: dict[str, list[Decimal]] = field(default_factory=dict)  # USD by VIP level
+    grades: dict[int, list["Grade"]] = field(default_factory=dict)  # lines by leverage, in tiers of what is borrowed
+
+    def ladder(self, asset: str) -> Ladder | None:
+        return self.ladders.get(asset, self.unlisted)
+
+    def lines_of(self, line: "Line") -> dict[str, Decimal]:
+        """A group's own lines over those of its leverage, or of what it pledges; of several coins the lowest liquidation's."""
+        if line.leverage is not None:
+            return self._graded(line) | line.thresholds
+        pledged = [asset for asset, quantity in line.collateral.items() if quantity]
+        own = [self.by_coin[asset] for asset in pledged if asset in self.by_coin]
+        return min(own, key=lambda lines: lines["liquidation"], default=self.thresholds) | line.thresholds
+
+    def _graded(self, line: "Line") -> dict[str, Decimal]:
+        """The first tier whose caps hold for the principal of each coin; beyond all of them the last (section 3.10)."""
+        assert line.leverage is not None
+        *tiers, last = self.grades[line.leverage]
+        borrowed: dict[str, Decimal] = {}
+        for loan in line.loans:
+            borrowed[loan.asset] = borrowed.get(loan.asset, ZERO) + loan.principal
+        holding = (lines for lines, caps in tiers if all(borrowed.get(coin, ZERO) <= cap for coin, cap in caps.items()))
+        return next(holding, last.lines)
+
+
+class Grade(NamedTuple):
+    """One tier of the lines of a leverage."""
+
+    lines: dict[str, Decimal]
+    caps: dict[str, Decimal]
 
 
 @dataclass(frozen=True)
@@ -39,6 +76,8 @@ class Loan:
     interest: Decimal
     daily: Decimal | None
     matures_at: datetime | None
+    opened_at: datetime = EPOCH
+    pays_bnb: bool = False
 
     @property
     def owes(self) -> bool:
@@ -47,6 +86,9 @@ class Loan:
     def is_overdue(self, at: datetime) -> bool:
         """A loan is overdue from its maturity on, while anything of it is owed (A12)."""
         return self.owes and self.matures_at is not None and self.matures_at <= at
+
+
+Holdings = dict[str, dict[str, Decimal]]
 
 
 @dataclass(frozen=True)
@@ -59,51 +101,59 @@ class Line:
     loans: tuple[Loan, ...]
     enrolled: bool
     thresholds: dict[str, Decimal]
+    holdings: Holdings = field(default_factory=dict)  # by account
+    balances: Holdings = field(default_factory=dict)  # Spot balances that pay interest
+    vip_level: int = 0
+    leverage: int | None = None
+
+    def holding(self, holdings: Holdings) -> "Line":
+        return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
 
 
-def read_version(table: dict[str, Any], product: str = "vip_loan") -> Version:
-    return Version(
-        effective=table["effective"],
-        rules=f"{product}@{table['effective']:%Y-%m-%d}",
-        thresholds={name: Decimal(level) for name, level in table["thresholds"].items()},
-        grace=duration(table["grace"]),
-        late_factor=Decimal(table["late_interest_factor"]),
-        window=duration(table.get("renewal_window", "7d")),
-        notice=duration(table.get("maturity_notice", "24h")),
-        warnings=tuple(map(Decimal, table.get("warnings", ()))),
-        ladders={asset: read_ladder(tiers) for asset, tiers in table["ladders"].items()},
-        rates={asset: Decimal(rate) for asset, rate in table.get("rates", {}).items()},
-    )
-
-
-def read_line(line: dict[str, Any]) -> Line:
-    """Read a line of INTERFACES section 4; what does not bear on VIP alerts (labels, contacts, ...) is passed over."""
-    if line["product"] != "vip_loan":
-        raise ValueError(f"{line['id']}: the reference model knows vip_loan only, not {line['product']}")
-    collateral: dict[str, Decimal] = {}
-    with localcontext(EXACT):
-        for balances in line["collateral"].values():
-            for asset, quantity in balances.items():
-                collateral[asset] = collateral.get(asset, ZERO) + Decimal(quantity)
+def read_line(line: dict[str, Any], kind: str = "vip_loan") -> Line:
+    """Read a line of INTERFACES section 4; what does not bear on alerts (labels, contacts, ...) is passed over."""
+    if line["product"] != kind:
+        raise ValueError(f"{line['id']}: this run knows {kind} only, not {line['product']}")
+    holdings = _holdings(line["collateral"])
     return Line(
         id=line["id"],
-        accounts=frozenset(line["collateral"]),
-        collateral=collateral,
+        accounts=frozenset(holdings),
+        collateral=total(holdings),
         loans=tuple(map(read_loan, line["loans"])),
         enrolled=line.get("delayed_liquidation", False),
         thresholds={name: Decimal(level) for name, level in line.get("thresholds", {}).items()},
+        holdings=holdings,
+        balances=_holdings(line.get("balances", {})),
+        vip_level=line.get("vip_level") or 0,
+        leverage=line.get("leverage"),
     )
 
 
+def _holdings(table: dict[str, dict[str, str]]) -> Holdings:
+    return {account: {asset: Decimal(text) for asset, text in held.items()} for account, held in table.items()}
+
+
+def total(holdings: Holdings) -> dict[str, Decimal]:
+    """What is held of each asset over all accounts."""
+    summed: dict[str, Decimal] = {}
+    with localcontext(EXACT):
+        for held in holdings.values():
+            for asset, quantity in held.items():
+                summed[asset] = summed.get(asset, ZERO) + quantity
+    return summed
+
+
 def read_loan(loan: dict[str, Any]) -> Loan:
-    rate, matures_at = loan["rate"], loan["matures_at"]
+    rate, matures_at = loan["rate"], loan.get("matures_at")
     return Loan(
         id=loan["id"],
         asset=loan["asset"],
         principal=Decimal(loan["principal"]),
-        interest=Decimal(loan["interest"]),
+        interest=Decimal(loan.get("interest", "0")),
         daily=Decimal(rate["daily"]) if rate["kind"] == "fixed" else None,
         matures_at=None if matures_at is None else datetime.fromisoformat(matures_at),
+        opened_at=datetime.fromisoformat(loan["opened_at"]) if "opened_at" in loan else EPOCH,
+        pays_bnb=rate.get("paid_in") == "BNB",
     )
 
 
@@ -114,28 +164,9 @@ def duration(text: str) -> timedelta:
     return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
-def midnight_after(at: datetime) -> datetime:
-    """The first 00:00 UTC strictly after `at`."""
-    return datetime.combine(at.astimezone(UTC).date() + DAY, time(), UTC)
-
-
-def midnights(after: datetime, until: datetime) -> Iterator[datetime]:
-    """Each 00:00 UTC strictly after the one time, up to and at the other."""
-    midnight = midnight_after(after)
-    while midnight <= until:
-        yield midnight
-        midnight += DAY
-
-
-def news(matures_at: datetime, version: Version) -> list[tuple[datetime, str]]:
-    """When a term loan is heard of before it matures (rule 27, A13), in order; no window and no notice are none."""
-    times: dict[datetime, str] = {}
-    if version.window:
-        opens = datetime.combine(matures_at.astimezone(UTC).date(), time(), UTC) - version.window
-        times[opens] = "loan.renewal_open"
-    if version.notice:
-        times[matures_at - version.notice] = "loan.maturing"  # at one time with the other this alone is said
-    return sorted((at, kind) for at, kind in times.items() if at != matures_at)
+def instant_after(at: datetime, period: timedelta) -> datetime:
+    """The first instant strictly after `at` at which interest is added; each period is a whole part of a day."""
+    return EPOCH + ((at - EPOCH) // period + 1) * period
 
 
 def stamp(at: datetime) -> str:

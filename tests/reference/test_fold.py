@@ -37,15 +37,18 @@ EVERY_TYPE = {
     "loan.renewal_open",
     "loan.maturing",
     "loan.overdue",
+    "rules.changed",
 }
 
 
 def wandering(seed: int, told: bool) -> list[Alert]:
     """Play four days of few, coarse LTVs, so that ties abound; `told` also says each quarter hour that time passed."""
     rng = Random(seed)
-    dates = {"renewal_window": "1d", "maturity_notice": "6h"}
-    later = version(START + timedelta(hours=30), warnings=["0.6", "0.75"], **dates)
-    rules = [version(START - timedelta(days=9), **dates), later]
+    news = {"renewal_window": "1d", "maturity_notice": "6h"}
+    rules = [
+        version(START - timedelta(days=9), **news),
+        version(START + timedelta(hours=30), warnings=["0.6", "0.75"], **news),
+    ]
     model = Model("desk-1", {"version": rules}, {"clear_hold_s": rng.choice((900, 3600))})
     alerts = []
     for number in range(4):
@@ -79,6 +82,8 @@ def assert_chains_are_whole(alerts: list[Alert]) -> None:
     last: dict[str, Alert] = {}
     chain: dict[str, str | None] = {}
     for alert in alerts:
+        if alert["type"] == "rules.changed":
+            continue
         group = alert["group"]
         before = last.get(group, {"sequence": 0, "episode": 0, "stage_to": "normal", "timestamp": ""})
         leaves = alert["stage_from"] == "normal" != alert["stage_to"]
@@ -126,9 +131,9 @@ def test_the_crash_of_2021_shows_every_type_and_every_reason_of_a_liquidation() 
     assert {alert["type"] for alert in alerts} == EVERY_TYPE
     reasons = Counter(alert["reason"] for alert in alerts if alert["type"] == "loan_group.liquidation.triggered")
     assert set(reasons) == {"ltv", "immediate", "grace_expired", "overdue"}
-    assert {alert["rules"] for alert in alerts} == {"vip_loan@2020-01-01", "vip_loan@2021-05-16"}
-    assert {alert["blind"] for alert in alerts} == {False, True}
-    assert max(len(alert["suppressed"]) for alert in alerts) == 2
+    assert {alert["rules"] for alert in alerts if "rules" in alert} == {"vip_loan@2020-01-01", "vip_loan@2021-05-16"}
+    assert {alert["blind"] for alert in alerts if "blind" in alert} == {False, True}
+    assert max(len(alert.get("suppressed", ())) for alert in alerts) == 2
 
 
 @needs_tapes

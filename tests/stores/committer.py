@@ -9,8 +9,8 @@ import sys
 import msgspec
 
 from monitor.stores import sqlite
-from monitor.stores.base import Applied, Audit, Change, DeliveryFilter, Store
-from tests.stores.examples import AT, DESK, MINUTE, OPENED, PHONE, REMINDER, alert, desk, ended, state, stored
+from monitor.stores.base import Applied, Audit, Change, DeliveryFilter, HistoryFilter, Store
+from tests.stores.examples import AT, DESK, MINUTE, OPENED, PHONE, REMINDER, alert, desk, ended, state, stored, told
 
 PARTS = 3
 
@@ -22,7 +22,7 @@ def change(n: int) -> Change:
     return Change(
         AT + n * MINUTE, groups=(stored(id),), states=(state(id),), alerts=tuple((a, (DESK, PHONE)) for a in said),
         entries=(Applied(id, "e", str(n), n, AT),), audits=(Audit(AT, "ops", "put", id, None, n),),
-        desk=msgspec.structs.replace(desk(), at=AT + n * MINUTE),
+        desk=msgspec.structs.replace(desk(), at=AT + n * MINUTE), history=(told(id), told(id, loan="")),
     )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ async def check(store: Store, acknowledged: int) -> int:
     deliveries = await store.deliveries(DeliveryFilter(limit=10**6))
     assert len(deliveries) == last * PARTS * 2
     assert await store.entry(f"G-{last + 1}", "e") is None
+    for n in (1, last, last + 1):
+        assert len(await store.history(HistoryFilter(f"G-{n}"))) == (2 if 0 < n <= last else 0)
     for n in range(1, last + 1):
         entry = await store.entry(f"G-{n}", "e")
         assert entry is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.core.alerts import Alert, Debt, Figures, GroupRef, Input, alert_id
 from monitor.core.book import Group, Loan, Rate
+from monitor.core.history import Row
 from monitor.core.lifecycle import GroupState
 from monitor.core.prices import Mark
 from monitor.core.product import Thresholds
@@ -65,6 +66,11 @@ def stored(id: str = "G-1", version: int = 1) -> StoredGroup:
         {"email": ("treasury@acme.example",)},
     )  # fmt: skip
     return StoredGroup(group, "file:book.jsonl", version, AT)
+
+
+def told(group: str = "G-1", kind: str = "repayment", at: datetime = AT, loan: str = "L-1", **facts: Any) -> Row:
+    """A row of the history that ends a stretch of its loan."""
+    return Row(group, kind, at, loan, facts or {"amount": "1.50"}, "vip_loan", stored().group.loans[1], AT)
 
 
 def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> GroupState:

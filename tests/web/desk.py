@@ -17,6 +17,7 @@ import msgspec
 from monitor.config import WebConfig
 from monitor.core.alerts import Alert, LoggedAlert
 from monitor.core.events import API, Event, MarkPrices, Noticed, RatesChanged, TimePassed
+from monitor.core.history import Row
 from monitor.core.inbox import Answer, Given, Look, Request
 from monitor.core.loanbook import PlainBook
 from monitor.core.outcome import Outcome, Publication
@@ -33,6 +34,7 @@ from monitor.stores.base import (
     Audit,
     Delivery,
     DeliveryFilter,
+    HistoryFilter,
     StoreUnavailable,
 )
 from monitor.telemetry import Health, Metrics
@@ -64,6 +66,7 @@ class DeskStore:
         self.tries: list[Attempt] = []
         self.entries: dict[tuple[str, str], Applied] = {}
         self.audit_log: list[Audit] = []
+        self.told: list[Row] = []
         self.is_down = False
 
     def check(self) -> None:
@@ -125,6 +128,24 @@ class DeskStore:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
 
+    async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        self.check()
+        found = [
+            (n, row) for n, row in enumerate(self.told, 1)
+            if n > wanted.after and row.group == wanted.group
+            and (not wanted.kinds or row.kind in wanted.kinds)
+            and wanted.loan in (None, row.loan)
+            and (wanted.since is None or row.at >= wanted.since)
+        ]  # fmt: skip
+        return found[: wanted.limit]
+
+    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+        mine = {}
+        for n, row in enumerate(self.told, 1):
+            if row.group == group and row.loan:
+                mine.setdefault(row.loan, (n, row))
+        return list(mine.values())
+
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
         self.check()
         return [(i, a) for i, a in enumerate(self.audit_log, 1) if i > after][:limit]
@@ -153,11 +174,12 @@ class Desk:
         """One event: decided, logged, published."""
         out = self.risk.handle(event)
         logged = tuple(self.store.add(a) for a in out.alerts)
+        self.store.told += out.history
         self.publish(moved=True, alerts=logged)
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts))
+        self.view.publish(Publication(self.clock.now, moved, self.risk.board.snapshot(), alerts, self.risk.fund))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1

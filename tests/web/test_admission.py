@@ -28,6 +28,8 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/deliveries", None, {*ROLES}, 200),
     ("GET", "/v1/deliveries/dlv_1_risk-desk", None, {*ROLES}, 200),
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
+    ("GET", "/v1/groups/G-1/history?kind=loan", None, {*ROLES}, 200),
+    ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("GET", "/v1/rates", None, {*ROLES}, 200),
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}, {"operator", "admin"}, 200),
     ("GET", "/v1/prices", None, {*ROLES}, 200),

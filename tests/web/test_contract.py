@@ -112,7 +112,9 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
     alert, delivery = desk.store.log[0].alert.id, next(iter(desk.store.sent))
     for path in (
         "/healthz", "/readyz", "/openapi.json", "/v1/status", "/v1/groups", "/v1/groups/G-1", "/v1/groups/none", "/v1/alerts",
-        f"/v1/alerts/{alert}", "/v1/deliveries", f"/v1/deliveries/{delivery}", "/v1/rates", "/v1/prices", "/v1/audit", "/v1/groups?x=1",
+        f"/v1/alerts/{alert}", "/v1/deliveries", f"/v1/deliveries/{delivery}", "/v1/rates", "/v1/prices", "/v1/fund",
+        "/v1/audit", "/v1/groups?x=1", "/v1/groups/G-1/history?kind=loan", "/v1/groups/G-1/history?kind=repayment",
+        "/v1/groups/G-1/history?kind=liquidation", "/v1/groups/G-1/history?kind=interest", "/v1/groups/G-1/history",
         "/metrics",
     ):  # fmt: skip
         answered.append(await _asked(http, "GET", path))

@@ -20,6 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from monitor.core.alerts import LoggedAlert
+from monitor.core.history import Row
 from monitor.stores.base import (
     AlertFilter,
     Applied,
@@ -29,10 +30,11 @@ from monitor.stores.base import (
     Committed,
     Delivery,
     DeliveryFilter,
+    HistoryFilter,
     Snapshot,
     StoreUnavailable,
 )
-from monitor.stores.sqlite import deliveries, file, log
+from monitor.stores.sqlite import deliveries, file, history, log
 from monitor.stores.sqlite.connection import Connection, explained
 
 T = TypeVar("T")
@@ -124,10 +126,16 @@ class SqliteStore:
     async def audits(self, after: int, limit: int) -> list[tuple[int, Audit]]:
         return await self._read(partial(log.audits, after=after, limit=limit))
 
+    async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        return await self._read(partial(history.page, wanted=wanted))
+
+    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+        return await self._read(partial(history.first_rows, group=group))
+
     async def prune(self, before: datetime) -> int:
         """Small batches, each a transaction of its own, between which commits go on."""
         total = 0
-        for batch in (log.prune_alerts, log.prune_entries, log.prune_audits):
+        for batch in (log.prune_alerts, log.prune_entries, log.prune_audits, log.prune_history):
             while count := await self._write(partial(batch, before=before)):
                 total += count
         return total

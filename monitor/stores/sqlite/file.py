@@ -107,7 +107,16 @@ CREATE INDEX deliveries_failed ON deliveries (cursor, id) WHERE state = 'failed'
 _SCHEMA_3 = """
 CREATE TABLE rates (product TEXT NOT NULL, asset TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (product, asset));
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
+# What became of loans, row by row.
+_SCHEMA_4 = """
+CREATE TABLE history (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, group_id TEXT NOT NULL, kind TEXT NOT NULL, loan TEXT NOT NULL,
+    at INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX history_look ON history (group_id, number, kind, loan);
+CREATE INDEX history_at ON history (at);
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 

@@ -20,7 +20,7 @@ from monitor.stores.base import (
     Snapshot,
     Target,
 )
-from monitor.stores.sqlite import book, packed
+from monitor.stores.sqlite import book, history, packed
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
 from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode, micros, when
@@ -84,6 +84,7 @@ def _write_records(db: sqlite3.Connection, change: Change) -> None:
     audits = ((micros(a.at), encode(a)) for a in change.audits)
     db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entries)
     db.executemany("INSERT INTO audits (at, body) VALUES (?, ?)", audits)
+    history.write(db, change.history)
 
 
 def snapshot(db: sqlite3.Connection) -> Snapshot:
@@ -160,6 +161,11 @@ def prune_entries(db: sqlite3.Connection, before: datetime) -> int:
 def prune_audits(db: sqlite3.Connection, before: datetime) -> int:
     """One batch."""
     return _prune(db, "audits", before)
+
+
+def prune_history(db: sqlite3.Connection, before: datetime) -> int:
+    """One batch."""
+    return _prune(db, "history", before)
 
 
 def _prune(db: sqlite3.Connection, table: str, before: datetime) -> int:

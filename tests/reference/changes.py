@@ -1,0 +1,60 @@
+"""A version of the rules that comes into force: what is said of it, and which alerts are its doing."""
+
+from __future__ import annotations
+
+from copy import copy
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.reference.figures import plain
+from tests.reference.state import RULES_CHANGED, SEVERITY, Group, alert_id
+from tests.reference.terms import Version, stamp
+
+if TYPE_CHECKING:
+    from tests.reference.model import Model
+
+
+def alert(model: Model, at: datetime, former: Version, before: Decimal, after: Decimal) -> dict[str, Any]:
+    """`rules.changed`: what is recognised of all collateral before and after, on the same prices."""
+    coins = sorted(former.ladders.keys() | model.version.ladders.keys())
+    return {
+        "type": RULES_CHANGED,
+        "id": alert_id(model.name, model.kind, 0, model.changes, RULES_CHANGED),
+        "timestamp": stamp(at),
+        "severity": SEVERITY[RULES_CHANGED],
+        "subject": model.kind,
+        "sequence": model.changes,
+        "episode": 0,
+        "facts": {
+            "product": model.kind,
+            "from": former.rules,
+            "to": model.version.rules,
+            "groups": len(model.groups),
+            "ladders": [coin for coin in coins if former.ladder(coin) != model.version.ladder(coin)],
+            "ladders_cut": 0,
+            "recognised_before_usd": plain(before),
+            "recognised_after_usd": plain(after),
+            "is_exact": True,
+        },
+    }
+
+
+def shadow(group: Group) -> Group:
+    """The group as it is, to be decided by other rules without a trace."""
+    twin = copy(group)
+    twin.used_warnings, twin.ran = set(group.used_warnings), set(group.ran)
+    return twin
+
+
+def cause(model: Model, twin: Group, at: datetime, former: Version, kind: str) -> dict[str, str]:
+    """What an alert adds that the rules until now would not have raised on the same prices and debts."""
+    now, place = model.version, len(model.alerts)
+    model.version = former
+    model._apply_rules(twin)
+    if twin.priced:
+        model._decide(twin, at, model._figures(twin), on_new_prices=False)
+    would_say = [alert["type"] for alert in model.alerts[place:]]
+    del model.alerts[place:]
+    model.version = now
+    return {} if kind in would_say else {"cause": "rules", "rules_from": former.rules}

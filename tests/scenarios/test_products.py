@@ -1,0 +1,57 @@
+"""Every product through `monitor replay --json`, against the reference model: the same alerts, figures and stages, exactly.
+
+Random books around the lines of the shipped file, with entries, over prices in which a version of the rules comes into
+force. The contract test (tests/products) says that a product agrees with itself; this says that it is right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import plugins
+from tests.reference import run
+from tests.reference.lenders import LENDERS
+from tests.reference.lots import Lot, lot
+from tests.scenarios.agreement import first_difference, flat
+from tests.scenarios.command import ROOT, replayed, write
+
+LEAST = {"loan_group.liquidation.triggered", "loan_group.liquidation.cleared"}
+
+
+def played(of: Lot, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The alerts of the command and of the reference."""
+    write(folder, of.kind, of.product, of.book, of.rows, of.entries)
+    printed, _ = replayed(folder)
+    theirs = run.expected("desk-1", of.table, {}, of.book, of.rows, kind=of.kind, entries=of.entries)
+    return [flat(line) for line in printed], theirs
+
+
+def shipped(kind: str) -> str:
+    return (ROOT / "config" / "products" / f"{kind}.toml").read_text()
+
+
+def test_the_reference_knows_every_product() -> None:
+    assert sorted(LENDERS) == plugins.kinds("products")
+
+
+@pytest.mark.parametrize("kind", plugins.kinds("products"))
+def test_a_replay_of_every_product_agrees_with_the_reference_model_alert_by_alert(kind: str, tmp_path: Path) -> None:
+    of = lot(kind, shipped(kind), seed=1, groups=120)
+    ours, theirs = played(of, tmp_path)
+    assert first_difference(ours, theirs) is None
+    kinds = Counter(alert["type"] for alert in ours)
+    assert kinds.keys() >= LEAST
+    assert len({alert["rules"] for alert in ours if "rules" in alert}) >= 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(10, 20))
+@pytest.mark.parametrize("kind", plugins.kinds("products"))
+def test_many_books_of_every_product_agree(kind: str, seed: int, tmp_path: Path) -> None:
+    ours, theirs = played(lot(kind, shipped(kind), seed, groups=150), tmp_path)
+    assert first_difference(ours, theirs) is None
