@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -40,7 +39,7 @@ from monitor.core.rates import Rates
 from monitor.core.register import Register
 from monitor.core.ruleschange import Former, InForce
 from monitor.core.teller import Teller
-from monitor.core.verdict import Verdict, calm, judge, move, say
+from monitor.core.verdict import calm, judge, move, say
 from monitor.core.watched import Watched
 
 CLOCK_JUMP = "monitor.clock_jump"
@@ -383,7 +382,9 @@ class RiskMonitor:
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
-                self._teller.follow(w, verdict, out, self._cause(w, state, verdict, at))
+                former = self._former.get(w.group.product)
+                facts = ruleschange.cause(self.rules, w, state, verdict[1], former, self.board.usd, at)
+                self._teller.follow(w, verdict, out, facts)
                 w.calm = w.calm or calm(w.state, w.held, how)
             if w.has_past:
                 w.has_past = False
@@ -395,10 +396,3 @@ class RiskMonitor:
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if w.state is not state or w.blind != was_blind or state.below_since is not None:
             self._planner.plan(w)
-
-    def _cause(self, w: Watched, state: GroupState, verdict: Verdict, at: datetime) -> dict[str, Any]:
-        """Whether a change of rules brought about what is said."""
-        former, said = self._former.get(w.group.product), verdict[1]
-        if former is None or said is None:
-            return {}
-        return ruleschange.cause(self.rules.name, said.type, w, state, former, self.board.usd, at, self.rules.lifecycle)

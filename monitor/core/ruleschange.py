@@ -11,9 +11,9 @@ from monitor.core.events import Noticed
 from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import Counted
 from monitor.core.money import plain
-from monitor.core.product import Lifecycle, Product, Rules, Version
+from monitor.core.product import Product, Rules, Version
 from monitor.core.valuation import under, weigh
-from monitor.core.verdict import judge
+from monitor.core.verdict import Said, judge
 from monitor.core.watched import Watched
 
 RULES_CHANGED = "rules.changed"
@@ -74,13 +74,18 @@ def _ladders_changed(old: Version, new: Version) -> list[str]:
 
 
 def cause(
-    name: str, type_: str, w: Watched, state: GroupState, old: Former, usd: Mapping[str, Decimal], at: datetime,
-    how: Lifecycle,
+    rules: Rules, w: Watched, state: GroupState, said: Said | None, old: Former | None, usd: Mapping[str, Decimal],
+    at: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    """What an alert adds that the change of rules caused: nothing where the rules before would have raised it as well."""
+    """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
+
+    `state` is that before the alert; `old` None while rules do not change.
+    """
+    if old is None or said is None:
+        return {}
     held = under(w.group, w.held, old.version)
     if held.assets <= usd.keys():
-        _, said = judge(name, state, w.group, held, weigh(held, usd), w.blind, at, how)
-        if said is not None and said.type == type_:
+        _, before = judge(rules.name, state, w.group, held, weigh(held, usd), w.blind, at, rules.lifecycle)
+        if before is not None and before.type == said.type:
             return {}
     return {"cause": "rules", "rules_from": old.name}
