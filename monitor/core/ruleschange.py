@@ -7,15 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
-
-from monitor.core.book import lines_of
 from monitor.core.events import Noticed
 from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import Counted
 from monitor.core.money import plain
-from monitor.core.product import Lifecycle, Product, Rules, Version
-from monitor.core.valuation import Holding, weigh
+from monitor.core.product import Product, Rules, Version
+from monitor.core.valuation import under, weigh
 from monitor.core.verdict import Verdict, judge
 from monitor.core.watched import Watched
 
@@ -57,11 +54,19 @@ class InForce:
     def cause(
         self, rules: Rules, w: Watched, state: GroupState, verdict: Verdict, usd: Mapping[str, Decimal], at: datetime
     ) -> dict[str, Any]:
-        """Whether a change of rules brought about what a verdict on a group says; `state` is that of before."""
+        """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
+
+        `state` is that before the verdict.
+        """
         old, said = self.replaced.get(w.group.product), verdict[1]
         if old is None or said is None:
             return {}
-        return cause(rules.name, said.type, w, state, old, usd, at, rules.lifecycle)
+        held = under(w.group, w.held, old.version)
+        if held.assets <= usd.keys():
+            _, before = judge(rules.name, state, w.group, held, weigh(held, usd), w.blind, at, rules.lifecycle)
+            if before is not None and before.type == said.type:
+                return {}
+        return {"cause": "rules", "rules_from": old.name}
 
 
 def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], at: datetime) -> Noticed:
@@ -85,32 +90,3 @@ def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], 
 def _ladders_changed(old: Version, new: Version) -> list[str]:
     coins = old.ladders.keys() | new.ladders.keys()
     return sorted(coin for coin in coins if old.ladder(coin) != new.ladder(coin))
-
-
-def cause(
-    name: str, type_: str, w: Watched, state: GroupState, old: Former, usd: Mapping[str, Decimal], at: datetime,
-    how: Lifecycle,
-) -> dict[str, Any]:  # fmt: skip
-    """What an alert adds that the change of rules caused: nothing where the rules before would have raised it as well."""
-    held = _under(w, old.version)
-    if held.assets <= usd.keys():
-        _, said = judge(name, state, w.group, held, weigh(held, usd), w.blind, at, how)
-        if said is not None and said.type == type_:
-            return {}
-    return {"cause": "rules", "rules_from": old.name}
-
-
-def _under(w: Watched, version: Version) -> Holding:
-    """The group's holding under another version of its rules; what is owed is the same."""
-    held, quantities = w.held, w.group.quantities()
-    collateral = tuple(
-        (asset, quantity, ladder)
-        for asset, quantity in sorted(quantities.items())
-        if (ladder := version.ladder(asset)) is not None
-    )
-    coins = [asset for asset, _, _ in collateral]
-    lines = lines_of(w.group.thresholds, version.lines_for(coins, w.group.leverage, w.group.loans))
-    return msgspec.structs.replace(
-        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
-        assets=frozenset(coins).union(asset for asset, _ in held.debts),
-    )  # fmt: skip
