@@ -234,7 +234,7 @@ class RiskMonitor:
         self._fund.configure(rules, event.at)
         self._planner.accrual(event.at)
         self._planner.versions(event.at)
-        self._renew(event.at, out)
+        self._renew(event.at, out, is_dated=False)
         self._planner.replan(event.at)
         self._prices.look(self.book.needed(), event.at, out)
 
@@ -333,14 +333,18 @@ class RiskMonitor:
             self._decide_all(suspects, at, out, priced)
         self._prices.restore(change, at, out)
 
-    def _renew(self, at: datetime, out: Outcome) -> None:
-        """Another day or other rules: takes every holding anew and decides it on the prices in force."""
+    def _renew(self, at: datetime, out: Outcome, *, is_dated: bool = True) -> None:
+        """Another day or other rules: takes every holding anew and decides it on the prices in force.
+
+        The desk is told of a version whose date came; whoever reloads knows what changed, and the audit does.
+        """
         changed = self._in_force.take(self.rules, at)
-        before = {kind: self.book.counted(kind, old.version, self.board) for kind, old in changed.items()}
+        told = changed if is_dated else {}
+        before = {kind: self.book.counted(kind, old.version, self.board) for kind, old in told.items()}
         self.book.renew(at, self.rules)
         self._fund.renewed(None, at)
         suspects = self.book.suspects(None, self.board)
-        for kind, former in changed.items():
+        for kind, former in told.items():
             new = self._in_force.of(kind)
             sums = before[kind], self.book.counted(kind, new.version, self.board)
             self._notices.take(ruleschange.changed(kind, former, new, sums, at), out)

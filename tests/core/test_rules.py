@@ -58,7 +58,8 @@ def test_a_reload_decides_every_group_by_the_new_rules_at_once() -> None:
     desk = Desk(line(), line("G-2", collateral={"b": {"USDT": "1000"}}))
     desk.play("00:00 0.4 -")
     changed = desk.change("00:01", products={"vip_loan": product(version(ladders=HALF))})
-    assert changed == "rules.changed:vip_loan margin_call.opened"
+    assert changed == "margin_call.opened", "of a reload there is an audit record, and what follows from it says so"
+    assert desk.alerts[-1].facts["cause"] == "rules"
 
 
 def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
@@ -134,9 +135,7 @@ def test_new_grace_reminders_take_effect_and_those_of_the_past_are_not_said() ->
 def test_another_time_until_an_overdue_loan_is_liquidated_moves_the_deadline() -> None:
     desk = Desk(line(loans=[loan(matures="01:00")]))
     desk.play("00:00 0.5 -; 02:00 0.5 loan.overdue@01:00")
-    assert (
-        desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "rules.changed:vip_loan"
-    )
+    assert desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "-"
     desk.play("26:00 0.5 -; 49:00 0.5 liquidation.triggered(overdue)")
 
 
