@@ -208,5 +208,8 @@ def warnings_reached(held: Holding, weight: Weight) -> tuple[Decimal, ...]:
 
 
 def warnings_kept(used: tuple[Decimal, ...], margin: Decimal, weight: Weight, lines: Thresholds) -> tuple[Decimal, ...]:
-    """The used-up levels that are not yet armed again: a level re-arms at LTV < level - clear margin."""
-    return tuple(w for w in used if not weight.below(lines.eased(w, margin), lines.falls))
+    """The used-up levels that are not yet armed again: a level re-arms at LTV < level - clear margin.
+
+    Without debt LTV is 0, which is not below a level that the margin brings to 0 or less.
+    """
+    return tuple(w for w in used if not (weight.below(eased := lines.eased(w, margin), lines.falls) and eased > 0))

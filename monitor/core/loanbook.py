@@ -19,10 +19,10 @@ from monitor.core.lifecycle import GroupState
 from monitor.core.money import ZERO
 from monitor.core.outcome import BlockPut, Memory, Restored, Sight
 from monitor.core.prices import Change
-from monitor.core.product import Rules
+from monitor.core.product import Rules, Version
 from monitor.core.screen import EveryGroup
 from monitor.core.survey import PlainSurvey, Survey
-from monitor.core.valuation import Weight, weigh
+from monitor.core.valuation import Weight, under, weigh
 from monitor.core.watched import Watched
 
 NAMED_GROUPS = 50
@@ -147,8 +147,11 @@ class LoanBook(Protocol):
         they were looked at last."""
         ...
 
-    def counted(self, kind: str, board: PriceBoard) -> Counted:
-        """What all groups of a product are recognised for together, on the prices in force."""
+    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
+        """What all groups of a product are recognised for together under a version, on the prices in force.
+
+        The version is that under which the groups were held anew last: a book may sum otherwise than one by one.
+        """
         ...
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
@@ -258,8 +261,8 @@ class PlainBook:
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
         return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
 
-    def counted(self, kind: str, board: PriceBoard) -> Counted:
-        return counted_of((w for w in self._watched.values() if w.group.product == kind), board.usd)
+    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
+        return counted_of((w for w in self._watched.values() if w.group.product == kind), version, board.usd)
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since: dict[str, datetime] = {}
@@ -311,13 +314,14 @@ def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], us
     return Exposure(count, debt, recognised, tuple(named))
 
 
-def counted_of(watched: Iterable[Watched], usd: Mapping[str, Decimal]) -> Counted:
-    """Exact sums over groups, at these prices."""
+def counted_of(watched: Iterable[Watched], version: Version, usd: Mapping[str, Decimal]) -> Counted:
+    """Exact sums over groups under a version of their rules, at these prices."""
     groups, total = 0, ZERO
     for w in watched:
-        weight = weight_or_none(w, usd)
+        held = under(w.group, w.held, version)
         groups += 1
-        total += weight.recognised if weight is not None else ZERO
+        if held.assets <= usd.keys():
+            total += weigh(held, usd).recognised
     return Counted(groups, total)
 
 

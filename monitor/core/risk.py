@@ -336,12 +336,13 @@ class RiskMonitor:
     def _renew(self, at: datetime, out: Outcome) -> None:
         """Another day or other rules: takes every holding anew and decides it on the prices in force."""
         changed = self._in_force.take(self.rules, at)
-        before = {kind: self.book.counted(kind, self.board) for kind in changed}
+        before = {kind: self.book.counted(kind, old.version, self.board) for kind, old in changed.items()}
         self.book.renew(at, self.rules)
         self._fund.renewed(None, at)
         suspects = self.book.suspects(None, self.board)
         for kind, former in changed.items():
-            new, sums = self._in_force.of(kind), (before[kind], self.book.counted(kind, self.board))
+            new = self._in_force.of(kind)
+            sums = before[kind], self.book.counted(kind, new.version, self.board)
             self._notices.take(ruleschange.changed(kind, former, new, sums, at), out)
         self._in_force.replaced = changed
         self._decide_all(suspects, at, out)
@@ -388,7 +389,8 @@ class RiskMonitor:
                 verdict = judge(
                     self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
                 )
-                facts = self._in_force.cause(self.rules, w, state, verdict, self.board.usd, at)
+                replaced = self._in_force.replaced.get(w.group.product)
+                facts = ruleschange.cause(self.rules, w, state, verdict[1], replaced, self.board.usd, at)
                 self._teller.follow(w, verdict, out, facts)
                 w.calm = w.calm or calm(w.state, w.held, how)
             if w.has_past:

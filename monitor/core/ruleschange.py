@@ -7,16 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
-
-from monitor.core.book import lines_of
 from monitor.core.events import Noticed
 from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import Counted
 from monitor.core.money import plain
-from monitor.core.product import Lifecycle, Product, Rules, Version
-from monitor.core.valuation import Holding, weigh
-from monitor.core.verdict import Verdict, judge
+from monitor.core.product import Product, Rules, Version
+from monitor.core.valuation import under, weigh
+from monitor.core.verdict import Said, judge
 from monitor.core.watched import Watched
 
 RULES_CHANGED = "rules.changed"
@@ -54,15 +51,6 @@ class InForce:
         """The version of a product that was taken last."""
         return self._of[kind]
 
-    def cause(
-        self, rules: Rules, w: Watched, state: GroupState, verdict: Verdict, usd: Mapping[str, Decimal], at: datetime
-    ) -> dict[str, Any]:
-        """Whether a change of rules brought about what a verdict on a group says; `state` is that of before."""
-        old, said = self.replaced.get(w.group.product), verdict[1]
-        if old is None or said is None:
-            return {}
-        return cause(rules.name, said.type, w, state, old, usd, at, rules.lifecycle)
-
 
 def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], at: datetime) -> Noticed:
     """What the desk is told; `sums` are those of before and after, on the same prices."""
@@ -88,29 +76,18 @@ def _ladders_changed(old: Version, new: Version) -> list[str]:
 
 
 def cause(
-    name: str, type_: str, w: Watched, state: GroupState, old: Former, usd: Mapping[str, Decimal], at: datetime,
-    how: Lifecycle,
+    rules: Rules, w: Watched, state: GroupState, said: Said | None, old: Former | None, usd: Mapping[str, Decimal],
+    at: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    """What an alert adds that the change of rules caused: nothing where the rules before would have raised it as well."""
-    held = _under(w, old.version)
+    """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
+
+    `state` is that before the alert; `old` None while rules do not change.
+    """
+    if old is None or said is None:
+        return {}
+    held = under(w.group, w.held, old.version)
     if held.assets <= usd.keys():
-        _, said = judge(name, state, w.group, held, weigh(held, usd), w.blind, at, how)
-        if said is not None and said.type == type_:
+        _, before = judge(rules.name, state, w.group, held, weigh(held, usd), w.blind, at, rules.lifecycle)
+        if before is not None and before.type == said.type:
             return {}
     return {"cause": "rules", "rules_from": old.name}
-
-
-def _under(w: Watched, version: Version) -> Holding:
-    """The group's holding under another version of its rules; what is owed is the same."""
-    held, quantities = w.held, w.group.quantities()
-    collateral = tuple(
-        (asset, quantity, ladder)
-        for asset, quantity in sorted(quantities.items())
-        if (ladder := version.ladder(asset)) is not None
-    )
-    coins = [asset for asset, _, _ in collateral]
-    lines = lines_of(w.group.thresholds, version.lines_for(coins, w.group.leverage, w.group.loans))
-    return msgspec.structs.replace(
-        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
-        assets=frozenset(coins).union(asset for asset, _ in held.debts),
-    )  # fmt: skip

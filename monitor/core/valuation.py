@@ -69,6 +69,21 @@ def holding(group: Group, product: Product, at: datetime) -> Holding:
     )
 
 
+def under(group: Group, held: Holding, version: Version) -> Holding:
+    """The same holding under another version of its product's rules; what is owed stays."""
+    collateral = tuple(
+        (asset, quantity, ladder)
+        for asset, quantity in sorted(group.quantities().items())
+        if (ladder := version.ladder(asset)) is not None
+    )
+    coins = [asset for asset, _, _ in collateral]
+    lines = lines_of(group.thresholds, version.lines_for(coins, group.leverage, group.loans))
+    return msgspec.structs.replace(
+        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
+        assets=frozenset(coins).union(asset for asset, _ in held.debts),
+    )  # fmt: skip
+
+
 class Weight(msgspec.Struct, frozen=True):
     """The two sums that decide: debt and recognised collateral, in USD, exact."""
 

@@ -16,7 +16,7 @@ from monitor.core.book import Group, GroupBatch
 from monitor.core.loanbook import Counted, Exposure, Kept, PlainBook, Taken
 from monitor.core.outcome import BlockPut, Memory
 from monitor.core.prices import Change
-from monitor.core.product import Rules
+from monitor.core.product import Rules, Version
 from monitor.core.survey import Survey
 from monitor.core.watched import Watched
 from monitor.engine.names import Names
@@ -135,9 +135,9 @@ class ColumnarBook:
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
         return chain(self.fresh.spare(kinds), self.rows.spare(kinds) if self.rows else ())
 
-    def counted(self, kind: str, board: PriceBoard) -> Counted:
-        fresh = self.fresh.counted(kind, board)
-        return fresh if self.rows is None else self.rows.counted(kind, board, fresh)
+    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
+        fresh = self.fresh.counted(kind, version, board)
+        return fresh if self.rows is None else self.rows.counted(kind, version, board, fresh)
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since = dict(self.fresh.counted_since(product))

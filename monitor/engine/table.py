@@ -18,7 +18,7 @@ from monitor.core.loanbook import NAMED_GROUPS, Counted, Exposure, PlainBook, Ta
 from monitor.core.money import CENT, exact, round_up
 from monitor.core.outcome import BlockPut, Restored
 from monitor.core.prices import Change
-from monitor.core.product import Rules
+from monitor.core.product import Rules, Version
 from monitor.core.verdict import calm
 from monitor.core.watched import Watched
 from monitor.engine.almanac import Almanac
@@ -214,11 +214,11 @@ class Rows(Almanac):
         self._found = {self.id(row): row for row in rows}
         return list(self._found)
 
-    def counted(self, kind: str, board: PriceBoard, fresh: Counted) -> Counted:
+    def counted(self, kind: str, version: Version, board: PriceBoard, fresh: Counted) -> Counted:
         """Exact while they are few; otherwise the screen's sum. `fresh` is that of the groups that are not in columns."""
         rows = self.rows_of(self.names.products.find(kind))
         if len(rows) <= EXACT_SUMS:
-            own = counted_of((self.watched(row) for row in rows.tolist()), board.usd)
+            own = counted_of((self.watched(row) for row in rows.tolist()), version, board.usd)
         else:
             known = rows[self.screen.blind[rows] & MISSING == 0]
             own = Counted(len(rows), _cents(float(self.screen.recognised[known].sum())), is_exact=False)

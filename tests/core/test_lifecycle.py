@@ -317,6 +317,16 @@ def test_without_margin_a_warning_is_armed_again_just_below_its_level() -> None:
     )
 
 
+@pytest.mark.parametrize(("margin", "again"), [("0.73", "early_warning"), ("0.74", "-"), ("1", "-")])
+def test_without_debt_ltv_is_zero_which_arms_no_warning_whose_margin_reaches_down_to_it(
+    margin: str, again: str
+) -> None:
+    desk = Desk(line(), clear_margin=Decimal(margin))
+    desk.play("00:00 0.74 early_warning")
+    desk.enter("00:01", {"type": "repay", "asset": "COIN", "percent": "100"})
+    assert desk.enter("00:02", {"type": "borrow", "loan": loan(id="L-2")}) == again
+
+
 def test_a_warning_is_never_beside_a_stage_alert() -> None:
     Desk(line()).play(
         "00:00 0.7 -; 00:01 0.77 margin_call.opened; 00:02 0.72 margin_call.cured; 00:03 0.729 -; 00:04 0.74 early_warning"
