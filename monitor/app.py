@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,13 +44,10 @@ from monitor.web.view import View
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
-IO_THREADS = 32
 TRIM_AFTER_S = 3.0
 """A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
 STORM = 1_000
 """Alerts at once whose memory is worth being given back: about 10 MB."""
-SWITCH_S = 0.0005
-"""How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
 
@@ -86,9 +81,7 @@ class App:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
-        sys.setswitchinterval(SWITCH_S)
-        # Name look-ups that hang and files on a slow disk must not wait for each other's threads.
-        loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+        starting.prepare_threads(loop)
         parts.check(self.config)
         snapshot = await self.store.open()
         self.book = ColumnarBook()

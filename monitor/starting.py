@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,15 @@ WARM_AFTER_S = 5.0
 """The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
 REWRITE_FROM = 20_000
 """Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
+IO_THREADS = 32
+SWITCH_S = 0.0005
+"""How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
+
+
+def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Name look-ups that hang and files on a slow disk must not wait for each other; core must not make the loop late."""
+    sys.setswitchinterval(SWITCH_S)
+    loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
 def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:

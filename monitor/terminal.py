@@ -58,10 +58,11 @@ def json(value: object) -> None:
 
 
 def welcome(config: Config, address: tuple[str, int]) -> None:
-    """The first lines of the daemon: where its API is, and where what it sends can be read."""
+    """The first lines of the daemon: where its page and API are, and where what it sends can be read."""
     host, port = address
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     rows = [
+        ("page", f"{base}/"),
         ("API", f"{base}/v1/groups"),
         ("inbox", f"{base}/v1/alerts   live: {base}/v1/stream   ready: {base}/readyz"),
     ]

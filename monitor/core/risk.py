@@ -28,7 +28,6 @@ from monitor.core.events import (
 )
 from monitor.core.fund import FundSight
 from monitor.core.fundwatch import FundWatch
-from monitor.core.lifecycle import GroupState
 from monitor.core.loanbook import LoanBook, PlainBook
 from monitor.core.money import exact
 from monitor.core.notices import Notices
@@ -81,16 +80,6 @@ class RiskMonitor:
         return self._planner.next_due
 
     @property
-    def retired(self) -> Iterable[GroupState]:
-        """Counters of closed groups."""
-        return self._register.retired.values()
-
-    @property
-    def awaited(self) -> tuple[tuple[str, datetime], ...]:
-        """Assets without a price, and when the desk is told."""
-        return self._prices.awaited
-
-    @property
     def fund(self) -> FundSight | None:
         """The insurance fund as it was looked at last; None where none is configured."""
         return self._fund.sight
@@ -112,8 +101,8 @@ class RiskMonitor:
             return None
         kept, marks = self.book.kept(), tuple(self.board.marks.values())
         return Memory(
-            self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self.retired), self.board.heard,
-            self.awaited, kept.blocks, rates=self._rates.kept(), silences=self.silences.all,
+            self.at, marks, dict(self.notices), kept.groups, (*kept.states, *self._register.retired.values()),
+            self.board.heard, self._prices.awaited, kept.blocks, rates=self._rates.kept(), silences=self.silences.all,
         )  # fmt: skip
 
     def handle(self, event: Event) -> Outcome:

@@ -9,7 +9,7 @@ from monitor.core.entries import Entry
 from monitor.core.explain import GroupRow
 from monitor.core.stress import Stress
 from monitor.core.whatif import WhatIf
-from monitor.web import decision, deskshapes, query, shapes
+from monitor.web import decision, deskshapes, query, shapes, statusshapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.exposure import ExposureApi
 from monitor.web.fund import FundApi, FundShape
@@ -50,10 +50,10 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         Route("GET", "/healthz", status.healthz, OPEN, "The event loop runs.", answers={200: dict[str, bool]}),
         Route(
             "GET", "/readyz", status.readyz, OPEN, "Whether the daemon does its work, and why not.",
-            answers={200: s.Readiness, 503: s.Readiness},
+            answers={200: statusshapes.Readiness, 503: statusshapes.Readiness},
         ),
         Route("GET", "/metrics", status.metrics, READ, "Prometheus metrics.", media="text/plain"),
-        Route("GET", "/v1/status", status.status, READ, "The daemon at a glance.", answers={200: s.Status}),
+        Route("GET", "/v1/status", status.status, READ, "The daemon at a glance.", answers={200: statusshapes.Status}),
         Route(
             "GET", "/v1/groups", groups.list, READ, "Groups, worst first.", query.GROUPS, answers={200: s.GroupList}
         ),
@@ -158,7 +158,7 @@ def routes(apis: Apis) -> tuple[Route, ...]:
             "GET", "/v1/channels", status.channels, READ, "Notifiers: breaker, queue, last attempts.", query.CHANNELS,
             answers={200: d.ChannelList},
         ),
-        Route("GET", "/v1/feeds", status.feeds, READ, "Price sources.", query.FEEDS, answers={200: s.FeedList}),
+        Route("GET", "/v1/feeds", status.feeds, READ, "Price sources.", query.FEEDS, answers={200: statusshapes.FeedList}),
         Route(
             "POST", "/v1/session", session.sign_in, OPEN, "Signs in with a token; the answer sets a cookie.", body=SignIn,
             answers={200: d.SessionItem},

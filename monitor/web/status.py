@@ -23,7 +23,7 @@ from monitor.web.deskshapes import ChannelItem
 from monitor.web.parts import Parts, answer, listing
 from monitor.web.problem import Rejected
 from monitor.web.query import Values, paged_by_name
-from monitor.web.shapes import FeedItem, GroupCounts, NamedFeed, PriceHealth, Readiness, Status
+from monitor.web.statusshapes import FeedItem, GroupCounts, NamedFeed, PriceHealth, Readiness, Status
 
 NAMED = 20
 """Untrusted assets that readiness names; the count is exact."""

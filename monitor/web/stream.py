@@ -25,7 +25,7 @@ from monitor.web.parts import Parts
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.record import AlertLog, may_see
-from monitor.web.shapes import GroupCounts
+from monitor.web.statusshapes import GroupCounts
 from monitor.web.view import Made, Paced
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
