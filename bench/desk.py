@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 
 from bench.book import ASSETS, LINES_BP, SCALE, STABLES, Book, Ints, Ladder, Market, Positions
-from monitor.core.events import GroupPut, GroupsPut, MarkPrices
-from monitor.core.prices import Frame
-from monitor.core.product import Product, Rules, Thresholds, Version
-from monitor.core.risk import RiskMonitor
+from monitor.core.events.events import GroupPut, GroupsPut, MarkPrices
+from monitor.core.prices.quote import Frame
+from monitor.core.rules.product import Product, Rules, Thresholds, Version
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
+from monitor.engine.ingest.reader import BlockReader
 from monitor.feeds import binance_futures
 from monitor.products import vip_loan
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from monitor.clock import SystemClock
-from monitor.core.alerts import Alert, LoggedAlert
-from monitor.journal import Journal
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.daemon.journal import Journal
 from monitor.stores import sqlite
 from monitor.stores.base import Committed, Target
 from monitor.telemetry import Health, Metrics

@@ -19,11 +19,11 @@ from typing import TypeVar
 import msgspec
 
 from monitor.clock import SystemClock
-from monitor.core.board import PriceBoard
-from monitor.core.latest import Latest
 from monitor.core.money import exact
-from monitor.core.prices import Change, Frame, instant
-from monitor.core.product import Trust
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.conflation import Latest
+from monitor.core.prices.quote import Change, Frame, instant
+from monitor.core.rules.product import Trust
 from monitor.feeds import binance_futures
 from monitor.feeds.base import FeedStats, News
 

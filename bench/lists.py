@@ -20,13 +20,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.core.book import Group, Loan, Rate
-from monitor.core.explain import row as shown
-from monitor.core.lifecycle import STAGES, GroupState
-from monitor.core.product import Product, Thresholds, Version
-from monitor.core.roster import GroupQuery, Prices, Scope, cursor_of, key_of
-from monitor.core.watched import Watched
-from monitor.engine.roster import ColumnarRoster
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group, Loan, Rate
+from monitor.core.portfolio.group_list import GroupQuery, Prices, Scope, cursor_of, key_of
+from monitor.core.queries.explain import row as shown
+from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.stages.stages import STAGES, GroupState
+from monitor.engine.queries.group_list import ColumnarRoster
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ASSETS = [f"A{i:03d}" for i in range(600)]
@@ -40,7 +40,7 @@ RATE = Rate("fixed", D(0))
 
 
 class Block:
-    """A block of groups in the layout of engine.columns; every coin is worth a dollar and counts in full."""
+    """A block of groups in the layout of engine.columns.fields; every coin is worth a dollar and counts in full."""
 
     def __init__(self, rng: np.random.Generator, first: int, count: int) -> None:
         texts = (f"\x09G-{i:07d}\x09a-{i:07d}\x02L1\x02L2" for i in range(first, first + count))
@@ -85,7 +85,7 @@ class Block:
 
 
 class Rows:
-    """What engine.roster reads of the groups in columns. One in a hundred lacks a price; stages follow the LTV."""
+    """What lists read of the groups in columns. One in a hundred lacks a price; stages follow the LTV."""
 
     def __init__(self, groups: int) -> None:
         rng = np.random.default_rng(1)

@@ -19,7 +19,7 @@ import msgspec
 from bench import desk
 from bench.book import Book, Market, book, market
 from bench.machine import rss_bytes
-from monitor.core.risk import RiskMonitor
+from monitor.core.watch.risk import RiskMonitor
 from monitor.telemetry import trim_memory
 
 WARM = 20_000

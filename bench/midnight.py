@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from bench import desk
 from bench.book import book as make_book
 from bench.book import market
-from monitor.core.accrual import next_midnight
-from monitor.core.events import Event, TimePassed
-from monitor.core.risk import RiskMonitor
+from monitor.core.events.events import Event, TimePassed
+from monitor.core.loans.interest import next_midnight
+from monitor.core.watch.risk import RiskMonitor
 
 NIGHTS = 5
 

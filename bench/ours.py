@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.book import ASSETS, LINES, Book, Floats, Ints, Positions
 from bench.contender import Stages, Tick
-from monitor.engine.screen import FastScreen, Leg
+from monitor.engine.screen.screen import FastScreen, Leg
 
 BLOCK = 8192
 """Groups of a block; with all blocks but the last full, a group's row is its number."""

@@ -21,8 +21,8 @@ from bench.lateness import Lateness, measure
 from bench.ours import Ours
 from bench.progress import Advance
 from bench.rounds import Seconds, no_collection
-from monitor.core.risk import RiskMonitor
-from monitor.journal import Journal
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
 
 SIGMA, DRIFT = 0.0002, -0.0014
 """A market that falls all the time, so that as many groups cross a line in every tick as the figure wants: 0.05 %."""

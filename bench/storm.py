@@ -17,9 +17,9 @@ from bench.book import LINES, STABLES, Market, book
 from bench.durable import journal
 from bench.progress import Advance
 from bench.rounds import Seconds
-from monitor.core.outcome import Outcome
-from monitor.core.risk import RiskMonitor
-from monitor.journal import Journal
+from monitor.core.groups.outcome import Outcome
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
 
 SINGLES = 200
 """Commits of one alert each a round, whose median counts: they all cost the same but for the disk."""

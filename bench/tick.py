@@ -17,12 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from monitor import config as configuration
-from monitor.core.book import parse_line
-from monitor.core.events import GroupPut, MarkPrices
-from monitor.core.prices import Quote
-from monitor.core.product import Rules
-from monitor.core.risk import RiskMonitor
-from monitor.journal import desk_of
+from monitor.core.events.events import GroupPut, MarkPrices
+from monitor.core.loans.group import parse_line
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Rules
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import desk_of
 from monitor.products import vip_loan
 from monitor.stores import sqlite
 from monitor.stores.base import Change

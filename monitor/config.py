@@ -18,11 +18,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import plugins
-from monitor.core.events import API
-from monitor.core.match import Match
+from monitor.core.alerts.matching import Match
+from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
-from monitor.core.product import ExposureRules, Fund, Lifecycle, Product, Rules, Trust
-from monitor.core.wire import Asset, Bounds, Invalid, Name, Problem, Ratio, read
+from monitor.core.rules.product import ExposureRules, Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]
 SomeSeconds = Annotated[float, Bounds("0", "31536000", 3, above=True)]

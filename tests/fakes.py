@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
 from monitor.notifiers.base import Notice, Receipt
 from monitor.stores.base import (
     AlertFilter,

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.book import parse_line
-from monitor.core.events import GroupPut, MarkPrices
-from monitor.core.inbox import Look
-from monitor.core.outcome import Outcome
-from monitor.core.prices import Quote
-from monitor.core.product import Product, Rules, Thresholds, Trust, Version
-from monitor.core.risk import RiskMonitor
+from monitor.core.events.events import GroupPut, MarkPrices
+from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.group import parse_line
+from monitor.core.prices.quote import Quote
+from monitor.core.queries.inbox import Look
+from monitor.core.rules.product import Product, Rules, Thresholds, Trust, Version
+from monitor.core.watch.risk import RiskMonitor
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 D = Decimal

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from structlog.testing import CapturingLogger
 
-from monitor import terminal
-from monitor.terminal import BookProgress
+from monitor.cli import output
+from monitor.cli.output import BookProgress
 
 MB = 1 << 20
 
@@ -31,13 +31,13 @@ def watch() -> Watch:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> CapturingLogger:
     log = CapturingLogger()
-    monkeypatch.setattr(terminal, "log", log)
+    monkeypatch.setattr(output, "log", log)
     return log
 
 
 def console(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> io.StringIO:
     shown = io.StringIO()
-    monkeypatch.setattr(terminal, "err", Console(file=shown, force_terminal=is_terminal, width=80))
+    monkeypatch.setattr(output, "err", Console(file=shown, force_terminal=is_terminal, width=80))
     return shown
 
 

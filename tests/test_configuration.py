@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import WRONG
+from monitor.cli.main import WRONG
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, load
-from monitor.core.product import Rules
-from monitor.core.risk import RiskMonitor
-from monitor.journal import Journal
-from monitor.sequencer import Sequencer
+from monitor.core.rules.product import Rules
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
+from monitor.daemon.sequencer import Sequencer
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
 from tests.faults.house import SECRET, Daemon, House, until, webhook

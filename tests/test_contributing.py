@@ -17,8 +17,8 @@ from aiohttp import web
 
 from monitor.books.base import Kept, PlainReader
 from monitor.clock import SystemClock
-from monitor.core.events import GroupPut, Noticed
-from monitor.core.wire import Invalid, read
+from monitor.core.events.events import GroupPut, Noticed
+from monitor.core.schema import Invalid, read
 from monitor.notifiers.base import DeliveryError, Notice
 
 ROOT = Path(__file__).parent.parent

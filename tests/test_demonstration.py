@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from monitor import config as configuration
-from monitor.core.alerts import Alert
-from monitor.core.book import parse_line
-from monitor.core.events import Event, GroupPut, MarkPrices, TimePassed
-from monitor.core.prices import Quote
-from monitor.core.risk import RiskMonitor
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import Event, GroupPut, MarkPrices, TimePassed
+from monitor.core.loans.group import parse_line
+from monitor.core.prices.quote import Quote
+from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds import scenario
 
 ROOT = Path(__file__).parent.parent

@@ -6,14 +6,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from monitor import eventlog, replay
-from monitor.core.book import Lines
-from monitor.core.entries import Borrow, Deposit, ExtendGrace, Transfer
-from monitor.core.events import BookEntry, Event, GroupPut, GroupsPut, MarkPrices, Noticed, ProductsChanged, TimePassed
-from monitor.core.prices import Frame
-from monitor.core.product import Rules, Trust
-from monitor.core.wire import read
-from monitor.eventlog import PAUSE_S, EventLog, Start, Torn
+from monitor.core.events.entries import Borrow, Deposit, ExtendGrace, Transfer
+from monitor.core.events.events import (
+    BookEntry,
+    Event,
+    GroupPut,
+    GroupsPut,
+    MarkPrices,
+    Noticed,
+    ProductsChanged,
+    TimePassed,
+)
+from monitor.core.loans.group import Lines
+from monitor.core.prices.quote import Frame
+from monitor.core.rules.product import Rules, Trust
+from monitor.core.schema import read
+from monitor.daemon import event_log
+from monitor.daemon.event_log import PAUSE_S, EventLog, Start, Torn
+from monitor.replay import run as replay
 from tests.core.desk import START, Desk, clock, group, line, loan, plainly, quotes
 
 KEEP = timedelta(days=7)
@@ -74,7 +84,7 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
     log = log_of(tmp_path, Desk())
     log.append(each)
     log.close()
-    start, again = eventlog.read(next(tmp_path.iterdir()))
+    start, again = event_log.read(next(tmp_path.iterdir()))
     assert isinstance(start, Start)
     assert msgspec.json.encode(again) == msgspec.json.encode(each)
     assert again == each
@@ -88,7 +98,7 @@ def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None
     log.append(each)
     log.append(msgspec.structs.replace(each, at=clock("30:00")))
     log.close()
-    _, again, later = eventlog.read(next(tmp_path.iterdir()))
+    _, again, later = event_log.read(next(tmp_path.iterdir()))
     assert isinstance(again, GroupsPut)
     assert isinstance(later, GroupsPut)
     assert (again.at, again.source, list(again.batch.ids())) == (START, "book", ["G-2", "G-1"])
@@ -103,7 +113,7 @@ def test_a_batch_that_is_no_list_of_lines_is_named(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes().replace(b'"batch":[{', b'"batch":{"a":[{').replace(b"}]}\n", b"}]}}\n"))
     with pytest.raises(Torn, match="the list of their lines"):
-        list(eventlog.read(path))
+        list(event_log.read(path))
 
 
 def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Path) -> None:
@@ -162,7 +172,7 @@ def test_a_new_file_is_wanted_at_first_and_when_one_has_grown(tmp_path: Path, mo
     assert EventLog(tmp_path, KEEP).wants_start(0)
     log = log_of(tmp_path, Desk())
     assert not log.wants_start(1)
-    monkeypatch.setattr(eventlog, "FILE_BYTES", 10)
+    monkeypatch.setattr(event_log, "FILE_BYTES", 10)
     assert not log.wants_start(1), "what core knew is no reason to write it again"
     (path,) = tmp_path.iterdir()
     start = len(path.read_bytes())
@@ -181,14 +191,14 @@ def test_a_last_line_that_a_kill_tore_ends_the_record_and_any_other_is_named(tmp
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[:-7])
-    assert len(list(eventlog.read(path))) == 3
+    assert len(list(event_log.read(path))) == 3
     lines = whole.splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], lines[1][:-9] + b"\n", lines[2]]))
     with pytest.raises(Torn, match=r"jsonl:2: is not a record of the event log"):
-        list(eventlog.read(path))
+        list(event_log.read(path))
     path.write_bytes(lines[0][:-9])
     with pytest.raises(Torn, match=r"jsonl:1: "):
-        list(eventlog.read(path))
+        list(event_log.read(path))
 
 
 def test_an_empty_file_is_no_record(tmp_path: Path) -> None:
@@ -215,14 +225,14 @@ def test_old_files_go_with_their_age_and_the_oldest_with_the_size(
     log = log_of(tmp_path, Desk(), "00:00")
     log.start(Start(Desk().rules, None, clock("01:00")), 0)
     assert len(list(tmp_path.iterdir())) == 2
-    monkeypatch.setattr(eventlog, "TOTAL_BYTES", 10)
+    monkeypatch.setattr(event_log, "TOTAL_BYTES", 10)
     log.start(Start(Desk().rules, None, clock("02:00")), 0)
     assert [p.name for p in tmp_path.iterdir()] == ["events-20260105T020000000000.jsonl"]
 
 
 def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_path: Path) -> None:
-    from monitor.core.prices import unconfirmed
-    from monitor.core.risk import RiskMonitor
+    from monitor.core.prices.quote import unconfirmed
+    from monitor.core.watch.risk import RiskMonitor
 
     trust = Trust(stale_after=timedelta(seconds=10))
     desk = Desk(line(), trust=trust)

@@ -10,9 +10,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.lifecycle import GroupState
-from monitor.core.product import CoinRates, DatedRate
-from monitor.journal import _merged
+from monitor.core.rules.product import CoinRates, DatedRate
+from monitor.core.stages.stages import GroupState
+from monitor.daemon.journal import _merged
 from monitor.stores import memory
 from monitor.stores.base import Change, Snapshot, StoredBlock
 from tests.stores.examples import AT, alert, desk, say, state, stored, told

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor import config as configuration
-from monitor.core.book import parse_line
+from monitor.core.loans.group import parse_line
 from monitor.rates import file
 
 ROOT = Path(__file__).parent.parent

@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from monitor import replay
-from monitor.core.alerts import Alert
-from monitor.core.events import RatesChanged
-from monitor.core.product import RateRow, Rules, Trust
-from monitor.eventlog import EventLog, Start
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import RatesChanged
+from monitor.core.rules.product import RateRow, Rules, Trust
+from monitor.daemon.event_log import EventLog, Start
+from monitor.replay import run as replay
 from tests.core.desk import START, Desk, clock, line, loan, product, quotes, shorten
 
 ROOT = Path(__file__).parents[1]

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from monitor import replay
-from monitor.core.alerts import Alert
-from monitor.core.product import Rules
-from monitor.entrytape import EntryTape
+from monitor.core.alerts.alert import Alert
+from monitor.core.rules.product import Rules
+from monitor.replay import run as replay
+from monitor.replay.entries import EntryTape
 from tests.core.desk import START, clock, line, loan, product, quotes, shorten
 from tests.faults.house import House
 from tests.test_replay import written

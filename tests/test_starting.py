@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from monitor import starting
-from monitor.core.book import parse_line
-from monitor.core.events import GroupClosed, GroupPut, GroupsPut
-from monitor.core.outcome import Outcome
-from monitor.core.product import Rules
-from monitor.core.risk import RiskMonitor
+from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut
+from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.group import parse_line
+from monitor.core.rules.product import Rules
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
+from monitor.engine.ingest.reader import BlockReader
 from monitor.stores.base import Change, Desk, Store, StoredBlock, StoredGroup
 from monitor.stores.sqlite import Config, build
 from tests.core.desk import START, line, loan, product, version
@@ -48,7 +48,7 @@ async def test_groups_kept_beside_blocks_move_into_them_when_they_are_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_many: bool
 ) -> None:
     """40 groups come as a block, 10 change one by one, 5 are closed; the book that the next start reads is the same."""
-    monkeypatch.setattr(starting, "REWRITE_FROM", 15 if is_many else 16)
+    monkeypatch.setattr(startup, "REWRITE_FROM", 15 if is_many else 16)
     store = build(Config(path=str(tmp_path / "monitor.db")))
     await store.open()
     monitor = RiskMonitor(RULES, book=(book := ColumnarBook(0)))
@@ -66,14 +66,14 @@ async def test_groups_kept_beside_blocks_move_into_them_when_they_are_many(
     snapshot = await store.open()
     assert (len(snapshot.groups), len(snapshot.closed)) == (10, 5)
     restored = ColumnarBook(0)
-    again = starting.restored(RULES, snapshot, restored)
-    await starting.rewrite_blocks(store, restored, snapshot)
+    again = startup.restored(RULES, snapshot, restored)
+    await startup.rewrite_blocks(store, restored, snapshot)
     await store.close()
 
     store = build(Config(path=str(tmp_path / "monitor.db")))
     snapshot = await store.open()
     assert (len(snapshot.groups), len(snapshot.closed)) == ((0, 0) if is_many else (10, 5))
-    third = starting.restored(RULES, snapshot, ColumnarBook(0))
+    third = startup.restored(RULES, snapshot, ColumnarBook(0))
     for n in range(40):
         sight = monitor.sight(f"G{n:03}")
         assert again.sight(f"G{n:03}") == third.sight(f"G{n:03}") == sight

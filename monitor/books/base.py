@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from monitor.books.seen import PlainSeen, Seen
-from monitor.core.book import Group, GroupBatch, parse_line
-from monitor.core.events import Event
-from monitor.core.product import Product
+from monitor.core.events.events import Event
+from monitor.core.loans.group import Group, GroupBatch, parse_line
+from monitor.core.rules.product import Product
 
 
 class Packed(NamedTuple):

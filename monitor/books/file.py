@@ -29,9 +29,9 @@ from monitor.books.base import Kept, Reader
 from monitor.books.lines import BookFile, Judged, Page, judge, stamp
 from monitor.books.seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
-from monitor.core.book import GroupBatch
-from monitor.core.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
-from monitor.watching import watch
+from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
+from monitor.core.loans.group import GroupBatch
+from monitor.file_watch import watch
 
 T = TypeVar("T")
 P = ParamSpec("P")

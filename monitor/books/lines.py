@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.core.book import Group
-from monitor.core.wire import Invalid, Problem
+from monitor.core.loans.group import Group
+from monitor.core.schema import Invalid, Problem
 
 LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
 PAGE_LINES = 8192  # a block of the engine

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from monitor.core.alerts import LoggedAlert
+from monitor.core.alerts.alert import LoggedAlert
 from monitor.notifiers.base import DeliveryError, Notice, Notifier
 from monitor.stores.base import Target
 from monitor.telemetry import log

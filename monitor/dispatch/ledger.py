@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from monitor.clock import Clock
-from monitor.core.alerts import LoggedAlert
+from monitor.core.alerts.alert import LoggedAlert
 from monitor.stores.base import Attempt, Delivery, Store, StoreUnavailable
 from monitor.telemetry import BoundedLog
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.core.events import Noticed
+from monitor.core.events.events import Noticed
 from monitor.stores.base import Delivery
 
 KIND = "delivery.failing"

@@ -11,7 +11,7 @@ from bisect import insort
 from datetime import datetime
 from typing import NamedTuple
 
-from monitor.core.alerts import CRITICAL, INFO, WARNING
+from monitor.core.alerts.alert import CRITICAL, INFO, WARNING
 from monitor.stores.base import Delivery
 
 _RANK = {CRITICAL: 0, WARNING: 1, INFO: 2}

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from monitor.config import Route
-from monitor.core.alerts import CRITICAL, Alert
-from monitor.core.match import takes
+from monitor.core.alerts.alert import CRITICAL, Alert
+from monitor.core.alerts.matching import takes
 from monitor.dispatch.outage import KIND as DELIVERY_FAILING
 from monitor.stores.base import Target
 

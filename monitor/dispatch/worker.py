@@ -18,8 +18,8 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.clock import Clock
-from monitor.core.alerts import LoggedAlert
-from monitor.core.events import Noticed
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
 from monitor.dispatch.ledger import Ledger, Sleep

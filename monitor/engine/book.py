@@ -11,18 +11,18 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from monitor.core.board import PriceBoard
-from monitor.core.book import Group, GroupBatch
-from monitor.core.loanbook import Counted, Exposure, Kept, PlainBook, Taken
-from monitor.core.outcome import BlockPut, Memory
-from monitor.core.prices import Change
-from monitor.core.product import Rules, Version
-from monitor.core.survey import Survey
-from monitor.core.watched import Watched
-from monitor.engine.names import Names
+from monitor.core.groups.loan_book import Counted, Exposure, Kept, PlainBook, Taken
+from monitor.core.groups.outcome import BlockPut, Memory
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group, GroupBatch
+from monitor.core.portfolio.snapshot import Survey
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import Change
+from monitor.core.rules.product import Rules, Version
+from monitor.engine.columns.names import Names
 
 if TYPE_CHECKING:
-    from monitor.engine.table import Rows
+    from monitor.engine.columnar_groups import Rows
 
 FOLD_AT = 512
 """Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
@@ -175,7 +175,7 @@ class ColumnarBook:
 
     def _columns(self) -> Rows:
         if self.rows is None:
-            from monitor.engine.table import Rows  # the array libraries cost a second and 100 MB
+            from monitor.engine.columnar_groups import Rows  # the array libraries cost a second and 100 MB
 
             assert self._rules is not None, "the book was given no rules"
             self.rows = Rows(self.names, *self._rules)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine import screen, survey_kernels
-from monitor.engine.arrays import GROUPS
-from monitor.engine.columns import F64, U8
-from monitor.engine.layout import Leg
+from monitor.engine.columns.fields import F64, U8
+from monitor.engine.queries import snapshot_kernels
+from monitor.engine.screen import screen
+from monitor.engine.screen.arrays import GROUPS
+from monitor.engine.screen.layout import Leg
 
 
 def warm() -> None:
@@ -33,9 +34,9 @@ def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
     (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
     debt, recognised, market, liable = (np.zeros(GROUPS) for _ in range(4))
     blind = np.zeros(GROUPS, np.uint8)
-    survey_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
-    survey_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
-    survey_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
+    snapshot_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
+    snapshot_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
+    snapshot_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
 
 
 if __name__ == "__main__":

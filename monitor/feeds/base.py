@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from monitor.clock import Clock
-from monitor.core.prices import Batch, Frame, Quote, assets_of, instant
+from monitor.core.prices.quote import Batch, Frame, Quote, assets_of, instant
 from monitor.telemetry import BoundedLog, log
 
 _RANDOM = random.SystemRandom()

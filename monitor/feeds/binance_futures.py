@@ -7,7 +7,7 @@ ignored   delivery, coin_margined, usdc_twin, other_quote (markets we do not wan
           can name), other_event (trades, books), empty (and replies), older, repeated, conflated
 refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, duplicate_key, request_refused;
           one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, future, and the reasons of
-          core.prices.BadPrice (not_text: a JSON number, whose digits a float may have changed)
+          core.prices.quote.BadPrice (not_text: a JSON number, whose digits a float may have changed)
 
 A bad item never takes the rest of its array along. A message that is regular in every item becomes a frame at once, and any
 other is judged item by item; both give the same prices and counts.
@@ -32,7 +32,7 @@ from websockets.uri import parse_uri
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.money import EXACT
-from monitor.core.prices import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
+from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
 from monitor.feeds.base import REPEATED, FeedStats, Link, LiveStream, loads
 from monitor.telemetry import BoundedLog
 

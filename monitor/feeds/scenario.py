@@ -41,13 +41,13 @@ import msgspec
 from msgspec import field
 
 from monitor.clock import Clock, SystemClock
-from monitor.core import wire
+from monitor.core import schema
 from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
-from monitor.core.prices import Quote
+from monitor.core.prices.quote import Quote
 from monitor.feeds.base import FeedStats
 
-Price = Annotated[Decimal, wire.Bounds("1e-18", "1e15", 18)]
-Speed = Annotated[Decimal, wire.Bounds("0", "1e9", 9, above=True)]
+Price = Annotated[Decimal, schema.Bounds("1e-18", "1e15", 18)]
+Speed = Annotated[Decimal, schema.Bounds("0", "1e9", 9, above=True)]
 Anchors = tuple[tuple[datetime, Price], ...]
 
 _NOTHING = timedelta(0)
@@ -61,7 +61,7 @@ _SLEPT_S = 5.0
 class Gap(msgspec.Struct, frozen=True):
     """A stretch of the scenario's time, its end excluded, in which an asset gets no quotes."""
 
-    asset: wire.Asset
+    asset: schema.Asset
     begin: datetime = field(name="from")
     end: datetime = field(name="to")
 
@@ -70,10 +70,10 @@ class Scenario(msgspec.Struct, frozen=True):
     """A scenario file. Its anchors are strictly in order once `load` has checked it."""
 
     title: str
-    anchors: dict[wire.Asset, Anchors] = {}
-    constant: dict[wire.Asset, Price] = {}
+    anchors: dict[schema.Asset, Anchors] = {}
+    constant: dict[schema.Asset, Price] = {}
     gap: tuple[Gap, ...] = ()
-    source: wire.Id | None = None
+    source: schema.Id | None = None
     quote: Literal["USDT", "USD"] = "USDT"
     places: Annotated[int, range(19)] = 8
     interval: timedelta = timedelta(seconds=1)
@@ -169,16 +169,16 @@ def load(file: Path) -> Scenario:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as e:
-        raise wire.Invalid([wire.Problem(str(file), f"cannot be read: {e.strerror}; expected a scenario")]) from e
+        raise schema.Invalid([schema.Problem(str(file), f"cannot be read: {e.strerror}; expected a scenario")]) from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise wire.Invalid([wire.Problem(str(file), f"is not TOML: {e}")]) from e
+        raise schema.Invalid([schema.Problem(str(file), f"is not TOML: {e}")]) from e
     try:
-        scenario = wire.read(Scenario, table)
+        scenario = schema.read(Scenario, table)
         problems = _problems(scenario)
-    except wire.Invalid as e:
+    except schema.Invalid as e:
         problems = e.problems
     if problems:
-        raise wire.Invalid([wire.Problem(f"{file}: {p.where}" if p.where else str(file), p.what) for p in problems])
+        raise schema.Invalid([schema.Problem(f"{file}: {p.where}" if p.where else str(file), p.what) for p in problems])
     return scenario
 
 
@@ -222,38 +222,38 @@ def _prices(scenario: Scenario, at: datetime | None, *, gaps: bool = True) -> di
     return {asset: value for asset, value in (prices | scenario.constant).items() if asset not in silent}
 
 
-def _problems(scenario: Scenario) -> list[wire.Problem]:
+def _problems(scenario: Scenario) -> list[schema.Problem]:
     """What no single value shows: times out of order, assets named twice, gaps that miss the path."""
-    found = [wire.Problem(*told) for told in _wrong_settings(scenario)]
+    found = [schema.Problem(*told) for told in _wrong_settings(scenario)]
     for asset, anchors in scenario.anchors.items():
         if not anchors:
-            found.append(wire.Problem(f"anchors.{asset}", "found no anchor, expected at least one [time, price]"))
+            found.append(schema.Problem(f"anchors.{asset}", "found no anchor, expected at least one [time, price]"))
         for index, (at, value) in enumerate(anchors):
             where = f"anchors.{asset}[{index}]"
             if index and at <= anchors[index - 1][0]:
                 what = f"found {at.isoformat()}, expected a time after {anchors[index - 1][0].isoformat()} before it"
-                found.append(wire.Problem(f"{where}[0]", what))
+                found.append(schema.Problem(f"{where}[0]", what))
             if places(value) > scenario.places:
                 what = f"found {value}, expected at most {scenario.places} places after the point, as `places` says"
-                found.append(wire.Problem(f"{where}[1]", what))
+                found.append(schema.Problem(f"{where}[1]", what))
     assets = scenario.anchors.keys() | scenario.constant.keys()
     for asset in scenario.anchors.keys() & scenario.constant.keys():
-        found.append(wire.Problem(f"constant.{asset}", f"{asset} has anchors too; expected one of the two"))
+        found.append(schema.Problem(f"constant.{asset}", f"{asset} has anchors too; expected one of the two"))
     if not any(scenario.anchors.values()) and not scenario.constant:
-        found.append(wire.Problem("anchors", "found no asset with a price, expected at least one"))
+        found.append(schema.Problem("anchors", "found no asset with a price, expected at least one"))
     if "USDT" in assets and scenario.quote == "USDT":
         found.append(
-            wire.Problem("quote", 'found USDT among the assets, which cannot be quoted in itself; expected "USD"')
+            schema.Problem("quote", 'found USDT among the assets, which cannot be quoted in itself; expected "USD"')
         )
     return found + [problem for index, gap in enumerate(scenario.gap) for problem in _wrong_gap(scenario, index, gap)]
 
 
-def _wrong_gap(scenario: Scenario, index: int, gap: Gap) -> Iterator[wire.Problem]:
+def _wrong_gap(scenario: Scenario, index: int, gap: Gap) -> Iterator[schema.Problem]:
     known = ", ".join(sorted(scenario.anchors.keys() | scenario.constant.keys()))
     if gap.asset not in scenario.anchors and gap.asset not in scenario.constant:
-        yield wire.Problem(f"gap[{index}].asset", f"found {gap.asset!r}, expected one of: {known}")
+        yield schema.Problem(f"gap[{index}].asset", f"found {gap.asset!r}, expected one of: {known}")
     if gap.begin >= gap.end:
-        yield wire.Problem(f"gap[{index}].to", f"found {gap.end.isoformat()}, expected a time after `from`")
+        yield schema.Problem(f"gap[{index}].to", f"found {gap.end.isoformat()}, expected a time after `from`")
 
 
 def _wrong_settings(scenario: Scenario) -> Iterator[tuple[str, str]]:

@@ -22,13 +22,13 @@ from typing import TextIO, cast, get_args
 import msgspec
 
 from monitor.clock import Clock, SystemClock
-from monitor.core import wire
+from monitor.core import schema
 from monitor.core.money import NotANumber, number
-from monitor.core.prices import BadPrice, Quote, price
+from monitor.core.prices.quote import BadPrice, Quote, price
 from monitor.feeds.base import FeedStats
 from monitor.telemetry import BoundedLog
 
-_ASSET = re.compile(get_args(wire.Asset)[1].regex, re.ASCII)
+_ASSET = re.compile(get_args(schema.Asset)[1].regex, re.ASCII)
 _SOURCE = re.compile(r"[\x21-\x7e]{1,64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -296,5 +296,5 @@ class Tape:
 def build(name: str, config: Config, clock: Clock | None = None) -> Tape:
     """The feed of that name. Raises wire.Invalid where there is no such file."""
     if not config.path.is_file():
-        raise wire.Invalid([wire.Problem(str(config.path), "no such file; expected a tape, CSV or CSV.gz")])
+        raise schema.Invalid([schema.Problem(str(config.path), "no such file; expected a tape, CSV or CSV.gz")])
     return Tape(name, config, clock or SystemClock())

@@ -13,8 +13,8 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.money import plain
-from monitor.core.product import ClearanceRule, CloseFactor, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
+from monitor.core.rules.product import ClearanceRule, CloseFactor, Metric, Product, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import base
 from monitor.products.base import Level
 

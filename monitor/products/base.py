@@ -14,8 +14,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 
 from monitor.core.money import NotANumber, number, plain
-from monitor.core.product import DAY, LTV, Grade, Ladder, Metric, Product, Thresholds, Tiers, Version
-from monitor.core.wire import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
+from monitor.core.rules.product import DAY, LTV, Grade, Ladder, Metric, Product, Thresholds, Tiers, Version
+from monitor.core.schema import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]

@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import ClearanceRule, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import ClearanceRule, Metric, Product, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
 

@@ -1,7 +1,7 @@
 """Cross Collateral, a product that is retired: free UTC days, then interest on the principal at each 00:00 (DOMAIN 1B).
 
 Loans opened under a version with `interest = false` never bear any; others have the free days of their coin as it was when
-they were opened. A repayment goes to all interest first, oldest order first, then to principal (`core.entries`).
+they were opened. A repayment goes to all interest first, oldest order first, then to principal (`core.events.entries`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Annotated
 
 import msgspec
 
-from monitor.core.product import ClearanceRule, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import ClearanceRule, Product, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import LadderTable, Line
 

@@ -16,8 +16,8 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.product import HOUR, WHOLE, ClearanceRule, Ladder, Metric, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Ladder, Metric, Product, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import LadderTable, Level, LimitsTable, TiersTable
 

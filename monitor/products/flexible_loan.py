@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.product import MINUTE, WHOLE, ClearanceRule, Product, Thresholds, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import MINUTE, WHOLE, ClearanceRule, Product, Thresholds, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import base
 from monitor.products.base import Line
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.product import ClearanceRule, Product, Version
-from monitor.core.wire import Asset, DailyRate, Problem, Quantity, Ratio
+from monitor.core.rules.product import ClearanceRule, Product, Version
+from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import base
 from monitor.products.base import Factor, LadderTable, Line, Lines
 

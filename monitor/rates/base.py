@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from monitor.core.events import Event, RatesChanged
+from monitor.core.events.events import Event, RatesChanged
 
 
 class RateSource(Protocol):

@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 
 from monitor.clock import Clock, SystemClock
-from monitor.core.events import Event, Noticed, RatesChanged
-from monitor.core.product import RateRow
-from monitor.core.wire import Asset, DailyRate, Invalid, Problem, instant, read
-from monitor.watching import watch
+from monitor.core.events.events import Event, Noticed, RatesChanged
+from monitor.core.rules.product import RateRow
+from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
+from monitor.file_watch import watch
 
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]

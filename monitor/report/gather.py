@@ -9,15 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monitor import replay
 from monitor.client import ask
-from monitor.core.events import RatesChanged
-from monitor.core.lifecycle import STAGES
-from monitor.core.product import Rules
-from monitor.core.render import data, envelope
+from monitor.core.alerts.payload import data, envelope
+from monitor.core.events.events import RatesChanged
+from monitor.core.rules.product import Rules
+from monitor.core.schema import instant
+from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp
-from monitor.core.wire import instant
 from monitor.feeds import tape
+from monitor.replay import run as replay
 
 SAMPLES = 400
 """Points of a line: more than a screen shows."""

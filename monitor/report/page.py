@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import jinja2
 
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
+from monitor.core.schema import instant
 from monitor.core.text import stamp
-from monitor.core.wire import instant
 from monitor.report.gather import LISTED, TRACKED, WORST, Gathered, Point, worst_groups
 
 WIDTH, HEIGHT, STRIP, BARS = 10_000, 240, 44, 60

@@ -18,13 +18,13 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from monitor.core.alerts import SEVERITY, Alert, LoggedAlert
-from monitor.core.book import Group
-from monitor.core.history import Row
-from monitor.core.lifecycle import GroupState
-from monitor.core.prices import Mark
-from monitor.core.product import CoinRates
-from monitor.core.silence import Silence
+from monitor.core.alerts.alert import SEVERITY, Alert, LoggedAlert
+from monitor.core.alerts.silences import Silence
+from monitor.core.events.history import Row
+from monitor.core.loans.group import Group
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import GroupState
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from monitor.core.alerts import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
-from monitor.core.history import Row
-from monitor.core.lifecycle import NORMAL, GroupState
-from monitor.core.prices import Mark
-from monitor.core.product import CoinRates
-from monitor.core.silence import Silence
+from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.alerts.silences import Silence
+from monitor.core.events.history import Row
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import NORMAL, GroupState
 from monitor.stores.base import (
     AlertFilter,
     Applied,

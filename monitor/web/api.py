@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from monitor.core.book import GroupLine
-from monitor.core.entries import Entry
-from monitor.core.explain import GroupRow
-from monitor.core.stress import Stress
-from monitor.core.whatif import WhatIf
-from monitor.web import decision, deskshapes, query, shapes, statusshapes
+from monitor.core.events.entries import Entry
+from monitor.core.loans.group import GroupLine
+from monitor.core.portfolio.stress import Stress
+from monitor.core.queries.explain import GroupRow
+from monitor.core.queries.what_if import WhatIf
+from monitor.web import deskshapes, query, shapes, statusshapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
-from monitor.web.exposure import ExposureApi
-from monitor.web.fund import FundApi, FundShape
-from monitor.web.groups import GroupsApi
-from monitor.web.history import HistoryApi, HistoryList
-from monitor.web.operate import AckBody, OperateApi, SilenceBody
-from monitor.web.parts import OPEN, Handler, Route
-from monitor.web.rates import RateList, RatesAnswer, RatesApi, RatesBody
-from monitor.web.record import RecordApi
-from monitor.web.session import SessionApi, SignIn
-from monitor.web.status import StatusApi
-from monitor.web.stress import StressApi
-from monitor.web.timeline import TimelineApi
+from monitor.web.http import OPEN, Handler, Route
+from monitor.web.resources import what_if
+from monitor.web.resources.alerts import RecordApi
+from monitor.web.resources.exposure import ExposureApi
+from monitor.web.resources.fund import FundApi, FundShape
+from monitor.web.resources.groups import GroupsApi
+from monitor.web.resources.history import HistoryApi, HistoryList
+from monitor.web.resources.rates import RateList, RatesAnswer, RatesApi, RatesBody
+from monitor.web.resources.session import SessionApi, SignIn
+from monitor.web.resources.silences import AckBody, OperateApi, SilenceBody
+from monitor.web.resources.status import StatusApi
+from monitor.web.resources.stress import StressApi
+from monitor.web.resources.timeline import TimelineApi
 
 
 class Apis(NamedTuple):
@@ -95,12 +96,12 @@ def routes(apis: Apis) -> tuple[Route, ...]:
         ),
         Route(
             "GET", "/v1/exposure", exposure.exposure, READ, "The book by borrower, product or coin, the largest share first.",
-            query.EXPOSURE, answers={200: decision.ExposureList},
+            query.EXPOSURE, answers={200: what_if.ExposureList},
         ),
         Route(
             "POST", "/v1/stress", stress.stress, READ,
             "The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed.",
-            query.STRESS, body=Stress, answers={200: decision.StressAnswer | decision.MatrixAnswer | decision.ReverseAnswer},
+            query.STRESS, body=Stress, answers={200: what_if.StressAnswer | what_if.MatrixAnswer | what_if.ReverseAnswer},
         ),
         Route(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,

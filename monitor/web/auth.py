@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from monitor.config import TokenConfig, is_loopback
-from monitor.core.roster import Scope, within
-from monitor.core.wire import Invalid, Problem
+from monitor.core.portfolio.group_list import Scope, within
+from monitor.core.schema import Invalid, Problem
 
 READ, FEED, OPERATE, ADMIN = "read", "feed", "operate", "admin"
 MAY: Mapping[str, frozenset[str]] = {

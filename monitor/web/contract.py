@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from monitor.web.auth import SAFE_METHODS
-from monitor.web.parts import OPEN, Route
+from monitor.web.http import OPEN, Route
 from monitor.web.problem import CONTENT_TYPE, KINDS, ProblemDetails
 from monitor.web.query import Param
-from monitor.web.session import COOKIE
+from monitor.web.resources.session import COOKIE
 
 REF = "#/components/schemas/{name}"
 _HEADERS = {

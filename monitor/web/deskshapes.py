@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.explain import AckShown
-from monitor.core.match import Match
+from monitor.core.alerts.matching import Match
+from monitor.core.queries.explain import AckShown
 from monitor.stores.base import DeliveryState
 from monitor.web.shapes import StageShape
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.core.wire import Problem
+from monitor.core.schema import Problem
 
 CONTENT_TYPE = "application/problem+json"
 

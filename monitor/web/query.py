@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from multidict import MultiMapping
 
-from monitor.core.alerts import SEVERITY
-from monitor.core.lifecycle import STAGES
-from monitor.core.roster import SORTS, BadCursor, GroupQuery
-from monitor.core.wire import Problem, instant
+from monitor.core.alerts.alert import SEVERITY
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery
+from monitor.core.schema import Problem, instant
+from monitor.core.stages.stages import STAGES
 from monitor.web.problem import Rejected, invalid
 
 MAX_LIMIT = 1000

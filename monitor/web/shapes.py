@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.alerts import GroupRef
-from monitor.core.explain import AckShown, GroupRow
+from monitor.core.alerts.alert import GroupRef
+from monitor.core.queries.explain import AckShown, GroupRow
 from monitor.stores.base import DeliveryState
-from monitor.web.fund import LiquidationShape
-from monitor.web.lending import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
+from monitor.web.resources.borrowing import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
+from monitor.web.resources.fund import LiquidationShape
 
 
 class _Shape(msgspec.Struct, frozen=True):

@@ -13,18 +13,18 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
-from monitor.core.alerts import LoggedAlert
-from monitor.core.explain import row
-from monitor.core.outcome import Publication
-from monitor.core.roster import GroupQuery, Scope
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.groups.outcome import Publication
+from monitor.core.portfolio.group_list import GroupQuery, Scope
+from monitor.core.queries.explain import row
 from monitor.core.text import stamp
 from monitor.stores.base import AlertFilter, StoreUnavailable
 from monitor.web import query
 from monitor.web.auth import Caller
-from monitor.web.parts import Parts
+from monitor.web.http import Parts
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
-from monitor.web.record import AlertLog, may_see
+from monitor.web.resources.alerts import AlertLog, may_see
 from monitor.web.statusshapes import GroupCounts
 from monitor.web.view import Made, Paced
 

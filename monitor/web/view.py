@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from monitor.clock import Clock
-from monitor.core.explain import price_shown
-from monitor.core.fund import FundSight
-from monitor.core.lifecycle import GroupState
-from monitor.core.outcome import Publication, Sight
-from monitor.core.prices import Mark
-from monitor.core.product import Rules
-from monitor.core.roster import Counts, GroupQuery, Page, Prices, Roster, Scope
-from monitor.core.silence import Silence
+from monitor.core.alerts.silences import Silence
+from monitor.core.groups.outcome import Publication, Sight
+from monitor.core.portfolio.group_list import Counts, GroupQuery, Page, Prices, Roster, Scope
+from monitor.core.prices.quote import Mark
+from monitor.core.queries.explain import price_shown
+from monitor.core.rules.product import Rules
+from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.clearance import FundSight
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import numpy as np
 from bench import desk
 from bench.book import SCALE, book, exact_ltv, exact_usd, market, recognised, walk
 from bench.storm import crash, part
-from monitor.core.book import parse_line
-from monitor.core.valuation import holding, weigh
+from monitor.core.loans.group import parse_line
+from monitor.core.valuation.valuation import holding, weigh
 
 
 def test_the_first_groups_of_a_book_are_a_book() -> None:

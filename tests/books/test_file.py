@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from monitor import watching
+from monitor import file_watch
 from monitor.books import file
 from monitor.books.base import Kept, PlainReader, Reader
 from monitor.clock import SystemClock
-from monitor.core import wire
-from monitor.core.events import Event, GroupClosed, GroupPut, Noticed
-from monitor.core.product import Product, Thresholds, Version
+from monitor.core import schema
+from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
+from monitor.core.rules.product import Product, Thresholds, Version
 
 LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95"))
 LADDER = ((None, Decimal(1)),)
@@ -172,7 +172,7 @@ async def test_without_watch_the_source_ends_after_the_book(book: Book) -> None:
 
 def test_the_source_is_named_by_its_path_where_no_name_is_given(tmp_path: Path) -> None:
     table = {"path": "books/demo.jsonl", "watch": True}
-    config = wire.read(file.Config, table, folder=tmp_path)
+    config = schema.read(file.Config, table, folder=tmp_path)
     reader = PlainReader(lambda: PRODUCTS)
     assert config == file.Config(tmp_path / "books" / "demo.jsonl", watch=True, close_missing=False)
     assert file.build("", config, reader).name == f"file:{config.path}"
@@ -227,7 +227,7 @@ async def test_a_change_is_found_by_the_poll_where_nothing_can_be_watched(
     def refused(*_: object, **__: object) -> object:
         raise OSError("inotify limit reached")
 
-    monkeypatch.setattr(watching, "awatch", refused)
+    monkeypatch.setattr(file_watch, "awatch", refused)
     book.write(line("G-1"))
     await book.start()
     await book.until(lambda: book.source._is_settled)

@@ -10,10 +10,10 @@ import pytest
 from monitor.books import file
 from monitor.books.lines import BookFile, Page
 from monitor.books.seen import PlainSeen
-from monitor.core.events import Event, GroupPut, GroupsPut
-from monitor.engine.names import Names
-from monitor.engine.reader import BlockReader
-from monitor.engine.seen import CompactSeen
+from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.engine.columns.names import Names
+from monitor.engine.ingest.line_memory import CompactSeen
+from monitor.engine.ingest.reader import BlockReader
 from tests.books.test_file import PRODUCTS, Book, cleared, closed, line, said
 
 GROUPS = 10_000  # a page and a part of one

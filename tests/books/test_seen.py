@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from monitor.books.seen import PlainSeen, Seen
-from monitor.engine.seen import CompactSeen
+from monitor.engine.ingest.line_memory import CompactSeen
 
 BOTH = pytest.mark.parametrize("new", [PlainSeen, CompactSeen])
 

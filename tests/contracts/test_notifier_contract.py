@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from monitor import plugins
-from monitor.core import wire
+from monitor.core import schema
 from monitor.notifiers.base import DeliveryError, Notice, Notifier, Receipt
 
 KINDS = plugins.kinds("notifiers")
@@ -60,7 +60,7 @@ def config(kind: str, module: ModuleType, tmp_path: Path) -> Callable[[int], Any
         (tmp_path / "secret").write_text(HINT)
         (tmp_path / "secret").chmod(0o600)
         table = {k: v.format(port=port, folder=tmp_path) if isinstance(v, str) else v for k, v in TABLES[kind].items()}
-        return wire.read(module.Config, table, "notifier[0]", tmp_path)
+        return schema.read(module.Config, table, "notifier[0]", tmp_path)
 
     return read
 
@@ -81,8 +81,8 @@ def test_a_module_has_one_config_one_build_and_one_notifier(module: ModuleType) 
 
 
 def test_an_unknown_key_is_refused(module: ModuleType, kind: str, tmp_path: Path) -> None:
-    with pytest.raises(wire.Invalid, match="unknown key"):
-        wire.read(module.Config, {**TABLES[kind], "colour": "red"}, "notifier[0]", tmp_path)
+    with pytest.raises(schema.Invalid, match="unknown key"):
+        schema.read(module.Config, {**TABLES[kind], "colour": "red"}, "notifier[0]", tmp_path)
 
 
 async def test_building_opens_no_connection_and_needs_no_running_peer(

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from monitor import plugins
-from monitor.core import wire
-from monitor.core.lifecycle import GroupState
-from monitor.core.product import CoinRates, DatedRate
+from monitor.core import schema
+from monitor.core.rules.product import CoinRates, DatedRate
+from monitor.core.stages.stages import GroupState
 from monitor.stores.base import (
     BLIND,
     UNKNOWN,
@@ -70,7 +70,7 @@ class Case:
 
     def built(self) -> Store:
         module = plugins.module("stores", self.kind)
-        store: Store = module.build(wire.read(module.Config, TABLES[self.kind](self.folder)))
+        store: Store = module.build(schema.read(module.Config, TABLES[self.kind](self.folder)))
         return store
 
     async def restart(self) -> Snapshot:

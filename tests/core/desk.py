@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts import Alert
-from monitor.core.book import Group, parse_line
-from monitor.core.entries import Entry
-from monitor.core.events import (
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.payload import data, envelope
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import (
     BookEntry,
     Event,
     GroupClosed,
@@ -26,14 +26,14 @@ from monitor.core.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import GroupState
-from monitor.core.loanbook import LoanBook, PlainBook
-from monitor.core.outcome import Outcome, Sight
-from monitor.core.prices import Quote
-from monitor.core.product import Fund, Lifecycle, Product, Rules, Trust
-from monitor.core.render import data, envelope
-from monitor.core.risk import RiskMonitor
-from monitor.core.wire import read
+from monitor.core.groups.loan_book import LoanBook, PlainBook
+from monitor.core.groups.outcome import Outcome, Sight
+from monitor.core.loans.group import Group, parse_line
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.schema import read
+from monitor.core.stages.stages import GroupState
+from monitor.core.watch.risk import RiskMonitor
 from monitor.products import vip_loan
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

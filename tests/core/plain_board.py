@@ -1,4 +1,4 @@
-"""The exact reference of core/board.py: every price is a mark of its own, and every quote is judged by itself."""
+"""The exact reference of core/prices/board.py: every price is a mark of its own, and every quote is judged by itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from itertools import chain
 import msgspec
 
 from monitor.core.money import EXACT, ONE, number
-from monitor.core.prices import GOOD, MISSING, STALE, SUSPECT, USDT, Change, Frame, Heard, Mark, Quote
-from monitor.core.product import Trust
+from monitor.core.prices.quote import GOOD, MISSING, STALE, SUSPECT, USDT, Change, Frame, Heard, Mark, Quote
+from monitor.core.rules.product import Trust
 
 
 class PlainBoard:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from monitor.core.book import Group, Loan, Rate
-from monitor.core.lifecycle import NORMAL, GroupState
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import exact
-from monitor.core.product import Product, Thresholds, Version
-from monitor.core.roster import GroupQuery, Page, Prices, Roster
-from monitor.core.watched import Watched
+from monitor.core.portfolio.group_list import GroupQuery, Page, Prices, Roster
+from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.stages.stages import NORMAL, GroupState
 
 D = Decimal
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)

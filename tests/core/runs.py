@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import msgspec
 from hypothesis import strategies as st
 
-from monitor.core.book import parse_line
-from monitor.core.entries import Entry
-from monitor.core.events import (
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import (
     BookEntry,
     Event,
     GroupClosed,
@@ -24,11 +25,10 @@ from monitor.core.events import (
     RatesChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import STAGES
-from monitor.core.match import Match
-from monitor.core.product import Fund, Lifecycle, Product, RateRow, Rules, Trust
-from monitor.core.silence import Acknowledge, Act, Hush, Unacknowledge, Unsilence
-from monitor.core.wire import Invalid, read
+from monitor.core.loans.group import parse_line
+from monitor.core.rules.product import Fund, Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.schema import Invalid, read
+from monitor.core.stages.stages import STAGES
 from tests.core.desk import START, line, loan, product, quotes, version
 
 LADDERS = {"USDT": [["60", "1"], ["inf", "0.8"]], "BTC": [["100", "1"], ["150", "0.5"]]}

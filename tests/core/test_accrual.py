@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.accrual import interest
-from monitor.core.book import Loan
+from monitor.core.loans.group import Loan
+from monitor.core.loans.interest import interest
 from monitor.core.money import exact
-from monitor.core.product import Product
+from monitor.core.rules.product import Product
 from tests.core.desk import START, clock, group, line, loan, product, version
 
 D = Decimal

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from monitor.core.agenda import (
+from monitor.core.deadlines import (
     ACCRUAL,
     GRACE,
     GROUP,
@@ -17,7 +17,7 @@ from monitor.core.agenda import (
     Agenda,
     Deadline,
 )
-from monitor.core.product import Trust
+from monitor.core.rules.product import Trust
 from tests.core.desk import Desk, clock, line, loan, plainly, product, version
 
 AT = clock("12:00")

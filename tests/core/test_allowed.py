@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.whatif import WhatIf, what_if
+from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.products import vip_loan
 from tests.core.desk import Desk, line, loan, product, version
 from tests.looks import look_at
@@ -224,7 +224,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("changes", "problem"), WRONG, ids=[p for _, p in WRONG])
 def test_wrong_limits_and_rates_are_refused_with_their_place(changes: dict[str, Any], problem: str) -> None:
-    from monitor.core.wire import Invalid
+    from monitor.core.schema import Invalid
 
     with pytest.raises(Invalid) as e:
         vip_loan.load({"version": [version(**changes)]})

@@ -5,9 +5,9 @@ from datetime import timedelta
 import msgspec
 
 import tests.core.desk
-from monitor.core.prices import unconfirmed
-from monitor.core.product import Trust
-from monitor.core.risk import RiskMonitor
+from monitor.core.prices.quote import unconfirmed
+from monitor.core.rules.product import Trust
+from monitor.core.watch.risk import RiskMonitor
 from tests.core.desk import Desk, clock, line, loan, product, version
 
 TRUST = Trust(stale_after=timedelta(seconds=10), confirm_after=timedelta(seconds=3), sources=("a", "b"))

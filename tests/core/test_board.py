@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.board import PriceBoard
 from monitor.core.money import exact
-from monitor.core.prices import Change, Frame, Mark, Quote, instant, unconfirmed
-from monitor.core.product import Trust
-from monitor.core.sheet import BoardView
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.frame_columns import BoardView
+from monitor.core.prices.quote import Change, Frame, Mark, Quote, instant, unconfirmed
+from monitor.core.rules.product import Trust
 from tests.core.desk import START, clock
 from tests.core.plain_board import PlainBoard
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.cure import Permitted, cure, liquidation_prices, permitted
-from monitor.core.ladder import recognised
 from monitor.core.money import EIGHT_PLACES, exact, plain
-from monitor.core.product import Ladder
-from monitor.core.valuation import Position
+from monitor.core.rules.product import Ladder
+from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.remedies import Permitted, cure, liquidation_prices, permitted
+from monitor.core.valuation.valuation import Position
 from tests.core.test_ladder import ladders, tiers
 from tests.reference import figures
 

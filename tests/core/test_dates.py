@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts import Alert
-from monitor.core.product import Product
+from monitor.core.alerts.alert import Alert
+from monitor.core.rules.product import Product
 from tests.core.desk import START, Desk, clock, line, loan, product, version
 
 WEEK = version(renewal_window="7d", maturity_notice="24h")

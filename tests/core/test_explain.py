@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.events import TimePassed
-from monitor.core.explain import detail, row, standing
+from monitor.core.events.events import TimePassed
+from monitor.core.queries.explain import detail, row, standing
 from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
 
 D = Decimal

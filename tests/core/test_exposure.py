@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.core.desk
-from monitor.core.concentration import ABOVE
-from monitor.core.events import TimePassed
-from monitor.core.exposure import Table, days_to_sell
-from monitor.core.product import ExposureRules, Lifecycle, Rules, Trust
-from monitor.core.risk import RiskMonitor
-from monitor.core.roster import BadCursor, Scope
+from monitor.core.events.events import TimePassed
+from monitor.core.portfolio.exposure import Table, days_to_sell
+from monitor.core.portfolio.group_list import BadCursor, Scope
+from monitor.core.rules.product import ExposureRules, Lifecycle, Rules, Trust
+from monitor.core.watch.risk import RiskMonitor
+from monitor.core.watch.watchers.concentration import ABOVE
 from tests.core.desk import START, WHOLE, Desk, line, loan, plainly, product, version
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
 from tests.core.test_stress import group, whole

@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from monitor.core.cure import permitted
-from monitor.core.events import MarkPrices
+from monitor.core.events.events import MarkPrices
 from monitor.core.money import exact
-from monitor.core.prices import Quote, price
-from monitor.core.product import Trust
-from monitor.core.valuation import positions
+from monitor.core.prices.quote import Quote, price
+from monitor.core.rules.product import Trust
+from monitor.core.valuation.remedies import permitted
+from monitor.core.valuation.valuation import positions
 from tests.core.desk import START, Desk, clock, line, loan, product, version
 
 D = Decimal

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import tests.core.desk
-from monitor import eventlog, replay
-from monitor.core.alerts import STAGE_NEWS
-from monitor.core.events import Event, Noticed, TimePassed
-from monitor.core.product import Lifecycle, Rules, Trust
-from monitor.core.risk import CLOCK_JUMP, RiskMonitor
+from monitor.core.alerts.alert import STAGE_NEWS
+from monitor.core.events.events import Event, Noticed, TimePassed
+from monitor.core.rules.product import Lifecycle, Rules, Trust
+from monitor.core.watch.risk import CLOCK_JUMP, RiskMonitor
+from monitor.daemon import event_log
+from monitor.replay import run as replay
 from tests.core.desk import START, plainly
 from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
 
@@ -97,11 +98,11 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
     """Written by the log and read by the replay, file by file, each of which begins with what core knew."""
     now, run = a_run(desk)
     with TemporaryDirectory() as folder:
-        log = eventlog.EventLog(Path(folder), timedelta(days=9999))
+        log = event_log.EventLog(Path(folder), timedelta(days=9999))
         monitor, alerts = RiskMonitor(now, book=tests.core.desk.new_book()), []
         for i, each in enumerate(run):
             if log.wants_start(i) or (i in cuts and each.at > run[i - 1].at):
-                log.start(eventlog.Start(monitor.rules, monitor.memory, each.at), i)
+                log.start(event_log.Start(monitor.rules, monitor.memory, each.at), i)
             log.append(each)
             alerts += monitor.handle(each).alerts
         log.close()

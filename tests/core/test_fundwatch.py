@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.fund import NAMED, FundSight
-from monitor.core.fundwatch import REST
-from monitor.core.product import Fund, Trust
+from monitor.core.rules.product import Fund, Trust
+from monitor.core.valuation.clearance import NAMED, FundSight
+from monitor.core.watch.watchers.fund import REST
 from tests.core.desk import Desk, clock, line, loan, product, version
 
 D = Decimal
@@ -86,7 +86,7 @@ def test_a_draw_of_exactly_the_balance_is_paid() -> None:
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two groups in liquidation are looked at once a minute, as ten thousand are."""
     assert timedelta(minutes=1) == REST * 10_000
-    monkeypatch.setattr("monitor.core.fundwatch.REST", timedelta(seconds=30))
+    monkeypatch.setattr("monitor.core.watch.watchers.fund.REST", timedelta(seconds=30))
 
 
 def test_few_groups_are_looked_at_with_every_price() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accrual import interest
-from monitor.core.charges import Charge, Stretch, charges
-from monitor.core.history import Row
+from monitor.core.events.history import Row
+from monitor.core.groups.daily_interest import Charge, Stretch, charges
+from monitor.core.loans.interest import interest
 from monitor.core.money import exact
 from tests.core.desk import START, Desk, clock, line, loan, product, version
 

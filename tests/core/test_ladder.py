@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.ladder import recognised, tiers_filled
 from monitor.core.money import exact
-from monitor.core.product import Ladder
+from monitor.core.rules.product import Ladder
+from monitor.core.valuation.ladder import recognised, tiers_filled
 from tests.core.desk import Desk, line, product, version
 from tests.reference.figures import ladder_value
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.latest import Latest
-from monitor.core.prices import Batch, Frame, Quote, instant
+from monitor.core.prices.conflation import Latest
+from monitor.core.prices.quote import Batch, Frame, Quote, instant
 
 ASSETS = ("BTC", "ETH", "SOL")
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core import silence
-from monitor.core.alerts import Alert
-from monitor.core.events import OperatorAct
-from monitor.core.match import Match
-from monitor.core.product import Trust
-from monitor.core.silence import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.alerts import silences
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.events.events import OperatorAct
+from monitor.core.rules.product import Trust
 from tests.core.desk import Desk, clock, line, loan
 
 ALL = Match(group="*")
@@ -267,7 +267,7 @@ def test_a_group_that_is_closed_meanwhile_is_not_told_of() -> None:
     ("changes", "reason"),
     [
         ({"until": clock("01:00")}, "bad_until"),
-        ({"until": clock("01:00") + silence.LONGEST_SILENCE + timedelta(seconds=1)}, "bad_until"),
+        ({"until": clock("01:00") + silences.LONGEST_SILENCE + timedelta(seconds=1)}, "bad_until"),
         ({"id": "sil-1"}, "silence_exists"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_silence_that_cannot_be_is_refused(changes: dict[str, Any], reason: st
 
 def test_there_are_not_more_silences_than_every_alert_can_be_held_against() -> None:
     desk = Desk(line())
-    for n in range(silence.MOST_SILENCES + 1):
+    for n in range(silences.MOST_SILENCES + 1):
         hush(desk, "01:00", id_=f"sil-{n}")
     assert desk.last.refused is not None
     assert desk.last.refused.reason == "too_many_silences"

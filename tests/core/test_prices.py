@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from monitor.core.board import PriceBoard
-from monitor.core.prices import BadPrice, Quote, price, unconfirmed
-from monitor.core.product import Trust
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import BadPrice, Quote, price, unconfirmed
+from monitor.core.rules.product import Trust
 from tests.core.desk import clock, quotes
 
 D = Decimal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor import plugins
-from monitor.core.wire import Invalid
+from monitor.core.schema import Invalid
 from monitor.products import vip_loan
 from tests.core.desk import START, THRESHOLDS, clock, product, version
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.accrual import interest
-from monitor.core.alerts import Alert
-from monitor.core.events import API, RatesChanged, TimePassed
-from monitor.core.explain import detail
-from monitor.core.inbox import Look
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import API, RatesChanged, TimePassed
+from monitor.core.events.rates import Asked, Rates
+from monitor.core.loans.interest import interest
 from monitor.core.money import exact
-from monitor.core.product import HOUR, CoinRates, DatedRate, Product, RateRow
-from monitor.core.rates import Asked, Rates
-from monitor.core.risk import RiskMonitor
+from monitor.core.queries.explain import detail
+from monitor.core.queries.inbox import Look
+from monitor.core.rules.product import HOUR, CoinRates, DatedRate, Product, RateRow
+from monitor.core.watch.risk import RiskMonitor
 from tests.core.desk import START, Desk, clock, line, loan, plainly, product, version
 
 D = Decimal
@@ -328,7 +328,7 @@ def test_years_of_rows_cost_a_group_no_more_than_a_few(monkeypatch: pytest.Monke
     x = Desk(line(loans=[loan()]), of=product(FLAT)).sight().group.loans[0]
     with exact():
         interest(x, rules, date(2026, 1, 20))
-        monkeypatch.setattr("monitor.core.accrual._worked_out", None)
+        monkeypatch.setattr("monitor.core.loans.interest._worked_out", None)
         found = [interest(x, rules, START.date() + timedelta(days=n)) for n in range(25)]
     assert found[24] - found[23] == 100 * D(724) / 10**6
 

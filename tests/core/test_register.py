@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from monitor.core.book import Group, parse_line, restated, same_line
-from monitor.core.events import GroupPut
-from monitor.core.wire import Invalid
+from monitor.core.events.events import GroupPut
+from monitor.core.loans.group import Group, parse_line, restated, same_line
+from monitor.core.schema import Invalid
 from tests.core.desk import START, Desk, clock, group, line, loan, product, version
 
 ENROLLED = {"delayed_liquidation": True}

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.alerts import SEVERITY
-from monitor.core.lifecycle import TABLE
-from monitor.core.product import Trust
-from monitor.core.render import BODY_LIMIT, data, envelope
+from monitor.core.alerts.alert import SEVERITY
+from monitor.core.alerts.payload import BODY_LIMIT, data, envelope
+from monitor.core.rules.product import Trust
+from monitor.core.stages.stages import TABLE
 from monitor.core.text import stamp
 from tests.core.desk import START, Desk, clock, line, loan, product, version
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.core.roster import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
-from monitor.core.watched import Watched
+from monitor.core.groups.record import Watched
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from tests.core.roster import PRICES, asked, unknown, walked, watched
 
 D = Decimal

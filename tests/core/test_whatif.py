@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.entries import Deposit, Entry, Repay, Withdraw
-from monitor.core.events import BookEntry
-from monitor.core.explain import standing
-from monitor.core.inbox import Look
-from monitor.core.risk import RiskMonitor
-from monitor.core.whatif import WhatIf, what_if
-from monitor.core.wire import Invalid, read
+from monitor.core.events.entries import Deposit, Entry, Repay, Withdraw
+from monitor.core.events.events import BookEntry
+from monitor.core.queries.explain import standing
+from monitor.core.queries.inbox import Look
+from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.schema import Invalid, read
+from monitor.core.watch.risk import RiskMonitor
 from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
 
 D = Decimal

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import wire
-from monitor.core.book import GroupLine, parse_line
-from monitor.core.wire import Bounds, Invalid, read
+from monitor.core import schema
+from monitor.core.loans.group import GroupLine, parse_line
+from monitor.core.schema import Bounds, Invalid, read
 from tests.core.desk import START, line, loan, product
 
 PRODUCTS = {"vip_loan": product()}
@@ -159,12 +159,12 @@ WRONG = [
     (Literal["a", "b"], 1, "one of 'a', 'b'"),
     (Literal["a", "b"], None, "found nothing"),
     (Literal["a", "b"], [], "one of"),
-    (wire.Ratio, "1.1", "from 0 up to 1"),
-    (wire.Ratio, "0." + "1" * 19, "at most 18 places"),
-    (wire.Asset, "btc", "a coin in capitals"),
-    (wire.Name, "Desk 1", "lower-case"),
-    (wire.Name, "desk\n", "lower-case"),
-    (wire.Id, "a\nb", "printable"),
+    (schema.Ratio, "1.1", "from 0 up to 1"),
+    (schema.Ratio, "0." + "1" * 19, "at most 18 places"),
+    (schema.Asset, "btc", "a coin in capitals"),
+    (schema.Name, "Desk 1", "lower-case"),
+    (schema.Name, "desk\n", "lower-case"),
+    (schema.Id, "a\nb", "printable"),
 ]
 
 

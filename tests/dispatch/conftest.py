@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts import Alert
-from monitor.core.events import Noticed
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import Noticed
 from monitor.dispatch.worker import Dispatcher
 from monitor.notifiers.base import DeliveryError, Notice
 from monitor.stores.base import Change, Target

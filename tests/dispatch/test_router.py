@@ -8,9 +8,9 @@ import pytest
 
 from monitor import config as configuration
 from monitor.config import Route
-from monitor.core import wire
-from monitor.core.alerts import Alert, GroupRef
-from monitor.core.match import Match, takes
+from monitor.core import schema
+from monitor.core.alerts.alert import Alert, GroupRef
+from monitor.core.alerts.matching import Match, takes
 from monitor.dispatch.router import route
 from monitor.stores.base import Target
 from tests.fakes import alert
@@ -127,7 +127,7 @@ def test_a_failing_channel_is_told_of_on_another_one(routes: Any, channels: dict
 
 def test_routes_are_read_from_the_configuration_with_the_key_continue() -> None:
     table = {"match": {"type": "price.*", "labels": {"desk": "EU"}}, "to": ["mail"], "continue": True}
-    read = wire.read(Route, table, "route[0]", Path())
+    read = schema.read(Route, table, "route[0]", Path())
     assert read == Route(("mail",), Match(type="price.*", labels={"desk": "EU"}), True)
 
 

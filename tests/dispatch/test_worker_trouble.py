@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.events import Noticed
+from monitor.core.events.events import Noticed
 from monitor.dispatch.worker import ADMITTED_AT_ONCE, Dispatcher
 from monitor.notifiers.base import Notice
 from monitor.stores.base import Change, Target

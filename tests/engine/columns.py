@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from monitor.core.lifecycle import STAGES, GroupState
-from monitor.core.roster import Prices, seen
-from monitor.core.watched import Watched
+from monitor.core.groups.record import Watched
+from monitor.core.portfolio.group_list import Prices, seen
+from monitor.core.stages.stages import STAGES, GroupState
 
 GROUPS, NO_GROUP = 8192, 255
 
@@ -30,7 +30,7 @@ def place(values: list, value: object) -> int:
 
 
 class Block:
-    """The columns that lists read, in the layout of engine.columns."""
+    """The columns that lists read, in the layout of engine.columns.fields."""
 
     def __init__(self, groups: Sequence[Watched], names: Names) -> None:
         self.groups = list(groups)

@@ -6,9 +6,9 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 
-from monitor.core.product import Ladder
-from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
-from monitor.engine.screen import FastScreen
+from monitor.core.rules.product import Ladder
+from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.screen.screen import FastScreen
 from tests.engine.model import GUARD_EXACT, Held, Model, floats, legs
 
 D = Decimal

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from monitor.core.book import Group, Loan, Rate
+from monitor.core.groups.outcome import Restored
+from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import EXACT
-from monitor.core.outcome import Restored
 
 ASSETS = ("BTC", "ETH", "USDT", "A", "1000SHIB", "Z" * 32)
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.ladder import recognised
 from monitor.core.money import exact, plain
-from monitor.core.product import Product
-from monitor.core.valuation import Holding, Weight
+from monitor.core.rules.product import Product
+from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.valuation import Holding, Weight
 from monitor.products import aave_v3, cross_collateral, cross_margin_pro, flexible_loan, isolated_margin, vip_loan
 
 D = Decimal

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.book import parse_line
-from monitor.core.entries import Entry
-from monitor.core.events import (
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import Acknowledge, Hush, Unsilence
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import (
     BookEntry,
     GroupClosed,
     MarkPrices,
@@ -21,14 +22,13 @@ from monitor.core.events import (
     RatesChanged,
     TimePassed,
 )
-from monitor.core.lifecycle import NORMAL
-from monitor.core.match import Match
+from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
-from monitor.core.prices import Frame, Quote
-from monitor.core.product import Lifecycle, Product, RateRow, Rules, Trust
-from monitor.core.silence import Acknowledge, Hush, Unsilence
-from monitor.core.valuation import Holding, holding, weigh
-from monitor.core.wire import read
+from monitor.core.prices.quote import Frame, Quote
+from monitor.core.rules.product import Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.schema import read
+from monitor.core.stages.stages import NORMAL
+from monitor.core.valuation.valuation import Holding, holding, weigh
 from tests.core.desk import START
 from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, Kinds, missing
 from tests.engine.twins import Line, Twins

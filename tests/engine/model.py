@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import numpy as np
 
-from monitor.core.ladder import recognised
 from monitor.core.money import ZERO, exact
-from monitor.core.product import Ladder
-from monitor.engine.arrays import GUARD, MISSING, UNTRUSTED
-from monitor.engine.layout import Leg
+from monitor.core.rules.product import Ladder
+from monitor.core.valuation.ladder import recognised
+from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED
+from monitor.engine.screen.layout import Leg
 
 GUARD_EXACT = Decimal(repr(GUARD))
 UNWATCHED = Decimal("1e300"), Decimal(0)

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from monitor.core import loanbook, pricewatch, valuation
-from monitor.core.events import GroupsPut, MarkPrices, TimePassed
+from monitor.core.events.events import GroupsPut, MarkPrices, TimePassed
+from monitor.core.groups import loan_book
 from monitor.core.money import plain
-from monitor.core.product import Lifecycle, Rules, Trust
-from monitor.core.risk import RiskMonitor
+from monitor.core.rules.product import Lifecycle, Rules, Trust
+from monitor.core.valuation import valuation
+from monitor.core.watch.risk import RiskMonitor
+from monitor.core.watch.watchers import prices as pricewatch
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
+from monitor.engine.ingest.reader import BlockReader
 from tests.core.desk import START, line, loan, product, quotes, version
 
 GROUPS = 1_000
@@ -52,7 +54,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         return look
 
-    monkeypatch.setattr(loanbook, "weigh", counted(valuation.weigh))
+    monkeypatch.setattr(loan_book, "weigh", counted(valuation.weigh))
     monkeypatch.setattr(ColumnarBook, "find", counted(ColumnarBook.find))
     return made
 

@@ -12,20 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.book import Group, Loan, Rate, parse_line
-from monitor.core.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
-from monitor.core.maturity import news_of
+from monitor.core.events.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
+from monitor.core.groups.outcome import Restored
+from monitor.core.loans.group import Group, Loan, Rate, parse_line
 from monitor.core.money import exact
-from monitor.core.outcome import Restored
-from monitor.core.product import Product, Thresholds, Version
-from monitor.engine.blob import UnreadableBlock
-from monitor.engine.block import Block, Names
-from monitor.engine.columns import DTYPES, WIDE
-from monitor.engine.dates import NEVER, dates_of
-from monitor.engine.floats import floats
-from monitor.engine.index import Index
-from monitor.engine.instants import micros_of
-from monitor.engine.names import Interned, NamesFull
+from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.stages.maturity import news_of
+from monitor.engine.columns.block import Block, Names
+from monitor.engine.columns.codec import UnreadableBlock
+from monitor.engine.columns.fields import DTYPES, WIDE
+from monitor.engine.columns.floats import floats
+from monitor.engine.columns.instants import micros_of
+from monitor.engine.columns.names import Interned, NamesFull
+from monitor.engine.index.index import Index
+from monitor.engine.schedule.dates import NEVER, dates_of
 from tests.engine.groups import PRINTABLE, RECORDS, ordinary
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123456, tzinfo=UTC)

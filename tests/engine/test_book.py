@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.entries import Entry
-from monitor.core.events import BookEntry, Event, GroupsPut, MarkPrices, TimePassed
-from monitor.core.loanbook import LoanBook, PlainBook
-from monitor.core.outcome import Outcome
-from monitor.core.product import Lifecycle, Rules
-from monitor.core.risk import RiskMonitor
-from monitor.core.wire import read
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import BookEntry, Event, GroupsPut, MarkPrices, TimePassed
+from monitor.core.groups.loan_book import LoanBook, PlainBook
+from monitor.core.groups.outcome import Outcome
+from monitor.core.rules.product import Lifecycle, Rules
+from monitor.core.schema import read
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.names import Names
-from monitor.engine.reader import BlockReader
+from monitor.engine.columns.names import Names
+from monitor.engine.ingest.reader import BlockReader
 from tests.core.desk import START, line, plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from monitor.core.events import GroupsPut, MarkPrices, ProductsChanged, TimePassed
-from monitor.core.product import Rules, Trust
-from monitor.core.risk import RiskMonitor
+from monitor.core.events.events import GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.rules.product import Rules, Trust
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
+from monitor.engine.ingest.reader import BlockReader
 from tests.core.desk import START, line, loan, product, quotes, version
 from tests.engine.twins import Line, Twins
 

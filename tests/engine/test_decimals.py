@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.money import number
-from monitor.core.wire import Bounds, Quantity
-from monitor.engine.columns import WIDE
-from monitor.engine.decimals import numbers
+from monitor.core.schema import Bounds, Quantity
+from monitor.engine.columns.fields import WIDE
+from monitor.engine.ingest.decimals import numbers
 
 QUANTITY: Bounds = get_args(Quantity)[1]
 TEXTS = (

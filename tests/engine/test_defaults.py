@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from monitor.core.book import parse_line
-from monitor.core.lifecycle import GroupState
+from monitor.core.groups.outcome import Restored
+from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
-from monitor.core.outcome import Restored
-from monitor.core.product import Lifecycle, Product
-from monitor.core.valuation import holding
-from monitor.core.verdict import calm
-from monitor.engine.block import Block
-from monitor.engine.defaults import defaults
-from monitor.engine.names import Names
+from monitor.core.rules.product import Lifecycle, Product
+from monitor.core.stages.decision import calm
+from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.valuation import holding
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.names import Names
+from monitor.engine.screen.defaults import defaults
 from tests.core.desk import START
 from tests.engine.kinds import ALL, LEVERAGES, MOST_COINS, Kinds
 

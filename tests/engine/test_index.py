@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from monitor.engine import index as module
-from monitor.engine.columns import I64, U8
-from monitor.engine.index import Index
-from monitor.engine.siphash import hash32, siphash
+from monitor.engine.columns.fields import I64, U8
+from monitor.engine.index import index as module
+from monitor.engine.index.index import Index
+from monitor.engine.index.siphash import hash32, siphash
 
 KEYS = [b"G-%d" % i for i in range(120)]
 

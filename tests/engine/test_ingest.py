@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from monitor.books.base import Packed
 from monitor.books.lines import LINE_BYTES, judge
-from monitor.core.book import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
-from monitor.core.product import Product, Thresholds, Version
-from monitor.engine import stated
-from monitor.engine.ingest import Packer
-from monitor.engine.names import Names
-from monitor.engine.reader import BlockReader
+from monitor.core.loans.group import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
+from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.engine.columns.names import Names
+from monitor.engine.ingest import line_schema
+from monitor.engine.ingest.packer import Packer
+from monitor.engine.ingest.reader import BlockReader
 from tests.engine.lines import line, spoiled, torn, written
 
 AT = datetime(2026, 1, 20, 23, 59, 59, 5, tzinfo=UTC)
@@ -196,7 +196,7 @@ def _loan(asset: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("typed", "plain"), [(stated.Line, GroupLine), (stated.Loan, LoanLine), (stated.Rate, Rate)], ids=str
+    ("typed", "plain"), [(line_schema.Line, GroupLine), (line_schema.Loan, LoanLine), (line_schema.Rate, Rate)], ids=str
 )
 def test_the_typed_forms_have_the_keys_of_the_plain_ones_in_the_order_of_the_digest(typed: Any, plain: Any) -> None:
     assert list(typed.__struct_fields__) == sorted(plain.__struct_fields__)

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.ladder import recognised
 from monitor.core.money import exact
-from monitor.core.product import Ladder
-from monitor.engine import kernels, screen
-from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
-from monitor.engine.layout import Leg
-from monitor.engine.screen import FastScreen, _tiers
+from monitor.core.rules.product import Ladder
+from monitor.core.valuation.ladder import recognised
+from monitor.engine.screen import kernels, screen
+from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.screen import FastScreen, _tiers
 from tests.engine.model import floats
 
 D = Decimal

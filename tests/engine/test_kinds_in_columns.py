@@ -11,18 +11,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from monitor.core.board import PriceBoard
-from monitor.core.book import parse_line
-from monitor.core.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
-from monitor.core.outcome import Outcome
-from monitor.core.prices import Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
-from monitor.core.risk import RiskMonitor
-from monitor.core.roster import GroupQuery, PlainRoster, Prices
+from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.group import parse_line
+from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Prices
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Lifecycle, Product, Rules, Trust
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
-from monitor.engine.roster import ColumnarRoster
-from monitor.engine.table import Rows
+from monitor.engine.columnar_groups import Rows
+from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.queries.group_list import ColumnarRoster
 from monitor.products import cross_collateral, cross_margin_pro
 from tests.products.shelf import START, line, shipped
 

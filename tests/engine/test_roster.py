@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
-from monitor.core.roster import SORTS, BadCursor, GroupQuery, PlainRoster, Prices, Scope
-from monitor.core.watched import Watched
-from monitor.engine import texts
-from monitor.engine.roster import ColumnarRoster
+from monitor.core.groups.record import Watched
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices, Scope
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
+from monitor.engine.index import id_order
+from monitor.engine.queries.group_list import ColumnarRoster
 from tests.core.roster import PRICES, D, asked, ids, unknown, walked, watched
 from tests.engine.columns import Book
 
@@ -79,7 +79,7 @@ scopes = st.sampled_from([(), (), (("borrower", "ACME"),)])
 @pytest.fixture(autouse=True, params=[0, 1000], ids=["by rank", "by id"])
 def _few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways in which ties are broken."""
-    monkeypatch.setattr(texts, "FEW", request.param)
+    monkeypatch.setattr(id_order, "FEW", request.param)
 
 
 def all_pages(roster: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any]]:
@@ -252,8 +252,8 @@ def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
 def test_rows_by_id_are_in_the_order_of_the_texts(names: list[str], cut: int) -> None:
     book = Book([], [[watched(n) for n in names[:cut]], [watched(n) for n in names[cut:]]], PRICES)
     assert book.rows is not None
-    rows = texts.rows_by_id(book.rows.blocks)
-    assert [texts.id_at(book.rows.blocks, int(row)) for row in rows] == sorted(names)
+    rows = id_order.rows_by_id(book.rows.blocks)
+    assert [id_order.id_at(book.rows.blocks, int(row)) for row in rows] == sorted(names)
 
 
 def test_worst_first_over_blocks_and_fresh() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.engine import keeping, kernels, screen
-from monitor.engine.arrays import GROUPS, MISSING, UNTRUSTED
-from monitor.engine.layout import Leg
-from monitor.engine.screen import FastScreen
+from monitor.engine.screen import keeping, kernels, screen
+from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
 from tests.engine.desk import ASSETS, Desk
 from tests.engine.model import Held, legs

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.events import GroupsPut, MarkPrices
-from monitor.core.ladder import recognised
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.events.events import GroupsPut, MarkPrices
+from monitor.core.groups.outcome import Outcome
 from monitor.core.money import exact
-from monitor.core.outcome import Outcome
-from monitor.core.product import Lifecycle, Rules
-from monitor.core.risk import RiskMonitor
-from monitor.core.valuation import MARGIN_CALL, Weight, band
+from monitor.core.rules.product import Lifecycle, Rules
+from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.valuation import MARGIN_CALL, Weight, band
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
 from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
-from monitor.journal import Journal
+from monitor.engine.ingest.reader import BlockReader
 from monitor.notifiers.base import Notice
 from monitor.stores import sqlite
 from monitor.stores.base import Change, Committed, Target

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import monitor.engine.survey
+import monitor.engine.queries.snapshot
 import tests.core.desk
 from monitor.core.money import divide_down, exact
-from monitor.core.roster import Prices, Scope
-from monitor.core.survey import Exposures, Sums, Survey
-from monitor.core.valuation import weigh
+from monitor.core.portfolio.group_list import Prices, Scope
+from monitor.core.portfolio.snapshot import Exposures, Sums, Survey
+from monitor.core.valuation.valuation import weigh
 from monitor.engine.book import ColumnarBook
 from tests.core.desk import WHOLE, Desk, line, product, version
 from tests.engine.kinds import ALL, DAILY_AND_HOURLY
@@ -31,7 +31,7 @@ CENT = D("0.01")
 @pytest.fixture(autouse=True)
 def _all_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also small books, which are otherwise looked at group by group."""
-    monkeypatch.setattr(monitor.engine.survey, "EXACT_SUMS", 0)
+    monkeypatch.setattr(monitor.engine.queries.snapshot, "EXACT_SUMS", 0)
 
 
 def surveys(market: Market) -> tuple[Survey, Survey, Prices]:
@@ -176,7 +176,7 @@ def test_a_group_exactly_on_a_line_is_decided_exactly(monkeypatch: pytest.Monkey
 
 
 def test_too_many_groups_on_a_line_are_said_to_be_indicative(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor.engine.survey, "NEAR_LIMIT", 0)
+    monkeypatch.setattr(monitor.engine.queries.snapshot, "NEAR_LIMIT", 0)
     market = Market(5, 100, 8, TRUSTED, 0)
     ours, _, on = surveys(market)
     assert not ours.sweep(on, ()).are_counts_exact
@@ -187,7 +187,7 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     came: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when more groups come between: then it is taken anew."""
-    monkeypatch.setattr("monitor.engine.layout.SPARE", 10)
+    monkeypatch.setattr("monitor.engine.screen.layout.SPARE", 10)
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
     book.prepare_survey()
@@ -197,7 +197,7 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     if came:
         market.twins.put(market.lines(came), market.now)
     ours, theirs, on = surveys(market)
-    assert isinstance(ours, monitor.engine.survey.ColumnarSurvey)
+    assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarSurvey)
     assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
     assert book.rows._room is None, "it is the survey's now"

@@ -11,20 +11,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.core.alerts import Alert
-from monitor.core.book import parse_line
-from monitor.core.events import Event, GroupPut, GroupsPut
-from monitor.core.lifecycle import STAGES, GroupState
-from monitor.core.loanbook import PlainBook
-from monitor.core.outcome import Outcome
-from monitor.core.prices import unconfirmed
-from monitor.core.product import Rules
-from monitor.core.risk import RiskMonitor
-from monitor.core.roster import GroupQuery, PlainRoster, Prices, Roster
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.groups.loan_book import PlainBook
+from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.group import parse_line
+from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Prices, Roster
+from monitor.core.prices.quote import unconfirmed
+from monitor.core.rules.product import Rules
+from monitor.core.stages.stages import STAGES, GroupState
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
-from monitor.engine.roster import ColumnarRoster
-from monitor.engine.table import NO_GROUP
+from monitor.engine.columnar_groups import NO_GROUP
+from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.queries.group_list import ColumnarRoster
 from tests.core.desk import plainly
 
 Line = dict[str, Any]

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from monitor import config as configuration
-from monitor.app import App
 from monitor.clock import SystemClock
-from monitor.core.alerts import LoggedAlert
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.daemon.app import App
 from monitor.stores.base import AlertFilter
 from tests.faults.house import House, until
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import monitor.books
-from monitor import cli, sequencer
-from monitor.core.events import MarkPrices
-from monitor.core.risk import RiskMonitor
+from monitor.cli import main
+from monitor.core.events.events import MarkPrices
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import sequencer
 from monitor.stores.sqlite import SqliteStore
 from monitor.web.stream import Hub
 
@@ -60,7 +61,7 @@ def _stream() -> None:
 
 
 def _reload() -> None:
-    from monitor.app import App
+    from monitor.daemon.app import App
 
     App.reload = _broken  # type: ignore[method-assign]
 
@@ -81,4 +82,4 @@ def with_told_books() -> None:
 if __name__ == "__main__":
     with_told_books()
     RIGS[os.environ.get("RIG", "")]()
-    cli.main()
+    main.main()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor.app import App
-from monitor.core.book import parse_line
-from monitor.core.events import GroupPut
-from monitor.core.inbox import Request
-from monitor.core.outcome import Sight
+from monitor.core.events.events import GroupPut
+from monitor.core.groups.outcome import Sight
+from monitor.core.loans.group import parse_line
+from monitor.core.queries.inbox import Request
+from monitor.daemon.app import App
 from tests.faults.house import Daemon, House, Receiver, Ticker, line, now_s, until, webhook
 from tests.faults.inside import MovedClock, running, said
 from tests.feeds.venue import Venue
@@ -95,8 +95,8 @@ async def test_an_hour_forward_calls_no_price_missing_that_had_no_time_to_come(h
 
 
 async def extend(app: App, id_: str, hours: int) -> Sight:
-    from monitor.core.entries import ExtendGrace
-    from monitor.core.events import BookEntry
+    from monitor.core.events.entries import ExtendGrace
+    from monitor.core.events.events import BookEntry
 
     entry = ExtendGrace(until=app.clock.utc() + timedelta(hours=hours), reason="test")
     answer = await app.sequencer.request(

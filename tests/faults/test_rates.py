@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.core.outcome import Memory
+from monitor.core.groups.outcome import Memory
 from tests.faults.house import Daemon, House, line, until
 from tests.faults.inside import MovedClock, running, said
 from tests.faults.test_clock import has_price, put, sight

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.prices import Frame
+from monitor.core.prices.quote import Frame
 from monitor.feeds.binance_futures import BinanceFutures, Config, build
 from tests.feeds.venue import STREAM, frame, mark
 

@@ -12,8 +12,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import wire
-from monitor.core.prices import Quote
+from monitor.core import schema
+from monitor.core.prices.quote import Quote
 from monitor.feeds.binance_futures import MULTIPLIERS, BinanceFutures, Config, build
 from tests.feeds.venue import STREAM, assets, frame, mark
 
@@ -298,8 +298,8 @@ def test_a_peer_that_invents_symbols_does_not_fill_the_memory() -> None:
     ],
 )
 def test_a_wrong_setting_is_named(key: str, value: object, expected: str) -> None:
-    with pytest.raises(wire.Invalid) as caught:
-        wire.read(Config, {key: value}, "feed[0]")
+    with pytest.raises(schema.Invalid) as caught:
+        schema.read(Config, {key: value}, "feed[0]")
     (problem,) = caught.value.problems
     assert problem.where.startswith("feed[0]")
     assert key in str(problem)
@@ -308,7 +308,7 @@ def test_a_wrong_setting_is_named(key: str, value: object, expected: str) -> Non
 
 def test_settings_are_read_from_a_table() -> None:
     table = {"url": "ws://127.0.0.1:1/ws", "silence_s": 5, "reconnect_after": "90m", "multipliers": ["1000ABC"]}
-    config = wire.read(Config, table)
+    config = schema.read(Config, table)
     assert (config.silence_s, config.reconnect_after.total_seconds(), config.multipliers) == (5.0, 5400, ("1000ABC",))
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from monitor.core.prices import Quote
+from monitor.core.prices.quote import Quote
 from monitor.feeds.binance_futures import BinanceFutures, Config, build
 from tests.feeds.shared import SHARED, needs_shared
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.prices import Batch, Frame, Quote, instant
+from monitor.core.prices.quote import Batch, Frame, Quote, instant
 from monitor.feeds.base import FeedStats, News
 
 MS = 1_767_607_200_000

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.clock import SystemClock
-from monitor.core import wire
-from monitor.core.board import PriceBoard
+from monitor.core import schema
 from monitor.core.money import places
-from monitor.core.prices import Quote
-from monitor.core.product import Trust
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Trust
 from monitor.feeds.scenario import Config, Scenario, Step, build, for_ever, load, path, price_at
 from tests.feeds.shared import SHARED, needs_shared
 
@@ -208,7 +208,7 @@ def test_a_wrong_file_is_named_with_the_key_and_what_was_expected(
 ) -> None:
     assert GOOD.count(old) == 1
     file = written(tmp_path, GOOD.replace(old, new))
-    with pytest.raises(wire.Invalid) as caught:
+    with pytest.raises(schema.Invalid) as caught:
         load(file)
     told = [str(p) for p in caught.value.problems]
     assert any(line.startswith(f"{file}: {problem}") for line in told), told
@@ -216,23 +216,23 @@ def test_a_wrong_file_is_named_with_the_key_and_what_was_expected(
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("T12:31:00Z", "T11:00:00Z").replace('"ETH"', '"SOL"').replace('"100ms"', '"1ms"')
-    with pytest.raises(wire.Invalid) as caught:
+    with pytest.raises(schema.Invalid) as caught:
         read(tmp_path, text)
     assert len(caught.value.problems) == 3
 
 
 def test_a_scenario_without_any_price_is_named(tmp_path: Path) -> None:
-    with pytest.raises(wire.Invalid, match="anchors: found no asset with a price, expected at least one"):
+    with pytest.raises(schema.Invalid, match="anchors: found no asset with a price, expected at least one"):
         read(tmp_path, 'title = "nothing"\n')
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(wire.Invalid, match=r"none\.toml: cannot be read: No such file or directory"):
+    with pytest.raises(schema.Invalid, match=r"none\.toml: cannot be read: No such file or directory"):
         load(tmp_path / "none.toml")
-    with pytest.raises(wire.Invalid, match="cannot be read: Is a directory"):
+    with pytest.raises(schema.Invalid, match="cannot be read: Is a directory"):
         load(tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(wire.Invalid, match=r"binary\.toml: is not TOML"):
+    with pytest.raises(schema.Invalid, match=r"binary\.toml: is not TOML"):
         load(tmp_path / "binary.toml")
 
 
@@ -241,7 +241,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 
 async def test_the_feed_quotes_on_todays_clock_and_never_ends(tmp_path: Path) -> None:
     written(tmp_path, GOOD)
-    config = wire.read(Config, {"file": "scenario.toml", "duration": "200ms", "loop": False}, folder=tmp_path)
+    config = schema.read(Config, {"file": "scenario.toml", "duration": "200ms", "loop": False}, folder=tmp_path)
     clock = SystemClock()
     feed = build("demo", config, clock)
     began = clock.utc()
@@ -297,8 +297,8 @@ def test_speed_and_duration_of_the_configuration_replace_the_files(tmp_path: Pat
     assert build("x", Config(file, duration=timedelta(seconds=7))).scenario.plays == timedelta(seconds=7)
     assert build("x", Config(file, loop=False)).scenario.loop is False
     assert build("x", Config(file)).scenario.plays == timedelta(seconds=1)
-    with pytest.raises(wire.Invalid, match="speed: found beside `duration`"):
-        wire.read(Config, {"file": "x", "speed": "2", "duration": "1s"})
+    with pytest.raises(schema.Invalid, match="speed: found beside `duration`"):
+        schema.read(Config, {"file": "x", "speed": "2", "duration": "1s"})
 
 
 # The demonstration.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.core import wire
-from monitor.core.prices import Quote
+from monitor.core import schema
+from monitor.core.prices.quote import Quote
 from monitor.feeds.tape import Config, Refusal, Row, build, rows
 from tests.feeds.shared import SHARED, needs_shared
 
@@ -216,14 +216,14 @@ def test_a_gzip_file_that_was_cut_off_gives_what_it_holds_and_says_so(tmp_path: 
 def test_a_tape_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         rows(tmp_path / "none.csv", print)
-    with pytest.raises(wire.Invalid, match=r"none\.csv: no such file; expected a tape"):
+    with pytest.raises(schema.Invalid, match=r"none\.csv: no such file; expected a tape"):
         build("tape", Config(tmp_path / "none.csv"))
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "1e9", ""])
 def test_a_speed_that_is_none_is_refused(speed: str) -> None:
-    with pytest.raises(wire.Invalid, match="speed: found"):
-        wire.read(Config, {"path": "x", "speed": speed})
+    with pytest.raises(schema.Invalid, match="speed: found"):
+        schema.read(Config, {"path": "x", "speed": speed})
 
 
 async def test_as_a_feed_the_rows_keep_their_distance_on_todays_clock(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ async def test_as_a_feed_the_rows_keep_their_distance_on_todays_clock(tmp_path: 
     path = tape(
         tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},1\n{NOON_MS + 60_000},2\n{NOON_MS + 180_000},x\n{NOON_MS + 180_001},3\n"
     )
-    config = wire.read(Config, {"path": "tape.csv", "speed": "600"}, folder=tmp_path)
+    config = schema.read(Config, {"path": "tape.csv", "speed": "600"}, folder=tmp_path)
     assert config.path == path
     feed = build("yesterday", config, clock)
     began = clock.utc()

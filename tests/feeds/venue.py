@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from monitor.clock import SystemClock
-from monitor.core.prices import Quote
+from monitor.core.prices.quote import Quote
 
 STREAM = "!markPrice@arr@1s"
 

@@ -108,7 +108,7 @@ def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNoti
 
 
 def test_every_alert_type_has_words() -> None:
-    from monitor.core.alerts import SEVERITY
+    from monitor.core.alerts.alert import SEVERITY
 
     assert set(base.TITLES) == set(SEVERITY)
 

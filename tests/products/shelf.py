@@ -10,18 +10,18 @@ from types import ModuleType
 from typing import Any
 
 from monitor import plugins
-from monitor.core.book import parse_line
-from monitor.core.entries import Entry
-from monitor.core.events import BookEntry, GroupPut, MarkPrices, TimePassed
-from monitor.core.explain import detail
-from monitor.core.inbox import Look
+from monitor.core.alerts.payload import data
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import BookEntry, GroupPut, MarkPrices, TimePassed
+from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.group import parse_line
 from monitor.core.money import number
-from monitor.core.outcome import Outcome
-from monitor.core.prices import Quote
-from monitor.core.product import Lifecycle, Product, Rules, Trust
-from monitor.core.render import data
-from monitor.core.risk import RiskMonitor
-from monitor.core.wire import read
+from monitor.core.prices.quote import Quote
+from monitor.core.queries.explain import detail
+from monitor.core.queries.inbox import Look
+from monitor.core.rules.product import Lifecycle, Product, Rules, Trust
+from monitor.core.schema import read
+from monitor.core.watch.risk import RiskMonitor
 
 CONFIG = Path(__file__).parents[2] / "config" / "products"
 START = datetime(2026, 1, 5, 10, 30, tzinfo=UTC)

@@ -19,20 +19,20 @@ import msgspec
 import pytest
 
 from monitor import plugins
-from monitor.core.accrual import interest
-from monitor.core.alerts import Alert
-from monitor.core.book import Loan, parse_line
-from monitor.core.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
-from monitor.core.ladder import by_deduction, recognised
-from monitor.core.lifecycle import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from monitor.core.loanbook import PlainBook
+from monitor.core.alerts.alert import Alert
+from monitor.core.events.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
+from monitor.core.groups.loan_book import PlainBook
+from monitor.core.loans.group import Loan, parse_line
+from monitor.core.loans.interest import interest
 from monitor.core.money import exact
-from monitor.core.prices import Quote
-from monitor.core.product import Ladder, Product, Rules, Thresholds, Trust, Version
-from monitor.core.risk import RiskMonitor
-from monitor.core.valuation import band
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Ladder, Product, Rules, Thresholds, Trust, Version
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.valuation.ladder import by_deduction, recognised
+from monitor.core.valuation.valuation import band
+from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.reader import BlockReader
+from monitor.engine.ingest.reader import BlockReader
 from tests.products.shelf import line, shipped
 
 D = Decimal

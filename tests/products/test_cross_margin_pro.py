@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.book import parse_line
-from monitor.core.entries import Refused
-from monitor.core.events import MarkPrices
-from monitor.core.ladder import by_deduction, deductions, recognised, tier_of
+from monitor.core.events.entries import Refused
+from monitor.core.events.events import MarkPrices
+from monitor.core.loans.group import parse_line
 from monitor.core.money import exact
-from monitor.core.prices import Quote
-from monitor.core.product import Ladder
-from monitor.core.wire import Invalid
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Ladder
+from monitor.core.schema import Invalid
+from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of
 from monitor.products import cross_margin_pro
 from monitor.stores.sqlite import packed
 from tests.products.shelf import START, Shelf, line, shipped

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from monitor import plugins
-from monitor.core.charges import Stretch, charges
-from monitor.core.events import ProductsChanged
-from monitor.core.history import Row
+from monitor.core.events.events import ProductsChanged
+from monitor.core.events.history import Row
+from monitor.core.groups.daily_interest import Stretch, charges
+from monitor.core.groups.outcome import Outcome
 from monitor.core.money import exact
-from monitor.core.outcome import Outcome
-from monitor.core.product import DAY, HOUR, MINUTE, Fund, Product
+from monitor.core.rules.product import DAY, HOUR, MINUTE, Fund, Product
 from monitor.products import cross_margin_classic
 from tests.products.shelf import START, Shelf, line, shipped
 

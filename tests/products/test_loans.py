@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from monitor.core.book import parse_line
-from monitor.core.wire import Invalid
+from monitor.core.loans.group import parse_line
+from monitor.core.schema import Invalid
 from monitor.products import cross_collateral, flexible_loan
 from tests.products.shelf import START, Shelf, line
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from monitor.core.book import parse_line
-from monitor.core.events import MarkPrices
+from monitor.core.events.events import MarkPrices
+from monitor.core.loans.group import parse_line
 from monitor.core.money import exact
-from monitor.core.prices import Quote
-from monitor.core.valuation import band, holding, weigh
-from monitor.core.wire import Invalid
+from monitor.core.prices.quote import Quote
+from monitor.core.schema import Invalid
+from monitor.core.valuation.valuation import band, holding, weigh
 from monitor.products import aave_v3, bybit_loan
 from tests.products.shelf import START, Shelf, line
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from monitor.core.book import parse_line
-from monitor.core.events import MarkPrices
-from monitor.core.prices import Quote
-from monitor.core.wire import Invalid
+from monitor.core.events.events import MarkPrices
+from monitor.core.loans.group import parse_line
+from monitor.core.prices.quote import Quote
+from monitor.core.schema import Invalid
 from monitor.products import vip_loan
 from tests.products.shelf import START, Shelf, line
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from monitor import watching
+from monitor import file_watch
 from monitor.clock import SystemClock
-from monitor.core.events import Event, Noticed, RatesChanged
-from monitor.core.product import RateRow
-from monitor.core.wire import Invalid
+from monitor.core.events.events import Event, Noticed, RatesChanged
+from monitor.core.rules.product import RateRow
+from monitor.core.schema import Invalid
 from monitor.rates import file
 
 D = Decimal
@@ -189,7 +189,7 @@ async def test_a_change_is_found_by_the_poll_where_nothing_can_be_watched(
     def refused(*_: object, **__: object) -> object:
         raise OSError("inotify limit reached")
 
-    monkeypatch.setattr(watching, "awatch", refused)
+    monkeypatch.setattr(file_watch, "awatch", refused)
     watched.path.write_text(GOOD)
     await watched.run()
     watched.path.write_text("effective,asset,rate\n")

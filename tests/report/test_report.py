@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from monitor import config as configuration
-from monitor import replay
+from monitor.replay import run as replay
 from monitor.report.gather import EmptyReport, Gathered, of_replay, worst_groups
 from monitor.report.page import render
 from tests.faults.house import Daemon, House, line, until

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.core.alerts import LoggedAlert
-from monitor.core.product import Product
-from monitor.core.render import data, envelope
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.payload import data, envelope
+from monitor.core.rules.product import Product
 
 
 def told(logged: LoggedAlert, products: Mapping[str, Product]) -> dict[str, Any]:

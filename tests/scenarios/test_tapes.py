@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from monitor import replay
-from monitor.core.prices import Quote
-from monitor.core.product import Rules, Trust
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Rules, Trust
 from monitor.products import vip_loan
+from monitor.replay import run as replay
 from tests.reference import books, run, tape
 from tests.scenarios.agreement import first_difference, flat, told
 

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from monitor.core.alerts import Alert, Debt, Figures, GroupRef, Input, alert_id
-from monitor.core.book import Group, Loan, Rate
-from monitor.core.history import Row
-from monitor.core.lifecycle import Ack, GroupState
-from monitor.core.match import Match
-from monitor.core.prices import Mark
-from monitor.core.product import Thresholds
-from monitor.core.silence import Hush, Silence
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input, alert_id
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import Hush, Silence
+from monitor.core.events.history import Row
+from monitor.core.loans.group import Group, Loan, Rate
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import Thresholds
+from monitor.core.stages.stages import Ack, GroupState
 from monitor.stores.base import Attempt, Change, Desk, StoredGroup, Target
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123457, tzinfo=UTC)

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.alerts import SEVERITY
-from monitor.core.lifecycle import GroupState
-from monitor.core.product import CoinRates, DatedRate
+from monitor.core.alerts.alert import SEVERITY
+from monitor.core.rules.product import CoinRates, DatedRate
+from monitor.core.stages.stages import GroupState
 from monitor.stores import memory, sqlite
 from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
 from tests.stores.examples import (

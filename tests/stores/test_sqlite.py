@@ -20,8 +20,8 @@ import msgspec
 import pytest
 import structlog
 
-from monitor.core.alerts import LoggedAlert
-from monitor.core.lifecycle import GroupState
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.stages.stages import GroupState
 from monitor.stores import sqlite
 from monitor.stores.base import (
     AlertFilter,

@@ -16,19 +16,19 @@ from pathlib import Path
 import msgspec
 
 from monitor.config import WebConfig
-from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
-from monitor.core.history import Row
-from monitor.core.inbox import Acted, Answer, Given, Look, Request
-from monitor.core.loanbook import PlainBook
-from monitor.core.outcome import Outcome, Publication
-from monitor.core.prices import Quote
-from monitor.core.product import Rules, Trust
-from monitor.core.rates import Asked
-from monitor.core.risk import RiskMonitor
-from monitor.core.roster import PlainRoster, Prices
-from monitor.core.silence import Act
-from monitor.core.survey import WholeBook
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.silences import Act
+from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
+from monitor.core.events.history import Row
+from monitor.core.events.rates import Asked
+from monitor.core.groups.loan_book import PlainBook
+from monitor.core.groups.outcome import Outcome, Publication
+from monitor.core.portfolio.group_list import PlainRoster, Prices
+from monitor.core.portfolio.snapshot import WholeBook
+from monitor.core.prices.quote import Quote
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
+from monitor.core.rules.product import Rules, Trust
+from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds.base import FeedStats
 from monitor.notifiers.base import ChannelState
 from monitor.stores.base import (
@@ -44,8 +44,8 @@ from monitor.stores.base import (
 )
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
+from monitor.web.app import Server
 from monitor.web.page import Page
-from monitor.web.server import Server
 from monitor.web.stream import Limits
 from monitor.web.view import View
 from tests.looks import CALM, RULES, START, look_at

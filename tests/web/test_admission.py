@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from monitor.config import WebConfig
-from monitor.core.wire import read
+from monitor.core.schema import read
 from tests.looks import line
 from tests.web.desk import Desk, serving
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config import TokenConfig, UnsafeBind, WebConfig, check_bind
-from monitor.core.wire import Invalid, read
+from monitor.core.schema import Invalid, read
 from monitor.web.auth import Caller, Tokens, is_local_host, is_same_origin
 
 

@@ -13,10 +13,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from monitor.config import WebConfig
-from monitor.core.entries import Entry
-from monitor.core.wire import read
+from monitor.core.events.entries import Entry
+from monitor.core.schema import read
+from monitor.web.app import Server
 from monitor.web.page import PATHS
-from monitor.web.server import Server
 from tests.looks import line
 from tests.web.desk import Desk
 from tests.web.sse import stream

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.config import WebConfig
 from monitor.core.text import stamp
-from monitor.web import course
-from monitor.web.server import Server
+from monitor.web.app import Server
+from monitor.web.resources import ltv_history
 from tests.looks import D, line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
@@ -74,7 +74,7 @@ async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
     await followed.course.flush()
-    after = course.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+    after = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
     desk.clock.now -= timedelta(seconds=30)
     desk.prices({"BTC": "39062.5"})
     await after.sample()
@@ -101,7 +101,7 @@ async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
     desk = Desk(priced={"ETH": "2000"})
     async with serving(desk) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line())
-        kept = course.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+        kept = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
         await kept.sample()
         await kept.flush()
         desk.clock.now += MINUTE
@@ -117,13 +117,13 @@ async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: De
     await followed.course.sample()
     assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
     followed.course._pending.clear()
-    desk.clock.now += timedelta(seconds=course.FOLLOWED_FOR_S + 1)
+    desk.clock.now += timedelta(seconds=ltv_history.FOLLOWED_FOR_S + 1)
     await followed.course.sample()
     assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD"}
 
 
 async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
-    monkeypatch.setattr(course, "FOLLOWED", 3)
+    monkeypatch.setattr(ltv_history, "FOLLOWED", 3)
     followed.course._opened._most = 2
     followed.course._lately._most = 2
     for n in range(6):
@@ -156,7 +156,7 @@ async def test_a_store_that_is_down_loses_nothing_for_a_while(desk: Desk, follow
     await followed.course.flush()
     desk.store.is_down = False
     assert len((await followed.ltv(query=f"?from={stamp(desk.clock.now - 3 * MINUTE)}"))["items"]) == 2
-    monkeypatch.setattr(course, "PENDING", 1)
+    monkeypatch.setattr(ltv_history, "PENDING", 1)
     desk.store.is_down = True
     await followed.course.flush()
     desk.store.is_down = False

@@ -9,8 +9,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.core.events import ProductsChanged
-from monitor.core.product import ExposureRules
+from monitor.core.events.events import ProductsChanged
+from monitor.core.rules.product import ExposureRules
 from tests.looks import line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask

@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.core.explain import detail
+from monitor.core.queries.explain import detail
+from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.schema import read
 from monitor.core.text import stamp
-from monitor.core.whatif import WhatIf, what_if
-from monitor.core.wire import read
 from tests.looks import START, line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.core.entries import Repay
-from monitor.core.events import BookEntry
-from monitor.core.inbox import Look
+from monitor.core.events.entries import Repay
+from monitor.core.events.events import BookEntry
+from monitor.core.queries.inbox import Look
 from tests.looks import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer

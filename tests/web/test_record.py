@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.core.render import data, envelope
+from monitor.core.alerts.payload import data, envelope
 from monitor.stores.base import Attempt
 from tests.looks import START, line
 from tests.web.desk import Desk

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from monitor.config import WebConfig
-from monitor.core.book import parse_line
-from monitor.core.events import GroupPut, Noticed
-from monitor.core.wire import read
+from monitor.core.events.events import GroupPut, Noticed
+from monitor.core.loans.group import parse_line
+from monitor.core.schema import read
 from tests.looks import CALM, START, line
 from tests.web.desk import Desk, serving
 from tests.web.sse import stream

@@ -12,9 +12,9 @@ import msgspec
 from yarl import URL
 
 from monitor.config import WebConfig
-from monitor.core.wire import read
-from monitor.web import session as sessions
-from monitor.web.server import Server
+from monitor.core.schema import read
+from monitor.web.app import Server
+from monitor.web.resources import session as sessions
 from tests.looks import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
@@ -107,8 +107,8 @@ async def test_roles_and_scopes_hold_for_a_cookie_as_well(desk: Desk) -> None:
 
 
 def put(desk: Desk, id_: str, borrower: str) -> Any:
-    from monitor.core.book import parse_line
-    from monitor.core.events import GroupPut
+    from monitor.core.events.events import GroupPut
+    from monitor.core.loans.group import parse_line
 
     stated = line(id_, labels={"borrower": borrower})
     return GroupPut(desk.clock.now, parse_line(stated, desk.clock.now, desk.rules.products), "api")

@@ -8,8 +8,8 @@ from decimal import Decimal
 import aiohttp
 import pytest
 
-from monitor.core.events import MarkPrices
-from monitor.core.prices import Quote
+from monitor.core.events.events import MarkPrices
+from monitor.core.prices.quote import Quote
 from monitor.core.text import stamp
 from monitor.notifiers.base import ChannelState
 from tests.looks import START, line

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.core.alerts import LoggedAlert
-from monitor.core.roster import GroupQuery, Page, Prices, Scope
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.portfolio.group_list import GroupQuery, Page, Prices, Scope
 from monitor.stores.base import AlertFilter
 from monitor.web.stream import Limits
 from tests.looks import line

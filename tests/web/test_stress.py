@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
-from monitor.core.survey import PlainSurvey, WholeBook
-from monitor.web.stress import LISTS, WAITING
+from monitor.core.portfolio.snapshot import PlainSurvey, WholeBook
+from monitor.web.resources.stress import LISTS, WAITING
 from tests.looks import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask
@@ -180,7 +180,7 @@ async def test_a_slow_reader_of_a_list_holds_up_nobody(
         await gate.wait()
         return web.Response()
 
-    monkeypatch.setattr("monitor.web.stress._csv", waits)
+    monkeypatch.setattr("monitor.web.resources.stress._csv", waits)
     slow = [
         asyncio.create_task(ask(http, "POST", "/v1/stress?format=csv", {"shocks": {"BTC": "-1%"}}))
         for _ in range(LISTS)

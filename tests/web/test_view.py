@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.core.outcome import Publication
-from monitor.core.roster import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
-from monitor.core.sheet import BoardView
+from monitor.core.groups.outcome import Publication
+from monitor.core.portfolio.group_list import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
+from monitor.core.prices.frame_columns import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
 from tests.core.roster import PRICES, watched
 from tests.looks import START

@@ -13,18 +13,18 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.config import WebConfig
-from monitor.core.alerts import Alert
-from monitor.core.loanbook import PlainBook
-from monitor.core.prices import Quote
-from monitor.core.product import Trust
-from monitor.core.risk import RiskMonitor
-from monitor.core.roster import PlainRoster
-from monitor.journal import Journal
+from monitor.core.alerts.alert import Alert
+from monitor.core.groups.loan_book import PlainBook
+from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Trust
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
+from monitor.daemon.sequencer import Sequencer
 from monitor.plugins import module
-from monitor.sequencer import Sequencer
 from monitor.stores.base import Change, Committed, Delivery, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics
-from monitor.web.server import Server
+from monitor.web.app import Server
 from monitor.web.view import View
 from tests.looks import RULES, D, line
 from tests.web.sse import stream

@@ -19,8 +19,8 @@ from typing import TypeVar
 
 import msgspec
 
-from monitor.core.alerts import LoggedAlert
-from monitor.core.history import Row
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.events.history import Row
 from monitor.stores.base import (
     AlertFilter,
     Applied,

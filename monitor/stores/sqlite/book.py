@@ -13,10 +13,10 @@ from operator import attrgetter
 import msgspec
 
 from monitor import crashpoint
-from monitor.core.lifecycle import GroupState
-from monitor.core.prices import Mark
-from monitor.core.product import CoinRates
-from monitor.core.silence import Silence
+from monitor.core.alerts.silences import Silence
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import GroupState
 from monitor.stores.base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode

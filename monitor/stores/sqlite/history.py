@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.history import Row
+from monitor.core.events.history import Row
 from monitor.stores.base import HistoryFilter
 from monitor.stores.sqlite.rows import EACH, each, encode, micros
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from monitor import crashpoint
-from monitor.core.alerts import Alert, LoggedAlert
-from monitor.core.lifecycle import NORMAL
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.stages.stages import NORMAL
 from monitor.stores.base import (
     AlertFilter,
     Applied,

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from monitor.core.alerts import Alert, Debt, Figures, GroupRef, Input
-from monitor.core.prices import Mark
-from monitor.core.product import Thresholds
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import Thresholds
 
 # The types of core once more, read from arrays. They never leave this module.
 

@@ -14,7 +14,7 @@ import msgspec
 
 from monitor.books.base import Reader
 from monitor.clock import Clock
-from monitor.core.events import Event, GroupClosed, GroupPut
+from monitor.core.events.events import Event, GroupClosed, GroupPut
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -1,0 +1,389 @@
+"""The commands. Tables for people, --json for programs; exit code 0 fine, 1 found trouble, 2 wrong use or configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+from cyclopts import App as Commands
+from cyclopts import CycloptsError, Parameter
+
+from monitor import config as configuration
+from monitor import plugins, telemetry
+from monitor.cli import operator, output, portfolio
+from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.client import NoAnswer, ask
+from monitor.clock import SystemClock
+from monitor.config import BadConfig, Config, Named
+from monitor.core.alerts.alert import Alert, LoggedAlert, alert_id
+from monitor.core.alerts.payload import data, envelope
+from monitor.core.rules.product import Rules
+from monitor.daemon import event_log
+from monitor.feeds import tape
+from monitor.notifiers.base import DeliveryError, Notice, Notifier
+from monitor.replay import run as replay
+from monitor.replay.entries import EntryTape
+from monitor.stores.base import StoreUnavailable
+
+commands = Commands(
+    name="monitor",
+    help="Real-time risk monitor for crypto-backed loans.",
+    version_flags=["--version"],
+    result_action="return_value",
+)
+
+for _command in (portfolio.stress, portfolio.exposure, portfolio.report):
+    commands.command(_command)
+
+
+def main() -> NoReturn:
+    """The entry point of the command `monitor`."""
+    try:
+        code = commands(exit_on_error=False, print_error=True)
+    except CycloptsError:
+        code = WRONG
+    except BadConfig as e:
+        output.problems(e.problems)
+        code = WRONG
+    except NoAnswer as e:
+        output.problems([str(e)])
+        code = WRONG if e.is_wrong_use else TROUBLE
+    except BrokenPipeError:
+        code = FINE
+    sys.exit(code if isinstance(code, int) else FINE)
+
+
+@commands.command
+def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = False, log_level: str = "info") -> int:
+    """The daemon. SIGTERM stops it cleanly, SIGHUP reloads its configuration.
+
+    Parameters
+    ----------
+    config: the configuration file (TOML).
+    log_json: write logs as JSON lines.
+    log_level: debug, info, warning or error.
+    """
+    import uvloop  # only the daemon needs it, and it is not there on every system
+
+    # A reload that is asked for before there is anything to reload must not end the process, which is what SIGHUP does.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Nor may a reader of its output that leaves (`| head`), which ends the other commands.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    telemetry.configure(log_level, as_json=log_json)
+    loaded = configuration.load(config)
+    try:
+        return uvloop.run(_serve(loaded))
+    except (StoreUnavailable, OSError) as e:
+        is_taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
+        hint = "; stop what runs there, or choose another web.port (0 picks a free one)" if is_taken else ""
+        output.problems([f"{config}: {e}{hint}"])
+        return TROUBLE
+
+
+async def _serve(config: Config) -> int:
+    from monitor.daemon.app import App  # imported late: `monitor --help` need not load the web and the stores
+
+    app = App(config)
+    loop, stopping, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    await app.start()
+    with contextlib.suppress(OSError):
+        output.welcome(config, app.address)
+    app.reload_when(hangup)
+    broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
+    await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if broken.done():
+        broken.result()  # Raises what broke: a process that goes on half alive would be silent.
+    broken.cancel()
+    return FINE if await app.stop() else TROUBLE
+
+
+@commands.command
+def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
+    """Checks a configuration and all that it names; says every problem.
+
+    Parameters
+    ----------
+    config: the configuration file (TOML).
+    """
+    from monitor.daemon import wiring
+
+    loaded, problems, named = None, [], Named()
+    try:
+        loaded = configuration.load(config)
+        named = loaded.named
+    except BadConfig as e:
+        problems, named = e.problems, e.named
+    notifiers, wrong = wiring.try_notifiers(config, named.notifiers)
+    asyncio.run(_close(notifiers.values()))
+    problems += wrong + wiring.unusable(config, named) + wiring.absent_books(config, named)
+    problems += wiring.stated_rates(named.rates)[1]
+    if loaded is None or problems:
+        raise BadConfig(problems)
+    output.config_is_fine(loaded)
+    return FINE
+
+
+async def _close(notifiers: Iterable[Notifier]) -> None:
+    for notifier in notifiers:
+        await notifier.close()
+
+
+@commands.command(name="replay")
+def replay_(
+    *,
+    config: ConfigFile = Path("config/monitor.toml"),
+    tape: Path | None = None,
+    book: Path | None = None,
+    entries: Path | None = None,
+    log: Path | None = None,
+    trust: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Runs a tape or a recorded event log through the same core in virtual time; nothing is sent.
+
+    Parameters
+    ----------
+    config: the configuration file (TOML): its rules are used.
+    tape: prices as CSV, long or wide, .gz or not.
+    book: loan groups as JSON Lines.
+    entries: book entries as JSON Lines, applied at their times among the rows of the tape.
+    log: a file of the recorded event log, instead of a tape and a book.
+    trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    as_json: one alert per line on stdout and nothing else.
+    """
+    loaded = configuration.load(config)
+    of_tape = (tape, book, entries)
+    if (tape is None or book is None) if log is None else any(p is not None for p in of_tape):
+        output.problems(
+            ["replay takes either --tape FILE and --book FILE, and --entries FILE if wanted, or --log FILE"]
+        )
+        return WRONG
+    missing = [f"{p}: no such file" for p in (log, *of_tape) if p is not None and not p.is_file()]
+    if missing:
+        output.problems(missing)
+        return WRONG
+    try:
+        if log is not None:
+            return _show_replay(_Recorded(log), as_json)
+        assert tape is not None
+        assert book is not None
+        return _show_replay(_Tape(loaded, tape, book, entries, trust=trust), as_json)
+    except event_log.Torn as e:
+        output.problems([str(e)])
+        return WRONG
+
+
+class _Tape:
+    """A run of a tape: its steps, and the rules that render its alerts."""
+
+    def __init__(self, config: Config, path: Path, book: Path, entries: Path | None, *, trust: bool) -> None:
+        """Raises BadConfig for rates that cannot be used."""
+        from monitor.daemon import wiring
+
+        rates = wiring.rates_of(config)
+        self.rules = rules = config.rules if trust else replay.without_trust(config.rules)
+        self.title = path.name
+        self.refused: list[str] = []
+        self.total = output.count_lines(path)
+        rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
+        stated = EntryTape(entries, self.refused.append) if entries is not None else None
+        self.steps = replay.tape(rules, book, rows, rates, stated)
+
+
+class _Recorded:
+    """A run of a recorded event log."""
+
+    def __init__(self, path: Path) -> None:
+        self.title = path.name
+        self.refused: list[str] = []
+        self.total = output.count_lines(path)
+        self.rules: Rules
+        self.steps = replay.recorded(path, self._take)
+
+    def _take(self, rules: Rules) -> None:
+        self.rules = rules
+
+
+def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
+    """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
+    timeline = output.Timeline(run_.title, run_.total, as_json=as_json)
+    with timeline:
+        for at, alerts in run_.steps:
+            for logged in alerts:
+                timeline.alert(_object(logged, run_.rules))
+            timeline.step(at)
+    timeline.summary(run_.refused)
+    return FINE
+
+
+def _object(logged: LoggedAlert, rules: Rules) -> dict[str, Any]:
+    return envelope(logged.alert, data(logged.alert, logged.cursor, rules.products))
+
+
+@commands.command
+def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+    """Why a group's LTV and stage are what they are: each asset, price, source, age, tier.
+
+    Parameters
+    ----------
+    group: the group's id.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of GET /v1/groups/{id}.
+    """
+    from urllib.parse import quote
+
+    answer = ask(url, f"/v1/groups/{quote(group, safe='')}", token_file)
+    output.json(answer) if as_json else output.explain(answer)
+    return FINE
+
+
+@commands.command
+def what_if(
+    group: str,
+    *,
+    shock: Sequence[str] = (),
+    repay: Sequence[str] = (),
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; nothing is changed.
+
+    Parameters
+    ----------
+    group: the group's id.
+    shock: such as BTC=-20% or BTC=30000; may be given several times.
+    repay: such as USDT=50000.
+    add: such as ETH=10.
+    remove: such as SOL=100.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of POST /v1/groups/{id}/what-if.
+    """
+    from urllib.parse import quote
+
+    body: dict[str, dict[str, str]] = {}
+    for name, pairs in (("shock", shock), ("repay", repay), ("add", add), ("remove", remove)):
+        for pair in pairs:
+            asset, is_pair, value = pair.partition("=")
+            if not is_pair or not asset or not value:
+                output.problems([f"--{name}: found {pair!r}, expected ASSET=VALUE such as BTC=-20%"])
+                return WRONG
+            body.setdefault(name, {})[asset.upper()] = value
+    answer = ask(url, f"/v1/groups/{quote(group, safe='')}/what-if", token_file, body)
+    output.json(answer) if as_json else output.what_if(group, answer)
+    return FINE
+
+
+commands.command(operator.ack)
+commands.command(operator.silence)
+
+
+@commands.command
+def send_test(notifier: str, *, config: ConfigFile = Path("config/monitor.toml"), to: Sequence[str] = ()) -> int:
+    """Sends a notice that is marked as a test through a channel, exactly as an alert would go.
+
+    Parameters
+    ----------
+    notifier: name of a [[notifier]].
+    config: the configuration file (TOML).
+    to: addresses instead of the configured ones (e-mail, SMS).
+    """
+    telemetry.configure("warning")
+    loaded = configuration.load(config)
+    part = next((p for p in loaded.notifiers if p.name == notifier), None)
+    if part is None:
+        names = ", ".join(p.name for p in loaded.notifiers) or "none"
+        output.problems([f"{config}: no notifier {notifier!r}; there are: {names}"])
+        return WRONG
+    try:
+        channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
+        receipt = asyncio.run(_send_once(channel, _test_notice(loaded, tuple(to))))
+    except (DeliveryError, ValueError) as e:
+        output.problems([f"{notifier}: not delivered: {e}"])
+        return TROUBLE
+    output.say(f"{notifier} ({part.kind}): delivered. {receipt.detail}".rstrip())
+    return FINE
+
+
+def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
+    now, name = SystemClock().utc(), config.monitor.name
+    count = int(now.timestamp())
+    type_ = "monitor.heartbeat"
+    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
+    alert = Alert(
+        type=type_, id=alert_id(name, "test", 0, count, type_), at=now, detected_at=now, subject="test",
+        sequence=count, episode=0, facts=facts,
+    )  # fmt: skip
+    body = envelope(alert, data(alert, 0, config.rules.products, test=True))
+    return Notice(body["type"], body["timestamp"], body["data"], to)
+
+
+async def _send_once(channel: Any, notice: Notice) -> Any:
+    try:
+        return await channel.send(notice)
+    finally:
+        await channel.close()
+
+
+@commands.command
+def backup(file: Path, *, config: ConfigFile = Path("config/monitor.toml")) -> int:
+    """An online copy of the store, while the daemon runs or not.
+
+    Parameters
+    ----------
+    file: where the copy goes; must not exist.
+    config: the configuration file (TOML): its store is copied.
+    """
+    loaded = configuration.load(config)
+    module = plugins.module("stores", loaded.store.kind)
+    if not hasattr(module, "copy"):
+        output.problems([f"{config}: a store of kind {loaded.store.kind!r} lives in memory; there is nothing to copy"])
+        return WRONG
+    try:
+        with output.working(f"copying to {file}"):
+            module.copy(loaded.store.config, file)
+    except StoreUnavailable as e:
+        output.problems([f"{file}: {e}"])
+        return TROUBLE
+    output.say(f"{file}: {file.stat().st_size:,} bytes, checked")
+    return FINE
+
+
+@commands.command
+def doctor(*, config: ConfigFile = Path("config/monitor.toml"), as_json: AsJson = False) -> int:
+    """Checks store, disk, clock, feeds, channels and Redis settings; says what to mend.
+
+    Parameters
+    ----------
+    config: the configuration file (TOML).
+    as_json: the findings as JSON.
+    """
+    from monitor.cli.doctor import examine
+
+    telemetry.configure("error")
+    loaded = configuration.load(config)
+    findings = asyncio.run(examine(loaded))
+    if as_json:
+        output.json([msgspec.to_builtins(f) for f in findings])
+    else:
+        output.findings(findings)
+    return TROUBLE if any(f.status == "trouble" for f in findings) else FINE
+
+
+with contextlib.suppress(ValueError):
+    # A reader that closes the pipe (`| head`) ends the command quietly.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)

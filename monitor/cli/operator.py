@@ -1,0 +1,147 @@
+"""The commands `ack` and `silence`: what an operator does at a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from monitor.cli import output
+from monitor.client import NoAnswer, ask
+from monitor.clock import SystemClock
+from monitor.core.schema import Invalid, instant, read
+from monitor.core.text import stamp
+
+FINE, WRONG = 0, 2
+URL = "http://127.0.0.1:8080"
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
+_LABEL = "label."
+_KEYS = ("type", "severity", "product", "group")
+
+
+def ack(
+    alert: str,
+    *,
+    note: str | None = None,
+    until: str | None = None,
+    undo: Flag = False,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Acknowledges the stage that an alert told of: its reminders rest, until a time or for as long as the stage lasts.
+
+    Parameters
+    ----------
+    alert: the alert's id (evt_...).
+    note: for the colleagues.
+    until: how long (2h, 30m) or until when (2026-01-05T10:00:00Z) reminders rest.
+    undo: take an acknowledgement back.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of POST /v1/alerts/{id}/ack.
+    """
+    path = f"/v1/alerts/{quote(alert, safe='')}/ack"
+    if undo:
+        ask(url, path, token_file, method="DELETE")
+        output.say(f"{alert}: not acknowledged any more")
+        return FINE
+    body = {"note": note, "until": _time(until)}
+    answer = ask(url, path, token_file, {key: value for key, value in body.items() if value is not None})
+    output.json(answer) if as_json else output.acknowledged(answer)
+    return FINE
+
+
+def silence(
+    *,
+    match: Sequence[str] = (),
+    until: str | None = None,
+    reason: str | None = None,
+    up_to: str | None = None,
+    even_worse: Flag = False,
+    preview: Flag = False,
+    delete: str | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Hides alerts from the channels for a time, but nothing worse than what is bad already. Alone it lists silences.
+
+    Parameters
+    ----------
+    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB or label.NAME=GLOB; all that is given must hold.
+    until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 30 days.
+    reason: why, for the colleagues.
+    up_to: the worst stage or severity that may be hidden, instead of what each group is in now.
+    even_worse: hide everything that matches, however bad it gets.
+    preview: say what would be hidden, and make nothing.
+    delete: end the silence of this id.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of /v1/silences.
+    """
+    if delete is not None:
+        ask(url, f"/v1/silences/{quote(delete, safe='')}", token_file, method="DELETE")
+        output.say(f"{delete}: ended; what it hid and is still bad is told now")
+        return FINE
+    if not match:
+        items = _all(url, token_file)
+        output.json(items) if as_json else output.silences(items)
+        return FINE
+    if until is None or (reason is None and not preview):
+        output.problems(["a silence states --until and --reason; a preview needs --until alone"])
+        return WRONG
+    body = {"match": _match(match), "until": _time(until), "reason": reason or "a preview", "even_worse": even_worse}
+    body |= {"up_to": up_to} if up_to is not None else {}
+    answer = ask(url, "/v1/silences" + ("?preview=true" if preview else ""), token_file, body)
+    if as_json:
+        output.json(answer)
+    else:
+        output.hidden(answer) if preview else output.silences([answer])
+    return FINE
+
+
+def _all(url: str, token_file: Path | None) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = ask(url, f"/v1/silences?limit=1000{after}", token_file)
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        after = "&after=" + quote(page["next"], safe="")
+
+
+def _match(pairs: Sequence[str]) -> dict[str, Any]:
+    """What the pairs state. Raises NoAnswer for one that is none."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, is_pair, value = pair.partition("=")
+        if is_pair and value and key in _KEYS:
+            found[key] = value
+        elif is_pair and value and key.startswith(_LABEL):
+            found.setdefault("labels", {})[key.removeprefix(_LABEL)] = value
+        else:
+            known = ", ".join(f"{k}=" for k in _KEYS)
+            raise NoAnswer(f"--match: found {pair!r}, expected one of {known}, label.NAME=", is_wrong_use=True)
+    return found
+
+
+def _time(text: str | None) -> str | None:
+    """A time of its text, or so long from now. Raises NoAnswer."""
+    if text is None:
+        return None
+    try:
+        if re.match(r"\d+-", text):
+            return stamp(instant(text))
+        when: datetime = SystemClock().utc() + read(timedelta, text)
+        return stamp(when)
+    except (Invalid, ValueError) as e:
+        raise NoAnswer(f"--until: {e}, or a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None

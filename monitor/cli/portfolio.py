@@ -1,0 +1,183 @@
+"""The commands about the whole book: stress, exposure, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from cyclopts import Parameter
+
+from monitor import config as configuration
+from monitor.cli import output, portfolio_tables
+from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.client import ask
+from monitor.clock import SystemClock
+from monitor.replay import run as replay
+
+PATIENCE_S = 120.0
+"""A large matrix over a million groups takes 20 s."""
+
+
+def stress(
+    *,
+    shock: Sequence[str] = (),
+    scenario: str | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    reverse: str | None = None,
+    of: Sequence[str] = (),
+    limit: int = 100,
+    csv: Path | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """The whole book under a shock: who goes where, sums, expected shortfall; a matrix of two; the fall that a loss takes.
+
+    Parameters
+    ----------
+    shock: such as BTC=-20% or BTC=30000; may be given several times.
+    scenario: name of a scenario of the daemon's folder, such as 2021-05-19: each coin falls to its lowest there.
+    x: one side of a matrix, such as BTC=-10%,-20%,-30%.
+    y: the other side, such as ETH=-10%,-20%,-30%.
+    reverse: the share of the debt, such as 0.1, for which to find the smallest common fall.
+    of: a coin that falls with --reverse; may be given several times. Without any: all but those near a dollar.
+    limit: groups to list of each stage.
+    csv: writes every group that changes its stage into this file.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of POST /v1/stress.
+    """
+    problems: list[str] = []
+    body: dict[str, Any] = {"limit": limit} if limit != 100 else {}
+    if shock:
+        pairs = (_pair("--shock", text, problems) for text in shock)
+        body["shocks"] = {asset: value for asset, value in pairs if asset}
+    if scenario is not None:
+        body["scenario"] = scenario
+    if x is not None or y is not None:
+        body["matrix"] = {"x": _axis("--x", x, problems), "y": _axis("--y", y, problems)}
+    if reverse is not None:
+        body["reverse"] = {"share": reverse, "assets": [asset.upper() for asset in of]}
+    if problems:
+        output.problems(problems)
+        return WRONG
+    if csv is not None:
+        raw = ask(url, "/v1/stress?format=csv", token_file, body, timeout_s=PATIENCE_S, as_bytes=True)
+        csv.write_bytes(raw)
+        groups = max(raw.count(b"\n") - 1, 0)
+        output.say(f"{csv}: {groups:,} groups change their stage")
+        return FINE
+    answer = ask(url, "/v1/stress", token_file, body, timeout_s=PATIENCE_S)
+    output.json(answer) if as_json else portfolio_tables.stress(answer)
+    return FINE
+
+
+def _pair(flag: str, text: str, problems: list[str]) -> tuple[str, str]:
+    asset, is_pair, value = text.partition("=")
+    if not is_pair or not asset or not value:
+        problems.append(f"{flag}: found {text!r}, expected ASSET=VALUE such as BTC=-20%")
+        return "", ""
+    return asset.upper(), value
+
+
+def _axis(flag: str, text: str | None, problems: list[str]) -> dict[str, Any]:
+    if text is None:
+        problems.append(f"{flag}: is missing; a matrix has two sides, such as --x BTC=-10%,-20% --y ETH=-10%,-20%")
+        return {}
+    asset, values = _pair(flag, text, problems)
+    return {"asset": asset, "shocks": [part.strip() for part in values.split(",")]}
+
+
+def exposure(
+    *,
+    by: str = "product",
+    limit: int = 50,
+    after: str | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """What the book is exposed to: sums and shares by borrower, product or coin, the largest first.
+
+    Parameters
+    ----------
+    by: asset, product, or a label such as label.borrower.
+    limit: rows, 1 to 1000.
+    after: the next of the page before.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of GET /v1/exposure.
+    """
+    asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
+    answer = ask(url, f"/v1/exposure?{urlencode(asked)}", token_file, timeout_s=PATIENCE_S)
+    output.json(answer) if as_json else portfolio_tables.exposure(answer)
+    return FINE
+
+
+def report(
+    *,
+    out: Path,
+    config: ConfigFile = Path("config/monitor.toml"),
+    tape: Path | None = None,
+    book: Path | None = None,
+    trust: Annotated[bool, Parameter(negative="")] = False,
+    url: str | None = None,
+    day: str | None = None,
+    token_file: TokenFile = None,
+) -> int:
+    """Writes one self-contained HTML file about a replay, or about a day of a running daemon.
+
+    Parameters
+    ----------
+    out: the file; it is replaced.
+    config: the configuration file (TOML): its rules are used for a replay.
+    tape: prices as CSV, long or wide, .gz or not.
+    book: loan groups as JSON Lines.
+    trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    url: address of the running daemon, instead of a tape and a book.
+    day: the UTC day of the daemon's log, such as 2026-11-22; today without it.
+    token_file: file with the token, where the daemon has tokens.
+    """
+    from monitor.daemon import wiring
+    from monitor.report import gather, page
+
+    if (url is None) == (tape is None and book is None) or (url is None and (tape is None or book is None)):
+        output.problems(["report takes either --tape FILE and --book FILE, or --url URL"])
+        return WRONG
+    try:
+        if url is not None:
+            with output.working(f"asking {url}"):
+                found = gather.of_daemon(url, token_file, _day(day))
+        else:
+            assert tape is not None
+            assert book is not None
+            if missing := [f"{p}: no such file" for p in (tape, book) if not p.is_file()]:
+                output.problems(missing)
+                return WRONG
+            loaded = configuration.load(config)
+            rules, rates = loaded.rules, wiring.rates_of(loaded)
+            with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
+                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, rates, advance)
+        out.write_text(page.render(found), "utf-8")
+    except (gather.EmptyReport, ValueError) as e:
+        output.problems([str(e)])
+        return WRONG
+    except OSError as e:
+        output.problems([f"{out}: {e.strerror}"])
+        return TROUBLE
+    output.say(f"{out}: {len(found.alerts):,} alerts, {out.stat().st_size:,} bytes")
+    return FINE
+
+
+def _day(text: str | None) -> date:
+    """Raises ValueError."""
+    if text is None:
+        return SystemClock().utc().date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--day: found {text!r}, expected a day such as 2026-11-22") from None

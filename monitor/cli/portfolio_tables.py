@@ -1,0 +1,139 @@
+"""What the commands about the whole book show to people: tables of a stress, a matrix, a reverse, an exposure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from monitor.cli.output import out, table_of
+from monitor.core.money import CENT, round_down
+
+WORST = 10
+"""Groups that are named of each stage; `--json` and `--csv` have more."""
+
+
+def stress(answer: dict[str, Any]) -> None:
+    """Whichever of the three was asked."""
+    {"shocks": _shocks, "matrix": _matrix, "reverse": _reverse}[answer["kind"]](answer)
+    _exactness(answer)
+
+
+def _shocks(answer: dict[str, Any]) -> None:
+    title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
+    named = ", ".join(f"{a} {s['shock']} ({s['before']} -> {s['after']})" for a, s in answer["shocks"].items())
+    out.print(f"[bold]{escape(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
+    stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
+    for name, then in answer["after"].items():
+        now = answer["before"][name]["groups"]
+        stages.add_row(name, f"{now:,}", f"{then['groups']:,}", *_usd(then))
+    out.print(stages)
+    moves = table_of("from", "to", "groups", "debt USD", "recognised USD", "market USD")
+    for move in answer["moves"]:
+        if move["from"] != move["to"]:
+            moves.add_row(move["from"], move["to"], f"{move['groups']:,}", *_usd(move))
+    out.print(moves if moves.row_count else "no group changes its stage")
+    for name, newly in answer["newly"].items():
+        if newly["items"] and name != "normal":
+            out.print(_worst(name, newly))
+    short, draw, fees = (_amount(answer[name]) for name in ("expected_shortfall_usd", "fund_draw_usd", "fees_usd"))
+    out.print(
+        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{short}[/] USD, of which the fund pays {draw};"
+        f" clearance fees {fees}"
+    )
+    if answer["unknown"]:
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+
+
+def _worst(name: str, newly: dict[str, Any]) -> Table:
+    found = table_of(f"new in {name}", "LTV now", "then", "debt USD", "shortfall USD")
+    for row in newly["items"][:WORST]:
+        found.add_row(
+            escape(row["id"]),
+            *map(str, (row["ltv_before"], row["ltv"])),
+            _amount(row["debt_usd"]),
+            _amount(row["shortfall_usd"]),
+        )
+    left = newly["groups"] - min(WORST, len(newly["items"]))
+    if left:
+        found.add_row(f"... and {left:,} more")
+    return found
+
+
+def _matrix(answer: dict[str, Any]) -> None:
+    x, y = answer["x"], answer["y"]
+    title = f"{y['asset']} down, {x['asset']} across"
+    out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
+    grid = table_of(title, *x["shocks"])
+    for shock, row in zip(y["shocks"], answer["cells"], strict=True):
+        grid.add_row(shock, *(f"{_beyond(cell):,}\n{_amount(cell['liquidation_debt_usd'])}" for cell in row))
+    out.print(grid)
+
+
+def _beyond(cell: dict[str, Any]) -> int:
+    return int(cell["stages"]["liquidation"]) + int(cell["stages"]["delayed_liquidation"])
+
+
+def _reverse(answer: dict[str, Any]) -> None:
+    coins = ", ".join(answer["assets"])
+    if answer["fall_percent"] is None:
+        out.print(f"[bold]{answer['share']}[/] of the debt is not reached: {answer['reason']} ({coins})")
+        return
+    out.print(
+        f"a fall of [bold red]{answer['fall_percent']} %[/] of {coins} brings [bold]{answer['share']}[/] of the debt to the "
+        "liquidation line",
+        soft_wrap=True,
+    )
+    sides = table_of("fall %", "groups", "debt USD", "share of the debt")
+    for side in (answer["below"], answer["reached"]):
+        if side is not None:
+            sides.add_row(side["fall_percent"], f"{side['groups']:,}", _amount(side["debt_usd"]), str(side["share"]))
+    out.print(sides)
+
+
+def _exactness(answer: dict[str, Any]) -> None:
+    cells = [cell for row in answer.get("cells", []) for cell in row] or [answer]
+    if not all(cell["is_exact"]["counts"] for cell in cells):
+        out.print("[yellow]counts are indicative: too many groups are on a line[/]")
+    if not all(cell["is_exact"]["sums"] for cell in cells):
+        out.print("sums are rounded to cents")
+
+
+def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
+    return _amount(sums["debt_usd"]), _amount(sums["recognised_usd"]), _amount(sums["market_usd"])
+
+
+def _amount(usd: str) -> str:
+    """To cents, the rest cut off: `--json` has every digit."""
+    return f"{round_down(Decimal(usd), CENT):,}"
+
+
+def exposure(answer: dict[str, Any]) -> None:
+    """The book by key, then debt and collateral of one issuer."""
+    is_coin, total = answer["by"] == "asset", answer["total"]
+    out.print(f"[bold]{total['groups']:,} groups[/] by {escape(answer['by'])} at {answer['at']}")
+    more = ("days to sell",) if is_coin else ()
+    rows = table_of(
+        answer["by"], "groups", "debt USD", "market USD", "recognised USD", "share", "nearest %", "average %", *more
+    )
+    for row in answer["items"]:
+        sums = [_amount(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
+        share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
+        far = [str(row[name] or "-") for name in ("nearest_percent", "average_percent")]
+        days = [str(row["days_to_sell"] or "-")] if is_coin else []
+        rows.add_row(escape(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
+    out.print(rows)
+    if answer["next"]:
+        out.print("there are more; ask for them with --after " + answer["next"], soft_wrap=True)
+    if answer["wrong_way"]:
+        pairs = table_of("debt and collateral of", "debt", "collateral", "groups", "debt USD", "market USD")
+        for pair in answer["wrong_way"]:
+            both = _amount(pair["debt_usd"]), _amount(pair["market_usd"])
+            pairs.add_row(escape(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
+        out.print(pairs)
+    if answer["unknown"]:
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+    if not answer["is_exact"]:
+        out.print("sums are rounded to cents")

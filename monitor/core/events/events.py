@@ -1,0 +1,118 @@
+"""All that can happen to the monitor. Frozen, each with `at` in UTC; there is no side door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from monitor.core.alerts.silences import Act
+from monitor.core.events.entries import Entry
+from monitor.core.loans.group import Group, GroupBatch
+from monitor.core.prices.quote import Frame, Quote, assets_of
+from monitor.core.rules.product import RateRow, Rules
+
+API = "api"
+"""The source of groups that were put by API; whoever puts there is answered at once."""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):
+    at: datetime
+
+
+class MarkPrices(_Event, frozen=True, omit_defaults=True):
+    """A batch of prices that arrived: frames, and quotes that are newer than what a frame says of their asset."""
+
+    quotes: tuple[Quote, ...]
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def assets(self) -> Iterator[str]:
+        """The coins that are priced; one may come twice."""
+        return chain(*map(assets_of, self.frames), assets_of(self.quotes))
+
+
+class GroupPut(_Event, frozen=True):
+    """A group is new, or its holdings are replaced; stage, deadline and episode stay."""
+
+    group: Group
+    source: str
+
+
+class GroupsPut(_Event, frozen=True):
+    """As GroupPut of each group of the batch, in its order: a large book comes so."""
+
+    source: str
+    batch: GroupBatch
+
+
+class GroupClosed(_Event, frozen=True):
+    """A group is no longer watched."""
+
+    group_id: str
+    source: str
+
+
+class BookEntry(_Event, frozen=True):
+    """One entry of a group's book; `id` makes it happen once."""
+
+    group_id: str
+    id: str
+    entry: Entry
+
+
+class ProductsChanged(_Event, frozen=True):
+    """New rules, settings or products. Timers and deadlines stay."""
+
+    rules: Rules
+
+
+class RatesChanged(_Event, frozen=True, omit_defaults=True):
+    """Flexible rates of a product: a row holds from its time until the next of its coin (core/events/rates.py)."""
+
+    product: str
+    source: str
+    rows: tuple[RateRow, ...]
+    is_whole: bool = False
+    """These are all that the source states: those to come that it gave before and does not name now are taken back."""
+
+
+class Noticed(_Event, frozen=True):
+    """What the shell observed and the desk must know: a refused line, a failing channel, a clock jump, a full disk.
+
+    `kind` is the alert's type. The same `fingerprint` about the same subject is said once; `clears` forgets it.
+    """
+
+    kind: str
+    subject: str
+    facts: Mapping[str, Any]
+    fingerprint: str | None = None
+    clears: bool = False
+
+
+class OperatorAct(_Event, frozen=True):
+    """An operator has acknowledged something, or silences it, or takes that back. `who` is the name of the token."""
+
+    who: str
+    act: Act
+
+
+class TimePassed(_Event, frozen=True):
+    """Nothing happened, but a deadline came."""
+
+
+Event = (
+    MarkPrices
+    | GroupPut
+    | GroupsPut
+    | GroupClosed
+    | BookEntry
+    | ProductsChanged
+    | RatesChanged
+    | Noticed
+    | OperatorAct
+    | TimePassed
+)

@@ -1,0 +1,166 @@
+"""Which groups are watched, which account belongs to which, and what may change them (VIP FAQ 6).
+
+Bookkeeping only: nothing is valued or decided here. What is refused changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from monitor.core.events.entries import ExtendGrace, Refused, Waive, apply
+from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
+from monitor.core.groups.loan_book import LoanBook, Taken
+from monitor.core.groups.outcome import Memory
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group, misfits, same_line
+from monitor.core.rules.product import Product, Rules
+from monitor.core.stages.maturity import without_gone
+from monitor.core.stages.stages import DELAYED, GroupState
+
+
+class Register:
+    """What may change the book of groups."""
+
+    def __init__(self, book: LoanBook) -> None:
+        self.book = book
+        self.replaced: Watched | None = None
+        """The group before the last put or entry that was applied; None where there was none."""
+        self.retired: dict[str, GroupState] = {}
+        """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
+        block may still hold is here as well, as new: it must come back singly, or its tombstone would win over its block."""
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
+        for stored in memory.groups:
+            _product(rules.products, stored.group)
+        self.book.restore(memory, rules)
+        self._check_all(rules, memory.at)
+        self.retired = {id_: GroupState(id_) for id_ in memory.closed}
+        self.retired |= {s.group: s for s in memory.states if self.book.find(s.group) is None}
+
+    def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
+        """The group as it is now watched; None when the line states what is known. Raises Refused."""
+        group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
+        if old is not None and old.source != event.source:
+            raise Refused(
+                "other_source",
+                f"group {group.id} belongs to {old.source}, which put it first; close it there before putting it here",
+            )
+        if old is not None and _was_applied(old.group, event):
+            return None
+        self._check_accounts(group)
+        if old is not None and same_line(old.group, group):
+            return None
+        product = _product(products, group)
+        _check_fit(group, product, event.at)
+        version = old.version + 1 if old else 1
+        state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
+        state = without_gone(state, group.loans)
+        w = Watched(group, event.source, version, event.at, state, product, event.at)
+        self.replaced = old
+        self.book.put(w)
+        return w
+
+    def put_all(self, event: GroupsPut) -> Taken:
+        """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
+        return self.book.put_all(event.batch, event.source, event.at, self.retired.keys())
+
+    def close(self, event: GroupClosed) -> Watched:
+        """Forgets a group, all but its counters. Raises Refused."""
+        w = self._known(event.group_id)
+        if w.source != event.source:
+            raise Refused("other_source", f"group {event.group_id} belongs to {w.source}; close it there")
+        self.book.drop(event.group_id)
+        kept = GroupState(w.group.id, episode=w.state.episode, sequence=w.state.sequence)
+        self.retired[w.group.id] = kept
+        w.state = kept
+        return w
+
+    def enter(self, event: BookEntry, at: datetime) -> Watched:
+        """Applies a book entry. Raises Refused."""
+        old = self._known(event.group_id)
+        state = _state_after(old.state, event)
+        group = apply(old.group, event.entry, at, old.product)
+        self._check_accounts(group)
+        _check_kept(group, old.product, at)
+        state = without_gone(state, group.loans)
+        w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
+        self.replaced = old
+        self.book.put(w)
+        return w
+
+    def check_rules(self, rules: Rules, at: datetime) -> None:
+        """Raises Refused where a group does not fit other rules."""
+        self._check_all(rules, at)
+
+    def _check_all(self, rules: Rules, at: datetime) -> None:
+        for group in self.book.examples():
+            _check_kept(group, _product(rules.products, group), at)
+
+    def _known(self, group_id: str) -> Watched:
+        w = self.book.find(group_id)
+        if w is None:
+            raise Refused("unknown_group", f"there is no group {group_id}; put it first")
+        return w
+
+    def _check_accounts(self, group: Group) -> None:
+        for account in sorted(group.accounts()):
+            owner = self.book.owner(account)
+            if owner not in (None, group.id):
+                raise Refused(
+                    "account_in_use",
+                    f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
+                )
+
+
+def _was_applied(group: Group, event: GroupPut) -> bool:
+    """A book that states again what it stated last undoes no entry; who puts by API wants what the put states."""
+    return event.source != API and group.line == event.group.line != ""
+
+
+def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Group:
+    """The group as put at a time: when interest begins to count is the event's, not that of whoever read the line."""
+    product = products.get(group.product)
+    now = day, minute = product.moment(at) if product else (at.date(), 0)
+    if all((loan.since, loan.minute) == now for loan in group.loans):
+        return group
+    loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)
+    return msgspec.structs.replace(group, loans=loans)
+
+
+def _product(products: Mapping[str, Product], group: Group) -> Product:
+    product = products.get(group.product)
+    if product is None:
+        raise Refused(
+            "unknown_product",
+            f"group {group.id} has product {group.product!r}, which is not configured; add its [[product]] again "
+            "or close the group first",
+        )
+    return product
+
+
+def _check_fit(group: Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()) -> None:
+    """The line was read under other rules, or before a version came into force. Raises Refused."""
+    for problem in misfits(group, product, at, kept):
+        raise Refused(problem.reason, f"group {group.id}: {problem}")
+
+
+def _check_kept(group: Group, product: Product, at: datetime) -> None:
+    """A group that is watched already also fits where only an older version lists the rate of its loan. Raises Refused."""
+    _check_fit(group, product, at, product.rates_until(at))
+
+
+def _state_after(state: GroupState, event: BookEntry) -> GroupState:
+    entry = event.entry
+    if isinstance(entry, ExtendGrace | Waive) and entry.until <= event.at:
+        raise Refused("past", f"until {entry.until.isoformat()} is not after the entry's time {event.at.isoformat()}")
+    if isinstance(entry, ExtendGrace):
+        if state.stage != DELAYED:
+            raise Refused(
+                "no_grace", f"group {state.group} is in stage {state.stage}; there is no grace period to extend"
+            )
+        return msgspec.structs.replace(state, deadline=entry.until)
+    return msgspec.structs.replace(state, waived_until=entry.until) if isinstance(entry, Waive) else state

@@ -1,0 +1,339 @@
+"""The loan book: all groups under watch, and which of them an event may move over a line.
+
+`PlainBook` is the exact, slow one and the reference: every group is an object, and every holder of a moved asset is named.
+`engine.book.ColumnarBook` keeps a million groups in columns, names few, and passes the same tests. A book only holds and
+names; the decision is exact and made elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from monitor.core.groups.every_group import EveryGroup
+from monitor.core.groups.outcome import BlockPut, Memory, Restored, Sight
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group, GroupBatch
+from monitor.core.loans.interest import instant
+from monitor.core.money import ZERO
+from monitor.core.portfolio.snapshot import PlainSurvey, Survey
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import Change
+from monitor.core.rules.product import Rules, Version
+from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.valuation import Weight, under, weigh
+
+NAMED_GROUPS = 50
+"""How many group ids an alert about a price names; more would pass the 20 kB of a webhook body. The count is exact."""
+
+
+class Exposure(NamedTuple):
+    """Who needs an asset's price. The sums are of the groups whose prices are all known."""
+
+    groups: int
+    debt: Decimal
+    recognised: Decimal
+    ids: tuple[str, ...]
+    """The first `NAMED_GROUPS` in the order of ids."""
+    is_exact: bool = True
+    """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
+
+
+class Counted(NamedTuple):
+    """The groups of a product, and what those of them whose prices are all known are recognised for, in USD."""
+
+    groups: int
+    recognised: Decimal
+    is_exact: bool = True
+    """False where so many groups are counted that the sum is the screen's, rounded to cents."""
+
+
+class Taken(NamedTuple):
+    """What a book did with a batch of puts."""
+
+    block: BlockPut | None
+    """The part that it took whole; None where it took nothing so."""
+    rest: Iterable[int]
+    """Places in the batch that must be put one by one, by the exact path."""
+    look: Iterable[str] = ()
+    """Groups of the block that must be decided and planned now: those with a date of a loan that is past or comes within a
+    day, and those whose stated balances may not pay their interest."""
+    assets: frozenset[str] = frozenset()
+    """Assets whose price decides about some group of the block."""
+
+
+class Kept(NamedTuple):
+    """A whole book as a memory holds it."""
+
+    groups: tuple[Restored, ...]
+    """Those that are not in blocks."""
+    states: tuple[GroupState, ...]
+    """Of all groups; one that is as new may be left out."""
+    blocks: tuple[BlockPut, ...] = ()
+
+
+class LoanBook(Protocol):
+    """All groups under watch. Used by the thread of core only."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> Iterator[str]:
+        """All groups."""
+        ...
+
+    def find(self, group_id: str) -> Watched | None:
+        """A group, or None. What is changed in it counts after `keep`."""
+        ...
+
+    def put(self, w: Watched) -> None:
+        """Takes a group, or replaces the one of its id."""
+        ...
+
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+        """Takes of a batch what is new and regular as a whole, but nothing `retired`; says what is left to put one by one."""
+        ...
+
+    def keep(self, w: Watched) -> None:
+        """The state of a group that `find` gave has changed."""
+        ...
+
+    def drop(self, group_id: str) -> None:
+        """Forgets a group that is there."""
+        ...
+
+    def owner(self, account: str) -> str | None:
+        """The group that an account belongs to (VIP FAQ 6)."""
+        ...
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        """Takes all groups and states that a memory holds. States of groups that are not there stay with the caller."""
+        ...
+
+    def kept(self) -> Kept:
+        """All that `restore` needs."""
+        ...
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        """Another day, or other rules: every group is held anew."""
+        ...
+
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+
+        Names those of them that are surely to be decided; `suspects` after it names the others.
+        """
+        ...
+
+    def examples(self) -> Iterable[Group]:
+        """Groups such that rules which fit these fit all."""
+        ...
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+        """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
+        ...
+
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
+        """A superset of the groups that at a time have a deadline to come by `until`."""
+        ...
+
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        """A superset of the groups that have a date of a term loan (agenda.DATES) in (after, until]."""
+        ...
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not when
+        they were looked at last."""
+        ...
+
+    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
+        """What all groups of a product are recognised for together under a version, on the prices in force.
+
+        The version is that under which the groups were held anew last: a book may sum otherwise than one by one.
+        """
+        ...
+
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        """Since when interest is counted on flexible loans of a product, by coin."""
+        ...
+
+    def needed(self) -> Collection[str]:
+        """All assets whose price decides about some group."""
+        ...
+
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
+        """The groups whose valuation needs any of these assets, on the prices in force.
+
+        Sums are exact up to so many groups; whether they are beyond depends on the book.
+        """
+        ...
+
+    def prepare_survey(self) -> None:
+        """Any thread, before a survey that is kept: takes the memory for it, so that core need not wait for that."""
+        ...
+
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
+        ...
+
+
+class PlainBook:
+    """Every group an object, screened by `EveryGroup`."""
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Watched] = {}
+        self._owner: dict[str, str] = {}
+        self._screen = EveryGroup()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def ids(self) -> Iterator[str]:
+        return iter(self._watched)
+
+    def watched(self) -> list[Watched]:
+        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
+        return list(self._watched.values())
+
+    def find(self, group_id: str) -> Watched | None:
+        return self._watched.get(group_id)
+
+    def put(self, w: Watched) -> None:
+        old = self._watched.get(w.group.id)
+        for account in old.group.accounts() if old else ():
+            del self._owner[account]
+        for account in w.group.accounts():
+            self._owner[account] = w.group.id
+        self._watched[w.group.id] = w
+        self._screen.put(w.group.id, w.held)
+
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+        return Taken(None, range(len(batch)))
+
+    def keep(self, w: Watched) -> None:
+        pass
+
+    def drop(self, group_id: str) -> None:
+        for account in self._watched.pop(group_id).group.accounts():
+            del self._owner[account]
+        self._screen.drop(group_id)
+
+    def owner(self, account: str) -> str | None:
+        return self._owner.get(account)
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        assert not memory.blocks, "a book of columns wrote this"
+        states = {s.group: s for s in memory.states}
+        for stored in memory.groups:
+            self.put(watched_of(stored, states.get(stored.group.id), rules, memory.at))
+
+    def kept(self) -> Kept:
+        watched = self._watched.values()
+        groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
+        return Kept(groups, tuple(w.state for w in watched))
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        for w in self._watched.values():
+            w.product = rules.products[w.group.product]
+            w.renew(at)
+            self._screen.put(w.group.id, w.held)
+
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        mine = {id_: w for id_, w in self._watched.items() if w.group.product in kinds}
+        for id_, w in mine.items():
+            w.renew(at)
+            self._screen.put(id_, w.held)
+        return mine.keys()
+
+    def examples(self) -> Iterable[Group]:
+        return (w.group for w in self._watched.values())
+
+    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+        return self._watched.keys() if change is None else self._screen.suspects(change.moved)
+
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
+        return list(self._watched)
+
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
+
+    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
+        return counted_of((w for w in self._watched.values() if w.group.product == kind), version, board.usd)
+
+    def counted_since(self, product: str) -> Mapping[str, datetime]:
+        since: dict[str, datetime] = {}
+        for w in self._watched.values():
+            for loan in w.group.loans if w.group.product == product else ():
+                if loan.rate.daily is None:
+                    at = instant(loan.since, loan.minute)
+                    since[loan.asset] = min(at, since.get(loan.asset, at))
+        return since
+
+    def needed(self) -> Collection[str]:
+        return self._screen.assets()
+
+    def holders(self, assets: Collection[str]) -> set[str]:
+        """Groups whose valuation needs any of these assets."""
+        return {id_ for asset in assets for id_ in self._screen.holders(asset)}
+
+    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
+        ids = sorted(self.holders(assets))
+        return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+
+    def prepare_survey(self) -> None:
+        pass
+
+    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+        return PlainSurvey(self.sights(), at)
+
+    def sights(self) -> list[Sight]:
+        """All groups as they stand now."""
+        return [w.sight() for w in self._watched.values()]
+
+
+def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> Watched:
+    """A group as a store gave it back."""
+    group = stored.group
+    state = state or GroupState(group.id)
+    product = rules.products[group.product]
+    return Watched(group, stored.source, stored.version, stored.put_at, state, product, at)
+
+
+def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], usd: Mapping[str, Decimal]) -> Exposure:
+    """Exact sums over groups, at these prices."""
+    debt = recognised = ZERO
+    for w in watched:
+        weight = weight_or_none(w, usd)
+        if weight is not None:
+            debt += weight.debt
+            recognised += weight.recognised
+    return Exposure(count, debt, recognised, tuple(named))
+
+
+def counted_of(watched: Iterable[Watched], version: Version, usd: Mapping[str, Decimal]) -> Counted:
+    """Exact sums over groups under a version of their rules, at these prices."""
+    groups, total = 0, ZERO
+    for w in watched:
+        held = under(w.group, w.held, version)
+        groups += 1
+        if held.assets <= usd.keys():
+            total += weigh(held, usd).recognised
+    return Counted(groups, total)
+
+
+def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
+    """What a group weighs at these prices; None while one is missing."""
+    try:
+        return weigh(w.held, usd)
+    except KeyError:
+        return None
+
+
+def weigh_now(w: Watched, board: PriceBoard) -> None:
+    """Weighs a group on the prices in force, and notes whether it is blind."""
+    w.weight = weight_or_none(w, board.usd)
+    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))

@@ -1,0 +1,152 @@
+"""Makes the rows of the history where the book of a group changes, or a liquidation begins or ends. Pure.
+
+A row that ends a stretch of unchanged principal and terms keeps the loan as it was, and until when. What each day of the
+stretch charged follows from that (`charges`), so nothing is written at midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.events.entries import Liquidated, Renew, Repay
+from monitor.core.events.events import BookEntry, GroupClosed, GroupPut
+from monitor.core.events.history import LIQUIDATION, LOAN, OPENED, REPAYMENT, SETTLED, Row, stated
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Loan
+from monitor.core.loans.interest import interest, midnight
+from monitor.core.money import ZERO, plain
+from monitor.core.stages.decision import Said
+from monitor.core.stages.stages import LIQUIDATION as IN_LIQUIDATION
+from monitor.core.text import plain_or_none
+from monitor.core.valuation.clearance import Clearance, clearance, cleared
+
+
+def of_change(old: Watched | None, w: Watched, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]) -> list[Row]:
+    """The rows of a put or an entry that was applied and decided. A group that is new has none."""
+    if old is None:
+        return []
+    entry = event.entry if isinstance(event, BookEntry) else None
+    rows = [_liquidated(old, entry, event, usd)] if isinstance(entry, Liquidated) else []
+    if old.group.loans is w.group.loans:
+        return rows
+    before, after = ({loan.id: loan for loan in each.group.loans} for each in (old, w))
+    for loan in old.group.loans:
+        rows += _changed(old, loan, after.get(loan.id), event, w)
+    for loan in w.group.loans:
+        if loan.id not in before:
+            facts = {"what": OPENED, **_named(event), **stated(loan)}
+            rows.append(Row(w.group.id, LOAN, event.at, loan.id, facts))
+    return rows
+
+
+def of_close(w: Watched, event: GroupClosed) -> list[Row]:
+    """The rows of a group that is no longer watched."""
+    return [_gone(w, loan, event.at, {"reason": "group_closed"}) for loan in w.group.loans]
+
+
+def of_stage(w: Watched, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
+    """The row of a liquidation that begins or is cleared, with what it would leave; none of other stages."""
+    if IN_LIQUIDATION not in (said.stage_from, said.stage_to):
+        return []
+    begins = said.stage_to == IN_LIQUIDATION
+    ends = _ends(w, usd) if begins else None
+    facts = {"what": "started" if begins else "cleared", "reason": said.reason, "alert": said.id, **_sums(ends)}
+    return [Row(w.group.id, LIQUIDATION, said.at, "", facts)]
+
+
+def _changed(old: Watched, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, w: Watched) -> list[Row]:
+    """What became of one loan that was there; nothing where only what it had accrued was settled, and that was nothing."""
+    if now is None:
+        return [_gone(old, loan, event.at, {"reason": "put", **_named(event)})]
+    entry = event.entry if isinstance(event, BookEntry) else None
+    settled = _settled(old, loan, event.at)
+    is_other = (now.principal, now.interest) != (loan.principal, settled)
+    if isinstance(entry, Repay) and is_other:
+        return _repaid(old, loan, settled, now, event, w)
+    if isinstance(entry, Liquidated) and loan.is_owed:
+        return [_gone(old, loan, event.at, {"reason": "liquidated", **_named(event)})]
+    if isinstance(entry, Renew) and entry.loan == loan.id:
+        renewed = {"what": "renewed", **_named(event), **stated(now)}
+        if not settled:
+            return [_row(old, loan, LOAN, event.at, renewed)]
+        return [*_repaid(old, loan, settled, now, event, w), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
+    if is_other or _terms(now) != _terms(loan):
+        before = {"principal_before": plain(loan.principal), "interest_before": plain(settled)}
+        return [_row(old, loan, LOAN, event.at, {"what": "restated", **_named(event), **stated(now), **before})]
+    return [_row(old, loan, SETTLED, event.at, {})] if settled != loan.interest else []
+
+
+def _repaid(
+    old: Watched, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, w: Watched
+) -> list[Row]:
+    """A repayment, and the end of the loan where nothing is left."""
+    of_interest, of_principal = settled - now.interest, loan.principal - now.principal
+    facts = {
+        **_named(event),
+        "asset": loan.asset,
+        "amount": plain(of_interest + of_principal),
+        "interest_paid": plain(of_interest),
+        "principal_paid": plain(of_principal),
+        "interest_left": plain(now.interest),
+        "principal_left": plain(now.principal),
+        "ltv_after": plain_or_none(w.weight.ltv) if w.weight is not None else None,
+    }
+    rows = [_row(old, loan, REPAYMENT, event.at, facts)]
+    if not now.is_owed:
+        closed = {"what": "closed", "reason": "repaid", **_named(event), **stated(now)}
+        rows.append(Row(old.group.id, LOAN, event.at, loan.id, closed))
+    return rows
+
+
+def _gone(old: Watched, loan: Loan, at: datetime, why: Mapping[str, Any]) -> Row:
+    """A loan that ends otherwise than by a repayment, with what was owed."""
+    owed = {"principal_before": plain(loan.principal), "interest_before": plain(_settled(old, loan, at))}
+    ended = msgspec.structs.replace(loan, principal=ZERO, interest=ZERO)
+    return _row(old, loan, LOAN, at, {"what": "closed", **why, **stated(ended), **owed})
+
+
+def _liquidated(old: Watched, entry: Liquidated, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]) -> Row:
+    """A liquidation that was carried out, on its own figures as far as the entry states them."""
+    ends = _ends(old, usd)
+    if ends is not None and entry.proceeds_usd is not None:
+        ends = cleared(old.held.version.clearance, old.held.lines, entry.proceeds_usd, ends.debt_usd)
+    if ends is not None and entry.fee_usd is not None:
+        left = max(ZERO, ends.market_usd - ends.debt_usd - entry.fee_usd)
+        ends = msgspec.structs.replace(ends, fee_usd=entry.fee_usd, left_usd=left)
+    facts = {"what": "liquidated", **_named(event), "proceeds_usd": plain_or_none(entry.proceeds_usd), **_sums(ends)}
+    if ends is None and entry.fee_usd is not None:
+        facts["fee_usd"] = plain(entry.fee_usd)
+    return Row(old.group.id, LIQUIDATION, event.at, "", facts)
+
+
+def _ends(w: Watched, usd: Mapping[str, Decimal]) -> Clearance | None:
+    return clearance(w.held, usd) if w.held.assets <= usd.keys() else None
+
+
+def _sums(ends: Clearance | None) -> dict[str, str | None]:
+    names = ("market_usd", "debt_usd", "fee_usd", "left_usd", "shortfall_usd")
+    return {name: None if ends is None else plain(getattr(ends, name)) for name in names}
+
+
+def _row(old: Watched, loan: Loan, kind: str, at: datetime, facts: Mapping[str, Any]) -> Row:
+    """A row that ends the stretch in which the loan was as it was."""
+    day, minute = old.product.moment(at)
+    until = midnight(day) + timedelta(minutes=minute)
+    return Row(old.group.id, kind, at, loan.id, facts, old.group.product, loan, until)
+
+
+def _settled(old: Watched, loan: Loan, at: datetime) -> Decimal:
+    return interest(loan, old.product, *old.product.moment(at))
+
+
+def _named(event: GroupPut | BookEntry) -> dict[str, str]:
+    return {"entry": event.id} if isinstance(event, BookEntry) else {}
+
+
+def _terms(loan: Loan) -> tuple[Any, ...]:
+    return loan.asset, loan.rate, loan.term, loan.opened_at, loan.matures_at

@@ -1,0 +1,114 @@
+"""What one event did: all that must become durable, and all that the desk should see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.silences import Silence
+from monitor.core.events.entries import Refused
+from monitor.core.events.history import Row
+from monitor.core.loans.group import Group
+from monitor.core.prices.frame_columns import BoardView
+from monitor.core.prices.quote import Heard, Mark
+from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.clearance import FundSight
+from monitor.core.valuation.valuation import Holding, Weight
+
+
+class Sight(NamedTuple):
+    """A group as the desk sees it now. `weight` is None while a price is missing."""
+
+    group: Group
+    state: GroupState
+    held: Holding
+    weight: Weight | None
+    blind: bool
+    source: str
+    version: int
+    put_at: datetime
+
+
+class Outcome:
+    """Collected while an event is handled."""
+
+    __slots__ = (
+        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "rates", "refused", "states", "touched",
+    )  # fmt: skip
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.alerts: list[Alert] = []
+        self.states: dict[str, GroupState] = {}
+        self.changed: set[str] = set()
+        """Groups whose book changed."""
+        self.closed: set[str] = set()
+        self.blocks: list[BlockPut] = []
+        """Groups that were put as a whole."""
+        self.touched: set[str] = set()
+        """Groups whose figures may have changed; all of `changed` and `states` are among them."""
+        self.refused: Refused | None = None
+        self.deskful = False
+        """Something that only the desk record holds (marks that were announced, notices) must be kept."""
+        self.history: list[Row] = []
+        """What became of loans; never without a group that changed or moved."""
+        self.rates: tuple[CoinRates, ...] = ()
+        """Coins whose given rates changed, each with all of them."""
+
+    @property
+    def is_durable(self) -> bool:
+        """There is something that must be committed."""
+        changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.rates
+        return any(changes) or self.deskful
+
+
+class BlockPut(NamedTuple):
+    """Many groups as one body of bytes, which only the book of columns reads."""
+
+    number: int
+    body: bytes
+    ids: tuple[str, ...] = ()
+    """Groups that were kept singly before and are in the block now."""
+
+
+class Restored(NamedTuple):
+    """A group as a store gave it back."""
+
+    group: Group
+    source: str
+    version: int
+    put_at: datetime
+
+
+class Memory(NamedTuple):
+    """What a restart hands to core. The last two are in a recording only: no price counts as good after a restart."""
+
+    at: datetime
+    marks: tuple[Mark, ...]
+    notices: dict[str, tuple[int, str | None]]
+    groups: tuple[Restored, ...]
+    states: tuple[GroupState, ...]
+    heard: tuple[Heard, ...] = ()
+    awaited: tuple[tuple[str, datetime], ...] = ()
+    """Assets without a price, and when the desk is told."""
+    blocks: tuple[BlockPut, ...] = ()
+    closed: tuple[str, ...] = ()
+    """Groups that blocks may still hold, but that were closed."""
+    rates: tuple[CoinRates, ...] = ()
+    """Flexible rates that were given beside those of the rules."""
+    silences: tuple[Silence, ...] = ()
+
+
+class Publication(NamedTuple):
+    """What everybody may see after an event was committed; handed over on the event loop, never changed afterwards."""
+
+    at: datetime
+    moved: bool
+    """Figures or states of groups may be others now, or the groups themselves."""
+    prices: BoardView
+    alerts: tuple[LoggedAlert, ...] = ()
+    fund: FundSight | None = None
+    """The insurance fund as it was looked at last; None where none is configured."""
+    silences: tuple[Silence, ...] = ()

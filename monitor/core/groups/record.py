@@ -1,0 +1,135 @@
+"""A group under watch: what is held, where it stands, and what it weighed last. The only mutable record of core."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.core.alerts.alert import Debt, Figures, GroupRef, Input
+from monitor.core.deadlines import ACKNOWLEDGED, GRACE, GROUP, HOLD, REMINDER, Deadline
+from monitor.core.groups.outcome import Sight
+from monitor.core.loans.group import Group
+from monitor.core.money import ZERO
+from monitor.core.prices.board import PriceBoard
+from monitor.core.rules.product import Lifecycle, Product
+from monitor.core.stages.decision import Calm
+from monitor.core.stages.maturity import Due, dates
+from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due
+from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
+
+
+class Watched:
+    """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
+
+    __slots__ = (
+        "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        group: Group,
+        source: str,
+        version: int,
+        put_at: datetime,
+        state: GroupState,
+        product: Product,
+        at: datetime,
+    ) -> None:
+        self.group, self.source, self.version, self.put_at = group, source, version, put_at
+        self.state, self.product = state, product
+        self.weight: Weight | None = None
+        self.blind = False
+        self.renew(at)
+
+    def renew(self, at: datetime) -> None:
+        """Takes the holding anew: another day, other rules, other holdings."""
+        self.held: Holding = holding(self.group, self.product, at)
+        self.calm: Calm | None = None
+        """Between which LTVs nothing is to be decided; None until the state and the holding of now are looked at."""
+        self.has_past: bool = bool(self.past_deadlines())
+        """Deadlines of its loans had passed when it was put and wait for its first evaluation."""
+
+    def keep(self, state: GroupState) -> None:
+        """Takes the state that a verdict or a deadline left."""
+        self.state, self.calm = state, None
+
+    def past_deadlines(self) -> list[Due]:
+        """Those of `loan_deadlines` that had passed when the group was put."""
+        return [d for d in self.loan_deadlines() if d[0] <= self.put_at]
+
+    def sight(self) -> Sight:
+        """The group as the desk sees it now; a value that no later event changes."""
+        w = self
+        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at)
+
+    @property
+    def ref(self) -> GroupRef:
+        """How an alert names the group."""
+        g = self.group
+        return GroupRef(g.id, g.product, g.receiving_account, g.labels)
+
+    def deadlines(self, how: Lifecycle) -> tuple[Deadline | None, Deadline | None]:
+        """The next firm deadline and the clear hold, see agenda.py.
+
+        A loan's deadline that was past when the group was put is none of them: it runs after the first evaluation.
+        """
+        state, id_ = self.state, self.group.id
+        firm = [Deadline(due, GROUP, id_, kind) for due, kind, _ in self.loan_deadlines() if due > self.put_at]
+        hold = self.hold_end(how)
+        reminder = reminder_due(state, how)
+        # A reminder of the very end of a hold waits behind it, or an idle TimePassed would send what a cure makes void.
+        if reminder is not None and reminder != hold:
+            firm.append(Deadline(reminder, GROUP, id_, REMINDER))
+        if state.stage == DELAYED and state.deadline is not None:
+            firm.append(Deadline(state.deadline, GROUP, id_, GRACE))
+        if state.ack is not None and state.ack.until is not None:
+            firm.append(Deadline(state.ack.until, GROUP, id_, ACKNOWLEDGED))
+        return min(firm, default=None), Deadline(hold, GROUP, id_, HOLD) if hold is not None else None
+
+    def hold_end(self, how: Lifecycle) -> datetime | None:
+        """When the running clear hold is decided; None while the group is blind, as nothing is cured then."""
+        state = self.state
+        if state.stage != MARGIN_CALL or state.below_since is None or self.weight is None or self.blind:
+            return None
+        return state.below_since + how.clear_hold
+
+    def loan_deadlines(self) -> list[Due]:
+        """The dates of every owed term loan as far as they have not run, in order."""
+        return dates(self.group.loans, self.state, self.held.version, self.put_at)
+
+    def figures(self, board: PriceBoard) -> Figures:
+        """All that an alert must hold so that anyone can recompute it."""
+        held, usd = self.held, board.usd
+        priced = positions(held, usd)
+        loans = owed(self.group, self.product, held.day, usd, held.minute)
+        weight = self.weight
+        known = weight is not None
+        return Figures(
+            ltv=weight.ltv if weight is not None else None,
+            debt_usd=weight.debt if weight is not None else None,
+            recognised_usd=weight.recognised if weight is not None else None,
+            market_usd=sum((p.value for p in priced if p.value is not None), ZERO) if known else None,
+            thresholds=held.lines,
+            inputs=tuple(_input(p, board) for p in priced),
+            debts=tuple(_debt(o) for o in loans),
+            rules=self.product.rules_name(held.version),
+        )
+
+
+def _input(position: Position, board: PriceBoard) -> Input:
+    mark = board.marks.get(position.asset)
+    return Input(
+        asset=position.asset,
+        quantity=position.quantity,
+        price=position.price,
+        quote=mark.quote if mark else ("USD" if position.price is not None else None),
+        quote_price=mark.quote_price if mark else position.price,
+        source=mark.source if mark else ("usdt_usd" if position.price is not None else None),
+        price_at=mark.price_at if mark else None,
+        trust=board.trust_of(position.asset),
+        value_usd=position.value,
+        recognised_usd=position.recognised,
+    )
+
+
+def _debt(item: Owed) -> Debt:
+    return Debt(item.loan.id, item.loan.asset, item.loan.principal, item.interest, item.price, item.value)

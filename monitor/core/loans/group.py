@@ -1,0 +1,288 @@
+"""What is held: loan groups, their collateral accounts and their loans (VIP FAQ 6; INTERFACES section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from monitor.core.money import ZERO, plain
+from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.schema import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+
+Term = Literal["open", "30d", "60d"]
+TERM_DAYS = {"30d": 30, "60d": 60}
+Holdings = dict[Id, dict[Asset, Quantity]]
+Line = Annotated[
+    str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
+]
+Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+
+
+canonical = msgspec.json.Encoder(order="deterministic").encode
+"""The JSON of a line without spacing and with sorted keys: the same for the same line, however it was written."""
+
+
+class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Flexible (rates of the product) or fixed (`daily`, a share of the principal per day) (VIP FAQ 21, 22).
+
+    `paid_in`: interest is paid in another coin, at a discount where the product gives one (DOMAIN 42).
+    """
+
+    kind: Literal["flexible", "fixed"]
+    daily: DailyRate | None = None
+    paid_in: Literal["BNB"] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "fixed") != (self.daily is not None):
+            raise ValueError('a fixed rate states "daily", a flexible one does not')
+
+
+class LoanLine(msgspec.Struct, frozen=True):
+    """A loan as the loan book states it; `interest` is what had accrued when the line was put."""
+
+    id: Id
+    asset: Asset
+    principal: Quantity
+    rate: Rate
+    term: Term
+    opened_at: datetime
+    interest: Quantity = ZERO
+    matures_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if (self.term == "open") != (self.matures_at is None):
+            raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
+        if self.rate.kind == "fixed" and self.term == "open":
+            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
+
+
+class GroupLine(msgspec.Struct, frozen=True):
+    """A group as the loan book states it: one line of a file, the body of PUT /v1/groups/{id}."""
+
+    id: Id
+    product: str
+    receiving_account: Id
+    collateral: Holdings
+    loans: tuple[LoanLine, ...]
+    delayed_liquidation: bool = False
+    thresholds: dict[Line, Level] = {}
+    labels: dict[str, str] = {}
+    balances: Holdings = {}
+    vip_level: Annotated[int, range(0, 100)] | None = None
+    contacts: dict[Literal["email", "sms"], tuple[str, ...]] = {}
+    leverage: Annotated[int, range(1, 126)] | None = None
+
+
+class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A loan, and the day after which each 00:00 UTC adds a day's interest to what the line brought."""
+
+    id: str
+    asset: str
+    principal: Decimal
+    interest: Decimal
+    rate: Rate
+    term: Term
+    opened_at: datetime
+    matures_at: datetime | None
+    since: date
+    minute: int = 0
+    """Of `since`, where the product adds interest more often than daily."""
+
+    @property
+    def is_owed(self) -> bool:
+        """Something is left to repay, whatever interest a later day adds."""
+        return self.principal > 0 or self.interest > 0
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One receiving account, its collateral accounts and all its loans; LTV is a property of the group (VIP FAQ 6)."""
+
+    id: str
+    product: str
+    receiving_account: str
+    collateral: Mapping[str, Mapping[str, Decimal]]
+    loans: tuple[Loan, ...]
+    delayed_liquidation: bool
+    thresholds: Mapping[str, Decimal]
+    labels: Mapping[str, str]
+    balances: Mapping[str, Mapping[str, Decimal]]
+    vip_level: int | None
+    contacts: Mapping[str, tuple[str, ...]]
+    line: str = ""
+    """`line_digest` of the line that was put; entries leave it, so that the same line is known again after them."""
+    leverage: int | None = None
+    """Of an account whose lines depend on it (DOMAIN section 3.10)."""
+
+    def accounts(self) -> set[str]:
+        """All accounts that belong to the group and therefore to no other."""
+        return {self.receiving_account, *self.collateral}
+
+    def quantities(self) -> dict[str, Decimal]:
+        """Collateral per asset, summed over all accounts before any ladder (DOMAIN A1), zero holdings left out."""
+        total: dict[str, Decimal] = {}
+        for holdings in self.collateral.values():
+            for asset, quantity in holdings.items():
+                if quantity:
+                    total[asset] = total.get(asset, ZERO) + quantity
+        return total
+
+
+@runtime_checkable
+class GroupBatch(Protocol):
+    """Many groups of one book at once, in whatever form they were read; no two have the same id."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> Iterator[str]:
+        """In the order of the lines."""
+        ...
+
+    def group(self, index: int) -> Group:
+        """The group in that place, as `parse_line` would have read its line."""
+        ...
+
+    def lines(self) -> bytes:
+        """The lines as they were written, as one JSON array: what the event log keeps."""
+        ...
+
+
+class Lines:
+    """A GroupBatch of lines that were checked against their products before, read again one by one: a recorded one."""
+
+    def __init__(self, stated: Sequence[Any], at: datetime) -> None:
+        self.stated, self._at = stated, at
+
+    def __len__(self) -> int:
+        return len(self.stated)
+
+    def ids(self) -> Iterator[str]:
+        """In the order of the lines."""
+        return (line["id"] for line in self.stated)
+
+    def group(self, index: int) -> Group:
+        """The group in that place. Raises wire.Invalid."""
+        line = self.stated[index]
+        return _group(read(GroupLine, line), line, self._at)
+
+    def lines(self) -> bytes:
+        """The lines as one JSON array."""
+        return msgspec.json.encode(self.stated)
+
+
+def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> Group:
+    """A group from a book line put at `at`, checked against its product. Raises wire.Invalid with every problem."""
+    stated = read(GroupLine, line)
+    problems: list[Problem] = []
+    product = products.get(stated.product)
+    if product is None:
+        known = ", ".join(sorted(products)) or "none is configured"
+        problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}", "unknown_product"))
+    else:
+        problems += misfits(stated, product, at)
+    seen: set[str] = set()
+    for i, loan in enumerate(stated.loans):
+        if loan.id in seen:
+            problems.append(Problem(f"loans[{i}].id", f"{loan.id!r} appears twice in the group", "duplicate_loan"))
+        seen.add(loan.id)
+    if problems:
+        raise Invalid(problems)
+    return _group(stated, line, at)
+
+
+def line_digest(canonical: bytes) -> bytes:
+    """8 bytes by which a line, as `canonical` writes it, is known again."""
+    return hashlib.blake2b(canonical, digest_size=8).digest()
+
+
+def misfits(
+    stated: GroupLine | Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()
+) -> list[Problem]:
+    """What of a group fits neither the rules in force at a time nor, for its lines and tiers, those that are to come.
+
+    `kept`: coins whose loans keep the rate that an older version listed.
+    """
+    problems: dict[str, Problem] = {}
+    for version in product.versions_from(at):
+        since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
+        for where, what, reason in _misfits_of(stated, product.kind, version):
+            problems.setdefault(where, Problem(where, what + since, reason))
+    rates = product.rated(at) | kept
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
+        if loan.rate.kind == "flexible" and loan.asset not in rates:
+            text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
+            problems.setdefault(f"loans[{i}].rate", Problem(f"loans[{i}].rate", text, "no_rate"))
+    return list(problems.values())
+
+
+def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Iterator[tuple[str, str, str]]:
+    """(place, what is wrong, reason) under one version."""
+    coins = {asset for held in stated.collateral.values() for asset, quantity in held.items() if quantity}
+    if version.max_coins is not None and len(coins) > version.max_coins:
+        text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {kind} takes {version.max_coins} a group"
+        yield "collateral", text, "too_many_coins"
+    if stated.leverage is not None and stated.leverage not in version.lines_by_leverage:
+        known = ", ".join(map(str, sorted(version.lines_by_leverage)))
+        text = f"expected one of: {known}" if known else f"but {kind} has no lines by leverage; leave it out"
+        yield "leverage", f"found {stated.leverage}, {text}", "leverage"
+    try:
+        for lines in version.all_lines_for(coins, stated.leverage):
+            lines_of(stated.thresholds, lines)
+    except ValueError as e:
+        yield "thresholds", str(e), "thresholds"
+    if stated.delayed_liquidation and version.grace is None:
+        yield "delayed_liquidation", f"found true, but {kind} has no grace period", "no_grace"
+    loans: Sequence[LoanLine | Loan] = stated.loans
+    for i, loan in enumerate(loans):
+        if not version.takes(loan.asset):
+            known = ", ".join(sorted(version.liability_tiers or ()))
+            text = f"{kind} has no liability tiers for {loan.asset}; there are: {known}"
+            yield f"loans[{i}].asset", text, "no_tier"
+
+
+def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
+    """The group's own lines over the product's (VIP FAQ 9). Raises ValueError when they are out of order or are none."""
+    for name in overrides:
+        if name not in defaults.stated:
+            raise ValueError(f"the product has no line {name}; it has: {', '.join(defaults.stated)}")
+    return msgspec.structs.replace(defaults, **overrides) if overrides else defaults
+
+
+def _group(stated: GroupLine, line: object, at: datetime) -> Group:
+    since = at.astimezone(UTC).date()
+    loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
+    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": line_digest(canonical(line)).hex()})
+
+
+def restated(group: Group) -> dict[str, Any]:
+    """The book line of a group, for the audit record and the API; decimals as plain text."""
+    line = msgspec.to_builtins(group, enc_hook=None)
+    del line["line"]
+    line["collateral"] = _holdings(group.collateral)
+    line["balances"] = _holdings(group.balances)
+    line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}
+    for stated, loan in zip(line["loans"], group.loans, strict=True):
+        del stated["since"]
+        stated.pop("minute", None)
+        stated.update(principal=plain(loan.principal), interest=plain(loan.interest))
+    return line  # type: ignore[no-any-return]
+
+
+def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, str]]:
+    return {account: {asset: plain(q) for asset, q in coins.items()} for account, coins in holdings.items()}
+
+
+def same_line(group: Group, other: Group) -> bool:
+    """The two state the same; the days on which they were put, and how it was written, are no difference."""
+    day = date.min
+    return _dated(group, day) == _dated(other, day)
+
+
+def _dated(group: Group, day: date) -> Group:
+    loans = tuple(msgspec.structs.replace(x, since=day, minute=0) for x in group.loans)
+    return msgspec.structs.replace(group, loans=loans, line="")

@@ -1,0 +1,137 @@
+"""Interest as a function of time, never a counter (DESIGN section 6; VIP FAQ 22, 24, 25).
+
+Each 00:00 UTC after a loan was put adds a day's interest on its principal; where a product accrues by the hour or the minute,
+so does each of those on flexible loans. The rate and the late factor of such an instant are those of the version then in
+force; one after maturity counts `late_interest_factor` times (DOMAIN A12). The days that are free of interest are those of
+the version in force when the loan was opened (DOMAIN 32, 33): an old loan keeps its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from monitor.core.loans.group import Loan
+from monitor.core.loans.rate_curve import EPOCH, Curve, Timeline, first_from, number_of
+from monitor.core.money import ONE, ZERO, exact
+from monitor.core.rules.product import DAY, Product, Version
+
+SETTLING = timedelta(hours=1)
+"""Daily interest is computed between 00:00 and 01:00 UTC: until then a day's step may still be corrected (DOMAIN A11)."""
+
+
+def interest(loan: Loan, product: Product, day: date, minute: int = 0) -> Decimal:
+    """Accrued and unpaid interest in the loan's coin at a minute of a day, that of the instant itself included. Exact."""
+    first, last = (loan.since, loan.minute), (day, minute)
+    if last <= first or not loan.principal:
+        return loan.interest
+    return loan.interest + loan.principal * _index(loan, product, instant(*first), instant(*last))
+
+
+def _index(loan: Loan, product: Product, after: datetime, until: datetime) -> Decimal:
+    """The sum of rates over the instants of (after, until] at which interest is added, late ones weighted."""
+    period = DAY if loan.rate.daily is not None else product.period
+    opened = product.version_at(loan.opened_at)
+    if opened.is_interest_free:
+        return ZERO
+    start, end = number_of(after, period), number_of(until, period)
+    if free := opened.free_days.get(loan.asset, 0):
+        # The day of borrowing is the first of the free ones, whatever its hour.
+        charged_from = midnight(loan.opened_at.date() + timedelta(days=free))
+        start = max(start, first_from(charged_from, period) - 1)
+        if start >= end:
+            return ZERO
+    # The last instant that is not late is that of the maturity itself.
+    timely = end if loan.matures_at is None else min(max(number_of(loan.matures_at, period), start), end)
+    if loan.rate.daily is not None:
+        late = _curve(product, None, is_late=True).total(timely, end) if timely < end else ZERO
+        return loan.rate.daily * (timely - start + late)
+    is_cheaper = loan.rate.paid_in is not None
+    total = _curve(product, loan.asset, is_cheaper=is_cheaper).total(start, timely)
+    if timely < end:
+        total += _curve(product, loan.asset, is_cheaper=is_cheaper, is_late=True).total(timely, end)
+    return total
+
+
+def _curve(product: Product, asset: str | None, *, is_cheaper: bool = False, is_late: bool = False) -> Curve:
+    """The rate of a coin per period, or one where a loan has a rate of its own, times what the version in force makes of
+    it: the late factor, the discount for interest that is paid in another coin. Worked out once."""
+    key = asset, is_cheaper, is_late
+    curve: Curve | None = product.curves.get(key)
+    if curve is None:
+        with exact():
+            curve = product.curves[key] = _worked_out(product, asset, is_cheaper, is_late)
+    return curve
+
+
+def _worked_out(product: Product, asset: str | None, is_cheaper: bool, is_late: bool) -> Curve:
+    period = DAY if asset is None else product.period
+    line = None if asset is None else timeline(product, asset)
+
+    def figure(version: Version, rate: Decimal) -> Decimal:
+        cheaper = rate * (ONE - version.paid_in_discount) if is_cheaper else rate
+        return cheaper * version.late_interest_factor if is_late else cheaper
+
+    times = sorted({*(v.effective for v in product.versions), *(line.times if line else ())})
+    figures = [figure(product.version_at(at), line.at(at) if line else ONE) for at in (times[0] - DAY, *times)]
+    return Curve(figures[0], zip((first_from(at, period) for at in times), figures[1:], strict=True))
+
+
+def timeline(product: Product, asset: str) -> Timeline:
+    """A coin's flexible rates over time; for reading only."""
+    found: Timeline | None = product.curves.get(asset)
+    if found is None:
+        found = product.curves[asset] = Timeline(product, asset)
+    return found
+
+
+def rate_at(loan: Loan, product: Product, at: datetime) -> Decimal:
+    """The loan's rate per period at an instant; a coin that a version no longer lists keeps the rate it had before."""
+    if loan.rate.daily is not None:
+        return loan.rate.daily
+    rate = timeline(product, loan.asset).at(at)
+    return rate if loan.rate.paid_in is None else rate * (ONE - product.version_at(at).paid_in_discount)
+
+
+def daily_rate(loan: Loan, product: Product, at: datetime) -> Decimal:
+    """The loan's rate at an instant, times the periods of a day."""
+    rate = rate_at(loan, product, at)
+    return rate if loan.rate.daily is not None else rate * (DAY // product.period)
+
+
+def settled(product: Product, at: datetime) -> int:
+    """The number of the last instant whose interest is fixed at a time: an hour after 00:00 where interest is daily."""
+    last = number_of(at, product.period)
+    return last - 1 if is_settling(product, at) else last
+
+
+def is_settling(product: Product, at: datetime) -> bool:
+    """The day's interest may still be corrected (DOMAIN A11)."""
+    return product.period == DAY and (at - EPOCH) % DAY < SETTLING
+
+
+def next_accrual(products: Iterable[Product], after: datetime) -> datetime:
+    """The next instant at which interest is added by some product. Every period is a whole part of a day."""
+    period = min((p.period for p in products), default=DAY)
+    return EPOCH + ((after - EPOCH) // period + 1) * period
+
+
+def accrues_at(product: Product, at: datetime) -> bool:
+    """The product adds interest at that instant."""
+    return not (at - EPOCH) % product.period
+
+
+def next_midnight(at: datetime) -> datetime:
+    """The first 00:00 UTC after a time."""
+    return midnight(at.date() + timedelta(days=1))
+
+
+def midnight(day: date) -> datetime:
+    """00:00 UTC that begins a day."""
+    return datetime.combine(day, time(), UTC)
+
+
+def instant(day: date, minute: int) -> datetime:
+    """That minute of a day, UTC."""
+    return midnight(day) + timedelta(minutes=minute)

@@ -1,0 +1,96 @@
+"""A coin's flexible rate over time, and sums of a figure over instants without adding up each of them.
+
+A rate holds from its effective time until the next one of its coin. What the versions of the rules list and what was given
+beside them (a file, the API) stand in one line: the newer by effective time holds, of one time the one that was given.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from monitor.core.money import ZERO
+from monitor.core.rules.product import DatedRate, Product
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Instants at which interest is added are numbered from here on, one per period."""
+
+
+def number_of(at: datetime, period: timedelta) -> int:
+    """The last instant at or before a time."""
+    return (at - EPOCH) // period
+
+
+def first_from(at: datetime, period: timedelta) -> int:
+    """The first instant at or after a time."""
+    return -((EPOCH - at) // period)
+
+
+class Timeline:
+    """The rates of one coin of a product. Rates may be put into it and taken out: whoever does so has one of his own."""
+
+    def __init__(self, product: Product, asset: str) -> None:
+        self._listed = {v.effective: v.rates[asset] for v in product.versions if asset in v.rates}
+        self.given = {row.effective: row for row in product.given.get(asset, ())}
+        self._first = product.versions[0].rates.get(asset, ZERO)
+        """The first version also applies before its date."""
+        self.times = sorted({*self._listed, *self.given})
+
+    def at(self, at: datetime) -> Decimal:
+        """The rate in force; zero where there is none yet."""
+        place = bisect_right(self.times, at) - 1
+        if place < 0:
+            return self._first
+        since = self.times[place]
+        row = self.given.get(since)
+        return self._listed[since] if row is None else row.rate
+
+    def since(self, at: datetime) -> datetime | None:
+        """The effective time of the rate in force; None where no version or row is in force by its date."""
+        place = bisect_right(self.times, at) - 1
+        return None if place < 0 else self.times[place]
+
+    def after(self, at: datetime) -> Sequence[datetime]:
+        """The times after this one at which another rate may be in force."""
+        return self.times[bisect_right(self.times, at) :]
+
+    def put(self, row: DatedRate) -> None:
+        """Gives a rate, in place of the one of its time."""
+        if row.effective not in self._listed and row.effective not in self.given:
+            insort(self.times, row.effective)
+        self.given[row.effective] = row
+
+    def drop(self, effective: datetime) -> None:
+        """Takes back the rate that was given from a time on."""
+        del self.given[effective]
+        if effective not in self._listed:
+            self.times.remove(effective)
+
+
+class Curve:
+    """A figure per instant that is constant between its changes; its sum over any instants takes two look-ups. Exact."""
+
+    __slots__ = ("_changes", "_sums", "_values")
+
+    def __init__(self, before: Decimal, changes: Iterable[tuple[int, Decimal]]) -> None:
+        """`changes`: (first instant, figure from there on), rising; of several at one instant the last counts."""
+        steps = dict(changes)
+        self._changes, self._values = list(steps), [before, *steps.values()]
+        self._sums = [ZERO]
+        """By change: the sum of the instants from the first change up to it, that one not included."""
+        for i in range(1, len(self._changes)):
+            self._sums.append(self._sums[-1] + self._values[i] * (self._changes[i] - self._changes[i - 1]))
+
+    def total(self, after: int, until: int) -> Decimal:
+        """The sum over the instants of (after, until]."""
+        return self._until(until) - self._until(after)
+
+    def _until(self, instant: int) -> Decimal:
+        """The sum up to an instant, that one included, counted from the first change."""
+        if not self._changes:
+            return self._values[0] * instant
+        place = max(bisect_right(self._changes, instant), 1)
+        value = self._values[place] if instant >= self._changes[0] else self._values[0]
+        return self._sums[place - 1] + value * (instant + 1 - self._changes[place - 1])

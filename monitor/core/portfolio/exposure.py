@@ -1,0 +1,128 @@
+"""What the book is exposed to: sums by borrower, product or coin, the time to sell a coin, debt and collateral of one issuer.
+
+Shares of a label or a product are of the debt, shares of a coin of the collateral's market value. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.money import CENT, ZERO, divide_up, exact, plain
+from monitor.core.portfolio.group_list import BadCursor, Scope
+from monitor.core.portfolio.snapshot import LABEL_PREFIX, Exposed, Pair, Sums, WholeBook, share_of
+from monitor.core.portfolio.stress import sums_shown
+from monitor.core.rules.product import ExposureRules
+from monitor.core.text import plain_or_none, stamp
+
+ASSET, PRODUCT = "asset", "product"
+
+
+class Table:
+    """The book by key, the largest share first; pages are cut from it."""
+
+    def __init__(self, book: WholeBook, by: str, scope: Scope) -> None:
+        """`by` is "asset", "product" or "label.<name>"."""
+        rules = book.rules.exposure
+        self._limit = None if scope else most_of(rules, by)  # limits are of the whole book
+        found = book.survey.exposures(by, book.prices, scope)
+        self.by, self._at, self._found, self._rules = by, book.at, found, rules
+        self._rows = sorted(found.rows, key=lambda row: _place(row, by))
+        pairs = book.survey.pairs(rules.issuers, book.prices, scope) if by == ASSET and rules.issuers else []
+        self._pairs = sorted(pairs, key=lambda pair: (-pair.debt_usd, pair[:3]))
+
+    def page(self, limit: int, after: str | None) -> dict[str, Any]:
+        """A page by key: values that move neither hide nor repeat a row for long. Raises BadCursor."""
+        rows: Sequence[Exposed] = self._rows
+        if after is not None:
+            start = _start(self.by, after)
+            rows = [row for row in rows if _place(row, self.by) > start]
+        with exact():
+            return {
+                "at": stamp(self._at),
+                "by": self.by,
+                "total": sums_shown(self._found.total),
+                "unknown": self._found.unknown,
+                "is_exact": self._found.are_sums_exact,
+                "wrong_way": [_pair_shown(pair) for pair in self._pairs],
+                "items": [self._row(row) for row in rows[:limit]],
+                "next": _cursor(self.by, rows[limit - 1]) if len(rows) > limit else None,
+            }
+
+    def _row(self, row: Exposed) -> dict[str, Any]:
+        whole, most = basis(self._found.total, self.by), self._limit
+        part = basis(row.sums, self.by)
+        shown = {
+            "key": row.key,
+            **sums_shown(row.sums),
+            "share": plain_or_none(share_of(part, whole)),
+            "max_share": plain_or_none(most),
+            "is_above": most is not None and part > most * whole,
+            "nearest_percent": plain_or_none(row.nearest),
+            "average_percent": plain_or_none(row.weighted),
+        }
+        if self.by != ASSET:
+            return shown
+        volume = self._rules.daily_volume_usd.get(row.key or "")
+        return {
+            **shown,
+            "quantity": plain(row.quantity or ZERO),
+            "daily_volume_usd": plain_or_none(volume),
+            "days_to_sell": plain_or_none(days_to_sell(row.sums.market, volume, self._rules.max_share_of_volume)),
+        }
+
+
+def basis(sums: Sums, by: str) -> Decimal:
+    """Of what a share is a share."""
+    return sums.market if by == ASSET else sums.debt
+
+
+def most_of(rules: ExposureRules, by: str) -> Decimal | None:
+    """The share above which an alert is raised; None where none is configured."""
+    return rules.max_share.get(by.removeprefix(LABEL_PREFIX))
+
+
+def by_of(name: str) -> str:
+    """The key that a name of `max_share` stands for: anything but a coin and a product is a label."""
+    return name if name in (ASSET, PRODUCT) else LABEL_PREFIX + name
+
+
+def days_to_sell(market_usd: Decimal, volume_usd: Decimal | None, participation: Decimal) -> Decimal | None:
+    """Days to sell a value when only a share of the daily volume can be sold, rounded up; None without a volume."""
+    return None if volume_usd is None else divide_up(market_usd, volume_usd * participation, CENT)
+
+
+def _place(row: Exposed, by: str) -> tuple[Decimal, bool, str]:
+    return basis(row.sums, by).copy_negate(), row.key is None, row.key or ""
+
+
+def _cursor(by: str, row: Exposed) -> str:
+    place, is_last, key = _place(row, by)
+    return base64.urlsafe_b64encode(msgspec.json.encode((by, place, is_last, key))).decode().rstrip("=")
+
+
+def _start(by: str, text: str) -> tuple[Decimal, bool, str]:
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        made_for, place, is_last, key = msgspec.json.decode(raw, type=tuple[str, Decimal, bool, str])
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise BadCursor("is not a cursor of this list; start without one") from None
+    if made_for != by or not place.is_finite():
+        raise BadCursor("is a cursor of another key; start without one")
+    return place, is_last, key
+
+
+def _pair_shown(pair: Pair) -> dict[str, Any]:
+    return {
+        "issuer": pair.issuer,
+        "debt": pair.debt,
+        "collateral": pair.collateral,
+        "groups": pair.groups,
+        "debt_usd": plain(pair.debt_usd),
+        "market_usd": plain(pair.market_usd),
+    }

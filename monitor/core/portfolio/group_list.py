@@ -1,0 +1,277 @@
+"""What lists show: which groups are wanted, in which order, and from which place on.
+
+A roster is read by worker threads while core's thread goes on. It shows the live state of core, on the prices that were
+published last. So a row's stage and deadline may be a few milliseconds ahead of the commit that makes them durable, and
+during an outage of the store as far ahead as the outage lasts. That is meant: a row is a look, the alert log is the
+record, and only what was committed enters that log or answers a change. The alternative, a second copy of every state,
+would cost a million groups more than their debts do. Who follows the stream loses nothing by it: rows are sent after a
+publication, never before one.
+
+`PlainRoster` is exact and slow, and the reference; `ColumnarRoster` of the engine gives the same pages of a million groups.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, NamedTuple, Protocol
+
+import msgspec
+
+from monitor.core.groups.outcome import Sight
+from monitor.core.groups.record import Watched
+from monitor.core.loans.group import Group
+from monitor.core.money import ONE, ZERO, exact, round_down
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
+from monitor.core.valuation.valuation import Holding, Weight, weigh
+
+Scope = tuple[tuple[str, str], ...]
+"""Labels that a group must have, all of them; empty means every group."""
+SORTS = ("ltv", "id", "debt_usd", "deadline")
+STAGE_RANK = {LIQUIDATION: 0, DELAYED: 1, MARGIN_CALL: 2, NORMAL: 3}
+"""Worst first."""
+UNRECOGNISED, UNKNOWN, KNOWN = range(3)
+"""Within a stage what cannot be valued comes before what can."""
+KINDS = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LAST_PLACE = len(STAGE_RANK) * KINDS - 1
+
+
+class Prices(NamedTuple):
+    """The prices on which rows are valued; an asset that is absent from `usd` is missing."""
+
+    usd: Mapping[str, Decimal] = {}
+    untrusted: frozenset[str] = frozenset()
+
+
+class GroupQuery(msgspec.Struct, frozen=True):
+    """Which groups are wanted, in which order."""
+
+    stages: frozenset[str] = frozenset()
+    products: frozenset[str] = frozenset()
+    labels: Scope = ()
+    q: str = ""
+    sort: str = "ltv"
+    limit: int = 100
+    after: str | None = None
+
+    @property
+    def order(self) -> str:
+        """One of SORTS."""
+        return self.sort.removeprefix("-")
+
+    @property
+    def is_reversed(self) -> bool:
+        """The order is turned round, all but that rows without a value come last."""
+        return self.sort.startswith("-")
+
+    @property
+    def text(self) -> str:
+        """What must be mentioned, in small letters."""
+        return self.q.lower()
+
+
+class Page(NamedTuple):
+    """Rows, and the cursor of the next page or None."""
+
+    rows: list[Sight]
+    next: str | None
+
+
+class Counts(NamedTuple):
+    """How the groups stand."""
+
+    stages: Mapping[str, int]
+    unknown: int
+    blind: int
+    total: int
+
+
+class BadCursor(ValueError):
+    """A cursor that this list did not give in this order."""
+
+
+class Key(NamedTuple):
+    """Where a row stands in an order; no two rows stand at the same place, as ids differ."""
+
+    place: int
+    """Stage and kind for the order by LTV; elsewhere 1 behind all rows that have a value, 0 among them."""
+    value: Decimal
+    """LTV negated, debt, or microseconds since 1970; zero where there is none."""
+    id: str
+
+
+class Roster(Protocol):
+    """All groups as lists show them. Any thread may ask."""
+
+    def sight(self, group_id: str, prices: Prices) -> Sight | None:
+        """One group, or None."""
+        ...
+
+    def state(self, group_id: str) -> GroupState | None:
+        """Where one group stands, or None."""
+        ...
+
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+        """A page of the list. Raises BadCursor."""
+        ...
+
+    def counts(self, scope: Scope, prices: Prices) -> Counts:
+        """Groups by stage, and how many are unknown or blind."""
+        ...
+
+    def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
+        """What is owed by stage, in whole USD rounded down; a group that cannot be valued counts nothing."""
+        ...
+
+    def needed(self, scope: Scope) -> frozenset[str]:
+        """Assets whose price decides about some group."""
+        ...
+
+
+class PlainRoster:
+    """Every group looked at, every figure exact. `watched` gives a list that nobody changes, in any thread."""
+
+    def __init__(self, watched: Callable[[], list[Watched]]) -> None:
+        self._watched = watched
+
+    def sight(self, group_id: str, prices: Prices) -> Sight | None:
+        return next((seen(w, prices) for w in self._watched() if w.group.id == group_id), None)
+
+    def state(self, group_id: str) -> GroupState | None:
+        return next((w.state for w in self._watched() if w.group.id == group_id), None)
+
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+        start, order, is_reversed = start_of(query), query.order, query.is_reversed
+        keyed = ((key_of(s, order, is_reversed), s) for s in self.wanted(query, scope, prices))
+        if start is not None:
+            keyed = ((k, s) for k, s in keyed if (k < start if is_reversed else k > start))
+        pick = heapq.nlargest if is_reversed else heapq.nsmallest
+        # No two keys are equal, so sights are never compared.
+        found = pick(query.limit + 1, keyed)
+        rows = [s for _, s in found[: query.limit]]
+        return Page(rows, cursor_of(query.sort, found[query.limit - 1][0]) if len(found) > query.limit else None)
+
+    def counts(self, scope: Scope, prices: Prices) -> Counts:
+        stages: Counter[str] = Counter(dict.fromkeys(STAGE_RANK, 0))
+        unknown = blind = 0
+        for w in self._within(scope):
+            stages[w.state.stage] += 1
+            assets = w.held.assets
+            is_unknown = any(a not in prices.usd for a in assets)
+            unknown += is_unknown
+            blind += is_unknown or not prices.untrusted.isdisjoint(assets)
+        return Counts(stages, unknown, blind, stages.total())
+
+    def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
+        sums = dict.fromkeys(STAGE_RANK, ZERO)
+        with exact():
+            for w in self._within(scope):
+                weight = seen(w, prices).weight
+                sums[w.state.stage] += ZERO if weight is None else weight.debt
+        return {stage: round_down(owed, ONE) for stage, owed in sums.items()}
+
+    def needed(self, scope: Scope) -> frozenset[str]:
+        return frozenset().union(*{w.held.assets for w in self._within(scope)})
+
+    def wanted(self, query: GroupQuery, scope: Scope, prices: Prices) -> Iterator[Sight]:
+        """The groups that a query is about, in no order."""
+        for w in self._watched():
+            if is_wanted(w.group, w.state.stage, query, scope):
+                yield seen(w, prices)
+
+    def _within(self, scope: Scope) -> list[Watched]:
+        watched = self._watched()
+        return [w for w in watched if within(scope, w.group.labels)] if scope else watched
+
+
+def within(scope: Scope, labels: Mapping[str, str]) -> bool:
+    """All labels of the scope are there."""
+    return all(labels.get(key) == value for key, value in scope)
+
+
+def is_wanted(group: Group, stage: str, query: GroupQuery, scope: Scope) -> bool:
+    """A group in this stage is one that the query is about."""
+    return (
+        (not query.stages or stage in query.stages)
+        and (not query.products or group.product in query.products)
+        and within((*scope, *query.labels), group.labels)
+        and (not query.q or mentions(query.text, group.id, group.receiving_account, *group.labels.values()))
+    )
+
+
+def mentions(text: str, *words: str) -> bool:
+    """One of the words holds the text, which is in small letters."""
+    return any(text in word.lower() for word in words)
+
+
+def seen(w: Watched, prices: Prices) -> Sight:
+    """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
+    held = w.held
+    weight = seen_weight(held, prices.usd)
+    is_blind = weight is None or not prices.untrusted.isdisjoint(held.assets)
+    return Sight(w.group, w.state, held, weight, is_blind, w.source, w.version, w.put_at)
+
+
+def seen_weight(held: Holding, usd: Mapping[str, Decimal]) -> Weight | None:
+    """What a holding weighs at these prices; None while one is missing."""
+    try:
+        with exact():
+            return weigh(held, usd)
+    except KeyError:
+        return None
+
+
+def key_of(sight: Sight, order: str, is_reversed: bool) -> Key:
+    """Where a row stands: the worst first by LTV, by rising value elsewhere; compared from behind where reversed."""
+    weight, id_ = sight.weight, sight.group.id
+    if order == "ltv":
+        ltv = (weight.ltv if weight is not None else None) or ZERO
+        return Key(STAGE_RANK[sight.state.stage] * KINDS + kind_of(weight), ltv.copy_negate(), id_)
+    if order == "debt_usd":
+        return Key(int((weight is None) != is_reversed), weight.debt if weight else ZERO, id_)
+    if order == "deadline":
+        due = sight.state.deadline
+        return Key(int((due is None) != is_reversed), ZERO if due is None else Decimal(microseconds(due)), id_)
+    return Key(0, ZERO, id_)
+
+
+def kind_of(weight: Weight | None) -> int:
+    """UNRECOGNISED, UNKNOWN or KNOWN."""
+    if weight is None:
+        return UNKNOWN
+    return UNRECOGNISED if weight.debt and weight.recognised <= 0 else KNOWN
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+_Place = Annotated[int, msgspec.Meta(ge=0, le=_LAST_PLACE)]
+
+
+def cursor_of(sort: str, key: Key) -> str:
+    """The cursor of the page that begins behind a key."""
+    return base64.urlsafe_b64encode(msgspec.json.encode((sort, *key))).decode().rstrip("=")
+
+
+def start_of(query: GroupQuery) -> Key | None:
+    """The key behind which the page begins; None at the start of the list. Raises BadCursor."""
+    text = query.after
+    if text is None:
+        return None
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        made_for, place, value, id_ = msgspec.json.decode(raw, type=tuple[str, _Place, Decimal, str])
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise BadCursor("is not a cursor of this list in this order; start without one") from None
+    if made_for != query.sort or not value.is_finite():
+        raise BadCursor("is a cursor of another order; start without one")
+    return Key(place, value, id_)

@@ -1,0 +1,363 @@
+"""The whole book at one instant between two events, and what it comes to at some prices: the input of stress and exposure.
+
+Nothing is changed. A survey keeps what it was made of, so that it may be asked in any thread while core goes on.
+`PlainSurvey` is exact, group by group, and the reference; `ColumnarSurvey` of the engine answers for a million groups: the
+stage of every group is exact there too, as each that is near a line is looked at again, and sums of many groups are floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from monitor.core.groups.outcome import Sight
+from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, round_down, round_up
+from monitor.core.portfolio.group_list import Prices, Scope, seen_weight, within
+from monitor.core.rules.product import Rules
+from monitor.core.stages.decision import waits_for_overdue
+from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, signal_of
+from monitor.core.valuation.clearance import cleared
+from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.remedies import next_line, terms_of
+from monitor.core.valuation.valuation import Holding, Weight, band
+
+EXACT_SUMS = 1_000
+"""Up to so many groups all sums are exact, which takes 20 ms; beyond, they are sums of floats, rounded up to cents."""
+LABEL_PREFIX = "label."
+
+
+class Sums(NamedTuple):
+    """So many groups and what they come to, in USD."""
+
+    groups: int = 0
+    debt: Decimal = ZERO
+    recognised: Decimal = ZERO
+    market: Decimal = ZERO
+
+    def plus(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(
+            self.groups + other.groups, self.debt + other.debt, self.recognised + other.recognised, self.market + other.market
+        )  # fmt: skip
+
+    @property
+    def rounded(self) -> Sums:
+        """To cents, upwards."""
+        return Sums(self.groups, *(round_up(value, CENT) for value in self[1:]))
+
+
+class Worth(NamedTuple):
+    """One group at some prices: its two sums, and what its collateral and its loans would fetch and cost."""
+
+    weight: Weight
+    market: Decimal
+    owed: Decimal
+
+    @property
+    def sums(self) -> Sums:
+        """As a sum of one group. Its debt is what is owed, also where it is judged by what liabilities require."""
+        return Sums(1, self.owed, self.weight.recognised, self.market)
+
+
+class Loss(NamedTuple):
+    """What liquidation would leave unpaid (DOMAIN 43 to 47)."""
+
+    bankrupt: int = 0
+    shortfall: Decimal = ZERO
+    """Of all groups that owe more than their collateral fetches."""
+    fees: Decimal = ZERO
+    """Clearance fees of the groups in stage liquidation, never more than what is left of each."""
+    draw: Decimal = ZERO
+    """The part of the shortfall that the fund pays: of groups in stage liquidation."""
+
+    def plus(self, other: Loss) -> Loss:
+        """Both together."""
+        return Loss(
+            self.bankrupt + other.bankrupt, self.shortfall + other.shortfall, self.fees + other.fees, self.draw + other.draw
+        )  # fmt: skip
+
+    @property
+    def rounded(self) -> Loss:
+        """To cents, upwards."""
+        return Loss(self.bankrupt, *(round_up(value, CENT) for value in self[1:]))
+
+
+Movers = Callable[[], Iterator[Sight]]
+"""Groups, worst first, each made when it is asked for."""
+
+
+class Swept(NamedTuple):
+    """What one evaluation of every group at some prices comes to."""
+
+    moves: Mapping[tuple[str, str], Sums]
+    """By stage before and after; groups without all prices are in none."""
+    unknown: int
+    loss: Loss
+    newly: Mapping[str, Movers]
+    """By stage, the groups that are in it then and are not in it now."""
+    are_counts_exact: bool = True
+    are_sums_exact: bool = True
+
+
+class Exposed(NamedTuple):
+    """What shares a key: a label's value, a product, or a coin.
+
+    Of a coin `sums` has the groups that hold it, what is owed in it, and what is held of it; the distances are those of the
+    groups that hold it.
+    """
+
+    key: str | None
+    """None: groups without the label."""
+    sums: Sums
+    nearest: Decimal | None
+    """Percent by which the recognised value of the group that is nearest to its next line may fall, rounded down."""
+    weighted: Decimal | None
+    """The same on average, by debt; None where nothing is owed."""
+    weight: Decimal
+    """The debt of the groups that the average is over."""
+    quantity: Decimal | None = None
+    """Of a coin."""
+
+
+class Exposures(NamedTuple):
+    """The book by key, in no order."""
+
+    rows: Sequence[Exposed]
+    total: Sums
+    unknown: int
+    are_sums_exact: bool
+
+
+class Pair(NamedTuple):
+    """Groups that owe one coin and hold another of the same issuer."""
+
+    issuer: str
+    debt: str
+    collateral: str
+    groups: int
+    debt_usd: Decimal
+    market_usd: Decimal
+
+
+class Coins(NamedTuple):
+    """Those that count as somebody's collateral, and those that somebody owes."""
+
+    held: frozenset[str]
+    owed: frozenset[str]
+
+
+class Survey(Protocol):
+    """All groups as they stood at one instant."""
+
+    def __len__(self) -> int: ...
+
+    def coins(self, scope: Scope) -> Coins:
+        """Of the groups of a scope."""
+        ...
+
+    def sweep(self, on: Prices, scope: Scope) -> Swept:
+        """Evaluates every group at these prices, all other things being as they are."""
+        ...
+
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
+        """The book by "asset", "product" or "label.<name>"; distances cost as much as all else."""
+        ...
+
+    def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
+        """Debt and collateral of one issuer in one group; the pairs that there are."""
+        ...
+
+
+class WholeBook(NamedTuple):
+    """The book with the prices and rules of the same instant."""
+
+    at: datetime
+    prices: Prices
+    rules: Rules
+    survey: Survey
+
+
+class PlainSurvey:
+    """Every group looked at, every figure exact."""
+
+    def __init__(self, sights: Sequence[Sight], at: datetime) -> None:
+        self._sights, self._at = sights, at
+
+    def __len__(self) -> int:
+        return len(self._sights)
+
+    def coins(self, scope: Scope) -> Coins:
+        held = frozenset(asset for s in self.within(scope) for asset, _, _ in s.held.collateral)
+        return Coins(held, frozenset(asset for s in self.within(scope) for asset, _ in s.held.debts))
+
+    def sweep(self, on: Prices, scope: Scope) -> Swept:
+        moves: dict[tuple[str, str], Sums] = {}
+        newly: dict[str, list[tuple[Sight, Weight]]] = {stage: [] for stage in STAGES}
+        unknown, loss = 0, Loss()
+        with exact():
+            for sight in self.within(scope):
+                worth = worth_of(sight.held, on)
+                if worth is None:
+                    unknown += 1
+                    continue
+                stage, after = sight.state.stage, stage_then(sight, worth.weight, on, self._at)
+                moves[stage, after] = moves.get((stage, after), Sums()).plus(worth.sums)
+                loss = loss.plus(loss_of(sight.held, worth, after))
+                if stage != after:
+                    newly[after].append((sight, worth.weight))
+        return Swept(moves, unknown, loss, {stage: _worst_first(found) for stage, found in newly.items()})
+
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
+        total, unknown, rows = Sums(), 0, _Keyed()
+        with exact():
+            for sight in self.within(scope):
+                worth = worth_of(sight.held, on)
+                if worth is None:
+                    unknown += 1
+                    continue
+                total = total.plus(worth.sums)
+                distance = distance_of(worth.weight, sight.held) if has_distances else ZERO
+                if by == "asset":
+                    rows.add_coins(sight.held, worth, distance, on)
+                else:
+                    rows.add(key_of(sight, by), worth.sums, distance, worth.owed)
+            return Exposures(rows.rows(), total, unknown, True)
+
+    def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
+        found: dict[tuple[str, str, str], Pair] = {}
+        with exact():
+            for sight in self.within(scope):
+                if sight.held.assets <= on.usd.keys():
+                    for pair in _pairs_of(sight.held, issuers, on):
+                        key = pair[:3]
+                        found[key] = _together(found[key], pair) if key in found else pair
+        return list(found.values())
+
+    def within(self, scope: Scope) -> Iterable[Sight]:
+        """The groups of a scope."""
+        return (s for s in self._sights if within(scope, s.group.labels)) if scope else self._sights
+
+
+class _Keyed:
+    """Sums and distances by key, as they are added up."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str | None, Sums] = {}
+        self._quantity: dict[str | None, Decimal] = {}
+        self._nearest: dict[str | None, Decimal] = {}
+        self._weighted: dict[str | None, tuple[Decimal, Decimal]] = {}
+
+    def add(self, key: str | None, sums: Sums, distance: Decimal, debt: Decimal) -> None:
+        self._sums[key] = self._sums.get(key, Sums()).plus(sums)
+        self._nearest[key] = min(distance, self._nearest.get(key, distance))
+        weighted, whole = self._weighted.get(key, (ZERO, ZERO))
+        self._weighted[key] = weighted + distance * debt, whole + debt
+
+    def add_coins(self, held: Holding, worth: Worth, distance: Decimal, on: Prices) -> None:
+        for asset, quantity, ladder in held.collateral:
+            value = quantity * on.usd[asset]
+            self.add(asset, Sums(1, ZERO, recognised(ladder, value), value), distance, worth.owed)
+            self._quantity[asset] = self._quantity.get(asset, ZERO) + quantity
+        for asset, amount in held.debts:
+            self._sums[asset] = self._sums.get(asset, Sums()).plus(Sums(0, amount * on.usd[asset]))
+
+    def rows(self) -> list[Exposed]:
+        return [self._row(key, sums) for key, sums in self._sums.items()]
+
+    def _row(self, key: str | None, sums: Sums) -> Exposed:
+        nearest = nearest_shown(self._nearest.get(key))
+        return Exposed(key, sums, nearest, *_average(self._weighted.get(key)), self._quantity.get(key))
+
+
+def worth_of(held: Holding, on: Prices) -> Worth | None:
+    """A holding at these prices, exact; None while one is missing."""
+    weight = seen_weight(held, on.usd)
+    if weight is None:
+        return None
+    market = sum((quantity * on.usd[asset] for asset, quantity, _ in held.collateral), ZERO)
+    owed = (
+        sum((amount * on.usd[asset] for asset, amount in held.debts), ZERO) if held.tiers is not None else weight.debt
+    )
+    return Worth(weight, market, owed)
+
+
+def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> str:
+    """The stage that an evaluation at these prices would leave. No time passes: no hold ends and no deadline comes."""
+    held, stage = sight.held, sight.state.stage
+    has_grace = sight.group.delayed_liquidation or held.version.is_grace_for_all
+    lines = held.lines
+    signal = signal_of(stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
+    if signal == Signal.INITIAL:
+        is_blind = not on.untrusted.isdisjoint(held.assets)
+        if is_blind or waits_for_overdue(sight.state, sight.group, at):
+            return stage
+    return stage_by(stage, signal)
+
+
+def stage_by(stage: str, signal: Signal | None) -> str:
+    """Where the stage table leads."""
+    row = TABLE.get((stage, signal)) if signal is not None else None
+    return stage if row is None else row.stage
+
+
+def loss_of(held: Holding, worth: Worth, stage: str) -> Loss:
+    """What liquidating one group would leave unpaid."""
+    left = cleared(held.version.clearance, held.lines, worth.market, worth.owed)
+    if stage != LIQUIDATION:
+        return Loss(left.bankrupt, left.shortfall_usd)
+    return Loss(left.bankrupt, left.shortfall_usd, left.fee_usd, left.shortfall_usd)
+
+
+def distance_of(weight: Weight, held: Holding) -> Decimal:
+    """Percent by which recognised value may fall until the next line, to 8 places, rounded down; 0 beyond all lines."""
+    found = next_line(weight, held.lines, terms_of(held.lines, held.version), EIGHT_PLACES)
+    return ZERO if found is None else found.distance_percent
+
+
+def key_of(sight: Sight, by: str) -> str | None:
+    """The value of the label, or the product."""
+    return sight.group.product if by == "product" else sight.group.labels.get(by.removeprefix(LABEL_PREFIX))
+
+
+def nearest_shown(distance: Decimal | None) -> Decimal | None:
+    """A distance as it is shown."""
+    return None if distance is None else round_down(distance, CENT)
+
+
+def urgency(weight: Weight) -> float:
+    """A key by which the worst comes first; it only puts in order."""
+    if weight.recognised > 0:
+        return -float(weight.debt) / float(weight.recognised)
+    return float("-inf") if weight.debt else 0.0
+
+
+def share_of(part: Decimal, whole: Decimal) -> Decimal | None:
+    """The share, rounded down to 8 places; None of nothing."""
+    return divide_down(part, whole, EIGHT_PLACES) if whole > 0 else None
+
+
+def _average(weighted: tuple[Decimal, Decimal] | None) -> tuple[Decimal | None, Decimal]:
+    """The average distance, and the debt that it is over."""
+    distances, debt = weighted or (ZERO, ZERO)
+    return (divide_down(distances, debt, CENT) if debt else None), debt
+
+
+def _worst_first(found: list[tuple[Sight, Weight]]) -> Movers:
+    ordered = [s for s, _ in sorted(found, key=lambda each: (urgency(each[1]), each[0].group.id))]
+    return lambda: iter(ordered)
+
+
+def _pairs_of(held: Holding, issuers: Mapping[str, Sequence[str]], on: Prices) -> Iterator[Pair]:
+    for issuer, coins in issuers.items():
+        for owed, amount in held.debts:
+            for asset, quantity, _ in held.collateral:
+                if owed in coins and asset in coins and quantity:
+                    yield Pair(issuer, owed, asset, 1, amount * on.usd[owed], quantity * on.usd[asset])
+
+
+def _together(a: Pair, b: Pair) -> Pair:
+    return a._replace(
+        groups=a.groups + b.groups, debt_usd=a.debt_usd + b.debt_usd, market_usd=a.market_usd + b.market_usd
+    )

@@ -1,0 +1,365 @@
+"""The price board: what is in force for every asset, and whether it may be believed (DESIGN section 8).
+
+Quotes are judged one by one and exactly (belief.py). Of a frame, most columns need no judging: the asset is led by the same
+column of the same feed's frame before, and the new price is later and near it. Floats decide that where they can: two
+correctly rounded floats that differ prove two prices that differ, and "near" is left to the exact comparison within 1e-9
+of the limit. All other columns are judged as quotes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import chain
+from operator import eq, itemgetter, lt, truediv
+from typing import Any
+
+import msgspec
+
+from monitor.core.money import ONE, number
+from monitor.core.prices.frame_columns import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, Columns, Marks, Sheet, Usd
+from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Change, Frame, Heard, Mark, Quote, assets_of
+from monitor.core.prices.trust import Belief, accepted
+from monitor.core.rules.product import Trust
+
+_GUARD = 1e-9
+"""Within this share of a limit floats decide nothing; the quotient of two prices is wrong by 4e-16 at most."""
+_GOOD = (GOOD, MISSING)
+"""A price that is not there cannot be distrusted: it is missing."""
+_MAX_ORDERS = 64
+"""Orders of assets that are remembered: a feed has a few, one that invents them must not fill the memory."""
+
+
+class _Order:
+    """How the columns of a feed's frames lie on the board, and the sheet that the last of them left."""
+
+    def __init__(self, assets: Sequence[str], places: Sequence[int], apart: Sequence[int]) -> None:
+        self.names = frozenset(assets)
+        self.columns = {asset: column for column, asset in enumerate(assets)}
+        self.places = places
+        self.apart = apart
+        """Columns that are always judged as quotes: USDT and what converts it."""
+        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*places)
+        self.last: Sheet | None = None
+        assert len(self.columns) == len(assets), "an asset is in a frame once"
+
+
+class PriceBoard:
+    """The marks of all assets. Mutated only by the RiskMonitor, one event at a time.
+
+    By place, for the engine: `index` asset -> place, only ever added to; `floats` the price in USD, within 1e-15 of itself, 0
+    where missing; `flags` 1 where it is not trusted and 2 where it is missing. Copy the two, or look at them anew at each
+    event: new assets make them longer, which an array that somebody else exports would refuse.
+    """
+
+    def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
+        self._columns = Columns()
+        self.index, self.flags = self._columns.index, self._columns.flags
+        self.floats = array("d")
+        self.marks, self.usd = Marks(self._columns), Usd(self._columns)
+        self.untrusted: set[str] = set()
+        self.dropped = 0
+        self._seen: dict[str, dict[str, Heard]] = {}
+        self._orders: dict[tuple[str, str, tuple[str, ...]], _Order] = {}
+        for mark in marks:
+            self._columns.alone[self.place(mark.asset)] = mark
+        for each in heard:
+            self._seen.setdefault(each.asset, {})[each.source] = each
+        self.configure(trust)
+
+    def configure(self, trust: Trust) -> None:
+        """Takes new settings; prices stay."""
+        self.trust = trust
+        self._belief = Belief(trust)
+        jump = float(trust.confirm_jump)
+        self._near_low, self._near_high = 1 - jump + _GUARD, 1 + jump - _GUARD
+        named = trust.usdt_usd[:1].isalpha()
+        self._parity_asset = trust.usdt_usd if named else None
+        self._parity = None if named else number(trust.usdt_usd)
+        self._orders.clear()
+        if self._parity_asset != USDT:
+            self._columns.alone[self.place(USDT)] = None
+        self._revalue(self.index)
+        self.usd.forget()
+
+    def place(self, asset: str) -> int:
+        """The place of an asset in `floats` and `flags`, a new and missing one if it has none."""
+        place = self._columns.place(asset)
+        if place == len(self.floats):
+            self.floats.append(0.0)
+        return place
+
+    def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> Change:
+        """Takes a batch that arrived at `at`, frames first. Quotes older than the one in force are dropped and counted.
+
+        USDT is worth what the configuration states; a quote of it counts only where it is named there.
+        """
+        before: dict[str, Mark | None] = {}
+        moved: frozenset[str] = frozenset()
+        if frames and self._may_take_whole(frames, quotes):
+            for frame in frames:
+                moved |= self._take_frame(frame, at, before)
+        else:
+            quotes = [*chain.from_iterable(frames), *quotes]
+        for quote in quotes:
+            self._take(quote, at, before)
+        return self._settle(before, moved)
+
+    def expire(self, asset: str) -> Change:
+        """Marks an asset stale because its deadline passed."""
+        mark = self.marks[asset]
+        stale = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
+        self._put(self.index[asset], stale)
+        return self._settle({asset: mark})
+
+    def stale_due(self, asset: str) -> datetime | None:
+        """The last instant at which this asset is not yet stale; None when it cannot become so."""
+        place = self._columns.find(asset)
+        return None if place is None else self._stale_due(place)
+
+    def shift(self, delta: timedelta, at: datetime) -> None:
+        """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
+        time passes that the wall does not show.
+
+        Not beyond it: a clock that was set back and forth again moved our time less than the wall, and a receipt in the
+        future would hide a feed's silence.
+        """
+        for mark in self.marks.values():
+            since = mark.candidate_since and min(mark.candidate_since + delta, at)
+            received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
+            shifted = msgspec.structs.replace(mark, received_at=received, changed_at=changed, candidate_since=since)
+            self._put(self.index[mark.asset], shifted)
+        for heard in self._seen.values():
+            heard.update(
+                {source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()}
+            )
+
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What every source said last: whether another one confirms a price depends on it."""
+        alone = (each for by_source in self._seen.values() for each in by_source.values())
+        return (*alone, *(sheet.heard(asset) for asset, sheet in self._on_sheets()))
+
+    def trust_of(self, asset: str) -> str:
+        """good, stale, suspect or missing; the conversion to USD included."""
+        if asset not in self.usd:
+            return MISSING
+        own = self._columns.trust(self.index[asset])
+        if own not in _GOOD:
+            return own
+        is_converted = asset == USDT or self._columns.quote(self.index[asset]) == USDT
+        rated = self._parity_asset if is_converted else None
+        return GOOD if rated is None else self._columns.trust(self.index[rated])
+
+    @property
+    def parity_assets(self) -> tuple[str, ...]:
+        """The asset whose price converts USDT to USD, where one is configured."""
+        return (self._parity_asset,) if self._parity_asset else ()
+
+    def quoted_in(self, quote: str) -> list[str]:
+        """Assets whose price is quoted in a coin."""
+        return [name for place, name in enumerate(self._columns.names) if self._columns.quote(place) == quote]
+
+    def announce(self, asset: str, announced: bool) -> Mark:
+        """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
+        mark = self.marks[asset]
+        episode = mark.episode + 1 if announced else mark.episode
+        told = msgspec.structs.replace(mark, announced=announced, episode=episode, sequence=mark.sequence + 1)
+        self._put(self.index[asset], told)
+        return told
+
+    def kept(self) -> Iterable[Mark]:
+        """All marks of now, which a restart needs; made by whoever iterates, in any thread and as often as wanted."""
+        return self.snapshot().marks.values()
+
+    def snapshot(self) -> BoardView:
+        """The prices of now for other threads. Some microseconds; marks and decimals are made by whoever looks at them."""
+        columns = self._columns.copy()
+        return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
+
+    # -- frames --
+
+    def _may_take_whole(self, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
+        """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
+        if not self.trust.enabled or self.trust.min_sources > 1:
+            return False
+        if not all(len(frame) > 1 for frame in frames):
+            return False
+        if len(frames) == 1 and not quotes:
+            return True
+        named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
+        return len(set(named)) == len(named)
+
+    def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
+        """Judges the columns that need it, takes the others at once; of the latter, the assets whose price moved."""
+        order = self._order(frame)
+        last, n = order.last, len(frame)
+        odd, unmoved = self._odd(order, frame), self._unmoved(order, frame)
+        changed_at = [at] * n
+        for column in unmoved:
+            assert last is not None
+            changed_at[column] = last.changed_at[column]
+        sheet = order.last = Sheet(frame, order.columns, at, changed_at)
+        for column in odd:
+            updated = self._take(frame.one(column), at, before)
+            if updated is not None and updated.trust == GOOD and column not in order.apart:
+                changed_at[column] = updated.changed_at
+                self._seen[updated.asset].pop(frame.source)
+                self._columns.sheets[order.places[column]] = sheet
+        self._spread(order, sheet, odd)
+        if not odd and not unmoved:
+            return order.names
+        return order.names.difference(map(frame.assets.__getitem__, chain(odd, unmoved)))
+
+    def _odd(self, order: _Order, frame: Frame) -> Collection[int]:
+        """Columns to be judged as quotes: not led by this feed's frame before, not later than it, or not surely near it."""
+        last = order.last
+        if last is None:
+            return range(len(frame))
+        led, times, low, high = order.pick(self._columns.sheets), last.frame.times, self._near_low, self._near_high
+        ratios = tuple(map(truediv, frame.floats, last.frame.floats))
+        is_near = low < min(ratios) and max(ratios) < high
+        if is_near and led.count(last) == len(frame) - len(order.apart) and all(map(lt, times, frame.times)):
+            return order.apart
+        columns = zip(led, ratios, times, frame.times, strict=True)
+        return [
+            column
+            for column, (sheet, ratio, then, now) in enumerate(columns)
+            if sheet is not last or not low < ratio < high or then >= now
+        ]
+
+    def _unmoved(self, order: _Order, frame: Frame) -> list[int]:
+        """Columns whose price is that of the frame before. Different floats are different prices; equal ones may be."""
+        last = order.last
+        if last is None or not any(map(eq, frame.floats, last.frame.floats)):
+            return []
+        return [
+            column
+            for column, (now, then) in enumerate(zip(frame.floats, last.frame.floats, strict=True))
+            if now == then and frame.price(column) == last.frame.price(column)
+        ]
+
+    def _spread(self, order: _Order, sheet: Sheet, odd: Collection[int]) -> None:
+        """Puts the columns that were not judged as quotes in force, at the rate of USDT that was in force."""
+        sheets, floats, places, values = self._columns.sheets, self.floats, order.places, sheet.frame.floats
+        if sheet.frame.quote == USDT and self._columns.rate != ONE:
+            rate = float(self._columns.rate or 0)
+            values = tuple(value * rate for value in values)
+        if odd:
+            judged = frozenset(odd)
+            left = [column for column in range(len(places)) if column not in judged]
+            places, values = [places[c] for c in left], tuple(values[c] for c in left)
+        for place, value in zip(places, values, strict=True):
+            floats[place], sheets[place] = value, sheet
+
+    def _order(self, frame: Frame) -> _Order:
+        key = (frame.source, frame.quote, frame.assets)
+        order = self._orders.get(key)
+        if order is None:
+            if len(self._orders) >= _MAX_ORDERS:
+                self._orders.clear()
+            apart = [c for c, asset in enumerate(frame.assets) if asset in (USDT, self._parity_asset)]
+            order = self._orders[key] = _Order(frame.assets, [self.place(a) for a in frame.assets], apart)
+        return order
+
+    # -- quotes --
+
+    def _take(self, quote: Quote, at: datetime, before: dict[str, Mark | None]) -> Mark | None:
+        """Judges one quote; the new mark, or None where the quote changes nothing."""
+        if quote.asset == USDT and self._parity_asset != USDT:
+            return None
+        place = self.place(quote.asset)
+        mark = self._columns.mark(place)
+        before.setdefault(quote.asset, mark)
+        updated = self._believe(mark, quote, at) if self.trust.enabled else accepted(mark, quote, at)
+        if updated is not None:
+            self._put(place, updated)
+        return updated
+
+    def _put(self, place: int, mark: Mark) -> None:
+        """Lets a mark stand alone; what its sheet said is remembered as said by its source."""
+        sheet = self._columns.sheets[place]
+        if sheet is not None:
+            self._seen[mark.asset].setdefault(sheet.frame.source, sheet.heard(mark.asset))
+            self._columns.sheets[place] = None
+        self._columns.alone[place] = mark
+
+    def _said(self, asset: str) -> dict[str, Heard]:
+        """What every source said last of an asset."""
+        said = self._seen.setdefault(asset, {})
+        place = self._columns.find(asset)
+        sheet = None if place is None else self._columns.sheets[place]
+        return said if sheet is None else {**said, sheet.frame.source: sheet.heard(asset)}
+
+    def _on_sheets(self) -> Iterator[tuple[str, Sheet]]:
+        for asset, sheet in zip(self._columns.names, self._columns.sheets, strict=True):
+            if sheet is not None:
+                yield asset, sheet
+
+    def _believe(self, mark: Mark | None, quote: Quote, at: datetime) -> Mark | None:
+        """The mark after a quote, or None where the quote changes nothing."""
+        said = self._said(quote.asset)
+        if not self._belief.is_news(mark, quote, said.get(quote.source)):
+            self.dropped += 1
+            return None
+        self._seen[quote.asset][quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
+        return self._belief.judge(mark, quote, said, at)
+
+    def _stale_due(self, place: int) -> datetime | None:
+        if not self.trust.enabled or self._columns.trust(place) == STALE:
+            return None
+        received_at = self._columns.received_at(place)
+        return None if received_at is None else received_at + self.trust.stale_after
+
+    # -- what changed --
+
+    def _settle(self, before: dict[str, Mark | None], moved: frozenset[str] = frozenset()) -> Change:
+        """Values what changed; compares trust and USD price with what they were."""
+        columns, index = self._columns, self.index
+        changed = {a for a, old in before.items() if _differs(old, columns.mark(index[a]))}
+        if self._parity_asset in changed:
+            changed.update([USDT], self.quoted_in(USDT))
+        missing = changed - self.usd.keys()
+        self._revalue(changed)
+        if moved or changed:
+            self.usd.forget()
+        own = [(a, old is None or old.trust == GOOD, columns.trust(index[a]) in _GOOD) for a, old in before.items()]
+        return Change(
+            moved=moved | changed,
+            lost=tuple(a for a, was, now in own if was and not now),
+            regained=tuple(a for a, was, now in own if not was and now),
+            found=tuple(sorted(missing & self.usd.keys())),
+        )
+
+    def _revalue(self, assets: Iterable[str]) -> None:
+        """Brings `floats`, `flags` and `untrusted` up to date."""
+        columns = self._columns
+        columns.rate = rate = self._parity_rate()
+        factor = 0.0 if rate is None else float(rate)
+        is_rated = self._parity_asset is None or columns.trust(self.place(self._parity_asset)) in _GOOD
+        for asset in assets:
+            place = self.place(asset)
+            quote = USDT if asset == USDT else columns.quote(place)
+            if quote is None or (quote == USDT and rate is None):
+                self.flags[place], self.floats[place] = MISSING_FLAG, 0.0
+                self.untrusted.discard(asset)
+                continue
+            own = 1.0 if asset == USDT else columns.quoted(place)
+            self.floats[place] = own * factor if quote == USDT else own
+            is_trusted = columns.trust(place) in _GOOD and (quote != USDT or is_rated)
+            self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
+            (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
+
+    def _parity_rate(self) -> Decimal | None:
+        if self._parity_asset is None:
+            return self._parity
+        mark = self.marks.get(self._parity_asset)
+        return mark.quote_price if mark is not None and mark.quote != USDT else None
+
+
+def _differs(old: Mark | None, new: Mark | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return (old.quote_price, old.trust, old.quote) != (new.quote_price, new.trust, new.quote)

@@ -1,0 +1,219 @@
+"""Marks by column: a frame that is believed stays one object, and a mark or a Decimal is made when somebody asks.
+
+A board has a place for each asset. What is in force at a place is either a mark that stands alone, or a column of a sheet: a
+frame whose prices were all believed at one time, as nearly all are in every second of a calm day. Sheets never change, so
+a copy of the columns is a snapshot that any thread may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from monitor.core.money import EXACT, ONE
+from monitor.core.prices.quote import GOOD, MISSING, USDT, Frame, Heard, Mark
+
+UNTRUSTED_FLAG, MISSING_FLAG = 1, 2
+
+
+class Sheet:
+    """A frame in force. Only what was made of it is added, so every thread finds the same."""
+
+    __slots__ = ("_marks", "_prices", "changed_at", "columns", "frame", "received_at")
+
+    def __init__(
+        self, frame: Frame, columns: Mapping[str, int], received_at: datetime, changed_at: Sequence[datetime]
+    ) -> None:
+        self.frame, self.columns, self.received_at, self.changed_at = frame, columns, received_at, changed_at
+        self._marks: dict[str, Mark] = {}
+        self._prices: dict[str, Decimal] = {}
+
+    def price(self, asset: str) -> Decimal:
+        """The exact price of one of its assets."""
+        made = self._prices.get(asset)
+        if made is None:
+            made = self._prices[asset] = self.frame.price(self.columns[asset])
+        return made
+
+    def mark(self, asset: str, told: Mark) -> Mark:
+        """The mark of one of its assets; `told` is an earlier one, which has the numbers of notices."""
+        made = self._marks.get(asset)
+        if made is None:
+            frame, column = self.frame, self.columns[asset]
+            made = self._marks[asset] = Mark(
+                asset, frame.quote, self.price(asset), frame.source, frame.at(column), self.received_at,
+                self.changed_at[column], announced=told.announced, episode=told.episode, sequence=told.sequence,
+            )  # fmt: skip
+        return made
+
+    def heard(self, asset: str) -> Heard:
+        """What its source said last of one of its assets, while the place is the sheet's."""
+        frame = self.frame
+        return Heard(asset, frame.source, self.price(asset), frame.at(self.columns[asset]), self.received_at)
+
+
+class Columns:
+    """What is in force, by place. Places are only added, so `index` and `names` are shared with copies."""
+
+    def __init__(self) -> None:
+        self.index: dict[str, int] = {}
+        self.names: list[str] = []
+        self.alone: list[Mark | None] = []
+        """The mark that stands alone, or the last one that did before the place became a sheet's."""
+        self.sheets: list[Sheet | None] = []
+        self.flags = bytearray()
+        self.rate: Decimal | None = None
+        """What one USDT is worth in USD."""
+
+    def copy(self) -> Columns:
+        """The columns as they are now; what happens later to these does not show in it."""
+        made = Columns()
+        made.index, made.names, made.rate = self.index, self.names, self.rate
+        made.alone, made.sheets, made.flags = self.alone[:], self.sheets[:], self.flags[:]
+        return made
+
+    def place(self, asset: str) -> int:
+        """The place of an asset, a new one if it has none."""
+        place = self.index.get(asset)
+        if place is None:
+            place = len(self.names)
+            self.names.append(asset)
+            self.alone.append(None)
+            self.sheets.append(None)
+            self.flags.append(MISSING_FLAG)
+            self.index[asset] = place
+        return place
+
+    def find(self, asset: str) -> int | None:
+        """The place of an asset that has one here: the index may be newer than this copy."""
+        place = self.index.get(asset)
+        return place if place is not None and place < len(self.alone) else None
+
+    def mark(self, place: int) -> Mark | None:
+        """The mark in force."""
+        sheet, alone = self.sheets[place], self.alone[place]
+        return alone if sheet is None or alone is None else sheet.mark(self.names[place], alone)
+
+    def trust(self, place: int) -> str:
+        """Whether the mark is believed, the conversion left aside; a sheet's always is."""
+        alone = self.alone[place]
+        if self.sheets[place] is not None:
+            return GOOD
+        return MISSING if alone is None else alone.trust
+
+    def quote(self, place: int) -> str | None:
+        """In what the price is quoted, None where there is none."""
+        sheet, alone = self.sheets[place], self.alone[place]
+        if sheet is not None:
+            return sheet.frame.quote
+        return None if alone is None else alone.quote
+
+    def received_at(self, place: int) -> datetime | None:
+        """When the price in force was received."""
+        sheet, alone = self.sheets[place], self.alone[place]
+        if sheet is not None:
+            return sheet.received_at
+        return None if alone is None else alone.received_at
+
+    def quoted(self, place: int) -> float:
+        """The price in its own quote, correctly rounded; 0 where there is none."""
+        sheet, alone = self.sheets[place], self.alone[place]
+        if sheet is not None:
+            return sheet.frame.floats[sheet.columns[self.names[place]]]
+        return 0.0 if alone is None else float(alone.quote_price)
+
+    def usd(self, place: int) -> Decimal:
+        """The exact price in USD, of a place that is not flagged as missing."""
+        name, sheet, alone = self.names[place], self.sheets[place], self.alone[place]
+        if name == USDT:
+            assert self.rate is not None
+            return self.rate
+        assert alone is not None
+        price = alone.quote_price if sheet is None else sheet.price(name)
+        if self.quote(place) != USDT or self.rate == ONE:
+            return price
+        assert self.rate is not None
+        return EXACT.multiply(price, self.rate)
+
+
+class Marks(Mapping[str, Mark]):
+    """All marks by asset; one is made when it is looked at."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __getitem__(self, asset: str) -> Mark:
+        place = self._columns.find(asset)
+        mark = None if place is None else self._columns.mark(place)
+        if mark is None:
+            raise KeyError(asset)
+        return mark
+
+    def __contains__(self, asset: object) -> bool:
+        place = self._columns.find(asset) if isinstance(asset, str) else None
+        return place is not None and self._columns.alone[place] is not None
+
+    def __iter__(self) -> Iterator[str]:
+        columns = self._columns
+        return (columns.names[place] for place, mark in enumerate(columns.alone) if mark is not None)
+
+    def __len__(self) -> int:
+        return sum(mark is not None for mark in self._columns.alone)
+
+    def values(self) -> ValuesView[Mark]:
+        return _Values(self, self._columns)
+
+
+class _Values(ValuesView[Mark]):
+    """All marks without looking for the place of each."""
+
+    def __init__(self, marks: Marks, columns: Columns) -> None:
+        super().__init__(marks)
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[Mark]:
+        columns = self._columns
+        for asset, alone, sheet in zip(columns.names, columns.alone, columns.sheets, strict=False):
+            if alone is not None:
+                yield alone if sheet is None else sheet.mark(asset, alone)
+
+
+class Usd(Mapping[str, Decimal]):
+    """All known prices in USD by asset; one is made when it is looked at, and kept until `forget`."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._made: dict[str, Decimal] = {}
+
+    def forget(self) -> None:
+        """Prices have changed."""
+        self._made.clear()
+
+    def __getitem__(self, asset: str) -> Decimal:
+        made = self._made.get(asset)
+        if made is None:
+            if asset not in self:
+                raise KeyError(asset)
+            made = self._made[asset] = self._columns.usd(self._columns.index[asset])
+        return made
+
+    def __contains__(self, asset: object) -> bool:
+        place = self._columns.find(asset) if isinstance(asset, str) else None
+        return place is not None and not self._columns.flags[place] & MISSING_FLAG
+
+    def __iter__(self) -> Iterator[str]:
+        columns = self._columns
+        return (columns.names[place] for place, flags in enumerate(columns.flags) if not flags & MISSING_FLAG)
+
+    def __len__(self) -> int:
+        return sum(not flags & MISSING_FLAG for flags in self._columns.flags)
+
+
+class BoardView(NamedTuple):
+    """The prices of one instant, in the order of Publication and Look. For any thread."""
+
+    marks: Mapping[str, Mark]
+    usd: Mapping[str, Decimal]
+    untrusted: frozenset[str]

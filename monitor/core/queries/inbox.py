@@ -1,0 +1,105 @@
+"""How a request from outside becomes an event, and what comes back: the types between the web and the sequencer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from monitor.core.alerts.silences import Act, Silence
+from monitor.core.events.entries import Refused
+from monitor.core.events.events import Event
+from monitor.core.events.rates import Asked
+from monitor.core.groups.outcome import Sight
+from monitor.core.portfolio.snapshot import WholeBook
+from monitor.core.prices.quote import Mark
+from monitor.core.rules.product import RateRow, Rules
+from monitor.core.stages.stages import Ack
+
+
+class Request(NamedTuple):
+    """One change that somebody asks for. The sequencer stamps the time and makes the event."""
+
+    make: Callable[[datetime], Event]
+    who: str
+    """Name of the token, for the audit record."""
+    action: str
+    """Such as `put group`, `close group`, `entry repay`."""
+    group_id: str
+    if_version: int | None = None
+    """Refuse as stale unless the group has this version (If-Match); 0: unless there is no such group (If-None-Match: *)."""
+    entry_id: str | None = None
+    """Idempotency key of a book entry."""
+    digest: str | None = None
+    """Of the entry's content: the same id with another digest is a conflict."""
+
+
+class Answer(NamedTuple):
+    """What became of a request. Exactly one of the next four is set where nothing was changed."""
+
+    sight: Sight | None
+    """The group afterwards; None where there is none (any more)."""
+    refused: Refused | None = None
+    is_stale: bool = False
+    """The group's version is another than `if_version`."""
+    is_duplicate: bool = False
+    """The same entry was applied before; it is one entry."""
+    is_conflict: bool = False
+    """Another entry has this id already."""
+    is_new: bool = False
+    """There was no such group before."""
+
+
+class Acted(NamedTuple):
+    """What became of an operator's act: what was in force before and is now, or why it was refused."""
+
+    before: Ack | Silence | None
+    after: Ack | Silence | None
+    refused: Refused | None = None
+
+
+class Given(NamedTuple):
+    """What became of rates that were asked for: as they were taken, or why nothing was changed."""
+
+    rows: tuple[RateRow, ...]
+    refused: Refused | None = None
+
+
+class Look(NamedTuple):
+    """A group with the prices and rules of one instant between two events: the input of exact answers."""
+
+    at: datetime
+    sight: Sight
+    marks: Mapping[str, Mark]
+    usd: Mapping[str, Decimal]
+    untrusted: frozenset[str]
+    rules: Rules
+
+
+class Inbox(Protocol):
+    """The sequencer as the web sees it."""
+
+    async def request(self, request: Request) -> Answer:
+        """Puts the change in order, handles it and commits it. Raises stores.base.StoreUnavailable."""
+        ...
+
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        """Flexible rates as one event, audited. Raises stores.base.StoreUnavailable."""
+        ...
+
+    async def look(self, group_id: str) -> Look | None:
+        """A group between two events, or None."""
+        ...
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
+        ...
+
+    async def whole_book(self) -> WholeBook:
+        """All groups between two events, to be asked in any thread."""
+        ...
+
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """Keeps in the audit record what somebody changed beside the book, with the state before and after (JSON values)."""
+        ...

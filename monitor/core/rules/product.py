@@ -1,0 +1,384 @@
+"""What a product must state: a metric with its lines, ladders, liability tiers, rates, periods, in dated versions.
+
+Rules are data. Both the old and the new version are kept, and an event is judged by the version in force at its time;
+before the first version's date the first one applies. Every product decides by two sums, debt and recognised value: what is
+owed in full or through liability tiers, against collateral through ladders. What differs is data as well: whether the
+figure that is compared rises or falls when things get worse, and which of its lines must be passed, not only reached.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from monitor.core.money import plain
+from monitor.core.schema import Asset, Bounds, Quantity
+
+Ladder = tuple[tuple[Decimal | None, Decimal], ...]
+"""Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
+NOTHING: Ladder = ((None, Decimal(0)),)
+WHOLE: Ladder = ((None, Decimal(1)),)
+
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """The figure that a lender compares with its lines, made of a group's two sums (DOMAIN section 5)."""
+
+    name: str = "ltv"
+    """Under which it is shown."""
+    falls: bool = False
+    """Recognised value over debt, so that lower is worse (margin level, health factor); else debt over recognised value."""
+    strict: tuple[str, ...] = ("immediate",)
+    """Lines that are crossed only beyond them; the others are when they are reached (VIP FAQ 10, 11, 14)."""
+
+
+LTV = Metric()
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """Lines of a group in terms of its metric, each worse than the one before (VIP FAQ 9).
+
+    `margin_call` and `immediate` are None for a product without a margin call, or without a line that ends a grace period.
+    A product whose lines have other names maps them onto these four, which are the bounds of the bands (DESIGN section 9).
+    """
+
+    initial: Decimal
+    margin_call: Decimal | None
+    liquidation: Decimal
+    immediate: Decimal | None
+    metric: Metric = LTV
+
+    def __post_init__(self) -> None:
+        levels = list(self.stated.values())
+        falls = self.metric.falls
+        rising = levels[::-1] if falls else levels
+        if not (rising[0] > 0 and all(low < high for low, high in pairwise(rising))):
+            lines = ", ".join(f"{k} {plain(v)}" for k, v in self.stated.items())
+            order = " > ".join([*self.stated, "0"]) if falls else " < ".join(["0", *self.stated])
+            raise ValueError(f"lines out of order: {lines}; expected {order}")
+
+    @property
+    def stated(self) -> dict[str, Decimal]:
+        """The lines that there are, by name, the mildest first."""
+        lines = {
+            "initial": self.initial,
+            "margin_call": self.margin_call,
+            "liquidation": self.liquidation,
+            "immediate": self.immediate,
+        }
+        return {name: level for name, level in lines.items() if level is not None}
+
+    @property
+    def first(self) -> Decimal:
+        """The line at which a group leaves stage normal: the margin call's, or liquidation's where there is no such call."""
+        return self.liquidation if self.margin_call is None else self.margin_call
+
+    @property
+    def falls(self) -> bool:
+        """A lower figure is worse."""
+        return self.metric.falls
+
+    def eased(self, level: Decimal, margin: Decimal) -> Decimal:
+        """The level that lies a margin on the good side of another."""
+        return level + margin if self.falls else level - margin
+
+    def is_worse(self, level: Decimal, other: Decimal) -> bool:
+        """A group meets `other` before it meets `level`."""
+        return level < other if self.falls else level > other
+
+    def worst(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets last."""
+        return (min if self.falls else max)(levels, default=None)
+
+    def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets first."""
+        return (max if self.falls else min)(levels, default=None)
+
+
+class Tiers(msgspec.Struct, frozen=True):
+    """What a liability in one coin requires, by its USD value: marginal tiers like a ladder's, with rates that never fall.
+
+    Every ladder ends with a tier without a bound: what lies above the last cap is charged like the last tier (DOMAIN 37-41).
+    """
+
+    maintenance: Ladder
+    initial: Ladder
+    max_leverage: tuple[Decimal, ...]
+
+
+class Borrows(Protocol):
+    """A loan, as far as the lines of its group depend on it."""
+
+    @property
+    def asset(self) -> str: ...
+
+    @property
+    def principal(self) -> Decimal: ...
+
+
+class Grade(msgspec.Struct, frozen=True):
+    """One tier of the lines of a leverage: they hold while no coin is borrowed beyond its cap (DOMAIN section 3.10)."""
+
+    lines: Thresholds
+    caps: Mapping[str, Decimal] = {}
+    """Principal by coin; of a coin that is not named any amount may be borrowed."""
+
+    def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
+        """So much of each coin is within the caps; the cap itself is."""
+        return all(borrowed.get(asset, Decimal(0)) <= cap for asset, cap in self.caps.items())
+
+
+class CloseFactor(msgspec.Struct, frozen=True):
+    """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
+
+    share: Decimal
+    """Of the whole debt."""
+    full_at: Decimal
+    """Level at or beyond which all may be repaid."""
+    small_usd: Decimal
+    """Debt or collateral of a coin below which all of it may be repaid."""
+
+
+class ClearanceRule(msgspec.Struct, frozen=True):
+    """What a forced liquidation costs: a share of the market value that is liquidated (DOMAIN 45, A16)."""
+
+    share: Decimal = Decimal("0.02")
+    by_tier: bool = False
+    """`share` counts of what the group's liquidation line exceeds 1 by: 8 % of 0.165 are 1.32 % (DOMAIN 46)."""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The rules of a product from `effective` on."""
+
+    effective: datetime
+    thresholds: Thresholds
+    ladders: Mapping[str, Ladder]
+    rates: Mapping[str, Decimal] = {}
+    """Flexible rates per period of the product."""
+    grace: timedelta | None = timedelta(hours=24)
+    """None: nobody is given time once the liquidation line is crossed."""
+    overdue_after: timedelta = timedelta(hours=24)
+    clearance: ClearanceRule = ClearanceRule()
+    late_interest_factor: Decimal = Decimal(3)
+    renewal_window: timedelta | None = None
+    """Before a term loan's maturity, from 00:00 UTC of that day on (DOMAIN A13); None: there are no renewals."""
+    maturity_notice: timedelta | None = None
+    """How long before its maturity the desk hears of a term loan; None: not at all."""
+    warnings: tuple[Decimal, ...] = ()
+    """Early-warning levels of the metric."""
+    is_grace_for_all: bool = False
+    """The grace period needs no enrolment."""
+    unlisted: Ladder | None = None
+    """The ladder of a coin that `ladders` does not list; None: such a coin counts nothing."""
+    liability_tiers: Mapping[str, Tiers] | None = None
+    """Not None: loans are liabilities. Debt is the maintenance margin that they require, and their value is taken off
+    what the collateral is recognised for: recognised is net equity (DOMAIN 37)."""
+
+    free_days: Mapping[str, int] = {}
+    """UTC days without interest of a loan opened under this version, the day of borrowing included (DOMAIN 33)."""
+    is_interest_free: bool = False
+    """Loans opened under this version never bear interest (DOMAIN 32)."""
+    paid_in_discount: Decimal = Decimal(0)
+    """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    transfer_out: Decimal | None = None
+    """Level that assets may leave down to; None: to the initial one."""
+    borrow_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what collateral counts for new loans, by other ladders than stages are judged by (DOMAIN section 3.8)."""
+    transfer_ladders: Mapping[str, Ladder] | None = None
+    """Not None: what it counts where assets leave."""
+    lines_by_coin: Mapping[str, Thresholds] = {}
+    """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
+    lines_by_leverage: Mapping[int, tuple[Grade, ...]] = {}
+    """Lines of a group that states its leverage, in tiers of what it borrows; the last tier has no caps."""
+    max_coins: int | None = None
+    """How many coins one group may pledge; None: any number."""
+    close_factor: CloseFactor | None = None
+    """Not None: liquidation repays a part of the debt."""
+    borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
+    """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
+    loan_limits: Mapping[str, tuple[Decimal, ...]] = {}
+    """The same in USD."""
+    fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
+    """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (VIP FAQ 22)."""
+
+    def ladder(self, asset: str) -> Ladder | None:
+        """The ladder that a coin of the collateral goes through; None where it counts nothing."""
+        return self.ladders.get(asset, self.unlisted)
+
+    def lines_for(self, coins: Iterable[str], leverage: int | None = None, loans: Iterable[Borrows] = ()) -> Thresholds:
+        """The lines of a group: of its leverage and of what it borrows, or of the coins that it pledges.
+
+        Of several coins the lines that it meets first.
+        """
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        if grades:
+            return grades[0].lines if len(grades) == 1 else self._graded(grades, loans)
+        if not self.lines_by_coin:
+            return self.thresholds
+        found = [self.lines_by_coin[coin] for coin in sorted(coins) if coin in self.lines_by_coin]
+        return min(found, key=lambda lines: lines.liquidation, default=self.thresholds)
+
+    def all_lines_for(self, coins: Iterable[str], leverage: int | None) -> tuple[Thresholds, ...]:
+        """All lines that `lines_for` may give the group, whatever it borrows."""
+        grades = self.lines_by_leverage.get(leverage, ()) if leverage is not None else ()
+        return tuple(grade.lines for grade in grades) or (self.lines_for(coins),)
+
+    def _graded(self, grades: tuple[Grade, ...], loans: Iterable[Borrows]) -> Thresholds:
+        borrowed: dict[str, Decimal] = {}
+        for loan in loans:
+            borrowed[loan.asset] = borrowed.get(loan.asset, Decimal(0)) + loan.principal
+        return next((grade.lines for grade in grades if grade.holds(borrowed)), grades[-1].lines)
+
+    def takes(self, asset: str) -> bool:
+        """A loan in the coin can be weighed: it is owed in full, or the coin has liability tiers."""
+        return self.liability_tiers is None or asset in self.liability_tiers
+
+    def ladders_of(self, assets: Iterable[str]) -> dict[str, Ladder]:
+        """The ladders of coins, also of one that counted under other rules and does not now."""
+        return {asset: self.ladder(asset) or NOTHING for asset in assets}
+
+
+class RateRow(msgspec.Struct, frozen=True):
+    """A flexible rate per period of the product, from a time on, as somebody states it."""
+
+    effective: datetime
+    asset: str
+    rate: Decimal
+
+
+class DatedRate(msgspec.Struct, frozen=True, array_like=True):
+    """A rate that was given for a coin beside the versions of the rules, from a time on."""
+
+    effective: datetime
+    rate: Decimal
+    source: str
+    """Who gave it: the name of a rate source, or `api`."""
+
+
+class CoinRates(msgspec.Struct, frozen=True, array_like=True):
+    """All that was given for a coin of a product, oldest first: what a store keeps."""
+
+    product: str
+    asset: str
+    rows: tuple[DatedRate, ...]
+
+
+class Product(msgspec.Struct, frozen=True, dict=True):
+    """A kind of loan and all versions of its rules, oldest first."""
+
+    kind: str
+    versions: tuple[Version, ...]
+    period: timedelta = DAY
+    """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
+    given: Mapping[str, tuple[DatedRate, ...]] = {}
+    """Flexible rates by coin beside those of the versions, oldest first (core/events/rates.py); no coin without one."""
+
+    @cached_property
+    def curves(self) -> dict[Any, Any]:
+        """What loans/interest.py has worked out of rates: the interest of each group must not add up years of them anew."""
+        return {}
+
+    def moment(self, at: datetime) -> tuple[date, int]:
+        """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
+        at = at.astimezone(UTC)
+        minute = at.hour * 60 + at.minute
+        return at.date(), minute - minute % (self.period // MINUTE)
+
+    def version_at(self, at: datetime) -> Version:
+        """The version in force at a time; the first one also before its date."""
+        index = bisect_right([v.effective for v in self.versions], at) - 1
+        return self.versions[max(index, 0)]
+
+    def versions_from(self, at: datetime) -> tuple[Version, ...]:
+        """The version in force at a time, and those that come into force later."""
+        now = self.version_at(at)
+        return (now, *(v for v in self.versions if v.effective > max(at, now.effective)))
+
+    def rated(self, at: datetime) -> frozenset[str]:
+        """Coins in which a flexible loan may be taken at a time: the version in force lists them, or a rate was given."""
+        given = (asset for asset, rows in self.given.items() if rows[0].effective <= at)
+        return frozenset(self.version_at(at).rates).union(given)
+
+    def rates_until(self, at: datetime) -> frozenset[str]:
+        """Coins with a flexible rate at a time: one that a version no longer lists keeps the rate that it had before."""
+        now = self.version_at(at)
+        listed = (asset for v in self.versions if v.effective <= now.effective for asset in v.rates)
+        return self.rated(at).union(listed)
+
+    def version_named(self, rules: str) -> Version | None:
+        """The version that `rules_name` named, or None when the product file no longer has it."""
+        return next((v for v in self.versions if self.rules_name(v) == rules), None)
+
+    def rules_name(self, version: Version) -> str:
+        """Such as `vip_loan@2024-04-29`; with the time of day only where another version begins on the same day."""
+        day = version.effective.date()
+        is_alone = sum(v.effective.date() == day for v in self.versions) == 1
+        return f"{self.kind}@{day.isoformat()}" if is_alone else f"{self.kind}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Lifecycle(msgspec.Struct, frozen=True):
+    """How alerts behave in time; the same for every product (configuration [lifecycle])."""
+
+    clear_margin: Decimal = Decimal("0.01")
+    clear_hold: timedelta = timedelta(seconds=900)
+    grace_reminders: tuple[timedelta, ...] = (
+        timedelta(hours=12), timedelta(hours=6), timedelta(hours=1), timedelta(minutes=15),
+    )  # fmt: skip
+    margin_call_repeat: timedelta = timedelta(hours=24)
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """When a price may be believed (configuration [prices]); `enabled` is off in a replay without --trust."""
+
+    enabled: bool = True
+    stale_after: timedelta = timedelta(seconds=10)
+    confirm_jump: Decimal = Decimal("0.15")
+    confirm_after: timedelta = timedelta(seconds=3)
+    min_sources: int = 1
+    usdt_usd: str = "1"
+    sources: tuple[str, ...] = ()
+    """Feeds in order of preference; a source that is not listed comes last."""
+
+
+class Fund(msgspec.Struct, frozen=True):
+    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; DOMAIN 43)."""
+
+    balance_usd: Quantity
+
+
+class ExposureRules(msgspec.Struct, frozen=True):
+    """What the desk holds against the book as a whole (configuration [exposure])."""
+
+    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
+    """By coin, what the market trades in a day."""
+    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
+    """Of that, what a sale may be without moving the price much."""
+    issuers: dict[str, tuple[Asset, ...]] = {}
+    """Coins by whoever issues them."""
+    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
+    """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Everything that core decides by. Replaced as one by a reload."""
+
+    name: str
+    products: Mapping[str, Product]
+    lifecycle: Lifecycle = Lifecycle()
+    trust: Trust = Trust()
+    fund: Fund | None = None
+    exposure: ExposureRules = ExposureRules()
+
+    def next_version(self, at: datetime) -> datetime | None:
+        """When a version of some product's rules comes into force next, after a time."""
+        coming = (v.effective for product in self.products.values() for v in product.versions)
+        return min((effective for effective in coming if effective > at), default=None)

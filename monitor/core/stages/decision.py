@@ -1,0 +1,208 @@
+"""From what was seen to what follows: the new state of a group and the alert that tells of it. Pure.
+
+One evaluation or deadline causes at most one stage alert, the worst; an early warning is never beside it (DESIGN 6, 9).
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.alerts.alert import alert_id
+from monitor.core.loans.group import Group, Loan
+from monitor.core.rules.product import Lifecycle, Thresholds
+from monitor.core.stages.stages import (  # fmt: skip
+    DELAYED,
+    EARLY_WARNING,
+    LIQUIDATION,
+    MARGIN_CALL,
+    NORMAL,
+    OPENED,
+    OVERDUE_REASON,
+    SKIPPED,
+    TABLE,
+    GroupState,
+    Signal,
+    signal_of,
+    warnings_kept,
+    warnings_reached,
+)
+from monitor.core.valuation.valuation import Holding, Weight, band
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What one alert about a group says of its lifecycle; the figures are added by whoever has the prices."""
+
+    type: str
+    id: str
+    at: datetime
+    sequence: int
+    episode: int
+    stage_from: str
+    stage_to: str
+    reason: str
+    deadline: datetime | None = None
+    supersedes: str | None = None
+    suppressed: tuple[str, ...] = ()
+
+
+Verdict = tuple[GroupState, Said | None]
+
+
+def judge(
+    name: str, state: GroupState, group: Group, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    *, is_settled: bool = True,
+) -> Verdict:  # fmt: skip
+    """Decides one group at a time on a weight of that time. `blind`: no good news, and no early warning re-arms.
+
+    `is_settled`: the weight is on the prices of `at`. A put or the accrual at the very end of a clear hold is not: prices
+    of the same time come after it, and the hold is decided on those.
+    """
+    lines, has_grace = held.lines, group.delayed_liquidation or held.version.is_grace_for_all
+    signal = signal_of(state.stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
+    if state.stage == MARGIN_CALL:
+        state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
+    if signal == Signal.INITIAL and (blind or waits_for_overdue(state, group, at)):
+        signal = None
+    state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight, lines))
+    if signal is not None and (state.stage, signal) in TABLE:
+        return move(name, state, signal, at, held, weight)
+    reached = warnings_reached(held, weight)
+    if state.stage == NORMAL and not set(reached) <= set(state.warned):
+        return say(name, _warned(state, (*state.warned, *reached)), EARLY_WARNING, at)
+    return state, None
+
+
+class Calm(msgspec.Struct, frozen=True):
+    """Levels of the metric between which `judge` leaves a group as it is: worse than `low`, better than `high`.
+
+    None: however good, or however bad.
+    """
+
+    low: Decimal | None
+    high: Decimal | None
+    falls: bool = False
+
+    def holds(self, weight: Weight) -> bool:
+        """The weight is between the two; a line itself is not, so it never matters which of them are inclusive."""
+        debt, counted = weight.debt, weight.recognised
+        if self.falls:
+            return (self.low is None or counted < self.low * debt) and (self.high is None or counted > self.high * debt)
+        return (self.low is None or debt > self.low * counted) and (self.high is None or debt < self.high * counted)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """(low, high) of debt/recognised as the screen takes them, rounded: it guards a line by more than that.
+
+        -1 and infinity where there is no line; -1 is below every group, also one without debt.
+        """
+        low, high = (None if level is None else float(level) for level in (self.low, self.high))
+        if self.falls:
+            return -1.0 if low is None else 1 / low, math.inf if high is None else 1 / high
+        return -1.0 if low is None else max(low, -1.0), math.inf if high is None else high
+
+
+def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
+    """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
+
+    While a clear hold runs its end is a matter of time besides: whoever evaluates then judges whatever this says.
+    """
+    return calm_between(state, held.lines, held.version.warnings, how)
+
+
+def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, ...], how: Lifecycle) -> Calm:
+    """The same for groups that have these lines and warnings."""
+    lows, high = [lines.eased(w, how.clear_margin) for w in state.warned], None
+    match state.stage:
+        case "normal":
+            high = lines.mildest([*(w for w in warnings if w not in state.warned), lines.first])
+        case "margin_call" if state.below_since is None:
+            lows += [lines.initial, lines.eased(lines.first, how.clear_margin)]
+            high = lines.liquidation
+        case "margin_call":
+            lows.append(lines.initial)
+            high = lines.eased(lines.first, how.clear_margin)
+        case "delayed_liquidation":
+            lows.append(lines.initial)
+            high = lines.immediate
+        case _:
+            lows.append(lines.initial)
+    return Calm(lines.worst(lows), high, lines.falls)
+
+
+def _hold(
+    state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
+    is_settled: bool,
+) -> tuple[GroupState, Signal | None]:  # fmt: skip
+    """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
+    lines = held.lines
+    if not weight.below(lines.eased(lines.first, how.clear_margin), lines.falls):
+        return (state if state.below_since is None else msgspec.structs.replace(state, below_since=None)), signal
+    if signal is not None or blind:
+        return state, signal
+    if state.below_since is None:
+        state = msgspec.structs.replace(state, below_since=at)
+    assert state.below_since is not None
+    end = state.below_since + how.clear_hold
+    return state, Signal.HELD if at > end or (at == end and is_settled) else None
+
+
+def waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
+    """A liquidation for an overdue loan is not cleared while any loan is overdue."""
+    is_overdue_case = state.stage == LIQUIDATION and state.reason == OVERDUE_REASON
+    return is_overdue_case and any(is_overdue(loan, at) for loan in group.loans)
+
+
+def is_overdue(loan: Loan, at: datetime) -> bool:
+    """Past its maturity and not repaid (DOMAIN A12)."""
+    return loan.matures_at is not None and loan.matures_at <= at and loan.is_owed
+
+
+def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holding, weight: Weight | None) -> Verdict:
+    """Moves by the table and says so. An overdue deadline in liquidation only changes the reason.
+
+    `weight` is None while a price is missing; otherwise the alert uses up the early warnings that it passed.
+    """
+    row = TABLE.get((state.stage, signal))
+    if row is None:
+        return (msgspec.structs.replace(state, reason=OVERDUE_REASON) if signal == Signal.OVERDUE else state), None
+    if weight is not None:
+        state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
+    episode = state.episode + 1 if state.stage == NORMAL else state.episode
+    sequence = state.sequence + 1
+    deadline = None
+    if row.stage == DELAYED:
+        assert held.version.grace is not None, "a product without a grace period enrols nobody"
+        deadline = at + held.version.grace
+    said = Said(
+        row.alert, alert_id(name, state.group, episode, sequence, row.alert), at, sequence, episode,
+        state.stage, row.stage, row.reason, deadline, state.last_alert, _skipped(state.stage, signal, held.lines),
+    )  # fmt: skip
+    after = msgspec.structs.replace(
+        state, stage=row.stage, reason=row.reason if row.stage == LIQUIDATION else None, episode=episode,
+        sequence=sequence, since=at, deadline=deadline, below_since=None, reminded_at=None,
+        last_alert=None if row.stage == NORMAL else said.id, ack=None,
+    )  # fmt: skip
+    return after, said
+
+
+def _skipped(stage: str, signal: Signal, lines: Thresholds) -> tuple[str, ...]:
+    """What a move passed over; a product without a margin call has none to pass over."""
+    skipped = SKIPPED.get((stage, signal), ())
+    return skipped if lines.margin_call is not None else tuple(type_ for type_ in skipped if type_ != OPENED)
+
+
+def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "ltv") -> tuple[GroupState, Said]:
+    """An alert that leaves the stage as it is: a warning, a reminder, a loan's maturity."""
+    sequence = state.sequence + 1
+    id_ = alert_id(name, state.group, state.episode, sequence, type_)
+    said = Said(type_, id_, at, sequence, state.episode, state.stage, state.stage, reason, state.deadline)
+    return msgspec.structs.replace(state, sequence=sequence), said
+
+
+def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:
+    levels = tuple(sorted(set(used)))
+    return state if levels == state.warned else msgspec.structs.replace(state, warned=levels)

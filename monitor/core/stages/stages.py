@@ -1,0 +1,215 @@
+"""The stages of a loan group and the table by which it moves between them (DESIGN section 9).
+
+A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
+pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
+group enrolled in delayed liquidation, when a grace period ends (`delayed_liquidation`), which only reaching the initial
+level ends well and which LTV above `immediate` ends at once. A loan that is not repaid within a day of its maturity is
+liquidated from any stage. An episode is the time from leaving `normal` to returning.
+
+Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.core.rules.product import Lifecycle, Thresholds
+from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
+from monitor.core.valuation.valuation import LIQUIDATION as LIQUIDATION_BAND
+from monitor.core.valuation.valuation import MARGIN_CALL as MARGIN_CALL_BAND
+from monitor.core.valuation.valuation import Holding, Weight
+
+NORMAL, MARGIN_CALL = "normal", "margin_call"
+DELAYED, LIQUIDATION = "delayed_liquidation", "liquidation"
+STAGES = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
+
+OPENED = "loan_group.margin_call.opened"
+STARTED = "loan_group.delayed_liquidation.started"
+TRIGGERED = "loan_group.liquidation.triggered"
+CALL_CURED = "loan_group.margin_call.cured"
+DELAY_CURED = "loan_group.delayed_liquidation.cured"
+CLEARED = "loan_group.liquidation.cleared"
+CALL_REMINDER = "loan_group.margin_call.reminder"
+DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
+EARLY_WARNING = "loan_group.early_warning"
+
+OVERDUE_REASON = "overdue"
+_INSTANT = timedelta(microseconds=1)
+
+
+class Signal(StrEnum):
+    """What an evaluation or a deadline saw."""
+
+    CALL = "LTV in the margin-call band"
+    GRACE = "LTV in the liquidation band, enrolled in delayed liquidation"
+    BREACH = "LTV at or above the liquidation line, not enrolled"
+    IMMEDIATE = "LTV above the immediate line, enrolled"
+    GRACE_OVER = "the grace period ended"
+    OVERDUE = "a loan is a day past its maturity"
+    INITIAL = "LTV at or below the initial level, or no debt"
+    HELD = "LTV below the margin-call line by the clear margin throughout the clear hold"
+
+
+class Move(NamedTuple):
+    """A row of the table: where to, what is said, and the reason that it gives."""
+
+    stage: str
+    alert: str
+    reason: str = "ltv"
+
+
+_TRIGGERED = {
+    Signal.BREACH: Move(LIQUIDATION, TRIGGERED, "ltv"),
+    Signal.IMMEDIATE: Move(LIQUIDATION, TRIGGERED, "immediate"),
+    Signal.GRACE_OVER: Move(LIQUIDATION, TRIGGERED, "grace_expired"),
+    Signal.OVERDUE: Move(LIQUIDATION, TRIGGERED, OVERDUE_REASON),
+}
+
+TABLE: Mapping[tuple[str, Signal], Move] = {
+    (NORMAL, Signal.CALL): Move(MARGIN_CALL, OPENED),
+    (NORMAL, Signal.GRACE): Move(DELAYED, STARTED),
+    (NORMAL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
+    (NORMAL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (NORMAL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (MARGIN_CALL, Signal.GRACE): Move(DELAYED, STARTED),
+    (MARGIN_CALL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
+    (MARGIN_CALL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (MARGIN_CALL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (MARGIN_CALL, Signal.INITIAL): Move(NORMAL, CALL_CURED),
+    (MARGIN_CALL, Signal.HELD): Move(NORMAL, CALL_CURED),
+    (DELAYED, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
+    (DELAYED, Signal.GRACE_OVER): _TRIGGERED[Signal.GRACE_OVER],
+    (DELAYED, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (DELAYED, Signal.INITIAL): Move(NORMAL, DELAY_CURED),
+    (LIQUIDATION, Signal.INITIAL): Move(NORMAL, CLEARED),
+}
+
+SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
+    (NORMAL, Signal.GRACE): (OPENED,),
+    (NORMAL, Signal.BREACH): (OPENED,),
+    (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
+    (MARGIN_CALL, Signal.IMMEDIATE): (STARTED,),
+}
+"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, told to nobody."""
+
+
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It falls with the next change of stage."""
+
+    by: str
+    at: datetime
+    alert: str
+    """The alert that was acknowledged."""
+    note: str = ""
+    until: datetime | None = None
+
+
+class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a group stands: all that must survive a restart beside the book itself."""
+
+    group: str
+    stage: str = NORMAL
+    reason: str | None = None
+    """Why it is in liquidation: ltv, immediate, grace_expired, overdue."""
+    episode: int = 0
+    sequence: int = 0
+    since: datetime | None = None
+    """When it entered its stage."""
+    deadline: datetime | None = None
+    """End of the grace period, wall clock."""
+    warned: tuple[Decimal, ...] = ()
+    """Early-warning levels that are used up, rising."""
+    below_since: datetime | None = None
+    """First evaluation of the running clear hold."""
+    reminded_at: datetime | None = None
+    last_alert: str | None = None
+    """Id of the last stage alert of this episode."""
+    waived_until: datetime | None = None
+    noted: tuple[tuple[str, datetime], ...] = ()
+    """Loans (id, maturity) whose `loan.overdue` was said."""
+    called: tuple[tuple[str, datetime], ...] = ()
+    """Loans (id, maturity) whose overdue deadline has run."""
+    neared: tuple[tuple[str, datetime, str], ...] = ()
+    """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
+    short: tuple[str, ...] = ()
+    """Coins whose stated Spot balances do not pay the interest that is owed in them (VIP FAQ 28), rising."""
+    ack: Ack | None = None
+    ceilings: tuple[tuple[str, str], ...] = ()
+    """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
+    hushed: str | None = None
+    """The silence that hid the alert of its stage; told again when that ends."""
+
+
+def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
+    """What an evaluation saw, the worst first. A group already in its grace period keeps it when it leaves the scheme."""
+    if band == IMMEDIATE_BAND:
+        return Signal.IMMEDIATE if is_enrolled or stage == DELAYED else Signal.BREACH
+    if band == LIQUIDATION_BAND:
+        return Signal.GRACE if is_enrolled or stage == DELAYED else Signal.BREACH
+    if band == MARGIN_CALL_BAND:
+        return Signal.CALL
+    return Signal.INITIAL if is_initial else None
+
+
+def grace_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next reminder of a grace period: so long before its deadline, after its start and after the last one."""
+    if state.deadline is None or state.since is None:
+        return None
+    after = reminders_after(state, state.since)
+    times = [state.deadline - before for before in lifecycle.grace_reminders]
+    return min((t for t in times if t > after), default=None)
+
+
+def call_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next repeat of a margin call, counted forward from its opening."""
+    if state.since is None or not lifecycle.margin_call_repeat:
+        return None
+    after = reminders_after(state, state.since)
+    return after + lifecycle.margin_call_repeat - (after - state.since) % lifecycle.margin_call_repeat
+
+
+def reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
+    """The next reminder of the stage, if it has any."""
+    if state.ack is not None and state.ack.until is None:
+        return None
+    if state.stage == DELAYED:
+        return grace_reminder_due(state, lifecycle)
+    return call_reminder_due(state, lifecycle) if state.stage == MARGIN_CALL else None
+
+
+def reminders_after(state: GroupState, began: datetime) -> datetime:
+    """Reminders at this time and before it are over: told, or passed over while somebody had the group in hand."""
+    after = max(began, state.reminded_at or began)
+    if state.ack is None or state.ack.until is None:
+        return after
+    # One that is due at the very end of the acknowledgement is told again.
+    return max(after, state.ack.until - _INSTANT)
+
+
+def unacknowledged(state: GroupState, at: datetime) -> GroupState:
+    """Nobody has it in hand any more. What was due meanwhile is not made up for."""
+    since = state.since or at
+    return msgspec.structs.replace(state, ack=None, reminded_at=max(state.reminded_at or since, at))
+
+
+def warnings_reached(held: Holding, weight: Weight) -> tuple[Decimal, ...]:
+    """The early-warning levels that the group is at or beyond; those at or beyond its first line are ignored."""
+    if not weight.debt:
+        return ()
+    lines = held.lines
+    levels = held.version.warnings
+    return tuple(w for w in levels if lines.is_worse(lines.first, w) and weight.reaches(w, lines.falls))
+
+
+def warnings_kept(used: tuple[Decimal, ...], margin: Decimal, weight: Weight, lines: Thresholds) -> tuple[Decimal, ...]:
+    """The used-up levels that are not yet armed again: a level re-arms at LTV < level - clear margin.
+
+    Without debt LTV is 0, which is not below a level that the margin brings to 0 or less.
+    """
+    return tuple(w for w in used if not (weight.below(eased := lines.eased(w, margin), lines.falls) and eased > 0))

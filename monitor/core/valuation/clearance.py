@@ -1,0 +1,105 @@
+"""What a forced liquidation would leave: the clearance fee, what is left over, what is missing (DOMAIN 43-47, A16). Pure.
+
+The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The
+fee never takes more than what is left once the debt is paid, and is no part of any line: it moves no liquidation price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from monitor.core.money import ONE, ZERO, plain
+from monitor.core.rules.product import ClearanceRule, Thresholds
+from monitor.core.text import stamp_or_none
+from monitor.core.valuation.valuation import Holding
+
+
+class Clearance(msgspec.Struct, frozen=True):
+    """A liquidation of the whole group, in USD, exact."""
+
+    market_usd: Decimal
+    """Of what is liquidated: collateral that the ladders list, without haircut."""
+    fee_usd: Decimal
+    debt_usd: Decimal
+    """All that is owed, interest included; where loans are liabilities this is their value, not their margin."""
+    left_usd: Decimal
+    """Goes back to the borrower."""
+    shortfall_usd: Decimal
+    """Is owed by nobody else than the insurance fund."""
+    bankrupt: bool
+    """Assets are worth less than what is owed (DOMAIN 43)."""
+
+
+def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
+    """The share of the market value that the fee takes while enough is left (DOMAIN 45, 46)."""
+    return rule.share * max(ZERO, lines.liquidation - ONE) if rule.by_tier else rule.share
+
+
+def cleared(rule: ClearanceRule, lines: Thresholds, market: Decimal, debt: Decimal) -> Clearance:
+    """What is left of a market value when a debt is paid out of it, and the fee (DOMAIN 47)."""
+    over = max(ZERO, market - debt)
+    fee = min(fee_rate(rule, lines) * market, over)
+    return Clearance(market, fee, debt, over - fee, max(ZERO, debt - market), market < debt)
+
+
+def clearance(held: Holding, usd: Mapping[str, Decimal]) -> Clearance:
+    """A group's liquidation at these prices. Raises KeyError where a price is missing."""
+    market = sum((quantity * usd[asset] for asset, quantity, _ in held.collateral), ZERO)
+    debt = sum((amount * usd[asset] for asset, amount in held.debts), ZERO)
+    return cleared(held.version.clearance, held.lines, market, debt)
+
+
+class FundSight(msgspec.Struct, frozen=True):
+    """What the fund would pay and take were every group in stage liquidation liquidated at the prices of `at`."""
+
+    balance_usd: Decimal
+    at: datetime | None = None
+    """None: no group has been in liquidation yet."""
+    draw_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    """Flow into the fund; the draw is not lessened by them."""
+    bankrupt: int = 0
+    """Groups that draw."""
+    in_liquidation: int = 0
+    unknown: int = 0
+    """Groups in liquidation that count nothing in the sums, as a price is missing."""
+    blind: bool = False
+    """A price that counts is not trusted, or one is missing."""
+    worst: tuple[tuple[str, Decimal], ...] = ()
+    """(group, shortfall), the largest first, at most `NAMED` of them."""
+    exceeded: bool = False
+    """The desk was told that the draw is above the balance, and has not been told otherwise."""
+
+
+NAMED = 50
+"""Groups that an alert about the fund names: more ids would pass the 20 kB of a webhook body. The count is exact."""
+
+
+def fund_shown(sight: FundSight) -> dict[str, Any]:
+    """GET /v1/fund."""
+    return {
+        "at": stamp_or_none(sight.at),
+        "balance_usd": plain(sight.balance_usd),
+        "draw_usd": plain(sight.draw_usd),
+        "fees_usd": plain(sight.fees_usd),
+        "groups": sight.bankrupt,
+        "in_liquidation": sight.in_liquidation,
+        "unknown": sight.unknown,
+        "blind": sight.blind,
+        "exceeded": sight.exceeded,
+        "items": [{"id": id_, "shortfall_usd": plain(missing)} for id_, missing in sight.worst],
+    }
+
+
+def fund_facts(sight: FundSight) -> dict[str, Any]:
+    """What an alert about the fund says."""
+    facts = fund_shown(sight)
+    for key in ("at", "blind", "exceeded", "items"):
+        del facts[key]
+    worst = [id_ for id_, _ in sight.worst]
+    return {**facts, "worst": worst, "worst_cut": sight.bankrupt - len(worst)}

@@ -1,0 +1,171 @@
+"""The record of what core was handed: folding it gives the same alerts (DESIGN section 13, `monitor replay --log`).
+
+JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. It is
+written by the sequencer's worker thread beside the decision, never in its way: a record that cannot be written is
+counted and said aloud, and no alert waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from monitor.core.events.events import Event, GroupsPut
+from monitor.core.groups.outcome import Memory
+from monitor.core.loans.group import GroupBatch, Lines
+from monitor.core.rules.product import Rules
+
+FILE_BYTES = 64 * 1024 * 1024
+"""A new file is begun beyond this, so that old days can be deleted by file; of a large book beyond four times its start."""
+TOTAL_BYTES = 2 * 1024 * 1024 * 1024
+"""The oldest files go beyond this, whatever their age: the disk belongs to the store."""
+
+
+PAUSE_S = 30.0
+"""After a failure a new file is tried this seldom: each try writes all that core knows."""
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The first line of a file: core as it was, and when it went on from there."""
+
+    rules: Rules
+    memory: Memory | None
+    at: datetime
+    awakened: bool = False
+    """The daemon has just started: kept prices have their full time to be confirmed from `at` on."""
+
+
+def _written(batch: object) -> msgspec.Raw:
+    """A batch is recorded by its lines, which are there already: eight thousand groups cost the core a few milliseconds."""
+    assert isinstance(batch, GroupBatch)
+    return msgspec.Raw(batch.lines())
+
+
+_LATER = datetime(1, 1, 1, tzinfo=UTC)
+"""A batch learns when it was put from its event, which is read after it."""
+
+
+def _recorded(_: type, lines: Any) -> GroupBatch:
+    if not isinstance(lines, list):
+        raise ValueError("a batch of groups is the list of their lines")
+    return Lines(lines, _LATER)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_written)
+_start = msgspec.json.Decoder(Start)
+_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event, dec_hook=_recorded)
+
+
+class EventLog:
+    """Appends events to files `events-<time>.jsonl` in a folder."""
+
+    def __init__(self, folder: Path, keep: timedelta) -> None:
+        self.folder, self.keep = folder, keep
+        self.failures = 0
+        self.reason: str | None = None
+        self._file: BinaryIO | None = None
+        self._begun_s: float | None = None
+        self._size = self._start_size = 0
+
+    def wants_start(self, now_s: float) -> bool:
+        """A new file must be begun before the next event; `now_s` is monotonic time."""
+        if self._file is None:
+            return self._begun_s is None or now_s - self._begun_s >= PAUSE_S
+        return self._size > max(FILE_BYTES, 4 * self._start_size)
+
+    def start(self, start: Start, now_s: float) -> None:
+        """Begins a new file, whole or not at all, and deletes those that are too old or too many."""
+        self._begun_s = now_s
+        path = self.folder / f"events-{start.at.strftime('%Y%m%dT%H%M%S%f')}.jsonl"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.close()
+            self._prune(start.at)
+            self._file = path.open("xb", buffering=1 << 16)
+            self._size = 0
+            self._write(_encoder.encode(start))
+            self._start_size = self._size
+            self._file.flush()
+        except OSError as e:
+            is_ours = self._file is not None
+            self._failed(e)
+            if is_ours:
+                path.unlink(missing_ok=True)
+
+    def append(self, event: Event) -> None:
+        """Adds one event; it reaches the operating system with the next flush."""
+        if self._file is not None:
+            try:
+                self._write(_encoder.encode(event))
+            except OSError as e:
+                self._failed(e)
+
+    def flush(self) -> None:
+        """Hands what was appended to the operating system: a killed process loses nothing that was flushed."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as e:
+                self._failed(e)
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._file is not None:
+            try:
+                self._file.close()
+                self._file = None
+            except OSError as e:
+                self._failed(e)
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None
+        self._size += self._file.write(line + b"\n")
+
+    def _failed(self, e: OSError) -> None:
+        self.failures += 1
+        self.reason = f"event log: {e.strerror}"
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what is left in its buffer has no room either
+                file.close()
+
+    def _prune(self, at: datetime) -> None:
+        files = sorted(self.folder.glob("events-*.jsonl"))
+        total = sum(f.stat().st_size for f in files)
+        for file in files:
+            age = at.timestamp() - file.stat().st_mtime
+            if age > self.keep.total_seconds() or total > TOTAL_BYTES:
+                total -= file.stat().st_size
+                os.unlink(file)
+
+
+class Torn(Exception):
+    """A line of the log is not a record; `line` counts from 1."""
+
+    def __init__(self, path: Path, line: int, why: str) -> None:
+        super().__init__(f"{path}:{line}: {why}")
+        self.line = line
+
+
+def read(path: Path) -> Iterator[Start | Event]:
+    """The start and the events of a file. A last line that was torn by a kill ends it; any other raises Torn."""
+    with path.open("rb") as file:
+        for i, line in enumerate(file, 1):
+            try:
+                yield _start.decode(line) if i == 1 else _put_at_its_time(_event.decode(line))
+            except msgspec.DecodeError as e:
+                if i > 1 and not line.endswith(b"\n"):
+                    return
+                raise Torn(path, i, f"is not a record of the event log: {e}") from None
+
+
+def _put_at_its_time(event: Event) -> Event:
+    if isinstance(event, GroupsPut) and isinstance(event.batch, Lines):
+        return msgspec.structs.replace(event, batch=Lines(event.batch.stated, event.at))
+    return event

@@ -1,0 +1,244 @@
+"""From outcomes to a commit, and what to do when the store does not take it.
+
+What could not be committed is kept and merged into the next try: nothing is dropped. When the store has failed for
+longer than FAIL_S the desk is told on every channel that alerts are not durable, and alerts go out marked so; when it
+takes commits again, everything is made durable under the same ids (DESIGN section 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from monitor.clock import Clock
+from monitor.core.alerts.alert import Alert, LoggedAlert, alert_id
+from monitor.core.groups.outcome import Outcome
+from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import GroupState
+from monitor.core.watch.risk import RiskMonitor
+from monitor.stores.base import (
+    Applied,
+    Audit,
+    Change,
+    Committed,
+    Desk,
+    Store,
+    StoredBlock,
+    StoredGroup,
+    StoreUnavailable,
+    Target,
+)
+from monitor.telemetry import BoundedLog, Health, Metrics, log
+
+FAIL_S = 3.0
+"""How long a store may fail before alerts go out without it: longer than a checkpoint, shorter than anybody's patience."""
+RETRY_S = 0.5
+"""How often a failing store is tried again when nothing else happens."""
+
+DEGRADED, RECOVERED = "monitor.degraded", "monitor.recovered"
+
+Route = Callable[[Alert], tuple[Target, ...]]
+Volatile = Callable[[Sequence[tuple[LoggedAlert, tuple[Target, ...]]]], Awaitable[None]]
+
+
+class Journal:
+    """Commits changes in order, each exactly once however often it must be tried."""
+
+    def __init__(
+        self, store: Store, clock: Clock, metrics: Metrics, health: Health, route: Route,
+        offer: Callable[[Committed], None], send_volatile: Volatile,
+    ) -> None:  # fmt: skip
+        self._store, self._clock, self._metrics, self._health = store, clock, metrics, health
+        self.route = route
+        self._offer, self._send_volatile = offer, send_volatile
+        self._waiting: Change | None = None
+        self._metrics.store_ok.set(1)
+        self._bounded = BoundedLog()
+        self._failing_since_s: float | None = None
+        self._tried_s = 0.0
+        self._told = 0
+        self._is_told = False
+
+    @property
+    def is_saved(self) -> bool:
+        """All that was handed over is durable."""
+        return self._waiting is None
+
+    def check_writable(self) -> None:
+        """Raises StoreUnavailable while the store is known to fail; a commit that is merely under way refuses nobody."""
+        if self._failing_since_s is not None:
+            raise StoreUnavailable("the store cannot be written now; nothing was changed, try again")
+
+    async def commit(
+        self,
+        monitor: RiskMonitor,
+        outcomes: Sequence[Outcome],
+        audits: Sequence[Audit] = (),
+        entries: Sequence[Applied] = (),
+    ) -> tuple[LoggedAlert, ...]:
+        """Makes outcomes durable; returns the alerts with their cursors. Raises StoreUnavailable and tries again later."""
+        if monitor.at is None:
+            return ()
+        change = self._change(monitor, outcomes, audits, entries)
+        self._waiting = change if self._waiting is None else _merged(self._waiting, change)
+        return await self._try(monitor)
+
+    async def retry(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
+        """Tries again what is waiting, not more often than every RETRY_S; returns the alerts that are durable now."""
+        if self._waiting is None or self._clock.monotonic_s() - self._tried_s < RETRY_S:
+            return ()
+        try:
+            return await self._try(monitor)
+        except StoreUnavailable:
+            return ()
+
+    async def _try(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
+        assert self._waiting is not None
+        started_s = self._tried_s = self._clock.monotonic_s()
+        try:
+            committed = await self._store.commit(self._waiting)
+        except StoreUnavailable as e:
+            await self._failed(monitor, e)
+            raise
+        self._waiting = None
+        self._metrics.commit.observe(self._clock.monotonic_s() - started_s)
+        for logged in committed.alerts:
+            self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
+            if logged.alert.type == "book.refused":
+                self._refused(logged.alert)
+        self._offer(committed)
+        if self._failing_since_s is None:
+            return committed.alerts
+        return committed.alerts + await self._recovered(monitor)
+
+    def _refused(self, alert: Alert) -> None:
+        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate."""
+        source, reason = str(alert.facts.get("source", "")), str(alert.facts.get("reason", "invalid"))
+        self._metrics.book_refused.labels(source, reason).inc()
+        self._bounded.warning(
+            self._clock.monotonic_s(), f"{source} {reason}", "a line of the loan book was refused", place=alert.subject,
+            reason=reason, problem=str(alert.facts.get("problem", ""))[:300],
+        )  # fmt: skip
+
+    async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._failing_since_s is None:
+            self._failing_since_s = now_s
+            log.error("the store cannot be written", reason=str(e))
+            self._health.set("store", f"the store cannot be written: {e}")
+            self._metrics.store_ok.set(0)
+        if now_s - self._failing_since_s < FAIL_S:
+            return
+        assert self._waiting is not None
+        if not self._is_told:
+            self._is_told = True
+            alert = self._own(monitor, DEGRADED, {"part": "store", "reason": str(e), "durable": False})
+            with_it = (*self._waiting.alerts, (alert, self.route(alert)))
+            self._waiting = msgspec.structs.replace(self._waiting, alerts=with_it)
+            log.critical("alerts are not durable until the store can be written again", reason=str(e))
+        untold = self._waiting.alerts[self._told :]
+        self._told = len(self._waiting.alerts)
+        if untold:
+            await self._send_volatile([(LoggedAlert(0, alert, durable=False), targets) for alert, targets in untold])
+
+    async def _recovered(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
+        failed_s = self._clock.monotonic_s() - (self._failing_since_s or 0)
+        self._failing_since_s, self._told = None, 0
+        self._health.set("store", None)
+        self._metrics.store_ok.set(1)
+        log.warning("the store takes commits again", failed_s=round(failed_s, 1))
+        if not self._is_told:
+            return ()
+        self._is_told = False
+        alert = self._own(monitor, RECOVERED, {"part": "store", "failed_s": f"{failed_s:.1f}"})
+        self._waiting = Change(alert.at, alerts=((alert, self.route(alert)),), desk=desk_of(monitor))
+        try:
+            return await self._try(monitor)
+        except StoreUnavailable:
+            # Failing again: that is no reason to tell those whose changes were just committed that they were not.
+            return ()
+
+    def _own(self, monitor: RiskMonitor, type_: str, facts: dict[str, Any]) -> Alert:
+        """An alert about the store itself: it cannot come through core, whose outcomes wait for that very store."""
+        now, name = self._clock.utc(), monitor.rules.name
+        count = int(now.timestamp())
+        id_ = alert_id(name, "store", 0, count, type_)
+        return Alert(
+            type=type_, id=id_, at=now, detected_at=now, subject="store", sequence=count, episode=0, facts=facts
+        )
+
+    def _change(
+        self, monitor: RiskMonitor, outcomes: Sequence[Outcome], audits: Sequence[Audit], entries: Sequence[Applied]
+    ) -> Change:
+        states: dict[str, GroupState] = {}
+        changed: set[str] = set()
+        for outcome in outcomes:
+            states |= outcome.states
+            changed |= outcome.changed | outcome.closed
+        found = {g: monitor.book.find(g) for g in changed}
+        alerts = [a for o in outcomes for a in o.alerts]
+        assert monitor.at is not None
+        return Change(
+            at=monitor.at,
+            groups=tuple(StoredGroup(w.group, w.source, w.version, w.put_at) for w in found.values() if w is not None),
+            closed=tuple(g for g, w in found.items() if w is None),
+            states=tuple(states.values()),
+            alerts=tuple((alert, self.route(alert)) for alert in alerts),
+            entries=tuple(entries),
+            audits=tuple(audits),
+            desk=desk_of(monitor),
+            blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
+            history=tuple(row for o in outcomes for row in o.history),
+            rates=_newest_rates(each for o in outcomes for each in o.rates),
+        )
+
+
+def desk_of(monitor: RiskMonitor) -> Desk:
+    """What core knows beside groups."""
+    assert monitor.at is not None
+    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices), monitor.silences.all)
+
+
+def _merged(old: Change, new: Change) -> Change:
+    """Both changes as one: the newest of each group, block and state, all alerts, entries and audits."""
+    folded = {id for block in new.blocks for id in block.ids}
+    groups = {g.group.id: g for g in old.groups if g.group.id not in new.closed and g.group.id not in folded}
+    groups |= {g.group.id: g for g in new.groups}
+    closed = dict.fromkeys((*(c for c in old.closed if c not in folded), *new.closed))
+    written = {block.number for block in new.blocks}
+    dropped = dict.fromkeys((*(n for n in old.dropped_blocks if n not in written), *new.dropped_blocks))
+    return Change(
+        at=new.at,
+        groups=tuple(groups.values()),
+        closed=tuple(c for c in closed if c not in groups),
+        states=_newest(old.states, new.states),
+        alerts=(*old.alerts, *new.alerts),
+        entries=(*old.entries, *new.entries),
+        audits=(*old.audits, *new.audits),
+        desk=new.desk or old.desk,
+        blocks=_newest_blocks((*old.blocks, *new.blocks)),
+        dropped_blocks=tuple(dropped),
+        history=(*old.history, *new.history),
+        rates=_newest_rates((*old.rates, *new.rates)),
+    )
+
+
+def _newest_blocks(blocks: Iterable[StoredBlock]) -> tuple[StoredBlock, ...]:
+    """The last body of each number. The ids of all of them: no row of the store is newer than any of these bodies."""
+    newest: dict[int, StoredBlock] = {}
+    for block in blocks:
+        before = newest[block.number].ids if block.number in newest else ()
+        newest[block.number] = StoredBlock(block.number, block.body, tuple(dict.fromkeys((*before, *block.ids))))
+    return tuple(newest.values())
+
+
+def _newest_rates(rates: Iterable[CoinRates]) -> tuple[CoinRates, ...]:
+    return tuple({(each.product, each.asset): each for each in rates}.values())
+
+
+def _newest(old: Iterable[GroupState], new: Iterable[GroupState]) -> tuple[GroupState, ...]:
+    states = {s.group: s for s in old}
+    states |= {s.group: s for s in new}
+    return tuple(states.values())

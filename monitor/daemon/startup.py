@@ -1,0 +1,78 @@
+"""What a start does before anything runs: takes up what the store kept, stores it anew where that pays, loads the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from monitor.config import BadConfig
+from monitor.core.events.entries import Refused
+from monitor.core.groups.outcome import BlockPut, Memory, Restored
+from monitor.core.prices.quote import unconfirmed
+from monitor.core.rules.product import Rules
+from monitor.core.watch.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
+from monitor.stores.base import Change, Snapshot, Store, StoredBlock
+from monitor.telemetry import log
+
+WARM_AFTER_S = 5.0
+"""The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
+REWRITE_FROM = 20_000
+"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
+IO_THREADS = 32
+SWITCH_S = 0.0005
+"""How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
+
+
+def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Name look-ups that hang and files on a slow disk must not wait for each other; core must not make the loop late."""
+    sys.setswitchinterval(SWITCH_S)
+    loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+
+
+def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
+    """The monitor as it was committed. Raises BadConfig where the rules of now do not fit a group that was kept."""
+    if snapshot.desk is None:
+        return RiskMonitor(rules, book=book)
+    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
+    marks = tuple(map(unconfirmed, snapshot.desk.marks))
+    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
+    memory = Memory(
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks,
+        closed=snapshot.closed, rates=snapshot.rates, silences=snapshot.desk.silences,
+    )  # fmt: skip
+    try:
+        return RiskMonitor(rules, memory, book)
+    except Refused as e:
+        raise BadConfig([str(e)]) from None
+
+
+async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -> None:
+    """Stores blocks anew where many groups are kept beside them: a start reads a group alone fifty times slower."""
+    beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
+    if len(beside) < REWRITE_FROM or snapshot.desk is None:
+        return
+    blocks = tuple(StoredBlock(*put) for put in book.rewritten(beside))
+    written = {block.number for block in blocks}
+    dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
+    await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
+    log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
+
+
+async def warm(state_dir: Path) -> None:
+    """Loads and compiles the engine, in two steps, as a stop must wait for a step that has begun."""
+    await asyncio.sleep(WARM_AFTER_S)
+    engine = await asyncio.to_thread(_import_engine, state_dir)
+    await asyncio.to_thread(engine.warm)
+
+
+def _import_engine(state_dir: Path) -> Any:
+    """Where the package cannot be written to, the compiled kernels are kept beside the state."""
+    if not os.access(Path(__file__).parent / "engine", os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
+    return import_module("monitor.engine.warm")

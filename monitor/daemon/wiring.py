@@ -1,0 +1,108 @@
+"""What a configuration names must be there and usable before a daemon starts, or goes on, with it."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from monitor import plugins
+from monitor.clock import Clock, SystemClock
+from monitor.config import BadConfig, Config, Named, Part
+from monitor.core.events.events import RatesChanged
+from monitor.core.schema import Invalid
+from monitor.notifiers.base import Notifier
+from monitor.rates.base import RateSource
+from monitor.web.auth import Tokens
+
+
+def build_notifiers(config: Config) -> dict[str, Notifier]:
+    """All channels. Raises BadConfig with each that cannot be built (an unreadable secret, a private address)."""
+    notifiers, problems = try_notifiers(config.path, config.notifiers)
+    if problems:
+        raise BadConfig(problems)
+    return notifiers
+
+
+def try_notifiers(path: Path, parts: tuple[Part, ...]) -> tuple[dict[str, Notifier], list[str]]:
+    """The channels that can be built, and what is wrong with the others."""
+    notifiers: dict[str, Notifier] = {}
+    problems = []
+    for part in parts:
+        try:
+            notifiers[part.name] = plugins.module("notifiers", part.kind).build(part.name, part.config)
+        except ValueError as e:
+            problems.append(f"{path}: notifier {part.name!r}: {e}")
+    return notifiers, problems
+
+
+def read_tokens(config: Config) -> Tokens:
+    """The tokens with their secrets. Raises BadConfig."""
+    try:
+        return Tokens(config.web.tokens)
+    except Invalid as e:
+        raise BadConfig([f"{config.path}: {p}" for p in e.problems]) from None
+
+
+def keys(config: Config) -> dict[Path, bytes]:
+    """Digests of the files that channels name: a key that is replaced in its file makes another channel of it."""
+    named = (getattr(p.config, field) for p in config.notifiers for field in p.config.__struct_fields__)
+    return {path: sha256(path.read_bytes()).digest() for path in named if isinstance(path, Path) and path.is_file()}
+
+
+def check(config: Config) -> None:
+    """Raises BadConfig with every token and feed that cannot be used. A book may come later, so it is not looked for."""
+    if problems := unusable(config.path, config.named):
+        raise BadConfig(problems)
+
+
+def unusable(path: Path, named: Named) -> list[str]:
+    """What is wrong with the tokens' secrets and with the files of the feeds."""
+    problems = []
+    try:
+        Tokens(named.tokens)
+    except Invalid as e:
+        problems += [f"{path}: {p}" for p in e.problems]
+    for part in named.feeds:
+        try:
+            plugins.module("feeds", part.kind).build(part.name, part.config)
+        except Invalid as e:
+            problems += [f"{path}: feed {part.name!r}: {p}" for p in e.problems]
+        except (ValueError, OSError) as e:
+            problems.append(f"{path}: feed {part.name!r}: {e}")
+    return problems
+
+
+def rate_source(part: Part, clock: Clock) -> RateSource:
+    """The source of a [[rates]] table."""
+    source: RateSource = plugins.module("rates", part.kind).build(part.name, part.config, clock)
+    return source
+
+
+def stated_rates(rates: tuple[Part, ...]) -> tuple[list[RatesChanged], list[str]]:
+    """What the sources of rates state now, and what is wrong with those that cannot be used."""
+    stated, problems = list[RatesChanged](), list[str]()
+    for part in rates:
+        try:
+            stated.append(rate_source(part, SystemClock()).read())
+        except Invalid as e:
+            problems += map(str, e.problems)
+    return stated, problems
+
+
+def rates_of(config: Config) -> list[RatesChanged]:
+    """What the sources of rates of a configuration state now. Raises BadConfig."""
+    rates, problems = stated_rates(config.rates)
+    if problems:
+        raise BadConfig(problems)
+    return rates
+
+
+def absent_books(path: Path, named: Named) -> list[str]:
+    """Books in files that are not there."""
+    files = [(part.name, getattr(part.config, "path", None)) for part in named.books]
+    return [
+        f"{path}: book {name!r}: path: {file}: no such file; expected a loan book, one group a line"
+        for name, file in files
+        if isinstance(file, Path) and not os.path.isfile(file)
+    ]

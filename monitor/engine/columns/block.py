@@ -1,0 +1,297 @@
+"""An immutable block of groups in columns (ARCHITECTURE): what a million groups are held in, exactly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.core.groups.outcome import Restored
+from monitor.core.loans.group import Group, Loan
+from monitor.core.money import EXACT
+from monitor.engine.columns import codec, ragged
+from monitor.engine.columns.extras import Irregular, read_extra
+from monitor.engine.columns.fields import (
+    APART,
+    DELAYED,
+    DTYPES,
+    F64,
+    I8,
+    I64,
+    IRREGULAR,
+    NO_VIP,
+    U8,
+    WIDE,
+    Bools,
+    Columns,
+)
+from monitor.engine.columns.floats import floats
+from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, day_at, time_at
+from monitor.engine.columns.names import Names, Terms
+from monitor.engine.columns.packing import pack
+from monitor.engine.columns.text_search import lowered, rows_with
+
+__all__ = ["Block", "Columns", "Names", "Terms"]
+
+MOST_GROUPS = 2**16
+"""Local rows and places in `times` are u16."""
+_REGULAR = Irregular()
+_ITS_OWN = -1_000_000
+"""In place of the days of terms that do not state them."""
+_PARTS = {
+    "texts": ("arena", "start"),
+    "positions": ("positions", "asset", "mantissa", "exponent"),
+    "loans": (
+        "loans", "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent",
+        "terms", "opened", "since", "matures",
+    ),
+}  # fmt: skip
+_OFTEN_EQUAL = {
+    "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
+    "interest_exponent", "since",
+}  # fmt: skip
+_NEVER = np.iinfo(np.int64).max
+_scaleb = EXACT.scaleb
+
+
+class Block:
+    """Groups as columns; rows, positions and loans are numbered from 0 within the block."""
+
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: Columns) -> None:
+        assert len(columns.product) <= MOST_GROUPS, f"a block holds {MOST_GROUPS} groups at most"
+        own: dict[str, Any] = {name: _kept(getattr(columns, name), name) for name in DTYPES}
+        self.columns = columns._replace(**own)
+
+    @staticmethod
+    def of(records: Sequence[Restored], names: Names) -> Block:
+        """A block of these groups in this order; `record` gives them back. Raises NamesFull."""
+        return Block(pack(records, names))
+
+    def __len__(self) -> int:
+        return len(self.columns.product)
+
+    def id(self, i: int) -> str:
+        """The id of a group."""
+        c = self.columns
+        at = c.start.item(i)
+        return c.arena[at + 1 : at + 1 + c.arena.item(at)].tobytes().decode("latin-1")
+
+    def ids(self) -> list[str]:
+        """All ids."""
+        c = self.columns
+        text, at = c.arena.tobytes().decode("latin-1"), c.start[:-1]
+        ends = at + 1 + c.arena[at]
+        return [text[start + 1 : end] for start, end in zip(at.tolist(), ends.tolist(), strict=True)]
+
+    def record(self, i: int, names: Names) -> Restored:
+        """The group as it was put, with its source, version and time."""
+        c = self.columns
+        flags, line, vip = c.flags.item(i), c.line.item(i), c.vip.item(i)
+        id_, receiving, *texts = self._texts(i)
+        odd = read_extra(c.extras[i]) if flags & IRREGULAR else _REGULAR
+        collateral = odd.collateral
+        if collateral is None:
+            collateral = {texts.pop(0) if flags & APART else receiving: self._held(i, names)}
+        group = Group(
+            id_,
+            names.products[c.product.item(i)],
+            receiving,
+            collateral,
+            self._loans(c.loans.item(i), c.loans.item(i + 1), texts, names),
+            bool(flags & DELAYED),
+            odd.thresholds,
+            names.labels[c.labels.item(i)],
+            odd.balances,
+            None if vip == NO_VIP else vip,
+            odd.contacts,
+            f"{line:016x}" if line else "",
+            c.leverage.item(i) or None,
+        )
+        return Restored(group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i))))
+
+    def products(self) -> list[int]:
+        """Places of the products of its groups."""
+        return np.flatnonzero(np.bincount(self.columns.product)).tolist()
+
+    def quantities(self) -> F64:
+        """[p] What is held, see floats."""
+        c = self.columns
+        return floats(c.mantissa, c.exponent, c.wide, 0)
+
+    def principals(self) -> F64:
+        """[l] What was lent and not repaid."""
+        c = self.columns
+        return floats(c.principal_mantissa, c.principal_exponent, c.wide, len(c.asset))
+
+    def interests(self) -> F64:
+        """[l] Interest as of each loan's `since`."""
+        c = self.columns
+        return floats(c.interest_mantissa, c.interest_exponent, c.wide, len(c.asset) + len(c.loan_asset))
+
+    def position_rows(self) -> I64:
+        """[p] The row of each position."""
+        return ragged.owners(self.columns.positions)
+
+    def loan_rows(self) -> I64:
+        """[l] The row of each loan."""
+        return ragged.owners(self.columns.loans)
+
+    def matures(self, names: Names) -> I64:
+        """[l] Maturities in microseconds; -1 for an open term."""
+        c = self.columns
+        used, which = np.unique(c.terms, return_inverse=True)
+        terms = [names.terms[place] for place in used.tolist()]
+        is_open = np.array([kind.term == "open" for kind in terms], np.bool_)[which]
+        days = np.array([_ITS_OWN if kind.days is None else kind.days for kind in terms], np.int64)[which]
+        matures = c.opened + days * DAY_US
+        if len(c.matures):
+            matures = np.where(days == _ITS_OWN, c.matures, matures)
+        return np.where(is_open, -1, matures)
+
+    def is_owed(self) -> Bools:
+        """[l] Something was left to repay when the line was put."""
+        c = self.columns
+        is_owed: Bools = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
+        is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
+        return is_owed
+
+    def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
+        """The minute (since 1970) after which the first flexible loan of a product accrues, by coin; of `alive` groups."""
+        c, rows = self.columns, self.loan_rows()
+        used, which = np.unique(c.terms, return_inverse=True)
+        flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
+        mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
+        coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
+        since = np.full(len(coins), _NEVER)
+        np.minimum.at(since, first, c.since[mine].astype(np.int64))
+        return dict(zip(coins.tolist(), since.tolist(), strict=True))
+
+    def find_text(self, text: bytes) -> I64:
+        """Rows whose id or receiving account contains a text of at least one byte, in whichever case (ASCII)."""
+        return rows_with(self.columns.arena, self.columns.start, lowered(text))
+
+    def id_keys(self) -> tuple[I64, I64]:
+        """Where the ids stand in the arena, and their rows: for Index.add_block, after the rows got the block's number."""
+        return self.columns.start[:-1].astype(np.int64), np.arange(len(self))
+
+    def account_keys(self) -> tuple[I64, I64]:
+        """The same of receiving accounts and of collateral accounts that are in the arena; `far_accounts` has the rest."""
+        c = self.columns
+        receiving = _after(c.arena, c.start[:-1].astype(np.int64))
+        apart = np.flatnonzero(c.flags & APART)
+        at = np.concatenate([receiving, _after(c.arena, receiving[apart])])
+        return at, np.concatenate([np.arange(len(self)), apart])
+
+    def far_accounts(self) -> Iterator[tuple[int, str]]:
+        """(row, account) of the collateral accounts of irregular groups, except where it is the receiving account."""
+        for row, raw in self.columns.extras.items():
+            receiving = self._texts(row)[1]
+            yield from ((row, account) for account in read_extra(raw).collateral or () if account != receiving)
+
+    def without(self, dead: Bools) -> Block:
+        """A block of the rows [n] that are not dead, in their order."""
+        return Block(ragged.chosen(self.columns, np.flatnonzero(~dead)))
+
+    @staticmethod
+    def join(blocks: Sequence[Block]) -> Block:
+        """One block of the groups of at least one block, in their order."""
+        return Block(ragged.joined([block.columns for block in blocks]))
+
+    def dump(self, names: Names) -> bytes:
+        """The block as bytes, self-contained."""
+        return codec.dump(self.columns, names)
+
+    @staticmethod
+    def load(raw: bytes, names: Names) -> Block:
+        """A block that was dumped by this or an older monitor. Raises blob.UnreadableBlock, NamesFull."""
+        return Block(codec.load(raw, names))
+
+    def nbytes(self) -> dict[str, int]:
+        """Bytes by part: of the columns, and of the objects that hold what is irregular or wide."""
+        c = self.columns
+        sizes = {part: sum(_size(getattr(c, name)) for name in names) for part, names in _PARTS.items()}
+        sizes["groups"] = sum(_size(getattr(c, name)) for name in DTYPES) - sum(sizes.values())
+        for part, entries in (("extras", c.extras), ("wide", c.wide)):
+            objects = sum(sys.getsizeof(key) + sys.getsizeof(value) for key, value in entries.items())
+            sizes[part] = sys.getsizeof(entries) + objects
+        return sizes
+
+    def _texts(self, i: int) -> list[str]:
+        """Id, receiving account, the collateral account if it is apart, ids of loans."""
+        c = self.columns
+        raw = c.arena[c.start.item(i) : c.start.item(i + 1)].tobytes()
+        text, texts, at = raw.decode("latin-1"), [], 0
+        while at < len(raw):
+            end = at + 1 + raw[at]
+            texts.append(text[at + 1 : end])
+            at = end
+        return texts
+
+    def _held(self, i: int, names: Names) -> dict[str, Decimal]:
+        c = self.columns
+        a, b = c.positions.item(i), c.positions.item(i + 1)
+        assets = map(names.assets.__getitem__, c.asset[a:b].tolist())
+        return dict(zip(assets, self._exact(c.mantissa[a:b], c.exponent[a:b], a), strict=True))
+
+    def _loans(self, a: int, b: int, ids: Sequence[str], names: Names) -> tuple[Loan, ...]:
+        c, p = self.columns, len(self.columns.asset)
+        columns = zip(
+            ids,
+            c.loan_asset[a:b].tolist(),
+            self._exact(c.principal_mantissa[a:b], c.principal_exponent[a:b], p + a),
+            self._exact(c.interest_mantissa[a:b], c.interest_exponent[a:b], p + len(c.loan_asset) + a),
+            c.terms[a:b].tolist(),
+            c.opened[a:b].tolist(),
+            c.since[a:b].tolist(),
+            strict=True,
+        )
+        loans = []
+        for k, (id_, asset, principal, interest, terms, opened, since) in enumerate(columns, a):
+            rate, term, days = names.terms[terms]
+            at = time_at(opened)
+            matures_at = (
+                None if term == "open" else time_at(c.matures.item(k)) if days is None else at + timedelta(days)
+            )
+            day, minute = divmod(since, DAY_MINUTES)
+            coin = names.assets[asset]
+            loans.append(Loan(id_, coin, principal, interest, rate, term, at, matures_at, day_at(day), minute))
+        return tuple(loans)
+
+    def _exact(self, mantissa: I64, exponent: I8, slot: int) -> list[Decimal]:
+        """Exact quantities; `slot` is that of the first in `wide`."""
+        powers = exponent.tolist()
+        values = list(map(_scaleb, mantissa.tolist(), powers))
+        if WIDE in powers:
+            wide = self.columns.wide
+            return [wide[slot + k] if power == WIDE else values[k] for k, power in enumerate(powers)]
+        return values
+
+
+def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """The array for a block: read-only, and its own, as a slice would keep alive the array that it was cut from.
+
+    Of a column that says the same everywhere one value is kept: most books have one product, one source and one day.
+    """
+    assert array.dtype == np.dtype(DTYPES[name]), f"{name} has type {array.dtype}, expected {DTYPES[name]}"
+    if name in _OFTEN_EQUAL and len(array) > 1 and (array == array[0]).all():
+        return np.broadcast_to(array[:1].copy(), array.shape)
+    own = np.require(array, requirements=["C", "O"])
+    own.flags.writeable = False
+    return own
+
+
+def _size(array: npt.NDArray[Any]) -> int:
+    """Bytes that the array takes: one value where it is the same everywhere."""
+    return array.itemsize if array.strides == (0,) else array.nbytes
+
+
+def _after(arena: U8, at: I64) -> I64:
+    """Where the texts after these texts of the arena begin."""
+    return at + 1 + arena[at]

@@ -1,0 +1,128 @@
+"""A block as bytes for the store: self-contained, with the names that it uses, and checked when it is read back.
+
+"LMBK"  format u16  0 u16  length of the head u32  CRC-32 of all that follows u32
+head    MessagePack: how long each column is, names by place, extras, wide quantities
+columns in the order of DTYPES, little-endian, without padding
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from monitor.engine.columns.fields import DTYPES, NO_LEVERAGE, Columns
+from monitor.engine.columns.instants import DAY_MINUTES
+from monitor.engine.columns.names import Interned, Names, Terms
+
+T = TypeVar("T")
+
+FORMAT = 2
+"""Format 1 had no leverage, and told since when interest accrues in days."""
+_MAGIC = b"LMBK"
+_OPENING = struct.Struct("<4sHHII")
+_LITTLE = {name: np.dtype("<" + code) for name, code in DTYPES.items()}
+
+
+class UnreadableBlock(Exception):
+    """A stored block cannot be used. `reason` is "damaged" or "newer"."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class _Head(msgspec.Struct, frozen=True):
+    lengths: dict[str, int]
+    assets: dict[int, str]
+    products: dict[int, str]
+    sources: dict[int, str]
+    labels: dict[int, dict[str, str]]
+    terms: dict[int, Terms]
+    extras: dict[int, bytes]
+    wide: dict[int, Decimal]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Head).decode
+
+
+def dump(columns: Columns, names: Names) -> bytes:
+    """The block as bytes; `load` in any process makes the same of them."""
+    c = columns
+    arrays = {name: getattr(c, name).astype(_LITTLE[name], copy=False) for name in DTYPES}
+    head = _Head(
+        lengths={name: len(array) for name, array in arrays.items()},
+        assets=_used(names.assets, c.asset, c.loan_asset),
+        products=_used(names.products, c.product),
+        sources=_used(names.sources, c.source),
+        labels={place: dict(labels) for place, labels in _used(names.labels, c.labels).items()},
+        terms=_used(names.terms, c.terms),
+        extras=c.extras,
+        wide=c.wide,
+    )
+    raw_head = _encode(head)
+    body = b"".join([raw_head, *(array.tobytes() for array in arrays.values())])
+    return _OPENING.pack(_MAGIC, FORMAT, 0, len(raw_head), zlib.crc32(body)) + body
+
+
+def load(raw: bytes, names: Names) -> Columns:
+    """The columns that `dump` wrote, with this process's places. Raises UnreadableBlock, NamesFull."""
+    head, at, written = _opened(raw)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, dtype in _LITTLE.items():
+        if name not in head.lengths:
+            continue
+        arrays[name] = np.frombuffer(raw, dtype, head.lengths[name], at).astype(DTYPES[name])
+        at += arrays[name].nbytes
+    if written == 1:
+        arrays["leverage"] = np.full(len(arrays["product"]), NO_LEVERAGE, DTYPES["leverage"])
+        arrays["since"] *= DAY_MINUTES
+    arrays["asset"] = _placed(arrays["asset"], names.assets, head.assets)
+    arrays["loan_asset"] = _placed(arrays["loan_asset"], names.assets, head.assets)
+    arrays["product"] = _placed(arrays["product"], names.products, head.products)
+    arrays["source"] = _placed(arrays["source"], names.sources, head.sources)
+    arrays["labels"] = _placed(arrays["labels"], names.labels, head.labels)
+    arrays["terms"] = _placed(arrays["terms"], names.terms, head.terms)
+    return Columns(**arrays, extras=head.extras, wide=head.wide)
+
+
+def _used(interned: Interned[T], *columns: npt.NDArray[Any]) -> dict[int, T]:
+    """The values that columns name, by place."""
+    is_used = np.zeros(len(interned), np.bool_)
+    for column in columns:
+        is_used[column] = True
+    return {place: interned[place] for place in np.flatnonzero(is_used).tolist()}
+
+
+def _placed(column: npt.NDArray[Any], interned: Interned[T], values: Mapping[int, T]) -> npt.NDArray[Any]:
+    """The column with this process's places instead of those of the process that wrote it."""
+    place_here: npt.NDArray[Any] = np.zeros(max(values, default=-1) + 1, column.dtype)
+    for place, value in values.items():
+        place_here[place] = interned.place(value)
+    here: npt.NDArray[Any] = place_here[column]
+    return here
+
+
+def _opened(raw: bytes) -> tuple[_Head, int, int]:
+    """The head of a sound block, where its columns begin, and the format that it was written in."""
+    if len(raw) < _OPENING.size:
+        raise UnreadableBlock("damaged", f"a stored block of groups is cut off after {len(raw)} bytes")
+    magic, written, _, length, checksum = _OPENING.unpack_from(raw)
+    if magic != _MAGIC:
+        raise UnreadableBlock("damaged", f"a stored block of groups begins with {magic!r}, expected {_MAGIC!r}")
+    if written > FORMAT:
+        raise UnreadableBlock(
+            "newer",
+            f"a stored block of groups has format {written}, this monitor reads up to {FORMAT}; start the newer monitor "
+            "that wrote it",
+        )
+    if zlib.crc32(memoryview(raw)[_OPENING.size :]) != checksum:
+        raise UnreadableBlock("damaged", "a stored block of groups does not match its checksum; restore the database")
+    return _decode(memoryview(raw)[_OPENING.size : _OPENING.size + length]), _OPENING.size + length, written

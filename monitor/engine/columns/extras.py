@@ -1,0 +1,52 @@
+"""What few groups have and no column holds: several or empty collateral accounts, own lines, balances, contacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from monitor.core.loans.group import Group
+
+
+class Irregular(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of Columns.extras. `collateral` is None where the positions are all of it (Columns)."""
+
+    collateral: dict[str, dict[str, Decimal]] | None = None
+    thresholds: dict[str, Decimal] = {}
+    balances: dict[str, dict[str, Decimal]] = {}
+    contacts: dict[str, tuple[str, ...]] = {}
+
+
+_NOTHING = Irregular()
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Irregular).decode
+
+
+def extra_of(group: Group) -> bytes | None:
+    """The group's entry in `extras`, None for a regular group."""
+    found = Irregular(
+        collateral=None if sole_account(group.collateral) else _plain(group.collateral),
+        thresholds=dict(group.thresholds),
+        balances=_plain(group.balances),
+        contacts=dict(group.contacts),
+    )
+    return None if found == _NOTHING else _encode(found)
+
+
+def read_extra(raw: bytes) -> Irregular:
+    """What `extra_of` made."""
+    return _decode(raw)
+
+
+def sole_account(collateral: Mapping[str, Mapping[str, Decimal]]) -> str | None:
+    """The account that holds all the collateral, if there is just one account and none of its holdings is zero."""
+    if len(collateral) != 1:
+        return None
+    (account,) = collateral
+    return account if all(collateral[account].values()) else None
+
+
+def _plain(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, Decimal]]:
+    return {account: dict(coins) for account, coins in holdings.items()}

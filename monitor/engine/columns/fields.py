@@ -1,0 +1,90 @@
+"""The layout of a block of groups: one exactly sized array per field, ragged parts by offsets (ARCHITECTURE)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+U8: TypeAlias = npt.NDArray[np.uint8]
+U16: TypeAlias = npt.NDArray[np.uint16]
+U32: TypeAlias = npt.NDArray[np.uint32]
+U64: TypeAlias = npt.NDArray[np.uint64]
+I8: TypeAlias = npt.NDArray[np.int8]
+I32: TypeAlias = npt.NDArray[np.int32]
+I64: TypeAlias = npt.NDArray[np.int64]
+F64: TypeAlias = npt.NDArray[np.float64]
+Int: TypeAlias = int | np.int64
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+DELAYED, IRREGULAR, APART = 1, 2, 4
+"""Flags of a group: enrolled for delayed liquidation; has an entry in `extras`; its whole collateral is in one account
+other than the receiving one, which the arena names third."""
+WIDE = 127
+"""The exponent of a quantity that stands in `wide`, as its digits do not fit a mantissa."""
+NO_VIP = 255
+NO_LEVERAGE = 0
+
+
+class Columns(NamedTuple):
+    """n groups, p positions, l loans. Places are those of Names; times are microseconds since 1970.
+
+    A quantity is mantissa * 10**exponent, exactly; its mantissa need not be free of trailing zeros. A group's positions
+    are its coins summed over its accounts, zeros left out. A group without an entry in `extras` has one collateral
+    account, whose holdings are the positions in their order; no thresholds, balances or contacts of its own.
+    """
+
+    arena: U8
+    """Per group, each text after a byte that is its length: id, receiving account, the collateral account if APART,
+    and the ids of its loans."""
+    start: U32
+    """[n+1] Where a group's texts begin in the arena."""
+    product: U16
+    source: U16
+    labels: U32
+    put: U16
+    """[n] Place in `times`: when the group was put or last changed."""
+    version: U32
+    line: U64
+    """[n] Group.line as a number; 0 = none."""
+    vip: U8
+    """[n] VIP level, NO_VIP = none."""
+    leverage: U8
+    """[n] NO_LEVERAGE = none."""
+    flags: U8
+    positions: U32
+    """[n+1] Where a group's positions begin."""
+    asset: U16
+    mantissa: I64
+    exponent: I8
+    loans: U32
+    """[n+1] Where a group's loans begin."""
+    loan_asset: U16
+    principal_mantissa: I64
+    principal_exponent: I8
+    interest_mantissa: I64
+    interest_exponent: I8
+    terms: U32
+    opened: I64
+    since: I32
+    """[l] The instant after which interest accrues, in minutes since 1970."""
+    times: I64
+    """[k] The distinct times of `put`: of this block alone, as a table for the process would grow for ever."""
+    matures: I64
+    """[l], or empty if no loan needs it: the maturity of a term loan whose terms do not state its days; else unread."""
+    extras: dict[int, bytes]
+    """Of groups that are irregular (monitor.engine.columns.extras), by row."""
+    wide: dict[int, Decimal]
+    """Exact values of exponent WIDE: by position; p + loan for a principal; p + l + loan for interest."""
+
+
+DTYPES = {
+    "arena": "u1", "start": "u4", "product": "u2", "source": "u2", "labels": "u4", "put": "u2", "version": "u4",
+    "line": "u8", "vip": "u1", "leverage": "u1", "flags": "u1", "positions": "u4", "asset": "u2", "mantissa": "i8",
+    "exponent": "i1", "loans": "u4", "loan_asset": "u2", "principal_mantissa": "i8", "principal_exponent": "i1",
+    "interest_mantissa": "i8", "interest_exponent": "i1", "terms": "u4", "opened": "i8", "since": "i4",
+    "times": "i8", "matures": "i8",
+}  # fmt: skip
+"""The array columns in the order of Columns, with their types."""

@@ -1,0 +1,27 @@
+"""Exact quantities as floats, for screening: the nearest float or one beside it, as a long mantissa rounds twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import numpy as np
+
+from monitor.core.money import EXACT
+from monitor.engine.columns.fields import F64, I8, I64, WIDE
+
+_EXACT_POWERS = 22
+"""Powers of ten up to this one are floats, exactly."""
+_TEN = np.array([float(10**n) for n in range(_EXACT_POWERS + 1)])
+
+
+def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) -> F64:
+    """mantissa * 10**exponent; `slot` is that of the first quantity in `wide`."""
+    powers = _TEN[np.minimum(np.abs(exponent.astype(np.int64)), _EXACT_POWERS)]
+    values: F64 = np.where(exponent < 0, mantissa / powers, mantissa * powers)
+    for k in np.flatnonzero(np.abs(exponent.astype(np.int64)) > _EXACT_POWERS).tolist():
+        if exponent[k] == WIDE:
+            values[k] = float(wide[slot + k])
+        else:
+            values[k] = float(EXACT.scaleb(mantissa.item(k), exponent.item(k)))
+    return values

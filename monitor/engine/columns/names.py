@@ -1,0 +1,90 @@
+"""Words that many groups share, each kept once: columns hold the places of coins, products, sources, labels and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
+
+from monitor.core.loans.group import Rate, Term
+
+T = TypeVar("T")
+
+_U16, _U32 = 2**16, 2**32
+
+
+class NamesFull(Exception):
+    """A column cannot number so many distinct values; the group that brings one more stays outside the columns."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"this process has met {limit} distinct {what}, no more of them fit the columns; restart it")
+        self.what, self.limit = what, limit
+
+
+class Terms(NamedTuple):
+    """What loans of one kind share. `days` are those from opening to maturity.
+
+    `days` is None for an open term, and for a maturity that is not whole days after the opening (Columns.matures).
+    """
+
+    rate: Rate
+    term: Term
+    days: int | None
+
+
+class Interned(list[T], Generic[T]):
+    """Distinct values by their place; a place never changes and is never given twice. Read it in any thread."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__()
+        self.what, self.limit = what, limit
+        self._places: dict[Hashable, int] = {}
+        self._lock = Lock()
+
+    def place(self, value: T) -> int:
+        """The value's place, a new one at its first sight. Raises NamesFull."""
+        key = self._key(value)
+        found = self._places.get(key)
+        if found is None:
+            with self._lock:
+                found = self._places.get(key)
+                if found is None:
+                    found = self._append(key, value)
+        return found
+
+    def find(self, value: T) -> int | None:
+        """The value's place, or None where it was never met."""
+        return self._places.get(self._key(value))
+
+    def _append(self, key: Hashable, value: T) -> int:
+        if len(self) == self.limit:
+            raise NamesFull(self.what, self.limit)
+        self.append(value)
+        # The value is readable before its place is known, so that no thread ever finds a place without a value.
+        self._places[key] = place = len(self) - 1
+        return place
+
+    def _key(self, value: T) -> Hashable:
+        return value
+
+
+class LabelSets(Interned[Mapping[str, str]]):
+    """Label sets; two with the same labels are one, in whichever order they were stated. The first is the empty one."""
+
+    def __init__(self) -> None:
+        super().__init__("label sets", _U32)
+        self.place({})
+
+    def _key(self, value: Mapping[str, str]) -> Hashable:
+        return frozenset(value.items())
+
+
+class Names:
+    """One per process, shared by all blocks. Nothing is ever taken out, so that places stay good."""
+
+    def __init__(self) -> None:
+        self.assets: Interned[str] = Interned("coins", _U16)
+        self.products: Interned[str] = Interned("products", _U16)
+        self.sources: Interned[str] = Interned("sources", _U16)
+        self.labels = LabelSets()
+        self.terms: Interned[Terms] = Interned("loan terms", _U32)

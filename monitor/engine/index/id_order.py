@@ -1,0 +1,198 @@
+"""The texts of blocks: whose id or account mentions something, and all rows in the order of their ids.
+
+A block's arena holds, per group from `start` on, texts that each follow a byte with their length: the id and the receiving
+account come first. Both are printable ASCII, so the order of their bytes is the order of the texts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from monitor.engine.columns.fields import I64, U8, U32, U64, Bools
+from monitor.engine.screen.arrays import GROUPS
+
+FEW = 1000
+"""Ids that are made and compared one by one, at 1 us each; for more the order of all ids is made, which takes 0.1 s."""
+WORD = 8
+_TEXTS = 2
+
+
+@njit(nogil=True, cache=True)
+def mark_mentions(arena: U8, start: U32, needle: U8, found: Bools) -> None:
+    """Marks, among the groups that are not marked yet, those whose id or account holds a needle in small letters."""
+    size = len(needle)
+    for i in range(len(start) - 1):
+        at = np.int64(start[i])
+        for _ in range(0 if found[i] else _TEXTS):
+            end = at + 1 + arena[at]
+            for first in range(at + 1, end - size + 1):
+                j = 0
+                while j < size:
+                    byte = arena[first + j]
+                    if byte >= 65 and byte <= 90:
+                        byte += 32
+                    if byte != needle[j]:
+                        break
+                    j += 1
+                if j == size:
+                    found[i] = True
+                    break
+            if found[i]:
+                break
+            at = end
+
+
+@njit(nogil=True, cache=True)
+def count_shared(arena: U8, start: U32, prefix: U8) -> int:
+    """How many bytes of the prefix all ids of a block begin with."""
+    shared = len(prefix)
+    for i in range(len(start) - 1):
+        at = np.int64(start[i])
+        shared = min(shared, int(arena[at]))
+        for j in range(shared):
+            if arena[at + 1 + j] != prefix[j]:
+                shared = j
+                break
+    return shared
+
+
+@njit(nogil=True, cache=True)
+def take_words(arena: U8, start: U32, skip: int, words: U64) -> None:
+    """Eight bytes of each id from `skip` on, as a number that rises with the text; zero where the id has ended."""
+    for i in range(len(start) - 1):
+        at = np.int64(start[i])
+        end = at + 1 + arena[at]
+        word = np.uint64(0)
+        for j in range(at + 1 + skip, at + 1 + skip + WORD):
+            word = (word << np.uint64(8)) | np.uint64(arena[j] if j < end else 0)
+        words[i] = word
+
+
+class IdOrder:
+    """All rows of some blocks in the order of their ids: made when it is first needed, 4 bytes a row.
+
+    Blocks never change, so it is good until one is put or dropped; groups that die in their block stay in it.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Any] = []
+        self._rows: U32 = np.zeros(0, np.uint32)
+
+    def of(self, blocks: list[Any]) -> U32:
+        """[rows] Row numbers, by id. Two rows have one id where a group left the first of them."""
+        if not same_blocks(blocks, self._blocks):
+            self._rows, self._blocks = rows_by_id(blocks), blocks
+        return self._rows
+
+
+class Ids:
+    """The ids of some blocks, for one query."""
+
+    def __init__(self, blocks: list[Any], order: IdOrder) -> None:
+        self._blocks, self._order = blocks, order
+
+    def of(self, row: int) -> str:
+        """The id of a row."""
+        return id_at(self._blocks, row)
+
+    def find(self, group_id: str) -> Iterable[int]:
+        """The rows with an id."""
+        rows = self._rows
+        for row in rows[self._place(group_id) :]:
+            if self.of(int(row)) != group_id:
+                return
+            yield int(row)
+
+    def behind(self, rows: U32, group_id: str, is_reversed: bool) -> Bools:
+        """[rows] Whether the row's id comes behind another, in the order or in the reverse order."""
+        if len(rows) <= FEW:
+            ids = map(self.of, rows.tolist())
+            return np.array([id_ < group_id if is_reversed else id_ > group_id for id_ in ids], bool)
+        first = self._place(group_id)
+        found: Bools = self._rank[rows] < first
+        return found if is_reversed else self._rank[rows] >= first + sum(1 for _ in self.find(group_id))
+
+    def first(self, rows: U32, number: int, is_reversed: bool) -> I64:
+        """[number] The places, among the rows, of those that come first, in no order."""
+        if len(rows) <= number:
+            return np.arange(len(rows))
+        if len(rows) <= FEW:
+            ids = list(map(self.of, rows.tolist()))
+            return np.array(sorted(range(len(ids)), key=ids.__getitem__, reverse=is_reversed)[:number], np.int64)
+        rank = self._rank[rows]
+        if is_reversed:
+            return np.argpartition(rank, len(rows) - number)[len(rows) - number :]
+        return np.argpartition(rank, number - 1)[:number]
+
+    def _place(self, group_id: str) -> int:
+        return bisect_left(self._rows, group_id, key=lambda row: self.of(int(row)))
+
+    @cached_property
+    def _rows(self) -> U32:
+        return self._order.of(self._blocks)
+
+    @cached_property
+    def _rank(self) -> U32:
+        """By row: how many come before it."""
+        rank = np.zeros(len(self._blocks) * GROUPS, np.uint32)
+        rank[self._rows] = np.arange(len(self._rows), dtype=np.uint32)
+        return rank
+
+
+def id_at(blocks: Sequence[Any], row: int) -> str:
+    """The id of a row."""
+    id_: str = blocks[row // GROUPS].id(row % GROUPS)
+    return id_
+
+
+def same_blocks(some: list[Any], other: list[Any]) -> bool:
+    """The very same blocks in the same places."""
+    return len(some) == len(other) and all(a is b for a, b in zip(some, other, strict=True))
+
+
+def rows_by_id(blocks: Sequence[Any]) -> U32:
+    """[rows] All rows by id: by the eight bytes behind what all ids begin with, ties by the eight bytes after, and so on."""
+    whole = [(number, block) for number, block in enumerate(blocks) if block is not None and len(block)]
+    if not whole:
+        return np.zeros(0, np.uint32)
+    rows = np.concatenate([np.arange(len(b), dtype=np.uint32) + np.uint32(number * GROUPS) for number, b in whole])
+    prefix = np.frombuffer(whole[0][1].id(0).encode(), np.uint8)
+    skip = min(count_shared(b.columns.arena, b.columns.start, prefix) for _, b in whole)
+    word = _words(whole, skip, len(rows))
+    order = np.argsort(word)
+    tied = _is_as_next(word[order])
+    while tied.any():
+        skip += WORD
+        word = _words(whole, skip, len(rows))
+        at = np.flatnonzero(np.append(tied, False) | np.append(False, tied))
+        some, run = order[at], np.cumsum(np.append(True, ~tied))[at]
+        if not word[some].any():
+            break  # The ids have ended: they are equal.
+        order[at] = some[np.lexsort((word[some], run))]
+        tied &= _is_as_next(word[order])
+    return rows[order]
+
+
+def _words(whole: list[tuple[int, Any]], skip: int, count: int) -> U64:
+    words, at = np.zeros(count, np.uint64), 0
+    for _, block in whole:
+        take_words(block.columns.arena, block.columns.start, skip, words[at : at + len(block)])
+        at += len(block)
+    return words
+
+
+def _is_as_next(words: U64) -> Bools:
+    same: Bools = words[1:] == words[:-1]
+    return same
+
+
+def mark_text(block: Any, text: str, found: Bools) -> None:
+    """Marks the groups of a block that mention a text in small letters. Ids are ASCII: no other text is in any."""
+    if text.isascii():
+        mark_mentions(block.columns.arena, block.columns.start, np.frombuffer(text.encode(), np.uint8), found)

@@ -1,0 +1,113 @@
+"""The lines of a large book in 16 bytes each (see books.seen): two sorted columns, and a table while it is read."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from numba import njit
+
+from monitor.engine.columns.fields import I64, U32, Bools
+
+_LEAST = 1 << 14
+_FULLEST = 0.6  # of the table: fuller ones are searched long
+
+
+class CompactSeen:
+    """A books.seen.Seen in arrays."""
+
+    def __init__(self) -> None:
+        self._lines, self._ids = np.empty(0, np.int64), np.empty(0, np.int64)
+        """Lines in force, sorted, and the id that each puts."""
+        self._taken: list[tuple[I64, I64]] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._keys, self._numbers = np.zeros(_LEAST, np.int64), np.zeros(_LEAST, np.uint32)
+        """Open addressing: ids that this reading names and the line that named them first. 0 is no id."""
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def applied(self, lines: array[int]) -> array[int]:
+        """See Seen."""
+        if not len(self._lines):
+            return array("q", bytes(8 * len(lines)))
+        wanted = np.frombuffer(lines, np.int64)
+        places = np.minimum(np.searchsorted(self._lines, wanted), len(self._lines) - 1)
+        return _list(np.where(self._lines[places] == wanted, self._ids[places], 0))
+
+    def name(self, ids: array[int], numbers: list[int]) -> list[int]:
+        """See Seen."""
+        if self._count + len(ids) > _FULLEST * len(self._keys):
+            old_keys, old_numbers, size = self._keys, self._numbers, 2 * (len(self._keys) + len(ids))
+            self._keys = np.zeros(1 << size.bit_length() - 1, np.int64)
+            self._numbers = np.zeros(len(self._keys), np.uint32)
+            _note(self._keys, self._numbers, old_keys, old_numbers)
+        firsts = np.array(numbers, np.uint32)
+        self._count += _note(self._keys, self._numbers, np.frombuffer(ids, np.int64), firsts)
+        return firsts.tolist()  # type: ignore[no-any-return]
+
+    def take(self, lines: array[int], ids: array[int]) -> None:
+        """See Seen."""
+        self._taken.append((np.frombuffer(lines, np.int64), np.frombuffer(ids, np.int64)))
+
+    def named(self, ids: array[int]) -> list[bool]:
+        """See Seen."""
+        return _are_noted(self._keys, np.frombuffer(ids, np.int64)).tolist()  # type: ignore[no-any-return]
+
+    def lacks(self) -> bool:
+        """See Seen."""
+        return not _are_noted(self._keys, self._ids).all()
+
+    def end(self, *, forget: bool) -> None:
+        """See Seen."""
+        if not self._taken and not forget:
+            self._clear()
+            return
+        lines, ids = (np.concatenate([pair[i] for pair in self._taken] or [self._ids[:0]]) for i in (0, 1))
+        self._taken = []
+        stays = ~np.isin(self._ids, ids)
+        if forget:
+            stays &= _are_noted(self._keys, self._ids)
+        self._clear()
+        lines, ids = np.concatenate((self._lines[stays], lines)), np.concatenate((self._ids[stays], ids))
+        order = np.argsort(lines)
+        self._lines, self._ids = lines[order], ids[order]
+
+
+def _list(values: I64) -> array[int]:
+    found = array("q")
+    found.frombytes(values.tobytes())
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _note(keys: I64, numbers: U32, ids: I64, firsts: U32) -> int:
+    """Enters the ids that are new; `firsts`, their lines, become the lines that named them before, or 0. How many are new."""
+    count, last = 0, len(keys) - 1
+    for i in range(len(ids)):
+        if ids[i] == 0:
+            firsts[i] = 0
+            continue
+        slot = ids[i] & last
+        while keys[slot] != 0 and keys[slot] != ids[i]:
+            slot = (slot + 1) & last
+        if keys[slot] == ids[i]:
+            firsts[i] = numbers[slot]
+        else:
+            keys[slot], numbers[slot], firsts[i] = ids[i], firsts[i], 0
+            count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _are_noted(keys: I64, ids: I64) -> Bools:
+    found, last = np.zeros(len(ids), np.bool_), len(keys) - 1
+    for i in range(len(ids)):
+        slot = ids[i] & last
+        while keys[slot] != 0 and keys[slot] != ids[i]:
+            slot = (slot + 1) & last
+        found[i] = keys[slot] == ids[i]
+    return found

@@ -1,0 +1,283 @@
+"""Packs the lines of a large book straight into columns, a few microseconds each.
+
+It takes a line only where it is sure that core.loans.group.parse_line would take it, with an equal group; every other line is
+left to that. So nothing here says what is wrong with a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET
+
+from monitor.books.base import Packed
+from monitor.books.lines import LINE_BYTES, repeated_key
+from monitor.core import schema
+from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
+from monitor.core.money import ZERO, exact, number, plain
+from monitor.core.rules.product import Product
+from monitor.core.schema import Bounds
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.extras import extra_of, sole_account
+from monitor.engine.columns.fields import APART, DELAYED, IRREGULAR, NO_LEVERAGE, NO_VIP, Columns
+from monitor.engine.columns.instants import DAY_US, micros_of
+from monitor.engine.columns.names import Interned, Names, NamesFull, Terms
+from monitor.engine.ingest import line_schema
+from monitor.engine.ingest.line_rows import Rows, Wrong
+
+_QUANTITY: Bounds = get_args(schema.Quantity)[1]
+_DAILY: Bounds = get_args(schema.DailyRate)[1]
+_LEVEL: Bounds = get_args(Level)[1]
+_ID = re.compile(get_args(schema.Id)[1].regex)
+_ASSET = re.compile(get_args(schema.Asset)[1].regex)
+_SOME_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_REMEMBERED = 10_000  # times, terms and thresholds are known again by how they were written, so many at most
+
+_decode = msgspec.json.Decoder(line_schema.Line).decode
+
+
+class Unsure(Exception):
+    """The line needs a closer look."""
+
+
+_LEFT = (Unsure, NamesFull, ValueError, msgspec.DecodeError, RecursionError)
+"""What a line raises that is left to parse_line; core's own checks raise ValueError."""
+
+
+class PackedGroups:
+    """A GroupBatch in columns. Version, put and since are those of a first put at the time of the reading."""
+
+    def __init__(
+        self, block: Block, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
+    ) -> None:
+        self.block, self._names, self._ids, self._raws = block, names, ids, raws
+        self.products = products
+        """By which the lines were checked."""
+
+    @property
+    def columns(self) -> Columns:
+        """Of all groups, in their order."""
+        return self.block.columns
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids(self) -> Iterator[str]:
+        """In the order of the lines."""
+        return iter(self._ids)
+
+    def group(self, index: int) -> Group:
+        """The group in that place."""
+        return self.block.record(index, self._names).group
+
+    def lines(self) -> bytes:
+        """The lines as one JSON array."""
+        return b"[" + b",".join(self._raws) + b"]"
+
+
+class _Coins(dict[str, int]):
+    """Places of coins by name; raises Unsure for a name that is none."""
+
+    def __init__(self, assets: Interned[str]) -> None:
+        super().__init__()
+        self._assets = assets
+
+    def __missing__(self, name: str) -> int:
+        if not _ASSET.fullmatch(name):
+            raise Unsure
+        place = self[name] = self._assets.place(name)
+        return place
+
+
+class _Times(dict[str, int]):
+    """Microseconds since 1970 by text; raises ValueError for one that is no time."""
+
+    def __missing__(self, text: str) -> int:
+        micros = micros_of(schema.instant(text))
+        if len(self) < _REMEMBERED:
+            self[text] = micros
+        return micros
+
+
+class _Rules:
+    """What a product asks of its lines at a time."""
+
+    def __init__(self, place: int, product: Product, at: datetime) -> None:
+        self.place, self.rated = place, product.rated(at)
+        self._versions = product.versions_from(at)
+        self.has_grace = all(version.grace is not None for version in self._versions)
+        self.most_coins = min((v.max_coins for v in self._versions if v.max_coins is not None), default=None)
+        self.leverages = frozenset.intersection(*(frozenset(v.lines_by_leverage) for v in self._versions))
+        self._has_lines_by_coin = any(version.lines_by_coin for version in self._versions)
+        self._taken: dict[str, bool] = {}
+        self._known: dict[tuple[int | None, tuple[tuple[str, str], ...]], dict[str, Decimal]] = {}
+
+    def takes(self, coin: str) -> bool:
+        """A loan in the coin can be weighed now and under the versions to come."""
+        found = self._taken.get(coin)
+        if found is None:
+            found = self._taken[coin] = all(version.takes(coin) for version in self._versions)
+        return found
+
+    def thresholds(self, texts: Mapping[Any, str], leverage: int | None) -> dict[str, Decimal]:
+        """A group's own lines. Raises ValueError or Unsure where they do not fit those of the product."""
+        if texts and self._has_lines_by_coin:
+            raise Unsure
+        key = leverage, tuple(texts.items())
+        found = self._known.get(key)
+        if found is None:
+            found = {name: _number(text, _LEVEL) for name, text in texts.items()}
+            for version in self._versions:
+                for lines in version.all_lines_for((), leverage):
+                    lines_of(found, lines)
+            if len(self._known) < _REMEMBERED:
+                self._known[key] = found
+        return found
+
+
+class Packer:
+    """Packs lines with the names of this process. For one thread at a time; other packers may share the names."""
+
+    def __init__(self, names: Names) -> None:
+        self._names, self._coins = names, _Coins(names.assets)
+        self._times, self._terms = _Times(), dict[tuple[object, ...], int]()
+
+    def pack(self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str) -> Packed:
+        """The groups of lines that are surely right, in columns, and the places of the others. At most a block of them."""
+        rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
+        places = list(range(len(raws)))
+        while True:
+            rows = Rows()
+            places = [place for place in places if self._takes(raws[place], rules, rows)]
+            try:
+                packed = rows.columns(self._names, source, micros_of(at))
+            except Wrong as e:
+                places = [place for row, place in enumerate(places) if row not in e.rows]
+                continue
+            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places], products)
+            return Packed(batch, sorted({*range(len(raws))}.difference(places)))
+
+    def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:
+        """Adds the line's group to the rows, if it is sure of it."""
+        try:
+            line = _decode(raw)
+            text = canonical(line)
+            _check_form(raw, text)
+            product = rules.get(line.product)
+            if product is None or (line.delayed_liquidation and not product.has_grace):
+                return False
+            ids = [loan.id for loan in line.loans]
+            if len(ids) > 1 and len(set(ids)) < len(ids):
+                return False
+            loans = [self._loan(loan, product) for loan in line.loans]
+            labels = self._names.labels.place(line.labels) if line.labels else 0
+            leverage = line.leverage if isinstance(line.leverage, int) else None
+            if leverage is not None and leverage not in product.leverages:
+                return False
+            account, coins, quantities, extra = self._held(line, product, leverage)
+            if product.most_coins is not None and len(coins) > product.most_coins:
+                return False
+        except _LEFT:
+            return False
+        flags = (line.delayed_liquidation is True) * DELAYED
+        if extra is not None:
+            rows.extras[len(rows.groups)] = extra
+            flags |= IRREGULAR
+        texts = [line.id, line.receiving_account, *ids]
+        if account is not None and account != line.receiving_account:
+            texts.insert(2, account)
+            flags |= APART
+        vip = line.vip_level if isinstance(line.vip_level, int) else NO_VIP
+        counts = len(texts), len(coins), len(loans)
+        rows.groups.append((product.place, labels, flags, vip, leverage or NO_LEVERAGE, *counts))
+        rows.digests.append(line_digest(text))
+        rows.texts += texts
+        rows.coins += coins
+        rows.quantities += quantities
+        rows.loans += loans
+        rows.principals += [loan.principal for loan in line.loans]
+        rows.interests += ["0" if loan.interest is UNSET else loan.interest for loan in line.loans]
+        return True
+
+    def _loan(self, loan: line_schema.Loan, product: _Rules) -> tuple[int, int, int, int]:
+        """Places of the coin and of the terms; opening and maturity."""
+        opened, matures, days = self._times[loan.opened_at], -1, None
+        if isinstance(loan.matures_at, str):
+            matures = self._times[loan.matures_at]
+            whole, part = divmod(matures - opened, DAY_US)
+            days = None if part else whole
+        rate = loan.rate
+        if (rate.kind == "flexible" and loan.asset not in product.rated) or not product.takes(loan.asset):
+            raise Unsure
+        key = (rate.kind, rate.daily, rate.paid_in, loan.term, days, isinstance(loan.matures_at, str))
+        terms = self._terms.get(key)
+        if terms is None:
+            terms = self._names.terms.place(_terms(loan, days))
+            if len(self._terms) < _REMEMBERED:
+                self._terms[key] = terms
+        return self._coins[loan.asset], terms, opened, matures
+
+    def _held(
+        self, line: line_schema.Line, product: _Rules, leverage: int | None
+    ) -> tuple[str | None, list[int], list[str], bytes | None]:
+        """The account that holds all; coins and quantities summed over the accounts; what no column has a place for."""
+        if len(line.collateral) == 1 and not (line.thresholds or line.balances or line.contacts):
+            ((account, holdings),) = line.collateral.items()
+            if all(map(float, holdings.values())):
+                return account, [self._coins[name] for name in holdings], list(holdings.values()), None
+        group = Group(
+            line.id, line.product, line.receiving_account, self._holdings(line.collateral), (), False,
+            product.thresholds(line.thresholds or {}, leverage), {}, self._holdings(line.balances or {}), None,
+            {str(kind): to for kind, to in (line.contacts or {}).items()},
+        )  # fmt: skip
+        with exact():
+            total = group.quantities()
+        coins, quantities = [self._coins[name] for name in total], [plain(quantity) for quantity in total.values()]
+        return sole_account(group.collateral), coins, quantities, extra_of(group)
+
+    def _holdings(self, texts: line_schema.Holdings) -> dict[str, dict[str, Decimal]]:
+        found: dict[str, dict[str, Decimal]] = {}
+        for account, coins in texts.items():
+            if not _ID.fullmatch(account) or any(self._coins[name] < 0 for name in coins):
+                raise Unsure
+            found[account] = {name: _number(text, _QUANTITY) for name, text in coins.items()}
+        return found
+
+
+def _check_form(raw: bytes, text: bytes) -> None:
+    """Raises Unsure for a repeated key, which msgspec overwrote.
+
+    Its line is longer than the canonical form, as are those with spacing or escapes. Where nothing is escaped each quote
+    begins or ends a text, and a text that is missing can only be a repeated key's.
+    """
+    if len(raw) > LINE_BYTES:
+        raise Unsure
+    if len(raw) == len(text):
+        return
+    if b"\\" in raw:
+        is_repeated = repeated_key(raw, msgspec.json.decode(raw)) is not None
+    else:
+        is_repeated = raw.count(b'"') != text.count(b'"')
+    if is_repeated:
+        raise Unsure
+
+
+def _number(text: str, bounds: Bounds) -> Decimal:
+    value = number(text)
+    if bounds.problem(value):
+        raise Unsure
+    return value
+
+
+def _terms(loan: line_schema.Loan, days: int | None) -> Terms:
+    """Raises ValueError or Unsure for terms that core.loans.group.LoanLine refuses."""
+    daily = _number(loan.rate.daily, _DAILY) if isinstance(loan.rate.daily, str) else None
+    rate = Rate(loan.rate.kind, daily, loan.rate.paid_in or None)
+    matures = _SOME_TIME if isinstance(loan.matures_at, str) else None
+    LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, _SOME_TIME, ZERO, matures)
+    return Terms(rate, loan.term, days)

@@ -1,0 +1,43 @@
+"""The reader of books (books.base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from monitor.books.base import Packed, PlainReader
+from monitor.books.seen import Seen
+from monitor.core.rules.product import Product
+from monitor.engine.columns.names import Names
+
+if TYPE_CHECKING:
+    from monitor.engine.ingest.packer import Packer
+
+
+class BlockReader(PlainReader):
+    """Reads for one book; `names` are those of the book that takes its batches."""
+
+    def __init__(
+        self,
+        products: Callable[[], Mapping[str, Product]],
+        names: Names,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        super().__init__(products, progress)
+        self._names = names
+        self._packer: Packer | None = None
+
+    def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed:
+        """See Reader."""
+        if self._packer is None:
+            from monitor.engine.ingest.packer import Packer
+
+            self._packer = Packer(self._names)
+        return self._packer.pack(raws, at, self._products(), source)
+
+    def seen(self) -> Seen:
+        """See Reader."""
+        from monitor.engine.ingest.line_memory import CompactSeen
+
+        return CompactSeen()

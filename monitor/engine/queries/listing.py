@@ -1,0 +1,251 @@
+"""One look at the columns for a list: which rows are wanted, the first of them in an order, how many there are.
+
+Core's thread goes on meanwhile. Blocks are immutable and taken by reference; stages are copied, which is one step; the
+floats of the screen are read as they are. What is chosen is looked at again, exactly, before it is shown.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from monitor.core.portfolio.group_list import (
+    KINDS,
+    KNOWN,
+    STAGE_RANK,
+    UNKNOWN,
+    UNRECOGNISED,
+    Counts,
+    GroupQuery,
+    Scope,
+    mentions,
+    microseconds,
+    within,
+)
+from monitor.core.stages.stages import DELAYED, STAGES
+from monitor.engine.columns.fields import F64, I8, I64, U8, U32, WIDE, Bools
+from monitor.engine.index.id_order import IdOrder, Ids, mark_text, same_blocks
+from monitor.engine.screen.arrays import GROUPS, MISSING
+
+if TYPE_CHECKING:
+    from monitor.engine.queries.group_list import Place, Rows
+
+NO_GROUP = 255
+AT_ONCE = 16 * GROUPS
+"""Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
+KEPT_MATCHES = 16
+"""Scopes and texts for which the matching label sets are remembered, one byte a label set each."""
+_RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
+_DELAYED = STAGES.index(DELAYED)
+_NOBODY = -1
+
+
+@njit(nogil=True, cache=True)
+def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: int, example: Any) -> None:
+    """Notes by product and asset one wanted row that holds it."""
+    for i in range(len(positions) - 1):
+        if wanted[i]:
+            for j in range(positions[i], positions[i + 1]):
+                example[products[i], assets[j]] = base + i
+
+
+@njit(nogil=True, cache=True)
+def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bools) -> None:
+    """Marks the assets in which a wanted row owes anything."""
+    for i in range(len(loans) - 1):
+        if wanted[i]:
+            for j in range(loans[i], loans[i + 1]):
+                if is_owed[j]:
+                    owed[assets[j]] = True
+
+
+class Some(NamedTuple):
+    """Rows, and where each stands: the first two parts of its key."""
+
+    rows: U32
+    place: I8
+    value: F64
+
+    def only(self, which: I64) -> Some:
+        """Some of them."""
+        return Some(self.rows[which], self.place[which], self.value[which])
+
+
+class Listings:
+    """What outlasts a look: the order of ids, and which label sets match. One thread at a time."""
+
+    def __init__(self) -> None:
+        self.order = IdOrder()
+        self._matches: OrderedDict[Hashable, Bools] = OrderedDict()
+
+    def of(self, rows: Rows) -> Listing:
+        """The columns as they are now."""
+        return Listing(rows, self)
+
+    def matches(self, key: Hashable, sets: Sequence[Any], is_match: Callable[[Any], bool]) -> Bools:
+        """[label sets] Those that match; each set is looked at once for a key that is asked for again and again."""
+        known = self._matches.pop(key, np.zeros(0, bool))
+        new = [is_match(sets[i]) for i in range(len(known), len(sets))]
+        found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
+        if len(self._matches) > KEPT_MATCHES:
+            self._matches.popitem(last=False)
+        return found
+
+
+class Listing:
+    """See the module. Rows are numbered as in the book; arrays named by row cover all of them."""
+
+    def __init__(self, rows: Rows, kept: Listings) -> None:
+        self._rows, self._kept = rows, kept
+        self._blocks: list[Any] = list(rows.blocks)
+        self._ids = Ids(self._blocks, kept.order)
+        self._names, screen, stage = rows.names, rows.screen, rows.stage
+        arrays = (screen.debt, screen.recognised, screen.blind)
+        count = min(len(stage), *map(len, arrays))
+        # Core may be putting a block: it counts once all arrays have its rows, and rows of the block before are no more.
+        whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
+        self._whole: list[tuple[int, Any]] = [(n * GROUPS, b) for n, b in whole]
+        self._stage: U8 = np.full(count, NO_GROUP, np.uint8)
+        for base, block in self._whole:
+            self._stage[base : base + len(block)] = stage[base : base + len(block)]
+        self._debt, self._recognised, self._blind = (array[:count] for array in arrays)
+
+    def is_of(self, blocks: list[Any]) -> bool:
+        """These are still the blocks."""
+        return same_blocks(self._blocks, list(blocks))
+
+    def find(self, group_id: str) -> int | None:
+        """The row of a group, or None."""
+        rows = self._ids.find(group_id)
+        return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
+
+    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> list[tuple[Place, int]]:
+        """So many rows that come first behind a place, with their places, in no order."""
+        wanted, is_reversed = self._wanted(query, scope), query.is_reversed
+        parts = [self._some(np.zeros(0, np.uint32), query)]
+        for at in range(0, len(wanted), AT_ONCE):
+            rows = np.flatnonzero(wanted[at : at + AT_ONCE]).astype(np.uint32) + np.uint32(at)
+            some = self._some(rows, query)
+            if after is not None:
+                some = some.only(np.flatnonzero(self._behind(some, after, is_reversed)))
+            parts.append(some.only(self._choose(some, number, is_reversed)))
+        some = Some(*map(np.concatenate, zip(*parts, strict=True)))
+        some = some.only(self._choose(some, number, is_reversed))
+        each = zip(some.rows.tolist(), some.place.tolist(), some.value.tolist(), strict=True)
+        return [((place, value, self._ids.of(row)), row) for row, place, value in each]
+
+    def counts(self, scope: Scope) -> Counts:
+        """Groups by stage, and how many are unknown or blind as of the last sweep."""
+        wanted = self._wanted(GroupQuery(), scope)
+        number = np.bincount(self._stage[wanted], minlength=len(STAGES))
+        blind = self._blind[wanted]
+        stages = dict(zip(STAGES, number.tolist(), strict=True))
+        unknown, blinded = int(np.count_nonzero(blind & MISSING)), int(np.count_nonzero(blind))
+        return Counts({s: stages[s] for s in STAGE_RANK}, unknown, blinded, int(number.sum()))
+
+    def debts(self, scope: Scope) -> dict[str, int]:
+        """What is owed by stage as of the last sweep, in whole USD; groups with a missing price count nothing."""
+        known = self._wanted(GroupQuery(), scope) & ((self._blind & MISSING) == 0)
+        sums = np.bincount(self._stage[known], weights=self._debt[known], minlength=len(STAGES))
+        usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
+        return {stage: int(usd[stage]) for stage in STAGE_RANK}
+
+    def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
+        """The assets that are owed, and rows such that what these hold is all that is held, of each product."""
+        wanted = self._wanted(GroupQuery(), scope)
+        assets = len(self._names.assets)
+        example = np.full((len(self._names.products), assets), _NOBODY, np.int64)
+        owed = np.zeros(assets, bool)
+        for base, block in self._whole:
+            c = block.columns
+            here = wanted[base : base + len(block)]
+            is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
+            is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
+            mark_held(c.positions, c.asset, c.product, here, base, example)
+            mark_owed(c.loans, c.loan_asset, is_owed, here, owed)
+        names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
+        return names, np.unique(example[example != _NOBODY]).tolist()
+
+    def _wanted(self, query: GroupQuery, scope: Scope) -> Bools:
+        wanted: Bools = self._stage != NO_GROUP
+        if query.stages:
+            wanted = np.isin(self._stage, [STAGES.index(s) for s in query.stages])
+        for is_match in self._tests(query, scope):
+            for base, block in self._whole:
+                wanted[base : base + len(block)] &= is_match(block)
+        return wanted
+
+    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Any], Bools]]:
+        """What is asked of each block: which of its groups pass."""
+        names, labels = self._names, (*scope, *query.labels)
+        if query.products:
+            products = np.array([p in query.products for p in names.products], bool)
+            yield lambda block: products[block.columns.product]
+        if labels:
+            matches = self._kept.matches(("labels", labels), names.labels, lambda found: within(labels, found))
+            yield lambda block: matches[block.columns.labels]
+        if query.q:
+            text = query.text
+            told = self._kept.matches(("q", text), names.labels, lambda found: mentions(text, *found.values()))
+            yield lambda block: _mentioning(block, text, told)
+
+    def _some(self, rows: U32, query: GroupQuery) -> Some:
+        """Rows with places and values as core.portfolio.group_list.key_of gives them, but for floats."""
+        order, is_reversed = query.order, query.is_reversed
+        if order == "ltv":
+            return self._by_ltv(rows)
+        place, value = np.zeros(len(rows), np.int8), np.zeros(len(rows))
+        if order == "debt_usd":
+            is_unknown = self._blind[rows] & MISSING != 0
+            place[:], value[:] = is_unknown != is_reversed, np.where(is_unknown, 0.0, self._debt[rows])
+        elif order == "deadline":
+            place[:] = not is_reversed
+            for i in np.flatnonzero(self._stage[rows] == _DELAYED).tolist():
+                due = self._rows.state(int(rows[i])).deadline
+                if due is not None:
+                    place[i], value[i] = is_reversed, microseconds(due)
+        return Some(rows, place, value)
+
+    def _by_ltv(self, rows: U32) -> Some:
+        debt, recognised = self._debt[rows], self._recognised[rows]
+        is_known = self._blind[rows] & MISSING == 0
+        is_counted = recognised > 0
+        kind = np.full(len(rows), UNKNOWN, np.int8)
+        kind[is_known] = KNOWN
+        kind[is_known & ~is_counted & (debt > 0)] = UNRECOGNISED
+        value = np.zeros(len(rows))
+        np.divide(-debt, recognised, out=value, where=is_known & is_counted)
+        return Some(rows, _RANK[self._stage[rows]] + kind, value)
+
+    def _behind(self, some: Some, after: Place, is_reversed: bool) -> Bools:
+        rank, x, id_ = after
+        place, value, level = some.place, some.value, some.place == rank
+        found: Bools
+        found = (place < rank) | (level & (value < x)) if is_reversed else (place > rank) | (level & (value > x))
+        tied = np.flatnonzero(level & (value == x))
+        if len(tied):
+            found[tied] = self._ids.behind(some.rows[tied], id_, is_reversed)
+        return found
+
+    def _choose(self, some: Some, number: int, is_reversed: bool) -> I64:
+        """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
+        if len(some.rows) <= number:
+            return np.arange(len(some.rows))
+        place, value = (-some.place, -some.value) if is_reversed else (some.place, some.value)
+        by_place = np.cumsum(np.bincount(place - place.min()))
+        level = place.min() + np.searchsorted(by_place, number)
+        sure, edge = np.flatnonzero(place < level), np.flatnonzero(place == level)
+        left, x = number - len(sure), value[edge]
+        last = np.partition(x, left - 1)[left - 1]
+        below, tied = edge[x < last], edge[x == last]
+        return np.concatenate([sure, below, tied[self._ids.first(some.rows[tied], left - len(below), is_reversed)]])
+
+
+def _mentioning(block: Any, text: str, told: Bools) -> Bools:
+    found: Bools = told[block.columns.labels]
+    mark_text(block, text, found)
+    return found

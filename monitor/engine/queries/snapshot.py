@@ -1,0 +1,374 @@
+"""A survey of a book in columns: all positions copied at one instant, then weighed at any prices beside core.
+
+The copy holds core up for as long as the memory takes, about as long as a sweep; what is made of it takes the time of whoever
+asks. Stages are taken from floats, but for groups within the guard of a line: these are evaluated exactly, so every stage
+is exact. Sums are floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, cast
+
+import msgspec
+import numpy as np
+
+from monitor.core.groups.outcome import Sight
+from monitor.core.groups.record import Watched
+from monitor.core.money import EIGHT_PLACES, exact, round_up
+from monitor.core.portfolio.group_list import Prices, Scope, within
+from monitor.core.portfolio.snapshot import (
+    EXACT_SUMS,
+    LABEL_PREFIX,
+    Coins,
+    Exposed,
+    Exposures,
+    Loss,
+    Movers,
+    Pair,
+    PlainSurvey,
+    Sums,
+    Swept,
+    distance_of,
+    stage_then,
+    urgency,
+    worth_of,
+)
+from monitor.core.rules.product import Rules, Version
+from monitor.core.stages.stages import LIQUIDATION, STAGES, GroupState
+from monitor.core.valuation.clearance import fee_rate
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import DELAYED, F64, I64, U8, Bools
+from monitor.engine.columns.names import Names
+from monitor.engine.queries.levels import NEXT, Levels, bands
+from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
+from monitor.engine.queries.snapshot_kernels import by_asset, of_asset, survey
+from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
+from monitor.engine.screen.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, Store, Tiers
+
+NEAR_LIMIT = 50_000
+"""Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
+_LIQUIDATED = STAGES.index(LIQUIDATION)
+_NEVER = 255
+_state = msgspec.msgpack.Decoder(GroupState)
+
+
+class Copy(NamedTuple):
+    """What a survey is made of: all of one instant, and changed by nobody."""
+
+    blocks: list[tuple[int, Block]]
+    stage: U8
+    """By row of the book."""
+    states: Mapping[int, bytes]
+    """By row, as they are packed; of those that are not as new."""
+    store: Store
+    tiers: Tiers
+    names: Names
+    rules: Rules
+    versions: Mapping[int, Version]
+    """In force, by place of the product."""
+    at: datetime
+    """When the debts were taken."""
+    fresh: Sequence[Sight]
+    now: datetime
+
+
+class Weighed(NamedTuple):
+    """All rows at some prices; the k-th block's from k * GROUPS on."""
+
+    debt: F64
+    recognised: F64
+    market: F64
+    liable: F64
+    """The value of liabilities, which is taken off `recognised`; nothing where loans are debts."""
+    blind: U8
+
+    @property
+    def owed(self) -> F64:
+        """What it takes to repay: the debt, or the liabilities where the debt is what these require."""
+        return np.where(self.liable > 0, self.liable, self.debt)
+
+    @property
+    def sums(self) -> tuple[F64, F64, F64]:
+        """As core.portfolio.snapshot.Sums has them."""
+        return self.owed, self.recognised, self.market
+
+    def of(self, rows: slice) -> Weighed:
+        """Some rows."""
+        return Weighed(
+            self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows], self.blind[rows]
+        )  # fmt: skip
+
+
+class ColumnarSurvey:
+    """See the module and core.portfolio.snapshot.Survey."""
+
+    def __init__(self, copy: Copy) -> None:
+        self._copy = copy
+        self._fresh = PlainSurvey(copy.fresh, copy.now)
+        self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
+        self._stage = np.full(len(copy.blocks) * GROUPS, _NEVER, np.uint8)
+        for k, (number, block) in enumerate(copy.blocks):
+            stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
+            self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
+        self._count = int(np.count_nonzero(self._stage != _NEVER))
+        self._levels = Levels(copy.names, copy.versions)
+
+    def __len__(self) -> int:
+        return self._count + len(self._fresh)
+
+    def coins(self, scope: Scope) -> Coins:
+        names, fresh, wanted = self._copy.names, self._fresh.coins(scope), self._wanted(scope)
+        held: set[int] = set()
+        owed: set[int] = set()
+        for k, (_, block) in enumerate(self._copy.blocks):
+            mine = wanted[k * GROUPS : k * GROUPS + len(block)]
+            held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
+            owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
+        versions, coins = self._copy.versions.values(), (names.assets[place] for place in held)
+        counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
+        return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
+
+    def sweep(self, on: Prices, scope: Scope) -> Swept:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().sweep(on, scope)
+        weighed, wanted = self._weigh(on), self._wanted(scope)
+        after, are_exact = self._stages_then(weighed, wanted, on)
+        known = wanted & (weighed.blind & MISSING == 0)
+        pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
+        moves = moves_of(pairs, *(column[known] for column in weighed.sums))
+        loss = self._loss(weighed, known, after, on)
+        newly = {
+            stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
+        }
+        unknown = int(np.count_nonzero(wanted & ~known))
+        rows = Swept(moves, unknown, loss, newly, are_exact, False)
+        return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
+
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().exposures(by, on, scope, has_distances=has_distances)
+        weighed, wanted = self._weigh(on), self._wanted(scope)
+        known = wanted & (weighed.blind & MISSING == 0)
+        distance = self._distances(weighed, known, on) if has_distances else np.zeros(len(known))
+        total = sums_of(*(column[known] for column in weighed.sums))
+        found = (
+            self._by_asset(on, known, distance, weighed)
+            if by == "asset"
+            else self._by_key(by, known, distance, weighed)
+        )
+        rows = Exposures(found, total, int(np.count_nonzero(wanted & ~known)), False)
+        return joined_exposures(rows, self._fresh.exposures(by, on, scope, has_distances=has_distances))
+
+    def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
+        if len(self) <= EXACT_SUMS:
+            return self._plain().pairs(issuers, on, scope)
+        copy, (price, _), known = self._copy, self._prices(on), self._wanted(scope)
+        known &= self._weigh(on).blind & MISSING == 0
+        places = {c: p for coins in issuers.values() for c in coins if (p := copy.names.assets.find(c)) is not None}
+        sides = {}
+        for coin, place in places.items():
+            held, owed = np.zeros(len(known)), np.zeros(len(known))
+            of_asset(self._numbers, copy.store, copy.tiers, price, place, held, owed)
+            sides[coin] = side(held, known), side(owed, known)
+        found = []
+        for issuer, coins in issuers.items():
+            for debt in (c for c in coins if c in sides):
+                for collateral in (c for c in coins if c in sides):
+                    found += pairs_of(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
+        return joined_pairs(found, self._fresh.pairs(issuers, on, scope))
+
+    def sight(self, row: int) -> Sight:
+        """The group of a row, as it stood."""
+        copy, k = self._copy, row // GROUPS
+        number, block = copy.blocks[k]
+        group, source, version, put_at = block.record(row % GROUPS, copy.names)
+        packed = copy.states.get(number * GROUPS + row % GROUPS)
+        state = GroupState("") if packed is None else _state.decode(packed)
+        state = msgspec.structs.replace(state, group=group.id)
+        with exact():
+            w = Watched(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
+        return w.sight()
+
+    # -- within --
+
+    def _plain(self) -> PlainSurvey:
+        """So few groups that each is looked at."""
+        rows = np.flatnonzero(self._stage != _NEVER).tolist()
+        return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
+
+    def _prices(self, on: Prices) -> tuple[F64, U8]:
+        """[assets] USD prices and flags, zero and missing for what has no price."""
+        assets = list(self._copy.names.assets)
+        price = np.array([float(on.usd[a]) if a in on.usd else 0.0 for a in assets])
+        flag = [(UNTRUSTED if a in on.untrusted else 0) | (0 if a in on.usd else MISSING) for a in assets]
+        return price, np.array(flag, np.uint8)
+
+    def _weigh(self, on: Prices) -> Weighed:
+        copy, size = self._copy, len(self._stage)
+        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
+        price, flag = self._prices(on)
+        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed)
+        return weighed
+
+    def _wanted(self, scope: Scope) -> Bools:
+        wanted: Bools = self._stage != _NEVER
+        if scope:
+            matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
+            for k, (_, block) in enumerate(self._copy.blocks):
+                wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
+        return wanted
+
+    def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
+        """[rows] Percent to the next line. A row on a line is asked exactly: it may have crossed it."""
+        found, near = np.zeros(len(self._stage)), []
+        for k, (_, block) in enumerate(self._copy.blocks):
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            (lines, is_near), part = self._levels.of(block), weighed.of(rows)
+            found[rows] = _distance(lines, part)
+            near.append(k * GROUPS + np.flatnonzero((is_near | _near(lines, part)) & known[rows]))
+        for row in np.concatenate(near)[:NEAR_LIMIT].tolist():
+            held = self.sight(row).held
+            with exact():
+                worth = worth_of(held, on)
+                if worth is not None:
+                    found[row] = float(distance_of(worth.weight, held))
+        return found
+
+    def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
+        """[rows] Stages after an evaluation, and whether all of them are exact."""
+        after, near = self._stage.copy(), []
+        for k, (_, block) in enumerate(self._copy.blocks):
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            part, stage = weighed.of(rows), self._stage[rows]
+            lines, is_near = self._levels.of(block)
+            band, is_initial = bands(lines, part.debt, part.recognised)
+            is_enrolled = (block.columns.flags & DELAYED != 0) | self._levels.has_grace[block.columns.product]
+            is_good = is_initial & (part.blind & UNTRUSTED == 0)
+            alive = wanted[rows] & (part.blind & MISSING == 0)
+            then = NEXT[np.where(alive, stage, 0), band, is_enrolled.astype(np.int64), is_good.astype(np.int64)]
+            after[rows] = np.where(alive, then, stage)
+            is_near |= _near(lines, part)
+            # Whether an overdue loan keeps a liquidation open stands in the group alone.
+            is_near |= (stage == _LIQUIDATED) & is_good
+            near.append(k * GROUPS + np.flatnonzero(is_near & alive))
+        rows_near = np.concatenate(near)
+        for row in rows_near[:NEAR_LIMIT].tolist():
+            sight = self.sight(row)
+            with exact():
+                worth = worth_of(sight.held, on)
+                if worth is not None:
+                    after[row] = STAGES.index(stage_then(sight, worth.weight, on, self._copy.now))
+        return after, len(rows_near) <= NEAR_LIMIT
+
+    def _loss(self, weighed: Weighed, known: Bools, after: U8, on: Prices) -> Loss:
+        owed = weighed.owed[known]
+        left = weighed.market[known] - owed
+        is_sold = after[known] == _LIQUIDATED
+        short = np.maximum(-left, 0.0)
+        fees = np.minimum(
+            self._fees(known & (after == _LIQUIDATED))[known] * weighed.market[known], np.maximum(left, 0.0)
+        )
+        bankrupt = int(np.count_nonzero(short))
+        near = np.flatnonzero((np.abs(left) <= GUARD * owed) & (owed > 0))[:NEAR_LIMIT]
+        for k, row in zip(near.tolist(), np.flatnonzero(known)[near].tolist(), strict=True):
+            with exact():
+                worth = worth_of(self.sight(row).held, on)
+                bankrupt += int(worth is not None and worth.owed > worth.market) - int(short[k] > 0)
+        return Loss(
+            bankrupt, cents(float(short.sum())), cents(float(fees[is_sold].sum())), cents(float(short[is_sold].sum()))
+        )  # fmt: skip
+
+    def _fees(self, wanted: Bools) -> F64:
+        """[rows] The share of the market value that a liquidation takes while enough is left; exact ones of the wanted."""
+        found = np.zeros(len(self._stage))
+        for k, (_, block) in enumerate(self._copy.blocks):
+            rows = slice(k * GROUPS, k * GROUPS + len(block))
+            found[rows], unsure = self._levels.fees(block)
+            for row in (k * GROUPS + np.flatnonzero(unsure & wanted[rows])).tolist():
+                held = self.sight(row).held
+                found[row] = float(fee_rate(held.version.clearance, held.lines))
+        return found
+
+    def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
+        """The chosen rows by LTV, the worst first; rows that tie come in the order of the book."""
+        rows = np.flatnonzero(chosen)
+        debt, recognised = weighed.debt[rows], weighed.recognised[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ltv = np.where(recognised > 0, debt / recognised, np.where(debt > 0, np.inf, 0.0))
+        rows = rows[np.argsort(-ltv, kind="stable")]
+        return lambda: map(self.sight, rows.tolist())
+
+    def _keyed(self, some: Iterator[Sight], on: Prices) -> Iterator[tuple[float, str, Sight]]:
+        for sight in some:
+            with exact():
+                worth = worth_of(sight.held, on)
+            if worth is not None:
+                yield urgency(worth.weight), sight.group.id, sight
+
+    def _by_key(self, by: str, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
+        names = self._copy.names
+        keys: list[str | None] = []
+        if by == "product":
+            keys = list(names.products)
+            place_of = np.arange(len(keys))
+        else:
+            found: dict[str | None, int] = {}
+            name = by.removeprefix(LABEL_PREFIX)
+            place_of = np.array(
+                [found.setdefault(labels.get(name), len(found)) for labels in list(names.labels)], np.int64
+            )
+            keys = list(found)
+        code = np.zeros(len(known), np.int64)
+        for k, (_, block) in enumerate(self._copy.blocks):
+            c = block.columns
+            code[k * GROUPS : k * GROUPS + len(block)] = place_of[c.product if by == "product" else c.labels]
+        code, far, debt = code[known], distance[known], weighed.owed[known]
+        count = np.bincount(code, minlength=len(keys))
+        columns = [np.bincount(code, column[known], len(keys)) for column in weighed.sums]
+        nearest, weighted = np.full(len(keys), np.inf), np.bincount(code, far * debt, len(keys))
+        np.minimum.at(nearest, code, far)
+        return [
+            Exposed(
+                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), percent(nearest[i]),
+                mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
+            )
+            for i in np.flatnonzero(count).tolist()
+        ]  # fmt: skip
+
+    def _by_asset(self, on: Prices, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
+        copy = self._copy
+        price, _ = self._prices(on)
+        sums = np.zeros((len(price), 8))
+        sums[:, 5] = np.inf
+        by_asset(self._numbers, copy.store, copy.tiers, price, known.view(np.uint8), distance, weighed.owed, sums)
+        rows = []
+        for i in np.flatnonzero((sums[:, 0] > 0) | (sums[:, 1] > 0)).tolist():
+            groups, owed, recognised, market, quantity, nearest, weighted, whole = sums[i].tolist()
+            held = Sums(int(groups), cents(owed), cents(recognised), cents(market))
+            amount = round_up(Decimal.from_float(quantity), EIGHT_PLACES) if groups else None
+            rows.append(
+                Exposed(copy.names.assets[i], held, percent(nearest), mean(weighted, whole), cents(whole), amount)
+            )
+        return rows
+
+
+def _near(lines: F64, part: Weighed) -> Bools:
+    """Within the guard of a line. With liabilities `recognised` is a difference: its error is that of the sums before."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(part.debt - lines * part.recognised)
+        slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
+    is_near: Bools = (apart <= slack) & np.isfinite(lines)
+    return cast("Bools", is_near.any(axis=0))
+
+
+def _distance(lines: F64, part: Weighed) -> F64:
+    """Percent by which the recognised value may fall to the next line; 0 beyond all of them, 100 without debt."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edges = lines * part.recognised
+        is_ahead = np.isfinite(lines) & (part.debt < edges)
+        share = np.where(is_ahead, 1.0 - part.debt / edges, np.inf).min(axis=0)
+    found: F64 = np.where(part.debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
+    return found

@@ -1,0 +1,84 @@
+"""The compiled loops of a survey: sums of a copied book at any prices. They write beside the screen and select nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.engine.columns.fields import F64, I64, U8
+from monitor.engine.screen.arrays import DEBT, END, GROUPS, POSITION, RUN, Store, Tiers, kernel
+from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
+
+
+@kernel
+def survey(
+    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64, liable: F64,
+    blind: U8,
+) -> None:  # fmt: skip
+    """Weighs blocks; the k-th of them into the rows from k * GROUPS on.
+
+    `market` is the collateral without its ladders, `liable` the value of liabilities, which is taken off `recognised`.
+    """
+    for k in range(blocks.size):
+        block, first = blocks[k], k * GROUPS
+        stop = first + GROUPS
+        liable[first:stop] = 0.0
+        weigh_block(store, tiers, price, block, debt[first:stop], recognised[first:stop], liable[first:stop])
+        for i in range(first, stop):
+            recognised[i] -= liable[i]
+        mark_block(store, tiers, flag, block, blind[first:stop])
+        into, base = market[first:stop], store.head[block, POSITION]
+        into[:] = 0.0
+        for run in range(store.head[block, RUN], store.head[block, DEBT]):
+            usd = price[tiers.asset[store.instrument[run]]]
+            add_value(into, store.amount, store.member, base + store.start[run], base + store.start[run + 1], usd)
+
+
+@kernel
+def by_asset(
+    blocks: I64, store: Store, tiers: Tiers, price: F64, wanted: U8, distance: F64, debt: F64, sums: F64
+) -> None:
+    """Adds up by asset, over the wanted rows (numbered as in `survey`), into `sums` [assets, 8]: groups that hold it, owed
+    USD, recognised USD, market USD, quantity, least distance, distance times debt, debt of the groups that hold it."""
+    for k in range(blocks.size):
+        block, first = blocks[k], k * GROUPS
+        base = store.head[block, POSITION]
+        for run in range(store.head[block, RUN], store.head[block, END]):
+            instrument = store.instrument[run]
+            asset = tiers.asset[instrument]
+            usd, into = price[asset], sums[asset]
+            is_debt = run >= store.head[block, DEBT]
+            tier = np.int64(tiers.start[instrument])
+            for j in range(base + store.start[run], base + store.start[run + 1]):
+                row = first + store.member[j]
+                value = store.amount[j] * usd
+                if is_debt:
+                    if wanted[row]:
+                        into[1] += value
+                    continue
+                while value > tiers.bound[tier]:
+                    tier += 1
+                if wanted[row]:
+                    into[0] += 1
+                    into[2] += tiers.offset[tier] + tiers.share[tier] * value
+                    into[3] += value
+                    into[4] += store.amount[j]
+                    into[5] = min(into[5], distance[row])
+                    into[6] += distance[row] * debt[row]
+                    into[7] += debt[row]
+
+
+@kernel
+def of_asset(blocks: I64, store: Store, tiers: Tiers, price: F64, asset: int, held: F64, owed: F64) -> None:
+    """By row (numbered as in `survey`) the USD value that it holds and that it owes of one asset."""
+    held[:] = 0.0
+    owed[:] = 0.0
+    for k in range(blocks.size):
+        block, first = blocks[k], k * GROUPS
+        base = store.head[block, POSITION]
+        for run in range(store.head[block, RUN], store.head[block, END]):
+            if tiers.asset[store.instrument[run]] == asset:
+                into = held if run < store.head[block, DEBT] else owed
+                add_value(
+                    into[first : first + GROUPS], store.amount, store.member, base + store.start[run],
+                    base + store.start[run + 1], price[asset],
+                )  # fmt: skip

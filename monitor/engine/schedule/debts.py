@@ -1,0 +1,184 @@
+"""What is owed at an instant, for all loans of a block at once (core.loans.interest says it exactly, loan by loan)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.loans.group import Loan, Rate
+from monitor.core.loans.interest import interest
+from monitor.core.money import ONE, ZERO, exact
+from monitor.core.rules.product import MINUTE, Product
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import F64, I64, Bools
+from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
+from monitor.engine.columns.names import Names, Terms
+
+_FIXED = -1
+"""In place of the coin of a loan with a rate of its own."""
+_NEVER = np.iinfo(np.int64).max
+_PAID_IN = Rate("flexible", paid_in="BNB")
+
+
+class _Kind(NamedTuple):
+    """What the sum of a loan's rates depends on. Times are minutes since 1970, `opened` microseconds."""
+
+    product: int
+    asset: int
+    is_cheaper: int
+    """Interest is paid in another coin."""
+    since: int
+    late: int
+    """After this instant interest is late; -1 where it is not yet."""
+    opened: int
+    """Of the time when loans were opened that have the same terms since; 0 where these do not depend on it."""
+
+
+class Debts:
+    """The sums of rates at one instant, by what they depend on: few kinds, however many loans there are."""
+
+    def __init__(self, at: datetime, products: Mapping[int, Product], names: Names) -> None:
+        self._products, self._names = products, names
+        self._until = {place: product.moment(at) for place, product in products.items()}
+        self._minute = micros_of(at) // MINUTE_US
+        self._sums: dict[tuple[int, ...], float] = {}
+        """By the parts of a _Kind."""
+        self._rates, self._cheaper = np.zeros(0), np.zeros(0, np.int64)
+        self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
+
+    def hold_for(self, other: Debts) -> bool:
+        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates.
+
+        By other terms of opening the loans of one kind may be of several, so their sums say nothing.
+        """
+        is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
+        return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
+
+    def owed(self, block: Block) -> F64:
+        """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
+        return block.principals() + self.interest(block)
+
+    def interest(self, block: Block) -> F64:
+        """[l] The interest alone."""
+        return block.interests() + block.principals() * self._indexes(block)
+
+    def _indexes(self, block: Block) -> F64:
+        """[l] The interest accrued since each loan was put, as a share of its principal."""
+        if not len(block.columns.terms):
+            return np.zeros(0)
+        self._take_terms()
+        rates = self._rates[block.columns.terms]
+        is_fixed = ~np.isnan(rates)
+        columns = self._columns(block, is_fixed)
+        distinct, places = np.unique(_numbered(columns), return_inverse=True)
+        example = np.empty(len(distinct), np.int64)
+        example[places] = np.arange(len(places))
+        kinds = zip(*(column[example].tolist() for column in columns), strict=True)
+        index = np.array([self._sum(kind) for kind in kinds], np.float64)[places]
+        return np.where(is_fixed, index * np.where(is_fixed, rates, 0.0), index)
+
+    def _columns(self, block: Block, is_fixed: Bools) -> list[I64]:
+        """[l] Each part of the loans' kinds."""
+        c, matures = block.columns, block.matures(self._names)
+        product = c.product[block.loan_rows()].astype(np.int64)
+        # Interest of a fixed rate is daily, whatever the product.
+        periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
+        period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
+        is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
+        late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
+        since = c.since // period * period
+        opened = np.zeros(len(product), np.int64)
+        for place, openings in self._openings.items():
+            mine = np.flatnonzero(product == place)
+            opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
+        return [
+            product, np.where(is_fixed, _FIXED, c.loan_asset.astype(np.int64)), np.where(is_fixed, 0, self._cheaper[c.terms]),
+            since, late, opened,
+        ]  # fmt: skip
+
+    def _period(self, place: int) -> int:
+        """Minutes; of a product that is no longer configured, of which only dead groups are left, any."""
+        return self._products[place].period // MINUTE if place in self._products else DAY_MINUTES
+
+    def _sum(self, kind: tuple[int, ...]) -> float:
+        found = self._sums.get(kind)
+        if found is None:
+            found = self._sums[kind] = self._exact_sum(_Kind(*kind))
+        return found
+
+    def _exact_sum(self, kind: _Kind) -> float:
+        """Of a loan of one coin that is of this kind."""
+        if kind.product not in self._products:
+            return 0.0
+        rate = Rate("fixed", ONE) if kind.asset == _FIXED else _PAID_IN if kind.is_cheaper else Rate("flexible")
+        coin = "" if kind.asset == _FIXED else self._names.assets[kind.asset]
+        matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
+        day, minute = divmod(kind.since, DAY_MINUTES)
+        opened_at = time_at(kind.opened)
+        loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
+        with exact():
+            return float(interest(loan, self._products[kind.product], *self._until[kind.product]))
+
+    def _take_terms(self) -> None:
+        """By place of terms: the daily rate, NaN where it is flexible, and whether interest is paid in another coin."""
+        terms = self._names.terms
+        more = [terms[i] for i in range(len(self._rates), len(terms))]
+        if more:
+            self._rates = np.append(self._rates, [_rate(kind) for kind in more])
+            self._cheaper = np.append(self._cheaper, [int(kind.rate.paid_in is not None) for kind in more])
+
+
+class _Openings:
+    """When loans were opened, as far as the days that are free of interest, or all interest, depend on it."""
+
+    def __init__(self, product: Product) -> None:
+        self._effective: I64 = np.array([micros_of(v.effective) for v in product.versions], np.int64)
+        self._free = max(max(v.free_days.values(), default=0) for v in product.versions)
+        self.terms = [(v.effective, v.free_days, v.is_interest_free) for v in product.versions]
+
+    @staticmethod
+    def of(product: Product) -> _Openings | None:
+        """None for a product whose loans bear interest alike, whenever they were opened."""
+        is_plain = not any(v.free_days or v.is_interest_free for v in product.versions)
+        return None if is_plain else _Openings(product)
+
+    def standing_for(self, opened: I64, since: NDArray[np.int32]) -> I64:
+        """[l] An opening, in microseconds, under the same version and on the same day.
+
+        Where the free days were over when interest began to count, the day is any: one for the whole version.
+        """
+        place = np.maximum(np.searchsorted(self._effective, opened, "right") - 1, 0)
+        in_force, day = self._effective[place], opened // DAY_US
+        first = np.where(opened < self._effective[0], 0, in_force)
+        is_over = (day + self._free) * DAY_MINUTES <= since
+        return np.where(is_over, first, np.maximum(first, day * DAY_US))
+
+
+def _terms(openings: Mapping[int, _Openings]) -> dict[int, list[Any]]:
+    return {place: found.terms for place, found in openings.items()}
+
+
+def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
+    """[l] One number per row, the same where all columns are the same."""
+    numbers, spread = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        least = int(column.min())
+        span = int(column.max()) - least + 1
+        if spread * span > _NEVER:
+            numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
+            spread, least, span = len(numbers), 0, len(numbers)
+        numbers, spread = numbers * span + (column - least), spread * span
+    return numbers
+
+
+def _one_if_equal(column: I64) -> I64:
+    """Of a column that says the same everywhere a single value: dividing by it is several times faster."""
+    return column[:1] if (column == column[0]).all() else column
+
+
+def _rate(kind: Terms) -> float:
+    return float("nan") if kind.rate.daily is None else float(kind.rate.daily)

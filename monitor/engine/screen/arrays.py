@@ -1,0 +1,94 @@
+"""What the kernels and their callers share: the arrays by name, the numbers that both know, and how a kernel is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from monitor.engine.columns.fields import F64, I64, U8, U16, U32
+
+GROUPS = 8192
+"""Groups a block. Measured: their sums (64 KB) still fit the first caches, and most runs are long enough to pay off."""
+AHEAD = 512
+"""How many positions ahead memory is asked for: 256 to 1024 measure alike, without it the sweep takes a third longer."""
+GUARD = 1e-9
+"""Relative distance from a line within which a group is always named: five orders above the rounding of the sums."""
+UNTRUSTED, MISSING = 1, 2
+"""Bits of an asset's flag."""
+RUN, DEBT, LIABILITY, END, POSITION, RUN_ROOM, POSITION_ROOM, ROWS, BLIND, HEAD = range(10)
+"""Columns of `Store.head`: first run of the collateral, of the debts, of the liabilities, and the end of all; first position;
+room for run starts and for positions; rows; whether a row was blind last time. HEAD is the number of columns."""
+DEAD, UNWATCHED = 0, 1
+"""The first two pairs of `Lines`: never named (no group), always named (nobody has set its lines yet)."""
+
+
+class Store(NamedTuple):
+    """Positions of all blocks. A run's start counts from the block's first position; one start more ends the last run."""
+
+    amount: F64
+    member: U16
+    instrument: U16
+    start: U32
+    head: I64
+
+
+class Tiers(NamedTuple):
+    """Ladders of all instruments: tier k of instrument i is start[i] + k; above `bound` the next one holds.
+
+    A value v in a tier counts `offset + share * v`. The last two tiers of every instrument have no bound.
+    """
+
+    asset: U16
+    start: U32
+    bound: F64
+    share: F64
+    offset: F64
+
+
+class Rows(NamedTuple):
+    """What the last call found per group: USD sums, the value of liabilities inside `recognised`, flags; and its lines."""
+
+    debt: F64
+    recognised: F64
+    owed: F64
+    blind: U8
+    band: U32
+
+
+class Lines(NamedTuple):
+    """Distinct pairs of lines, the guard taken in: suspect when debt <= low * recognised or debt >= high * recognised."""
+
+    low: F64
+    high: F64
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compiles at the first call, once per machine, and runs without the GIL."""
+    return cast(F, njit(nogil=True, cache=True)(function))
+
+
+@cast(Any, intrinsic)  # type: ignore[untyped-decorator]
+def ask_for(context: Any, array: Any, place: Any) -> Any:
+    """Asks the processor for an element's cache line. Never waits, never fails, also beyond the end of the array.
+
+    The processor's own foresight loses the track at the short loops of short runs.
+    """
+
+    def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [address.type], shape)
+        read, keep, data_cache = number(0), number(3), number(1)
+        builder.call(call, [address, read, keep, data_cache])
+        return target.get_dummy_value()
+
+    return types.void(array, place), emit

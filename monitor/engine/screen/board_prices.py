@@ -1,0 +1,40 @@
+"""The prices of a board in the places of the columns' coins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from monitor.core.prices.board import PriceBoard
+from monitor.engine.columns.fields import F64, I64, U8
+from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import MISSING
+
+
+class Quoted:
+    """Remembers where each coin stands on the board, which is the same from one call to the next."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._on_board: I64 = np.zeros(0, np.int64)
+        """[assets] Places on the price board; -1 for an asset that it does not know."""
+
+    def places(self, assets: Collection[str]) -> list[int]:
+        """Those of these assets that the columns know."""
+        return [p for asset in assets if (p := self._names.assets.find(asset)) is not None]
+
+    def prices(self, board: PriceBoard) -> tuple[F64, U8]:
+        """[assets] USD prices and flags (UNTRUSTED, MISSING), zero and missing for what the board does not know."""
+        known, assets = len(self._on_board), self._names.assets
+        for place in [*np.flatnonzero(self._on_board < 0).tolist(), *range(known, len(assets))]:
+            found = board.index.get(assets[place], -1)
+            if place < len(self._on_board):
+                self._on_board[place] = found
+            else:
+                self._on_board = np.append(self._on_board, found)
+        is_known = self._on_board >= 0
+        price, flag = np.zeros(len(is_known)), np.full(len(is_known), MISSING, np.uint8)
+        price[is_known] = np.array(board.floats)[self._on_board[is_known]]
+        flag[is_known] = np.array(board.flags, np.uint8)[self._on_board[is_known]]
+        return price, flag

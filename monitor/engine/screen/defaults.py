@@ -1,0 +1,94 @@
+"""The lines of the groups of a block that stand as new: those of their product, their coins or their leverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.core.rules.product import Grade, Lifecycle, Thresholds, Version
+from monitor.core.stages.decision import calm_between
+from monitor.core.stages.stages import GroupState
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import F64, I64, NO_LEVERAGE, Bools
+from monitor.engine.columns.names import Names
+
+NO_LINE = -1.0
+_NEW = GroupState("")
+_NEAR = 1e-9
+"""Relative distance from a cap within which a float does not say on which side of it a principal is."""
+
+
+class Defaults(NamedTuple):
+    """[n] Levels of debt over recognised value between which nothing is to be decided, as the screen takes them."""
+
+    low: F64
+    high: F64
+    unsure: I64
+    """Places of the groups that are to be asked one by one."""
+
+
+def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: Lifecycle) -> Defaults:
+    """The lines of all groups of a block, if none has lines of its own or a state that is not as new."""
+    c = block.columns
+    low, high = np.full(len(block), NO_LINE), np.full(len(block), np.inf)
+    unsure = np.zeros(len(block), np.bool_)
+    for product in block.products():
+        version, rows = versions.get(product), np.flatnonzero(c.product == product)
+        if version is None:
+            continue
+        sets, place = sets_of(block, names, version, rows, unsure)
+        bounds = np.array([calm_between(_NEW, lines, version.warnings, how).bounds for lines in sets])
+        low[rows], high[rows] = bounds[place].T
+    return Defaults(low, high, np.flatnonzero(unsure))
+
+
+def sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Bools) -> tuple[list[Thresholds], I64]:
+    """The distinct lines of some groups of one product, and which of them each has."""
+    sets, place = [version.thresholds], np.zeros(len(rows), np.int64)
+    if version.lines_by_coin:
+        by_coin, place = _by_coin(block, names, version, rows)
+        sets += by_coin
+    leverage = block.columns.leverage[rows]
+    for stated in np.unique(leverage).tolist() if version.lines_by_leverage else ():
+        grades = version.lines_by_leverage.get(stated, ()) if stated != NO_LEVERAGE else ()
+        if grades:
+            mine = np.flatnonzero(leverage == stated)
+            grade, is_near = _grade(block, names, grades, rows[mine])
+            place[mine] = len(sets) + grade
+            unsure[rows[mine[is_near]]] = True
+            sets += [g.lines for g in grades]
+    return sets, place
+
+
+def _by_coin(block: Block, names: Names, version: Version, rows: I64) -> tuple[list[Thresholds], I64]:
+    """As Version.lines_for: of the lines of all coins that count, those that a group meets first."""
+    c = block.columns
+    coins = [coin for coin in version.lines_by_coin if version.ladder(coin) is not None]
+    coins.sort(key=lambda coin: (version.lines_by_coin[coin].liquidation, coin))
+    rank = np.full(len(names.assets), len(coins))
+    for i, coin in enumerate(coins):
+        place = names.assets.find(coin)
+        if place is not None:
+            rank[place] = i
+    first = np.full(len(block), len(coins))
+    np.minimum.at(first, block.position_rows(), rank[c.asset])
+    # The product's own lines are the first of all sets.
+    return [version.lines_by_coin[coin] for coin in coins], (first[rows] + 1) % (len(coins) + 1)
+
+
+def _grade(block: Block, names: Names, grades: tuple[Grade, ...], rows: I64) -> tuple[I64, I64]:
+    """[rows] The first tier that holds what a group borrows; and which groups are too near a cap to be sure."""
+    grade, is_near = np.full(len(rows), len(grades) - 1), np.zeros(len(rows), np.bool_)
+    owner, principals = block.loan_rows(), block.principals()
+    for i, tier in reversed(list(enumerate(grades[:-1]))):
+        holds = np.ones(len(rows), np.bool_)
+        for coin, cap in tier.caps.items():
+            place, most = names.assets.find(coin), float(cap)
+            of_coin = np.flatnonzero(block.columns.loan_asset == place) if place is not None else np.zeros(0, np.int64)
+            borrowed = np.bincount(owner[of_coin], principals[of_coin], len(block))[rows]
+            holds &= borrowed <= most
+            is_near |= np.abs(borrowed - most) <= _NEAR * most
+        grade[holds] = i
+    return grade, np.flatnonzero(is_near)

@@ -1,0 +1,173 @@
+"""What a block's groups hold and owe, as the screen adds it up: legs of (group, instrument, amount)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.core.rules.product import Ladder, Version
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import DELAYED, F64, IRREGULAR, U16, Bools
+from monitor.engine.columns.names import Names
+from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.screen import FastScreen
+
+_NONE = 0xFFFF
+"""No instrument: a coin that counts nothing."""
+_HELD, _OWED, _LIABLE = range(3)
+"""Kinds of instruments. What is owed in full is the same whatever the product, which is 0 then."""
+_ANY = -1
+"""In place of a coin: the product counts also those that it does not list."""
+Lines = tuple[tuple[float, float], ...]
+_Key = tuple[int, int, int]
+"""Kind, place of the product, place of the coin."""
+
+
+class Owed(NamedTuple):
+    """What groups owe, in two legs."""
+
+    debts: Leg
+    liabilities: Leg
+    coins: frozenset[str]
+
+
+class Instruments:
+    """Numbers for pairs of a product and a coin, each with the ladder in force. A number is never given twice."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._numbers: dict[_Key, int] = {}
+        self._ladders: list[Lines] = []
+        self._assets: list[int] = []
+        self._table: U16 = np.full((0, 0), _NONE, np.uint16)
+        """[products, assets] The instrument that a holding is; _NONE where it counts nothing, or was not met yet."""
+        self._listed: frozenset[_Key] = frozenset()
+        self._unlisted: dict[int, Lines] = {}
+        """By product: the ladder of every coin that it does not list."""
+        self._liable: frozenset[int] = frozenset()
+        """Products whose loans are liabilities."""
+        self._is_given = False
+
+    def take(self, versions: Mapping[int, Version]) -> bool:
+        """The ladders in force, by place of the product. True where other coins count than before, or as something else."""
+        place = self._names.assets.place
+        ladders: dict[_Key, Lines] = {}
+        for product, version in versions.items():
+            ladders |= {(_HELD, product, place(asset)): _lines(ladder) for asset, ladder in version.ladders.items()}
+            tiers = version.liability_tiers or {}
+            ladders |= {(_LIABLE, product, place(asset)): _lines(t.maintenance) for asset, t in tiers.items()}
+        self._unlisted = {p: _lines(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
+        self._liable = frozenset(p for p, v in versions.items() if v.liability_tiers is not None)
+        for key, number in self._numbers.items():
+            if key[0] == _HELD and key[1] in self._unlisted:
+                self._ladders[number] = self._unlisted[key[1]]
+        for key, lines in ladders.items():
+            self._ladders[self._number(key)] = lines
+        whole = {(_HELD, p, _ANY) for p in self._unlisted} | {(_LIABLE, p, _ANY) for p in self._liable}
+        before, self._listed = self._listed, frozenset(ladders) | whole
+        self._is_given = False
+        self._table = np.full((0, 0), _NONE, np.uint16)
+        return self._listed != before
+
+    def give(self, screen: FastScreen) -> None:
+        """Hands the ladders to a screen that does not have them all."""
+        if not self._is_given:
+            screen.instruments(np.array(self._assets, np.uint16), self._ladders)
+            self._is_given = True
+
+    def collateral(self, block: Block, alive: Bools) -> tuple[Leg, frozenset[str]]:
+        """What the living groups hold that counts, and in which coins."""
+        c = block.columns
+        group = block.position_rows()
+        product = c.product[group]
+        self._meet(product, c.asset)
+        instrument = self._of_holdings()[product, c.asset]
+        counts = (instrument != _NONE) & alive[group]
+        leg = Leg(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
+        return leg, self._coins(c.asset[counts])
+
+    def owed(self, block: Block, amounts: F64, owing: Bools) -> Owed:
+        """What the groups owe, and in which coins. `amounts` [l], `owing` [l] which of them count.
+
+        Liabilities of a group in one coin are one position, as the tiers take their sum.
+        """
+        c, rows = block.columns, block.loan_rows()
+        product = c.product[rows]
+        liable = np.isin(product, list(self._liable)) & owing if self._liable else np.zeros(len(rows), np.bool_)
+        in_full = owing & ~liable
+        debts = Leg(rows[in_full].astype(np.uint16), self._numbered(_OWED, 0, c.loan_asset[in_full]), amounts[in_full])
+        pairs, places = np.unique(rows[liable] << 16 | c.loan_asset[liable], return_inverse=True)
+        row, coin = (pairs >> 16).astype(np.uint16), (pairs & 0xFFFF).astype(np.uint16)
+        numbers, kinds = np.zeros(len(pairs), np.uint16), c.product[row]
+        for kind in np.unique(kinds).tolist():
+            numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
+        liabilities = Leg(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
+        return Owed(debts, liabilities, self._coins(c.loan_asset[owing]))
+
+    def _numbered(self, kind: int, product: int, assets: U16) -> U16:
+        """The instruments of coins, all of one kind and product."""
+        distinct, places = np.unique(assets, return_inverse=True)
+        return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint16)[places]
+
+    def _meet(self, product: U16, asset: U16) -> None:
+        """Numbers the coins that only `unlisted` counts: those that are held, not all that there might be."""
+        if not self._unlisted:
+            return
+        mine = np.isin(product, list(self._unlisted))
+        for pair in np.unique(product[mine].astype(np.int64) << 16 | asset[mine]).tolist():
+            key = (_HELD, pair >> 16, pair & 0xFFFF)
+            if key not in self._numbers:
+                self._ladders[self._number(key)] = self._unlisted[key[1]]
+                self._table = np.full((0, 0), _NONE, np.uint16)
+
+    def _number(self, key: _Key) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            # Without a ladder it counts nothing: a liability has none only if its group is dead, as core refuses others.
+            number = self._numbers[key] = len(self._ladders)
+            assert number < _NONE, "more pairs of product and coin than a block can name"
+            self._ladders.append(())
+            self._assets.append(key[2])
+            self._is_given = False
+        return number
+
+    def _of_holdings(self) -> U16:
+        shape = len(self._names.products), len(self._names.assets)
+        if self._table.shape != shape:
+            self._table = np.full(shape, _NONE, np.uint16)
+            for key, number in self._numbers.items():
+                kind, product, asset = key
+                if kind == _HELD and (key in self._listed or product in self._unlisted):
+                    self._table[product, asset] = number
+        return self._table
+
+    def _coins(self, places: U16) -> frozenset[str]:
+        return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
+
+
+def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
+    """Places of living groups such that rules which fit these fit all that live in the block.
+
+    Of each product: one for each coin that is owed, flexibly or not, one for each leverage and for being enrolled or not,
+    and one with the most coins; and all groups with lines of their own.
+    """
+    c, rows = block.columns, block.loan_rows()
+    living = np.flatnonzero(alive)
+    flexible = np.array([names.terms[t].rate.daily is None for t in range(len(names.terms))], np.bool_)[c.terms]
+    owed = np.flatnonzero(alive[rows])
+    loans = (c.product[rows].astype(np.int64) << 17 | c.loan_asset.astype(np.int64) << 1 | flexible)[owed]
+    _, by_loan = np.unique(loans, return_index=True)
+    kinds = (c.product.astype(np.int64) << 16 | c.leverage.astype(np.int64) << 8 | c.flags & DELAYED)[living]
+    _, by_kind = np.unique(kinds, return_index=True)
+    coins = np.diff(c.positions.astype(np.int64))[living]
+    order = np.lexsort((-coins, c.product[living]))
+    _, fullest = np.unique(c.product[living][order], return_index=True)
+    odd = np.flatnonzero((c.flags & IRREGULAR).astype(np.bool_) & alive)
+    return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd.tolist()}
+
+
+def _lines(ladder: Ladder) -> Lines:
+    return tuple((math.inf if bound is None else float(bound), float(share)) for bound, share in ladder)

@@ -1,0 +1,359 @@
+"""The compiled loops of the screen: plain functions of arrays, float64, without the GIL. They only select, never decide.
+
+Positions of a block lie in *runs*, one per instrument, first those of the collateral, then the debts, then the liabilities,
+all in one stretch of the flat arrays. So price and ladder are constants of a loop, a position is ten bytes (amount, place of
+its group in the block) that are read once and in order, and the sums that they go to stay in the cache. Runs that have a
+ladder are sorted by amount: the tier then only moves upwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.engine.columns.fields import F64, I64, U8, U16, U32
+from monitor.engine.screen.arrays import (
+    AHEAD,
+    BLIND,
+    DEBT,
+    END,
+    GROUPS,
+    GUARD,
+    LIABILITY,
+    MISSING,
+    POSITION,
+    ROWS,
+    RUN,
+    UNTRUSTED,
+    Lines,
+    Rows,
+    Store,
+    Tiers,
+    ask_for,
+    kernel,
+)
+
+
+@kernel
+def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price: float) -> None:
+    """Adds the USD value of a run's positions to the sums of their groups."""
+    for j in range(first, stop):
+        ask_for(amount, j + AHEAD)
+        into[member[j]] += amount[j] * price
+
+
+@kernel
+def add_laddered(
+    into: F64, amount: F64, member: U16, first: int, stop: int, price: float, tiers: Tiers, tier: np.int64
+) -> None:
+    """Adds what the ladder makes of the values of a sorted run, `tier` being the ladder's first.
+
+    Most positions are in the first tier and are taken eight at a time. The rest goes in pairs of neighbouring tiers, chosen
+    without a branch: leaving a loop at a place that the processor cannot foresee costs as much as twenty positions. So does
+    looking ahead to where the run leaves its first tier, which is why nothing here does.
+    """
+    share, offset, bound = tiers.share, tiers.offset, tiers.bound
+    slope, here, j = price * share[tier], bound[tier], first
+    while j + 8 <= stop and amount[j + 7] * price <= here:
+        ask_for(amount, j + AHEAD)
+        ask_for(member, j + AHEAD)
+        for i in range(8):
+            into[member[j + i]] += amount[j + i] * slope
+        j += 8
+    while j < stop:
+        here, there = bound[tier], bound[tier + 1]
+        slope, next_slope = price * share[tier], price * share[tier + 1]
+        start, next_start = offset[tier], offset[tier + 1]
+        while j < stop and amount[j] * price <= there:
+            low, high = start + amount[j] * slope, next_start + amount[j] * next_slope
+            into[member[j]] += low if amount[j] * price <= here else high
+            j += 1
+        tier += 1
+
+
+@kernel
+def shift_value(into: F64, amount: F64, member: U16, first: int, stop: int, step: float) -> None:
+    """Adds what a price step changes."""
+    for j in range(first, stop):
+        into[member[j]] += amount[j] * step
+
+
+@kernel
+def shift_laddered(
+    into: F64,
+    amount: F64,
+    member: U16,
+    first: int,
+    stop: int,
+    before: float,
+    after: float,
+    tiers: Tiers,
+    tier: np.int64,
+) -> None:
+    """Adds what a new price changes in what the ladder makes of a sorted run."""
+    share, offset, bound = tiers.share, tiers.offset, tiers.bound
+    dear, step = max(before, after), (after - before) * share[tier]
+    j = first
+    while j < stop and amount[j] * dear <= bound[tier]:
+        into[member[j]] += amount[j] * step
+        j += 1
+    was, now = tier, tier
+    while j < stop:
+        old, new = amount[j] * before, amount[j] * after
+        while old > bound[was]:
+            was += 1
+        while new > bound[now]:
+            now += 1
+        into[member[j]] += (offset[now] + new * share[now]) - (offset[was] + old * share[was])
+        j += 1
+
+
+@kernel
+def crossed(debt: float, recognised: float, owed: float, low: float, high: float, blind: int) -> bool:
+    """Whether a group is to be looked at exactly: at or beyond a line, or within the guard of one.
+
+    With liabilities `recognised` is a difference and may be small or negative; its error is that of the sums before the
+    subtraction, which are larger by twice what is owed. Without debt a group is below every line; with debt and nothing
+    recognised it is above.
+    """
+    if blind & MISSING:
+        return False
+    slack = 2.0 * GUARD * owed
+    if debt > 0.0 and high < np.inf and debt >= high * (recognised - slack):
+        return True
+    if blind & UNTRUSTED or low < 0.0:
+        return False
+    return debt <= 0.0 or debt <= low * (recognised + slack)
+
+
+@kernel
+def weigh_block(store: Store, tiers: Tiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64) -> None:
+    """Sums of one block: debt and recognised from nothing; the value of liabilities is added to `owed`."""
+    head = store.head
+    base = head[block, POSITION]
+    debt[:] = 0.0
+    recognised[:] = 0.0
+    for run in range(head[block, RUN], head[block, END]):
+        instrument = store.instrument[run]
+        first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
+        usd, tier = price[tiers.asset[instrument]], np.int64(tiers.start[instrument])
+        if run < head[block, DEBT]:
+            add_laddered(recognised, store.amount, store.member, first, stop, usd, tiers, tier)
+        elif run < head[block, LIABILITY]:
+            add_value(debt, store.amount, store.member, first, stop, usd)
+        else:
+            add_laddered(debt, store.amount, store.member, first, stop, usd, tiers, tier)
+            add_value(owed, store.amount, store.member, first, stop, usd)
+
+
+@kernel
+def mark_block(store: Store, tiers: Tiers, flag: U8, block: int, blind: U8) -> None:
+    """Flags of the groups of one block: those of all assets of which they hold or owe something."""
+    blind[:] = 0
+    base = store.head[block, POSITION]
+    for run in range(store.head[block, RUN], store.head[block, END]):
+        bits = flag[tiers.asset[store.instrument[run]]]
+        if bits:
+            for j in range(base + store.start[run], base + store.start[run + 1]):
+                if store.amount[j] != 0.0:
+                    blind[store.member[j]] |= bits
+
+
+@kernel
+def test_plain(debt: F64, recognised: F64, band: U32, lines: Lines, hit: U8) -> bool:
+    """Which rows of a block without liabilities and without flags are beyond a line; whether any is.
+
+    The same decision as `crossed`, without a branch, so that it runs on eight rows at a time.
+    """
+    low, high = lines.low, lines.high
+    for i in range(band.size):
+        above = (debt[i] >= high[band[i]] * recognised[i]) & (debt[i] > 0.0)
+        hit[i] = above | (debt[i] <= low[band[i]] * recognised[i])
+    any_hit = 0
+    for i in range(band.size):
+        any_hit |= hit[i]
+    return any_hit != 0
+
+
+@kernel
+def test_careful(debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: Lines, hit: U8) -> bool:
+    """The same for a block with liabilities or flags."""
+    any_hit = False
+    for i in range(band.size):
+        found = crossed(debt[i], recognised[i], owed[i], lines.low[band[i]], lines.high[band[i]], blind[i])
+        hit[i] = found
+        any_hit |= found
+    return any_hit
+
+
+@kernel
+def sweep(
+    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, flagged: bool, rows: Rows, lines: Lines, named: U32
+) -> int:
+    """Weighs these blocks from nothing and writes the rows to look at into `named`; returns how many.
+
+    Sums are made aside and copied, so that a reader in another thread sees the old or the new figure of a group, never half.
+    """
+    debt, recognised, owed = np.empty(GROUPS), np.empty(GROUPS), np.zeros(GROUPS)
+    blind, hit = np.zeros(GROUPS, np.uint8), np.empty(GROUPS, np.uint8)
+    head, count = store.head, 0
+    for block in blocks:
+        first = block * GROUPS
+        stop = first + head[block, ROWS]
+        size = stop - first
+        has_liabilities = head[block, LIABILITY] < head[block, END]
+        weigh_block(store, tiers, price, block, debt, recognised, owed)
+        if has_liabilities:
+            recognised -= owed
+            rows.owed[first:stop] = owed[:size]
+        rows.debt[first:stop] = debt[:size]
+        rows.recognised[first:stop] = recognised[:size]
+        if flagged or head[block, BLIND]:
+            mark_block(store, tiers, flag, block, blind)
+            rows.blind[first:stop] = blind[:size]
+            head[block, BLIND] = flagged and blind.any()
+        if has_liabilities or head[block, BLIND]:
+            found = test_careful(debt, recognised, owed, rows.blind[first:stop], rows.band[first:stop], lines, hit)
+        else:
+            found = test_plain(debt, recognised, rows.band[first:stop], lines, hit)
+        if has_liabilities:
+            owed[:] = 0.0
+        if found:
+            for i in range(size):
+                if hit[i]:
+                    named[count] = first + i
+                    count += 1
+    return count
+
+
+@kernel
+def compare(
+    price: F64, before: F64, base: F64, drift: float, flag: U8, flag_before: U8, held: I64, asked: U8
+) -> tuple[int, bool]:
+    """Marks in `asked` the assets whose price moved; returns the positions that the marked ones have, and whether all must be
+    weighed anew: a price that somebody holds is beyond a factor of `drift` of `base`, or a flag changed."""
+    touched, is_far = 0, False
+    for a in range(price.size):
+        if price[a] != before[a]:
+            asked[a] = 1
+        if asked[a]:
+            touched += held[a]
+        if held[a] and (price[a] > base[a] * drift or price[a] * drift < base[a]):
+            is_far = True
+        is_far |= flag[a] != flag_before[a]
+    return touched, is_far
+
+
+@kernel
+def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
+    """Place of an instrument among the sorted instruments of some runs, or -1."""
+    end = stop
+    while first < stop:
+        middle = (first + stop) >> 1
+        if instrument[middle] < wanted:
+            first = middle + 1
+        else:
+            stop = middle
+    return first if first < end and instrument[first] == wanted else -1
+
+
+@kernel
+def find_runs(blocks: I64, moved: U16, store: Store, runs: I64, ends: I64) -> None:
+    """Writes the runs of the moved instruments, block by block, and where each block's end; asks for what they begin with."""
+    head, found = store.head, 0
+    for n in range(blocks.size):
+        coming = blocks[min(n + 1, blocks.size - 1)]
+        for run in range(head[coming, RUN], head[coming, END], 32):
+            ask_for(store.instrument, run)
+        for part in (RUN, DEBT, LIABILITY):
+            first, stop = head[blocks[n], part], head[blocks[n], part + 1]
+            for i in range(moved.size if first < stop else 0):
+                run = find_run(store.instrument, moved[i], first, stop)
+                if run >= 0:
+                    ask_for(store.amount, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    ask_for(store.member, head[blocks[n], POSITION] + np.int64(store.start[run]))
+                    runs[found] = run
+                    found += 1
+        ends[n] = found
+
+
+@kernel
+def ask_for_groups(store: Store, block: int, run: int, rows: Rows) -> None:
+    """Asks for the sums of a run's groups: they are far apart in memory, so better all at once than in turn."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        row = origin + store.member[j]
+        ask_for(rows.recognised, row)
+        ask_for(rows.debt, row)
+        ask_for(rows.band, row)
+
+
+@kernel
+def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows) -> None:
+    """Takes a new price into the sums of one run's groups."""
+    head, base, origin = store.head, store.head[block, POSITION], block * GROUPS
+    instrument = store.instrument[run]
+    first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
+    asset, tier = tiers.asset[instrument], np.int64(tiers.start[instrument])
+    old, new = before[asset], after[asset]
+    debt, recognised = rows.debt[origin : origin + GROUPS], rows.recognised[origin : origin + GROUPS]
+    if run < head[block, DEBT]:
+        shift_laddered(recognised, store.amount, store.member, first, stop, old, new, tiers, tier)
+    elif run < head[block, LIABILITY]:
+        shift_value(debt, store.amount, store.member, first, stop, new - old)
+    else:
+        shift_laddered(debt, store.amount, store.member, first, stop, old, new, tiers, tier)
+        shift_value(recognised, store.amount, store.member, first, stop, old - new)
+        shift_value(rows.owed[origin : origin + GROUPS], store.amount, store.member, first, stop, new - old)
+
+
+@kernel
+def test_run(
+    store: Store, block: int, run: int, rows: Rows, lines: Lines, seen: I64, turn: int, named: U32, count: int
+) -> int:
+    """Names the groups of a run that are beyond a line, unless seen in this turn before; returns how many are named now."""
+    base, origin = store.head[block, POSITION], block * GROUPS
+    has_liabilities = store.head[block, LIABILITY] < store.head[block, END]
+    is_blind = store.head[block, BLIND] != 0
+    for j in range(base + store.start[run], base + store.start[run + 1]):
+        member = store.member[j]
+        if seen[member] != turn:
+            seen[member] = turn
+            row = origin + member
+            # What is zero in the whole block is not fetched from memory group by group.
+            owed = rows.owed[row] if has_liabilities else 0.0
+            blind = int(rows.blind[row]) if is_blind else 0
+            low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
+            if crossed(rows.debt[row], rows.recognised[row], owed, low, high, blind):
+                named[count] = row
+                count += 1
+    return count
+
+
+@kernel
+def shift(
+    blocks: I64,
+    moved: U16,
+    store: Store,
+    tiers: Tiers,
+    before: F64,
+    after: F64,
+    rows: Rows,
+    lines: Lines,
+    named: U32,
+) -> int:
+    """Takes new prices of the `moved` instruments into the sums of these blocks; the touched rows to look at go into `named`.
+
+    Returns how many; ascending from block to block, in no order within one.
+    """
+    runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
+    find_runs(blocks, moved, store, runs, ends[1:])
+    seen, count = np.full(GROUPS, -1), 0
+    for n in range(blocks.size):
+        if n + 1 < blocks.size:
+            for k in range(ends[n + 1], ends[n + 2]):
+                ask_for_groups(store, blocks[n + 1], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
+        for k in range(ends[n], ends[n + 1]):
+            count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
+    return count

@@ -1,0 +1,114 @@
+"""Book entries of past days from a file of JSON Lines: `monitor replay --entries` applies them among the rows of a tape.
+
+A line is the body of POST /v1/groups/{id}/entries with the group's id: `{"group":"G-1","id":"E-1","at":"...","type":...}`.
+`at` must be stated and must not fall from line to line. What cannot be used is named with its line; the rest is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from monitor.books.lines import decoded, lines_of, repeated_key
+from monitor.core.events.entries import Entry
+from monitor.core.events.events import BookEntry
+from monitor.core.schema import Id, Invalid, Problem, read
+from monitor.core.text import stamp
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a line states beside the content of the entry."""
+
+    group: Id
+    id: Id
+    at: datetime
+
+
+class Placed(NamedTuple):
+    """An entry and the place where it stands."""
+
+    where: str
+    event: BookEntry
+
+
+class EntryTape:
+    """The entries of a file, handed out as time goes on. `on_refused` hears of each that cannot be used, and why."""
+
+    def __init__(self, path: Path, on_refused: Callable[[str], None]) -> None:
+        self._on_refused = on_refused
+        self._applied: dict[tuple[str, str], BookEntry] = {}
+        self._coming = self._read(path)
+        self._next = next(self._coming, None)
+
+    def until(self, at: datetime) -> Iterator[Placed]:
+        """The entries at or before a time that were not handed out yet, in the order of the file."""
+        while self._next is not None and self._next.event.at <= at:
+            placed, self._next = self._next, next(self._coming, None)
+            if self._is_new(placed):
+                yield placed
+
+    def rest(self) -> Iterator[Placed]:
+        """All that were not handed out."""
+        while self._next is not None:
+            yield self._next
+            self._next = next(self._coming, None)
+
+    def refuse(self, placed: Placed, why: str) -> None:
+        """It was not applied; its id may be used again."""
+        self._applied.pop(_key(placed.event), None)
+        self._on_refused(f"{placed.where}: {why}")
+
+    def _is_new(self, placed: Placed) -> bool:
+        """The same id twice for one group is one entry; with other content it is a mistake."""
+        known = self._applied.setdefault(_key(placed.event), placed.event)
+        if known is not placed.event and known != placed.event:
+            what = f"found {placed.event.id!r}, the id of another entry of group {placed.event.group_id}"
+            self._on_refused(f"{placed.where}: id: {what}; each entry has an id of its own")
+        return known is placed.event
+
+    def _read(self, path: Path) -> Iterator[Placed]:
+        last: datetime | None = None
+        for number, raw in lines_of(path):
+            where = f"{path}:{number}"
+            try:
+                event = read_entry(raw)
+                if last is not None and event.at < last:
+                    what = f"found {stamp(event.at)}, older than {stamp(last)} before it; sort the lines"
+                    raise Invalid([Problem("at", what, "unordered")])
+            except Invalid as e:
+                self._on_refused(f"{where}: {e}")
+                continue
+            last = event.at
+            yield Placed(where, event)
+
+
+def _key(event: BookEntry) -> tuple[str, str]:
+    return event.group_id, event.id
+
+
+def read_entry(raw: bytes) -> BookEntry:
+    """The entry of a line. Raises wire.Invalid with every problem."""
+    stated = decoded(raw)
+    if not isinstance(stated, dict):
+        raise Invalid([Problem("", "the line is no object; expected an entry with its group, id, at and type")])
+    if (key := repeated_key(raw, stated)) is not None:
+        raise Invalid([Problem("", f"the key {key!r} appears twice in one object", "repeated_key")])
+    names = Head.__struct_fields__
+    problems: list[Problem] = []
+    head = _try(Head, {k: v for k, v in stated.items() if k in names}, problems)
+    entry = _try(Entry, {k: v for k, v in stated.items() if k not in names}, problems)
+    if problems:
+        raise Invalid(problems)
+    return BookEntry(head.at.astimezone(UTC), head.group, head.id, entry)
+
+
+def _try(cls: Any, value: object, problems: list[Problem]) -> Any:
+    try:
+        return read(cls, value)
+    except Invalid as e:
+        problems += e.problems
+        return None

@@ -1,0 +1,129 @@
+"""Runs a tape or a recorded event log through the same core, in virtual time; nothing is sent and no store is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from monitor.books.base import PlainReader
+from monitor.books.lines import judge, lines_of
+from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.events.entries import Refused
+from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
+from monitor.core.groups.outcome import Outcome
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.product import Rules
+from monitor.core.text import stamp
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import event_log
+from monitor.engine.book import ColumnarBook
+from monitor.replay.entries import EntryTape
+
+Row = tuple[datetime, list[Quote]]
+
+
+class Replay:
+    """A monitor and the alerts that it has raised so far, numbered from 1."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.monitor = RiskMonitor(rules, book=ColumnarBook())
+        self.cursor = 0
+        self.refused: Refused | None = None
+        """Why the book did not allow the last event."""
+
+    def feed(self, event: Event) -> list[LoggedAlert]:
+        """Handles one event; alerts are detected at the time of what decided."""
+        outcome = self.monitor.handle(event)
+        self.refused = outcome.refused
+        return self._logged(outcome)
+
+    def _logged(self, outcome: Outcome) -> list[LoggedAlert]:
+        logged = []
+        for alert in outcome.alerts:
+            self.cursor += 1
+            logged.append(LoggedAlert(self.cursor, msgspec.structs.replace(alert, detected_at=alert.at)))
+        return logged
+
+
+def without_trust(rules: Rules) -> Rules:
+    """The rules of a replay: every price of a tape is good, unless --trust is given."""
+    return msgspec.structs.replace(rules, trust=msgspec.structs.replace(rules.trust, enabled=False))
+
+
+Step = tuple[datetime, list[LoggedAlert]]
+
+
+def tape(
+    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None,
+    replay: Replay | None = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
+    event.
+
+    Entries are events of their own time; those of a row's time come before its prices. Whoever wants to look at groups and
+    prices on the way hands in the replay.
+    """
+    replay, first, last = replay or Replay(rules), None, None
+    for at, quotes in rows:
+        if first is None:
+            first = at
+            for given in rates:
+                yield at, replay.feed(msgspec.structs.replace(given, at=at))
+            for event in _puts(book, at, replay.monitor.rules):
+                yield at, replay.feed(event)
+        if entries is not None:
+            yield from _entered(replay, entries, first, at)
+        yield at, replay.feed(MarkPrices(at, tuple(quotes)))
+        last = at
+    if entries is not None:
+        end = f"after the end of the tape, {stamp(last)}" if last else "but the tape has no rows"
+        for placed in entries.rest():
+            entries.refuse(placed, f"at: found {stamp(placed.event.at)}, {end}; it was not applied")
+
+
+def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) -> Iterator[Step]:
+    """Applies the entries up to a row's time. What the book does not allow is named, and the rest applies."""
+    for placed in entries.until(at):
+        if placed.event.at < first:
+            why = f"at: found {stamp(placed.event.at)}, before the start of the tape, {stamp(first)}, when the book is put"
+            entries.refuse(placed, f"{why}; state in the book what it changed")
+            continue
+        yield placed.event.at, replay.feed(placed.event)
+        if replay.refused is not None:
+            entries.refuse(placed, str(replay.refused))
+
+
+def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
+    """The lines of a book as events, judged as the daemon judges them; the first line of a group has it."""
+    first: dict[str, int] = {}
+    parse = PlainReader(lambda: rules.products).parse
+    for number, raw in lines_of(book):
+        id_, group, problem, reason = judge(raw, at, parse)
+        if id_ is not None and first.setdefault(id_, number) != number and not problem:
+            problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
+        if problem or group is None:
+            facts = {"problem": problem, "reason": reason, "source": "book"} | ({"group": id_} if id_ else {})
+            yield Noticed(at, "book.refused", f"{book}:{number}", facts, fingerprint=problem)
+        else:
+            yield GroupPut(at, group, "book")
+
+
+def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[Step]:
+    """Folds a file of the event log. Raises eventlog.Torn. `on_rules` hears of the rules that render its alerts."""
+    records = event_log.read(path)
+    start = next(records, None)
+    if not isinstance(start, event_log.Start):
+        raise event_log.Torn(path, 1, "is empty; an event log begins with what core knew")
+    replay = Replay(start.rules)
+    replay.monitor = RiskMonitor(start.rules, start.memory, ColumnarBook())
+    if start.awakened:
+        replay.monitor.awaken(start.at)
+    on_rules(start.rules)
+    for record in records:
+        assert not isinstance(record, event_log.Start)
+        alerts = replay.feed(record)
+        on_rules(replay.monitor.rules)
+        yield record.at, alerts
