@@ -9,7 +9,7 @@ import pytest
 
 from monitor.web.page import POLICY, Page
 from tests.web.desk import Desk, serving
-from tests.web.test_session import config
+from tests.web.resources.test_session import config
 
 SCRIPT = "console.log('a script that is long enough to be worth packing')\n" * 20
 

@@ -8,7 +8,7 @@ from monitor.core.groups.outcome import Publication
 from monitor.core.portfolio.group_list import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
 from monitor.core.prices.frame_columns import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
-from tests.core.roster import PRICES, watched
+from tests.core.group_list import PRICES, watched
 from tests.looks import START
 
 

@@ -13,7 +13,7 @@ from monitor.core.schema import Invalid
 from monitor.products import vip_loan
 from tests.core.desk import START, THRESHOLDS, clock, product, version
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def problems(*versions: dict[str, Any], **more: Any) -> list[str]:

@@ -16,7 +16,7 @@ from tests.core.desk import Desk, line, product, version
 from tests.reference.figures import ladder_value
 
 D = Decimal
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "vip_collateral_tiers.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_collateral_tiers.json").read_text())
 
 
 def tiers(rows: list[list[str | None]]) -> Ladder:

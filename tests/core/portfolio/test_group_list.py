@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.core.groups.record import Watched
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
-from tests.core.roster import PRICES, asked, unknown, walked, watched
+from tests.core.group_list import PRICES, asked, unknown, walked, watched
 
 D = Decimal
 SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]

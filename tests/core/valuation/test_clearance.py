@@ -15,7 +15,7 @@ from tests.core.desk import START
 from tests.products.shelf import Shelf, line, shipped
 
 D = Decimal
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "insurance_fund.json"
+GOLDEN = Path(__file__).parents[4] / "shared" / "golden" / "insurance_fund.json"
 BEFORE, AFTER = datetime(2024, 9, 2, 23, 59, tzinfo=UTC), datetime(2024, 9, 3, tzinfo=UTC)
 LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
 

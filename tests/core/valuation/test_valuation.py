@@ -16,7 +16,7 @@ from tests.core.desk import START, Desk, group, line, loan, product, version
 
 D = Decimal
 LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "vip_stages.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_stages.json").read_text())
 STAGES = {
     "NORMAL": "normal",
     "MARGIN_CALL": "margin_call",

@@ -14,8 +14,8 @@ from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, Plai
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
 from monitor.engine.index import id_order
 from monitor.engine.queries.group_list import ColumnarRoster
-from tests.core.roster import PRICES, D, asked, ids, unknown, walked, watched
-from tests.engine.columns import Book
+from tests.core.group_list import PRICES, D, asked, ids, unknown, walked, watched
+from tests.engine.plain_columns import Book
 
 SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
 UNTRUSTED = PRICES._replace(untrusted=frozenset({"JUNK", "OWED"}))

@@ -18,7 +18,7 @@ from monitor.core.rules.product import Product
 from tests.core.desk import START, clock, group, line, loan, product, version
 
 D = Decimal
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "vip_interest.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_interest.json").read_text())
 DAY = START.date()
 
 

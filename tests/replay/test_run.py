@@ -19,7 +19,7 @@ from monitor.daemon.event_log import EventLog, Start
 from monitor.replay import run as replay
 from tests.core.desk import START, Desk, clock, line, loan, product, quotes, shorten
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def played(lines: list[Any], rows: str, trust: Trust | None = None) -> list[Alert]:

@@ -19,8 +19,8 @@ from monitor.core.rules.product import ExposureRules, Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
 from tests.core.desk import START, WHOLE, Desk, line, loan, plainly, product, version
+from tests.core.portfolio.test_stress import group, whole
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
-from tests.core.test_stress import group, whole
 
 D = Decimal
 LADDERS = {"USDT": WHOLE, "BTC": [["100", "1"], ["inf", "0.5"]], "BNB": WHOLE}

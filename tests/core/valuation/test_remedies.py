@@ -14,11 +14,11 @@ from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.remedies import Permitted, cure, liquidation_prices, permitted
 from monitor.core.valuation.valuation import Position
-from tests.core.test_ladder import ladders, tiers
+from tests.core.valuation.test_ladder import ladders, tiers
 from tests.reference import figures
 
 D = Decimal
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "vip_stages.json").read_text())
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_stages.json").read_text())
 CRYPTO_A = [["1000000", "1"], ["inf", "0.8"]]
 INITIAL, CALL, LINE = D("0.72"), D("0.77"), D("0.91")
 

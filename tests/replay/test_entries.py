@@ -12,7 +12,7 @@ from monitor.replay import run as replay
 from monitor.replay.entries import EntryTape
 from tests.core.desk import START, clock, line, loan, product, quotes, shorten
 from tests.faults.house import House
-from tests.test_replay import written
+from tests.replay.test_run import written
 
 
 def deposit(at: str, quantity: str, id_: str = "E-1", group: str = "G-1", **changes: Any) -> dict[str, Any]:
