@@ -11,7 +11,7 @@ from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.daemon.journal import Journal
 from monitor.stores import sqlite
-from monitor.stores.base import Committed, Target
+from monitor.stores._base import Committed, Target
 from monitor.telemetry import Health, Metrics
 
 TARGETS = (Target("desk"),)

@@ -22,10 +22,10 @@ from monitor.clock import SystemClock
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.conflation import Latest
-from monitor.core.prices.quote import Change, Frame, instant
+from monitor.core.prices.quote import Frame, PriceChange, instant
 from monitor.core.rules.product import Trust
 from monitor.feeds import binance_futures
-from monitor.feeds.base import FeedStats, News
+from monitor.feeds._base import FeedStats, News
 
 ROUNDS = 60
 WHOLE = ("parse", "news", "conflate", "board")
@@ -49,7 +49,7 @@ class Path:
         news = self._timed("news", lambda: self.news.of(batch, at + timedelta(days=1)))
         self._timed("conflate", lambda: self.latest.put(news))
 
-        def apply() -> Change:
+        def apply() -> PriceChange:
             quotes, frames = self.latest.take()
             return self.board.apply(quotes, at, frames)
 

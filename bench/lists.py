@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.portfolio.group_list import GroupQuery, Prices, Scope, cursor_of, key_of
 from monitor.core.queries.explain import row as shown
@@ -103,9 +103,9 @@ class Rows:
         blind = np.where(rng.random(rows) < 0.01, 2, 0).astype(np.uint8)
         self.screen = SimpleNamespace(debt=debt, recognised=recognised, blind=blind)
 
-    def watched(self, row: int) -> Watched:
+    def watched(self, row: int) -> GroupRecord:
         group = self.blocks[row // BLOCK].group(row % BLOCK, self.names.labels)
-        return Watched(group, "bench", 1, START, self.state(row), PRODUCTS[group.product], START)
+        return GroupRecord(group, "bench", 1, START, self.state(row), PRODUCTS[group.product], START)
 
     def state(self, row: int) -> GroupState:
         stage = STAGES[self.stage[row]]
@@ -116,7 +116,7 @@ class Rows:
 class Fresh:
     """No group is fresh."""
 
-    def watched(self) -> list[Watched]:
+    def watched(self) -> list[GroupRecord]:
         return []
 
     def find(self, group_id: str) -> None:

@@ -25,7 +25,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import desk_of
 from monitor.products import vip_loan
 from monitor.stores import sqlite
-from monitor.stores.base import Change
+from monitor.stores._base import Change
 
 ASSETS = ("BTC", "ETH", "BNB", "SOL", "XRP", "ADA", "DOGE", "LTC", "BCH", "LINK", "DOT", "AVAX")
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)

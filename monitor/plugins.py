@@ -21,9 +21,9 @@ class UnknownKind(Exception):
 
 
 def kinds(family: str) -> list[str]:
-    """Names of all plug-ins of a family, sorted."""
+    """Names of all plug-ins of a family, sorted. A module that begins with `_` is what they share, and no kind."""
     package = importlib.import_module(f"monitor.{family}")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base")
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 
 
 def module(family: str, kind: str) -> ModuleType:

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
-from monitor.notifiers.base import Notice, Receipt
-from monitor.stores.base import (
+from monitor.notifiers._base import Notice, Receipt
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Attempt,

@@ -15,11 +15,11 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 
-from monitor.books.base import Kept, PlainReader
+from monitor.books._base import KeptBook, PlainReader
 from monitor.clock import SystemClock
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.schema import Invalid, read
-from monitor.notifiers.base import DeliveryError, Notice
+from monitor.notifiers._base import DeliveryError, Notice
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -145,7 +145,7 @@ async def test_the_book_puts_lines_and_names_the_refused(example: Example, peer:
     url = example("monitor/books/url.py")
     config = read(url.Config, {"url": peer.base, "every": "1h"})
     reader = PlainReader(lambda: {"flat_loan": product})
-    batches = url.build("desk", config, reader, SystemClock(), Kept()).batches()
+    batches = url.build("desk", config, reader, SystemClock(), KeptBook()).batches()
     put, noticed = await anext(batches)
     await batches.aclose()
     assert isinstance(put, GroupPut)

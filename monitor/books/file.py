@@ -25,9 +25,9 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 
-from monitor.books.base import Kept, Reader
-from monitor.books.lines import BookFile, Judged, Page, judge, stamp
-from monitor.books.seen import PlainSeen, Seen
+from monitor.books._base import KeptBook, Reader
+from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
+from monitor.books._seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
@@ -54,12 +54,14 @@ class Config(msgspec.Struct, frozen=True):
     close_missing: bool = False
 
 
-def build(name: str, config: Config, reader: Reader, clock: Clock | None = None, kept: Kept | None = None) -> FileBook:
+def build(
+    name: str, config: Config, reader: Reader, clock: Clock | None = None, kept: KeptBook | None = None
+) -> FileBook:
     """The book of a file. Of what is kept, it looks for lines that vanished or were mended while the daemon was down."""
-    return FileBook(name or f"file:{config.path}", config, reader, clock or SystemClock(), kept or Kept())
+    return FileBook(name or f"file:{config.path}", config, reader, clock or SystemClock(), kept or KeptBook())
 
 
-class Finding(NamedTuple):
+class RefusedLine(NamedTuple):
     """Something to refuse; `reason` is a counter's label."""
 
     problem: str
@@ -71,7 +73,7 @@ class Finding(NamedTuple):
 class _Sheet:
     """A page while it is worked on: what is known of its lines, by place."""
 
-    def __init__(self, page: Page, ids: array[int], lines: array[int]) -> None:
+    def __init__(self, page: LinePage, ids: array[int], lines: array[int]) -> None:
         self.numbers, self.raws = page
         self.lines, self.ids = lines, ids
         """Hashes of lines and of the ids that they put; an id is 0 while it is not known."""
@@ -87,7 +89,7 @@ class FileBook:
     """Compares each reading of the file with what was applied before, by the hash of the lines."""
 
     def __init__(
-        self, name: str, config: Config, reader: Reader, clock: Clock, kept: Kept,
+        self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook,
         *, settle_s: float = _SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = _POLL_S,
     ) -> None:  # fmt: skip
         self.name, self.config, self.path = name, config, config.path
@@ -150,7 +152,7 @@ class FileBook:
                 return
             file = await self._apart(BookFile, self.path)
             self._remember_compactly(file.total_bytes)
-            bad: dict[str, Finding] = {}
+            bad: dict[str, RefusedLine] = {}
             async with aclosing(self._read(file, at, bad)) as pages:
                 async for more in pages:
                     if puts:
@@ -184,10 +186,12 @@ class FileBook:
         """Nothing is known of the lines now, so what was said of them stands."""
         self._seen.end(forget=False)
         self._last, self._is_settled = None, False
-        finding = Finding(problem, _fingerprint(b"", problem), "unreadable")
+        finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
         return self._say({str(self.path): finding}, at, self._clock.monotonic_s(), patience_s)
 
-    async def _read(self, file: BookFile, at: datetime, bad: dict[str, Finding]) -> AsyncGenerator[list[Event], None]:
+    async def _read(
+        self, file: BookFile, at: datetime, bad: dict[str, RefusedLine]
+    ) -> AsyncGenerator[list[Event], None]:
         """The puts of each page; the next page is read while one is committed. Fills what is to be refused, by place."""
         pages = file.pages()
         coming = asyncio.create_task(self._page(pages, at))
@@ -201,7 +205,7 @@ class FileBook:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
 
-    async def _page(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:
+    async def _page(self, pages: Iterator[LinePage], at: datetime) -> _Sheet | None:
         """The next page with all that its lines say. Lines that are applied already are not read again."""
         sheet = await self._apart(self._opened, pages, at)
         if sheet is not None:
@@ -209,7 +213,7 @@ class FileBook:
                 await self._apart(self._judge, sheet, sheet.left[start : start + _CHUNK], at)
         return sheet
 
-    def _opened(self, pages: Iterator[Page], at: datetime) -> _Sheet | None:
+    def _opened(self, pages: Iterator[LinePage], at: datetime) -> _Sheet | None:
         page = next(pages, None)
         if page is None:
             return None
@@ -234,7 +238,7 @@ class FileBook:
             if judged.id is not None:
                 sheet.ids[place] = hash(judged.id)
 
-    def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, Finding]) -> list[Event]:
+    def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, RefusedLine]) -> list[Event]:
         """The puts of a page; what to refuse goes to `bad`, by place. The first line of an id has it."""
         firsts = self._seen.name(sheet.ids, sheet.numbers)
         doubles = {place for place, first in enumerate(firsts) if first}
@@ -252,14 +256,14 @@ class FileBook:
             if problem:
                 refused.add(place)
                 fingerprint = _fingerprint(sheet.raws[place], problem)
-                bad[f"{self.path}:{number}"] = Finding(problem, fingerprint, reason, id_)
+                bad[f"{self.path}:{number}"] = RefusedLine(problem, fingerprint, reason, id_)
         taken = [place for place in range(len(sheet.raws)) if place not in refused]
         self._seen.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
         puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
         singles = sorted(sheet.judged.keys() - refused)
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
 
-    def _missing(self, bad: Mapping[str, Finding], at: datetime, now_s: float) -> tuple[list[Event], bool]:
+    def _missing(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float) -> tuple[list[Event], bool]:
         """Closes the groups that the file names no more; or says that it is too early to tell."""
         closes = self.config.close_missing
         # A refused line whose id cannot be read may be that of any of them.
@@ -279,7 +283,7 @@ class FileBook:
             named = self._seen.named(array("q", map(hash, ids)))
             yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
-    def _say(self, bad: Mapping[str, Finding], at: datetime, now_s: float, patience_s: float) -> list[Event]:
+    def _say(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:
         """Notices for what is wrong for long enough and was not said yet."""
         doubts: dict[str, tuple[str, float]] = {}
         notices: list[Event] = []

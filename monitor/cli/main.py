@@ -27,10 +27,10 @@ from monitor.core.alerts.payload import data, envelope
 from monitor.core.rules.product import Rules
 from monitor.daemon import event_log
 from monitor.feeds import tape
-from monitor.notifiers.base import DeliveryError, Notice, Notifier
+from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.replay import run as replay
 from monitor.replay.entries import EntryTape
-from monitor.stores.base import StoreUnavailable
+from monitor.stores._base import StoreUnavailable
 
 commands = Commands(
     name="monitor",
@@ -216,7 +216,7 @@ class _Recorded:
 
 def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
     """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
-    timeline = output.Timeline(run_.title, run_.total, as_json=as_json)
+    timeline = output.ReplayProgress(run_.title, run_.total, as_json=as_json)
     with timeline:
         for at, alerts in run_.steps:
             for logged in alerts:

@@ -114,7 +114,7 @@ def count_lines(path: Path) -> int | None:
         return None
 
 
-class Timeline:
+class ReplayProgress:
     """Alerts of a replay as they come, beside a progress bar on stderr."""
 
     def __init__(self, title: str, total: int | None, *, as_json: bool) -> None:
@@ -132,7 +132,7 @@ class Timeline:
         )
         self._task = self._progress.add_task("replay", total=total)
 
-    def __enter__(self) -> Timeline:
+    def __enter__(self) -> ReplayProgress:
         if err.is_terminal:
             self._progress.start()
         return self

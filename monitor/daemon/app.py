@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.books.base import BookSource, Kept
+from monitor.books._base import BookSource, KeptBook
 from monitor.cli import output
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
@@ -29,10 +29,10 @@ from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.engine.queries.group_list import ColumnarRoster
-from monitor.feeds.base import Feed, FeedStats
-from monitor.notifiers.base import ChannelState, Notifier
-from monitor.rates.base import RateSource
-from monitor.stores.base import (
+from monitor.feeds._base import Feed, FeedStats
+from monitor.notifiers._base import ChannelState, Notifier
+from monitor.rates._base import RateSource
+from monitor.stores._base import (
     Committed,
     Delivery,
     Store,
@@ -255,7 +255,7 @@ class App:
 
     async def _book(self, part: Part) -> None:
         subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        kept = Kept(
+        kept = KeptBook(
             partial(self.book.of_source, part.name),
             tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
         )

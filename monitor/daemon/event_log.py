@@ -18,7 +18,7 @@ import msgspec
 
 from monitor.core.events.events import Event, GroupsPut
 from monitor.core.groups.outcome import Memory
-from monitor.core.loans.group import GroupBatch, Lines
+from monitor.core.loans.group import GroupBatch, RecordedLines
 from monitor.core.rules.product import Rules
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ _LATER = datetime(1, 1, 1, tzinfo=UTC)
 def _recorded(_: type, lines: Any) -> GroupBatch:
     if not isinstance(lines, list):
         raise ValueError("a batch of groups is the list of their lines")
-    return Lines(lines, _LATER)
+    return RecordedLines(lines, _LATER)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_written)
@@ -166,6 +166,6 @@ def read(path: Path) -> Iterator[Start | Event]:
 
 
 def _put_at_its_time(event: Event) -> Event:
-    if isinstance(event, GroupsPut) and isinstance(event.batch, Lines):
-        return msgspec.structs.replace(event, batch=Lines(event.batch.stated, event.at))
+    if isinstance(event, GroupsPut) and isinstance(event.batch, RecordedLines):
+        return msgspec.structs.replace(event, batch=RecordedLines(event.batch.stated, event.at))
     return event

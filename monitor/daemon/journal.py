@@ -18,7 +18,7 @@ from monitor.core.groups.outcome import Outcome
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
-from monitor.stores.base import (
+from monitor.stores._base import (
     Applied,
     Audit,
     Change,

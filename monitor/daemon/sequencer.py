@@ -42,7 +42,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.clock_watch import ClockWatch
 from monitor.daemon.event_log import EventLog, Start
 from monitor.daemon.journal import Journal
-from monitor.stores.base import Applied, Audit, Store, StoreUnavailable
+from monitor.stores._base import Applied, Audit, Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log
 
 QUEUE_LIMIT = 10_000

@@ -17,7 +17,7 @@ from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.product import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.stores.base import Change, Snapshot, Store, StoredBlock
+from monitor.stores._base import Change, Snapshot, Store, StoredBlock
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0

@@ -11,8 +11,8 @@ from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Named, Part
 from monitor.core.events.events import RatesChanged
 from monitor.core.schema import Invalid
-from monitor.notifiers.base import Notifier
-from monitor.rates.base import RateSource
+from monitor.notifiers._base import Notifier
+from monitor.rates._base import RateSource
 from monitor.web.auth import Tokens
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.notifiers.base import DeliveryError, Notice, Notifier
-from monitor.stores.base import Target
+from monitor.notifiers._base import DeliveryError, Notice, Notifier
+from monitor.stores._base import Target
 from monitor.telemetry import log
 
 AT_ONCE = 8

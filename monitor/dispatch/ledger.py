@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.stores.base import Attempt, Delivery, Store, StoreUnavailable
+from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable
 from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")

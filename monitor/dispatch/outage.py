@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.core.events.events import Noticed
-from monitor.stores.base import Delivery
+from monitor.stores._base import Delivery
 
 KIND = "delivery.failing"
 SAYS_AFTER = 3

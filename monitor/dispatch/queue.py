@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from monitor.core.alerts.alert import CRITICAL, INFO, WARNING
-from monitor.stores.base import Delivery
+from monitor.stores._base import Delivery
 
 _RANK = {CRITICAL: 0, WARNING: 1, INFO: 2}
 

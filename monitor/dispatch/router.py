@@ -19,7 +19,7 @@ from monitor.config import Route
 from monitor.core.alerts.alert import CRITICAL, Alert
 from monitor.core.alerts.matching import takes
 from monitor.dispatch.outage import KIND as DELIVERY_FAILING
-from monitor.stores.base import Target
+from monitor.stores._base import Target
 
 CONTACTS = "contacts"
 _CONTACT_KINDS = ("email", "sms")

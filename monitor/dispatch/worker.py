@@ -25,8 +25,8 @@ from monitor.dispatch.breaker import Breaker
 from monitor.dispatch.ledger import Ledger, Sleep
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.notifiers.base import ChannelState, DeliveryError, Notice, Notifier
-from monitor.stores.base import Attempt, Delivery, DeliveryState, Store
+from monitor.notifiers._base import ChannelState, DeliveryError, Notice, Notifier
+from monitor.stores._base import Attempt, Delivery, DeliveryState, Store
 from monitor.telemetry import BoundedLog, Metrics
 
 ATTEMPT_TIMEOUT_S = 60.0

@@ -11,18 +11,18 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from monitor.core.groups.loan_book import Counted, Exposure, Kept, PlainBook, Taken
+from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, PlainBook, TakenBatch
 from monitor.core.groups.outcome import BlockPut, Memory
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.portfolio.snapshot import Survey
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import Change
+from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Rules, Version
 from monitor.engine.columns.names import Names
 
 if TYPE_CHECKING:
-    from monitor.engine.columnar_groups import Rows
+    from monitor.engine.columnar_groups import ColumnarGroups
 
 FOLD_AT = 512
 """Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
@@ -34,7 +34,7 @@ class ColumnarBook:
     def __init__(self, fold_at: int = FOLD_AT) -> None:
         self.fresh = PlainBook()
         self.names = Names()
-        self.rows: Rows | None = None
+        self.rows: ColumnarGroups | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
         self._rules: tuple[datetime, Rules] | None = None
@@ -50,11 +50,11 @@ class ColumnarBook:
         fresh = [w.group.id for w in self.fresh.watched() if w.source == source]
         return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
 
-    def find(self, group_id: str) -> Watched | None:
+    def find(self, group_id: str) -> GroupRecord | None:
         w = self.fresh.find(group_id)
         return w if w is not None or self.rows is None else self.rows.find(group_id)
 
-    def put(self, w: Watched) -> None:
+    def put(self, w: GroupRecord) -> None:
         # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
         is_in_columns = self.fresh.find(w.group.id) is None and self.rows is not None and w.group.id in self.rows
         self.fresh.put(w)
@@ -62,10 +62,10 @@ class ColumnarBook:
             self._forget(w.group.id)
         self._fold()
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
 
-    def keep(self, w: Watched) -> None:
+    def keep(self, w: GroupRecord) -> None:
         if self.rows is not None and self.fresh.find(w.group.id) is None:
             self.rows.keep(w)
 
@@ -87,11 +87,11 @@ class ColumnarBook:
         self.fresh.restore(memory._replace(blocks=()), rules)
         self._fold()
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptGroups:
         kept = self.fresh.kept()
         if self.rows is None:
             return kept
-        return Kept(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
+        return KeptGroups(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
 
     def rewritten(self, beside: Set[str]) -> tuple[BlockPut, ...]:
         """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
@@ -122,7 +122,7 @@ class ColumnarBook:
     def examples(self) -> Iterable[Group]:
         return chain(self.fresh.examples(), self.rows.examples() if self.rows else ())
 
-    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         fresh = self.fresh.suspects(change, board)
         return fresh if self.rows is None else [*fresh, *self.rows.suspects(change, board)]
 
@@ -173,10 +173,10 @@ class ColumnarBook:
         if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
             self.fresh = PlainBook()
 
-    def _columns(self) -> Rows:
+    def _columns(self) -> ColumnarGroups:
         if self.rows is None:
-            from monitor.engine.columnar_groups import Rows  # the array libraries cost a second and 100 MB
+            from monitor.engine.columnar_groups import ColumnarGroups  # the array libraries cost a second and 100 MB
 
             assert self._rules is not None, "the book was given no rules"
-            self.rows = Rows(self.names, *self._rules)
+            self.rows = ColumnarGroups(self.names, *self._rules)
         return self.rows

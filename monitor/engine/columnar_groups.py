@@ -11,13 +11,21 @@ from heapq import nsmallest
 import msgspec
 import numpy as np
 
-from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, PlainBook, Taken, counted_of, exposure_of
+from monitor.core.groups.loan_book import (
+    NAMED_GROUPS,
+    Counted,
+    Exposure,
+    PlainBook,
+    TakenBatch,
+    counted_of,
+    exposure_of,
+)
 from monitor.core.groups.outcome import BlockPut, Restored
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import Change
+from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Rules, Version
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
@@ -31,17 +39,17 @@ from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.queries.snapshot import ColumnarSurvey, Copy
 from monitor.engine.schedule.almanac import Almanac
 from monitor.engine.schedule.dates import has_other_dates
-from monitor.engine.screen.arrays import GROUPS, MISSING, Store
+from monitor.engine.screen.arrays import GROUPS, MISSING, Positions
 from monitor.engine.screen.board_prices import Quoted
 from monitor.engine.screen.defaults import defaults
-from monitor.engine.screen.exposures import Instruments, Owed, examples
+from monitor.engine.screen.exposures import Instruments, OwedInstruments, examples
 from monitor.engine.screen.screen import FastScreen
 
 EXACT_SUMS = 1_000
 """Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
 
 
-class Rows(Almanac):
+class ColumnarGroups(Almanac):
     """Places and their dates, and the screen over them."""
 
     def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
@@ -55,32 +63,32 @@ class Rows(Almanac):
         self._needed: dict[int, frozenset[str]] = {}
         """By block, as the next."""
         self._products: dict[int, frozenset[int]] = {}
-        self._room: Store | None = None
+        self._room: Positions | None = None
         """Memory for the next survey."""
         self._instruments.take(self._versions)
 
     # -- groups --
 
-    def find(self, group_id: str) -> Watched | None:
+    def find(self, group_id: str) -> GroupRecord | None:
         """A group, made anew from its columns, or None."""
         row = self.row_of(group_id)
         return None if row < 0 else self.watched(row)
 
-    def watched(self, row: int) -> Watched:
+    def watched(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
         group, source, version, put_at = self.record(row)
         state = msgspec.structs.replace(self.state(row), group=group.id)
         with exact():  # interest is worked out here, also for whoever looks on from outside of core
-            return Watched(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+            return GroupRecord(group, source, version, put_at, state, self._rules.products[group.product], self._at)
 
-    def keep(self, w: Watched) -> None:
+    def keep(self, w: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
         row = self.row_of(w.group.id)
         assert row >= 0, f"group {w.group.id} is not in columns"
         self._keep(row, w)
         self._lines_due[row] = self._lines(w)
 
-    def drop(self, group_id: str, take: Callable[[Watched], None]) -> None:
+    def drop(self, group_id: str, take: Callable[[GroupRecord], None]) -> None:
         """Takes a group out. Hands over what is left of its block where that is mostly dead: it is not here any more then."""
         row = self.row_of(group_id)
         self._bury(row, self.watched(row).group)
@@ -91,7 +99,7 @@ class Rows(Almanac):
         if self.dead[number] * 2 > len(block):
             self._dissolve(number, take)
 
-    def fold(self, watched: Sequence[Watched]) -> bool:
+    def fold(self, watched: Sequence[GroupRecord]) -> bool:
         """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
         try:
             part = Block.of([Restored(w.group, w.source, w.version, w.put_at) for w in watched], self.names)
@@ -111,15 +119,15 @@ class Rows(Almanac):
 
     def put_all(
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
-    ) -> Taken:
+    ) -> TakenBatch:
         """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
         if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products or len(batch) > GROUPS:
-            return Taken(None, range(len(batch)))
+            return TakenBatch(None, range(len(batch)))
         block = Block(self._put_on(batch.columns, at))
         is_new = self.are_new(block, fresh, retired)
         rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
         if not is_new.any():
-            return Taken(None, rest)
+            return TakenBatch(None, rest)
         block = block if is_new.all() else block.without(~is_new)
         number = len(self.blocks)
         self._install(number, block, 0)
@@ -129,7 +137,7 @@ class Rows(Almanac):
         past = near[first[near] <= micros_of(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
         look = [block.id(i) for i in {*near.tolist(), *self.in_doubt(number, block)}]
-        return Taken(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
+        return TakenBatch(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
 
     def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
         """The group of this line is here as this very line said, but for what was entered since: that is no event."""
@@ -202,7 +210,7 @@ class Rows(Almanac):
             if block is not None and not theirs.isdisjoint(self._products[number]):
                 self._owe(number, block)
 
-    def suspects(self, change: Change | None, board: PriceBoard) -> list[str]:
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> list[str]:
         """See LoanBook."""
         self._tell_lines()
         moved = None if change is None else self._quoted.places(change.moved)
@@ -299,18 +307,18 @@ class Rows(Almanac):
         assert block is not None
         return block
 
-    def _keep(self, row: int, w: Watched) -> None:
+    def _keep(self, row: int, w: GroupRecord) -> None:
         self.set_state(row, w.state)
         if w.has_past or w.state.below_since is not None:
             self._restless[row] = None
         else:
             self._restless.pop(row, None)
 
-    def _lines(self, w: Watched) -> tuple[float, float]:
+    def _lines(self, w: GroupRecord) -> tuple[float, float]:
         """The LTVs between which nothing is to be decided, as the screen takes them."""
         return calm(w.state, w.held, self._rules.lifecycle).bounds
 
-    def _dissolve(self, number: int, take: Callable[[Watched], None]) -> None:
+    def _dissolve(self, number: int, take: Callable[[GroupRecord], None]) -> None:
         """Hands over the groups of a block, which is no more."""
         block = self.blocks[number]
         assert block is not None
@@ -348,7 +356,7 @@ class Rows(Almanac):
         owed = self._owed(block)
         self.screen.owe(number, owed.debts, owed.liabilities)
 
-    def _owed(self, block: Block) -> Owed:
+    def _owed(self, block: Block) -> OwedInstruments:
         """What the groups of a block owe now. Of the same loans at any time, those of groups that died since included."""
         return self._instruments.owed(block, self._debts.owed(block), block.is_owed())
 

@@ -33,7 +33,7 @@ from websockets.uri import parse_uri
 from monitor.clock import Clock, SystemClock
 from monitor.core.money import EXACT
 from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
-from monitor.feeds.base import REPEATED, FeedStats, Link, LiveStream, loads
+from monitor.feeds._base import REPEATED, FeedStats, Link, LiveStream, loads
 from monitor.telemetry import BoundedLog
 
 STREAM = "!markPrice@arr@1s"

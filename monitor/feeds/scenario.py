@@ -44,7 +44,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
 from monitor.core.prices.quote import Quote
-from monitor.feeds.base import FeedStats
+from monitor.feeds._base import FeedStats
 
 Price = Annotated[Decimal, schema.Bounds("1e-18", "1e15", 18)]
 Speed = Annotated[Decimal, schema.Bounds("0", "1e9", 9, above=True)]

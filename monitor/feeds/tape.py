@@ -25,7 +25,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import BadPrice, Quote, price
-from monitor.feeds.base import FeedStats
+from monitor.feeds._base import FeedStats
 from monitor.telemetry import BoundedLog
 
 _ASSET = re.compile(get_args(schema.Asset)[1].regex, re.ASCII)

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from monitor.notifiers.base import DeliveryError, Notice, Receipt, headline
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline
 
 _STYLES = {"critical": "bold red", "warning": "yellow", "info": "green"}
 

@@ -21,8 +21,8 @@ import jinja2
 import msgspec
 
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers import base
-from monitor.notifiers.base import Accepted, DeliveryError, Notice, Receipt
+from monitor.notifiers import _base as base
+from monitor.notifiers._base import Accepted, DeliveryError, Notice, Receipt
 
 TIMEOUT_S = 30.0
 """For the whole exchange: longer than a webhook's, as mail servers greet slowly on purpose."""

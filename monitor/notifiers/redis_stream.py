@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from monitor.notifiers.base import DeliveryError, Notice, Receipt, one_line, read_secret, shown_url
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, one_line, read_secret, shown_url
 
 TIMEOUT_S = 5.0
 """A Redis in the same house answers in milliseconds; one that is silent for this long is paused or gone."""

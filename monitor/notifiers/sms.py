@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers.base import (
+from monitor.notifiers._base import (
     Accepted,
     DeliveryError,
     Notice,

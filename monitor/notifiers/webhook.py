@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 from yarl import URL
 
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers.base import BadSecret, DeliveryError, Notice, Receipt, read_secret, shown_url
+from monitor.notifiers._base import BadSecret, DeliveryError, Notice, Receipt, read_secret, shown_url
 
 TIMEOUT_S = 15.0
 """The specification asks for 15 to 30 s; the shorter leaves more attempts while a deadline runs."""

@@ -15,14 +15,14 @@ import msgspec
 from monitor.core.money import plain
 from monitor.core.rules.product import ClearanceRule, CloseFactor, Metric, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
-from monitor.products import base
-from monitor.products.base import Level
+from monitor.products import _base as base
+from monitor.products._base import Level
 
 KIND = "aave_v3"
 HEALTH_FACTOR = Metric("health_factor", falls=True, strict=("liquidation",))
 
 
-class Levels(msgspec.Struct, frozen=True):
+class HealthFactorLevels(msgspec.Struct, frozen=True):
     """`thresholds` of a version: health factors."""
 
     initial: Level = Decimal("1.25")
@@ -37,12 +37,12 @@ class Closing(msgspec.Struct, frozen=True):
     small_usd: Quantity = Decimal(2000)
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class AaveV3Version(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
     liquidation_thresholds: dict[Asset, Ratio]
-    thresholds: Levels = Levels()
+    thresholds: HealthFactorLevels = HealthFactorLevels()
     close: Closing = Closing()
     rates: dict[Asset, DailyRate] = {}
     liquidation_fee: Ratio = Decimal(0)
@@ -50,18 +50,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Level, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class AaveV3File(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[AaveV3Version, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version)
+    return base.load(KIND, table, AaveV3File, _version)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: AaveV3Version, where: str, problems: list[Problem]) -> Version | None:
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, HEALTH_FACTOR)
     if lines is None:
         return None

@@ -15,19 +15,19 @@ import msgspec
 
 from monitor.core.rules.product import ClearanceRule, Metric, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import Factor, LadderTable, Line, Lines
+from monitor.products import _base as base
+from monitor.products._base import Factor, LadderTable, Line, LtvLines
 
 KIND = "bybit_loan"
 REACHED_LTV = Metric(strict=())
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class BybitLoanVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
     ladders: dict[Asset, LadderTable]
-    thresholds: Lines = Lines(Decimal("0.8"), Decimal("0.85"), Decimal("0.93"), Decimal("0.95"))
+    thresholds: LtvLines = LtvLines(Decimal("0.8"), Decimal("0.85"), Decimal("0.93"), Decimal("0.95"))
     rates: dict[Asset, DailyRate] = {}
     grace: timedelta = timedelta(hours=24)
     overdue_after: timedelta = timedelta(hours=24)
@@ -36,18 +36,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Line, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class BybitLoanFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[BybitLoanVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version)
+    return base.load(KIND, table, BybitLoanFile, _version)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: BybitLoanVersion, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, REACHED_LTV)
     if lines is None:

@@ -15,13 +15,13 @@ import msgspec
 
 from monitor.core.rules.product import ClearanceRule, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import LadderTable, Line
+from monitor.products import _base as base
+from monitor.products._base import LadderTable, Line
 
 KIND = "cross_collateral"
 
 
-class Lines(msgspec.Struct, frozen=True):
+class CrossCollateralLines(msgspec.Struct, frozen=True):
     """`thresholds` of a version."""
 
     initial: Line
@@ -29,11 +29,11 @@ class Lines(msgspec.Struct, frozen=True):
     liquidation: Line
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class CrossCollateralVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
-    thresholds: Lines
+    thresholds: CrossCollateralLines
     ladders: dict[Asset, LadderTable]
     rates: dict[Asset, DailyRate] = {}
     free_days: dict[Asset, Annotated[int, range(0, 366)]] = {}
@@ -42,18 +42,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Line, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class CrossCollateralFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[CrossCollateralVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version)
+    return base.load(KIND, table, CrossCollateralFile, _version)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: CrossCollateralVersion, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     lines = base.thresholds(table.thresholds, table.warnings, where, problems)
     if lines is None:

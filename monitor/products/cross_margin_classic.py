@@ -14,14 +14,14 @@ import msgspec
 
 from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import GradeTable, Level
+from monitor.products import _base as base
+from monitor.products._base import GradeTable, Level
 
 KIND = "cross_margin_classic"
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
 
-class Levels(msgspec.Struct, frozen=True):
+class ClassicMarginLevels(msgspec.Struct, frozen=True):
     """`thresholds` of a version; at `initial` borrowing stops."""
 
     initial: Level = Decimal("1.5")
@@ -29,11 +29,11 @@ class Levels(msgspec.Struct, frozen=True):
     liquidation: Level = Decimal("1.1")
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class ClassicMarginVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
-    thresholds: Levels = Levels()
+    thresholds: ClassicMarginLevels = ClassicMarginLevels()
     transfer_out: Level = Decimal(2)
     """Assets leave only while the level stays above it."""
     tiers: tuple[GradeTable, ...] = ()
@@ -44,18 +44,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Level, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class ClassicMarginFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[ClassicMarginVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version, HOUR)
+    return base.load(KIND, table, ClassicMarginFile, _version, HOUR)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: ClassicMarginVersion, where: str, problems: list[Problem]) -> Version | None:
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
     graded = base.grades(table.tiers, f"{where}.tiers", problems, MARGIN_LEVEL)
     if lines is None:

@@ -18,15 +18,15 @@ import msgspec
 
 from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Ladder, Metric, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import LadderTable, Level, LimitsTable, TiersTable
+from monitor.products import _base as base
+from monitor.products._base import LadderTable, Level, LimitsTable, TiersTable
 
 KIND = "cross_margin_pro"
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 HAIRCUT_FROM = datetime(2025, 1, 21, 10, tzinfo=UTC)
 
 
-class Levels(msgspec.Struct, frozen=True):
+class ProMarginLevels(msgspec.Struct, frozen=True):
     """`thresholds` of a version: margin levels. Only liquidation at 1 is published, the others are settings."""
 
     initial: Level = Decimal("1.5")
@@ -34,12 +34,12 @@ class Levels(msgspec.Struct, frozen=True):
     liquidation: Level = Decimal(1)
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class ProMarginVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
     liability_tiers: dict[Asset, TiersTable]
-    thresholds: Levels = Levels()
+    thresholds: ProMarginLevels = ProMarginLevels()
     ladders: dict[Asset, LadderTable] = {}
     """The collateral ratios, or from 2026-01-21 13:00 UTC on the liquidation collateral ratios."""
     borrow_ladders: dict[Asset, LadderTable] | None = None
@@ -57,18 +57,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Level, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class ProMarginFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[ProMarginVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version, HOUR)
+    return base.load(KIND, table, ProMarginFile, _version, HOUR)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     tiers = base.liability_tiers(table.liability_tiers, f"{where}.liability_tiers", problems)
     base.limits(table.borrow_limits, f"{where}.borrow_limits", problems)

@@ -13,13 +13,13 @@ import msgspec
 
 from monitor.core.rules.product import MINUTE, WHOLE, ClearanceRule, Product, Thresholds, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import Line
+from monitor.products import _base as base
+from monitor.products._base import Line
 
 KIND = "flexible_loan"
 
 
-class Lines(msgspec.Struct, frozen=True):
+class FlexibleLoanLines(msgspec.Struct, frozen=True):
     """`thresholds` of a version, and of a collateral coin."""
 
     initial: Line
@@ -27,29 +27,29 @@ class Lines(msgspec.Struct, frozen=True):
     liquidation: Line
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class FlexibleLoanVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
-    collateral: dict[Asset, Lines]
+    collateral: dict[Asset, FlexibleLoanLines]
     """Which coins may be pledged, each with its lines."""
     rates: dict[Asset, DailyRate] = {}
     """Per minute."""
     liquidation_fee: Ratio = Decimal("0.02")
 
 
-class File(msgspec.Struct, frozen=True):
+class FlexibleLoanFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[FlexibleLoanVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version, MINUTE)
+    return base.load(KIND, table, FlexibleLoanFile, _version, MINUTE)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: FlexibleLoanVersion, where: str, problems: list[Problem]) -> Version | None:
     if not table.collateral:
         problems.append(Problem(f"{where}.collateral", "is empty; a flexible loan has at least one collateral coin"))
     lines: dict[str, Thresholds] = {}

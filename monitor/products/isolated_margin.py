@@ -15,14 +15,14 @@ import msgspec
 
 from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Metric, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
-from monitor.products import base
-from monitor.products.base import GradeTable, Level
+from monitor.products import _base as base
+from monitor.products._base import GradeTable, Level
 
 KIND = "isolated_margin"
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
 
-class Levels(msgspec.Struct, frozen=True):
+class IsolatedMarginLevels(msgspec.Struct, frozen=True):
     """`thresholds` of a version."""
 
     initial: Level = Decimal("1.11")
@@ -30,11 +30,11 @@ class Levels(msgspec.Struct, frozen=True):
     liquidation: Level = Decimal("1.05")
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class IsolatedMarginVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
-    thresholds: Levels = Levels()
+    thresholds: IsolatedMarginLevels = IsolatedMarginLevels()
     transfer_out: Level = Decimal(2)
     tiers: tuple[GradeTable, ...] = ()
     """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
@@ -46,18 +46,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     warnings: tuple[Level, ...] = ()
 
 
-class File(msgspec.Struct, frozen=True):
+class IsolatedMarginFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[IsolatedMarginVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version, HOUR)
+    return base.load(KIND, table, IsolatedMarginFile, _version, HOUR)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: IsolatedMarginVersion, where: str, problems: list[Problem]) -> Version | None:
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
     graded = base.grades(table.tiers, f"{where}.tiers", problems, MARGIN_LEVEL)
     if lines is None:

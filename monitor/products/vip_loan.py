@@ -14,17 +14,17 @@ import msgspec
 
 from monitor.core.rules.product import ClearanceRule, Product, Version
 from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
-from monitor.products import base
-from monitor.products.base import Factor, LadderTable, Line, Lines
+from monitor.products import _base as base
+from monitor.products._base import Factor, LadderTable, Line, LtvLines
 
 KIND = "vip_loan"
 
 
-class VersionTable(msgspec.Struct, frozen=True):
+class VipLoanVersion(msgspec.Struct, frozen=True):
     """One [[version]] of the file."""
 
     effective: datetime
-    thresholds: Lines
+    thresholds: LtvLines
     ladders: dict[Asset, LadderTable]
     rates: dict[Asset, DailyRate] = {}
     grace: timedelta = timedelta(hours=24)
@@ -40,18 +40,18 @@ class VersionTable(msgspec.Struct, frozen=True):
     """Daily rates on offer, by term and VIP level likewise."""
 
 
-class File(msgspec.Struct, frozen=True):
+class VipLoanFile(msgspec.Struct, frozen=True):
     """A product file."""
 
-    version: tuple[VersionTable, ...]
+    version: tuple[VipLoanVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, File, _version)
+    return base.load(KIND, table, VipLoanFile, _version)
 
 
-def _version(table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
+def _version(table: VipLoanVersion, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     lines = base.thresholds(table.thresholds, table.warnings, where, problems)
     limits = {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.books.lines import decoded, lines_of, repeated_key
+from monitor.books._lines import decoded, lines_of, repeated_key
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry
 from monitor.core.schema import Id, Invalid, Problem, read

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.books.base import PlainReader
-from monitor.books.lines import judge, lines_of
+from monitor.books._base import PlainReader
+from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.entries import Refused
 from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged

@@ -26,7 +26,7 @@ _PAGES = jinja2.Environment(
 )  # fmt: skip
 
 
-class Curve(NamedTuple):
+class PriceLine(NamedTuple):
     """One coin's price: a line of changes in percent since its first."""
 
     name: str
@@ -37,7 +37,7 @@ class Curve(NamedTuple):
     low_percent: str
 
 
-class Band(NamedTuple):
+class StageBand(NamedTuple):
     """A stage for a time."""
 
     x: int
@@ -54,7 +54,7 @@ class Strip(NamedTuple):
     worst: str
     peak: Decimal
     shown: str
-    bands: list[Band]
+    bands: list[StageBand]
     points: str
     lines: list[tuple[int, str]]
     ticks: list[tuple[int, str, str]]
@@ -110,7 +110,7 @@ def _axis(found: Gathered) -> list[str]:
     return [(found.begin + quarter * n).strftime(form) for n in range(5)]
 
 
-def _curves(found: Gathered) -> tuple[str, str, list[Curve]]:
+def _curves(found: Gathered) -> tuple[str, str, list[PriceLine]]:
     """The lowest and the highest change in percent, and a line for each coin that moved."""
     changes: dict[str, list[Point]] = {}
     for coin, points in found.prices.items():
@@ -124,7 +124,7 @@ def _curves(found: Gathered) -> tuple[str, str, list[Curve]]:
         prices = [price for _, price in found.prices[coin]]
         drawn = " ".join(f"{_x(found, at)},{_y(change, low, high, HEIGHT)}" for at, change in points)
         worst = plain(min(change for _, change in points))
-        curves.append(Curve(coin, drawn, plain(prices[0]), plain(prices[-1]), plain(min(prices)), worst))
+        curves.append(PriceLine(coin, drawn, plain(prices[0]), plain(prices[-1]), plain(min(prices)), worst))
     return plain(low), plain(high), curves
 
 
@@ -173,7 +173,7 @@ def _strip(found: Gathered, group: str) -> Strip:
     )  # fmt: skip
 
 
-def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[Band]:
+def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[StageBand]:
     """Stages from the first alert's `from` on; each lasts until the next one."""
     steps = [(found.begin, str(mine[0]["data"]["stage"]["from"]))]
     for item in mine:
@@ -185,7 +185,7 @@ def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[Band]:
     for (since, stage), until in zip(steps, ends, strict=True):
         x = _x(found, since)
         title = f"{stage.replace('_', ' ')} {since:%H:%M:%S} to {until:%H:%M:%S}"
-        bands.append(Band(x, max(_x(found, until) - x, 1), stage, title))
+        bands.append(StageBand(x, max(_x(found, until) - x, 1), stage, title))
     return bands
 
 

@@ -15,7 +15,7 @@ from monitor.core.events.history import Row
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import NORMAL, GroupState
-from monitor.stores.base import (
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Attempt,

@@ -14,9 +14,9 @@ from monitor.clock import Clock, SystemClock
 from monitor.config import TokenConfig, WebConfig, check_bind
 from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.product import Rules
-from monitor.feeds.base import FeedStats
-from monitor.notifiers.base import ChannelState
-from monitor.stores.base import Delivery, Store, StoreUnavailable
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
+from monitor.stores._base import Delivery, Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log
 from monitor.web import problem
 from monitor.web.api import Apis, routes
@@ -30,8 +30,8 @@ from monitor.web.auth import (
 )
 from monitor.web.body import MAX_BYTES
 from monitor.web.contract import document
-from monitor.web.http import OPEN, Parts, Route, answer
-from monitor.web.page import CACHE, POLICY, Page
+from monitor.web.http import OPEN, Endpoint, Parts, answer
+from monitor.web.page import CACHE, POLICY, PageFiles
 from monitor.web.problem import Rejected
 from monitor.web.query import Values
 from monitor.web.resources.alerts import AlertLog, RecordApi
@@ -71,7 +71,7 @@ class Server:
         self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
         feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
         on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
-        channels: Callable[[], Sequence[ChannelState]] = tuple, page: Page | None = None,
+        channels: Callable[[], Sequence[ChannelState]] = tuple, page: PageFiles | None = None,
         scenarios: Path = Path("scenarios"),
     ) -> None:  # fmt: skip
         """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
@@ -84,7 +84,7 @@ class Server:
         status = StatusApi(parts)
         self.hub = Hub(parts, log_, status, limits)
         status.streams = lambda: len(self.hub.clients)
-        self._sessions, self._page, turns = Sessions(self._clock), page or Page(), Turns()
+        self._sessions, self._page, turns = Sessions(self._clock), page or PageFiles(), Turns()
         session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
         self.course = Course(view, store, self._clock)
         groups, timeline = GroupsApi(parts, self.course.opened), TimelineApi(parts, self.course)
@@ -94,7 +94,7 @@ class Server:
                 FundApi(parts), ExposureApi(parts, turns), StressApi(parts, turns), status, session, self.hub.handle,
             )
         )  # fmt: skip
-        own = Route("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
+        own = Endpoint("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
         self.routes = (*table, own)
         self._document = msgspec.json.encode(document(self.routes))
         self._runner: web.AppRunner | None = None
@@ -147,7 +147,7 @@ class Server:
     async def _contract(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
         return answer(self._document)
 
-    def _guarded(self, route: Route) -> _Handle:
+    def _guarded(self, route: Endpoint) -> _Handle:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._caller(request, route)
             request[_WHO] = caller.name
@@ -157,7 +157,7 @@ class Server:
 
         return handle
 
-    def _caller(self, request: web.Request, route: Route) -> Caller:
+    def _caller(self, request: web.Request, route: Endpoint) -> Caller:
         """Who asks. Raises Rejected for whoever may not."""
         if not self._tokens:
             return LOOPBACK

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from monitor.web.auth import SAFE_METHODS
-from monitor.web.http import OPEN, Route
+from monitor.web.http import OPEN, Endpoint
 from monitor.web.problem import CONTENT_TYPE, KINDS, ProblemDetails
 from monitor.web.query import Param
 from monitor.web.resources.session import COOKIE
@@ -27,7 +27,7 @@ _MAY_BE_ABSENT = ("/v1/fund",)
 """Paths of what the configuration may leave out."""
 
 
-def document(routes: Iterable[Route]) -> dict[str, Any]:
+def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
     table = tuple(routes)
     types = [ProblemDetails, *(t for r in table for t in (r.body, *r.answers.values()) if t is not None)]
@@ -58,7 +58,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
     parameters = [_path(name) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_query(p) for p in route.params]
     parameters += [_header(name) for name in _HEADERS.get((route.method, route.path), ())]
@@ -79,7 +79,7 @@ def _operation(route: Route, by_type: dict[int, Any]) -> dict[str, Any]:
     return operation
 
 
-def _answer(route: Route, type_: Any, by_type: dict[int, Any]) -> dict[str, Any]:
+def _answer(route: Endpoint, type_: Any, by_type: dict[int, Any]) -> dict[str, Any]:
     if type_ is not None:
         return _response(route.about, by_type[id(type_)], route.media)
     if route.media == "application/json":
@@ -91,7 +91,7 @@ def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
     return {"description": about, "content": {media: {"schema": schema}}}
 
 
-def _problems(route: Route) -> list[int]:
+def _problems(route: Endpoint) -> list[int]:
     """The statuses of problems that a route may answer with."""
     if route.needs == OPEN:
         # Signing in is the one open path that takes a body, and the one whose failures are counted.

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.core.alerts.matching import Match
 from monitor.core.queries.explain import AckShown
-from monitor.stores.base import DeliveryState
+from monitor.stores._base import DeliveryState
 from monitor.web.shapes import StageShape
 
 
@@ -81,7 +81,7 @@ class TimelineItem(_Shape, frozen=True, omit_defaults=True, kw_only=True):
     until: str | None = None
 
 
-class Timeline(_Shape, frozen=True):
+class GroupTimeline(_Shape, frozen=True):
     """What happened to a group, oldest first."""
 
     items: list[TimelineItem]

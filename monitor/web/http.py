@@ -12,9 +12,9 @@ from aiohttp import web
 from monitor.clock import Clock
 from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.product import Rules
-from monitor.feeds.base import FeedStats
-from monitor.notifiers.base import ChannelState
-from monitor.stores.base import Delivery, Store
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
+from monitor.stores._base import Delivery, Store
 from monitor.telemetry import Health, Metrics
 from monitor.web.auth import Caller
 from monitor.web.query import Param
@@ -44,7 +44,7 @@ OPEN = "open"
 """Needs no token: liveness, readiness, the contract."""
 
 
-class Route(NamedTuple):
+class Endpoint(NamedTuple):
     """One row of the API: what is served, to whom, and how the contract describes it."""
 
     method: str

@@ -40,7 +40,7 @@ class _File(NamedTuple):
     packed: bytes | None
 
 
-class Page:
+class PageFiles:
     """The files below a folder, as they were when the daemon started."""
 
     def __init__(self, folder: Path = FOLDER) -> None:

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts.alert import GroupRef
 from monitor.core.queries.explain import AckShown, GroupRow
-from monitor.stores.base import DeliveryState
+from monitor.stores._base import DeliveryState
 from monitor.web.resources.borrowing import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
 from monitor.web.resources.fund import LiquidationShape
 

@@ -18,7 +18,7 @@ from monitor.core.groups.outcome import Publication
 from monitor.core.portfolio.group_list import GroupQuery, Scope
 from monitor.core.queries.explain import row
 from monitor.core.text import stamp
-from monitor.stores.base import AlertFilter, StoreUnavailable
+from monitor.stores._base import AlertFilter, StoreUnavailable
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.http import Parts
@@ -51,7 +51,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Ticks between status events when nothing changes: 5 s, which also shows that the line is alive."""
 
 
-class Status(Protocol):
+class DaemonPulse(Protocol):
     """Of status.StatusApi: what the stream says of the daemon, and of all groups of a scope."""
 
     def pulse(self, scoped: bool, /) -> dict[str, Any]: ...
@@ -88,7 +88,7 @@ class _Client:
 class Hub:
     """All streams, and what they share: the log of recent alerts, and rows, prices and status in their encoded form."""
 
-    def __init__(self, parts: Parts, log: AlertLog, status: Status, limits: Limits | None = None) -> None:
+    def __init__(self, parts: Parts, log: AlertLog, status: DaemonPulse, limits: Limits | None = None) -> None:
         self._parts, self._log, self._status, self._counted = parts, log, status.pulse, status.groups
         self.limits = limits or Limits()
         self.clients: set[_Client] = set()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight
-from monitor.core.portfolio.group_list import Counts, GroupQuery, Page, Prices, Roster, Scope
+from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Prices, Roster, Scope
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.explain import price_shown
 from monitor.core.rules.product import Rules
@@ -110,7 +110,7 @@ class View:
         """Where one group stands, or None. For a worker thread."""
         return self._roster.state(group_id)
 
-    def groups(self, query: GroupQuery, scope: Scope = ()) -> Page:
+    def groups(self, query: GroupQuery, scope: Scope = ()) -> GroupPage:
         """A page of the list. Raises BadCursor. For a worker thread."""
         return self._roster.page(query, scope, self.published)
 

@@ -16,7 +16,7 @@ import pytest
 
 from monitor import file_watch
 from monitor.books import file
-from monitor.books.base import Kept, PlainReader, Reader
+from monitor.books._base import KeptBook, PlainReader, Reader
 from monitor.clock import SystemClock
 from monitor.core import schema
 from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
@@ -73,7 +73,7 @@ class Book:
         times.update({k: other.pop(k) for k in list(other) if k in times})
         config = file.Config(self.path, **{"watch": True, **other})
         self.held.update(held)
-        kept = Kept(lambda: sorted(self.held), refused)
+        kept = KeptBook(lambda: sorted(self.held), refused)
         self.source = file.FileBook("file:demo", config, self.reader, SystemClock(), kept, **times)
         self._task = asyncio.create_task(self._run())
         await self.until(lambda: self.batches)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from monitor.books import file
-from monitor.books.lines import BookFile, Page
-from monitor.books.seen import PlainSeen
+from monitor.books._lines import BookFile, LinePage
+from monitor.books._seen import PlainSeen
 from monitor.core.events.events import Event, GroupPut, GroupsPut
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.line_memory import CompactSeen
@@ -144,7 +144,7 @@ async def test_a_reading_that_breaks_off_keeps_what_it_applied(book: Book, monke
     fails = [OSError(5, "Input/output error")]
 
     class Failing(BookFile):
-        def pages(self) -> Iterator[Page]:
+        def pages(self) -> Iterator[LinePage]:
             for i, page in enumerate(super().pages()):
                 if i == 1 and fails:
                     raise fails.pop()

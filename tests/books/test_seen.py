@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from monitor.books.seen import PlainSeen, Seen
+from monitor.books._seen import PlainSeen, Seen
 from monitor.engine.ingest.line_memory import CompactSeen
 
 BOTH = pytest.mark.parametrize("new", [PlainSeen, CompactSeen])

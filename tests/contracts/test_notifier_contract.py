@@ -14,7 +14,7 @@ import pytest
 
 from monitor import plugins
 from monitor.core import schema
-from monitor.notifiers.base import DeliveryError, Notice, Notifier, Receipt
+from monitor.notifiers._base import DeliveryError, Notice, Notifier, Receipt
 
 KINDS = plugins.kinds("notifiers")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

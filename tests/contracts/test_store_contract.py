@@ -14,7 +14,7 @@ from monitor import plugins
 from monitor.core import schema
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
-from monitor.stores.base import (
+from monitor.stores._base import (
     BLIND,
     UNKNOWN,
     AlertFilter,

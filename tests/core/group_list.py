@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import exact
-from monitor.core.portfolio.group_list import GroupQuery, Page, Prices, Roster
+from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Prices, Roster
 from monitor.core.rules.product import Product, Thresholds, Version
 from monitor.core.stages.stages import NORMAL, GroupState
 
@@ -31,7 +31,7 @@ def watched(
     id_: str, debt: str = "0", counted: str = "0", stage: str = NORMAL, due_s: int | None = None,
     labels: Mapping[str, str] = {"borrower": "ACME"}, product: str = "vip_loan", account: str | None = None,
     coin: str = "COIN", owed: str = "OWED",
-) -> Watched:  # fmt: skip
+) -> GroupRecord:  # fmt: skip
     """A group that owes `debt` and holds `counted`, of which all is recognised if it is COIN and nothing if it is JUNK."""
     loans = (Loan("L", owed, D(debt), D(0), RATE, "30d", START, START + timedelta(days=30), START.date()),)
     account = account or f"{id_}-in"
@@ -39,15 +39,15 @@ def watched(
     deadline = None if due_s is None else START + timedelta(seconds=due_s)
     state = GroupState(id_, stage=stage, deadline=deadline)
     with exact():
-        return Watched(group, "book", 1, START, state, PRODUCTS[product], START)
+        return GroupRecord(group, "book", 1, START, state, PRODUCTS[product], START)
 
 
-def unknown(id_: str, **more: Any) -> Watched:
+def unknown(id_: str, **more: Any) -> GroupRecord:
     """A group that owes a coin without a price."""
     return watched(id_, "1", "100", owed="LOST", **more)
 
 
-def ids(page: Page) -> list[str]:
+def ids(page: GroupPage) -> list[str]:
     return [s.group.id for s in page.rows]
 
 

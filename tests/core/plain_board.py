@@ -10,7 +10,7 @@ from itertools import chain
 import msgspec
 
 from monitor.core.money import EXACT, ONE, number
-from monitor.core.prices.quote import GOOD, MISSING, STALE, SUSPECT, USDT, Change, Frame, Heard, Mark, Quote
+from monitor.core.prices.quote import GOOD, MISSING, STALE, SUSPECT, USDT, Frame, Heard, Mark, PriceChange, Quote
 from monitor.core.rules.product import Trust
 
 
@@ -40,7 +40,7 @@ class PlainBoard:
             self.marks.pop(USDT, None)
         self._revalue([USDT, *self.marks])
 
-    def apply(self, quotes: Iterable[Quote], at: datetime, frames: Iterable[Frame] = ()) -> Change:
+    def apply(self, quotes: Iterable[Quote], at: datetime, frames: Iterable[Frame] = ()) -> PriceChange:
         """Takes a batch that arrived at `at`. Quotes older than the one in force are dropped and counted.
 
         USDT is worth what the configuration states; a quote of it counts only where it is named there.
@@ -57,7 +57,7 @@ class PlainBoard:
                 self.marks[quote.asset] = updated
         return self._settle(before)
 
-    def expire(self, asset: str) -> Change:
+    def expire(self, asset: str) -> PriceChange:
         """Marks an asset stale because its deadline passed."""
         mark = self.marks[asset]
         self.marks[asset] = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
@@ -167,7 +167,7 @@ class PlainBoard:
         last = len(self._rank)
         return self._rank.get(mark.source, last) <= self._rank.get(quote.source, last)
 
-    def _settle(self, before: dict[str, Mark | None]) -> Change:
+    def _settle(self, before: dict[str, Mark | None]) -> PriceChange:
         """Values what changed; compares trust and USD price with what they were."""
         changed = {a for a, old in before.items() if _differs(old, self.marks.get(a))}
         if self._parity_asset in changed:
@@ -176,7 +176,7 @@ class PlainBoard:
         self._revalue(changed)
         found = tuple(sorted(missing & self.usd.keys()))
         own = [(a, old is None or old.trust == GOOD, self._own_good(a)) for a, old in before.items()]
-        return Change(
+        return PriceChange(
             moved=frozenset(changed),
             lost=tuple(a for a, was, now in own if was and not now),
             regained=tuple(a for a, was, now in own if not was and now),

@@ -17,7 +17,7 @@ from monitor.core.events.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.loans.group import Lines
+from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
 from monitor.core.rules.product import Rules, Trust
 from monitor.core.schema import read
@@ -93,7 +93,7 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
 def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None:
     """It is read with what core itself has: the lines as they were written, in one record."""
     stated = [line("G-2", loans=[loan(interest="0.10")]), line("G-1", labels={"desk": '\u00e9 " \\ \n'})]
-    each = GroupsPut(START, "book", Lines(stated, START))
+    each = GroupsPut(START, "book", RecordedLines(stated, START))
     log = log_of(tmp_path, Desk())
     log.append(each)
     log.append(msgspec.structs.replace(each, at=clock("30:00")))
@@ -108,7 +108,7 @@ def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None
 
 def test_a_batch_that_is_no_list_of_lines_is_named(tmp_path: Path) -> None:
     log = log_of(tmp_path, Desk())
-    log.append(GroupsPut(START, "book", Lines([line()], START)))
+    log.append(GroupsPut(START, "book", RecordedLines([line()], START)))
     log.close()
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes().replace(b'"batch":[{', b'"batch":{"a":[{').replace(b"}]}\n", b"}]}}\n"))

@@ -16,7 +16,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.stores.base import Change, Desk, Store, StoredBlock, StoredGroup
+from monitor.stores._base import Change, Desk, Store, StoredBlock, StoredGroup
 from monitor.stores.sqlite import Config, build
 from tests.core.desk import START, line, loan, product, version
 

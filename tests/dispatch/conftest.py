@@ -8,8 +8,8 @@ import pytest
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
 from monitor.dispatch.worker import Dispatcher
-from monitor.notifiers.base import DeliveryError, Notice
-from monitor.stores.base import Change, Target
+from monitor.notifiers._base import DeliveryError, Notice
+from monitor.stores._base import Change, Target
 from monitor.telemetry import Metrics
 from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, rendered, settle
 

@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.stores.base import Delivery
+from monitor.stores._base import Delivery
 from tests.fakes import START
 
 

@@ -12,7 +12,7 @@ from monitor.core import schema
 from monitor.core.alerts.alert import Alert, GroupRef
 from monitor.core.alerts.matching import Match, takes
 from monitor.dispatch.router import route
-from monitor.stores.base import Target
+from monitor.stores._base import Target
 from tests.fakes import alert
 
 CHANNELS = {"hook": "webhook", "mail": "email", "mail-2": "email", "phone": "sms"}

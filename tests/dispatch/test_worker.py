@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from monitor.dispatch import backoff
-from monitor.notifiers.base import DeliveryError, Notice
-from monitor.stores.base import Change, Target
+from monitor.notifiers._base import DeliveryError, Notice
+from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, settle
 

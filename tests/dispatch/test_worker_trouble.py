@@ -9,8 +9,8 @@ import pytest
 
 from monitor.core.events.events import Noticed
 from monitor.dispatch.worker import ADMITTED_AT_ONCE, Dispatcher
-from monitor.notifiers.base import Notice
-from monitor.stores.base import Change, Target
+from monitor.notifiers._base import Notice
+from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, rendered, settle
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.portfolio.group_list import Prices, seen
 from monitor.core.stages.stages import STAGES, GroupState
 
@@ -32,7 +32,7 @@ def place(values: list, value: object) -> int:
 class Block:
     """The columns that lists read, in the layout of engine.columns.fields."""
 
-    def __init__(self, groups: Sequence[Watched], names: Names) -> None:
+    def __init__(self, groups: Sequence[GroupRecord], names: Names) -> None:
         self.groups = list(groups)
         texts = [[g.id, g.receiving_account, *(x.id for x in g.loans)] for g in (w.group for w in groups)]
         raw = [b"".join(bytes([len(t)]) + t.encode() for t in each) for each in texts]
@@ -68,7 +68,7 @@ def offsets(parts: Sequence[Sequence[object]]) -> np.ndarray:
 class Rows:
     """Blocks of groups, swept on some prices."""
 
-    def __init__(self, blocks: Sequence[Sequence[Watched]], prices: Prices) -> None:
+    def __init__(self, blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.names = Names()
         self.blocks: list[Block | None] = [Block(groups, self.names) for groups in blocks]
         rows = len(blocks) * GROUPS
@@ -88,7 +88,7 @@ class Rows:
                     self.screen.debt[row] = float(sight.weight.debt)
                     self.screen.recognised[row] = float(sight.weight.recognised)
 
-    def watched(self, row: int) -> Watched:
+    def watched(self, row: int) -> GroupRecord:
         block = self.blocks[row // GROUPS]
         if block is None:
             raise LookupError(row)
@@ -101,29 +101,29 @@ class Rows:
 class Fresh:
     """Groups that are objects."""
 
-    def __init__(self, groups: Sequence[Watched] = ()) -> None:
+    def __init__(self, groups: Sequence[GroupRecord] = ()) -> None:
         self.groups = {w.group.id: w for w in groups}
 
-    def watched(self) -> list[Watched]:
+    def watched(self) -> list[GroupRecord]:
         return list(self.groups.values())
 
-    def find(self, group_id: str) -> Watched | None:
+    def find(self, group_id: str) -> GroupRecord | None:
         return self.groups.get(group_id)
 
 
 class Book:
     """Some groups in blocks, the others fresh. `leave` takes a group out of its row as a change does."""
 
-    def __init__(self, fresh: Sequence[Watched], blocks: Sequence[Sequence[Watched]], prices: Prices) -> None:
+    def __init__(self, fresh: Sequence[GroupRecord], blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.fresh = Fresh(fresh)
         self.rows = Rows(blocks, prices) if blocks else None
 
-    def leave(self, w: Watched) -> None:
+    def leave(self, w: GroupRecord) -> None:
         assert self.rows is not None
         for number, block in enumerate(self.rows.blocks):
             if block is not None and w in block.groups:
                 self.rows.stage[number * GROUPS + block.groups.index(w)] = NO_GROUP
 
-    def change(self, old: Watched, new: Watched) -> None:
+    def change(self, old: GroupRecord, new: GroupRecord) -> None:
         self.leave(old)
         self.fresh.groups[new.group.id] = new

@@ -20,7 +20,7 @@ from monitor.core.prices.quote import Quote
 from monitor.core.rules.product import Lifecycle, Product, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.columnar_groups import Rows
+from monitor.engine.columnar_groups import ColumnarGroups
 from monitor.engine.ingest.reader import BlockReader
 from monitor.engine.queries.group_list import ColumnarRoster
 from monitor.products import cross_collateral, cross_margin_pro
@@ -44,7 +44,7 @@ class Desk:
         self.monitor = RiskMonitor(self.rules, book=self.book)
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> ColumnarGroups:
         assert self.book.rows is not None
         return self.book.rows
 

@@ -25,9 +25,9 @@ from monitor.daemon.journal import Journal
 from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.notifiers.base import Notice
+from monitor.notifiers._base import Notice
 from monitor.stores import sqlite
-from monitor.stores.base import Change, Committed, Target
+from monitor.stores._base import Change, Committed, Target
 from monitor.telemetry import Health, Metrics
 from tests.core.desk import OFF, START, line, product, quotes, version
 from tests.fakes import FakeClock, FakeNotifier, rendered

@@ -10,7 +10,7 @@ from monitor import config as configuration
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.daemon.app import App
-from monitor.stores.base import AlertFilter
+from monitor.stores._base import AlertFilter
 from tests.faults.house import House, until
 
 

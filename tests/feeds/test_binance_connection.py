@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.feeds.base import _retry_after_s
+from monitor.feeds._base import _retry_after_s
 from monitor.feeds.binance_futures import SUBSCRIBE, BinanceFutures, Config, build
 from tests.feeds.venue import Listener, Venue, frame, mark, until
 

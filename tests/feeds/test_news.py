@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.prices.quote import Batch, Frame, Quote, instant
-from monitor.feeds.base import FeedStats, News
+from monitor.feeds._base import FeedStats, News
 
 MS = 1_767_607_200_000
 ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "BTC", "ETH"), ("XRP", "ADA"), ("BTC", "XRP")]

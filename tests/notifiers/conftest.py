@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.notifiers.base import Notice
+from monitor.notifiers._base import Notice
 from monitor.notifiers.webhook import Config, WebhookNotifier
 
 MakeNotice = Callable[..., Notice]

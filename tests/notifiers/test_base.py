@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.notifiers import base
-from monitor.notifiers.base import Accepted, BadSecret, read_secret
+from monitor.notifiers import _base as base
+from monitor.notifiers._base import Accepted, BadSecret, read_secret
 from tests.notifiers.conftest import MakeNotice
 
 

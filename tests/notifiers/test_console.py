@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.notifiers import console
-from monitor.notifiers.base import DeliveryError
+from monitor.notifiers._base import DeliveryError
 from tests.notifiers.conftest import MakeNotice
 
 

@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from monitor.clock import SystemClock
-from monitor.notifiers.base import DeliveryError
+from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.email import Config, EmailNotifier
 from tests.notifiers.conftest import MakeNotice
 

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.notifiers import email as mail
-from monitor.notifiers.base import Notice
+from monitor.notifiers._base import Notice
 from tests.notifiers.conftest import MakeNotice
 
 RISK = "risk@desk.example"

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from monitor.notifiers import redis_stream
-from monitor.notifiers.base import DeliveryError
+from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.redis_stream import Config, RedisStreamNotifier
 from tests.notifiers.conftest import MakeNotice
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.notifiers import sms
-from monitor.notifiers.base import TITLES, DeliveryError, Notice, subject_of
+from monitor.notifiers._base import TITLES, DeliveryError, Notice, subject_of
 from monitor.notifiers.sms import Config, SmsNotifier, StubGateway
 from tests.fakes import START, FakeClock
 from tests.notifiers.conftest import STARTED, MakeNotice

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.notifiers.base import DeliveryError
+from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.webhook import Config, is_public
 from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
 

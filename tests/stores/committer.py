@@ -9,7 +9,7 @@ import sys
 import msgspec
 
 from monitor.stores import sqlite
-from monitor.stores.base import Applied, Audit, Change, DeliveryFilter, HistoryFilter, Store
+from monitor.stores._base import Applied, Audit, Change, DeliveryFilter, HistoryFilter, Store
 from tests.stores.examples import AT, DESK, MINUTE, OPENED, PHONE, REMINDER, alert, desk, ended, state, stored, told
 
 PARTS = 3

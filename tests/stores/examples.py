@@ -14,7 +14,7 @@ from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import Thresholds
 from monitor.core.stages.stages import Ack, GroupState
-from monitor.stores.base import Attempt, Change, Desk, StoredGroup, Target
+from monitor.stores._base import Attempt, Change, Desk, StoredGroup, Target
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123457, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

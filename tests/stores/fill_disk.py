@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from monitor.stores import sqlite
-from monitor.stores.base import AlertFilter, Store, StoreUnavailable
+from monitor.stores._base import AlertFilter, Store, StoreUnavailable
 from tests.stores.examples import alert, say
 
 ALERTS = 3  # to a commit

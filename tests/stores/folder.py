@@ -12,7 +12,7 @@ import sys
 import msgspec
 
 from monitor.stores import sqlite
-from monitor.stores.base import Change, Snapshot, StoredBlock
+from monitor.stores._base import Change, Snapshot, StoredBlock
 from tests.stores.examples import AT, MINUTE, desk, stored
 
 AT_ONCE, IN_A_BLOCK = 5, 20

@@ -15,7 +15,7 @@ from monitor.core.alerts.alert import SEVERITY
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.stores import memory, sqlite
-from monitor.stores.base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
+from monitor.stores._base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
 from tests.stores.examples import (
     AT,
     CLEARED,

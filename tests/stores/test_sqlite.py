@@ -23,7 +23,7 @@ import structlog
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.stages.stages import GroupState
 from monitor.stores import sqlite
-from monitor.stores.base import (
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Change,

@@ -29,9 +29,9 @@ from monitor.core.prices.quote import Quote
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
 from monitor.core.rules.product import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
-from monitor.feeds.base import FeedStats
-from monitor.notifiers.base import ChannelState
-from monitor.stores.base import (
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Attempt,
@@ -45,7 +45,7 @@ from monitor.stores.base import (
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
-from monitor.web.page import Page
+from monitor.web.page import PageFiles
 from monitor.web.stream import Limits
 from monitor.web.view import View
 from tests.looks import CALM, RULES, START, look_at
@@ -284,7 +284,7 @@ async def serving(
     desk: Desk,
     config: WebConfig | None = None,
     limits: Limits | None = None,
-    page: Page | None = None,
+    page: PageFiles | None = None,
     scenarios: Path = Path("none"),
 ) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from monitor.web.page import POLICY, Page
+from monitor.web.page import POLICY, PageFiles
 from tests.web.desk import Desk, serving
 from tests.web.resources.test_session import config
 
@@ -26,7 +26,7 @@ def built(tmp_path: Path) -> Path:
 
 
 async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: Desk, built: Path) -> None:
-    async with serving(desk, config(), page=Page(built)) as url, aiohttp.ClientSession(url) as http:
+    async with serving(desk, config(), page=PageFiles(built)) as url, aiohttp.ClientSession(url) as http:
         async with http.get("/?group=G-1") as r:
             assert (r.status, r.content_type) == (200, "text/html")
             assert r.headers["Content-Security-Policy"] == POLICY
@@ -53,7 +53,7 @@ async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: 
     ["/assets/none.js", "/assets/index-abc123.js.map", "/assets/..%2findex.html", "/assets/..%2f..%2fsecret.html"],
 )
 async def test_nothing_but_the_built_files_is_served(desk: Desk, built: Path, path: str) -> None:
-    async with serving(desk, page=Page(built)) as url, aiohttp.ClientSession(url) as http:
+    async with serving(desk, page=PageFiles(built)) as url, aiohttp.ClientSession(url) as http:
         from yarl import URL
 
         async with http.get(URL(url + path, encoded=True)) as r:
@@ -63,7 +63,7 @@ async def test_nothing_but_the_built_files_is_served(desk: Desk, built: Path, pa
 
 async def test_a_page_that_is_not_built_says_how(desk: Desk, tmp_path: Path) -> None:
     async with (
-        serving(desk, page=Page(tmp_path / "none")) as url,
+        serving(desk, page=PageFiles(tmp_path / "none")) as url,
         aiohttp.ClientSession(url) as http,
         http.get("/") as r,
     ):

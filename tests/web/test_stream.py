@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.portfolio.group_list import GroupQuery, Page, Prices, Scope
-from monitor.stores.base import AlertFilter
+from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Prices, Scope
+from monitor.stores._base import AlertFilter
 from monitor.web.stream import Limits
 from tests.looks import line
 from tests.web.desk import Desk, serving
@@ -180,7 +180,7 @@ class Counted:
         self.pages: list[GroupQuery] = []
         inner = desk.view._roster.page
 
-        def page(query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+        def page(query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
             self.pages.append(query)
             desk.clock.now += timedelta(seconds=cost_s)
             return inner(query, scope, prices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.core.groups.outcome import Publication
-from monitor.core.portfolio.group_list import Counts, GroupQuery, Page, PlainRoster, Prices, Scope
+from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, PlainRoster, Prices, Scope
 from monitor.core.prices.frame_columns import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
 from tests.core.group_list import PRICES, watched
@@ -36,7 +36,7 @@ class Counting(PlainRoster):
         super().__init__(lambda: [watched(i, "70", "100") for i in ids])
         self.asked: list[str] = []
 
-    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         self.asked.append("page")
         return super().page(query, scope, prices)
 

@@ -22,7 +22,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer
 from monitor.plugins import module
-from monitor.stores.base import Change, Committed, Delivery, Store, StoreUnavailable, Target
+from monitor.stores._base import Change, Committed, Delivery, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.view import View

@@ -17,7 +17,7 @@ import msgspec
 from monitor.core.events.entries import Refused
 from monitor.core.events.events import API, RatesChanged
 from monitor.core.loans.interest import SETTLING, settled
-from monitor.core.loans.rate_curve import Timeline, first_from, number_of
+from monitor.core.loans.rate_curve import RateCurve, first_from, number_of
 from monitor.core.money import plain
 from monitor.core.rules.product import DAY, CoinRates, DatedRate, Product, RateRow, Rules
 from monitor.core.text import stamp
@@ -51,7 +51,7 @@ class Late(NamedTuple):
     counted: Decimal
 
 
-class Taken(NamedTuple):
+class RatesTaken(NamedTuple):
     """What became of the rates of an event."""
 
     changed: tuple[CoinRates, ...]
@@ -83,7 +83,7 @@ class Rates:
         }
         return msgspec.structs.replace(rules, products=products)
 
-    def take(self, event: RatesChanged, rules: Rules, counted: Callable[[str], Mapping[str, datetime]]) -> Taken:
+    def take(self, event: RatesChanged, rules: Rules, counted: Callable[[str], Mapping[str, datetime]]) -> RatesTaken:
         """Takes what may still change; of the API all or nothing. Raises Refused, and has taken nothing then.
 
         `counted`: since when interest is counted on flexible loans of a product, by coin.
@@ -104,7 +104,7 @@ class Rates:
             self._given[each.product, each.asset] = each.rows
             if not each.rows:
                 del self._given[each.product, each.asset]
-        return Taken(changed, tuple(taking.late), taking.is_counted)
+        return RatesTaken(changed, tuple(taking.late), taking.is_counted)
 
 
 class _Taking:
@@ -119,7 +119,7 @@ class _Taking:
 
     def coin(self, asset: str, rows: list[RateRow]) -> CoinRates | None:
         """Takes what is new of a coin; None where nothing is. Raises Refused for more than are kept."""
-        line = Timeline(self._product, asset)
+        line = RateCurve(self._product, asset)
         before, event = dict(line.given), self._event
         # From the newest on: how long an older one holds depends on those after it.
         for row in sorted(rows, key=lambda row: row.effective, reverse=True):
@@ -137,7 +137,7 @@ class _Taking:
             raise Refused("too_many_rates", f"{len(line.given)} rates of {asset}, {MOST} are kept; leave out old ones")
         return CoinRates(event.product, asset, tuple(row for _, row in sorted(line.given.items())))
 
-    def _give(self, line: Timeline, row: RateRow) -> None:
+    def _give(self, line: RateCurve, row: RateRow) -> None:
         period, in_force = self._product.period, line.at(row.effective)
         first = first_from(row.effective, period)
         if in_force != row.rate and first <= self._last:
@@ -147,7 +147,7 @@ class _Taking:
             self.is_counted = True
         line.put(DatedRate(row.effective, row.rate, self._event.source))
 
-    def _was_charged(self, line: Timeline, row: RateRow, first: int) -> bool:
+    def _was_charged(self, line: RateCurve, row: RateRow, first: int) -> bool:
         """Some loan's interest was counted for good at an instant that the rate would hold at."""
         following = line.after(row.effective)
         end = first_from(following[0], self._product.period) - 1 if following else self._settled
@@ -161,7 +161,7 @@ class _Taking:
 
 def in_force_at(product: Product, asset: str, at: datetime) -> DatedRate | None:
     """The rate that was given and holds at a time; None where one that a version lists does, or none."""
-    line = Timeline(product, asset)
+    line = RateCurve(product, asset)
     since = line.since(at)
     return None if since is None else line.given.get(since)
 

@@ -12,9 +12,9 @@ import msgspec
 
 from monitor.core.events.entries import ExtendGrace, Refused, Waive, apply
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
-from monitor.core.groups.loan_book import LoanBook, Taken
+from monitor.core.groups.loan_book import LoanBook, TakenBatch
 from monitor.core.groups.outcome import Memory
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, misfits, same_line
 from monitor.core.rules.product import Product, Rules
 from monitor.core.stages.maturity import without_gone
@@ -26,7 +26,7 @@ class Register:
 
     def __init__(self, book: LoanBook) -> None:
         self.book = book
-        self.replaced: Watched | None = None
+        self.replaced: GroupRecord | None = None
         """The group before the last put or entry that was applied; None where there was none."""
         self.retired: dict[str, GroupState] = {}
         """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
@@ -41,7 +41,7 @@ class Register:
         self.retired = {id_: GroupState(id_) for id_ in memory.closed}
         self.retired |= {s.group: s for s in memory.states if self.book.find(s.group) is None}
 
-    def put(self, event: GroupPut, products: Mapping[str, Product]) -> Watched | None:
+    def put(self, event: GroupPut, products: Mapping[str, Product]) -> GroupRecord | None:
         """The group as it is now watched; None when the line states what is known. Raises Refused."""
         group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
         if old is not None and old.source != event.source:
@@ -59,16 +59,16 @@ class Register:
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = without_gone(state, group.loans)
-        w = Watched(group, event.source, version, event.at, state, product, event.at)
+        w = GroupRecord(group, event.source, version, event.at, state, product, event.at)
         self.replaced = old
         self.book.put(w)
         return w
 
-    def put_all(self, event: GroupsPut) -> Taken:
+    def put_all(self, event: GroupsPut) -> TakenBatch:
         """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
         return self.book.put_all(event.batch, event.source, event.at, self.retired.keys())
 
-    def close(self, event: GroupClosed) -> Watched:
+    def close(self, event: GroupClosed) -> GroupRecord:
         """Forgets a group, all but its counters. Raises Refused."""
         w = self._known(event.group_id)
         if w.source != event.source:
@@ -79,7 +79,7 @@ class Register:
         w.state = kept
         return w
 
-    def enter(self, event: BookEntry, at: datetime) -> Watched:
+    def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
         """Applies a book entry. Raises Refused."""
         old = self._known(event.group_id)
         state = _state_after(old.state, event)
@@ -87,7 +87,7 @@ class Register:
         self._check_accounts(group)
         _check_kept(group, old.product, at)
         state = without_gone(state, group.loans)
-        w = Watched(group, old.source, old.version + 1, at, state, old.product, at)
+        w = GroupRecord(group, old.source, old.version + 1, at, state, old.product, at)
         self.replaced = old
         self.book.put(w)
         return w
@@ -100,7 +100,7 @@ class Register:
         for group in self.book.examples():
             _check_kept(group, _product(rules.products, group), at)
 
-    def _known(self, group_id: str) -> Watched:
+    def _known(self, group_id: str) -> GroupRecord:
         w = self.book.find(group_id)
         if w is None:
             raise Refused("unknown_group", f"there is no group {group_id}; put it first")

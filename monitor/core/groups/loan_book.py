@@ -14,13 +14,13 @@ from typing import NamedTuple, Protocol
 
 from monitor.core.groups.every_group import EveryGroup
 from monitor.core.groups.outcome import BlockPut, Memory, Restored, Sight
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.loans.interest import instant
 from monitor.core.money import ZERO
 from monitor.core.portfolio.snapshot import PlainSurvey, Survey
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import Change
+from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Rules, Version
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import Weight, under, weigh
@@ -50,7 +50,7 @@ class Counted(NamedTuple):
     """False where so many groups are counted that the sum is the screen's, rounded to cents."""
 
 
-class Taken(NamedTuple):
+class TakenBatch(NamedTuple):
     """What a book did with a batch of puts."""
 
     block: BlockPut | None
@@ -64,7 +64,7 @@ class Taken(NamedTuple):
     """Assets whose price decides about some group of the block."""
 
 
-class Kept(NamedTuple):
+class KeptGroups(NamedTuple):
     """A whole book as a memory holds it."""
 
     groups: tuple[Restored, ...]
@@ -83,19 +83,19 @@ class LoanBook(Protocol):
         """All groups."""
         ...
 
-    def find(self, group_id: str) -> Watched | None:
+    def find(self, group_id: str) -> GroupRecord | None:
         """A group, or None. What is changed in it counts after `keep`."""
         ...
 
-    def put(self, w: Watched) -> None:
+    def put(self, w: GroupRecord) -> None:
         """Takes a group, or replaces the one of its id."""
         ...
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         """Takes of a batch what is new and regular as a whole, but nothing `retired`; says what is left to put one by one."""
         ...
 
-    def keep(self, w: Watched) -> None:
+    def keep(self, w: GroupRecord) -> None:
         """The state of a group that `find` gave has changed."""
         ...
 
@@ -111,7 +111,7 @@ class LoanBook(Protocol):
         """Takes all groups and states that a memory holds. States of groups that are not there stay with the caller."""
         ...
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptGroups:
         """All that `restore` needs."""
         ...
 
@@ -130,7 +130,7 @@ class LoanBook(Protocol):
         """Groups such that rules which fit these fit all."""
         ...
 
-    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
         ...
 
@@ -182,7 +182,7 @@ class PlainBook:
     """Every group an object, screened by `EveryGroup`."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, GroupRecord] = {}
         self._owner: dict[str, str] = {}
         self._screen = EveryGroup()
 
@@ -192,14 +192,14 @@ class PlainBook:
     def ids(self) -> Iterator[str]:
         return iter(self._watched)
 
-    def watched(self) -> list[Watched]:
+    def watched(self) -> list[GroupRecord]:
         """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
         return list(self._watched.values())
 
-    def find(self, group_id: str) -> Watched | None:
+    def find(self, group_id: str) -> GroupRecord | None:
         return self._watched.get(group_id)
 
-    def put(self, w: Watched) -> None:
+    def put(self, w: GroupRecord) -> None:
         old = self._watched.get(w.group.id)
         for account in old.group.accounts() if old else ():
             del self._owner[account]
@@ -208,10 +208,10 @@ class PlainBook:
         self._watched[w.group.id] = w
         self._screen.put(w.group.id, w.held)
 
-    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> Taken:
-        return Taken(None, range(len(batch)))
+    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
+        return TakenBatch(None, range(len(batch)))
 
-    def keep(self, w: Watched) -> None:
+    def keep(self, w: GroupRecord) -> None:
         pass
 
     def drop(self, group_id: str) -> None:
@@ -228,10 +228,10 @@ class PlainBook:
         for stored in memory.groups:
             self.put(watched_of(stored, states.get(stored.group.id), rules, memory.at))
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptGroups:
         watched = self._watched.values()
         groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
-        return Kept(groups, tuple(w.state for w in watched))
+        return KeptGroups(groups, tuple(w.state for w in watched))
 
     def renew(self, at: datetime, rules: Rules) -> None:
         for w in self._watched.values():
@@ -249,7 +249,7 @@ class PlainBook:
     def examples(self) -> Iterable[Group]:
         return (w.group for w in self._watched.values())
 
-    def suspects(self, change: Change | None, board: PriceBoard) -> Collection[str]:
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         return self._watched.keys() if change is None else self._screen.suspects(change.moved)
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
@@ -295,15 +295,17 @@ class PlainBook:
         return [w.sight() for w in self._watched.values()]
 
 
-def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> Watched:
+def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
     """A group as a store gave it back."""
     group = stored.group
     state = state or GroupState(group.id)
     product = rules.products[group.product]
-    return Watched(group, stored.source, stored.version, stored.put_at, state, product, at)
+    return GroupRecord(group, stored.source, stored.version, stored.put_at, state, product, at)
 
 
-def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], usd: Mapping[str, Decimal]) -> Exposure:
+def exposure_of(
+    watched: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
+) -> Exposure:
     """Exact sums over groups, at these prices."""
     debt = recognised = ZERO
     for w in watched:
@@ -314,7 +316,7 @@ def exposure_of(watched: Iterable[Watched], count: int, named: Iterable[str], us
     return Exposure(count, debt, recognised, tuple(named))
 
 
-def counted_of(watched: Iterable[Watched], version: Version, usd: Mapping[str, Decimal]) -> Counted:
+def counted_of(watched: Iterable[GroupRecord], version: Version, usd: Mapping[str, Decimal]) -> Counted:
     """Exact sums over groups under a version of their rules, at these prices."""
     groups, total = 0, ZERO
     for w in watched:
@@ -325,7 +327,7 @@ def counted_of(watched: Iterable[Watched], version: Version, usd: Mapping[str, D
     return Counted(groups, total)
 
 
-def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
+def weight_or_none(w: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | None:
     """What a group weighs at these prices; None while one is missing."""
     try:
         return weigh(w.held, usd)
@@ -333,7 +335,7 @@ def weight_or_none(w: Watched, usd: Mapping[str, Decimal]) -> Weight | None:
         return None
 
 
-def weigh_now(w: Watched, board: PriceBoard) -> None:
+def weigh_now(w: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     w.weight = weight_or_none(w, board.usd)
     w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))

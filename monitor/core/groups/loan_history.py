@@ -16,7 +16,7 @@ import msgspec
 from monitor.core.events.entries import Liquidated, Renew, Repay
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut
 from monitor.core.events.history import LIQUIDATION, LOAN, OPENED, REPAYMENT, SETTLED, Row, stated
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import interest, midnight
 from monitor.core.money import ZERO, plain
@@ -26,7 +26,9 @@ from monitor.core.text import plain_or_none
 from monitor.core.valuation.clearance import Clearance, clearance, cleared
 
 
-def of_change(old: Watched | None, w: Watched, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]) -> list[Row]:
+def of_change(
+    old: GroupRecord | None, w: GroupRecord, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]
+) -> list[Row]:
     """The rows of a put or an entry that was applied and decided. A group that is new has none."""
     if old is None:
         return []
@@ -44,12 +46,12 @@ def of_change(old: Watched | None, w: Watched, event: GroupPut | BookEntry, usd:
     return rows
 
 
-def of_close(w: Watched, event: GroupClosed) -> list[Row]:
+def of_close(w: GroupRecord, event: GroupClosed) -> list[Row]:
     """The rows of a group that is no longer watched."""
     return [_gone(w, loan, event.at, {"reason": "group_closed"}) for loan in w.group.loans]
 
 
-def of_stage(w: Watched, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
+def of_stage(w: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
     """The row of a liquidation that begins or is cleared, with what it would leave; none of other stages."""
     if IN_LIQUIDATION not in (said.stage_from, said.stage_to):
         return []
@@ -59,7 +61,7 @@ def of_stage(w: Watched, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
     return [Row(w.group.id, LIQUIDATION, said.at, "", facts)]
 
 
-def _changed(old: Watched, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, w: Watched) -> list[Row]:
+def _changed(old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, w: GroupRecord) -> list[Row]:
     """What became of one loan that was there; nothing where only what it had accrued was settled, and that was nothing."""
     if now is None:
         return [_gone(old, loan, event.at, {"reason": "put", **_named(event)})]
@@ -82,7 +84,7 @@ def _changed(old: Watched, loan: Loan, now: Loan | None, event: GroupPut | BookE
 
 
 def _repaid(
-    old: Watched, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, w: Watched
+    old: GroupRecord, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, w: GroupRecord
 ) -> list[Row]:
     """A repayment, and the end of the loan where nothing is left."""
     of_interest, of_principal = settled - now.interest, loan.principal - now.principal
@@ -103,14 +105,14 @@ def _repaid(
     return rows
 
 
-def _gone(old: Watched, loan: Loan, at: datetime, why: Mapping[str, Any]) -> Row:
+def _gone(old: GroupRecord, loan: Loan, at: datetime, why: Mapping[str, Any]) -> Row:
     """A loan that ends otherwise than by a repayment, with what was owed."""
     owed = {"principal_before": plain(loan.principal), "interest_before": plain(_settled(old, loan, at))}
     ended = msgspec.structs.replace(loan, principal=ZERO, interest=ZERO)
     return _row(old, loan, LOAN, at, {"what": "closed", **why, **stated(ended), **owed})
 
 
-def _liquidated(old: Watched, entry: Liquidated, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]) -> Row:
+def _liquidated(old: GroupRecord, entry: Liquidated, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]) -> Row:
     """A liquidation that was carried out, on its own figures as far as the entry states them."""
     ends = _ends(old, usd)
     if ends is not None and entry.proceeds_usd is not None:
@@ -124,7 +126,7 @@ def _liquidated(old: Watched, entry: Liquidated, event: GroupPut | BookEntry, us
     return Row(old.group.id, LIQUIDATION, event.at, "", facts)
 
 
-def _ends(w: Watched, usd: Mapping[str, Decimal]) -> Clearance | None:
+def _ends(w: GroupRecord, usd: Mapping[str, Decimal]) -> Clearance | None:
     return clearance(w.held, usd) if w.held.assets <= usd.keys() else None
 
 
@@ -133,14 +135,14 @@ def _sums(ends: Clearance | None) -> dict[str, str | None]:
     return {name: None if ends is None else plain(getattr(ends, name)) for name in names}
 
 
-def _row(old: Watched, loan: Loan, kind: str, at: datetime, facts: Mapping[str, Any]) -> Row:
+def _row(old: GroupRecord, loan: Loan, kind: str, at: datetime, facts: Mapping[str, Any]) -> Row:
     """A row that ends the stretch in which the loan was as it was."""
     day, minute = old.product.moment(at)
     until = midnight(day) + timedelta(minutes=minute)
     return Row(old.group.id, kind, at, loan.id, facts, old.group.product, loan, until)
 
 
-def _settled(old: Watched, loan: Loan, at: datetime) -> Decimal:
+def _settled(old: GroupRecord, loan: Loan, at: datetime) -> Decimal:
     return interest(loan, old.product, *old.product.moment(at))
 
 

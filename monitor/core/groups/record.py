@@ -17,7 +17,7 @@ from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminde
 from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 
 
-class Watched:
+class GroupRecord:
     """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
 
     __slots__ = (

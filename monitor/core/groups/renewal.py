@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.core.borrowing.limits import INTEREST, Reason, in_call, over_limit, room_of, shown
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import plain
 from monitor.core.rules.product import Product
@@ -35,7 +35,7 @@ def refusals(
     return reasons
 
 
-def renewal_facts(w: Watched, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
+def renewal_facts(w: GroupRecord, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
     """What `loan.renewal_open` and `loan.maturing` add."""
     assert loan.matures_at is not None
     owed = interest_of(loan, w.product, w.held)
@@ -52,7 +52,7 @@ def renewal_facts(w: Watched, loan: Loan, usd: Mapping[str, Decimal]) -> dict[st
     }
 
 
-def overdue_facts(w: Watched, loan: Loan) -> dict[str, Any]:
+def overdue_facts(w: GroupRecord, loan: Loan) -> dict[str, Any]:
     """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
     assert loan.matures_at is not None
     return {

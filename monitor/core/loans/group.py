@@ -151,7 +151,7 @@ class GroupBatch(Protocol):
         ...
 
 
-class Lines:
+class RecordedLines:
     """A GroupBatch of lines that were checked against their products before, read again one by one: a recorded one."""
 
     def __init__(self, stated: Sequence[Any], at: datetime) -> None:

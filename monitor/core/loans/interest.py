@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from monitor.core.loans.group import Loan
-from monitor.core.loans.rate_curve import EPOCH, Curve, Timeline, first_from, number_of
+from monitor.core.loans.rate_curve import EPOCH, RateCurve, RateSums, first_from, number_of
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import DAY, Product, Version
 
@@ -54,18 +54,18 @@ def _index(loan: Loan, product: Product, after: datetime, until: datetime) -> De
     return total
 
 
-def _curve(product: Product, asset: str | None, *, is_cheaper: bool = False, is_late: bool = False) -> Curve:
+def _curve(product: Product, asset: str | None, *, is_cheaper: bool = False, is_late: bool = False) -> RateSums:
     """The rate of a coin per period, or one where a loan has a rate of its own, times what the version in force makes of
     it: the late factor, the discount for interest that is paid in another coin. Worked out once."""
     key = asset, is_cheaper, is_late
-    curve: Curve | None = product.curves.get(key)
+    curve: RateSums | None = product.curves.get(key)
     if curve is None:
         with exact():
             curve = product.curves[key] = _worked_out(product, asset, is_cheaper, is_late)
     return curve
 
 
-def _worked_out(product: Product, asset: str | None, is_cheaper: bool, is_late: bool) -> Curve:
+def _worked_out(product: Product, asset: str | None, is_cheaper: bool, is_late: bool) -> RateSums:
     period = DAY if asset is None else product.period
     line = None if asset is None else timeline(product, asset)
 
@@ -75,14 +75,14 @@ def _worked_out(product: Product, asset: str | None, is_cheaper: bool, is_late: 
 
     times = sorted({*(v.effective for v in product.versions), *(line.times if line else ())})
     figures = [figure(product.version_at(at), line.at(at) if line else ONE) for at in (times[0] - DAY, *times)]
-    return Curve(figures[0], zip((first_from(at, period) for at in times), figures[1:], strict=True))
+    return RateSums(figures[0], zip((first_from(at, period) for at in times), figures[1:], strict=True))
 
 
-def timeline(product: Product, asset: str) -> Timeline:
+def timeline(product: Product, asset: str) -> RateCurve:
     """A coin's flexible rates over time; for reading only."""
-    found: Timeline | None = product.curves.get(asset)
+    found: RateCurve | None = product.curves.get(asset)
     if found is None:
-        found = product.curves[asset] = Timeline(product, asset)
+        found = product.curves[asset] = RateCurve(product, asset)
     return found
 
 

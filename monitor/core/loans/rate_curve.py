@@ -28,7 +28,7 @@ def first_from(at: datetime, period: timedelta) -> int:
     return -((EPOCH - at) // period)
 
 
-class Timeline:
+class RateCurve:
     """The rates of one coin of a product. Rates may be put into it and taken out: whoever does so has one of his own."""
 
     def __init__(self, product: Product, asset: str) -> None:
@@ -69,7 +69,7 @@ class Timeline:
             self.times.remove(effective)
 
 
-class Curve:
+class RateSums:
     """A figure per instant that is constant between its changes; its sum over any instants takes two look-ups. Exact."""
 
     __slots__ = ("_changes", "_sums", "_values")

@@ -24,7 +24,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
@@ -77,7 +77,7 @@ class GroupQuery(msgspec.Struct, frozen=True):
         return self.q.lower()
 
 
-class Page(NamedTuple):
+class GroupPage(NamedTuple):
     """Rows, and the cursor of the next page or None."""
 
     rows: list[Sight]
@@ -118,7 +118,7 @@ class Roster(Protocol):
         """Where one group stands, or None."""
         ...
 
-    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         """A page of the list. Raises BadCursor."""
         ...
 
@@ -138,7 +138,7 @@ class Roster(Protocol):
 class PlainRoster:
     """Every group looked at, every figure exact. `watched` gives a list that nobody changes, in any thread."""
 
-    def __init__(self, watched: Callable[[], list[Watched]]) -> None:
+    def __init__(self, watched: Callable[[], list[GroupRecord]]) -> None:
         self._watched = watched
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
@@ -147,7 +147,7 @@ class PlainRoster:
     def state(self, group_id: str) -> GroupState | None:
         return next((w.state for w in self._watched() if w.group.id == group_id), None)
 
-    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         start, order, is_reversed = start_of(query), query.order, query.is_reversed
         keyed = ((key_of(s, order, is_reversed), s) for s in self.wanted(query, scope, prices))
         if start is not None:
@@ -156,7 +156,7 @@ class PlainRoster:
         # No two keys are equal, so sights are never compared.
         found = pick(query.limit + 1, keyed)
         rows = [s for _, s in found[: query.limit]]
-        return Page(rows, cursor_of(query.sort, found[query.limit - 1][0]) if len(found) > query.limit else None)
+        return GroupPage(rows, cursor_of(query.sort, found[query.limit - 1][0]) if len(found) > query.limit else None)
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         stages: Counter[str] = Counter(dict.fromkeys(STAGE_RANK, 0))
@@ -186,7 +186,7 @@ class PlainRoster:
             if is_wanted(w.group, w.state.stage, query, scope):
                 yield seen(w, prices)
 
-    def _within(self, scope: Scope) -> list[Watched]:
+    def _within(self, scope: Scope) -> list[GroupRecord]:
         watched = self._watched()
         return [w for w in watched if within(scope, w.group.labels)] if scope else watched
 
@@ -211,7 +211,7 @@ def mentions(text: str, *words: str) -> bool:
     return any(text in word.lower() for word in words)
 
 
-def seen(w: Watched, prices: Prices) -> Sight:
+def seen(w: GroupRecord, prices: Prices) -> Sight:
     """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
     held = w.held
     weight = seen_weight(held, prices.usd)

@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from monitor.core.money import ONE, number
-from monitor.core.prices.frame_columns import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, Columns, Marks, Sheet, Usd
-from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Change, Frame, Heard, Mark, Quote, assets_of
+from monitor.core.prices.frame_columns import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, FrameColumns, Marks, Sheet, Usd
+from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Frame, Heard, Mark, PriceChange, Quote, assets_of
 from monitor.core.prices.trust import Belief, accepted
 from monitor.core.rules.product import Trust
 
@@ -55,7 +55,7 @@ class PriceBoard:
     """
 
     def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
-        self._columns = Columns()
+        self._columns = FrameColumns()
         self.index, self.flags = self._columns.index, self._columns.flags
         self.floats = array("d")
         self.marks, self.usd = Marks(self._columns), Usd(self._columns)
@@ -91,7 +91,7 @@ class PriceBoard:
             self.floats.append(0.0)
         return place
 
-    def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> Change:
+    def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> PriceChange:
         """Takes a batch that arrived at `at`, frames first. Quotes older than the one in force are dropped and counted.
 
         USDT is worth what the configuration states; a quote of it counts only where it is named there.
@@ -107,7 +107,7 @@ class PriceBoard:
             self._take(quote, at, before)
         return self._settle(before, moved)
 
-    def expire(self, asset: str) -> Change:
+    def expire(self, asset: str) -> PriceChange:
         """Marks an asset stale because its deadline passed."""
         mark = self.marks[asset]
         stale = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
@@ -315,7 +315,7 @@ class PriceBoard:
 
     # -- what changed --
 
-    def _settle(self, before: dict[str, Mark | None], moved: frozenset[str] = frozenset()) -> Change:
+    def _settle(self, before: dict[str, Mark | None], moved: frozenset[str] = frozenset()) -> PriceChange:
         """Values what changed; compares trust and USD price with what they were."""
         columns, index = self._columns, self.index
         changed = {a for a, old in before.items() if _differs(old, columns.mark(index[a]))}
@@ -326,7 +326,7 @@ class PriceBoard:
         if moved or changed:
             self.usd.forget()
         own = [(a, old is None or old.trust == GOOD, columns.trust(index[a]) in _GOOD) for a, old in before.items()]
-        return Change(
+        return PriceChange(
             moved=moved | changed,
             lost=tuple(a for a, was, now in own if was and not now),
             regained=tuple(a for a, was, now in own if not was and now),

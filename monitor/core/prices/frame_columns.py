@@ -54,7 +54,7 @@ class Sheet:
         return Heard(asset, frame.source, self.price(asset), frame.at(self.columns[asset]), self.received_at)
 
 
-class Columns:
+class FrameColumns:
     """What is in force, by place. Places are only added, so `index` and `names` are shared with copies."""
 
     def __init__(self) -> None:
@@ -67,9 +67,9 @@ class Columns:
         self.rate: Decimal | None = None
         """What one USDT is worth in USD."""
 
-    def copy(self) -> Columns:
+    def copy(self) -> FrameColumns:
         """The columns as they are now; what happens later to these does not show in it."""
-        made = Columns()
+        made = FrameColumns()
         made.index, made.names, made.rate = self.index, self.names, self.rate
         made.alone, made.sheets, made.flags = self.alone[:], self.sheets[:], self.flags[:]
         return made
@@ -141,7 +141,7 @@ class Columns:
 class Marks(Mapping[str, Mark]):
     """All marks by asset; one is made when it is looked at."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: FrameColumns) -> None:
         self._columns = columns
 
     def __getitem__(self, asset: str) -> Mark:
@@ -169,7 +169,7 @@ class Marks(Mapping[str, Mark]):
 class _Values(ValuesView[Mark]):
     """All marks without looking for the place of each."""
 
-    def __init__(self, marks: Marks, columns: Columns) -> None:
+    def __init__(self, marks: Marks, columns: FrameColumns) -> None:
         super().__init__(marks)
         self._columns = columns
 
@@ -183,7 +183,7 @@ class _Values(ValuesView[Mark]):
 class Usd(Mapping[str, Decimal]):
     """All known prices in USD by asset; one is made when it is looked at, and kept until `forget`."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: FrameColumns) -> None:
         self._columns = columns
         self._made: dict[str, Decimal] = {}
 

@@ -195,7 +195,7 @@ class Heard(NamedTuple):
     received_at: datetime
 
 
-class Change(msgspec.Struct, frozen=True):
+class PriceChange(msgspec.Struct, frozen=True):
     """What a batch of quotes or a deadline did: assets whose price or trust moved, and those to announce."""
 
     moved: frozenset[str] = frozenset()

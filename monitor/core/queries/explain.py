@@ -33,8 +33,8 @@ from monitor.core.valuation.interest_cover import shortfalls
 from monitor.core.valuation.ladder import tiers_filled
 from monitor.core.valuation.remedies import (
     NOTHING,
+    LineFactors,
     Permitted,
-    Terms,
     cure,
     liquidation_prices,
     next_line,
@@ -291,7 +291,7 @@ def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blin
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
-def _next_line(weight: Weight, lines: Thresholds, terms: Terms) -> dict[str, str] | None:
+def _next_line(weight: Weight, lines: Thresholds, terms: LineFactors) -> dict[str, str] | None:
     found = next_line(weight, lines, terms, CENT)
     if found is None:
         return None

@@ -81,11 +81,11 @@ class Inbox(Protocol):
     """The sequencer as the web sees it."""
 
     async def request(self, request: Request) -> Answer:
-        """Puts the change in order, handles it and commits it. Raises stores.base.StoreUnavailable."""
+        """Puts the change in order, handles it and commits it. Raises stores._base.StoreUnavailable."""
         ...
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
-        """Flexible rates as one event, audited. Raises stores.base.StoreUnavailable."""
+        """Flexible rates as one event, audited. Raises stores._base.StoreUnavailable."""
         ...
 
     async def look(self, group_id: str) -> Look | None:

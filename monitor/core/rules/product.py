@@ -104,7 +104,7 @@ class Thresholds(msgspec.Struct, frozen=True):
         return (max if self.falls else min)(levels, default=None)
 
 
-class Tiers(msgspec.Struct, frozen=True):
+class LiabilityTiers(msgspec.Struct, frozen=True):
     """What a liability in one coin requires, by its USD value: marginal tiers like a ladder's, with rates that never fall.
 
     Every ladder ends with a tier without a bound: what lies above the last cap is charged like the last tier (DOMAIN 37-41).
@@ -179,7 +179,7 @@ class Version(msgspec.Struct, frozen=True):
     """The grace period needs no enrolment."""
     unlisted: Ladder | None = None
     """The ladder of a coin that `ladders` does not list; None: such a coin counts nothing."""
-    liability_tiers: Mapping[str, Tiers] | None = None
+    liability_tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: loans are liabilities. Debt is the maintenance margin that they require, and their value is taken off
     what the collateral is recognised for: recognised is net equity (DOMAIN 37)."""
 

@@ -25,12 +25,12 @@ from monitor.core.money import (
     exact,
     round_down,
 )
-from monitor.core.rules.product import WHOLE, Ladder, Thresholds, Tiers, Version
+from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Thresholds, Version
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import Position, Weight, crossed
 
 
-class Terms(msgspec.Struct, frozen=True):
+class LineFactors(msgspec.Struct, frozen=True):
     """How a product weighs what is owed, as far as the ways back depend on it.
 
     A line is two factors, so that no quotient is ever rounded: it is met where of_debt x debt = of_recognised x recognised.
@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     falls: bool = False
     """Lines are levels of recognised/debt, not of debt/recognised."""
-    tiers: Mapping[str, Tiers] | None = None
+    tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: debt is the maintenance margin of liabilities, whose value is taken off what is recognised."""
 
     def factors(self, line: Decimal) -> tuple[Decimal, Decimal]:
@@ -50,12 +50,12 @@ class Terms(msgspec.Struct, frozen=True):
         return WHOLE if self.tiers is None else self.tiers[asset].maintenance
 
 
-LTV_TERMS = Terms()
+LTV_TERMS = LineFactors()
 
 
-def terms_of(lines: Thresholds, version: Version) -> Terms:
+def terms_of(lines: Thresholds, version: Version) -> LineFactors:
     """Those of a group's lines under a version of its product."""
-    return Terms(lines.falls, version.liability_tiers)
+    return LineFactors(lines.falls, version.liability_tiers)
 
 
 class NextLine(NamedTuple):
@@ -66,7 +66,7 @@ class NextLine(NamedTuple):
     distance_percent: Decimal
 
 
-def next_line(weight: Weight, lines: Thresholds, terms: Terms, unit: Decimal) -> NextLine | None:
+def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal) -> NextLine | None:
     """The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised."""
     if weight.debt and weight.recognised <= 0:
         return None
@@ -95,7 +95,7 @@ class Cure(msgspec.Struct, frozen=True):
 
 def cure(
     debt: Decimal, counted: Decimal, initial: Decimal, held: Iterable[Position], ladders: Mapping[str, Ladder],
-    terms: Terms = LTV_TERMS,
+    terms: LineFactors = LTV_TERMS,
 ) -> Cure:  # fmt: skip
     """Amounts that take the group to the initial level; zero where it is there already; None for an asset that cannot."""
     with exact():
@@ -137,7 +137,7 @@ def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal
 
 def liquidation_prices(
     debts: Mapping[str, Decimal], debt: Decimal, counted: Decimal, line: Decimal,
-    held: Iterable[Position], ladders: Mapping[str, Ladder], terms: Terms = LTV_TERMS,
+    held: Iterable[Position], ladders: Mapping[str, Ladder], terms: LineFactors = LTV_TERMS,
 ) -> dict[str, Decimal | None]:  # fmt: skip
     """Per collateral asset the price at which the group is at `line`, all others held; None where no positive price is.
 
@@ -152,7 +152,7 @@ def liquidation_prices(
 
 
 def _line_price(
-    held: Position, owed: Decimal, debt: Decimal, counted: Decimal, line: Decimal, ladder: Ladder, terms: Terms
+    held: Position, owed: Decimal, debt: Decimal, counted: Decimal, line: Decimal, ladder: Ladder, terms: LineFactors
 ) -> Decimal | None:
     """Solves of_debt debt(p) = of_recognised recognised(p) tier by tier; both are linear in p while p stays in its tiers."""
     if held.price is None or held.recognised is None:
@@ -231,7 +231,7 @@ NOTHING = Permitted(False, False, False, False, ZERO, {}, ())
 def permitted(
     debt: Decimal, counted: Decimal, initial: Decimal, margin_call: Decimal, held: tuple[Position, ...],
     ladders: Mapping[str, Ladder], accounts: Mapping[str, Mapping[str, Decimal]], is_calm: bool,
-    terms: Terms = LTV_TERMS, leaving: Decimal | None = None,
+    terms: LineFactors = LTV_TERMS, leaving: Decimal | None = None,
 ) -> Permitted:  # fmt: skip
     """Trade and move below margin call; withdraw only below initial and to below it; remove an account to at most it.
 
@@ -258,7 +258,7 @@ def permitted(
         return Permitted(below_call, below_call, may_leave, is_calm and room > 0, borrowable, out, tuple(gone))
 
 
-def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms: Terms) -> Decimal:
+def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms: LineFactors) -> Decimal:
     """USD that may be borrowed until the initial level, whose proceeds leave; a liability in whatever coin has tiers.
 
     Liabilities are taken to require what the last tier of the strictest coin does, so that what is shown is never too much.

@@ -17,7 +17,7 @@ import msgspec
 from monitor.core.loans.group import Group, Loan, lines_of
 from monitor.core.loans.interest import interest
 from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, divide_up
-from monitor.core.rules.product import Ladder, Metric, Product, Thresholds, Tiers, Version
+from monitor.core.rules.product import Ladder, LiabilityTiers, Metric, Product, Thresholds, Version
 from monitor.core.valuation.ladder import recognised
 
 NORMAL, RESTRICTED, MARGIN_CALL, LIQUIDATION, IMMEDIATE = (
@@ -42,7 +42,7 @@ class Holding(msgspec.Struct, frozen=True):
     """(asset, principal and interest over all loans), by asset; nothing that is zero."""
     assets: frozenset[str]
     """All assets whose price decides about the group."""
-    tiers: Mapping[str, Tiers] | None = None
+    tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: the debts are liabilities that go through these."""
     minute: int = 0
     """Of the day, up to which interest is counted where it is added more often than daily."""

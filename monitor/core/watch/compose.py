@@ -11,7 +11,7 @@ from monitor.core.events.entries import Refused
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.loan_book import Exposure
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.money import plain
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Mark
@@ -20,7 +20,7 @@ from monitor.core.stages.decision import Said
 from monitor.core.text import stamp, stamp_or_none
 
 
-def group_alert(said: Said, w: Watched, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]) -> Alert:
+def group_alert(said: Said, w: GroupRecord, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]) -> Alert:
     """An alert about a group: what the lifecycle said, on the figures of its time."""
     return Alert(
         type=said.type, id=said.id, at=said.at, detected_at=detected_at, subject=w.group.id,

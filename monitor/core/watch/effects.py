@@ -14,7 +14,7 @@ from monitor.core.deadlines import Deadline
 from monitor.core.groups import loan_history
 from monitor.core.groups.loan_book import LoanBook, weigh_now
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
 from monitor.core.prices.board import PriceBoard
 from monitor.core.stages.decision import Verdict, move, say
@@ -33,23 +33,23 @@ class Teller:
         self.name = name
         self._board, self._book, self._fund, self._silences = board, book, fund, silences
 
-    def known(self, group_id: str) -> Watched:
+    def known(self, group_id: str) -> GroupRecord:
         """A group that is on the agenda or a suspect."""
         w = self._book.find(group_id)
         assert w is not None, f"group {group_id} is on the agenda or a suspect, but not in the book"
         return w
 
-    def weigh(self, w: Watched) -> None:
+    def weigh(self, w: GroupRecord) -> None:
         """Values a group on the prices in force."""
         weigh_now(w, self._board)
 
-    def weight(self, w: Watched) -> Weight | None:
+    def weight(self, w: GroupRecord) -> Weight | None:
         """What the group weighs on the prices in force; None while one is missing."""
         if w.weight is None:
             self.weigh(w)
         return w.weight
 
-    def follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
+    def follow(self, w: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
         if said is not None:
@@ -66,7 +66,7 @@ class Teller:
             self._fund.note(w, said.at)
             out.history += loan_history.of_stage(w, said, self._board.usd)
 
-    def run(self, w: Watched, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
+    def run(self, w: GroupRecord, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
         """A deadline of a group other than its clear hold. `handled`: the time of the last event."""
         at, kind = deadline.at, deadline.kind
         if kind == deadlines.GRACE:
@@ -82,7 +82,7 @@ class Teller:
         else:
             self.run_dates(w, [d for d in w.loan_deadlines() if d[0] == at], at, out)
 
-    def run_dates(self, w: Watched, due: Iterable[Due], at: datetime, out: Outcome) -> None:
+    def run_dates(self, w: GroupRecord, due: Iterable[Due], at: datetime, out: Outcome) -> None:
         """Dates of the group's loans, said to be of a time."""
         for _, kind, loan in due:
             state = ran(w.state, loan, kind)

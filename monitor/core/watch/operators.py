@@ -13,7 +13,7 @@ from monitor.core.alerts.silences import Acknowledge, Act, Hush, Silence, Silenc
 from monitor.core.events.entries import Refused
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.stages.decision import Said, Verdict
 from monitor.core.stages.stages import (
     DELAYED,
@@ -72,7 +72,7 @@ class Operators:
                 facts = {"silence": id_, "hidden": w.state.last_alert}
                 self._follow(w, told_again(self._teller.name, w.state, at), out, facts)
 
-    def _follow(self, w: Watched, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
+    def _follow(self, w: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
         self._teller.follow(w, verdict, out, facts)
         self._planner.plan(w)
 

@@ -29,11 +29,11 @@ from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import Register
 from monitor.core.groups.loan_book import LoanBook, PlainBook
 from monitor.core.groups.outcome import Memory, Outcome, Sight
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import accrues_at
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import Change
+from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Rules
 from monitor.core.stages.decision import calm, judge
 from monitor.core.valuation.clearance import FundSight
@@ -210,7 +210,9 @@ class RiskMonitor:
         if taken.block is not None:
             out.blocks.append(taken.block)
             # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
-            self._decide_all(dict.fromkeys((*taken.look, *self.book.suspects(Change(), self.board))), event.at, out)
+            self._decide_all(
+                dict.fromkeys((*taken.look, *self.book.suspects(PriceChange(), self.board))), event.at, out
+            )
             self._planner.plan_all(taken.look)
             self._teller.look_at_interest(taken.look, event.at, out)
             self._prices.look(taken.assets, event.at, out)
@@ -242,7 +244,7 @@ class RiskMonitor:
                 self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
         self._notices.take(compose.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
-    def _changed(self, w: Watched | None, event: GroupPut | BookEntry, out: Outcome) -> None:
+    def _changed(self, w: GroupRecord | None, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
         if w is None:
             return
@@ -257,7 +259,7 @@ class RiskMonitor:
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         out.history[place:place] = loan_history.of_change(replaced, w, event, self.board.usd)
 
-    def _closed(self, w: Watched, event: GroupClosed, out: Outcome) -> None:
+    def _closed(self, w: GroupRecord, event: GroupClosed, out: Outcome) -> None:
         out.history += loan_history.of_close(w, event)
         self._planner.forget(w.group.id)
         self._fund.drop(w.group.id, out.at)
@@ -304,11 +306,11 @@ class RiskMonitor:
         late = {asset: change for asset in assets if (change := self._prices.come_due(asset, at, out)) is not None}
         if late:
             moved = frozenset[str]().union(*(change.moved for change in late.values()))
-            self._moved(Change(moved, lost=tuple(a for change in late.values() for a in change.lost)), at, out)
+            self._moved(PriceChange(moved, lost=tuple(a for change in late.values() for a in change.lost)), at, out)
             for asset in late:
                 self._prices.announce(asset, at, out)
 
-    def _moved(self, change: Change, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
+    def _moved(self, change: PriceChange, at: datetime, out: Outcome, quoted: Iterable[str] = ()) -> None:
         """Says what is not believed any more, decides all holders once, says what is believed again.
 
         A clear hold that ends now is decided by prices of now, even where they are what they were before.
@@ -356,7 +358,7 @@ class RiskMonitor:
             self._renew(at, out)
         else:
             self._fund.renewed(kinds, at)
-            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(Change(), self.board)))
+            suspects = dict.fromkeys((*self.book.accrue(at, kinds), *self.book.suspects(PriceChange(), self.board)))
             self._decide_all(suspects, at, out)
             self._teller.look_at_interest(self.book.spare(kinds), at, out)
 
@@ -374,7 +376,7 @@ class RiskMonitor:
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
-    def _decide(self, w: Watched, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
+    def _decide(self, w: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
         was_blind, state = w.blind, w.state
         self._teller.weigh(w)

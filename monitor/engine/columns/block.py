@@ -32,11 +32,11 @@ from monitor.engine.columns.fields import (
 )
 from monitor.engine.columns.floats import floats
 from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, day_at, time_at
-from monitor.engine.columns.names import Names, Terms
+from monitor.engine.columns.names import Names
 from monitor.engine.columns.packing import pack
 from monitor.engine.columns.text_search import lowered, rows_with
 
-__all__ = ["Block", "Columns", "Names", "Terms"]
+__all__ = ["Block", "Columns", "Names"]
 
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from monitor.engine.columns.fields import DTYPES, NO_LEVERAGE, Columns
 from monitor.engine.columns.instants import DAY_MINUTES
-from monitor.engine.columns.names import Interned, Names, Terms
+from monitor.engine.columns.names import Interned, LoanTerms, Names
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class _Head(msgspec.Struct, frozen=True):
     products: dict[int, str]
     sources: dict[int, str]
     labels: dict[int, dict[str, str]]
-    terms: dict[int, Terms]
+    terms: dict[int, LoanTerms]
     extras: dict[int, bytes]
     wide: dict[int, Decimal]
 

@@ -21,7 +21,7 @@ class NamesFull(Exception):
         self.what, self.limit = what, limit
 
 
-class Terms(NamedTuple):
+class LoanTerms(NamedTuple):
     """What loans of one kind share. `days` are those from opening to maturity.
 
     `days` is None for an open term, and for a maturity that is not whole days after the opening (Columns.matures).
@@ -87,4 +87,4 @@ class Names:
         self.products: Interned[str] = Interned("products", _U16)
         self.sources: Interned[str] = Interned("sources", _U16)
         self.labels = LabelSets()
-        self.terms: Interned[Terms] = Interned("loan terms", _U32)
+        self.terms: Interned[LoanTerms] = Interned("loan terms", _U32)

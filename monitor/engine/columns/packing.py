@@ -14,7 +14,7 @@ from monitor.core.money import EXACT, exact
 from monitor.engine.columns.extras import extra_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, DTYPES, IRREGULAR, NO_LEVERAGE, NO_VIP, WIDE, Columns
 from monitor.engine.columns.instants import DAY_MINUTES, day_number, micros_of
-from monitor.engine.columns.names import Names, Terms
+from monitor.engine.columns.names import LoanTerms, Names
 
 _LARGEST = 2**63
 _LEAST_POWER = -128
@@ -117,7 +117,7 @@ class _Packing:
         lists["since"].append(day_number(loan.since) * DAY_MINUTES + loan.minute)
         runs = loan.matures_at - loan.opened_at if loan.matures_at is not None else None
         days = None if runs is None or runs.seconds or runs.microseconds else runs.days
-        lists["terms"].append(self.names.terms.place(Terms(loan.rate, loan.term, days)))
+        lists["terms"].append(self.names.terms.place(LoanTerms(loan.rate, loan.term, days)))
         lists["matures"].append(-1 if loan.matures_at is None else micros_of(loan.matures_at))
         self.needs_maturities |= runs is not None and days is None
 

@@ -1,4 +1,4 @@
-"""The lines of a large book in 16 bytes each (see books.seen): two sorted columns, and a table while it is read."""
+"""The lines of a large book in 16 bytes each (see books._seen): two sorted columns, and a table while it is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FULLEST = 0.6  # of the table: fuller ones are searched long
 
 
 class CompactSeen:
-    """A books.seen.Seen in arrays."""
+    """A books._seen.Seen in arrays."""
 
     def __init__(self) -> None:
         self._lines, self._ids = np.empty(0, np.int64), np.empty(0, np.int64)

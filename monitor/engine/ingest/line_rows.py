@@ -30,7 +30,7 @@ class Wrong(Exception):
         self.rows = rows
 
 
-class Rows:
+class LineRows:
     """Groups that are fine as far as one is looked at alone. Flat lists: a container each would keep the collector busy."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from monitor.core.loans.group import Term
 Holdings = dict[str, dict[str, str]]
 
 
-class Rate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
+class RateText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A core.loans.group.Rate. Fields stand by their name here and below: so their order is that of the canonical line."""
 
     daily: str | UnsetType | None = UNSET
@@ -23,7 +23,7 @@ class Rate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     paid_in: Literal["BNB"] | UnsetType | None = UNSET
 
 
-class Loan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
+class LoanText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     """A core.loans.group.LoanLine."""
 
     asset: str
@@ -32,11 +32,11 @@ class Loan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     matures_at: str | UnsetType | None = UNSET
     opened_at: str
     principal: str
-    rate: Rate
+    rate: RateText
     term: Term
 
 
-class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A core.loans.group.GroupLine. What a line leaves out is unset, so that it is left out of the canonical line too."""
 
     balances: Holdings | UnsetType = UNSET
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     id: str
     labels: dict[str, str] | UnsetType = UNSET
     leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] | UnsetType | None = UNSET
-    loans: list[Loan]
+    loans: list[LoanText]
     product: str
     receiving_account: str
     thresholds: dict[Literal["initial", "margin_call", "liquidation", "immediate"], str] | UnsetType = UNSET

@@ -15,8 +15,8 @@ from typing import Any, get_args
 import msgspec
 from msgspec import UNSET
 
-from monitor.books.base import Packed
-from monitor.books.lines import LINE_BYTES, repeated_key
+from monitor.books._base import Packed
+from monitor.books._lines import LINE_BYTES, repeated_key
 from monitor.core import schema
 from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
 from monitor.core.money import ZERO, exact, number, plain
@@ -26,9 +26,9 @@ from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import extra_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, IRREGULAR, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.instants import DAY_US, micros_of
-from monitor.engine.columns.names import Interned, Names, NamesFull, Terms
+from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.ingest import line_schema
-from monitor.engine.ingest.line_rows import Rows, Wrong
+from monitor.engine.ingest.line_rows import LineRows, Wrong
 
 _QUANTITY: Bounds = get_args(schema.Quantity)[1]
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
@@ -38,7 +38,7 @@ _ASSET = re.compile(get_args(schema.Asset)[1].regex)
 _SOME_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _REMEMBERED = 10_000  # times, terms and thresholds are known again by how they were written, so many at most
 
-_decode = msgspec.json.Decoder(line_schema.Line).decode
+_decode = msgspec.json.Decoder(line_schema.LineText).decode
 
 
 class Unsure(Exception):
@@ -152,7 +152,7 @@ class Packer:
         rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
         places = list(range(len(raws)))
         while True:
-            rows = Rows()
+            rows = LineRows()
             places = [place for place in places if self._takes(raws[place], rules, rows)]
             try:
                 packed = rows.columns(self._names, source, micros_of(at))
@@ -162,7 +162,7 @@ class Packer:
             batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places], products)
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
-    def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: Rows) -> bool:
+    def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: LineRows) -> bool:
         """Adds the line's group to the rows, if it is sure of it."""
         try:
             line = _decode(raw)
@@ -204,7 +204,7 @@ class Packer:
         rows.interests += ["0" if loan.interest is UNSET else loan.interest for loan in line.loans]
         return True
 
-    def _loan(self, loan: line_schema.Loan, product: _Rules) -> tuple[int, int, int, int]:
+    def _loan(self, loan: line_schema.LoanText, product: _Rules) -> tuple[int, int, int, int]:
         """Places of the coin and of the terms; opening and maturity."""
         opened, matures, days = self._times[loan.opened_at], -1, None
         if isinstance(loan.matures_at, str):
@@ -223,7 +223,7 @@ class Packer:
         return self._coins[loan.asset], terms, opened, matures
 
     def _held(
-        self, line: line_schema.Line, product: _Rules, leverage: int | None
+        self, line: line_schema.LineText, product: _Rules, leverage: int | None
     ) -> tuple[str | None, list[int], list[str], bytes | None]:
         """The account that holds all; coins and quantities summed over the accounts; what no column has a place for."""
         if len(line.collateral) == 1 and not (line.thresholds or line.balances or line.contacts):
@@ -274,10 +274,10 @@ def _number(text: str, bounds: Bounds) -> Decimal:
     return value
 
 
-def _terms(loan: line_schema.Loan, days: int | None) -> Terms:
+def _terms(loan: line_schema.LoanText, days: int | None) -> LoanTerms:
     """Raises ValueError or Unsure for terms that core.loans.group.LoanLine refuses."""
     daily = _number(loan.rate.daily, _DAILY) if isinstance(loan.rate.daily, str) else None
     rate = Rate(loan.rate.kind, daily, loan.rate.paid_in or None)
     matures = _SOME_TIME if isinstance(loan.matures_at, str) else None
     LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, _SOME_TIME, ZERO, matures)
-    return Terms(rate, loan.term, days)
+    return LoanTerms(rate, loan.term, days)

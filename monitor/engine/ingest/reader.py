@@ -1,4 +1,4 @@
-"""The reader of books (books.base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
+"""The reader of books (books._base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from monitor.books.base import Packed, PlainReader
-from monitor.books.seen import Seen
+from monitor.books._base import Packed, PlainReader
+from monitor.books._seen import Seen
 from monitor.core.rules.product import Product
 from monitor.engine.columns.names import Names
 

@@ -16,13 +16,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.money import exact
 from monitor.core.portfolio.group_list import (
     Counts,
+    GroupPage,
     GroupQuery,
     Key,
-    Page,
     PlainRoster,
     Prices,
     Scope,
@@ -88,7 +88,7 @@ class Rows(Protocol):
     stage: npt.NDArray[np.uint8]
     """By row: the place in lifecycle.STAGES, 255 where no group is (any more)."""
 
-    def watched(self, row: int, /) -> Watched:
+    def watched(self, row: int, /) -> GroupRecord:
         """The group of a row, made anew. Raises LookupError where its block is gone."""
         ...
 
@@ -100,9 +100,9 @@ class Rows(Protocol):
 class Fresh(Protocol):
     """Of core.groups.loan_book.PlainBook."""
 
-    def watched(self) -> list[Watched]: ...
+    def watched(self) -> list[GroupRecord]: ...
 
-    def find(self, group_id: str, /) -> Watched | None: ...
+    def find(self, group_id: str, /) -> GroupRecord | None: ...
 
 
 class Book(Protocol):
@@ -127,7 +127,7 @@ class ColumnarRoster:
         w = self._find(group_id)
         return None if w is None else seen(w, prices)
 
-    def _find(self, group_id: str) -> Watched | None:
+    def _find(self, group_id: str) -> GroupRecord | None:
         w = self._book.fresh.find(group_id)
         rows = self._book.rows
         if w is not None or rows is None:
@@ -141,7 +141,7 @@ class ColumnarRoster:
         w = self._find(group_id)
         return None if w is None else w.state
 
-    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> Page:
+    def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         rows, start = self._book.rows, start_of(query)
         if rows is None:
             return PlainRoster(self._book.fresh.watched).page(query, scope, prices)
@@ -156,7 +156,7 @@ class ColumnarRoster:
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
         last = found[query.limit - 1][0] if len(found) > query.limit else None
         sights = (_sight(rows, f, query, scope, prices) for _, f in found[: query.limit])
-        return Page([s for s in sights if s is not None], None if last is None else _cursor(query.sort, last))
+        return GroupPage([s for s in sights if s is not None], None if last is None else _cursor(query.sort, last))
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         rows = self._book.rows
@@ -189,7 +189,7 @@ class ColumnarRoster:
         watched = (w for row in examples if (w := _watched(rows, row)) is not None)
         return owed.union(PlainRoster(lambda: fresh).needed(scope), *(w.held.assets for w in watched))
 
-    def _look(self, rows: Rows) -> tuple[Listing, list[Watched]]:
+    def _look(self, rows: Rows) -> tuple[Listing, list[GroupRecord]]:
         """The columns and the fresh groups of one moment: a group that was folded in between would be in neither."""
         if self._listings is None:
             from monitor.engine.queries.listing import Listings  # the array libraries cost a second and 100 MB
@@ -203,7 +203,7 @@ class ColumnarRoster:
 
 
 def _keyed(
-    fresh: list[Watched], query: GroupQuery, scope: Scope, prices: Prices, after: Place | None
+    fresh: list[GroupRecord], query: GroupQuery, scope: Scope, prices: Prices, after: Place | None
 ) -> list[tuple[Place, int | Sight]]:
     """The fresh groups that a page may hold, by the same kind of key as those in columns."""
     wanted = PlainRoster(lambda: fresh).wanted(query, scope, prices)
@@ -233,7 +233,7 @@ def _sight(rows: Rows, found: int | Sight, query: GroupQuery, scope: Scope, pric
     return seen(w, prices)
 
 
-def _watched(rows: Rows, row: int) -> Watched | None:
+def _watched(rows: Rows, row: int) -> GroupRecord | None:
     try:
         with exact():
             return rows.watched(row)

@@ -32,7 +32,7 @@ class _Own(msgspec.Struct, frozen=True):
 _own = msgspec.msgpack.Decoder(_Own).decode
 
 
-class Levels:
+class BlockLevels:
     """The lines, fees and grace of products by their place, and of groups that have lines of their own."""
 
     def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.money import EIGHT_PLACES, exact, round_up
 from monitor.core.portfolio.group_list import Prices, Scope, within
 from monitor.core.portfolio.snapshot import (
@@ -42,11 +42,11 @@ from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, I64, U8, Bools
 from monitor.engine.columns.names import Names
-from monitor.engine.queries.levels import NEXT, Levels, bands
+from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import by_asset, of_asset, survey
 from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
-from monitor.engine.screen.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, Store, Tiers
+from monitor.engine.screen.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
 """Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
@@ -63,8 +63,8 @@ class Copy(NamedTuple):
     """By row of the book."""
     states: Mapping[int, bytes]
     """By row, as they are packed; of those that are not as new."""
-    store: Store
-    tiers: Tiers
+    store: Positions
+    tiers: LadderTiers
     names: Names
     rules: Rules
     versions: Mapping[int, Version]
@@ -114,7 +114,7 @@ class ColumnarSurvey:
             stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
             self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
         self._count = int(np.count_nonzero(self._stage != _NEVER))
-        self._levels = Levels(copy.names, copy.versions)
+        self._levels = BlockLevels(copy.names, copy.versions)
 
     def __len__(self) -> int:
         return self._count + len(self._fresh)
@@ -189,7 +189,7 @@ class ColumnarSurvey:
         state = GroupState("") if packed is None else _state.decode(packed)
         state = msgspec.structs.replace(state, group=group.id)
         with exact():
-            w = Watched(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
+            w = GroupRecord(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
         return w.sight()
 
     # -- within --

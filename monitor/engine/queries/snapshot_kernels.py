@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U8
-from monitor.engine.screen.arrays import DEBT, END, GROUPS, POSITION, RUN, Store, Tiers, kernel
+from monitor.engine.screen.arrays import DEBT, END, GROUPS, POSITION, RUN, LadderTiers, Positions, kernel
 from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
 
 
 @kernel
 def survey(
-    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64, liable: F64,
-    blind: U8,
+    blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64,
+    liable: F64, blind: U8,
 ) -> None:  # fmt: skip
     """Weighs blocks; the k-th of them into the rows from k * GROUPS on.
 
@@ -35,7 +35,7 @@ def survey(
 
 @kernel
 def by_asset(
-    blocks: I64, store: Store, tiers: Tiers, price: F64, wanted: U8, distance: F64, debt: F64, sums: F64
+    blocks: I64, store: Positions, tiers: LadderTiers, price: F64, wanted: U8, distance: F64, debt: F64, sums: F64
 ) -> None:
     """Adds up by asset, over the wanted rows (numbered as in `survey`), into `sums` [assets, 8]: groups that hold it, owed
     USD, recognised USD, market USD, quantity, least distance, distance times debt, debt of the groups that hold it."""
@@ -68,7 +68,7 @@ def by_asset(
 
 
 @kernel
-def of_asset(blocks: I64, store: Store, tiers: Tiers, price: F64, asset: int, held: F64, owed: F64) -> None:
+def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asset: int, held: F64, owed: F64) -> None:
     """By row (numbered as in `survey`) the USD value that it holds and that it owes of one asset."""
     held[:] = 0.0
     owed[:] = 0.0

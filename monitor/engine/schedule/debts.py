@@ -16,7 +16,7 @@ from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, Bools
 from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
-from monitor.engine.columns.names import Names, Terms
+from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
@@ -180,5 +180,5 @@ def _one_if_equal(column: I64) -> I64:
     return column[:1] if (column == column[0]).all() else column
 
 
-def _rate(kind: Terms) -> float:
+def _rate(kind: LoanTerms) -> float:
     return float("nan") if kind.rate.daily is None else float(kind.rate.daily)

@@ -26,7 +26,7 @@ DEAD, UNWATCHED = 0, 1
 """The first two pairs of `Lines`: never named (no group), always named (nobody has set its lines yet)."""
 
 
-class Store(NamedTuple):
+class Positions(NamedTuple):
     """Positions of all blocks. A run's start counts from the block's first position; one start more ends the last run."""
 
     amount: F64
@@ -36,7 +36,7 @@ class Store(NamedTuple):
     head: I64
 
 
-class Tiers(NamedTuple):
+class LadderTiers(NamedTuple):
     """Ladders of all instruments: tier k of instrument i is start[i] + k; above `bound` the next one holds.
 
     A value v in a tier counts `offset + share * v`. The last two tiers of every instrument have no bound.
@@ -49,7 +49,7 @@ class Tiers(NamedTuple):
     offset: F64
 
 
-class Rows(NamedTuple):
+class RowSums(NamedTuple):
     """What the last call found per group: USD sums, the value of liabilities inside `recognised`, flags; and its lines."""
 
     debt: F64
@@ -59,7 +59,7 @@ class Rows(NamedTuple):
     band: U32
 
 
-class Lines(NamedTuple):
+class LinePairs(NamedTuple):
     """Distinct pairs of lines, the guard taken in: suspect when debt <= low * recognised or debt >= high * recognised."""
 
     low: F64

@@ -26,7 +26,7 @@ _Key = tuple[int, int, int]
 """Kind, place of the product, place of the coin."""
 
 
-class Owed(NamedTuple):
+class OwedInstruments(NamedTuple):
     """What groups owe, in two legs."""
 
     debts: Leg
@@ -89,7 +89,7 @@ class Instruments:
         leg = Leg(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
         return leg, self._coins(c.asset[counts])
 
-    def owed(self, block: Block, amounts: F64, owing: Bools) -> Owed:
+    def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedInstruments:
         """What the groups owe, and in which coins. `amounts` [l], `owing` [l] which of them count.
 
         Liabilities of a group in one coin are one position, as the tiers take their sum.
@@ -105,7 +105,7 @@ class Instruments:
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
         liabilities = Leg(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
-        return Owed(debts, liabilities, self._coins(c.loan_asset[owing]))
+        return OwedInstruments(debts, liabilities, self._coins(c.loan_asset[owing]))
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U16:
         """The instruments of coins, all of one kind and product."""

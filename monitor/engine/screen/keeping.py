@@ -5,13 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U8, U16, U32
-from monitor.engine.screen.arrays import DEAD, END, GROUPS, ROWS, RUN, Lines, Store, Tiers, kernel
+from monitor.engine.screen.arrays import DEAD, END, GROUPS, ROWS, RUN, LadderTiers, LinePairs, Positions, kernel
 from monitor.engine.screen.kernels import mark_block
 
 
 @kernel
 def lay(
-    order: I64, row: U16, instrument: U16, amount: F64, counts: I64, store: Store, position: int, run: int, base: int
+    order: I64,
+    row: U16,
+    instrument: U16,
+    amount: F64,
+    counts: I64,
+    store: Positions,
+    position: int,
+    run: int,
+    base: int,
 ) -> int:
     """Writes one leg as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
 
@@ -34,7 +42,7 @@ def lay(
 
 
 @kernel
-def count_held(blocks: I64, store: Store, tiers: Tiers, held: I64) -> None:
+def count_held(blocks: I64, store: Positions, tiers: LadderTiers, held: I64) -> None:
     """Positions per asset."""
     held[:] = 0
     for block in blocks:
@@ -43,7 +51,7 @@ def count_held(blocks: I64, store: Store, tiers: Tiers, held: I64) -> None:
 
 
 @kernel
-def holders(blocks: I64, wanted: U8, store: Store, tiers: Tiers, band: U32, named: U32) -> int:
+def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band: U32, named: U32) -> int:
     """Rows that hold or owe something of a wanted asset, ascending; returns how many."""
     mask = np.empty(GROUPS, np.uint8)
     count = 0
@@ -58,7 +66,7 @@ def holders(blocks: I64, wanted: U8, store: Store, tiers: Tiers, band: U32, name
 
 
 @kernel
-def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: Lines, slots: U32, used: I64) -> int:
+def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: LinePairs, slots: U32, used: I64) -> int:
     """Gives rows their lines, each distinct pair kept once, found by an open hash of places + 1.
 
     Starts with row number `done` of the list and returns how many are done: fewer than all when the table is half full.

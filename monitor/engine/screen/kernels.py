@@ -24,10 +24,10 @@ from monitor.engine.screen.arrays import (
     ROWS,
     RUN,
     UNTRUSTED,
-    Lines,
-    Rows,
-    Store,
-    Tiers,
+    LadderTiers,
+    LinePairs,
+    Positions,
+    RowSums,
     ask_for,
     kernel,
 )
@@ -43,7 +43,7 @@ def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price:
 
 @kernel
 def add_laddered(
-    into: F64, amount: F64, member: U16, first: int, stop: int, price: float, tiers: Tiers, tier: np.int64
+    into: F64, amount: F64, member: U16, first: int, stop: int, price: float, tiers: LadderTiers, tier: np.int64
 ) -> None:
     """Adds what the ladder makes of the values of a sorted run, `tier` being the ladder's first.
 
@@ -86,7 +86,7 @@ def shift_laddered(
     stop: int,
     before: float,
     after: float,
-    tiers: Tiers,
+    tiers: LadderTiers,
     tier: np.int64,
 ) -> None:
     """Adds what a new price changes in what the ladder makes of a sorted run."""
@@ -126,7 +126,9 @@ def crossed(debt: float, recognised: float, owed: float, low: float, high: float
 
 
 @kernel
-def weigh_block(store: Store, tiers: Tiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64) -> None:
+def weigh_block(
+    store: Positions, tiers: LadderTiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64
+) -> None:
     """Sums of one block: debt and recognised from nothing; the value of liabilities is added to `owed`."""
     head = store.head
     base = head[block, POSITION]
@@ -146,7 +148,7 @@ def weigh_block(store: Store, tiers: Tiers, price: F64, block: int, debt: F64, r
 
 
 @kernel
-def mark_block(store: Store, tiers: Tiers, flag: U8, block: int, blind: U8) -> None:
+def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind: U8) -> None:
     """Flags of the groups of one block: those of all assets of which they hold or owe something."""
     blind[:] = 0
     base = store.head[block, POSITION]
@@ -159,7 +161,7 @@ def mark_block(store: Store, tiers: Tiers, flag: U8, block: int, blind: U8) -> N
 
 
 @kernel
-def test_plain(debt: F64, recognised: F64, band: U32, lines: Lines, hit: U8) -> bool:
+def test_plain(debt: F64, recognised: F64, band: U32, lines: LinePairs, hit: U8) -> bool:
     """Which rows of a block without liabilities and without flags are beyond a line; whether any is.
 
     The same decision as `crossed`, without a branch, so that it runs on eight rows at a time.
@@ -175,7 +177,7 @@ def test_plain(debt: F64, recognised: F64, band: U32, lines: Lines, hit: U8) -> 
 
 
 @kernel
-def test_careful(debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: Lines, hit: U8) -> bool:
+def test_careful(debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: LinePairs, hit: U8) -> bool:
     """The same for a block with liabilities or flags."""
     any_hit = False
     for i in range(band.size):
@@ -187,7 +189,15 @@ def test_careful(debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, li
 
 @kernel
 def sweep(
-    blocks: I64, store: Store, tiers: Tiers, price: F64, flag: U8, flagged: bool, rows: Rows, lines: Lines, named: U32
+    blocks: I64,
+    store: Positions,
+    tiers: LadderTiers,
+    price: F64,
+    flag: U8,
+    flagged: bool,
+    rows: RowSums,
+    lines: LinePairs,
+    named: U32,
 ) -> int:
     """Weighs these blocks from nothing and writes the rows to look at into `named`; returns how many.
 
@@ -257,7 +267,7 @@ def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
 
 
 @kernel
-def find_runs(blocks: I64, moved: U16, store: Store, runs: I64, ends: I64) -> None:
+def find_runs(blocks: I64, moved: U16, store: Positions, runs: I64, ends: I64) -> None:
     """Writes the runs of the moved instruments, block by block, and where each block's end; asks for what they begin with."""
     head, found = store.head, 0
     for n in range(blocks.size):
@@ -277,7 +287,7 @@ def find_runs(blocks: I64, moved: U16, store: Store, runs: I64, ends: I64) -> No
 
 
 @kernel
-def ask_for_groups(store: Store, block: int, run: int, rows: Rows) -> None:
+def ask_for_groups(store: Positions, block: int, run: int, rows: RowSums) -> None:
     """Asks for the sums of a run's groups: they are far apart in memory, so better all at once than in turn."""
     base, origin = store.head[block, POSITION], block * GROUPS
     for j in range(base + store.start[run], base + store.start[run + 1]):
@@ -288,7 +298,9 @@ def ask_for_groups(store: Store, block: int, run: int, rows: Rows) -> None:
 
 
 @kernel
-def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, run: int, rows: Rows) -> None:
+def shift_run(
+    store: Positions, tiers: LadderTiers, before: F64, after: F64, block: int, run: int, rows: RowSums
+) -> None:
     """Takes a new price into the sums of one run's groups."""
     head, base, origin = store.head, store.head[block, POSITION], block * GROUPS
     instrument = store.instrument[run]
@@ -308,7 +320,15 @@ def shift_run(store: Store, tiers: Tiers, before: F64, after: F64, block: int, r
 
 @kernel
 def test_run(
-    store: Store, block: int, run: int, rows: Rows, lines: Lines, seen: I64, turn: int, named: U32, count: int
+    store: Positions,
+    block: int,
+    run: int,
+    rows: RowSums,
+    lines: LinePairs,
+    seen: I64,
+    turn: int,
+    named: U32,
+    count: int,
 ) -> int:
     """Names the groups of a run that are beyond a line, unless seen in this turn before; returns how many are named now."""
     base, origin = store.head[block, POSITION], block * GROUPS
@@ -333,12 +353,12 @@ def test_run(
 def shift(
     blocks: I64,
     moved: U16,
-    store: Store,
-    tiers: Tiers,
+    store: Positions,
+    tiers: LadderTiers,
     before: F64,
     after: F64,
-    rows: Rows,
-    lines: Lines,
+    rows: RowSums,
+    lines: LinePairs,
     named: U32,
 ) -> int:
     """Takes new prices of the `moved` instruments into the sums of these blocks; the touched rows to look at go into `named`.

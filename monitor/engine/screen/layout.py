@@ -22,7 +22,7 @@ from monitor.engine.screen.arrays import (
     ROWS,
     RUN,
     RUN_ROOM,
-    Store,
+    Positions,
 )
 from monitor.engine.screen.keeping import lay
 
@@ -94,15 +94,15 @@ class Layout:
         self.store.head[number] = 0
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
-    def room(self) -> Store:
+    def room(self) -> Positions:
         """Memory for a copy, each page of it touched: that takes five times as long as to write into it. For any thread."""
         position, run = self._position + SPARE, self._run + SPARE
-        return Store(
+        return Positions(
             np.full(position, 0.0), np.full(position, 0, np.uint16), np.full(run, 0, np.uint16), np.full(run, 0, np.uint32),
             np.zeros((0, HEAD), np.int64),
         )  # fmt: skip
 
-    def copy(self, room: Store | None) -> Store:
+    def copy(self, room: Positions | None) -> Positions:
         """What is in use of the store, for a reader in another thread: the store itself is changed in place."""
         s, position, run = self.store, self._position, self._run
         if room is None or room.amount.size < position or room.start.size < run:
@@ -178,8 +178,8 @@ def _order(leg: Leg, part: int) -> I64:
     return np.argsort(leg.row, kind="stable") if part == DEBT else np.argsort(leg.amount)
 
 
-def _empty(positions: int, runs: int, head: I64) -> Store:
-    return Store(
+def _empty(positions: int, runs: int, head: I64) -> Positions:
+    return Positions(
         np.empty(positions), np.empty(positions, np.uint16), np.empty(runs, np.uint16), np.empty(runs, np.uint32), head
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U32
-from monitor.engine.screen.arrays import GUARD, Lines
+from monitor.engine.screen.arrays import GUARD, LinePairs
 from monitor.engine.screen.keeping import watch
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)
@@ -33,7 +33,7 @@ class LineTable:
         return self.lines.low.nbytes + self.lines.high.nbytes + self._slots.nbytes
 
     def _reset(self, pairs: int) -> None:
-        self.lines = Lines(np.empty(pairs), np.empty(pairs))
+        self.lines = LinePairs(np.empty(pairs), np.empty(pairs))
         self.lines.low[:2], self.lines.high[:2] = (NEVER[0], ALWAYS[0]), (NEVER[1], ALWAYS[1])
         self._slots = np.zeros(2 * pairs, np.uint32)
         self._used = np.array([2])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, I64, U8, U16, U32
 from monitor.engine.screen import keeping, kernels
-from monitor.engine.screen.arrays import DEAD, GROUPS, UNWATCHED, Rows, Store, Tiers
+from monitor.engine.screen.arrays import DEAD, GROUPS, UNWATCHED, LadderTiers, Positions, RowSums
 from monitor.engine.screen.layout import Layout, Leg
 from monitor.engine.screen.line_table import LineTable
 
@@ -141,15 +141,15 @@ class FastScreen:
         return named[:count].astype(np.int64)
 
     @property
-    def laid(self) -> tuple[Store, Tiers]:
+    def laid(self) -> tuple[Positions, LadderTiers]:
         """All positions and ladders; good until the next call."""
         return self._layout.store, self._tiers
 
-    def room(self) -> Store:
+    def room(self) -> Positions:
         """Memory for `copy`, made in any thread."""
         return self._layout.room()
 
-    def copy(self, room: Store | None = None) -> tuple[Store, Tiers]:
+    def copy(self, room: Positions | None = None) -> tuple[Positions, LadderTiers]:
         """All positions and ladders as they are now, for a reader beside core; into `room` if it is large enough."""
         return self._layout.copy(room), self._tiers
 
@@ -245,9 +245,9 @@ class FastScreen:
         return np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)]).astype(np.int64)
 
 
-def _rows(blocks: int) -> Rows:
+def _rows(blocks: int) -> RowSums:
     size = blocks * GROUPS
-    return Rows(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+    return RowSums(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
 
 
 def _longer(column: NDArray[T], size: int) -> NDArray[T]:
@@ -267,7 +267,7 @@ def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
-def _tiers(asset: U16, ladders: Sequence[Ladder]) -> Tiers:
+def _tiers(asset: U16, ladders: Sequence[Ladder]) -> LadderTiers:
     """Every ladder with the tiers that close it: nothing more counts above the last bound, and the end has a neighbour."""
     start, bound, share, offset = [0], [], [], []
     for ladder in ladders:
@@ -279,4 +279,4 @@ def _tiers(asset: U16, ladders: Sequence[Ladder]) -> Tiers:
             if np.isfinite(top):
                 total, floor = total + (top - floor) * part, top
         start.append(len(bound))
-    return Tiers(asset, np.array(start, np.uint32), np.array(bound), np.array(share), np.array(offset))
+    return LadderTiers(asset, np.array(start, np.uint32), np.array(bound), np.array(share), np.array(offset))

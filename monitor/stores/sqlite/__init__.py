@@ -21,7 +21,7 @@ import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
-from monitor.stores.base import (
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Attempt,

@@ -17,7 +17,7 @@ from monitor.core.alerts.silences import Silence
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.stores.base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
+from monitor.stores._base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
 

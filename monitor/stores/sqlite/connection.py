@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from monitor.stores.base import StoreUnavailable
+from monitor.stores._base import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from monitor import crashpoint
-from monitor.stores.base import StoreRefused
+from monitor.stores._base import StoreRefused
 from monitor.stores.sqlite.connection import transaction
 from monitor.telemetry import log
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.events.history import Row
-from monitor.stores.base import HistoryFilter
+from monitor.stores._base import HistoryFilter
 from monitor.stores.sqlite.rows import EACH, each, encode, micros
 
 _row = msgspec.json.Decoder(Row).decode

@@ -11,7 +11,7 @@ import msgspec
 from monitor import crashpoint
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.stages.stages import NORMAL
-from monitor.stores.base import (
+from monitor.stores._base import (
     AlertFilter,
     Applied,
     Audit,

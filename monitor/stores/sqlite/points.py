@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from monitor.stores.base import LtvPoint
+from monitor.stores._base import LtvPoint
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.rows import micros, when
 

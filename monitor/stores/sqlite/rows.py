@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.stores.base import Attempt, Delivery
+from monitor.stores._base import Attempt, Delivery
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

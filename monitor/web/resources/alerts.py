@@ -15,7 +15,7 @@ from monitor.core.alerts.payload import data, envelope
 from monitor.core.queries.explain import acknowledged
 from monitor.core.stages.stages import NORMAL
 from monitor.core.text import stamp
-from monitor.stores.base import AlertFilter, Attempt, Audit, Delivery, DeliveryFilter
+from monitor.stores._base import AlertFilter, Attempt, Audit, Delivery, DeliveryFilter
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.http import Parts, answer, listing

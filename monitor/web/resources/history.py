@@ -19,7 +19,7 @@ from monitor.core.money import exact, plain
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Product
 from monitor.core.text import stamp
-from monitor.stores.base import HistoryFilter
+from monitor.stores._base import HistoryFilter
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.http import Parts, answer, listing

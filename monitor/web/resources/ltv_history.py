@@ -22,7 +22,7 @@ from monitor.core.money import exact
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.portfolio.snapshot import distance_of
 from monitor.core.stages.stages import NORMAL
-from monitor.stores.base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
+from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
 from monitor.telemetry import BoundedLog
 from monitor.web.view import View
 

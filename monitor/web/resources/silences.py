@@ -24,7 +24,7 @@ from monitor.core.queries.inbox import Acted
 from monitor.core.schema import Invalid, Pattern, Problem, read
 from monitor.core.stages.stages import NORMAL, STAGES, Ack
 from monitor.core.text import stamp
-from monitor.stores.base import AlertFilter
+from monitor.stores._base import AlertFilter
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.body import parse, read_body

@@ -15,8 +15,8 @@ from monitor.core.money import plain
 from monitor.core.portfolio.group_list import Scope
 from monitor.core.prices.quote import USDT, Mark
 from monitor.core.text import stamp, stamp_or_none
-from monitor.feeds.base import FeedStats
-from monitor.notifiers.base import ChannelState
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.deskshapes import ChannelItem

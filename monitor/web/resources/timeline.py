@@ -12,7 +12,7 @@ from aiohttp import web
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.schema import Problem
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.stores.base import BLIND, UNKNOWN, UNRECOGNISED, AlertFilter, Audit, Delivery, DeliveryFilter, LtvPoint
+from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, AlertFilter, Audit, Delivery, DeliveryFilter, LtvPoint
 from monitor.web import query
 from monitor.web.auth import Caller
 from monitor.web.deskshapes import LtvHistory, LtvItem, TimelineItem, ToldItem

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from tests.core.group_list import PRICES, asked, unknown, walked, watched
@@ -18,7 +18,7 @@ D = Decimal
 SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
 
 
-def roster_of(*groups: Watched) -> PlainRoster:
+def roster_of(*groups: GroupRecord) -> PlainRoster:
     return PlainRoster(lambda: list(groups))
 
 
@@ -78,7 +78,7 @@ groups = st.lists(
 
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 7))
 @settings(deadline=None)
-def test_pages_are_the_list_cut_in_pieces(rows: list[Watched], sort: str, limit: int) -> None:
+def test_pages_are_the_list_cut_in_pieces(rows: list[GroupRecord], sort: str, limit: int) -> None:
     """Each row once, in order, whatever the order and the size of a page."""
     roster = roster_of(*rows)
     assert walked(roster, GroupQuery(sort=sort, limit=limit)) == asked(roster, sort=sort, limit=1000)
@@ -88,7 +88,7 @@ def test_pages_are_the_list_cut_in_pieces(rows: list[Watched], sort: str, limit:
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 5), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_rows_that_stand_still_are_seen_once_while_others_move(
-    rows: list[Watched], sort: str, limit: int, rng: random.Random
+    rows: list[GroupRecord], sort: str, limit: int, rng: random.Random
 ) -> None:
     """Half of the rows move, come and go between any two pages; none of the other half is hidden or repeated."""
     book = {w.group.id: w for w in rows}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.frame_columns import BoardView
-from monitor.core.prices.quote import Change, Frame, Mark, Quote, instant, unconfirmed
+from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, instant, unconfirmed
 from monitor.core.rules.product import Trust
 from tests.core.desk import START, clock
 from tests.core.plain_board import PlainBoard
@@ -104,13 +104,13 @@ class Pair:
         with exact():
             getattr(self, what)(*rest)
 
-    def both(self, do: Callable[[Any], Change]) -> Change:
+    def both(self, do: Callable[[Any], PriceChange]) -> PriceChange:
         fast, plain = do(self.fast), do(self.plain)
         assert (fast.moved, fast.found) == (plain.moved, plain.found)
         assert (sorted(fast.lost), sorted(fast.regained)) == (sorted(plain.lost), sorted(plain.regained))
         return fast
 
-    def prices(self, given: list[Given], quoted: list[Given]) -> Change:
+    def prices(self, given: list[Given], quoted: list[Given]) -> PriceChange:
         self.at += timedelta(seconds=1)
         made = tuple(each.frame(self.ms) for each in given)
         quotes = tuple(quote for each in quoted for quote in each.frame(self.ms))
@@ -200,7 +200,7 @@ def calm(second: int, *texts: str, source: str = "a", quote: str = "USDT") -> Fr
     return Frame(source, quote, ORDERS[0], texts or ("100", "10", "1"), START_MS + 1000 * second)
 
 
-def hears(board: PriceBoard, second: int, *frames: Frame, quotes: tuple[Quote, ...] = ()) -> Change:
+def hears(board: PriceBoard, second: int, *frames: Frame, quotes: tuple[Quote, ...] = ()) -> PriceChange:
     with exact():
         return board.apply(quotes, START + timedelta(seconds=second), frames)
 

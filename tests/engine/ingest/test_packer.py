@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.books.base import Packed
-from monitor.books.lines import LINE_BYTES, judge
-from monitor.core.loans.group import GroupBatch, GroupLine, Lines, LoanLine, Rate, parse_line
+from monitor.books._base import Packed
+from monitor.books._lines import LINE_BYTES, judge
+from monitor.core.loans.group import GroupBatch, GroupLine, LoanLine, Rate, RecordedLines, parse_line
 from monitor.core.rules.product import Product, Thresholds, Version
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest import line_schema
@@ -175,7 +175,7 @@ def test_a_batch_is_recorded_as_lines_that_give_its_groups() -> None:
     """Nobody needs the columns to read them."""
     raws = [json.dumps(line(Random(k), k), ensure_ascii=k % 2 == 0).encode() for k in range(20)]
     batch, _ = pack([*raws[:10], b"{", *raws[10:]])
-    again = Lines(json.loads(batch.lines()), AT)
+    again = RecordedLines(json.loads(batch.lines()), AT)
     assert [again.group(i) for i in range(len(again))] == [batch.group(i) for i in range(len(batch))]
 
 
@@ -196,7 +196,9 @@ def _loan(asset: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("typed", "plain"), [(line_schema.Line, GroupLine), (line_schema.Loan, LoanLine), (line_schema.Rate, Rate)], ids=str
+    ("typed", "plain"),
+    [(line_schema.LineText, GroupLine), (line_schema.LoanText, LoanLine), (line_schema.RateText, Rate)],
+    ids=str,
 )
 def test_the_typed_forms_have_the_keys_of_the_plain_ones_in_the_order_of_the_digest(typed: Any, plain: Any) -> None:
     assert list(typed.__struct_fields__) == sorted(plain.__struct_fields__)

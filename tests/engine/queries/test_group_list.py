@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices, Scope
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
 from monitor.engine.index import id_order
@@ -26,7 +26,7 @@ id_texts = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_si
 
 
 @st.composite
-def some_groups(draw: st.DrawFn) -> list[Watched]:
+def some_groups(draw: st.DrawFn) -> list[GroupRecord]:
     """Groups whose LTVs, debts and deadlines tie often, and differ clearly where they differ."""
     found = []
     for id_ in draw(st.lists(id_texts, unique=True, max_size=25)):
@@ -44,10 +44,10 @@ def some_groups(draw: st.DrawFn) -> list[Watched]:
 
 
 @st.composite
-def books(draw: st.DrawFn) -> tuple[Book, list[Watched]]:
+def books(draw: st.DrawFn) -> tuple[Book, list[GroupRecord]]:
     """A book whose groups are spread over blocks and fresh ones; some left their rows, for good or as fresh ones."""
     groups = draw(some_groups())
-    parts: list[list[Watched]] = [[], [], [], []]
+    parts: list[list[GroupRecord]] = [[], [], [], []]
     for w in groups:
         parts[draw(st.integers(0, 3))].append(w)
     fresh, *blocks = parts
@@ -96,7 +96,9 @@ def all_pages(roster: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any
 
 @given(books(), queries, scopes)
 @settings(deadline=None, max_examples=150)
-def test_every_page_is_the_plain_roster_s(made: tuple[Book, list[Watched]], query: GroupQuery, scope: Scope) -> None:
+def test_every_page_is_the_plain_roster_s(
+    made: tuple[Book, list[GroupRecord]], query: GroupQuery, scope: Scope
+) -> None:
     """Through all cursors, whatever the filter and the order; the rows are equal in every figure."""
     book, alive = made
     plain = PlainRoster(lambda: alive)
@@ -106,7 +108,7 @@ def test_every_page_is_the_plain_roster_s(made: tuple[Book, list[Watched]], quer
 @given(books(), scopes, st.sampled_from([PRICES, UNTRUSTED]))
 @settings(deadline=None)
 def test_counts_and_needs_are_the_plain_roster_s(
-    made: tuple[Book, list[Watched]], scope: Scope, prices: Prices
+    made: tuple[Book, list[GroupRecord]], scope: Scope, prices: Prices
 ) -> None:
     book, alive = made
     if book.rows is not None:
@@ -123,7 +125,7 @@ def test_counts_and_needs_are_the_plain_roster_s(
 
 @given(books())
 @settings(deadline=None)
-def test_each_group_is_found_by_its_id(made: tuple[Book, list[Watched]]) -> None:
+def test_each_group_is_found_by_its_id(made: tuple[Book, list[GroupRecord]]) -> None:
     book, alive = made
     roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
     for id_ in [w.group.id for w in alive] + ["none", "", "~~~"]:
@@ -192,7 +194,7 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
     folded, fresh = Book([], [[watched("a")], [watched("b")]], PRICES), book.fresh
 
     class Folding:
-        def watched(self) -> list[Watched]:
+        def watched(self) -> list[GroupRecord]:
             assert book.rows is not None
             assert folded.rows is not None
             book.fresh = fresh
@@ -213,7 +215,7 @@ def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> Non
     assert book.rows is not None
     rows, whole = book.rows, book.rows.watched
 
-    def watched_late(row: int) -> Watched:
+    def watched_late(row: int) -> GroupRecord:
         rows.blocks[0] = None
         return whole(row)
 

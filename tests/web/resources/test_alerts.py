@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.payload import data, envelope
-from monitor.stores.base import Attempt
+from monitor.stores._base import Attempt
 from tests.looks import START, line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask

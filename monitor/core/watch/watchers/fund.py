@@ -21,7 +21,7 @@ from monitor.core.alerts.alert import Alert, alert_id
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.money import ONE, ZERO
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.product import Rules
@@ -95,7 +95,7 @@ class FundWatch:
             self._show(self.sight.at if self.sight else None)
             self.touch(at)
 
-    def note(self, w: Watched, at: datetime) -> None:
+    def note(self, w: GroupRecord, at: datetime) -> None:
         """A group has another state, or holds something else."""
         if w.state.stage == LIQUIDATION:
             self._held[w.group.id] = _Mine(w.group.product, w.held)

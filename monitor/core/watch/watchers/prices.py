@@ -13,7 +13,7 @@ from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import Exposure, LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import GOOD, STALE, USDT, Change
+from monitor.core.prices.quote import GOOD, STALE, USDT, PriceChange
 from monitor.core.rules.product import Rules
 from monitor.core.watch import compose
 
@@ -69,7 +69,7 @@ class PriceWatch:
         for asset, late in self._agenda.late(deadlines.PRICE).items():
             self.await_price(asset, self._board.stale_due(asset) or min(late + delta, latest))
 
-    def come_due(self, asset: str, at: datetime, out: Outcome) -> Change | None:
+    def come_due(self, asset: str, at: datetime, out: Outcome) -> PriceChange | None:
         """A price's deadline has come. Returns the change of a price that is stale now: its holders are decided first."""
         due = self._board.stale_due(asset)
         if asset not in self._board.usd:
@@ -100,7 +100,7 @@ class PriceWatch:
             if exposed.groups:
                 self._say(asset, "price.stale" if mark.trust == STALE else "price.suspect", exposed, at, out)
 
-    def restore(self, change: Change, at: datetime, out: Outcome) -> None:
+    def restore(self, change: PriceChange, at: datetime, out: Outcome) -> None:
         """Says which prices are believed again, and which were never seen before."""
         for asset in sorted(change.regained):
             if self._board.marks[asset].announced:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from monitor.core.events.events import Noticed
 from monitor.core.groups.loan_book import Counted
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.money import plain
 from monitor.core.rules.product import Product, Rules, Version
 from monitor.core.stages.decision import Verdict, judge
@@ -52,7 +52,13 @@ class InForce:
         return self._of[kind]
 
     def cause(
-        self, rules: Rules, w: Watched, state: GroupState, verdict: Verdict, usd: Mapping[str, Decimal], at: datetime
+        self,
+        rules: Rules,
+        w: GroupRecord,
+        state: GroupState,
+        verdict: Verdict,
+        usd: Mapping[str, Decimal],
+        at: datetime,
     ) -> dict[str, Any]:
         """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from monitor.core import deadlines
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.record import Watched
+from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import next_accrual
 from monitor.core.rules.product import Rules
 
@@ -22,7 +22,7 @@ AHEAD = timedelta(hours=6)
 class Planner:
     """Plans on an agenda. `rules` is replaced by whoever changes the rules; `weigh` values a group that is not valued."""
 
-    def __init__(self, rules: Rules, planned: Agenda, book: LoanBook, weigh: Callable[[Watched], object]) -> None:
+    def __init__(self, rules: Rules, planned: Agenda, book: LoanBook, weigh: Callable[[GroupRecord], object]) -> None:
         self.rules = rules
         self._agenda, self._book, self._weigh = planned, book, weigh
         self._until: datetime | None = None
@@ -70,7 +70,7 @@ class Planner:
             assert w is not None, f"the book named group {group_id}, which it does not have"
             self.plan(w)
 
-    def plan(self, w: Watched) -> None:
+    def plan(self, w: GroupRecord) -> None:
         """The group's deadlines; a date of a loan that is far away is put on the agenda when it comes near."""
         self._weigh(w)
         firm, late = w.deadlines(self.rules.lifecycle)

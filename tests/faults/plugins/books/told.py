@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.books.base import Reader
+from monitor.books._base import Reader
 from monitor.clock import Clock
 from monitor.core.events.events import Event, GroupClosed, GroupPut
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 
 from monitor.core.money import NotANumber, number, plain
-from monitor.core.rules.product import DAY, LTV, Grade, Ladder, Metric, Product, Thresholds, Tiers, Version
+from monitor.core.rules.product import DAY, LTV, Grade, Ladder, LiabilityTiers, Metric, Product, Thresholds, Version
 from monitor.core.schema import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
@@ -29,7 +29,7 @@ _BOUNDS = Bounds("0", "1e30", 24)
 """Of a tier's bound: more digits would outgrow exact arithmetic."""
 
 
-class Lines(msgspec.Struct, frozen=True):
+class LtvLines(msgspec.Struct, frozen=True):
     """`thresholds` of a version (VIP FAQ 9)."""
 
     initial: Line
@@ -48,7 +48,7 @@ class Dated(Protocol):
 T = TypeVar("T", bound=Dated, covariant=True)
 
 
-class File(Protocol[T]):
+class ProductFile(Protocol[T]):
     """A product file."""
 
     @property
@@ -56,7 +56,7 @@ class File(Protocol[T]):
 
 
 def load(
-    kind: str, table: Mapping[str, object], of: type[File[T]],
+    kind: str, table: Mapping[str, object], of: type[ProductFile[T]],
     version: Callable[[T, str, list[Problem]], Version | None], period: timedelta = DAY,
 ) -> Product:  # fmt: skip
     """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
@@ -171,17 +171,17 @@ def ladder(tiers: LadderTable, where: str, problems: list[Problem]) -> Ladder:
     return tuple(zip(bounds, (share for _, share in tiers), strict=True))
 
 
-def liability_tiers(tables: Mapping[str, TiersTable], where: str, problems: list[Problem]) -> dict[str, Tiers]:
+def liability_tiers(tables: Mapping[str, TiersTable], where: str, problems: list[Problem]) -> dict[str, LiabilityTiers]:
     """Every coin's liability tiers."""
     return {asset: _tiers(tiers, f"{where}.{asset}", problems) for asset, tiers in tables.items()}
 
 
-def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> Tiers:
+def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityTiers:
     """Caps rise strictly; a higher liability never has a lower rate or a higher leverage (DOMAIN 37)."""
     if not tiers:
         example = '["50000", 10, "0.1112", "0.05"]'
         problems.append(Problem(where, f"is empty; liability tiers have at least one tier such as {example}"))
-        return Tiers((), (), ())
+        return LiabilityTiers((), (), ())
     leverages = [_leverage(t[1], f"{where}[{i}][1]", problems) for i, t in enumerate(tiers)]
     falling = [
         (leverages, "leverage", -1),
@@ -201,7 +201,7 @@ def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> Tiers:
     bounds = _bounds([t[0] for t in tiers], where, problems)
     # What is owed above the last cap is charged like the last tier: a cap must not make debt free.
     bounds[-1] = None
-    return Tiers(
+    return LiabilityTiers(
         tuple(zip(bounds, (t[3] for t in tiers), strict=True)), tuple(zip(bounds, (t[2] for t in tiers), strict=True)),
         tuple(leverages),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from monitor.books.seen import PlainSeen, Seen
+from monitor.books._seen import PlainSeen, Seen
 from monitor.core.events.events import Event
 from monitor.core.loans.group import Group, GroupBatch, parse_line
 from monitor.core.rules.product import Product
@@ -72,7 +72,7 @@ def _nothing() -> Iterable[str]:
     return ()
 
 
-class Kept(NamedTuple):
+class KeptBook(NamedTuple):
     """What the store has of a source: so that what changed while the daemon was down is noticed at the next start."""
 
     groups: Callable[[], Iterable[str]] = _nothing

@@ -25,7 +25,7 @@ _FILE_BYTES = 16 << 30  # thirty million groups; whatever is larger was put ther
 _PROBLEM_CHARS = 2000  # an alert must stay under 20 kB
 
 
-class Page(NamedTuple):
+class LinePage(NamedTuple):
     """Lines that say something, without white space around them, and their numbers."""
 
     numbers: list[int]
@@ -42,10 +42,10 @@ class BookFile:
         """No line says anything, not even that it is a comment."""
         self._whole = hashlib.blake2b(digest_size=16)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[LinePage]:
         """All lines that say something; the last page may be empty. Raises OSError."""
         with self.path.open("rb") as f:
-            number, page = 0, Page([], [])
+            number, page = 0, LinePage([], [])
             for lines in _lines(self._blocks(f.read)):
                 for number, line in enumerate(lines, number + 1):  # noqa: B020  it counts on
                     if line:
@@ -55,7 +55,7 @@ class BookFile:
                             page.raws.append(line)
                             if len(page.raws) == PAGE_LINES:
                                 yield page
-                                page = Page([], [])
+                                page = LinePage([], [])
             yield page
 
     def _blocks(self, read: Callable[[int], bytes]) -> Iterator[bytes]:
