@@ -19,7 +19,9 @@ import numpy as np
 from bench.book import ASSETS, LINES_BP, SCALE, STABLES, Book, Ints, Ladder, Market, Positions
 from monitor.core.events.events import GroupPut, GroupsPut, MarkPrices
 from monitor.core.prices.quote import Frame
-from monitor.core.rules.product import Product, Rules, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.settings import Rules
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader

@@ -23,7 +23,7 @@ from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.conflation import Latest
 from monitor.core.prices.quote import Frame, PriceChange, instant
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.feeds import binance_futures
 from monitor.feeds._base import FeedStats, News
 

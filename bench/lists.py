@@ -21,10 +21,12 @@ import msgspec
 import numpy as np
 
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Prices, Scope
 from monitor.core.loans.group import Group, Loan, Rate
-from monitor.core.portfolio.group_list import GroupQuery, Prices, Scope, cursor_of, key_of
+from monitor.core.portfolio.group_list import GroupQuery, cursor_of, key_of
 from monitor.core.queries.explain import row as shown
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import STAGES, GroupState
 from monitor.engine.queries.group_list import ColumnarRoster
 

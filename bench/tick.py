@@ -20,7 +20,7 @@ from monitor import config as configuration
 from monitor.core.events.events import GroupPut, MarkPrices
 from monitor.core.loans.group import parse_line
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import desk_of
 from monitor.products import vip_loan

@@ -21,7 +21,8 @@ from monitor import plugins
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
-from monitor.core.rules.product import ExposureRules, Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import ExposureRules, Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Ratio, read
 
 Seconds = Annotated[float, Bounds("0", "31536000", 3)]

@@ -14,7 +14,9 @@ from monitor.core.groups.outcome import Outcome
 from monitor.core.loans.group import parse_line
 from monitor.core.prices.quote import Quote
 from monitor.core.queries.inbox import Look
-from monitor.core.rules.product import Product, Rules, Thresholds, Trust, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.settings import Rules, Trust
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.watch.risk import RiskMonitor
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from monitor.cli.main import WRONG
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, load
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer

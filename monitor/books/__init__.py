@@ -1,0 +1,1 @@
+"""Sources of loans, one file each. What they share is in `_base.py`, `_lines.py` and `_seen.py`."""

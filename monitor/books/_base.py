@@ -72,6 +72,28 @@ def _nothing() -> Iterable[str]:
     return ()
 
 
+class BookProgress(Protocol):
+    """Hears how far books are read, where that takes long."""
+
+    def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
+        """So much of a book is read."""
+        ...
+
+    def end(self, book: str) -> None:
+        """It is read, or reading it was given up."""
+        ...
+
+
+class Unshown:
+    """For a daemon that nobody watches start."""
+
+    def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
+        """Shows nothing."""
+
+    def end(self, book: str) -> None:
+        """Shows nothing."""
+
+
 class KeptBook(NamedTuple):
     """What the store has of a source: so that what changed while the daemon was down is noticed at the next start."""
 

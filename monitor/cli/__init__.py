@@ -1,0 +1,1 @@
+"""The commands. Nothing else prints. Read `main.py` first."""

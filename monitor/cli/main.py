@@ -22,9 +22,10 @@ from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, T
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config, Named
-from monitor.core.alerts.alert import Alert, LoggedAlert, alert_id
+from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.payload import data, envelope
-from monitor.core.rules.product import Rules
+from monitor.core.ids import alert_id
+from monitor.core.rules.settings import Rules
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -90,7 +91,8 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
 async def _serve(config: Config) -> int:
     from monitor.daemon.app import App  # imported late: `monitor --help` need not load the web and the stores
 
-    app = App(config)
+    clock = SystemClock()
+    app = App(config, clock, output.BookBars(clock.monotonic_s))
     loop, stopping, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)

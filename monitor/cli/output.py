@@ -181,7 +181,7 @@ class ReplayProgress:
             out.print(f"  {count:>7}  {kind}")
 
 
-class BookProgress:
+class BookBars:
     """How far books are read, where that takes long: a bar on a terminal, elsewhere a line of the log every two seconds."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:

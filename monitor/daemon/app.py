@@ -11,8 +11,7 @@ from typing import Any
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.books._base import BookSource, KeptBook
-from monitor.cli import output
+from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts.alert import Alert, LoggedAlert
@@ -57,7 +56,7 @@ STOP_DELIVERIES_S = 5.0
 class App:
     """A running daemon. `start`, then `run` until `stop`; `reload` in between."""
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None, progress: BookProgress | None = None) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self.metrics, self.health = Metrics(), Health()
@@ -69,7 +68,7 @@ class App:
         """Sources of rates whose opening was taken at the start."""
         self._parts: dict[tuple[str, str], tuple[Part, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._progress = output.BookProgress(self.clock.monotonic_s)
+        self._progress: BookProgress = progress or Unshown()
         self.last_resort = LastResort(lambda: self.notifiers, self._render)
         self._reloading: asyncio.Task[None] | None = None
         self._deliveries: asyncio.Task[None] | None = None

@@ -19,7 +19,7 @@ import msgspec
 from monitor.core.events.events import Event, GroupsPut
 from monitor.core.groups.outcome import Memory
 from monitor.core.loans.group import GroupBatch, RecordedLines
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 
 FILE_BYTES = 64 * 1024 * 1024
 """A new file is begun beyond this, so that old days can be deleted by file; of a large book beyond four times its start."""

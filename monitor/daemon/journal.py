@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from monitor.clock import Clock
-from monitor.core.alerts.alert import Alert, LoggedAlert, alert_id
+from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.outcome import Outcome
+from monitor.core.ids import alert_id
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor

@@ -31,13 +31,13 @@ from monitor.core.events.events import (
 )
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Publication
+from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import restated
-from monitor.core.portfolio.group_list import Prices
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.conflation import Latest
 from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.clock_watch import ClockWatch
 from monitor.daemon.event_log import EventLog, Start

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import BadConfig
-from monitor.core.events.entries import Refused
 from monitor.core.groups.outcome import BlockPut, Memory, Restored
 from monitor.core.prices.quote import unconfirmed
-from monitor.core.rules.product import Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.stores._base import Change, Snapshot, Store, StoredBlock

@@ -1,0 +1,1 @@
+"""From a committed alert to a delivered notice: order, retries, breakers. Read `worker.py` first."""

@@ -11,14 +11,16 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, PlainBook, TakenBatch
+from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import BlockPut, Memory
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
-from monitor.core.portfolio.snapshot import Survey
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
-from monitor.core.rules.product import Rules, Version
+from monitor.core.rules.product import Version
+from monitor.core.rules.settings import Rules
 from monitor.engine.columns.names import Names
 
 if TYPE_CHECKING:

@@ -11,22 +11,16 @@ from heapq import nsmallest
 import msgspec
 import numpy as np
 
-from monitor.core.groups.loan_book import (
-    NAMED_GROUPS,
-    Counted,
-    Exposure,
-    PlainBook,
-    TakenBatch,
-    counted_of,
-    exposure_of,
-)
+from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import BlockPut, Restored
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
-from monitor.core.rules.product import Rules, Version
+from monitor.core.rules.product import Version
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block

@@ -1,0 +1,1 @@
+"""Sources of prices, one file each. What they share is in `_base.py`."""

@@ -1,0 +1,4 @@
+"""Channels, one file each: one attempt, bounded in time.
+
+Retries and order belong to `dispatch`. What they share is in `_base.py`.
+"""

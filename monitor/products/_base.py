@@ -14,7 +14,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 
 from monitor.core.money import NotANumber, number, plain
-from monitor.core.rules.product import DAY, LTV, Grade, Ladder, LiabilityTiers, Metric, Product, Thresholds, Version
+from monitor.core.rules.product import DAY, Grade, Ladder, LiabilityTiers, Product, Version
+from monitor.core.rules.thresholds import LTV, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]

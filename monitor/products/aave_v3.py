@@ -13,7 +13,8 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.money import plain
-from monitor.core.rules.product import ClearanceRule, CloseFactor, Metric, Product, Version
+from monitor.core.rules.product import ClearanceRule, CloseFactor, Product, Version
+from monitor.core.rules.thresholds import Metric
 from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
 from monitor.products import _base as base
 from monitor.products._base import Level

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.rules.product import ClearanceRule, Metric, Product, Version
+from monitor.core.rules.product import ClearanceRule, Product, Version
+from monitor.core.rules.thresholds import Metric
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import _base as base
 from monitor.products._base import Factor, LadderTable, Line, LtvLines

@@ -16,7 +16,8 @@ from typing import Literal
 
 import msgspec
 
-from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Ladder, Metric, Product, Version
+from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Ladder, Product, Version
+from monitor.core.rules.thresholds import Metric
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import _base as base
 from monitor.products._base import LadderTable, Level, LimitsTable, TiersTable

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.rules.product import MINUTE, WHOLE, ClearanceRule, Product, Thresholds, Version
+from monitor.core.rules.product import MINUTE, WHOLE, ClearanceRule, Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.schema import Asset, DailyRate, Problem, Ratio
 from monitor.products import _base as base
 from monitor.products._base import Line

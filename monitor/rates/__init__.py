@@ -1,1 +1,1 @@
-"""Sources of flexible rates that change: one file each, found by its kind."""
+"""Sources of flexible rates that change, one file each. What they share is in `_base.py`."""

@@ -1,0 +1,1 @@
+"""A past day through the same core. Read `run.py` first."""

@@ -11,11 +11,11 @@ import msgspec
 from monitor.books._base import PlainReader
 from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.groups.outcome import Outcome
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.settings import Rules
 from monitor.core.text import stamp
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from monitor.client import ask
 from monitor.core.alerts.payload import data, envelope
 from monitor.core.events.events import RatesChanged
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp

@@ -13,7 +13,7 @@ from aiohttp import web
 from monitor.clock import Clock, SystemClock
 from monitor.config import TokenConfig, WebConfig, check_bind
 from monitor.core.queries.inbox import Inbox
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
 from monitor.stores._base import Delivery, Store, StoreUnavailable

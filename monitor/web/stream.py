@@ -15,7 +15,8 @@ from aiohttp import web
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.outcome import Publication
-from monitor.core.portfolio.group_list import GroupQuery, Scope
+from monitor.core.groups.survey import Scope
+from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.queries.explain import row
 from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter, StoreUnavailable

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight
-from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Prices, Roster, Scope
+from monitor.core.groups.survey import Prices, Scope
+from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Roster
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.explain import price_shown
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 

@@ -20,7 +20,8 @@ from monitor.books._base import KeptBook, PlainReader, Reader
 from monitor.clock import SystemClock
 from monitor.core import schema
 from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 
 LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95"))
 LADDER = ((None, Decimal(1)),)

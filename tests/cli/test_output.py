@@ -9,7 +9,7 @@ from rich.console import Console
 from structlog.testing import CapturingLogger
 
 from monitor.cli import output
-from monitor.cli.output import BookProgress
+from monitor.cli.output import BookBars
 
 MB = 1 << 20
 
@@ -44,7 +44,7 @@ def console(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> io.StringI
 def test_where_nobody_looks_the_log_says_it_every_two_seconds(
     monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
 ) -> None:
-    shown, progress = console(monkeypatch, is_terminal=False), BookProgress(watch)
+    shown, progress = console(monkeypatch, is_terminal=False), BookBars(watch)
     for k in range(100):
         progress.step("loans", k * MB, 100 * MB)
         watch.now_s += 0.125
@@ -57,7 +57,7 @@ def test_where_nobody_looks_the_log_says_it_every_two_seconds(
 def test_what_is_read_at_once_needs_no_word(
     monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
 ) -> None:
-    shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
+    shown, progress = console(monkeypatch, is_terminal=True), BookBars(watch)
     for _ in range(10):
         progress.step("loans", 1, 2)
         watch.now_s += 1.0
@@ -69,7 +69,7 @@ def test_on_a_terminal_a_bar_grows_and_goes(
     monkeypatch: pytest.MonkeyPatch, watch: Watch, log: CapturingLogger
 ) -> None:
     """Two books are read at once; a daemon that stops meanwhile leaves no bar behind."""
-    shown, progress = console(monkeypatch, is_terminal=True), BookProgress(watch)
+    shown, progress = console(monkeypatch, is_terminal=True), BookBars(watch)
     for k in range(5):
         progress.step("loans", k * MB, 10 * MB)
         progress.step("more [loans]", k * MB, 20 * MB)

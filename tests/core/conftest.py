@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from monitor.core.groups.loan_book import PlainBook
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.engine.book import ColumnarBook
 from tests.core import desk
 

@@ -26,11 +26,13 @@ from monitor.core.events.events import (
     ProductsChanged,
     TimePassed,
 )
-from monitor.core.groups.loan_book import LoanBook, PlainBook
+from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome, Sight
 from monitor.core.loans.group import Group, parse_line
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Fund, Lifecycle, Product, Rules, Trust
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor

@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import exact
-from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Prices, Roster
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Roster
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import NORMAL, GroupState
 
 D = Decimal

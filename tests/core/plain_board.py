@@ -11,7 +11,7 @@ import msgspec
 
 from monitor.core.money import EXACT, ONE, number
 from monitor.core.prices.quote import GOOD, MISSING, STALE, SUSPECT, USDT, Frame, Heard, Mark, PriceChange, Quote
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 
 
 class PlainBoard:

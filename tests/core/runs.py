@@ -26,7 +26,8 @@ from monitor.core.events.events import (
     TimePassed,
 )
 from monitor.core.loans.group import parse_line
-from monitor.core.rules.product import Fund, Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.rules.product import Product, RateRow
+from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import Invalid, read
 from monitor.core.stages.stages import STAGES
 from tests.core.desk import START, line, loan, product, quotes, version

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tests.core.desk
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.outcome import Outcome
-from monitor.core.rules.product import Lifecycle, Rules
+from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.watch.risk import RiskMonitor
 from tests.core.desk import START, quotes
 from tests.core.runs import TRADING, TRUSTED, Step, entries, rules, step, stepped, steps, versions

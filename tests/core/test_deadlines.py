@@ -17,7 +17,7 @@ from monitor.core.deadlines import (
     Agenda,
     Deadline,
 )
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from tests.core.desk import Desk, clock, line, loan, plainly, product, version
 
 AT = clock("12:00")

@@ -9,7 +9,7 @@ import pytest
 from monitor.core.events.events import MarkPrices
 from monitor.core.money import exact
 from monitor.core.prices.quote import Quote, price
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.core.valuation.remedies import permitted
 from monitor.core.valuation.valuation import positions
 from tests.core.desk import START, Desk, clock, line, loan, product, version

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tests.core.desk
 from monitor.core.alerts.alert import STAGE_NEWS
 from monitor.core.events.events import Event, Noticed, TimePassed
-from monitor.core.rules.product import Lifecycle, Rules, Trust
+from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import CLOCK_JUMP, RiskMonitor
 from monitor.daemon import event_log
 from monitor.replay import run as replay

@@ -19,7 +19,7 @@ from monitor.core.events.events import (
 )
 from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
-from monitor.core.rules.product import Rules, Trust
+from monitor.core.rules.settings import Rules, Trust
 from monitor.core.schema import read
 from monitor.daemon import event_log
 from monitor.daemon.event_log import PAUSE_S, EventLog, Start, Torn

@@ -11,7 +11,7 @@ import pytest
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.outcome import Outcome
 from monitor.core.loans.group import parse_line
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook

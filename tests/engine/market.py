@@ -25,7 +25,8 @@ from monitor.core.events.events import (
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
 from monitor.core.prices.quote import Frame, Quote
-from monitor.core.rules.product import Lifecycle, Product, RateRow, Rules, Trust
+from monitor.core.rules.product import Product, RateRow
+from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.stages.stages import NORMAL
 from monitor.core.valuation.valuation import Holding, holding, weigh

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.portfolio.group_list import Prices, seen
+from monitor.core.groups.survey import Prices
+from monitor.core.portfolio.group_list import seen
 from monitor.core.stages.stages import STAGES, GroupState
 
 GROUPS, NO_GROUP = 8192, 255

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, Event, GroupsPut, MarkPrices, TimePassed
-from monitor.core.groups.loan_book import LoanBook, PlainBook
+from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
-from monitor.core.rules.product import Lifecycle, Rules
+from monitor.core.portfolio.plain_book import PlainBook
+from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.schema import read
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook

@@ -13,11 +13,13 @@ import pytest
 
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Prices
+from monitor.core.portfolio.group_list import GroupQuery, PlainRoster
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Lifecycle, Product, Rules, Trust
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups

@@ -17,7 +17,7 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.events.events import GroupsPut, MarkPrices
 from monitor.core.groups.outcome import Outcome
 from monitor.core.money import exact
-from monitor.core.rules.product import Lifecycle, Rules
+from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import MARGIN_CALL, Weight, band
 from monitor.core.watch.risk import RiskMonitor

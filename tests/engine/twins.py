@@ -13,12 +13,13 @@ import numpy as np
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Event, GroupPut, GroupsPut
-from monitor.core.groups.loan_book import PlainBook
 from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Prices, Roster
+from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Roster
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import unconfirmed
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import STAGES, GroupState
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook

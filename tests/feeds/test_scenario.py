@@ -18,7 +18,7 @@ from monitor.core import schema
 from monitor.core.money import places
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.feeds.scenario import Config, Scenario, Step, build, for_ever, load, path, price_at
 from tests.feeds.shared import SHARED, needs_shared
 

@@ -19,7 +19,8 @@ from monitor.core.money import number
 from monitor.core.prices.quote import Quote
 from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
-from monitor.core.rules.product import Lifecycle, Product, Rules, Trust
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.watch.risk import RiskMonitor
 

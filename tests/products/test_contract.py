@@ -21,12 +21,14 @@ import pytest
 from monitor import plugins
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
-from monitor.core.groups.loan_book import PlainBook
 from monitor.core.loans.group import Loan, parse_line
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Ladder, Product, Rules, Thresholds, Trust, Version
+from monitor.core.rules.product import Ladder, Product, Version
+from monitor.core.rules.settings import Rules, Trust
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from monitor.core.valuation.ladder import by_deduction, recognised
 from monitor.core.valuation.valuation import band

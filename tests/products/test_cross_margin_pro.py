@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import MarkPrices
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact
 from monitor.core.prices.quote import Quote
+from monitor.core.refusal import Refused
 from monitor.core.rules.product import Ladder
 from monitor.core.schema import Invalid
 from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of

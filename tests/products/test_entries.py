@@ -15,7 +15,8 @@ from monitor.core.events.history import Row
 from monitor.core.groups.daily_interest import Stretch, charges
 from monitor.core.groups.outcome import Outcome
 from monitor.core.money import exact
-from monitor.core.rules.product import DAY, HOUR, MINUTE, Fund, Product
+from monitor.core.rules.product import DAY, HOUR, MINUTE, Product
+from monitor.core.rules.settings import Fund
 from monitor.products import cross_margin_classic
 from tests.products.shelf import START, Shelf, line, shipped
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.replay import run as replay
 from monitor.replay.entries import EntryTape
 from tests.core.desk import START, clock, line, loan, product, quotes, shorten

@@ -14,7 +14,8 @@ from typing import Any
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import RatesChanged
-from monitor.core.rules.product import RateRow, Rules, Trust
+from monitor.core.rules.product import RateRow
+from monitor.core.rules.settings import Rules, Trust
 from monitor.daemon.event_log import EventLog, Start
 from monitor.replay import run as replay
 from tests.core.desk import START, Desk, clock, line, loan, product, quotes, shorten

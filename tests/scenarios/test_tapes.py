@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Rules, Trust
+from monitor.core.rules.settings import Rules, Trust
 from monitor.products import vip_loan
 from monitor.replay import run as replay
 from tests.reference import books, run, tape

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input, alert_id
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Hush, Silence
 from monitor.core.events.history import Row
+from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.prices.quote import Mark
-from monitor.core.rules.product import Thresholds
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Ack, GroupState
 from monitor.stores._base import Attempt, Change, Desk, StoredGroup, Target
 

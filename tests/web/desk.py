@@ -21,13 +21,14 @@ from monitor.core.alerts.silences import Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
 from monitor.core.events.history import Row
 from monitor.core.events.rates import Asked
-from monitor.core.groups.loan_book import PlainBook
 from monitor.core.groups.outcome import Outcome, Publication
-from monitor.core.portfolio.group_list import PlainRoster, Prices
+from monitor.core.groups.survey import Prices
+from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
-from monitor.core.rules.product import Rules, Trust
+from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState

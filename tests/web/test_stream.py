@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Prices, Scope
+from monitor.core.groups.survey import Prices, Scope
+from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
 from monitor.web.stream import Limits
 from tests.looks import line

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.core.groups.outcome import Publication
-from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, PlainRoster, Prices, Scope
+from monitor.core.groups.survey import Prices, Scope
+from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, PlainRoster
 from monitor.core.prices.frame_columns import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
 from tests.core.group_list import PRICES, watched

@@ -14,10 +14,10 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.config import WebConfig
 from monitor.core.alerts.alert import Alert
-from monitor.core.groups.loan_book import PlainBook
 from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.rules.product import Thresholds
+from monitor.core.rules.thresholds import Thresholds
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 
@@ -147,9 +145,3 @@ class LoggedAlert(msgspec.Struct, frozen=True):
     cursor: int
     alert: Alert
     durable: bool = True
-
-
-def alert_id(name: str, subject: str, episode: int, sequence: int, type_: str) -> str:
-    """`evt_` and 26 characters: the same alert has the same id in every run and after every restart (DESIGN section 9)."""
-    digest = hashlib.sha256("|".join((name, subject, str(episode), str(sequence), type_)).encode()).digest()
-    return "evt_" + base64.b32encode(digest).decode().lower()[:26]

@@ -14,7 +14,8 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, Input
 from monitor.core.money import EXACT, ZERO, plain
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.core.valuation.remedies import Cure, cure, liquidation_prices, terms_of
 from monitor.core.valuation.valuation import Position, Weight

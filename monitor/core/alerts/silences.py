@@ -18,7 +18,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.alert import BAD_STAGE_NEWS, CRITICAL, GOOD_STAGE_NEWS, INFO, WARNING, Alert
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.deadlines import Agenda, Deadline
-from monitor.core.events.entries import Refused
+from monitor.core.refusal import Refused
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES, GroupState
 
 MOST_SILENCES = 100

@@ -15,6 +15,7 @@ import msgspec
 from monitor.core.loans.group import TERM_DAYS, Group, Loan, LoanLine, Rate, Term
 from monitor.core.loans.interest import interest
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
+from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.schema import Asset, Bounds, Id, Quantity
 
@@ -109,14 +110,6 @@ Entry = (
     Deposit | Withdraw | SetBalance | Transfer | Borrow | Repay | Renew | AttachAccount | DetachAccount
     | Enroll | Liquidated | ExtendGrace | Waive
 )  # fmt: skip
-
-
-class Refused(Exception):
-    """The book does not allow it. `reason` is a counter's label; the text says what to do instead."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:

@@ -13,7 +13,8 @@ from monitor.core.alerts.silences import Act
 from monitor.core.events.entries import Entry
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.prices.quote import Frame, Quote, assets_of
-from monitor.core.rules.product import RateRow, Rules
+from monitor.core.rules.product import RateRow
+from monitor.core.rules.settings import Rules
 
 API = "api"
 """The source of groups that were put by API; whoever puts there is answered at once."""

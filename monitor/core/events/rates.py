@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import API, RatesChanged
 from monitor.core.loans.interest import SETTLING, settled
 from monitor.core.loans.rate_curve import RateCurve, first_from, number_of
 from monitor.core.money import plain
-from monitor.core.rules.product import DAY, CoinRates, DatedRate, Product, RateRow, Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.product import DAY, CoinRates, DatedRate, Product, RateRow
+from monitor.core.rules.settings import Rules
 from monitor.core.text import stamp
 
 MOST = 20_000

@@ -10,13 +10,15 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.events.entries import ExtendGrace, Refused, Waive, apply
+from monitor.core.events.entries import ExtendGrace, Waive, apply
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.loan_book import LoanBook, TakenBatch
 from monitor.core.groups.outcome import Memory
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, misfits, same_line
-from monitor.core.rules.product import Product, Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.maturity import without_gone
 from monitor.core.stages.stages import DELAYED, GroupState
 

@@ -12,16 +12,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.groups.every_group import EveryGroup
-from monitor.core.groups.outcome import BlockPut, Memory, Restored, Sight
+from monitor.core.groups.outcome import BlockPut, Memory, Restored
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
-from monitor.core.loans.interest import instant
 from monitor.core.money import ZERO
-from monitor.core.portfolio.snapshot import PlainSurvey, Survey
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
-from monitor.core.rules.product import Rules, Version
+from monitor.core.rules.product import Version
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import Weight, under, weigh
 
@@ -176,123 +175,6 @@ class LoanBook(Protocol):
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
         """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
         ...
-
-
-class PlainBook:
-    """Every group an object, screened by `EveryGroup`."""
-
-    def __init__(self) -> None:
-        self._watched: dict[str, GroupRecord] = {}
-        self._owner: dict[str, str] = {}
-        self._screen = EveryGroup()
-
-    def __len__(self) -> int:
-        return len(self._watched)
-
-    def ids(self) -> Iterator[str]:
-        return iter(self._watched)
-
-    def watched(self) -> list[GroupRecord]:
-        """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
-        return list(self._watched.values())
-
-    def find(self, group_id: str) -> GroupRecord | None:
-        return self._watched.get(group_id)
-
-    def put(self, w: GroupRecord) -> None:
-        old = self._watched.get(w.group.id)
-        for account in old.group.accounts() if old else ():
-            del self._owner[account]
-        for account in w.group.accounts():
-            self._owner[account] = w.group.id
-        self._watched[w.group.id] = w
-        self._screen.put(w.group.id, w.held)
-
-    def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
-        return TakenBatch(None, range(len(batch)))
-
-    def keep(self, w: GroupRecord) -> None:
-        pass
-
-    def drop(self, group_id: str) -> None:
-        for account in self._watched.pop(group_id).group.accounts():
-            del self._owner[account]
-        self._screen.drop(group_id)
-
-    def owner(self, account: str) -> str | None:
-        return self._owner.get(account)
-
-    def restore(self, memory: Memory, rules: Rules) -> None:
-        assert not memory.blocks, "a book of columns wrote this"
-        states = {s.group: s for s in memory.states}
-        for stored in memory.groups:
-            self.put(watched_of(stored, states.get(stored.group.id), rules, memory.at))
-
-    def kept(self) -> KeptGroups:
-        watched = self._watched.values()
-        groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
-        return KeptGroups(groups, tuple(w.state for w in watched))
-
-    def renew(self, at: datetime, rules: Rules) -> None:
-        for w in self._watched.values():
-            w.product = rules.products[w.group.product]
-            w.renew(at)
-            self._screen.put(w.group.id, w.held)
-
-    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        mine = {id_: w for id_, w in self._watched.items() if w.group.product in kinds}
-        for id_, w in mine.items():
-            w.renew(at)
-            self._screen.put(id_, w.held)
-        return mine.keys()
-
-    def examples(self) -> Iterable[Group]:
-        return (w.group for w in self._watched.values())
-
-    def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
-        return self._watched.keys() if change is None else self._screen.suspects(change.moved)
-
-    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
-        return list(self._watched)
-
-    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
-
-    def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
-
-    def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
-        return counted_of((w for w in self._watched.values() if w.group.product == kind), version, board.usd)
-
-    def counted_since(self, product: str) -> Mapping[str, datetime]:
-        since: dict[str, datetime] = {}
-        for w in self._watched.values():
-            for loan in w.group.loans if w.group.product == product else ():
-                if loan.rate.daily is None:
-                    at = instant(loan.since, loan.minute)
-                    since[loan.asset] = min(at, since.get(loan.asset, at))
-        return since
-
-    def needed(self) -> Collection[str]:
-        return self._screen.assets()
-
-    def holders(self, assets: Collection[str]) -> set[str]:
-        """Groups whose valuation needs any of these assets."""
-        return {id_ for asset in assets for id_ in self._screen.holders(asset)}
-
-    def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
-        ids = sorted(self.holders(assets))
-        return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
-
-    def prepare_survey(self) -> None:
-        pass
-
-    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        return PlainSurvey(self.sights(), at)
-
-    def sights(self) -> list[Sight]:
-        """All groups as they stand now."""
-        return [w.sight() for w in self._watched.values()]
 
 
 def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
-from monitor.core.events.entries import Refused
 from monitor.core.events.history import Row
 from monitor.core.loans.group import Group
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Heard, Mark
+from monitor.core.refusal import Refused
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight

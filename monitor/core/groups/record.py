@@ -10,7 +10,8 @@ from monitor.core.groups.outcome import Sight
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO
 from monitor.core.prices.board import PriceBoard
-from monitor.core.rules.product import Lifecycle, Product
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.decision import Calm
 from monitor.core.stages.maturity import Due, dates
 from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due

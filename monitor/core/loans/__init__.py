@@ -1,0 +1,1 @@
+"""Loans and groups as they are stated, and their interest over time. No prices here. Read `group.py` first."""

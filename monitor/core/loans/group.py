@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from monitor.core.money import ZERO, plain
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
 
 Term = Literal["open", "30d", "60d"]

@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.groups.survey import Exposed, Pair, Scope, Sums
 from monitor.core.money import CENT, ZERO, divide_up, exact, plain
-from monitor.core.portfolio.group_list import BadCursor, Scope
-from monitor.core.portfolio.snapshot import LABEL_PREFIX, Exposed, Pair, Sums, WholeBook, share_of
+from monitor.core.portfolio.group_list import BadCursor
+from monitor.core.portfolio.snapshot import LABEL_PREFIX, WholeBook, share_of
 from monitor.core.portfolio.stress import sums_shown
-from monitor.core.rules.product import ExposureRules
+from monitor.core.rules.settings import ExposureRules
 from monitor.core.text import plain_or_none, stamp
 
 ASSET, PRODUCT = "asset", "product"

@@ -25,13 +25,12 @@ import msgspec
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Prices, Scope, within
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
-Scope = tuple[tuple[str, str], ...]
-"""Labels that a group must have, all of them; empty means every group."""
 SORTS = ("ltv", "id", "debt_usd", "deadline")
 STAGE_RANK = {LIQUIDATION: 0, DELAYED: 1, MARGIN_CALL: 2, NORMAL: 3}
 """Worst first."""
@@ -41,13 +40,6 @@ KINDS = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_PLACE = len(STAGE_RANK) * KINDS - 1
-
-
-class Prices(NamedTuple):
-    """The prices on which rows are valued; an asset that is absent from `usd` is missing."""
-
-    usd: Mapping[str, Decimal] = {}
-    untrusted: frozenset[str] = frozenset()
 
 
 class GroupQuery(msgspec.Struct, frozen=True):
@@ -189,11 +181,6 @@ class PlainRoster:
     def _within(self, scope: Scope) -> list[GroupRecord]:
         watched = self._watched()
         return [w for w in watched if within(scope, w.group.labels)] if scope else watched
-
-
-def within(scope: Scope, labels: Mapping[str, str]) -> bool:
-    """All labels of the scope are there."""
-    return all(labels.get(key) == value for key, value in scope)
 
 
 def is_wanted(group: Group, stage: str, query: GroupQuery, scope: Scope) -> bool:

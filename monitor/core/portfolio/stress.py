@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor.core.groups.outcome import Sight
+from monitor.core.groups.survey import Prices, Scope, Sums, Swept
 from monitor.core.money import ONE, exact, number, plain
-from monitor.core.portfolio.group_list import STAGE_RANK, Prices, Scope
-from monitor.core.portfolio.snapshot import Sums, Swept, WholeBook, share_of, worth_of
+from monitor.core.portfolio.group_list import STAGE_RANK
+from monitor.core.portfolio.snapshot import WholeBook, share_of, worth_of
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.schema import Asset, Bounds, Invalid, Pattern, Problem
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGES

@@ -22,7 +22,7 @@ from monitor.core.money import ONE, number
 from monitor.core.prices.frame_columns import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, FrameColumns, Marks, Sheet, Usd
 from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Frame, Heard, Mark, PriceChange, Quote, assets_of
 from monitor.core.prices.trust import Belief, accepted
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 
 _GUARD = 1e-9
 """Within this share of a limit floats decide nothing; the quotient of two prices is wrong by 4e-16 at most."""

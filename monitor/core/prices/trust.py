@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.prices.quote import SUSPECT, Heard, Mark, Quote
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 
 
 class Belief:

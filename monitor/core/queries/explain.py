@@ -24,7 +24,9 @@ from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import CENT, ONE, ZERO, exact, plain
 from monitor.core.prices.quote import GOOD, MISSING, Mark
 from monitor.core.queries.inbox import Look
-from monitor.core.rules.product import Ladder, Product, Rules, Thresholds
+from monitor.core.rules.product import Ladder, Product
+from monitor.core.rules.settings import Rules
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL, Ack
 from monitor.core.text import plain_or_none, stamp, stamp_or_none

@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from monitor.core.alerts.silences import Act, Silence
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Mark
-from monitor.core.rules.product import RateRow, Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.product import RateRow
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import Ack
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.events.entries import Amount, Deposit, Refused, Repay, Withdraw, apply
+from monitor.core.events.entries import Amount, Deposit, Repay, Withdraw, apply
+from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, exact, plain
-from monitor.core.portfolio.group_list import Prices
 from monitor.core.portfolio.stress import Shock, shocked, unknown
 from monitor.core.queries.explain import product_of, standing
 from monitor.core.queries.inbox import Look
+from monitor.core.refusal import Refused
 from monitor.core.schema import Asset, Invalid, Problem
 from monitor.core.stages.decision import judge
 from monitor.core.text import stamp

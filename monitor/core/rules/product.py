@@ -13,13 +13,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from monitor.core.money import plain
-from monitor.core.schema import Asset, Bounds, Quantity
+from monitor.core.rules.thresholds import Thresholds
 
 Ladder = tuple[tuple[Decimal | None, Decimal], ...]
 """Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
@@ -28,80 +26,6 @@ WHOLE: Ladder = ((None, Decimal(1)),)
 
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-
-
-class Metric(msgspec.Struct, frozen=True):
-    """The figure that a lender compares with its lines, made of a group's two sums (DOMAIN section 5)."""
-
-    name: str = "ltv"
-    """Under which it is shown."""
-    falls: bool = False
-    """Recognised value over debt, so that lower is worse (margin level, health factor); else debt over recognised value."""
-    strict: tuple[str, ...] = ("immediate",)
-    """Lines that are crossed only beyond them; the others are when they are reached (VIP FAQ 10, 11, 14)."""
-
-
-LTV = Metric()
-
-
-class Thresholds(msgspec.Struct, frozen=True):
-    """Lines of a group in terms of its metric, each worse than the one before (VIP FAQ 9).
-
-    `margin_call` and `immediate` are None for a product without a margin call, or without a line that ends a grace period.
-    A product whose lines have other names maps them onto these four, which are the bounds of the bands (DESIGN section 9).
-    """
-
-    initial: Decimal
-    margin_call: Decimal | None
-    liquidation: Decimal
-    immediate: Decimal | None
-    metric: Metric = LTV
-
-    def __post_init__(self) -> None:
-        levels = list(self.stated.values())
-        falls = self.metric.falls
-        rising = levels[::-1] if falls else levels
-        if not (rising[0] > 0 and all(low < high for low, high in pairwise(rising))):
-            lines = ", ".join(f"{k} {plain(v)}" for k, v in self.stated.items())
-            order = " > ".join([*self.stated, "0"]) if falls else " < ".join(["0", *self.stated])
-            raise ValueError(f"lines out of order: {lines}; expected {order}")
-
-    @property
-    def stated(self) -> dict[str, Decimal]:
-        """The lines that there are, by name, the mildest first."""
-        lines = {
-            "initial": self.initial,
-            "margin_call": self.margin_call,
-            "liquidation": self.liquidation,
-            "immediate": self.immediate,
-        }
-        return {name: level for name, level in lines.items() if level is not None}
-
-    @property
-    def first(self) -> Decimal:
-        """The line at which a group leaves stage normal: the margin call's, or liquidation's where there is no such call."""
-        return self.liquidation if self.margin_call is None else self.margin_call
-
-    @property
-    def falls(self) -> bool:
-        """A lower figure is worse."""
-        return self.metric.falls
-
-    def eased(self, level: Decimal, margin: Decimal) -> Decimal:
-        """The level that lies a margin on the good side of another."""
-        return level + margin if self.falls else level - margin
-
-    def is_worse(self, level: Decimal, other: Decimal) -> bool:
-        """A group meets `other` before it meets `level`."""
-        return level < other if self.falls else level > other
-
-    def worst(self, levels: Iterable[Decimal]) -> Decimal | None:
-        """Of several levels the one that a group meets last."""
-        return (min if self.falls else max)(levels, default=None)
-
-    def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
-        """Of several levels the one that a group meets first."""
-        return (max if self.falls else min)(levels, default=None)
 
 
 class LiabilityTiers(msgspec.Struct, frozen=True):
@@ -323,62 +247,3 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         day = version.effective.date()
         is_alone = sum(v.effective.date() == day for v in self.versions) == 1
         return f"{self.kind}@{day.isoformat()}" if is_alone else f"{self.kind}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"
-
-
-class Lifecycle(msgspec.Struct, frozen=True):
-    """How alerts behave in time; the same for every product (configuration [lifecycle])."""
-
-    clear_margin: Decimal = Decimal("0.01")
-    clear_hold: timedelta = timedelta(seconds=900)
-    grace_reminders: tuple[timedelta, ...] = (
-        timedelta(hours=12), timedelta(hours=6), timedelta(hours=1), timedelta(minutes=15),
-    )  # fmt: skip
-    margin_call_repeat: timedelta = timedelta(hours=24)
-
-
-class Trust(msgspec.Struct, frozen=True):
-    """When a price may be believed (configuration [prices]); `enabled` is off in a replay without --trust."""
-
-    enabled: bool = True
-    stale_after: timedelta = timedelta(seconds=10)
-    confirm_jump: Decimal = Decimal("0.15")
-    confirm_after: timedelta = timedelta(seconds=3)
-    min_sources: int = 1
-    usdt_usd: str = "1"
-    sources: tuple[str, ...] = ()
-    """Feeds in order of preference; a source that is not listed comes last."""
-
-
-class Fund(msgspec.Struct, frozen=True):
-    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; DOMAIN 43)."""
-
-    balance_usd: Quantity
-
-
-class ExposureRules(msgspec.Struct, frozen=True):
-    """What the desk holds against the book as a whole (configuration [exposure])."""
-
-    daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
-    """By coin, what the market trades in a day."""
-    max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
-    """Of that, what a sale may be without moving the price much."""
-    issuers: dict[str, tuple[Asset, ...]] = {}
-    """Coins by whoever issues them."""
-    max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
-    """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """Everything that core decides by. Replaced as one by a reload."""
-
-    name: str
-    products: Mapping[str, Product]
-    lifecycle: Lifecycle = Lifecycle()
-    trust: Trust = Trust()
-    fund: Fund | None = None
-    exposure: ExposureRules = ExposureRules()
-
-    def next_version(self, at: datetime) -> datetime | None:
-        """When a version of some product's rules comes into force next, after a time."""
-        coming = (v.effective for product in self.products.values() for v in product.versions)
-        return min((effective for effective in coming if effective > at), default=None)

@@ -11,9 +11,10 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.alerts.alert import alert_id
+from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan
-from monitor.core.rules.product import Lifecycle, Thresholds
+from monitor.core.rules.settings import Lifecycle
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import (  # fmt: skip
     DELAYED,
     EARLY_WARNING,

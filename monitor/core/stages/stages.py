@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.rules.product import Lifecycle, Thresholds
+from monitor.core.rules.settings import Lifecycle
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
 from monitor.core.valuation.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation.valuation import MARGIN_CALL as MARGIN_CALL_BAND

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from monitor.core.money import ONE, ZERO, plain
-from monitor.core.rules.product import ClearanceRule, Thresholds
+from monitor.core.rules.product import ClearanceRule
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.text import stamp_or_none
 from monitor.core.valuation.valuation import Holding
 

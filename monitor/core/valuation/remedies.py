@@ -25,7 +25,8 @@ from monitor.core.money import (
     exact,
     round_down,
 )
-from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Thresholds, Version
+from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import Position, Weight, crossed
 

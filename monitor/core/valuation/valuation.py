@@ -17,7 +17,8 @@ import msgspec
 from monitor.core.loans.group import Group, Loan, lines_of
 from monitor.core.loans.interest import interest
 from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, divide_up
-from monitor.core.rules.product import Ladder, LiabilityTiers, Metric, Product, Thresholds, Version
+from monitor.core.rules.product import Ladder, LiabilityTiers, Product, Version
+from monitor.core.rules.thresholds import Metric, Thresholds
 from monitor.core.valuation.ladder import recognised
 
 NORMAL, RESTRICTED, MARGIN_CALL, LIQUIDATION, IMMEDIATE = (

@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.alert import Alert, Figures, alert_id
-from monitor.core.events.entries import Refused
+from monitor.core.alerts.alert import Alert, Figures
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.loan_book import Exposure
 from monitor.core.groups.record import GroupRecord
+from monitor.core.ids import alert_id
 from monitor.core.money import plain
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Mark
+from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.stages.decision import Said
 from monitor.core.text import stamp, stamp_or_none

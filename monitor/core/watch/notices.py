@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import API, Event, GroupClosed, GroupPut, Noticed, RatesChanged
 from monitor.core.groups.outcome import Outcome
+from monitor.core.refusal import Refused
 from monitor.core.watch import compose
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.alert import alert_id
 from monitor.core.alerts.silences import Acknowledge, Act, Hush, Silence, Silences, Unacknowledge, Unsilence
-from monitor.core.events.entries import Refused
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.ids import alert_id
+from monitor.core.refusal import Refused
 from monitor.core.stages.decision import Said, Verdict
 from monitor.core.stages.stages import (
     DELAYED,

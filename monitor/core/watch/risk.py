@@ -10,7 +10,6 @@ import msgspec
 from monitor.core import deadlines
 from monitor.core.alerts.silences import Silences
 from monitor.core.deadlines import Agenda, Deadline
-from monitor.core.events.entries import Refused
 from monitor.core.events.events import (
     BookEntry,
     Event,
@@ -27,14 +26,16 @@ from monitor.core.events.events import (
 from monitor.core.events.rates import Rates
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import Register
-from monitor.core.groups.loan_book import LoanBook, PlainBook
+from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import accrues_at
 from monitor.core.money import exact
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
-from monitor.core.rules.product import Rules
+from monitor.core.refusal import Refused
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm, judge
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch import compose

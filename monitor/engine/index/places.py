@@ -14,9 +14,9 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from monitor.core.groups.loan_book import PlainBook
 from monitor.core.groups.outcome import BlockPut, Restored
 from monitor.core.loans.group import Group
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import U8, Bools

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Prices, Scope
 from monitor.core.money import exact
 from monitor.core.portfolio.group_list import (
     Counts,
@@ -24,8 +25,6 @@ from monitor.core.portfolio.group_list import (
     GroupQuery,
     Key,
     PlainRoster,
-    Prices,
-    Scope,
     cursor_of,
     is_wanted,
     key_of,

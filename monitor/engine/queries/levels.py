@@ -10,7 +10,8 @@ import numpy as np
 
 from monitor.core.loans.group import lines_of
 from monitor.core.portfolio.snapshot import stage_by
-from monitor.core.rules.product import Thresholds, Version
+from monitor.core.rules.product import Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import STAGES, signal_of
 from monitor.core.valuation.clearance import fee_rate
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL

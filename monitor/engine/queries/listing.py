@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from monitor.core.groups.survey import Scope, within
 from monitor.core.portfolio.group_list import (
     KINDS,
     KNOWN,
@@ -21,10 +22,8 @@ from monitor.core.portfolio.group_list import (
     UNRECOGNISED,
     Counts,
     GroupQuery,
-    Scope,
     mentions,
     microseconds,
-    within,
 )
 from monitor.core.stages.stages import DELAYED, STAGES
 from monitor.engine.columns.fields import F64, I8, I64, U8, U32, WIDE, Bools

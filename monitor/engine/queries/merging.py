@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from monitor.core.groups.outcome import Sight
+from monitor.core.groups.survey import Exposed, Exposures, Movers, Pair, Sums, Swept
 from monitor.core.money import CENT, ZERO, divide_down, exact, round_up
-from monitor.core.portfolio.snapshot import Exposed, Exposures, Movers, Pair, Sums, Swept
 
 Keyed = Callable[[Iterator[Sight]], Iterator[tuple[float, str, Sight]]]
 

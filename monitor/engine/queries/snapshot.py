@@ -17,26 +17,19 @@ import numpy as np
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.survey import Coins, Exposed, Exposures, Loss, Movers, Pair, Prices, Scope, Sums, Swept, within
 from monitor.core.money import EIGHT_PLACES, exact, round_up
-from monitor.core.portfolio.group_list import Prices, Scope, within
 from monitor.core.portfolio.snapshot import (
     EXACT_SUMS,
     LABEL_PREFIX,
-    Coins,
-    Exposed,
-    Exposures,
-    Loss,
-    Movers,
-    Pair,
     PlainSurvey,
-    Sums,
-    Swept,
     distance_of,
     stage_then,
     urgency,
     worth_of,
 )
-from monitor.core.rules.product import Rules, Version
+from monitor.core.rules.product import Version
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import LIQUIDATION, STAGES, GroupState
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import numpy as np
 
+from monitor.core.groups.survey import Pair, Sums
 from monitor.core.money import CENT, round_down, round_up
-from monitor.core.portfolio.snapshot import Pair, Sums, nearest_shown
+from monitor.core.portfolio.snapshot import nearest_shown
 from monitor.core.stages.stages import STAGES
 from monitor.engine.columns.fields import F64, I64, Bools
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.maturity import dates
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.core.rules.product import Grade, Lifecycle, Thresholds, Version
+from monitor.core.rules.product import Grade, Version
+from monitor.core.rules.settings import Lifecycle
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import calm_between
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block

@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
 from monitor.core.prices.quote import Mark
-from monitor.core.rules.product import Thresholds
+from monitor.core.rules.thresholds import Thresholds
 
 # The types of core once more, read from arrays. They never leave this module.
 

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from monitor.core.events.entries import Entry, Refused
+from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, parse_line
 from monitor.core.queries.explain import detail, row
 from monitor.core.queries.inbox import Answer, Look, Request
 from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.refusal import Refused
 from monitor.core.schema import Id, Invalid, Problem, read
 from monitor.core.text import stamp_or_none
 from monitor.telemetry import BoundedLog

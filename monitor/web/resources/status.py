@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from monitor.core.groups.survey import Scope
 from monitor.core.money import plain
-from monitor.core.portfolio.group_list import Scope
 from monitor.core.prices.quote import USDT, Mark
 from monitor.core.text import stamp, stamp_or_none
 from monitor.feeds._base import FeedStats

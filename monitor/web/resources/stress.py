@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.core.portfolio.snapshot import Swept
+from monitor.core.groups.survey import Swept
 from monitor.core.portfolio.stress import Grid, Search, Shocked, Step, Stress
 from monitor.core.schema import Invalid, Problem, read
 from monitor.feeds import scenario

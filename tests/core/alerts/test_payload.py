@@ -9,7 +9,7 @@ import pytest
 
 from monitor.core.alerts.alert import SEVERITY
 from monitor.core.alerts.payload import BODY_LIMIT, data, envelope
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
 from monitor.core.text import stamp
 from tests.core.desk import START, Desk, clock, line, loan, product, version

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.events.entries import Entry, Refused, apply
+from monitor.core.events.entries import Entry, apply
 from monitor.core.loans.group import Group
 from monitor.core.money import EXACT, places
+from monitor.core.refusal import Refused
 from monitor.core.schema import Invalid, read
 from tests.core.desk import Desk, clock, group, line, loan, product, version
 

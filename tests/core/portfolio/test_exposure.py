@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import tests.core.desk
 from monitor.core.events.events import TimePassed
+from monitor.core.groups.survey import Scope
 from monitor.core.portfolio.exposure import Table, days_to_sell
-from monitor.core.portfolio.group_list import BadCursor, Scope
-from monitor.core.rules.product import ExposureRules, Lifecycle, Rules, Trust
+from monitor.core.portfolio.group_list import BadCursor
+from monitor.core.rules.settings import ExposureRules, Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
 from tests.core.desk import START, WHOLE, Desk, line, loan, plainly, product, version

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices
+from monitor.core.groups.survey import Prices
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from tests.core.group_list import PRICES, asked, unknown, walked, watched
 

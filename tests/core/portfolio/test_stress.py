@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from monitor.core.groups.survey import Prices, Scope
 from monitor.core.money import plain
-from monitor.core.portfolio.group_list import Prices, Scope
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.portfolio.stress import Axis, Grid, Matrix, Reverse, Search, Shocked, Stress
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
-from monitor.core.rules.product import Fund, Trust
+from monitor.core.rules.settings import Fund, Trust
 from monitor.core.schema import Invalid, read
 from tests.core.desk import WHOLE, Desk, line, product, version
 

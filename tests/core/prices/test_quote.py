@@ -7,7 +7,7 @@ import pytest
 
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import BadPrice, Quote, price, unconfirmed
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from tests.core.desk import clock, quotes
 
 D = Decimal

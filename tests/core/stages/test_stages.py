@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from monitor.core.alerts.alert import alert_id
+from monitor.core.ids import alert_id
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, SKIPPED, TABLE, Signal, signal_of
 from tests.core.desk import START, WHOLE, Desk, clock, line, loan, product, shorten, version
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from monitor.core.rules.product import ClearanceRule, Thresholds, Version
+from monitor.core.rules.product import ClearanceRule, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.clearance import cleared, fee_rate
 from monitor.products import vip_loan
 from tests.core.desk import START

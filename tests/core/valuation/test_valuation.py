@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.money import exact
-from monitor.core.rules.product import Thresholds
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import Weight, band, holding, owed, positions, weigh
 from tests.core.desk import START, Desk, group, line, loan, product, version
 

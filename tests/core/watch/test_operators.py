@@ -14,7 +14,7 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
 from monitor.core.events.events import OperatorAct
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from tests.core.desk import Desk, clock, line, loan
 
 ALL = Match(group="*")

@@ -16,7 +16,8 @@ from monitor.core.events.entries import AttachAccount, Deposit, Enroll, Repay, W
 from monitor.core.groups.outcome import Restored
 from monitor.core.loans.group import Group, Loan, Rate, parse_line
 from monitor.core.money import exact
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.maturity import news_of
 from monitor.engine.columns.block import Block, Names
 from monitor.engine.columns.codec import UnreadableBlock

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from monitor.books._base import Packed
 from monitor.books._lines import LINE_BYTES, judge
 from monitor.core.loans.group import GroupBatch, GroupLine, LoanLine, Rate, RecordedLines, parse_line
-from monitor.core.rules.product import Product, Thresholds, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.thresholds import Thresholds
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest import line_schema
 from monitor.engine.ingest.packer import Packer

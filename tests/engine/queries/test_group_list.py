@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster, Prices, Scope
+from monitor.core.groups.survey import Prices, Scope
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
 from monitor.engine.index import id_order
 from monitor.engine.queries.group_list import ColumnarRoster

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 import monitor.engine.queries.snapshot
 import tests.core.desk
+from monitor.core.groups.survey import Exposures, Prices, Scope, Sums, Survey
 from monitor.core.money import divide_down, exact
-from monitor.core.portfolio.group_list import Prices, Scope
-from monitor.core.portfolio.snapshot import Exposures, Sums, Survey
 from monitor.core.valuation.valuation import weigh
 from monitor.engine.book import ColumnarBook
 from tests.core.desk import WHOLE, Desk, line, product, version

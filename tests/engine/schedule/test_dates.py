@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.core.events.events import GroupsPut, MarkPrices, ProductsChanged, TimePassed
-from monitor.core.rules.product import Rules, Trust
+from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader

@@ -13,7 +13,7 @@ import pytest
 from monitor.core.events.events import GroupsPut, MarkPrices, TimePassed
 from monitor.core.groups import loan_book
 from monitor.core.money import plain
-from monitor.core.rules.product import Lifecycle, Rules, Trust
+from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.valuation import valuation
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers import prices as pricewatch

@@ -12,7 +12,8 @@ import pytest
 from monitor.core.groups.outcome import Restored
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
-from monitor.core.rules.product import Lifecycle, Product
+from monitor.core.rules.product import Product
+from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import holding

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from monitor.core.events.events import ProductsChanged
-from monitor.core.rules.product import ExposureRules
+from monitor.core.rules.settings import ExposureRules
 from tests.looks import line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask

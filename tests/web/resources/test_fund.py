@@ -8,7 +8,7 @@ from decimal import Decimal
 import aiohttp
 import msgspec
 
-from monitor.core.rules.product import Fund
+from monitor.core.rules.settings import Fund
 from tests.looks import RULES, START, line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer

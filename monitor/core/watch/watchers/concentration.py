@@ -11,17 +11,19 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.core import deadlines
-from monitor.core.alerts.alert import Alert, alert_id
+from monitor.core.alerts.alert import Alert
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.events.events import Event, Noticed, OperatorAct, TimePassed
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.survey import Exposed, Exposures, Prices
+from monitor.core.ids import alert_id
 from monitor.core.money import ONE, plain
 from monitor.core.portfolio.exposure import basis, by_of
-from monitor.core.portfolio.group_list import Prices
-from monitor.core.portfolio.snapshot import Exposed, Exposures, share_of
+from monitor.core.portfolio.snapshot import share_of
 from monitor.core.prices.board import PriceBoard
-from monitor.core.rules.product import MINUTE, Rules
+from monitor.core.rules.product import MINUTE
+from monitor.core.rules.settings import Rules
 from monitor.core.text import plain_or_none
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"

@@ -17,14 +17,15 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core import deadlines
-from monitor.core.alerts.alert import Alert, alert_id
+from monitor.core.alerts.alert import Alert
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.ids import alert_id
 from monitor.core.money import ONE, ZERO
 from monitor.core.prices.board import PriceBoard
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import LIQUIDATION, GroupState
 from monitor.core.valuation.clearance import NAMED, FundSight, clearance, fund_facts
 from monitor.core.valuation.valuation import Holding

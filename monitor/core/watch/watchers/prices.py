@@ -14,7 +14,7 @@ from monitor.core.groups.loan_book import Exposure, LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import GOOD, STALE, USDT, PriceChange
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 from monitor.core.watch import compose
 
 EXACT_SUMS, EXACT_SUMS_AT_ONCE = 1_000, 5_000

@@ -11,7 +11,8 @@ from monitor.core.events.events import Noticed
 from monitor.core.groups.loan_book import Counted
 from monitor.core.groups.record import GroupRecord
 from monitor.core.money import plain
-from monitor.core.rules.product import Product, Rules, Version
+from monitor.core.rules.product import Product, Version
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import Verdict, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import under, weigh

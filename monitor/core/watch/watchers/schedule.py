@@ -13,7 +13,7 @@ from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import next_accrual
-from monitor.core.rules.product import Rules
+from monitor.core.rules.settings import Rules
 
 AHEAD = timedelta(hours=6)
 """How far ahead the dates of loans are planned. Of a batch a book names those that come within a day (Taken.look)."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.rules.product import Fund, Trust
+from monitor.core.rules.settings import Fund, Trust
 from monitor.core.valuation.clearance import NAMED, FundSight
 from monitor.core.watch.watchers.fund import REST
 from tests.core.desk import Desk, clock, line, loan, product, version

@@ -6,7 +6,7 @@ import msgspec
 
 import tests.core.desk
 from monitor.core.prices.quote import unconfirmed
-from monitor.core.rules.product import Trust
+from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
 from tests.core.desk import Desk, clock, line, loan, product, version
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from monitor.core.rules.product import Lifecycle, Trust
+from monitor.core.rules.settings import Lifecycle, Trust
 from tests.core.desk import START, Desk, clock, line, loan, product, version
 
 HALF = {"USDT": [["inf", "0.5"]]}

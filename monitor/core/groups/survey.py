@@ -1,0 +1,154 @@
+"""What is asked of the whole book: the questions of a survey and their answers. `PlainSurvey` and the columns give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from monitor.core.groups.outcome import Sight
+from monitor.core.money import CENT, ZERO, round_up
+
+Scope = tuple[tuple[str, str], ...]
+"""Labels that a group must have, all of them; empty means every group."""
+
+
+class Prices(NamedTuple):
+    """The prices on which rows are valued; an asset that is absent from `usd` is missing."""
+
+    usd: Mapping[str, Decimal] = {}
+    untrusted: frozenset[str] = frozenset()
+
+
+def within(scope: Scope, labels: Mapping[str, str]) -> bool:
+    """All labels of the scope are there."""
+    return all(labels.get(key) == value for key, value in scope)
+
+
+class Sums(NamedTuple):
+    """So many groups and what they come to, in USD."""
+
+    groups: int = 0
+    debt: Decimal = ZERO
+    recognised: Decimal = ZERO
+    market: Decimal = ZERO
+
+    def plus(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(
+            self.groups + other.groups, self.debt + other.debt, self.recognised + other.recognised, self.market + other.market
+        )  # fmt: skip
+
+    @property
+    def rounded(self) -> Sums:
+        """To cents, upwards."""
+        return Sums(self.groups, *(round_up(value, CENT) for value in self[1:]))
+
+
+class Loss(NamedTuple):
+    """What liquidation would leave unpaid (DOMAIN 43 to 47)."""
+
+    bankrupt: int = 0
+    shortfall: Decimal = ZERO
+    """Of all groups that owe more than their collateral fetches."""
+    fees: Decimal = ZERO
+    """Clearance fees of the groups in stage liquidation, never more than what is left of each."""
+    draw: Decimal = ZERO
+    """The part of the shortfall that the fund pays: of groups in stage liquidation."""
+
+    def plus(self, other: Loss) -> Loss:
+        """Both together."""
+        return Loss(
+            self.bankrupt + other.bankrupt, self.shortfall + other.shortfall, self.fees + other.fees, self.draw + other.draw
+        )  # fmt: skip
+
+    @property
+    def rounded(self) -> Loss:
+        """To cents, upwards."""
+        return Loss(self.bankrupt, *(round_up(value, CENT) for value in self[1:]))
+
+
+Movers = Callable[[], Iterator[Sight]]
+"""Groups, worst first, each made when it is asked for."""
+
+
+class Swept(NamedTuple):
+    """What one evaluation of every group at some prices comes to."""
+
+    moves: Mapping[tuple[str, str], Sums]
+    """By stage before and after; groups without all prices are in none."""
+    unknown: int
+    loss: Loss
+    newly: Mapping[str, Movers]
+    """By stage, the groups that are in it then and are not in it now."""
+    are_counts_exact: bool = True
+    are_sums_exact: bool = True
+
+
+class Exposed(NamedTuple):
+    """What shares a key: a label's value, a product, or a coin.
+
+    Of a coin `sums` has the groups that hold it, what is owed in it, and what is held of it; the distances are those of the
+    groups that hold it.
+    """
+
+    key: str | None
+    """None: groups without the label."""
+    sums: Sums
+    nearest: Decimal | None
+    """Percent by which the recognised value of the group that is nearest to its next line may fall, rounded down."""
+    weighted: Decimal | None
+    """The same on average, by debt; None where nothing is owed."""
+    weight: Decimal
+    """The debt of the groups that the average is over."""
+    quantity: Decimal | None = None
+    """Of a coin."""
+
+
+class Exposures(NamedTuple):
+    """The book by key, in no order."""
+
+    rows: Sequence[Exposed]
+    total: Sums
+    unknown: int
+    are_sums_exact: bool
+
+
+class Pair(NamedTuple):
+    """Groups that owe one coin and hold another of the same issuer."""
+
+    issuer: str
+    debt: str
+    collateral: str
+    groups: int
+    debt_usd: Decimal
+    market_usd: Decimal
+
+
+class Coins(NamedTuple):
+    """Those that count as somebody's collateral, and those that somebody owes."""
+
+    held: frozenset[str]
+    owed: frozenset[str]
+
+
+class Survey(Protocol):
+    """All groups as they stood at one instant."""
+
+    def __len__(self) -> int: ...
+
+    def coins(self, scope: Scope) -> Coins:
+        """Of the groups of a scope."""
+        ...
+
+    def sweep(self, on: Prices, scope: Scope) -> Swept:
+        """Evaluates every group at these prices, all other things being as they are."""
+        ...
+
+    def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
+        """The book by "asset", "product" or "label.<name>"; distances cost as much as all else."""
+        ...
+
+    def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
+        """Debt and collateral of one issuer in one group; the pairs that there are."""
+        ...

@@ -1,0 +1,85 @@
+"""The lines of a group, and the figure that is compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import pairwise
+
+import msgspec
+
+from monitor.core.money import plain
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """The figure that a lender compares with its lines, made of a group's two sums (DOMAIN section 5)."""
+
+    name: str = "ltv"
+    """Under which it is shown."""
+    falls: bool = False
+    """Recognised value over debt, so that lower is worse (margin level, health factor); else debt over recognised value."""
+    strict: tuple[str, ...] = ("immediate",)
+    """Lines that are crossed only beyond them; the others are when they are reached (VIP FAQ 10, 11, 14)."""
+
+
+LTV = Metric()
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """Lines of a group in terms of its metric, each worse than the one before (VIP FAQ 9).
+
+    `margin_call` and `immediate` are None for a product without a margin call, or without a line that ends a grace period.
+    A product whose lines have other names maps them onto these four, which are the bounds of the bands (DESIGN section 9).
+    """
+
+    initial: Decimal
+    margin_call: Decimal | None
+    liquidation: Decimal
+    immediate: Decimal | None
+    metric: Metric = LTV
+
+    def __post_init__(self) -> None:
+        levels = list(self.stated.values())
+        falls = self.metric.falls
+        rising = levels[::-1] if falls else levels
+        if not (rising[0] > 0 and all(low < high for low, high in pairwise(rising))):
+            lines = ", ".join(f"{k} {plain(v)}" for k, v in self.stated.items())
+            order = " > ".join([*self.stated, "0"]) if falls else " < ".join(["0", *self.stated])
+            raise ValueError(f"lines out of order: {lines}; expected {order}")
+
+    @property
+    def stated(self) -> dict[str, Decimal]:
+        """The lines that there are, by name, the mildest first."""
+        lines = {
+            "initial": self.initial,
+            "margin_call": self.margin_call,
+            "liquidation": self.liquidation,
+            "immediate": self.immediate,
+        }
+        return {name: level for name, level in lines.items() if level is not None}
+
+    @property
+    def first(self) -> Decimal:
+        """The line at which a group leaves stage normal: the margin call's, or liquidation's where there is no such call."""
+        return self.liquidation if self.margin_call is None else self.margin_call
+
+    @property
+    def falls(self) -> bool:
+        """A lower figure is worse."""
+        return self.metric.falls
+
+    def eased(self, level: Decimal, margin: Decimal) -> Decimal:
+        """The level that lies a margin on the good side of another."""
+        return level + margin if self.falls else level - margin
+
+    def is_worse(self, level: Decimal, other: Decimal) -> bool:
+        """A group meets `other` before it meets `level`."""
+        return level < other if self.falls else level > other
+
+    def worst(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets last."""
+        return (min if self.falls else max)(levels, default=None)
+
+    def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
+        """Of several levels the one that a group meets first."""
+        return (max if self.falls else min)(levels, default=None)
