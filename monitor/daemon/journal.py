@@ -183,8 +183,12 @@ class Journal:
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(StoredGroup(w.group, w.source, w.version, w.put_at) for w in found.values() if w is not None),
-            closed=tuple(g for g, w in found.items() if w is None),
+            groups=tuple(
+                StoredGroup(record.group, record.source, record.version, record.put_at)
+                for record in found.values()
+                if record is not None
+            ),
+            closed=tuple(g for g, record in found.items() if record is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),
             entries=tuple(entries),

@@ -182,8 +182,8 @@ class ColumnarSurvey:
         state = GroupState("") if packed is None else _state.decode(packed)
         state = msgspec.structs.replace(state, group=group.id)
         with exact():
-            w = GroupRecord(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
-        return w.sight()
+            record = GroupRecord(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
+        return record.sight()
 
     # -- within --
 

@@ -44,7 +44,7 @@ def surveys(market: Market) -> tuple[Survey, Survey, Prices]:
 def landing(market: Market, on: Prices) -> Prices:
     """Prices at which some group is exactly on one of its lines, as far as a quotient can put it there."""
     r = market.random
-    for w in r.sample(market.twins.objects.watched(), 40):
+    for w in r.sample(market.twins.objects.records(), 40):
         alone = [(a, q, ladder) for a, q, ladder in w.held.collateral if q and len(ladder) == 1]
         if len(alone) == 1 == len(w.held.collateral) and w.held.assets <= on.usd.keys():
             asset, quantity, ((bound, share),) = alone[0]
