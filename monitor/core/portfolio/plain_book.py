@@ -16,7 +16,7 @@ from monitor.core.groups.loan_book import (
     exposure_of,
     watched_of,
 )
-from monitor.core.groups.outcome import Memory, Restored, Sight
+from monitor.core.groups.outcome import Memory, Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -80,7 +80,7 @@ class PlainBook:
 
     def kept(self) -> KeptGroups:
         watched = self._watched.values()
-        groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
+        groups = tuple(w.stored() for w in watched)
         return KeptGroups(groups, tuple(w.state for w in watched))
 
     def renew(self, at: datetime, rules: Rules) -> None:
