@@ -17,8 +17,10 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import CLOCK_JUMP, RiskMonitor
 from monitor.daemon import event_log
 from monitor.replay import run as replay
-from tests.core.desk import START, plainly
+from tests.core.desk import START, both_books, plainly
 from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
+
+pytestmark = both_books
 
 MANY = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -8,7 +8,9 @@ import tests.core.desk
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import Desk, clock, line, loan, product, version
+from tests.core.desk import Desk, both_books, clock, line, loan, product, version
+
+pytestmark = both_books
 
 TRUST = Trust(stale_after=timedelta(seconds=10), confirm_after=timedelta(seconds=3), sources=("a", "b"))
 COINS = product(version(ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}, rates={"COIN": "0", "USDT": "0"}))
