@@ -252,9 +252,7 @@ def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_pat
 def test_a_record_keeps_groups_and_blocks_as_arrays_as_it_always_did(tmp_path: Path) -> None:
     """The line is what the first monitors wrote: a change of these types that fails here loses old days."""
     at = clock("00:00").isoformat().replace("+00:00", "Z")
-    put = (
-        '{"id":"G","product":"vip_loan","receiving_account":"a","collateral":{},"loans":[],"delayed_liquidation":true}'
-    )
+    put = msgspec.json.encode(group(line("G"))).decode()
     rules = msgspec.json.encode(Desk().rules).decode()
     memory = f'["{at}",[],{{}},[[{put},"file:book.jsonl",3,"{at}"]],[],[],[],[[7,"Ym9keQ==",["X"]]]]'
     path = tmp_path / "events-1.jsonl"
