@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
-from monitor.core.groups.outcome import BlockPut, Memory
+from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -97,7 +97,7 @@ class ColumnarBook:
             return kept
         return KeptGroups(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
 
-    def rewritten(self, beside: Set[str]) -> tuple[BlockPut, ...]:
+    def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
         """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
         as closed; each block names those that it stands for from now on, all but the fresh ones."""
         if self.rows is None:
@@ -106,9 +106,12 @@ class ColumnarBook:
         for put in self.rows.dumped():
             ids = left.intersection(self.rows.ids_of(put.number))
             left -= ids
-            puts.append(put._replace(ids=tuple(ids)))
+            puts.append(StoredBlock(put.number, put.body, tuple(ids)))
         # What is left was closed: no block holds it any more, so nothing need say so.
-        return (*puts[:-1], puts[-1]._replace(ids=(*puts[-1].ids, *left))) if puts else ()
+        if puts:
+            last = puts[-1]
+            puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
+        return tuple(puts)
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules

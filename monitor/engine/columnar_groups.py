@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
+from operator import attrgetter
 
 import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
-from monitor.core.groups.outcome import BlockPut, Restored
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
@@ -70,10 +71,10 @@ class ColumnarGroups(Almanac):
 
     def record_at(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
-        group, source, version, put_at = self.record(row)
-        state = msgspec.structs.replace(self.state(row), group=group.id)
+        kept = self.record(row)
+        state = msgspec.structs.replace(self.state(row), group=kept.group.id)
         with exact():  # interest is worked out here, also for whoever looks on from outside of core
-            return GroupRecord(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+            return GroupRecord(kept, state, self._rules.products[kept.group.product], self._at)
 
     def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
@@ -96,9 +97,7 @@ class ColumnarGroups(Almanac):
     def fold(self, records: Sequence[GroupRecord]) -> bool:
         """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
         try:
-            part = Block.of(
-                [Restored(record.group, record.source, record.version, record.put_at) for record in records], self.names
-            )
+            part = Block.of([record.stored() for record in records], self.names)
         except NamesFull:
             return False
         number = len(self.blocks) - 1
@@ -133,7 +132,7 @@ class ColumnarGroups(Almanac):
         past = near[first[near] <= micros_of(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
         look = [block.id(i) for i in {*near.tolist(), *self.in_doubt(number, block)}]
-        return TakenBatch(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
+        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self._needed[number])
 
     def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
         """The group of this line is here as this very line said, but for what was entered since: that is no event."""
@@ -147,9 +146,9 @@ class ColumnarGroups(Almanac):
         columns, place = self.block_of(row).columns, row % GROUPS
         return columns.line.item(place) == line and self.names.sources[columns.source.item(place)] == source
 
-    def restore(self, blocks: Iterable[BlockPut], superseded: Collection[str], states: Iterable[GroupState]) -> None:
+    def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes blocks as they were dumped, but for the groups that are kept elsewhere or were closed since."""
-        for put in sorted(blocks):
+        for put in sorted(blocks, key=attrgetter("number")):
             block = Block.load(put.body, self.names)
             while len(self.blocks) < put.number:
                 self.blocks.append(None)

@@ -17,6 +17,7 @@ from monitor.core.events.events import (
     ProductsChanged,
     TimePassed,
 )
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
 from monitor.core.rules.settings import Rules, Trust
@@ -246,3 +247,22 @@ def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_pat
     log.close()
     assert [a.type for a in desk.alerts] == ["price.stale"]
     assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_a_record_keeps_groups_and_blocks_as_arrays_as_it_always_did(tmp_path: Path) -> None:
+    """The line is what the first monitors wrote: a change of these types that fails here loses old days."""
+    at = clock("00:00").isoformat().replace("+00:00", "Z")
+    put = msgspec.json.encode(group(line("G"))).decode()
+    rules = msgspec.json.encode(Desk().rules).decode()
+    memory = f'["{at}",[],{{}},[[{put},"file:book.jsonl",3,"{at}"]],[],[],[],[[7,"Ym9keQ==",["X"]]]]'
+    path = tmp_path / "events-1.jsonl"
+    path.write_text(f'{{"rules":{rules},"memory":{memory},"at":"{at}"}}\n')
+    (start,) = event_log.read(path)
+    assert isinstance(start, Start)
+    assert start.memory is not None
+    (kept,) = start.memory.groups
+    assert (kept.group.id, kept.source, kept.version, kept.put_at) == ("G", "file:book.jsonl", 3, clock("00:00"))
+    assert start.memory.blocks == (StoredBlock(7, b"body", ("X",)),)
+    written = msgspec.json.decode(msgspec.json.encode(start))["memory"]
+    assert written[3][0][1:] == ["file:book.jsonl", 3, at]
+    assert written[7] == [[7, "Ym9keQ==", ["X"]]]

@@ -13,7 +13,7 @@ import msgspec
 from monitor.core.events.entries import ExtendGrace, Waive, apply
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.loan_book import LoanBook, TakenBatch
-from monitor.core.groups.outcome import Memory
+from monitor.core.groups.outcome import Memory, StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, misfits, same_line
 from monitor.core.refusal import Refused
@@ -61,7 +61,7 @@ class Register:
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = without_gone(state, group.loans)
-        record = GroupRecord(group, event.source, version, event.at, state, product, event.at)
+        record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product, event.at)
         self.replaced = old
         self.book.put(record)
         return record
@@ -89,7 +89,7 @@ class Register:
         self._check_accounts(group)
         _check_kept(group, old.product, at)
         state = without_gone(state, group.loans)
-        record = GroupRecord(group, old.source, old.version + 1, at, state, old.product, at)
+        record = GroupRecord(StoredGroup(group, old.source, old.version + 1, at), state, old.product, at)
         self.replaced = old
         self.book.put(record)
         return record

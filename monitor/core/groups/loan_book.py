@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.groups.outcome import BlockPut, Memory, Restored
+from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -52,7 +52,7 @@ class Counted(NamedTuple):
 class TakenBatch(NamedTuple):
     """What a book did with a batch of puts."""
 
-    block: BlockPut | None
+    block: StoredBlock | None
     """The part that it took whole; None where it took nothing so."""
     rest: Iterable[int]
     """Places in the batch that must be put one by one, by the exact path."""
@@ -66,11 +66,11 @@ class TakenBatch(NamedTuple):
 class KeptGroups(NamedTuple):
     """A whole book as a memory holds it."""
 
-    groups: tuple[Restored, ...]
+    groups: tuple[StoredGroup, ...]
     """Those that are not in blocks."""
     states: tuple[GroupState, ...]
     """Of all groups; one that is as new may be left out."""
-    blocks: tuple[BlockPut, ...] = ()
+    blocks: tuple[StoredBlock, ...] = ()
 
 
 class LoanBook(Protocol):
@@ -177,12 +177,10 @@ class LoanBook(Protocol):
         ...
 
 
-def record_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
+def record_of(stored: StoredGroup, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
     """A group as a store gave it back."""
     group = stored.group
-    state = state or GroupState(group.id)
-    product = rules.products[group.product]
-    return GroupRecord(group, stored.source, stored.version, stored.put_at, state, product, at)
+    return GroupRecord(stored, state or GroupState(group.id), rules.products[group.product], at)
 
 
 def exposure_of(

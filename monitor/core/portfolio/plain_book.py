@@ -16,7 +16,7 @@ from monitor.core.groups.loan_book import (
     exposure_of,
     record_of,
 )
-from monitor.core.groups.outcome import Memory, Restored, Sight
+from monitor.core.groups.outcome import Memory, Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -79,9 +79,9 @@ class PlainBook:
             self.put(record_of(stored, states.get(stored.group.id), rules, memory.at))
 
     def kept(self) -> KeptGroups:
-        records = self._records.values()
-        groups = tuple(Restored(record.group, record.source, record.version, record.put_at) for record in records)
-        return KeptGroups(groups, tuple(record.state for record in records))
+        watched = self._records.values()
+        groups = tuple(record.stored() for record in watched)
+        return KeptGroups(groups, tuple(record.state for record in watched))
 
     def renew(self, at: datetime, rules: Rules) -> None:
         for record in self._records.values():
