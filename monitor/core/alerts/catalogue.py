@@ -50,8 +50,6 @@ class AlertType(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
     news: Literal["bad", "good"] | None = None
     """Whether it tells of a new stage: a worse one, or a better one."""
-    reserved: bool = False
-    """No part of this version raises it."""
 
 
 _LOAN = (
@@ -90,7 +88,7 @@ _PRICE = (
 _FUND = (
     Fact("balance_usd", AMOUNT, "what the fund holds"),
     Fact("draw_usd", AMOUNT, "what groups in liquidation would leave unpaid"),
-    Fact("fees_usd", AMOUNT, "what they would pay in; not taken off the draw"),
+    Fact("fees_usd", AMOUNT, "what they would pay in, which the draw does not count"),
     Fact("groups", COUNT, "how many groups would be bankrupt"),
     Fact("in_liquidation", COUNT, "how many groups are in liquidation"),
     Fact("unknown", COUNT, "how many of those have a missing price and are in no sum"),
@@ -273,7 +271,6 @@ _ROWS = (
         "book.drift", WARNING, "loan book drift", "book",
         "Reserved: this version does not raise it.",
         "Nothing.",
-        reserved=True,
     ),
     AlertType(
         "delivery.failing", WARNING, "delivery failing", "channel",
@@ -294,7 +291,7 @@ _ROWS = (
         "The wall clock jumped.",
         "Look at the time service: deadlines follow the wall clock.",
         (
-            Fact("seconds", AMOUNT, "how far; negative where it was set back"),
+            Fact("seconds", AMOUNT, "how far, negative where it was set back"),
             Fact("wall", TIME, "the time that it shows"),
             Fact("policy", TEXT, "what the monitor goes by"),
         ),
@@ -356,7 +353,7 @@ def title_of(type_: str) -> str:
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title
 
 
-def schema(row: AlertType) -> dict[str, Any]:
+def schema_of(row: AlertType) -> dict[str, Any]:
     """The JSON schema of what is particular to alerts of a type: severity, subject and facts."""
     facts = {
         "type": "object",

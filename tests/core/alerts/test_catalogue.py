@@ -13,7 +13,7 @@ from monitor.core.alerts.catalogue import (
     GOOD_STAGE_NEWS,
     SEVERITY_RANK,
     AlertType,
-    schema,
+    schema_of,
     title_of,
 )
 from monitor.core.stages.stages import TABLE
@@ -43,7 +43,7 @@ def test_no_type_names_a_fact_twice(row: AlertType) -> None:
 
 @ROWS
 def test_a_schema_says_the_type_its_severity_and_the_facts_that_are_always_there(row: AlertType) -> None:
-    own = schema(row)["properties"]
+    own = schema_of(row)["properties"]
     assert own["type"] == {"const": row.type}
     assert own["data"]["properties"]["severity"] == {"const": row.severity}
     if row.facts:
