@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import tests.core.desk
-from monitor.core.alerts.alert import STAGE_NEWS
+from monitor.core.alerts.catalogue import STAGE_NEWS
 from monitor.core.events.events import ClockJumped, Event, TimePassed
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
