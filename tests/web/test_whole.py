@@ -26,7 +26,8 @@ from monitor.stores._base import Change, Committed, Delivery, Store, StoreUnavai
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.view import View
-from tests.looks import RULES, D, line
+from tests.book_lines import line
+from tests.looks import RULES, D
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
