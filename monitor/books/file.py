@@ -15,7 +15,7 @@ import hashlib
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -31,7 +31,7 @@ from monitor.books._seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
-from monitor.file_watch import watch
+from monitor.file_watch import POLL_S, SETTLE_S, pause, watching
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -41,9 +41,7 @@ REFUSED = "book.refused"
 _PACKED_LINES = 1000  # fewer new lines than this on a page are read one by one
 _LARGE_BYTES = 1 << 20  # of a file whose lines are remembered as compactly as possible: some thousand lines
 _CHUNK = 200  # lines judged in one go of the thread: a quarter of a second, after which a shutdown is noticed
-_SETTLE_S = 1.0  # editors and `cp` are done by then
-_CLOSE_AFTER_S = 5.0  # how long a file must have been at rest before what it lacks is believed to be gone
-_POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
+_CLOSE_AFTER_S = 5.0  # a file must have been at rest for so long before its missing groups are closed
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -90,7 +88,7 @@ class FileBook:
 
     def __init__(
         self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook,
-        *, settle_s: float = _SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = _POLL_S,
+        *, settle_s: float = SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = POLL_S,
     ) -> None:  # fmt: skip
         self.name, self.config, self.path = name, config, config.path
         self._reader, self._clock, self._held = reader, clock, kept.groups
@@ -114,34 +112,23 @@ class FileBook:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The whole book first, then what changed. Without `watch` it ends when the file has been read and believed."""
         wake = asyncio.Event()
-        watcher = asyncio.create_task(watch(self.path, wake, self._poll_s)) if self.config.watch else None
         try:
-            async with aclosing(self._look(0)) as look:
-                async for batch in look:
-                    yield batch
-            while watcher or not self._is_settled:
-                await self._pause(wake)
-                async with aclosing(self._look(self._settle_s)) as look:
+            async with watching(self.path, wake, self._poll_s) if self.config.watch else nullcontext():
+                async with aclosing(self._look(0)) as look:
                     async for batch in look:
-                        if batch:
-                            yield batch
+                        yield batch
+                while self.config.watch or not self._is_settled:
+                    await pause(wake, self._poll_s if self._is_settled else self._settle_s)
+                    async with aclosing(self._look(self._settle_s)) as look:
+                        async for batch in look:
+                            if batch:
+                                yield batch
         finally:
-            if watcher:
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _apart(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
         """Off the event loop, one thing after the other, in one thread: each has a heap of its own for what a page takes."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **more))
-
-    async def _pause(self, wake: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s if self._is_settled else self._settle_s):
-                await wake.wait()
-        except TimeoutError:
-            pass
-        wake.clear()
 
     async def _look(self, patience_s: float) -> AsyncGenerator[list[Event], None]:
         """Reads the file where it may have changed; bad news found now is said once it is older than `patience_s`."""
