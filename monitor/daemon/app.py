@@ -304,7 +304,9 @@ class App:
 
     def _offer(self, committed: Committed) -> None:
         """While channels change hands new deliveries stay in the store, where the next dispatcher finds them."""
-        self.dispatcher.offer(() if self._is_changing_hands else committed.deliveries, committed.cancelled)
+        if self._is_changing_hands:
+            committed = Committed(committed.cursor, cancelled=committed.cancelled)
+        self.dispatcher.take_over(committed)
 
     def _channels(self) -> list[ChannelState]:
         return self.dispatcher.channels({p.name: p.kind for p in self.config.notifiers})

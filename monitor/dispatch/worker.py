@@ -8,31 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-import msgspec
-
 from monitor import crashpoint
 from monitor.clock import Clock
-from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
 from monitor.dispatch.ledger import Ledger, Sleep
+from monitor.dispatch.notices import Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.notifiers._base import ChannelState, DeliveryError, Notice, Notifier
-from monitor.stores._base import Attempt, Delivery, DeliveryState, Store
+from monitor.notifiers._base import ChannelState, DeliveryError, Notifier
+from monitor.stores._base import Attempt, Committed, Delivery, DeliveryState, Store
 from monitor.telemetry import BoundedLog, Metrics
 
 ATTEMPT_TIMEOUT_S = 60.0
 """The backstop behind the notifiers' own limits, which are shorter."""
-CACHED_NOTICES = 256
-"""An alert goes to a few channels within a moment: 256 of at most 20 kB are 5 MB."""
 ADMITTED_AT_ONCE = 500
 """Deliveries taken into the queue in one turn of the event loop, 3 us each: a storm's twenty thousand hold up nobody."""
 LAST_WORD_S = 1.0
@@ -65,7 +61,7 @@ class _Channel:
 
 
 class Dispatcher:
-    """`render` gives the object of INTERFACES section 5: type, timestamp, data.
+    """Takes over what commits make due, and sends it.
 
     `on_event` is told when a channel fails or is back (Noticed, kind delivery.failing). The notifiers belong to the
     caller, who closes them after `stop`. `sleep` is for tests that move time.
@@ -75,7 +71,7 @@ class Dispatcher:
         self,
         store: Store,
         notifiers: Mapping[str, Notifier],
-        render: Callable[[LoggedAlert], dict[str, Any]],
+        render: Render,
         clock: Clock,
         metrics: Metrics,
         on_event: Callable[[Noticed], Awaitable[None]] | None = None,
@@ -84,14 +80,14 @@ class Dispatcher:
         attempt_timeout_s: float = ATTEMPT_TIMEOUT_S,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._render, self._clock, self._metrics, self._on_event = render, clock, metrics, on_event
+        self._clock, self._metrics, self._on_event = clock, metrics, on_event
         self._concurrency, self._attempt_timeout_s, self._sleep = concurrency, attempt_timeout_s, sleep
         self._ledger = Ledger(store, clock, sleep)
+        self._notices = Notices(self._ledger, render)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
         self._channels = {name: _Channel(name, notifier) for name, notifier in notifiers.items()}
-        self._notices: OrderedDict[str, tuple[Notice, datetime]] = OrderedDict()
         self._attempted: set[Waiting] = set()
         """Those of the queue whose attempt is under way, or is over and not recorded yet."""
         self._loops: set[asyncio.Task[None]] = set()
@@ -109,13 +105,20 @@ class Dispatcher:
             self._metrics.oldest_undelivered.labels(channel.name).set_function(partial(self._age_s, channel.name))
             self._begin(self._run(channel), self._loops)
 
-    def offer(self, deliveries: Iterable[Delivery], cancelled: Iterable[str] = ()) -> None:
-        """Takes over what a commit made due and drops what it superseded. Called from the event loop; never waits."""
+    def take_over(self, committed: Committed) -> None:
+        """Drops what a commit superseded and offers what it made due. Called from the event loop; never waits."""
         if self._is_stopping:
             return
-        for id in cancelled:
+        for id in committed.cancelled:
             if self._queue.cancel(id):
                 self._metrics.superseded.inc()
+        self._notices.keep(committed)
+        self.offer(committed.deliveries)
+
+    def offer(self, deliveries: Iterable[Delivery]) -> None:
+        """Takes deliveries whose alerts are in the store. Called from the event loop; never waits."""
+        if self._is_stopping:
+            return
         is_admitting = bool(self._offered)
         self._offered.extend(deliveries)
         if not is_admitting:
@@ -263,7 +266,7 @@ class Dispatcher:
     async def _send(self, channel: _Channel, waiting: Waiting) -> _Outcome:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         try:
-            loaded = await self._notice(waiting.delivery)
+            loaded = await self._notices.of(waiting.delivery)
             if loaded is None:
                 return _Outcome("the alert is no longer in the log")
             notice, detected_at = loaded
@@ -291,21 +294,6 @@ class Dispatcher:
                 notifier=channel.name, error=type(e).__name__, where=where,
             )  # fmt: skip
             return _Outcome(f"{type(e).__name__} at {where}", retry=True)
-
-    async def _notice(self, delivery: Delivery) -> tuple[Notice, datetime] | None:
-        """The alert as it is sent, and when it was noticed; None if the log has lost it."""
-        found = self._notices.get(delivery.alert)
-        if found is None:
-            logged = await self._ledger.alert(delivery.alert)
-            if logged is None:
-                return None
-            shown = self._render(logged)
-            notice = Notice(shown["type"], shown["timestamp"], shown["data"])
-            found = self._notices[delivery.alert] = (notice, logged.alert.detected_at)
-            while len(self._notices) > CACHED_NOTICES:
-                self._notices.popitem(last=False)
-        notice, detected_at = found
-        return (msgspec.structs.replace(notice, to=delivery.to) if delivery.to else notice), detected_at
 
     def _settle(self, channel: _Channel, waiting: Waiting, is_probe: bool, outcome: _Outcome) -> _Ended:
         """What follows from an attempt: the delivery's state, the breaker, and what the desk is told."""

@@ -44,7 +44,7 @@ class Desk:
         """Commits alerts routed to the named notifiers, and offers what the commit made due."""
         targets = tuple(map(Target, (to,) if isinstance(to, str) else to))
         done = await self.store.commit(Change(START, alerts=tuple((a, targets) for a in alerts)))
-        self.dispatcher.offer(done.deliveries, done.cancelled)
+        self.dispatcher.take_over(done)
         await settle()
 
     def states(self) -> list[str]:

@@ -40,10 +40,10 @@ async def test_what_was_superseded_in_the_store_is_not_sent_though_it_was_offere
     first = await desk.store.commit(Change(START, alerts=((alert(sequence=1), (Target("mail"),)),)))
     liquidation = alert("loan_group.liquidation.triggered", sequence=2)
     second = await desk.store.commit(Change(START, alerts=((liquidation, (Target("mail"),)),)))
-    desk.dispatcher.offer(first.deliveries)
+    desk.dispatcher.take_over(first)
     await desk.clock.advance(1)
     assert mail.tried == []
-    desk.dispatcher.offer(second.deliveries, second.cancelled)
+    desk.dispatcher.take_over(second)
     await desk.clock.advance(1)
     assert [n.type for n in mail.tried] == ["loan_group.liquidation.triggered"]
     assert desk.states() == ["superseded", "delivered"]

@@ -226,15 +226,16 @@ async def test_the_backlog_is_shown_with_its_age(open_desk: Open) -> None:
     assert desk.metric("monitor_oldest_undelivered_seconds", notifier="mail") == 120
 
 
-async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory() -> None:
+@pytest.mark.parametrize("is_restart", [False, True], ids=["committed", "left by a restart"])
+async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory(is_restart: bool) -> None:
     """Alert bodies stay in the store: what waits is a row, and at most 256 rendered notices are kept."""
     desk = Desk(mail=FakeNotifier())
     took: set[str] = set()
     desk.notifiers["mail"].behave = lambda n: took.add(n.id)
     desk.notifiers["mail"].tried = desk.notifiers["mail"].took = _Count()  # type: ignore[assignment]
-    await desk.store.commit(
-        Change(START, alerts=tuple((alert(subject=f"G-{n}"), (Target("mail"),)) for n in range(10_000)))
-    )
+    storm = Change(START, alerts=tuple((alert(subject=f"G-{n}"), (Target("mail"),)) for n in range(10_000)))
+    if is_restart:
+        await desk.store.commit(storm)
 
     def big(logged: Any) -> dict[str, Any]:
         shown = rendered(logged)
@@ -244,6 +245,8 @@ async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory() -> No
     desk.dispatcher = Dispatcher(desk.store, desk.notifiers, big, desk.clock, desk.metrics, sleep=desk.clock.sleep)
     tracemalloc.start()
     await desk.dispatcher.start()
+    if not is_restart:
+        desk.dispatcher.take_over(await desk.store.commit(storm))
     deadline = asyncio.get_running_loop().time() + 60
     while len(took) < 10_000 and asyncio.get_running_loop().time() < deadline:
         await settle()
@@ -264,8 +267,8 @@ async def test_a_storm_is_taken_in_bite_by_bite(open_desk: Open) -> None:
     storm = await desk.store.commit(Change(START, alerts=tuple((a, (Target("mail"),)) for a in opened)))
     late = alert("loan_group.liquidation.triggered", opened[-1].subject, sequence=2)
     news = await desk.store.commit(Change(START, alerts=((late, (Target("mail"),)),)))
-    desk.dispatcher.offer(storm.deliveries, storm.cancelled)
-    desk.dispatcher.offer(news.deliveries, news.cancelled)
+    desk.dispatcher.take_over(storm)
+    desk.dispatcher.take_over(news)
     assert len(news.cancelled) == 1
     assert desk.metric("monitor_queue_depth", notifier="mail") == ADMITTED_AT_ONCE
     assert len(desk.dispatcher.waiting()) == len(opened) + 1

@@ -111,7 +111,7 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
     notifier = FakeNotifier(take)
     notifier.tried = notifier.took = _Nothing()
     dispatcher = Dispatcher(store, {"mail": notifier}, _shown, FakeClock(START), Metrics())
-    journal = Journal(store, FakeClock(START), Metrics(), Health(), _to_mail, _offer_to(dispatcher), _never)
+    journal = Journal(store, FakeClock(START), Metrics(), Health(), _to_mail, dispatcher.take_over, _never)
     await dispatcher.start()
     tracemalloc.start()
     try:
@@ -146,10 +146,6 @@ def _shown(logged: LoggedAlert) -> dict[str, Any]:
 
 def _to_mail(_: Alert) -> tuple[Target, ...]:
     return (Target("mail"),)
-
-
-def _offer_to(dispatcher: Dispatcher) -> Any:
-    return lambda committed: dispatcher.offer(committed.deliveries, committed.cancelled)
 
 
 async def _never(_: Sequence[Any]) -> None:
