@@ -172,8 +172,8 @@ class Journal:
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(w.stored() for w in found.values() if w is not None),
-            closed=tuple(g for g, w in found.items() if w is None),
+            groups=tuple(record.stored() for record in found.values() if record is not None),
+            closed=tuple(g for g, record in found.items() if record is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),
             entries=tuple(entries),

@@ -49,27 +49,29 @@ class ColumnarBook:
 
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put. Any thread may ask."""
-        fresh = [w.group.id for w in self.fresh.watched() if w.source == source]
+        fresh = [record.group.id for record in self.fresh.records() if record.source == source]
         return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
 
     def find(self, group_id: str) -> GroupRecord | None:
-        w = self.fresh.find(group_id)
-        return w if w is not None or self.rows is None else self.rows.find(group_id)
+        record = self.fresh.find(group_id)
+        return record if record is not None or self.rows is None else self.rows.find(group_id)
 
-    def put(self, w: GroupRecord) -> None:
+    def put(self, record: GroupRecord) -> None:
         # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
-        is_in_columns = self.fresh.find(w.group.id) is None and self.rows is not None and w.group.id in self.rows
-        self.fresh.put(w)
+        is_in_columns = (
+            self.fresh.find(record.group.id) is None and self.rows is not None and record.group.id in self.rows
+        )
+        self.fresh.put(record)
         if is_in_columns:
-            self._forget(w.group.id)
+            self._forget(record.group.id)
         self._fold()
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
 
-    def keep(self, w: GroupRecord) -> None:
-        if self.rows is not None and self.fresh.find(w.group.id) is None:
-            self.rows.keep(w)
+    def keep(self, record: GroupRecord) -> None:
+        if self.rows is not None and self.fresh.find(record.group.id) is None:
+            self.rows.keep(record)
 
     def drop(self, group_id: str) -> None:
         if self.fresh.find(group_id) is not None:
@@ -175,7 +177,7 @@ class ColumnarBook:
         self.rows.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
-        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
+        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.records()):
             self.fresh = PlainBook()
 
     def _columns(self) -> ColumnarGroups:

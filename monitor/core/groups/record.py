@@ -57,8 +57,7 @@ class GroupRecord:
 
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""
-        w = self
-        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at)
+        return Sight(self.group, self.state, self.held, self.weight, self.blind, self.source, self.version, self.put_at)
 
     @property
     def ref(self) -> GroupRef:

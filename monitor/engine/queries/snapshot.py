@@ -183,8 +183,8 @@ class ColumnarSurvey:
         state = msgspec.structs.replace(state, group=kept.group.id)
         with exact():
             product = copy.rules.products[kept.group.product]
-            w = GroupRecord(kept, state, product, copy.at)
-        return w.sight()
+            record = GroupRecord(kept, state, product, copy.at)
+        return record.sight()
 
     # -- within --
 
