@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from monitor.core.events.events import Noticed
-from monitor.dispatch.worker import ADMITTED_AT_ONCE, Dispatcher
+from monitor.dispatch import channel
+from monitor.dispatch.worker import ADMITTED_AT_ONCE
 from monitor.notifiers._base import Notice
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
@@ -111,12 +112,14 @@ async def test_a_due_time_far_ahead_of_a_wall_clock_that_was_set_back_is_not_wai
     await desk.dispatcher.stop(1)
 
 
-async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending(open_desk: Open) -> None:
+async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """SIGTERM with 50 in flight on two channels: one ends in time, the other hangs."""
     gate = asyncio.Event()
     quick, hanging = FakeNotifier(lambda _: gate.wait()), FakeNotifier(lambda _: asyncio.Event().wait())
+    monkeypatch.setattr(channel, "AT_ONCE", 25)
     desk = Desk(quick=quick, hanging=hanging)
-    desk.dispatcher = desk.new_dispatcher(concurrency=25)
     await desk.dispatcher.start()
     await desk.commit(*(alert(subject=f"G-{n}") for n in range(60)), to=("quick", "hanging"))
     assert (quick.at_once, hanging.at_once) == (25, 25)
@@ -190,9 +193,7 @@ async def test_a_failing_event_that_is_not_taken_holds_up_no_delivery(open_desk:
     async def never(_: Noticed) -> None:
         await asyncio.Event().wait()
 
-    desk.dispatcher = Dispatcher(
-        desk.store, desk.notifiers, rendered, desk.clock, desk.metrics, never, sleep=desk.clock.sleep
-    )
+    desk.dispatcher = desk.new_dispatcher(tell=never)
     await desk.dispatcher.start()
     await desk.commit(alert("loan.maturing", sequence=1), alert("loan.maturing", sequence=2))
     assert desk.states() == ["failed", "delivered"]
@@ -208,7 +209,7 @@ async def test_what_breaks_a_loop_is_raised_to_whoever_watches(open_desk: Open) 
     desk.store.start_attempts = broken
     await desk.commit(alert())
     with pytest.raises(AssertionError, match="an invariant"):
-        await asyncio.wait_for(desk.dispatcher.watch(), 1)
+        await asyncio.wait_for(desk.tasks.watch(), 1)
 
 
 async def test_the_first_answer_is_measured_from_when_the_alert_was_noticed(open_desk: Open) -> None:
@@ -242,7 +243,7 @@ async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory(is_rest
         shown["data"]["inputs"] = "x" * 15_000
         return shown
 
-    desk.dispatcher = Dispatcher(desk.store, desk.notifiers, big, desk.clock, desk.metrics, sleep=desk.clock.sleep)
+    desk.dispatcher = desk.new_dispatcher(render=big)
     tracemalloc.start()
     await desk.dispatcher.start()
     if not is_restart:
