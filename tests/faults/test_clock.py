@@ -40,7 +40,7 @@ async def put(app: App, id_: str, *, owed: str = "50000", asset: str = "BTC", de
     group = parse_line(
         one_btc(id_, owed=owed, asset=asset, delayed_liquidation=delayed), app.clock.utc(), app.monitor.rules.products
     )
-    answer = await app.sequencer.request(Request(lambda at: GroupPut(at, group, "api"), "test", "put group", id_))
+    answer = await app.requests.request(Request(lambda at: GroupPut(at, group, "api"), "test", "put group", id_))
     assert answer.sight is not None
     assert answer.refused is None
     return answer.sight
@@ -100,7 +100,7 @@ async def extend(app: App, id_: str, hours: int) -> Sight:
     from monitor.core.events.events import BookEntry
 
     entry = ExtendGrace(until=app.clock.utc() + timedelta(hours=hours), reason="test")
-    answer = await app.sequencer.request(
+    answer = await app.requests.request(
         Request(lambda at: BookEntry(at, id_, f"e-{id_}", entry), "test", "extend", id_, None, f"e-{id_}", "d")
     )
     assert answer.sight is not None
@@ -246,7 +246,9 @@ async def test_a_retry_that_was_kept_over_a_restart_does_not_wait_for_a_clock_th
     receiver.answer = None
     clock.step(-HOUR)
     async with running(house, clock) as app:
-        assert {round(w.due_s - clock.monotonic_s()) <= 72 for w in app.dispatcher._queue.waiting()} <= {True}
+        assert {round(w.due_s - clock.monotonic_s()) <= 72 for w in app.deliveries._dispatcher._queue.waiting()} <= {
+            True
+        }
 
 
 async def test_a_clock_at_double_speed_distrusts_no_price_and_says_so_once(
