@@ -169,7 +169,9 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
             "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded", "fund.exceeded",
         },
     }  # fmt: skip
-    assert {severity: {t for t in types if CATALOGUE[t].severity == severity} for severity, types in want.items()} == want
+    assert {
+        severity: {t for t in types if CATALOGUE[t].severity == severity} for severity, types in want.items()
+    } == want
     assert {row.alert for row in TABLE.values()} <= set(CATALOGUE)
 
 
