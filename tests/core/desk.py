@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import CATALOGUE
@@ -106,7 +107,9 @@ def clock(text: str) -> datetime:
 
 
 new_book: Callable[[], LoanBook] = PlainBook
-"""The book of a new desk; tests.core.conftest has every test played on both kinds."""
+"""The book of a new desk. `both_books` plays a test on each kind."""
+both_books = pytest.mark.usefixtures("each_book")
+"""For a test, or as the `pytestmark` of a module, that makes a book. Others run once."""
 
 
 class Desk:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.stores import memory, sqlite
-from monitor.stores._base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, StoredBlock, Target
+from monitor.stores._base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, Target
 from tests.stores.examples import (
     AT,
     CLEARED,
