@@ -15,6 +15,7 @@ import numpy as np
 from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
 from monitor.core.portfolio.plain_book import PlainBook
@@ -26,7 +27,6 @@ from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import IRREGULAR, U8, Bools, Columns
-from monitor.engine.columns.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.columns.ragged import owners
 from monitor.engine.index.places import NO_GROUP

@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO, cast, get_args
@@ -23,6 +23,7 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import time_at_ms
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import BadPrice, Quote, price
 from monitor.feeds._base import FeedStats
@@ -30,7 +31,6 @@ from monitor.telemetry import BoundedLog
 
 _ASSET = re.compile(get_args(schema.Asset)[1].regex, re.ASCII)
 _SOURCE = re.compile(r"[\x21-\x7e]{1,64}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 # A row of a tape with a thousand columns has some 15,000 characters; a longer line is not a tape's.
 _MAX_LINE = 65_536
@@ -164,7 +164,7 @@ class _Reader:
 
     def milliseconds(self, text: str) -> datetime | None:
         ms = int(text) if re.fullmatch(r"\d{1,14}", text, re.ASCII) else -1
-        at = _EPOCH + timedelta(milliseconds=ms)
+        at = time_at_ms(ms)
         if _EARLIEST <= at <= _LATEST:
             return at
         hint = "; these look like seconds: multiply by 1000" if re.fullmatch(r"1\d{9}", text, re.ASCII) else ""

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from monitor.core.instants import EPOCH
 from monitor.core.loans.group import Loan
-from monitor.core.loans.rate_curve import EPOCH, RateCurve, RateSums, first_from, number_of
+from monitor.core.loans.rate_curve import RateCurve, RateSums, first_from, number_of
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import DAY, Product, Version
 
