@@ -9,6 +9,11 @@ from watchfiles import awatch
 
 from monitor.telemetry import log
 
+SETTLE_S = 1.0
+"""Editors and `cp` are done by then."""
+POLL_S = 3.0
+"""Finds what the watch of the operating system misses: network file systems, links, a new folder."""
+
 
 async def watch(path: Path, wake: asyncio.Event, again_s: float) -> None:
     """Sets `wake` on any change in the folder of a file, as one that is replaced by a rename is another file. Never ends;

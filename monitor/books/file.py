@@ -31,7 +31,7 @@ from monitor.books._seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
-from monitor.file_watch import watch
+from monitor.file_watch import POLL_S, SETTLE_S, watch
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -41,9 +41,7 @@ REFUSED = "book.refused"
 _PACKED_LINES = 1000  # fewer new lines than this on a page are read one by one
 _LARGE_BYTES = 1 << 20  # of a file whose lines are remembered as compactly as possible: some thousand lines
 _CHUNK = 200  # lines judged in one go of the thread: a quarter of a second, after which a shutdown is noticed
-_SETTLE_S = 1.0  # editors and `cp` are done by then
 _CLOSE_AFTER_S = 5.0  # how long a file must have been at rest before what it lacks is believed to be gone
-_POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -90,7 +88,7 @@ class FileBook:
 
     def __init__(
         self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook,
-        *, settle_s: float = _SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = _POLL_S,
+        *, settle_s: float = SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = POLL_S,
     ) -> None:  # fmt: skip
         self.name, self.config, self.path = name, config, config.path
         self._reader, self._clock, self._held = reader, clock, kept.groups

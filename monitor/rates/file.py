@@ -24,17 +24,13 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
-from monitor.file_watch import watch
+from monitor.core.text import MOST_NAMED
+from monitor.file_watch import POLL_S, SETTLE_S, watch
 
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
 MOST_BYTES = 16 << 20
 """Of the text: half a million rows, or thirty coins for forty years of days."""
-NAMED = 50
-"""Bad lines that an alert names; more would pass the 20 kB of a webhook body. The count is exact."""
-
-_SETTLE_S = 1.0  # editors and `cp` are done by then
-_POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -54,7 +50,7 @@ class FileRates:
     """States the whole file each time: rates to come that it does not name any more are taken back."""
 
     def __init__(
-        self, name: str, config: Config, clock: Clock, *, settle_s: float = _SETTLE_S, poll_s: float = _POLL_S
+        self, name: str, config: Config, clock: Clock, *, settle_s: float = SETTLE_S, poll_s: float = POLL_S
     ) -> None:
         self.name, self.config, self.path = name, config, config.path
         self._clock, self._settle_s, self._poll_s = clock, settle_s, poll_s
@@ -131,7 +127,7 @@ class FileRates:
         return {
             "problem": f"{problems[0]}{more}; nothing of the file is taken, the rates before it stay in force",
             "reason": problems[0].reason, "source": self.name, "product": self.config.product,
-            "lines": [str(p)[:200] for p in problems[:NAMED]], "lines_cut": max(0, len(problems) - NAMED),
+            "lines": [str(p)[:200] for p in problems[:MOST_NAMED]], "lines_cut": max(0, len(problems) - MOST_NAMED),
         }  # fmt: skip
 
     def _parsed(self, content: bytes | Problem) -> RatesChanged:

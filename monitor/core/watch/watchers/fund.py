@@ -28,7 +28,8 @@ from monitor.core.money import ONE, ZERO
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import LIQUIDATION, GroupState
-from monitor.core.valuation.clearance import NAMED, FundSight, clearance, fund_facts
+from monitor.core.text import MOST_NAMED
+from monitor.core.valuation.clearance import FundSight, clearance, fund_facts
 from monitor.core.valuation.valuation import Holding
 
 REST = timedelta(milliseconds=6)
@@ -182,7 +183,7 @@ class FundWatch:
             fees += ends.fee_usd
             if ends.bankrupt:
                 draws[id_] = ends.shortfall_usd
-        worst = nsmallest(NAMED, draws.items(), key=lambda item: (-item[1], item[0]))
+        worst = nsmallest(MOST_NAMED, draws.items(), key=lambda item: (-item[1], item[0]))
         self._assets = assets
         self.sight = FundSight(
             self.rules.fund.balance_usd, at, sum(draws.values(), ZERO), fees, len(draws), len(self._held), unknown,
