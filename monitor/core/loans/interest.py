@@ -123,11 +123,6 @@ def accrues_at(product: Product, at: datetime) -> bool:
     return not (at - EPOCH) % product.period
 
 
-def next_midnight(at: datetime) -> datetime:
-    """The first 00:00 UTC after a time."""
-    return midnight(at.date() + timedelta(days=1))
-
-
 def midnight(day: date) -> datetime:
     """00:00 UTC that begins a day."""
     return datetime.combine(day, time(), UTC)

@@ -173,7 +173,6 @@ class Mark(msgspec.Struct, frozen=True):
     reason: str = ""
     candidate: Decimal | None = None
     candidate_since: datetime | None = None
-    candidate_source: str = ""
     announced: bool = False
     """The desk was told that this price is not trusted, and is owed the word that it is again."""
     episode: int = 0
