@@ -27,9 +27,8 @@ from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.view import View
 from tests.book_lines import line
-from tests.looks import RULES
-from tests.looks import D
 from tests.fakes import FakeOutlet
+from tests.looks import RULES, D
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
