@@ -18,11 +18,10 @@ from msgspec.structs import asdict, astuple
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.survey import Prices, Scope, Sums, Swept
 from monitor.core.money import ONE, exact, number, plain
-from monitor.core.portfolio.group_list import STAGE_RANK
 from monitor.core.portfolio.snapshot import WholeBook, share_of, worth_of
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.schema import Asset, Bounds, Invalid, Pattern, Problem
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGES
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGE_RANK
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.clearance import clearance
 
@@ -41,7 +40,6 @@ PEGGED = Decimal("0.02")
 """Coins this near to one dollar are left out of a common fall, unless they are named."""
 REACHED = (DELAYED, LIQUIDATION)
 """Stages at or beyond the liquidation line."""
-WORST_FIRST = sorted(STAGES, key=STAGE_RANK.__getitem__)
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -277,7 +275,7 @@ class Shocked:
         """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
         book, now, then = self._book, self._now, self._then
         before, usd = book.prices.usd, self._after.usd
-        newly = {stage: self._newly(stage, limit) for stage in WORST_FIRST}
+        newly = {stage: self._newly(stage, limit) for stage in STAGE_RANK}
         with exact():
             shortfall = plain(then.loss.shortfall)
             return StressAnswer(
@@ -313,7 +311,7 @@ class Shocked:
 
     def rows(self) -> Iterator[MovedGroup]:
         """When it has run: every group that changes its stage, the worst stage first, made as it is asked for."""
-        for stage in WORST_FIRST:
+        for stage in STAGE_RANK:
             yield from (self._row(sight, stage) for sight in self._then.newly[stage]())
 
     def _row(self, sight: Sight, stage: str) -> MovedGroup:
@@ -463,7 +461,7 @@ def sums_shown(sums: Sums) -> SumsShown:
 def _by_stage(swept: Swept, side: int) -> dict[str, SumsShown]:
     """By stage before (0) or after (1), the worst first."""
     moves = swept.moves.items()
-    return {stage: sums_shown(_total(sums for move, sums in moves if move[side] == stage)) for stage in WORST_FIRST}
+    return {stage: sums_shown(_total(sums for move, sums in moves if move[side] == stage)) for stage in STAGE_RANK}
 
 
 def _reached(swept: Swept) -> Sums:

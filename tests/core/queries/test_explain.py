@@ -17,7 +17,10 @@ from monitor.core.queries.explain import row
 from monitor.core.queries.inbox import Look
 from monitor.core.text import as_json
 from monitor.core.valuation.remedies import NextLineShown
+from tests.core.desk import both_books
 from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
+
+pytestmark = both_books
 
 D = Decimal
 
