@@ -25,6 +25,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from monitor import config as configuration
 from monitor import telemetry
 from monitor.daemon.app import App
+from monitor.notifiers._base import Receipt
 
 ROOT = Path(__file__).parent.parent
 MONITOR = str(ROOT / "monitor") + "/"
@@ -95,25 +96,20 @@ class Way:
         self._is_on = False
         self._last: FrameType | None = None
 
-    def watch(self, frame: FrameType, event: str, _: Any) -> None:
+    def watch(self, frame: FrameType, event: str, result: Any) -> None:
         """The profiler of every thread."""
-        if event == "return" and self._is_on and _place(frame.f_code) == END and frame is self._last:
-            # A coroutine that waits returns too, with nothing; the last return has the receipt.
-            self._is_over_with(_)
+        if event == "return" and self._is_on and frame is self._last and isinstance(result, Receipt):
+            self._is_on = False
+            self.is_over.set()
         if event != "call" or not (self.is_armed or self._is_on):
             return
         place = _place(frame.f_code)
-        if place is None:
+        if place is None or _is_beside(frame):
             return
         if place == BEGIN and self.is_armed:
             self.is_armed, self._is_on = False, True
         if self._is_on:
             self._note(frame, place)
-
-    def _is_over_with(self, result: object) -> None:
-        if result is not None:
-            self._is_on = False
-            self.is_over.set()
 
     def _note(self, frame: FrameType, place: tuple[str, str]) -> None:
         file, name = place
@@ -125,6 +121,16 @@ class Way:
             caller = caller.f_back
         if caller is not None and before is not None and before[0] != file:
             self.calls[(*before, *place)] = None
+
+
+def _is_beside(frame: FrameType) -> bool:
+    """The daemon reads its books at any time; that is no part of the way of a price."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        if caller.f_code.co_filename.startswith(f"{MONITOR}books/"):
+            return True
+        caller = caller.f_back
+    return False
 
 
 def _place(code: CodeType) -> tuple[str, str] | None:
@@ -148,7 +154,7 @@ async def followed() -> Way:
             try:
                 price.put_nowait("80000")
                 await _until(lambda: "BTC" in app.monitor.board.usd and app.monitor.book.find("G-1") is not None)
-                await asyncio.sleep(1.0)  # what the start still has to do is no part of the way
+                await asyncio.sleep(3.0)  # what the start still has to do is no part of the way
                 sys.setprofile(way.watch)
                 way.is_armed = True
                 price.put_nowait("77000")
