@@ -301,16 +301,23 @@ class Untrusted(msgspec.Struct, frozen=True):
 
 async def untrusted(call: Call) -> Untrusted:
     """Coins whose price is not trusted."""
-    board = call.daemon.view.board
-    return Untrusted(sorted(board.untrusted))
+    return Untrusted(sorted(call.daemon.view.published.untrusted))
 
 
 ROUTES = (Endpoint("GET", "/v1/untrusted", untrusted, READ),)
 '''
     },
-    edits=(Edit("tests/web/test_contract.py", '"/v1/fund", ', '"/v1/fund", "/v1/untrusted", '),),
+    edits=(
+        Edit(
+            "tests/web/test_admission.py",
+            '    ("GET", "/v1/fund", None, {*ROLES}, 404),\n',
+            """    ("GET", "/v1/fund", None, {*ROLES}, 404),
+    ("GET", "/v1/untrusted", None, {*ROLES}, 200),
+""",
+        ),
+    ),
     generate=("tools.typescript",),
-    tests=("tests/web/test_contract.py", "tests/tools"),
+    tests=("tests/web/test_contract.py", "tests/web/test_admission.py", "tests/tools"),
 )
 
 ADDITIONS = (ALERT, ENDPOINT, VENUE, NOTIFIER)
