@@ -148,9 +148,10 @@ def report(
                 output.problems(missing)
                 return WRONG
             loaded = configuration.load(config)
-            rules, rates = loaded.rules, wiring.rates_of(loaded)
+            rules = loaded.rules if trust else replay.without_trust(loaded.rules)
+            played = gather.Played(rules, tape, book, wiring.rates_of(loaded))
             with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
-                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, rates, advance)
+                found = gather.of_replay(played, advance)
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, ValueError) as e:
         output.problems([str(e)])
