@@ -13,7 +13,7 @@ class Clock(Protocol):
         ...
 
     def monotonic_s(self) -> float:
-        """Seconds that only ever grow; unrelated to the wall clock."""
+        """Seconds that only grow; unrelated to the wall clock."""
         ...
 
 

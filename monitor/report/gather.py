@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monitor.client import ask
+from monitor.client import DaemonClient
 from monitor.core.alerts.payload import data, envelope
 from monitor.core.events.events import RatesChanged
 from monitor.core.rules.settings import Rules
@@ -113,9 +113,7 @@ def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = begin + timedelta(days=1)
 
-    def get(path: str) -> Any:
-        return ask(url, path, token_file)
-
+    get = DaemonClient(url, token_file).get
     status = get("/v1/status")
     alerts, first = [], _first_cursor(get, begin, status["cursor"])
     after: int | None = first
