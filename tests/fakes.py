@@ -86,7 +86,7 @@ def alert(
 
 
 def rendered(logged: LoggedAlert) -> dict[str, Any]:
-    """The least of INTERFACES section 5 that a notifier needs."""
+    """The least of docs/alerts.md that a notifier needs."""
     one = logged.alert
     group = {"id": one.subject, "product": "vip_loan", "labels": {}} if one.group else None
     return {

@@ -1,4 +1,4 @@
-"""Deadlines in order (DESIGN section 6).
+"""Deadlines in order (decision 5).
 
 At one time accrual comes first, then new rules, then group by group in the order of ids, within a group grace, renewal,
 maturing, maturity, overdue, reminders, the end of an acknowledgement; then ends of silences, then the look at exposures. A

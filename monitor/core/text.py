@@ -1,4 +1,4 @@
-"""How values are written outside: the one form of a time and of a number (INTERFACES)."""
+"""How values are written outside: the one form of a time and of a number (docs/alerts.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of what core was handed: written beside the decision, folded to the same alerts (DESIGN section 13)."""
+"""The record of what core was handed: written beside the decision, folded to the same alerts (decision 18)."""
 
 from datetime import timedelta
 from decimal import Decimal

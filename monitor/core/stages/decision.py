@@ -1,6 +1,6 @@
 """From what was seen to what follows: the new state of a group and the alert that tells of it. Pure.
 
-One evaluation or deadline causes at most one stage alert, the worst; an early warning is never beside it (DESIGN 6, 9).
+One evaluation or deadline causes at most one stage alert, the worst; no early warning comes beside it (decisions 12 and 14).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Calm(msgspec.Struct, frozen=True):
 
 
 def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
-    """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
+    """The lines that a stage watches (decision 23), so that most evaluations need no judgement.
 
     While a clear hold runs its end is a matter of time besides: whoever evaluates then judges whatever this says.
     """
@@ -138,7 +138,7 @@ def _hold(
     state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
     is_settled: bool,
 ) -> tuple[GroupState, Signal | None]:  # fmt: skip
-    """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
+    """The clear hold of a margin call: starts, is dropped, or ends (decision 6)."""
     lines = held.lines
     if not weight.below(lines.eased(lines.first, how.clear_margin), lines.falls):
         return (state if state.below_since is None else msgspec.structs.replace(state, below_since=None)), signal
@@ -158,7 +158,7 @@ def waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
 
 
 def is_overdue(loan: Loan, at: datetime) -> bool:
-    """Past its maturity and not repaid (DOMAIN A12)."""
+    """Past its maturity and not repaid (reading A12)."""
     return loan.matures_at is not None and loan.matures_at <= at and loan.is_owed
 
 

@@ -70,7 +70,7 @@ def price_alert(
 def missing_alert(
     name: str, type_: str, asset: str, sequence: int, exposed: Exposure, at: datetime, detected_at: datetime
 ) -> Alert:
-    """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (DESIGN section 8)."""
+    """A held asset was never priced, or has its first price now: its groups are unknown, not healthy (decision 9)."""
     facts = {
         "asset": asset,
         "trust": "missing" if type_ == "price.stale" else "good",

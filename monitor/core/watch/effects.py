@@ -99,7 +99,7 @@ class Teller:
                 self.follow(record, news, out, renewal_facts(record, loan, self._board.usd))
 
     def look_at_interest(self, group_ids: Iterable[str], at: datetime, out: Outcome) -> None:
-        """Says once, until it is paid or covered again, that Spot balances do not pay a coin's interest (VIP FAQ 28)."""
+        """Says once, until it is paid or covered again, that Spot balances do not pay a coin's interest (rule 28)."""
         for group_id in sorted(group_ids):
             record = self.known(group_id)
             found, known = shortfalls(record.group, record.product, record.held), record.state.short

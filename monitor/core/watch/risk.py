@@ -1,4 +1,4 @@
-"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (DESIGN sections 4 to 6)."""
+"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (decisions 1, 3 and 4)."""
 
 from __future__ import annotations
 
@@ -388,7 +388,7 @@ class RiskMonitor:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
     def _decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
-        """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
+        """Values one group and follows the table; one with a missing price is not evaluated (decision 9)."""
         was_blind, state = record.blind, record.state
         self._teller.weigh(record)
         out.touched.add(record.group.id)

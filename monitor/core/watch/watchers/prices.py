@@ -1,4 +1,4 @@
-"""Says aloud which prices are not believed, or never came, and when they are believed again (DESIGN section 8).
+"""Says aloud which prices are not believed, or never came, and when they are believed again (decision 9).
 
 Going blind is said once per asset, and only where it blinds somebody; so is seeing again.
 """

@@ -1,4 +1,4 @@
-"""A change of rules: what is said of it, and which alerts it caused (VIP FAQ 31; the issue's "LTV moves and says so")."""
+"""A change of rules: what is said of it, and which alerts it caused (rule 31, decision 25)."""
 
 from __future__ import annotations
 
