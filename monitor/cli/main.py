@@ -22,10 +22,10 @@ from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, T
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.alerts.payload import data, envelope
-from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
+from monitor.core.watch.compose import News, compose
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -324,13 +324,8 @@ def send_test(notifier: str, *, config: ConfigFile = Path("config/monitor.toml")
 
 def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
     now, name = SystemClock().utc(), config.monitor.name
-    count = int(now.timestamp())
-    type_ = "monitor.heartbeat"
     facts = {"message": f"This is a test from {name}. Nobody needs to act."}
-    alert = Alert(
-        type=type_, id=alert_id(name, "test", 0, count, type_), at=now, detected_at=now, subject="test",
-        sequence=count, episode=0, facts=facts,
-    )  # fmt: skip
+    alert = compose(name, News("monitor.heartbeat", "test", int(now.timestamp()), facts), now)
     body = envelope(alert, data(alert, 0, config.rules.products, test=True))
     return Notice(body["type"], body["timestamp"], body["data"], to)
 

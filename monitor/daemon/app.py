@@ -247,17 +247,12 @@ class App:
         """A line that was refused for want of a rate is in order once there is one; its file need not change for that."""
         now = self.clock.utc()
         rated = {(kind, coin) for kind, product in self.monitor.rules.products.items() for coin in product.rated(now)}
-        is_refused = any(k.startswith("book.refused|") and said for k, (_, said) in list(self.monitor.notices.items()))
-        if is_refused and not rated <= self._rated:
+        if self.monitor.refused_lines and not rated <= self._rated:
             self._run_parts(self.config, books_anew=True)
         self._rated = rated
 
     async def _book(self, part: Part) -> None:
-        subjects = [key.partition("|") for key, (_, said) in list(self.monitor.notices.items()) if said is not None]
-        kept = KeptBook(
-            partial(self.book.of_source, part.name),
-            tuple(subject for kind, _, subject in subjects if kind == "book.refused"),
-        )
+        kept = KeptBook(partial(self.book.of_source, part.name), self.monitor.refused_lines)
         module = plugins.module("books", part.kind)
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self.monitor.rules.products, self.book.names, progress)
@@ -336,9 +331,7 @@ class App:
     def _publish(self, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         """Only where core rests: before the sequencer runs, and while it commits."""
         board, at = self.monitor.board, self.monitor.at or self.clock.utc()
-        publication = Publication(
-            at, not alerts, board.snapshot(), alerts, self.monitor.fund, self.monitor.silences.all
-        )
+        publication = Publication(at, not alerts, board.snapshot(), alerts, self.monitor.fund, self.monitor.silences)
         self.view.publish(publication)
 
     # -- upkeep --

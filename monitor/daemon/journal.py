@@ -15,9 +15,9 @@ import msgspec
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.outcome import Outcome, StoredBlock
-from monitor.core.ids import alert_id
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
+from monitor.core.watch.compose import News, compose
 from monitor.core.watch.risk import RiskMonitor
 from monitor.stores._base import Applied, Audit, Change, Committed, Desk, Store, StoreUnavailable, Target
 from monitor.telemetry import BoundedLog, Health, Metrics, log
@@ -152,12 +152,8 @@ class Journal:
 
     def _own(self, monitor: RiskMonitor, type_: str, facts: dict[str, Any]) -> Alert:
         """An alert about the store itself: it cannot come through core, whose outcomes wait for that very store."""
-        now, name = self._clock.utc(), monitor.rules.name
-        count = int(now.timestamp())
-        id_ = alert_id(name, "store", 0, count, type_)
-        return Alert(
-            type=type_, id=id_, at=now, detected_at=now, subject="store", sequence=count, episode=0, facts=facts
-        )
+        now = self._clock.utc()
+        return compose(monitor.rules.name, News(type_, "store", int(now.timestamp()), facts), now)
 
     def _change(
         self, monitor: RiskMonitor, outcomes: Sequence[Outcome], audits: Sequence[Audit], entries: Sequence[Applied]
@@ -188,7 +184,7 @@ class Journal:
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices), monitor.silences.all)
+    return Desk(monitor.at, tuple(monitor.board.kept()), monitor.states())
 
 
 def _merged(old: Change, new: Change) -> Change:

@@ -282,7 +282,7 @@ class Sequencer:
         monitor = self._monitor
         if monitor.at is None or not (batch.outcomes or alerts):
             return
-        moved, fund, silences = bool(batch.outcomes), monitor.fund, monitor.silences.all
+        moved, fund, silences = bool(batch.outcomes), monitor.fund, monitor.silences
         self._publish(Publication(monitor.at, moved, monitor.board.snapshot(), alerts, fund, silences))
 
     # -- in core's thread --

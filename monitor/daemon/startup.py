@@ -41,9 +41,15 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
         return RiskMonitor(rules, book=book)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
     memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), snapshot.groups, snapshot.states, blocks=snapshot.blocks,
-        closed=snapshot.closed, rates=snapshot.rates, silences=snapshot.desk.silences,
-    )  # fmt: skip
+        at=snapshot.desk.at,
+        marks=marks,
+        watchers=snapshot.desk.watchers,
+        groups=snapshot.groups,
+        states=snapshot.states,
+        blocks=snapshot.blocks,
+        closed=snapshot.closed,
+        rates=snapshot.rates,
+    )
     try:
         return RiskMonitor(rules, memory, book)
     except Refused as e:

@@ -24,7 +24,9 @@ from monitor.core.stages.stages import (  # fmt: skip
     OPENED,
     OVERDUE_REASON,
     SKIPPED,
+    STARTED,
     TABLE,
+    TRIGGERED,
     GroupState,
     Signal,
     signal_of,
@@ -51,6 +53,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 Verdict = tuple[GroupState, Said | None]
+
+_TOLD_BY = {MARGIN_CALL: OPENED, DELAYED: STARTED, LIQUIDATION: TRIGGERED}
 
 
 def judge(
@@ -202,6 +206,13 @@ def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "l
     id_ = alert_id(name, state.group, state.episode, sequence, type_)
     said = Said(type_, id_, at, sequence, state.episode, state.stage, state.stage, reason, state.deadline)
     return msgspec.structs.replace(state, sequence=sequence), said
+
+
+def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
+    """The alert of the stage that a group is in, once more: under an id of its own, on the figures of now."""
+    after, said = say(name, state, _TOLD_BY[state.stage], at, state.reason or "ltv")
+    said = msgspec.structs.replace(said, supersedes=state.last_alert)
+    return msgspec.structs.replace(after, last_alert=said.id, hushed=None), said
 
 
 def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:

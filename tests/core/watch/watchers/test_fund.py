@@ -7,7 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from monitor.core.rules.settings import Fund, Trust
@@ -170,8 +169,7 @@ def test_a_restart_goes_on_in_the_same_rhythm() -> None:
 def test_a_restart_with_another_balance_says_so() -> None:
     it = desk()
     it.play(f"00:10 1.03 {both()}; 00:11 ... -")
-    it.monitor.rules = msgspec.structs.replace(it.monitor.rules, fund=Fund(D(2)))
-    it.restart()
+    it.restart(fund=Fund(D(2)))
     it.monitor.awaken(clock("00:20"))
     it.play("00:21 ... fund.exceeded:fund@00:20")
 
