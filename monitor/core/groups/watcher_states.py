@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from monitor.core.alerts.silences import Silence
+from monitor.core.instants import time_at
 
 Notices = Mapping[str, tuple[int, str | None]]
 """What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
@@ -63,4 +64,4 @@ def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> Watche
 
 def _time_of(microseconds: int) -> datetime | None:
     """The times of looks were kept as counts since 1970; 0 where there was none."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds) if microseconds else None
+    return time_at(microseconds) if microseconds else None

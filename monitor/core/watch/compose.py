@@ -13,7 +13,7 @@ from monitor.core.ids import alert_id
 from monitor.core.stages.decision import Said
 
 
-class News(NamedTuple):
+class Statement(NamedTuple):
     """What an alert says."""
 
     type: str
@@ -25,24 +25,24 @@ class News(NamedTuple):
     blind: bool = False
 
 
-def compose(name: str, news: News, at: datetime, detected_at: datetime | None = None) -> Alert:
+def compose(name: str, what: Statement, at: datetime, detected_at: datetime | None = None) -> Alert:
     """The alert of a monitor of this name. `at`: when what decided happened."""
     return Alert(
-        type=news.type,
-        id=alert_id(name, news.subject, news.episode, news.sequence, news.type),
+        type=what.type,
+        id=alert_id(name, what.subject, what.episode, what.sequence, what.type),
         at=at,
         detected_at=detected_at or at,
-        subject=news.subject,
-        sequence=news.sequence,
-        episode=news.episode,
-        facts=news.facts,
-        blind=news.blind,
+        subject=what.subject,
+        sequence=what.sequence,
+        episode=what.episode,
+        facts=what.facts,
+        blind=what.blind,
     )
 
 
-def raise_alert(out: Outcome, name: str, news: News, at: datetime) -> None:
+def raise_alert(out: Outcome, name: str, what: Statement, at: datetime) -> None:
     """Adds an alert that is about no group to what an event did; the state that numbers it must be kept."""
-    out.alerts.append(compose(name, news, at, out.at))
+    out.alerts.append(compose(name, what, at, out.at))
     out.deskful = True
 
 

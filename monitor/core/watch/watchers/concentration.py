@@ -21,7 +21,7 @@ from monitor.core.portfolio.exposure import basis, by_of
 from monitor.core.portfolio.snapshot import share_of
 from monitor.core.rules.product import MINUTE
 from monitor.core.text import plain_or_none
-from monitor.core.watch.compose import News, raise_alert
+from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"
@@ -92,7 +92,7 @@ class Concentration(Watcher):
         else:
             self._told[subject] = Told(count)
             del self._above[subject]
-        raise_alert(out, self._ground.rules.name, News(type_, subject, count, facts), at)
+        raise_alert(out, self._ground.rules.name, Statement(type_, subject, count, facts), at)
 
 
 def _facts(name: str, row: Exposed, found: Exposures, most: Decimal) -> dict[str, Any]:

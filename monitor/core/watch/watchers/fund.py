@@ -23,9 +23,10 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.watcher_states import FundState, Told
 from monitor.core.money import ONE, ZERO
 from monitor.core.stages.stages import LIQUIDATION, GroupState
-from monitor.core.valuation.clearance import NAMED, FundSight, clearance, fund_facts
+from monitor.core.text import MOST_NAMED
+from monitor.core.valuation.clearance import FundSight, clearance, fund_facts
 from monitor.core.valuation.valuation import Holding
-from monitor.core.watch.compose import News, raise_alert
+from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 REST = timedelta(milliseconds=6)
@@ -150,8 +151,8 @@ class FundWatch(Watcher):
         count = self._state.told.times + 1
         self._state = msgspec.structs.replace(self._state, told=Told(count, "said" if is_bad else None))
         self.sight = msgspec.structs.replace(self.sight, exceeded=is_bad)
-        news = News(type_, SUBJECT, count, fund_facts(self.sight), blind=self.sight.blind)
-        raise_alert(out, self._ground.rules.name, news, at)
+        what = Statement(type_, SUBJECT, count, fund_facts(self.sight), blind=self.sight.blind)
+        raise_alert(out, self._ground.rules.name, what, at)
 
     def _show(self, at: datetime | None) -> None:
         """Values all groups in liquidation; at None there was none yet."""
@@ -180,7 +181,7 @@ class FundWatch(Watcher):
             in_liquidation=len(self._held),
             unknown=unknown,
             blind=unknown > 0 or not board.untrusted.isdisjoint(assets),
-            worst=tuple(nsmallest(NAMED, draws.items(), key=lambda item: (-item[1], item[0]))),
+            worst=tuple(nsmallest(MOST_NAMED, draws.items(), key=lambda item: (-item[1], item[0]))),
             exceeded=self._state.told.last is not None,
         )
 

@@ -13,15 +13,13 @@ from monitor.core.groups.watcher_states import Told
 from monitor.core.money import plain
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
-from monitor.core.text import stamp
-from monitor.core.watch.compose import News, raise_alert
+from monitor.core.text import MOST_NAMED, stamp
+from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import Ground, Watcher
 
 REFUSED, CLOCK_JUMP = "book.refused", "monitor.clock_jump"
 CLOCK = "clock"
 JUMP_POLICY = "deadlines follow the wall clock"
-NAMED_RATES = 50
-"""How many late rates an alert names; a file of years would pass the 20 kB of a webhook body. The count is exact."""
 
 
 class NoticedWatch(Watcher):
@@ -96,7 +94,7 @@ class NoticedWatch(Watcher):
         if not late:
             out.deskful |= self._clear(REFUSED, place)
             return
-        rows = [_shown(each) for each in late[:NAMED_RATES]]
+        rows = [_shown(each) for each in late[:MOST_NAMED]]
         more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
         facts = {
             "problem": late_words(late[0], product) + more,
@@ -114,7 +112,7 @@ class NoticedWatch(Watcher):
         count, last = told.get(subject, Told())
         if fingerprint is None or fingerprint != last:
             told[subject] = Told(count + 1, fingerprint)
-            raise_alert(out, self._ground.rules.name, News(kind, subject, count + 1, facts), out.at)
+            raise_alert(out, self._ground.rules.name, Statement(kind, subject, count + 1, facts), out.at)
 
     def _clear(self, kind: str, subject: str) -> bool:
         """It is over. Returns whether that is news."""

@@ -12,20 +12,18 @@ from typing import Any
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.events.events import MarkPrices
-from monitor.core.groups.loan_book import Exposure
+from monitor.core.groups.loan_book import EXACT_SUMS, Exposure
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import plain
 from monitor.core.prices.quote import GOOD, STALE, USDT, PriceChange
 from monitor.core.text import stamp, stamp_or_none
-from monitor.core.watch.compose import News, raise_alert
+from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
-EXACT_SUMS = 1_000
-"""Up to so many exposed groups the sums of an alert about a price are exact in any book."""
 EXACT_SUMS_AT_ONCE = 5_000
-"""The same for all alerts of one time together, which takes half a second at most: a feed that dies or comes back with 600
-coins must not hold core for a minute."""
+"""Up to so many exposed groups the sums of all alerts about prices of one time are exact, which takes half a second: a
+feed that dies or comes back with 600 coins must not hold core for a minute."""
 IS_STALE, IS_SUSPECT, IS_RESTORED = "price.stale", "price.suspect", "price.restored"
 
 
@@ -193,8 +191,8 @@ class PriceWatch(Watcher):
         }
         if not exposed.is_exact:
             facts["sums"] = "indicative"
-        news = News(type_, asset, mark.sequence, facts, mark.episode, blind=type_ != IS_RESTORED)
-        raise_alert(out, self._ground.rules.name, news, at)
+        what = Statement(type_, asset, mark.sequence, facts, mark.episode, blind=type_ != IS_RESTORED)
+        raise_alert(out, self._ground.rules.name, what, at)
 
     def _say_missing(self, asset: str, type_: str, at: datetime, out: Outcome) -> None:
         """A held asset without any price is said once, and so is its first price: its groups are unknown, not healthy."""
@@ -213,7 +211,7 @@ class PriceWatch(Watcher):
             "groups": exposed.groups,
             **_named(exposed),
         }
-        raise_alert(out, self._ground.rules.name, News(type_, asset, count + 1, facts, blind=is_missing), at)
+        raise_alert(out, self._ground.rules.name, Statement(type_, asset, count + 1, facts, blind=is_missing), at)
 
     def _exposed(self, asset: str, at: datetime) -> Exposure:
         """Groups whose valuation needs an asset's price; every price in USDT needs the rate of USDT."""

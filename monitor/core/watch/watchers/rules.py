@@ -24,7 +24,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import Verdict, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import under, weigh
-from monitor.core.watch.compose import News, raise_alert
+from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 RULES_CHANGED = "rules.changed"
@@ -146,7 +146,7 @@ class RulesWatch(Watcher):
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
             self._told[kind] = count = self._told.get(kind, 0) + 1
             facts = _changed(kind, former, self._versions[kind], sums)
-            raise_alert(out, rules.name, News(RULES_CHANGED, kind, count, facts), at)
+            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at)
         self._replaced = replaced
         return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 
