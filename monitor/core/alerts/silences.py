@@ -1,9 +1,9 @@
 """What operators say, as values; and which alerts a silence hides.
 
-A silence hides deliveries, never an evaluation or the log, and never what is worse than what it was made for. Of each group
-that is the stage in which the group was when it was silenced, and the severity that goes with that stage; `up_to` states
-another limit for all, `even_worse` none. Good news is never hidden: it goes only where the bad news was told. When a silence
-ends, the desk is told again of each group that is still in a stage whose alert it hid (watch/operators.py).
+A silence hides deliveries, never an evaluation or the log, and never news that is worse than what it was made for. For each
+group the limit is the stage that the group was in when it was silenced, and the severity that goes with that stage; `up_to`
+states another limit for all groups, `even_worse` none. Good news is never hidden: it goes only where the bad news was told.
+When a silence ends, the desk is told again of each group that is still in a stage that the silence hid (watch/operators.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Act(msgspec.Struct, frozen=True, tag_field="act"):
 
 
 class Acknowledge(_Act, frozen=True, tag="acknowledge"):
-    """The stage that an alert told of is in hand: its reminders stop, until a time or for as long as the stage lasts."""
+    """Somebody has the stage in hand that an alert told of: its reminders stop, until a time or while the stage lasts."""
 
     group: str
     episode: int

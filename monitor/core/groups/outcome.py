@@ -35,11 +35,7 @@ class Sight(NamedTuple):
 
 
 class Outcome:
-    """Collected while an event is handled."""
-
-    __slots__ = (
-        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "rates", "refused", "states", "touched",
-    )  # fmt: skip
+    """What happens while core handles an event is collected here."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at

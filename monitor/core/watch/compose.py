@@ -1,4 +1,4 @@
-"""Makes an alert, and raises it. Whoever raises one says its type, its subject, its number and its facts."""
+"""Makes an alert, and raises it. The place that raises it gives its type, its subject, its number and its facts."""
 
 from __future__ import annotations
 

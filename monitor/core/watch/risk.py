@@ -75,8 +75,13 @@ class RiskMonitor:
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._effects)
         self._watchers: tuple[Watcher, ...] = (
-            self._noticed, self._fund, self._rules, self._schedule, self._prices, self._concentration,
-        )  # fmt: skip
+            self._noticed,
+            self._fund,
+            self._rules,
+            self._schedule,
+            self._prices,
+            self._concentration,
+        )
         self._by_phase: dict[int, Watcher] = {
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,

@@ -54,7 +54,7 @@ class BookChange(NamedTuple):
     priced: frozenset[str] = frozenset()
     """Assets whose prices are of this very time: a clear hold may end on them."""
     renewed: Collection[str] = ()
-    """Products whose groups are held anew: interest was added, or other rules hold."""
+    """Products whose holdings were worked out again: interest was added, or other rules are in force."""
     interest: Collection[str] = ()
     """Products whose groups may have less on their Spot accounts than their interest takes."""
     has_new_rules: bool = False

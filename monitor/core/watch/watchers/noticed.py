@@ -23,7 +23,7 @@ JUMP_POLICY = "deadlines follow the wall clock"
 
 
 class NoticedWatch(Watcher):
-    """Remembers of each kind and subject how often it was said, and the fingerprint of what was said last."""
+    """Remembers for each kind and subject how often it was said, and the fingerprint of what was said last."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -63,7 +63,7 @@ class NoticedWatch(Watcher):
         out.deskful |= self._clear(CLOCK_JUMP, CLOCK)
 
     def refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
-        """The outcome tells whoever asked. What a source states has nobody who waits for an answer: it becomes an alert."""
+        """The outcome answers a caller of the API. Nobody waits for an answer to a source: a refusal there is an alert."""
         out.refused = refused
         if not isinstance(event, GroupPut | GroupClosed | RatesChanged) or event.source == API:
             return

@@ -21,7 +21,7 @@ from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.decision import Verdict, judge
+from monitor.core.stages.decision import Verdict, Weighed, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import under, weigh
 from monitor.core.watch.compose import Statement, raise_alert
@@ -108,10 +108,10 @@ class RulesWatch(Watcher):
         return self.renew_all(deadline.at, out, is_told=True)
 
     def renew_all(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
-        """Other rules: holds every group anew, and its deadlines may lie elsewhere.
+        """Other rules: works out every holding again; deadlines may lie elsewhere.
 
-        The desk is told of a version whose date came. Of a reload it is not: whoever reloads knows what changed, and it is in
-        the audit.
+        `is_told`: tells the desk of versions whose date came. It hears nothing of a reload: the person who reloads knows what
+        changed, and it is in the audit.
         """
         return self._renew(at, out, is_told=is_told)._replace(has_new_rules=True, needed=self._ground.book.needed())
 
@@ -130,7 +130,8 @@ class RulesWatch(Watcher):
         rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version)
         if held.assets <= usd.keys():
-            _, then = judge(rules.name, before, record.group, held, weigh(held, usd), record.blind, at, rules.lifecycle)
+            seen = Weighed(record.group, held, weigh(held, usd), record.blind, at)
+            _, then = judge(rules.name, before, seen, rules.lifecycle)
             if then is not None and then.type == said.type:
                 return {}
         return {"cause": "rules", "rules_from": old.name}

@@ -1,4 +1,4 @@
-"""Which silences are in force, which alerts they hide, and of which groups they hid the stage."""
+"""Which silences are in force, which alerts they hide, and which groups have a stage that they hid."""
 
 from __future__ import annotations
 

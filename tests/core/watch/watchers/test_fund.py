@@ -175,6 +175,17 @@ def test_a_restart_with_another_balance_says_so() -> None:
     it.play("00:21 ... fund.exceeded:fund@00:20")
 
 
+def test_a_fund_that_comes_back_after_a_restart_without_one_is_looked_at() -> None:
+    """A look was due when the monitor stopped."""
+    it = desk()
+    it.play(f"00:10 1.05 {both()}")
+    it.restart(fund=None)
+    assert it.monitor.fund is None
+    it.play("00:20 1.05 -")
+    assert it.change("00:30", fund=Fund(D(1))) == "-"
+    it.play("00:31 ... fund.exceeded:fund@00:30")
+
+
 def test_a_reload_takes_another_balance_and_a_fund_that_is_gone_is_silent() -> None:
     it = desk("1000")
     it.play(f"00:10 1.05 {both()}; 00:11 ... -")
