@@ -40,7 +40,7 @@ from monitor.stores._base import (
 )
 from monitor.telemetry import Health, Metrics, log, trim_memory
 from monitor.web.app import Server
-from monitor.web.view import View
+from monitor.web.view import Daemon, View
 
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
@@ -103,11 +103,20 @@ class App:
             self.monitor, self.store, self.journal, self.clock, self.metrics, self.health, self.view.publish, event_log
         )  # fmt: skip
         self._publish()
-        self.server = Server(
-            self.config.web, self.view, self.sequencer, self.store, self.health, self.metrics, self.feeds,
-            lambda: self.monitor.rules, self.clock, self._retried, channels=self._channels,
+        handed_over = Daemon(
+            view=self.view,
+            inbox=self.sequencer,
+            store=self.store,
+            health=self.health,
+            metrics=self.metrics,
+            feeds=self.feeds,
+            rules=lambda: self.monitor.rules,
+            clock=self.clock,
+            on_retry=self._retried,
+            channels=self._channels,
             scenarios=self.config.path.parent / "scenarios",
-        )  # fmt: skip
+        )
+        self.server = Server(self.config.web, handed_over)
         self.address = await self.server.start()
         await self._start_dispatcher()
         await self._open_rates()

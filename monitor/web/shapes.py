@@ -8,21 +8,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts.alert import GroupRef
-from monitor.core.queries.explain import AckShown, GroupRow
-from monitor.stores._base import DeliveryState
-from monitor.web.resources.borrowing import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
-from monitor.web.resources.fund import LiquidationShape
+from monitor.core.queries.explain import AckShown
+from monitor.web.borrowing_shapes import BorrowableShape, PermittedShape, RenewalShape, ShortfallShape
 
 
 class _Shape(msgspec.Struct, frozen=True):
     pass
-
-
-class GroupList(_Shape, frozen=True):
-    """Groups, worst first."""
-
-    items: list[GroupRow]
-    next: str | None
 
 
 class Tier(_Shape, frozen=True):
@@ -135,6 +126,39 @@ class NextLine(_Shape, frozen=True, kw_only=True):
     distance_percent: str
 
 
+class LiquidationShape(_Shape, frozen=True):
+    """What would follow were the whole group liquidated at these prices."""
+
+    market_usd: str
+    fee_usd: str
+    debt_usd: str
+    left_usd: str
+    shortfall_usd: str
+    bankrupt: bool
+
+
+class ShortfallItem(_Shape, frozen=True):
+    """A group that a liquidation would leave bankrupt."""
+
+    id: str
+    shortfall_usd: str
+
+
+class FundShape(_Shape, frozen=True):
+    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
+
+    at: str | None
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    blind: bool
+    exceeded: bool
+    items: list[ShortfallItem]
+
+
 class StandingShape(_Shape, frozen=True, kw_only=True):
     """Exact figures and what follows from them; null while a price is missing.
 
@@ -210,17 +234,6 @@ class WhatIfAnswer(_Shape, frozen=True):
     after: WhatIfStanding
 
 
-class EntryAnswer(_Shape, frozen=True):
-    """What became of a book entry. `group` is null where the group was closed since a first, equal entry."""
-
-    id: str
-    type: str
-    at: str | None
-    version: int | None
-    duplicate: bool
-    group: GroupRow | None
-
-
 class StageShape(_Shape, frozen=True):
     """The stages before and after."""
 
@@ -277,54 +290,6 @@ class AlertItem(_Shape, frozen=True):
     data: AlertData
 
 
-class AlertList(_Shape, frozen=True):
-    """Alerts, oldest first."""
-
-    items: list[AlertItem]
-    next: int | None
-
-
-class AttemptItem(_Shape, frozen=True):
-    """One attempt and what it ended with."""
-
-    at: str
-    state: DeliveryState
-    detail: str
-    due_at: str
-    took_ms: float
-
-
-class DeliveryItem(_Shape, frozen=True):
-    """One alert on its way to one notifier."""
-
-    id: str
-    cursor: int
-    alert: str
-    notifier: str
-    to: list[str]
-    subject: str
-    type: str
-    severity: str
-    state: DeliveryState
-    attempts: int
-    due_at: str
-    created_at: str
-    detail: str
-
-
-class DeliveryDetail(DeliveryItem, frozen=True):
-    """A delivery with the record of its attempts."""
-
-    record: list[AttemptItem]
-
-
-class DeliveryList(_Shape, frozen=True):
-    """Deliveries, oldest alert first."""
-
-    items: list[DeliveryItem]
-    next: str | None
-
-
 class PriceItem(_Shape, frozen=True):
     """An asset's price in USD, where it comes from, its ages, and whether it may be believed."""
 
@@ -341,29 +306,3 @@ class PriceItem(_Shape, frozen=True):
     change_age_s: float | None
     trust: str
     reason: str | None
-
-
-class PriceList(_Shape, frozen=True):
-    """Prices by asset."""
-
-    items: list[PriceItem]
-    next: str | None
-
-
-class AuditItem(_Shape, frozen=True):
-    """Who changed what and when, with the state before and after."""
-
-    cursor: int
-    at: str
-    who: str
-    action: str
-    subject: str
-    before: Any
-    after: Any
-
-
-class AuditList(_Shape, frozen=True):
-    """The audit record, oldest first."""
-
-    items: list[AuditItem]
-    next: int | None

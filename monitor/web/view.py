@@ -1,16 +1,19 @@
-"""The read model: what was published last, and what lists, counts and prices say on it.
+"""What the web sees: the book as it was published last, and the daemon behind it.
 
-`publish` runs on the event loop and only stores references. Queries run in worker threads, on the roster; what is asked
-for often and dear to make, such as counts of a million groups, is made at a bounded rate for all who ask.
+`publish` runs on the event loop and only stores references. Queries run in worker threads, on the roster. Counts of a
+million groups and other dear answers are made at a bounded rate for all who ask.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
@@ -19,9 +22,14 @@ from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Roster
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.explain import price_shown
+from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
+from monitor.stores._base import Delivery, Store
+from monitor.telemetry import Health, Metrics
 
 T = TypeVar("T")
 
@@ -30,7 +38,7 @@ REST_S = 0.25
 REST_SHARE = 4
 """Nothing is made again sooner than after so many times its own cost: it takes a quarter of a core at most."""
 KEPT_VALUES = 1024
-"""Streams have 500 different pages at most, tokens a handful of scopes; beyond that all are made anew."""
+"""Streams have 500 different pages at most, tokens a handful of scopes; beyond that all are made again."""
 
 
 class Made(NamedTuple):
@@ -45,7 +53,9 @@ class Paced:
     """Values that are made once for all who ask: not while nothing moved, and not more often than their cost allows."""
 
     def __init__(self, clock: Clock, rest_s: float = 0.0, most: int = KEPT_VALUES) -> None:
-        self._clock, self._rest_s, self._most = clock, rest_s, most
+        self._clock = clock
+        self._rest_s = rest_s
+        self._most = most
         self._made: dict[Hashable, Made] = {}
 
     def get(self, key: Hashable, generation: int) -> Made | None:
@@ -56,7 +66,7 @@ class Paced:
         return None
 
     def make(self, key: Hashable, generation: int, work: Callable[[], Any]) -> Made:
-        """Makes the value anew. `generation` was read before, so that what moves meanwhile is not taken as seen."""
+        """Makes the value. The caller read `generation` before, so that what moves meanwhile does not count as seen."""
         began_s = self._clock.monotonic_s()
         value = work()
         cost_s = self._clock.monotonic_s() - began_s
@@ -88,7 +98,8 @@ class View:
         self.fund: FundSight | None = None
         """The insurance fund as core looked at it last; None where none is configured."""
         self._roster = roster
-        self._paced, self._making = Paced(clock, REST_S), threading.Lock()
+        self._paced = Paced(clock, REST_S)
+        self._making = threading.Lock()
 
     def publish(self, publication: Publication) -> None:
         """Takes what was committed. On the event loop; must not wait."""
@@ -147,3 +158,21 @@ class View:
             made = self._paced.get(key, self.generation) or self._paced.make(key, self.generation, work)
             value: T = made.value
             return value
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon hands over to the web."""
+
+    view: View
+    inbox: Inbox
+    store: Store
+    health: Health
+    metrics: Metrics
+    feeds: Mapping[str, FeedStats]
+    rules: Callable[[], Rules]
+    clock: Clock
+    on_retry: Callable[[Delivery], None] = lambda _: None
+    """Told of a delivery that an operator made due at once."""
+    channels: Callable[[], Sequence[ChannelState]] = tuple
+    scenarios: Path = Path("scenarios")
+    """The folder of the scenarios that a stress may name."""

@@ -48,7 +48,7 @@ from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.page import PageFiles
 from monitor.web.stream import Limits
-from monitor.web.view import View
+from monitor.web.view import Daemon, View
 from tests.looks import CALM, RULES, START, look_at
 
 
@@ -279,6 +279,22 @@ class Desk:
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)
 
+    def handed_over(self, scenarios: Path = Path("none")) -> Daemon:
+        """What a server of this desk gets."""
+        return Daemon(
+            view=self.view,
+            inbox=self,
+            store=self.store,  # type: ignore[arg-type]
+            health=self.health,
+            metrics=self.metrics,
+            feeds=self.feeds,
+            rules=lambda: self.risk.rules,
+            clock=self.clock,
+            on_retry=self.retried.append,
+            channels=lambda: self.channels,
+            scenarios=scenarios,
+        )
+
 
 @asynccontextmanager
 async def serving(
@@ -290,10 +306,7 @@ async def serving(
 ) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
-    server = Server(
-        msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page, scenarios,
-    )  # fmt: skip
+    server = Server(msgspec.structs.replace(config, port=0), desk.handed_over(scenarios), limits, page)
     host, port = await server.start()
     try:
         yield f"http://{host}:{port}"

@@ -59,10 +59,7 @@ async def test_the_document_is_valid(contract: dict[str, Any]) -> None:
 
 async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[str, Any], desk: Desk) -> None:
     """What aiohttp serves against what the document names."""
-    server = Server(
-        WebConfig(port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock,
-    )  # fmt: skip
+    server = Server(WebConfig(port=0), desk.handed_over())
     await server.start()
     try:
         assert server._runner is not None

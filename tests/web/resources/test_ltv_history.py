@@ -11,8 +11,8 @@ import pytest
 
 from monitor.config import WebConfig
 from monitor.core.text import stamp
+from monitor.web import ltv_follower
 from monitor.web.app import Server
-from monitor.web.resources import ltv_history
 from tests.looks import D, line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
@@ -26,15 +26,17 @@ class Followed:
     """A server whose history is sampled by hand."""
 
     def __init__(self, desk: Desk, server: Server, http: Session) -> None:
-        self.desk, self.course, self.http = desk, server.course, http
+        self.desk = desk
+        self.follower = server.site.ltv
+        self.http = http
 
     async def pass_minutes(self, number: int = 1, *btc: str) -> None:
         """Each with a sample at its beginning at the price in force, and one after each of the prices."""
         for _ in range(number):
-            await self.course.sample()
+            await self.follower.sample()
             for price in btc:
                 self.desk.prices({"BTC": price})
-                await self.course.sample()
+                await self.follower.sample()
             self.desk.clock.now += MINUTE
 
     async def ltv(self, group: str = "G-1", query: str = "") -> Any:
@@ -45,10 +47,7 @@ class Followed:
 
 @pytest.fixture
 async def followed(desk: Desk) -> AsyncIterator[Followed]:
-    server = Server(
-        WebConfig(port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock,
-    )  # fmt: skip
+    server = Server(WebConfig(port=0), desk.handed_over())
     host, port = await server.start()
     async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
         yield Followed(desk, server, http)
@@ -73,8 +72,8 @@ async def test_a_point_has_the_lowest_the_highest_and_the_last(desk: Desk, follo
 async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(desk: Desk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
-    await followed.course.flush()
-    after = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+    await followed.follower.flush()
+    after = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
     desk.clock.now -= timedelta(seconds=30)
     desk.prices({"BTC": "39062.5"})
     await after.sample()
@@ -101,7 +100,7 @@ async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
     desk = Desk(priced={"ETH": "2000"})
     async with serving(desk) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line())
-        kept = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+        kept = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
         await kept.sample()
         await kept.flush()
         desk.clock.now += MINUTE
@@ -114,37 +113,37 @@ async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: De
         await ask(followed.http, "PUT", f"/v1/groups/{id_}", line(id_, btc=btc))
     await ask(followed.http, "GET", "/v1/groups/SEEN")
     await ask(followed.http, "GET", "/v1/groups/SHOWN/ltv")
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
-    followed.course._pending.clear()
-    desk.clock.now += timedelta(seconds=ltv_history.FOLLOWED_FOR_S + 1)
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD"}
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
+    followed.follower._pending.clear()
+    desk.clock.now += timedelta(seconds=ltv_follower.FOLLOWED_FOR_S + 1)
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"NEAR", "BAD"}
 
 
 async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
-    monkeypatch.setattr(ltv_history, "FOLLOWED", 3)
-    followed.course._opened._most = 2
-    followed.course._lately._most = 2
+    monkeypatch.setattr(ltv_follower, "FOLLOWED", 3)
+    followed.follower._opened._most = 2
+    followed.follower._lately._most = 2
     for n in range(6):
         await ask(followed.http, "PUT", f"/v1/groups/G-{n}", line(f"G-{n}", btc="3.2"))
         await ask(followed.http, "GET", f"/v1/groups/G-{n}")
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
 
 
 async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: Desk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.clock.now += timedelta(days=2)
-    followed.course._flushes = 0
-    await followed.course.flush()
+    followed.follower._flushes = 0
+    await followed.follower.flush()
     found = await followed.ltv(query=f"?from={stamp(desk.clock.now - timedelta(days=3))}")
     assert (found["step_s"], [p["last"] for p in found["items"]]) == (900, ["0.78125"])
     desk.clock.now += timedelta(days=31)
-    followed.course._flushes = 0
-    await followed.course.flush()
+    followed.follower._flushes = 0
+    await followed.follower.flush()
     assert await desk.store.points("G-1", 900, desk.clock.now - timedelta(days=99), desk.clock.now) == []
     assert await desk.store.points("G-1", 60, desk.clock.now - timedelta(days=99), desk.clock.now) == []
 
@@ -153,12 +152,12 @@ async def test_a_store_that_is_down_loses_nothing_for_a_while(desk: Desk, follow
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     desk.store.is_down = True
     await followed.pass_minutes(2)
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.store.is_down = False
     assert len((await followed.ltv(query=f"?from={stamp(desk.clock.now - 3 * MINUTE)}"))["items"]) == 2
-    monkeypatch.setattr(ltv_history, "PENDING", 1)
+    monkeypatch.setattr(ltv_follower, "PENDING", 1)
     desk.store.is_down = True
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.store.is_down = False
     assert (await followed.ltv())["items"] == []
 

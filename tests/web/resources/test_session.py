@@ -13,8 +13,8 @@ from yarl import URL
 
 from monitor.config import WebConfig
 from monitor.core.schema import read
+from monitor.web import sessions
 from monitor.web.app import Server
-from monitor.web.resources import session as sessions
 from tests.looks import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
@@ -36,10 +36,7 @@ def config(**secrets: str) -> WebConfig:
 
 @asynccontextmanager
 async def daemon(desk: Desk, of: WebConfig) -> AsyncIterator[tuple[Server, str]]:
-    server = Server(
-        of, desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock,
-    )  # fmt: skip
+    server = Server(of, desk.handed_over())
     host, port = await server.start()
     try:
         yield server, f"http://{host}:{port}"
@@ -125,7 +122,7 @@ async def test_signing_out_ends_the_session_and_its_streams(desk: Desk) -> None:
             status, headers, _ = await ask(http, "DELETE", "/v1/session", **CHANGE)
             assert status == 204
             assert sessions.COOKIE in headers["Set-Cookie"]
-            await until(lambda: len(server.hub.clients) == 1)
+            await until(lambda: len(server.site.hub.clients) == 1)
         async with Session(base_url=url, cookies={sessions.COOKIE: cookie}) as thief:
             assert (await ask(thief, "GET", "/v1/session"))[0] == 401
         assert (await ask(other, "GET", "/v1/session"))[0] == 200
@@ -145,7 +142,7 @@ async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: Des
         async with stream(http) as reader:
             await reader.next()
             desk.clock.now += timedelta(hours=12)
-            await until(lambda: not server.hub.clients)
+            await until(lambda: not server.site.hub.clients)
         assert (await ask(http, "GET", "/v1/groups"))[0] == 401
 
 

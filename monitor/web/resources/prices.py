@@ -1,0 +1,44 @@
+"""Prices and their trust."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from monitor.web.auth import READ
+from monitor.web.http import AFTER, LIMIT, paged_by_name
+from monitor.web.shapes import PriceItem
+from monitor.web.site import Call, Endpoint
+
+
+class PriceList(msgspec.Struct, frozen=True):
+    """Prices by asset."""
+
+    items: list[PriceItem]
+    next: str | None
+
+
+async def prices(call: Call) -> PriceList:
+    """GET /v1/prices"""
+    after, limit = call.query.page()
+    call.query.done()
+    daemon = call.daemon
+    shown = await asyncio.to_thread(daemon.view.prices, daemon.rules(), daemon.clock.utc(), call.caller.scope)
+    page, cursor = paged_by_name({p["asset"]: p for p in shown}, after, limit)
+    items: Any = page
+    return PriceList(items, cursor)
+
+
+ROUTES = (
+    Endpoint(
+        "GET",
+        "/v1/prices",
+        prices,
+        READ,
+        "Prices and their trust.",
+        (LIMIT, AFTER),
+        answers={200: PriceList},
+    ),
+)
