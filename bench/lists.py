@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.loans.group import Group, Loan, Rate
@@ -107,7 +108,7 @@ class Rows:
 
     def watched(self, row: int) -> GroupRecord:
         group = self.blocks[row // BLOCK].group(row % BLOCK, self.names.labels)
-        return GroupRecord(group, "bench", 1, START, self.state(row), PRODUCTS[group.product], START)
+        return GroupRecord(StoredGroup(group, "bench", 1, START), self.state(row), PRODUCTS[group.product], START)
 
     def state(self, row: int) -> GroupState:
         stage = STAGES[self.stage[row]]

@@ -14,23 +14,12 @@ import msgspec
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.ids import alert_id
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
-from monitor.stores._base import (
-    Applied,
-    Audit,
-    Change,
-    Committed,
-    Desk,
-    Store,
-    StoredBlock,
-    StoredGroup,
-    StoreUnavailable,
-    Target,
-)
+from monitor.stores._base import Applied, Audit, Change, Committed, Desk, Store, StoreUnavailable, Target
 from monitor.telemetry import BoundedLog, Health, Metrics, log
 
 FAIL_S = 3.0
@@ -183,14 +172,14 @@ class Journal:
         assert monitor.at is not None
         return Change(
             at=monitor.at,
-            groups=tuple(StoredGroup(w.group, w.source, w.version, w.put_at) for w in found.values() if w is not None),
-            closed=tuple(g for g, w in found.items() if w is None),
+            groups=tuple(record.stored() for record in found.values() if record is not None),
+            closed=tuple(g for g, record in found.items() if record is None),
             states=tuple(states.values()),
             alerts=tuple((alert, self.route(alert)) for alert in alerts),
             entries=tuple(entries),
             audits=tuple(audits),
             desk=desk_of(monitor),
-            blocks=tuple(StoredBlock(b.number, b.body, b.ids) for o in outcomes for b in o.blocks),
+            blocks=tuple(block for o in outcomes for block in o.blocks),
             history=tuple(row for o in outcomes for row in o.history),
             rates=_newest_rates(each for o in outcomes for each in o.rates),
         )

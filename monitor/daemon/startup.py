@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import BadConfig
-from monitor.core.groups.outcome import BlockPut, Memory, Restored
+from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.stores._base import Change, Snapshot, Store, StoredBlock
+from monitor.stores._base import Change, Snapshot, Store
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0
@@ -39,11 +39,9 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
     """The monitor as it was committed. Raises BadConfig where the rules of now do not fit a group that was kept."""
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
-    groups = tuple(Restored(g.group, g.source, g.version, g.put_at) for g in snapshot.groups)
     marks = tuple(map(unconfirmed, snapshot.desk.marks))
-    blocks = tuple(BlockPut(b.number, b.body) for b in snapshot.blocks)
     memory = Memory(
-        snapshot.desk.at, marks, dict(snapshot.desk.notices), groups, snapshot.states, blocks=blocks,
+        snapshot.desk.at, marks, dict(snapshot.desk.notices), snapshot.groups, snapshot.states, blocks=snapshot.blocks,
         closed=snapshot.closed, rates=snapshot.rates, silences=snapshot.desk.silences,
     )  # fmt: skip
     try:
@@ -57,7 +55,7 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -
     beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
     if len(beside) < REWRITE_FROM or snapshot.desk is None:
         return
-    blocks = tuple(StoredBlock(*put) for put in book.rewritten(beside))
+    blocks = book.rewritten(beside)
     written = {block.number for block in blocks}
     dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
     await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))

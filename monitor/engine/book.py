@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
-from monitor.core.groups.outcome import BlockPut, Memory
+from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -49,27 +49,29 @@ class ColumnarBook:
 
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put. Any thread may ask."""
-        fresh = [w.group.id for w in self.fresh.watched() if w.source == source]
+        fresh = [record.group.id for record in self.fresh.records() if record.source == source]
         return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
 
     def find(self, group_id: str) -> GroupRecord | None:
-        w = self.fresh.find(group_id)
-        return w if w is not None or self.rows is None else self.rows.find(group_id)
+        record = self.fresh.find(group_id)
+        return record if record is not None or self.rows is None else self.rows.find(group_id)
 
-    def put(self, w: GroupRecord) -> None:
+    def put(self, record: GroupRecord) -> None:
         # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
-        is_in_columns = self.fresh.find(w.group.id) is None and self.rows is not None and w.group.id in self.rows
-        self.fresh.put(w)
+        is_in_columns = (
+            self.fresh.find(record.group.id) is None and self.rows is not None and record.group.id in self.rows
+        )
+        self.fresh.put(record)
         if is_in_columns:
-            self._forget(w.group.id)
+            self._forget(record.group.id)
         self._fold()
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
 
-    def keep(self, w: GroupRecord) -> None:
-        if self.rows is not None and self.fresh.find(w.group.id) is None:
-            self.rows.keep(w)
+    def keep(self, record: GroupRecord) -> None:
+        if self.rows is not None and self.fresh.find(record.group.id) is None:
+            self.rows.keep(record)
 
     def drop(self, group_id: str) -> None:
         if self.fresh.find(group_id) is not None:
@@ -95,7 +97,7 @@ class ColumnarBook:
             return kept
         return KeptGroups(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
 
-    def rewritten(self, beside: Set[str]) -> tuple[BlockPut, ...]:
+    def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
         """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
         as closed; each block names those that it stands for from now on, all but the fresh ones."""
         if self.rows is None:
@@ -104,9 +106,12 @@ class ColumnarBook:
         for put in self.rows.dumped():
             ids = left.intersection(self.rows.ids_of(put.number))
             left -= ids
-            puts.append(put._replace(ids=tuple(ids)))
+            puts.append(StoredBlock(put.number, put.body, tuple(ids)))
         # What is left was closed: no block holds it any more, so nothing need say so.
-        return (*puts[:-1], puts[-1]._replace(ids=(*puts[-1].ids, *left))) if puts else ()
+        if puts:
+            last = puts[-1]
+            puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
+        return tuple(puts)
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules
@@ -172,7 +177,7 @@ class ColumnarBook:
         self.rows.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
-        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.watched()):
+        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.records()):
             self.fresh = PlainBook()
 
     def _columns(self) -> ColumnarGroups:

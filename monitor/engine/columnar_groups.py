@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
+from operator import attrgetter
 
 import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
-from monitor.core.groups.outcome import BlockPut, Restored
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
@@ -66,26 +67,26 @@ class ColumnarGroups(Almanac):
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made anew from its columns, or None."""
         row = self.row_of(group_id)
-        return None if row < 0 else self.watched(row)
+        return None if row < 0 else self.record_at(row)
 
-    def watched(self, row: int) -> GroupRecord:
+    def record_at(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
-        group, source, version, put_at = self.record(row)
-        state = msgspec.structs.replace(self.state(row), group=group.id)
+        kept = self.record(row)
+        state = msgspec.structs.replace(self.state(row), group=kept.group.id)
         with exact():  # interest is worked out here, also for whoever looks on from outside of core
-            return GroupRecord(group, source, version, put_at, state, self._rules.products[group.product], self._at)
+            return GroupRecord(kept, state, self._rules.products[kept.group.product], self._at)
 
-    def keep(self, w: GroupRecord) -> None:
+    def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
-        row = self.row_of(w.group.id)
-        assert row >= 0, f"group {w.group.id} is not in columns"
-        self._keep(row, w)
-        self._lines_due[row] = self._lines(w)
+        row = self.row_of(record.group.id)
+        assert row >= 0, f"group {record.group.id} is not in columns"
+        self._keep(row, record)
+        self._lines_due[row] = self._lines(record)
 
     def drop(self, group_id: str, take: Callable[[GroupRecord], None]) -> None:
         """Takes a group out. Hands over what is left of its block where that is mostly dead: it is not here any more then."""
         row = self.row_of(group_id)
-        self._bury(row, self.watched(row).group)
+        self._bury(row, self.record_at(row).group)
         self.screen.clear_row(row)
         number = row // GROUPS
         block = self.blocks[number]
@@ -93,10 +94,10 @@ class ColumnarGroups(Almanac):
         if self.dead[number] * 2 > len(block):
             self._dissolve(number, take)
 
-    def fold(self, watched: Sequence[GroupRecord]) -> bool:
+    def fold(self, records: Sequence[GroupRecord]) -> bool:
         """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
         try:
-            part = Block.of([Restored(w.group, w.source, w.version, w.put_at) for w in watched], self.names)
+            part = Block.of([record.stored() for record in records], self.names)
         except NamesFull:
             return False
         number = len(self.blocks) - 1
@@ -106,8 +107,8 @@ class ColumnarGroups(Almanac):
         else:
             self._install(number, Block.join([last, part]), len(last))
         base = (len(self.blocks) - 1) * GROUPS + len(self._tail()) - len(part)
-        for i, w in enumerate(watched):
-            self._keep(base + i, w)
+        for i, record in enumerate(records):
+            self._keep(base + i, record)
         self._watch(len(self.blocks) - 1)
         return True
 
@@ -131,23 +132,23 @@ class ColumnarGroups(Almanac):
         past = near[first[near] <= micros_of(at)]
         self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
         look = [block.id(i) for i in {*near.tolist(), *self.in_doubt(number, block)}]
-        return TakenBatch(BlockPut(number, block.dump(self.names)), rest, look, self._needed[number])
+        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self._needed[number])
 
     def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
         """The group of this line is here as this very line said, but for what was entered since: that is no event."""
         group_id, line = block.id(i), block.columns.line.item(i)
-        w = fresh.find(group_id)
-        if w is not None:
-            return w.source == source and w.group.line == f"{line:016x}"
+        record = fresh.find(group_id)
+        if record is not None:
+            return record.source == source and record.group.line == f"{line:016x}"
         row = self.row_of(group_id)
         if row < 0 or not line:
             return False
         columns, place = self.block_of(row).columns, row % GROUPS
         return columns.line.item(place) == line and self.names.sources[columns.source.item(place)] == source
 
-    def restore(self, blocks: Iterable[BlockPut], superseded: Collection[str], states: Iterable[GroupState]) -> None:
+    def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes blocks as they were dumped, but for the groups that are kept elsewhere or were closed since."""
-        for put in sorted(blocks):
+        for put in sorted(blocks, key=attrgetter("number")):
             block = Block.load(put.body, self.names)
             while len(self.blocks) < put.number:
                 self.blocks.append(None)
@@ -220,7 +221,7 @@ class ColumnarGroups(Almanac):
         """Exact while they are few; otherwise the screen's sum. `fresh` is that of the groups that are not in columns."""
         rows = self.rows_of(self.names.products.find(kind))
         if len(rows) <= EXACT_SUMS:
-            own = counted_of((self.watched(row) for row in rows.tolist()), version, board.usd)
+            own = counted_of((self.record_at(row) for row in rows.tolist()), version, board.usd)
         else:
             known = rows[self.screen.blind[rows] & MISSING == 0]
             own = Counted(len(rows), _cents(float(self.screen.recognised[known].sum())), is_exact=False)
@@ -253,10 +254,10 @@ class ColumnarGroups(Almanac):
         singles = fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= exact_to:
-            watched = {self.id(row): row for row in rows.tolist()}
-            named = nsmallest(NAMED_GROUPS, [*singles, *watched])
-            found = (fresh.find(id_) or self.watched(watched[id_]) for id_ in (*singles, *watched))
-            return exposure_of((w for w in found if w is not None), count, named, board.usd)
+            places = {self.id(row): row for row in rows.tolist()}
+            named = nsmallest(NAMED_GROUPS, [*singles, *places])
+            found = (fresh.find(id_) or self.record_at(places[id_]) for id_ in (*singles, *places))
+            return exposure_of((record for record in found if record is not None), count, named, board.usd)
         part = fresh.exposure(assets, board, exact_to)
         known = rows[self.screen.blind[rows] & MISSING == 0]
         debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
@@ -301,25 +302,25 @@ class ColumnarGroups(Almanac):
         assert block is not None
         return block
 
-    def _keep(self, row: int, w: GroupRecord) -> None:
-        self.set_state(row, w.state)
-        if w.has_past or w.state.below_since is not None:
+    def _keep(self, row: int, record: GroupRecord) -> None:
+        self.set_state(row, record.state)
+        if record.has_past or record.state.below_since is not None:
             self._restless[row] = None
         else:
             self._restless.pop(row, None)
 
-    def _lines(self, w: GroupRecord) -> tuple[float, float]:
+    def _lines(self, record: GroupRecord) -> tuple[float, float]:
         """The LTVs between which nothing is to be decided, as the screen takes them."""
-        return calm(w.state, w.held, self._rules.lifecycle).bounds
+        return calm(record.state, record.held, self._rules.lifecycle).bounds
 
     def _dissolve(self, number: int, take: Callable[[GroupRecord], None]) -> None:
         """Hands over the groups of a block, which is no more."""
         block = self.blocks[number]
         assert block is not None
         for row in (number * GROUPS + np.flatnonzero(~self.is_dead(number, len(block)))).tolist():
-            w = self.watched(row)
-            take(w)
-            self._bury(row, w.group)
+            record = self.record_at(row)
+            take(record)
+            self._bury(row, record.group)
         self.screen.drop_block(number)
         self.blocks[number] = None
         del self._needed[number], self._products[number]
@@ -363,7 +364,7 @@ class ColumnarGroups(Almanac):
         special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
         alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
         for i in {*special, *unsure.tolist(), *self.changed(number)}.intersection(alive.tolist()):
-            low[i], high[i] = self._lines(self.watched(base + i))
+            low[i], high[i] = self._lines(self.record_at(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
 
     def _tell_lines(self) -> None:

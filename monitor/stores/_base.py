@@ -18,34 +18,16 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from monitor.core.alerts.alert import SEVERITY, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
-from monitor.core.loans.group import Group
+from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
-
-
-class StoredGroup(msgspec.Struct, frozen=True):
-    """A group as it is kept, from whichever source it came first."""
-
-    group: Group
-    source: str
-    version: int
-    """Counts the changes of this group; the ETag of the API."""
-    put_at: datetime
-
-
-class StoredBlock(msgspec.Struct, frozen=True):
-    """Some thousand groups as one body that only the engine reads."""
-
-    number: int
-    body: bytes
-    ids: tuple[str, ...] = ()
-    """Its groups that were in no stored block yet or have changed since: their rows go, as it stands for them now."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -191,7 +173,7 @@ class AlertFilter(msgspec.Struct, frozen=True):
         if self.type is None and self.severity is None:
             return None
         glob, severity = self.type or "*", self.severity
-        return tuple(t for t, s in SEVERITY.items() if fnmatchcase(t, glob) and severity in (None, s))
+        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
+from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import NORMAL, GroupState
@@ -28,8 +30,6 @@ from monitor.stores._base import (
     HistoryFilter,
     LtvPoint,
     Snapshot,
-    StoredBlock,
-    StoredGroup,
     StoreRefused,
     Target,
     delivery_id,

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from monitor.core.alerts.catalogue import CATALOGUE, schema_of
 from monitor.web import resources
 from monitor.web.auth import OPEN, SAFE_METHODS
 from monitor.web.http import KINDS, PROBLEM_MEDIA, Param, ProblemDetails
@@ -63,7 +64,7 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": components | alert_schemas(),
             "responses": {
                 "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, PROBLEM_MEDIA)
             },
@@ -73,6 +74,12 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
             },
         },
     }
+
+
+def alert_schemas() -> dict[str, Any]:
+    """One schema for each type of alert: what all alerts have, and what is particular to the type."""
+    whole = {"$ref": REF.format(name="AlertItem")}
+    return {f"alert.{type_}": {"allOf": [whole, schema_of(row)]} for type_, row in CATALOGUE.items()}
 
 
 def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from monitor import plugins
 from monitor.core import schema
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.stores._base import (
@@ -27,7 +28,6 @@ from monitor.stores._base import (
     LtvPoint,
     Snapshot,
     Store,
-    StoredBlock,
     StoreRefused,
     Target,
     delivery_id,

@@ -1,4 +1,4 @@
-"""Every test of core that plays at a desk is run on both books: groups as objects, and groups in columns."""
+"""The two books on which a test plays that has a book: groups as objects, and groups in columns."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from monitor.engine.book import ColumnarBook
 from tests.core import desk
 
 
-@pytest.fixture(autouse=True, scope="module", params=["objects", "columns"])
-def _book(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Of a book of columns in which every group is folded at once."""
+@pytest.fixture(scope="module", params=["objects", "columns"])
+def each_book(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The book of columns folds every group at once."""
     desk.new_book = PlainBook if request.param == "objects" else lambda: ColumnarBook(fold_at=0)
     yield
     desk.new_book = PlainBook

@@ -12,9 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.payload import CAUSE, data, envelope
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -105,7 +107,9 @@ def clock(text: str) -> datetime:
 
 
 new_book: Callable[[], LoanBook] = PlainBook
-"""The book of a new desk; tests.core.conftest has every test played on both kinds."""
+"""The book of a new desk. `both_books` plays a test on each kind."""
+both_books = pytest.mark.usefixtures("each_book")
+"""For a test, or as the `pytestmark` of a module, that makes a book. Others run once."""
 
 
 class Desk:
@@ -144,6 +148,8 @@ class Desk:
 
     def handle(self, event: Event) -> list[Alert]:
         self.last = self.monitor.handle(event)
+        for alert in self.last.alerts:
+            assert strange_facts(alert) == set(), f"{alert.type}: the catalogue does not know these facts"
         self.alerts += self.last.alerts
         return self.last.alerts
 
@@ -222,6 +228,11 @@ def shorten(alert: Alert, at: datetime) -> str:
         seconds = int((alert.at - START).total_seconds())
         text += f"@{seconds // 3600:02}:{seconds // 60 % 60:02}" + (f":{seconds % 60:02}" if seconds % 60 else "")
     return text
+
+
+def strange_facts(alert: Alert) -> set[str]:
+    """Facts of an alert that its row of the catalogue does not name."""
+    return alert.facts.keys() - {fact.name for fact in CATALOGUE[alert.type].facts} - set(CAUSE)
 
 
 def plainly(alerts: Iterable[Alert]) -> list[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import Group, Loan, Rate
@@ -41,7 +42,7 @@ def watched(
     deadline = None if due_s is None else START + timedelta(seconds=due_s)
     state = GroupState(id_, stage=stage, deadline=deadline)
     with exact():
-        return GroupRecord(group, "book", 1, START, state, PRODUCTS[product], START)
+        return GroupRecord(StoredGroup(group, "book", 1, START), state, PRODUCTS[product], START)
 
 
 def unknown(id_: str, **more: Any) -> GroupRecord:

@@ -18,7 +18,7 @@ from monitor.core.deadlines import (
     Deadline,
 )
 from monitor.core.rules.settings import Trust
-from tests.core.desk import Desk, clock, line, loan, plainly, product, version
+from tests.core.desk import Desk, both_books, clock, line, loan, plainly, product, version
 
 AT = clock("12:00")
 LATER = AT + TICK
@@ -79,6 +79,7 @@ def test_a_deadline_set_again_to_the_same_time_runs_once() -> None:
 # -- the order as the desk sees it --
 
 
+@both_books
 def test_accrual_comes_first_and_then_the_grace_deadline_of_the_same_midnight() -> None:
     """The interest of the midnight is in the figures of what happens at it."""
     rates = {"COIN": "0.01", "USDT": "0"}
@@ -88,6 +89,7 @@ def test_accrual_comes_first_and_then_the_grace_deadline_of_the_same_midnight() 
     assert alerts[1].figures.debt_usd == Decimal("91.91")
 
 
+@both_books
 def test_within_a_group_grace_comes_before_the_overdue_deadline() -> None:
     """The second finds the group in liquidation already: it changes the reason and says nothing."""
     owed = [loan(principal="50"), loan(principal="50", id="L-2", matures="00:00:01")]
@@ -101,6 +103,7 @@ def test_within_a_group_grace_comes_before_the_overdue_deadline() -> None:
     assert desk.state().reason == "overdue"
 
 
+@both_books
 def test_no_order_of_one_time_depends_on_whether_time_was_told_to_pass() -> None:
     """A clear hold of G-1 and a grace period of G-2 end at one time."""
     runs = []
@@ -117,6 +120,7 @@ def test_no_order_of_one_time_depends_on_whether_time_was_told_to_pass() -> None
     assert [alert["subject"] for alert in runs[0][2:]] == ["G-2", "G-1"]
 
 
+@both_books
 def test_a_price_that_goes_stale_at_a_deadlines_time_was_good_at_it() -> None:
     """The grace period ends on the last instant at which COIN is not yet stale, however time is told to pass."""
     runs = []

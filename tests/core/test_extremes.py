@@ -12,7 +12,9 @@ from monitor.core.prices.quote import Quote, price
 from monitor.core.rules.settings import Trust
 from monitor.core.valuation.remedies import permitted
 from monitor.core.valuation.valuation import positions
-from tests.core.desk import START, Desk, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+
+pytestmark = both_books
 
 D = Decimal
 QUANTITY = "123456789012345678901234.123456789012345678901234"  # below 1e24, 24 places

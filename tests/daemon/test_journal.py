@@ -10,11 +10,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.daemon.journal import _merged
 from monitor.stores import memory
-from monitor.stores._base import Change, Snapshot, StoredBlock
+from monitor.stores._base import Change, Snapshot
 from tests.stores.examples import AT, alert, desk, say, state, stored, told
 
 IDS = ("G-1", "G-2", "G-3")

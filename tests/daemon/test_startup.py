@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Outcome, StoredGroup
 from monitor.core.loans.group import parse_line
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.stores._base import Change, Desk, Store, StoredBlock, StoredGroup
+from monitor.stores._base import Change, Desk, Store
 from monitor.stores.sqlite import Config, build
 from tests.core.desk import START, line, loan, product, version
 
@@ -35,7 +35,7 @@ def lines(ids: range, principal: str) -> list[dict[str, object]]:
 async def commit(store: Store, outcome: Outcome, monitor: RiskMonitor) -> None:
     sights = [s for id_ in outcome.changed if (s := monitor.sight(id_)) is not None]
     groups = tuple(StoredGroup(s.group, s.source, s.version, s.put_at) for s in sights)
-    blocks = tuple(StoredBlock(*put) for put in outcome.blocks)
+    blocks = tuple(outcome.blocks)
     closed = tuple(outcome.closed)
     states = tuple(outcome.states.values())
     await store.commit(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from monitor.core.groups.outcome import Restored
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import EXACT
 
@@ -75,10 +75,12 @@ def groups(draw: st.DrawFn) -> Group:
     )
 
 
-RECORDS = st.builds(Restored, groups(), st.sampled_from(["file", "api", "désk"]), st.integers(0, 2**32 - 1), INSTANTS)
+RECORDS = st.builds(
+    StoredGroup, groups(), st.sampled_from(["file", "api", "désk"]), st.integers(0, 2**32 - 1), INSTANTS
+)
 
 
-def ordinary(count: int, seed: int = 1, own_maturities: bool = False) -> list[Restored]:
+def ordinary(count: int, seed: int = 1, own_maturities: bool = False) -> list[StoredGroup]:
     """Regular groups of 8 positions and 1-3 loans, ids of at most 12 bytes."""
     rng = random.Random(seed)
     assets = [f"C{k}" for k in range(600)]
@@ -93,7 +95,7 @@ def ordinary(count: int, seed: int = 1, own_maturities: bool = False) -> list[Re
             f"G{i:06d}", "vip_loan", f"a{i:06d}", {f"a{i:06d}": coins}, owed, i % 3 == 0, {}, {}, {}, None, {},
             f"{rng.getrandbits(64):016x}",
         )  # fmt: skip
-        records.append(Restored(group, "book", 1, at))
+        records.append(StoredGroup(group, "book", 1, at))
     return records
 
 

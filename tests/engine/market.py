@@ -219,7 +219,7 @@ class Market:
 
     def aim(self) -> None:
         """One price brings one group as near to one of its lines as 30 digits can say."""
-        w = self.random.choice(self.twins.objects.watched())
+        w = self.random.choice(self.twins.objects.records())
         coins = [(a, n) for a, n in w.held.debts if a in COINS and a not in {c for c, _, _ in w.held.collateral}]
         usd = self.twins.plain.board.usd
         if not coins or w.held.tiers is not None or any(a not in usd for a in w.held.assets):
@@ -302,7 +302,7 @@ class Market:
             self.random,
             self.random.choice((None, self.now + timedelta(hours=1), self.now + timedelta(hours=30))),
         )
-        states = [w.state for w in self.twins.objects.watched() if w.state.stage != NORMAL]
+        states = [w.state for w in self.twins.objects.records() if w.state.stage != NORMAL]
         for state in r.sample(states, min(len(states), 5)):
             act = Acknowledge(state.group, state.episode, state.stage, state.last_alert or "", "x", later)
             self.twins.tell(OperatorAct(self.now, "ops", act))

@@ -89,14 +89,14 @@ class Rows:
                     self.screen.debt[row] = float(sight.weight.debt)
                     self.screen.recognised[row] = float(sight.weight.recognised)
 
-    def watched(self, row: int) -> GroupRecord:
+    def record_at(self, row: int) -> GroupRecord:
         block = self.blocks[row // GROUPS]
         if block is None:
             raise LookupError(row)
         return block.groups[row % GROUPS]
 
     def state(self, row: int) -> GroupState:
-        return self.watched(row).state
+        return self.record_at(row).state
 
 
 class Fresh:
@@ -105,7 +105,7 @@ class Fresh:
     def __init__(self, groups: Sequence[GroupRecord] = ()) -> None:
         self.groups = {w.group.id: w for w in groups}
 
-    def watched(self) -> list[GroupRecord]:
+    def records(self) -> list[GroupRecord]:
         return list(self.groups.values())
 
     def find(self, group_id: str) -> GroupRecord | None:

@@ -113,7 +113,7 @@ class Twins:
         """Lists on the prices in force are the same. To be asked after a tick of all assets: columns order as of it."""
         board = self.plain.board
         prices = Prices(board.usd, frozenset(board.untrusted))
-        ours, theirs = ColumnarRoster(self.book), PlainRoster(self.objects.watched)
+        ours, theirs = ColumnarRoster(self.book), PlainRoster(self.objects.records)
         for query in QUERIES:
             assert _pages(ours, query, prices) == _pages(theirs, query, prices), query
         # Floats tell LTVs apart that are the same to 8 places, and not always those that differ at the 17th.
@@ -125,8 +125,8 @@ class Twins:
 
     def _check_stages(self) -> None:
         assert len(self.book) == len(self.objects)
-        states = _stirred(w.state for w in self.objects.watched())
-        fresh, rows = self.book.fresh.watched(), self.book.rows
+        states = _stirred(w.state for w in self.objects.records())
+        fresh, rows = self.book.fresh.records(), self.book.rows
         assert _stirred([*(w.state for w in fresh), *(rows.states() if rows else ())]) == states
         if rows is not None:
             moved = np.flatnonzero((rows.stage != 0) & (rows.stage != NO_GROUP)).tolist()

@@ -157,7 +157,7 @@ def reference(kind: str) -> Seen:
         seen.alerts.extend(play(monitor, [event]))
         if isinstance(event, MarkPrices):
             with exact():
-                for w in groups.watched():
+                for w in groups.records():
                     assert w.weight is not None
                     seen.stages.add(w.state.stage)
                     seen.bands.add(band(w.weight, w.held.lines))

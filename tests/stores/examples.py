@@ -10,12 +10,13 @@ from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Hush, Silence
 from monitor.core.events.history import Row
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Ack, GroupState
-from monitor.stores._base import Attempt, Change, Desk, StoredGroup, Target
+from monitor.stores._base import Attempt, Change, Desk, Target
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123457, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

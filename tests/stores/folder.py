@@ -11,8 +11,9 @@ import sys
 
 import msgspec
 
+from monitor.core.groups.outcome import StoredBlock
 from monitor.stores import sqlite
-from monitor.stores._base import Change, Snapshot, StoredBlock
+from monitor.stores._base import Change, Snapshot
 from tests.stores.examples import AT, MINUTE, desk, stored
 
 AT_ONCE, IN_A_BLOCK = 5, 20

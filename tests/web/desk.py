@@ -189,7 +189,7 @@ class Desk:
         self.feeds = {"tape": FeedStats()}
         self.book = PlainBook()
         self.risk = RiskMonitor(self.rules, book=self.book)
-        self.view = View(PlainRoster(self.book.watched), self.clock)
+        self.view = View(PlainRoster(self.book.records), self.clock)
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
         self.make_delay_s = 0.0

@@ -37,12 +37,7 @@ def test_a_token_is_known_by_its_secret_alone() -> None:
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "ops").write_text("  top-secret\n", "utf-8")
-    config = read(
-        WebConfig,
-        {"tokens": [{"name": "ops", "role": "operator", "secret_file": "ops"}]},
-        "web",
-        tmp_path,
-    )
+    config = read(WebConfig, {"tokens": [{"name": "ops", "role": "operator", "secret_file": "ops"}]}, "web", tmp_path)
     assert Tokens(config.tokens).caller("Bearer top-secret") == Caller("ops", "operator")
 
 

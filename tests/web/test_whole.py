@@ -45,7 +45,7 @@ class Whole:
         journal = Journal(self.store, self.clock, self.metrics, self.health, _route, lambda _: None, _nowhere)
         book = PlainBook()
         risk = RiskMonitor(self.rules, book=book)
-        self.view = View(PlainRoster(book.watched), self.clock)
+        self.view = View(PlainRoster(book.records), self.clock)
         self.sequencer = Sequencer(
             risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
         )  # fmt: skip

@@ -13,7 +13,7 @@ import msgspec
 from monitor.core.events.entries import ExtendGrace, Waive, apply
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.loan_book import LoanBook, TakenBatch
-from monitor.core.groups.outcome import Memory
+from monitor.core.groups.outcome import Memory, StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group, misfits, same_line
 from monitor.core.refusal import Refused
@@ -61,10 +61,10 @@ class Register:
         version = old.version + 1 if old else 1
         state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
         state = without_gone(state, group.loans)
-        w = GroupRecord(group, event.source, version, event.at, state, product, event.at)
+        record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product, event.at)
         self.replaced = old
-        self.book.put(w)
-        return w
+        self.book.put(record)
+        return record
 
     def put_all(self, event: GroupsPut) -> TakenBatch:
         """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
@@ -72,14 +72,14 @@ class Register:
 
     def close(self, event: GroupClosed) -> GroupRecord:
         """Forgets a group, all but its counters. Raises Refused."""
-        w = self._known(event.group_id)
-        if w.source != event.source:
-            raise Refused("other_source", f"group {event.group_id} belongs to {w.source}; close it there")
+        record = self._known(event.group_id)
+        if record.source != event.source:
+            raise Refused("other_source", f"group {event.group_id} belongs to {record.source}; close it there")
         self.book.drop(event.group_id)
-        kept = GroupState(w.group.id, episode=w.state.episode, sequence=w.state.sequence)
-        self.retired[w.group.id] = kept
-        w.state = kept
-        return w
+        kept = GroupState(record.group.id, episode=record.state.episode, sequence=record.state.sequence)
+        self.retired[record.group.id] = kept
+        record.state = kept
+        return record
 
     def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
         """Applies a book entry. Raises Refused."""
@@ -89,10 +89,10 @@ class Register:
         self._check_accounts(group)
         _check_kept(group, old.product, at)
         state = without_gone(state, group.loans)
-        w = GroupRecord(group, old.source, old.version + 1, at, state, old.product, at)
+        record = GroupRecord(StoredGroup(group, old.source, old.version + 1, at), state, old.product, at)
         self.replaced = old
-        self.book.put(w)
-        return w
+        self.book.put(record)
+        return record
 
     def check_rules(self, rules: Rules, at: datetime) -> None:
         """Raises Refused where a group does not fit other rules."""
@@ -103,10 +103,10 @@ class Register:
             _check_kept(group, _product(rules.products, group), at)
 
     def _known(self, group_id: str) -> GroupRecord:
-        w = self.book.find(group_id)
-        if w is None:
+        record = self.book.find(group_id)
+        if record is None:
             raise Refused("unknown_group", f"there is no group {group_id}; put it first")
-        return w
+        return record
 
     def _check_accounts(self, group: Group) -> None:
         for account in sorted(group.accounts()):

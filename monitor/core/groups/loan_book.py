@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.groups.outcome import BlockPut, Memory, Restored
+from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -52,7 +52,7 @@ class Counted(NamedTuple):
 class TakenBatch(NamedTuple):
     """What a book did with a batch of puts."""
 
-    block: BlockPut | None
+    block: StoredBlock | None
     """The part that it took whole; None where it took nothing so."""
     rest: Iterable[int]
     """Places in the batch that must be put one by one, by the exact path."""
@@ -66,11 +66,11 @@ class TakenBatch(NamedTuple):
 class KeptGroups(NamedTuple):
     """A whole book as a memory holds it."""
 
-    groups: tuple[Restored, ...]
+    groups: tuple[StoredGroup, ...]
     """Those that are not in blocks."""
     states: tuple[GroupState, ...]
     """Of all groups; one that is as new may be left out."""
-    blocks: tuple[BlockPut, ...] = ()
+    blocks: tuple[StoredBlock, ...] = ()
 
 
 class LoanBook(Protocol):
@@ -86,7 +86,7 @@ class LoanBook(Protocol):
         """A group, or None. What is changed in it counts after `keep`."""
         ...
 
-    def put(self, w: GroupRecord) -> None:
+    def put(self, record: GroupRecord) -> None:
         """Takes a group, or replaces the one of its id."""
         ...
 
@@ -94,7 +94,7 @@ class LoanBook(Protocol):
         """Takes of a batch what is new and regular as a whole, but nothing `retired`; says what is left to put one by one."""
         ...
 
-    def keep(self, w: GroupRecord) -> None:
+    def keep(self, record: GroupRecord) -> None:
         """The state of a group that `find` gave has changed."""
         ...
 
@@ -177,47 +177,47 @@ class LoanBook(Protocol):
         ...
 
 
-def watched_of(stored: Restored, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
+def record_of(stored: StoredGroup, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
     """A group as a store gave it back."""
     group = stored.group
-    state = state or GroupState(group.id)
-    product = rules.products[group.product]
-    return GroupRecord(group, stored.source, stored.version, stored.put_at, state, product, at)
+    return GroupRecord(stored, state or GroupState(group.id), rules.products[group.product], at)
 
 
 def exposure_of(
-    watched: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
+    records: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
 ) -> Exposure:
     """Exact sums over groups, at these prices."""
     debt = recognised = ZERO
-    for w in watched:
-        weight = weight_or_none(w, usd)
+    for record in records:
+        weight = weight_or_none(record, usd)
         if weight is not None:
             debt += weight.debt
             recognised += weight.recognised
     return Exposure(count, debt, recognised, tuple(named))
 
 
-def counted_of(watched: Iterable[GroupRecord], version: Version, usd: Mapping[str, Decimal]) -> Counted:
+def counted_of(records: Iterable[GroupRecord], version: Version, usd: Mapping[str, Decimal]) -> Counted:
     """Exact sums over groups under a version of their rules, at these prices."""
     groups, total = 0, ZERO
-    for w in watched:
-        held = under(w.group, w.held, version)
+    for record in records:
+        held = under(record.group, record.held, version)
         groups += 1
         if held.assets <= usd.keys():
             total += weigh(held, usd).recognised
     return Counted(groups, total)
 
 
-def weight_or_none(w: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | None:
+def weight_or_none(record: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | None:
     """What a group weighs at these prices; None while one is missing."""
     try:
-        return weigh(w.held, usd)
+        return weigh(record.held, usd)
     except KeyError:
         return None
 
 
-def weigh_now(w: GroupRecord, board: PriceBoard) -> None:
+def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
-    w.weight = weight_or_none(w, board.usd)
-    w.blind = w.weight is None or (bool(board.untrusted) and not board.untrusted.isdisjoint(w.held.assets))
+    record.weight = weight_or_none(record, board.usd)
+    record.blind = record.weight is None or (
+        bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
+    )

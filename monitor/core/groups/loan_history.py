@@ -27,41 +27,43 @@ from monitor.core.valuation.clearance import Clearance, clearance, cleared
 
 
 def of_change(
-    old: GroupRecord | None, w: GroupRecord, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]
+    old: GroupRecord | None, record: GroupRecord, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]
 ) -> list[Row]:
     """The rows of a put or an entry that was applied and decided. A group that is new has none."""
     if old is None:
         return []
     entry = event.entry if isinstance(event, BookEntry) else None
     rows = [_liquidated(old, entry, event, usd)] if isinstance(entry, Liquidated) else []
-    if old.group.loans is w.group.loans:
+    if old.group.loans is record.group.loans:
         return rows
-    before, after = ({loan.id: loan for loan in each.group.loans} for each in (old, w))
+    before, after = ({loan.id: loan for loan in each.group.loans} for each in (old, record))
     for loan in old.group.loans:
-        rows += _changed(old, loan, after.get(loan.id), event, w)
-    for loan in w.group.loans:
+        rows += _changed(old, loan, after.get(loan.id), event, record)
+    for loan in record.group.loans:
         if loan.id not in before:
             facts = {"what": OPENED, **_named(event), **stated(loan)}
-            rows.append(Row(w.group.id, LOAN, event.at, loan.id, facts))
+            rows.append(Row(record.group.id, LOAN, event.at, loan.id, facts))
     return rows
 
 
-def of_close(w: GroupRecord, event: GroupClosed) -> list[Row]:
+def of_close(record: GroupRecord, event: GroupClosed) -> list[Row]:
     """The rows of a group that is no longer watched."""
-    return [_gone(w, loan, event.at, {"reason": "group_closed"}) for loan in w.group.loans]
+    return [_gone(record, loan, event.at, {"reason": "group_closed"}) for loan in record.group.loans]
 
 
-def of_stage(w: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
+def of_stage(record: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
     """The row of a liquidation that begins or is cleared, with what it would leave; none of other stages."""
     if IN_LIQUIDATION not in (said.stage_from, said.stage_to):
         return []
     begins = said.stage_to == IN_LIQUIDATION
-    ends = _ends(w, usd) if begins else None
+    ends = _ends(record, usd) if begins else None
     facts = {"what": "started" if begins else "cleared", "reason": said.reason, "alert": said.id, **_sums(ends)}
-    return [Row(w.group.id, LIQUIDATION, said.at, "", facts)]
+    return [Row(record.group.id, LIQUIDATION, said.at, "", facts)]
 
 
-def _changed(old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, w: GroupRecord) -> list[Row]:
+def _changed(
+    old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, record: GroupRecord
+) -> list[Row]:
     """What became of one loan that was there; nothing where only what it had accrued was settled, and that was nothing."""
     if now is None:
         return [_gone(old, loan, event.at, {"reason": "put", **_named(event)})]
@@ -69,14 +71,14 @@ def _changed(old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | B
     settled = _settled(old, loan, event.at)
     is_other = (now.principal, now.interest) != (loan.principal, settled)
     if isinstance(entry, Repay) and is_other:
-        return _repaid(old, loan, settled, now, event, w)
+        return _repaid(old, loan, settled, now, event, record)
     if isinstance(entry, Liquidated) and loan.is_owed:
         return [_gone(old, loan, event.at, {"reason": "liquidated", **_named(event)})]
     if isinstance(entry, Renew) and entry.loan == loan.id:
         renewed = {"what": "renewed", **_named(event), **stated(now)}
         if not settled:
             return [_row(old, loan, LOAN, event.at, renewed)]
-        return [*_repaid(old, loan, settled, now, event, w), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
+        return [*_repaid(old, loan, settled, now, event, record), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
     if is_other or _terms(now) != _terms(loan):
         before = {"principal_before": plain(loan.principal), "interest_before": plain(settled)}
         return [_row(old, loan, LOAN, event.at, {"what": "restated", **_named(event), **stated(now), **before})]
@@ -84,7 +86,7 @@ def _changed(old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | B
 
 
 def _repaid(
-    old: GroupRecord, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, w: GroupRecord
+    old: GroupRecord, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, record: GroupRecord
 ) -> list[Row]:
     """A repayment, and the end of the loan where nothing is left."""
     of_interest, of_principal = settled - now.interest, loan.principal - now.principal
@@ -96,7 +98,7 @@ def _repaid(
         "principal_paid": plain(of_principal),
         "interest_left": plain(now.interest),
         "principal_left": plain(now.principal),
-        "ltv_after": plain_or_none(w.weight.ltv) if w.weight is not None else None,
+        "ltv_after": plain_or_none(record.weight.ltv) if record.weight is not None else None,
     }
     rows = [_row(old, loan, REPAYMENT, event.at, facts)]
     if not now.is_owed:
@@ -126,8 +128,8 @@ def _liquidated(old: GroupRecord, entry: Liquidated, event: GroupPut | BookEntry
     return Row(old.group.id, LIQUIDATION, event.at, "", facts)
 
 
-def _ends(w: GroupRecord, usd: Mapping[str, Decimal]) -> Clearance | None:
-    return clearance(w.held, usd) if w.held.assets <= usd.keys() else None
+def _ends(record: GroupRecord, usd: Mapping[str, Decimal]) -> Clearance | None:
+    return clearance(record.held, usd) if record.held.assets <= usd.keys() else None
 
 
 def _sums(ends: Clearance | None) -> dict[str, str | None]:

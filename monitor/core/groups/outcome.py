@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
@@ -45,7 +47,7 @@ class Outcome:
         self.changed: set[str] = set()
         """Groups whose book changed."""
         self.closed: set[str] = set()
-        self.blocks: list[BlockPut] = []
+        self.blocks: list[StoredBlock] = []
         """Groups that were put as a whole."""
         self.touched: set[str] = set()
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
@@ -64,22 +66,24 @@ class Outcome:
         return any(changes) or self.deskful
 
 
-class BlockPut(NamedTuple):
-    """Many groups as one body of bytes, which only the book of columns reads."""
+class StoredGroup(msgspec.Struct, frozen=True, array_like=True):
+    """A group as a store keeps it. The event log writes it as an array; a store writes the names of the fields too."""
+
+    group: Group
+    source: str
+    """Which source put it: `api`, or the kind and the name of a book."""
+    version: int
+    """Counts the changes of this group; the ETag of the API."""
+    put_at: datetime
+
+
+class StoredBlock(msgspec.Struct, frozen=True, array_like=True):
+    """Some thousand groups as one body that only the engine reads."""
 
     number: int
     body: bytes
     ids: tuple[str, ...] = ()
-    """Groups that were kept singly before and are in the block now."""
-
-
-class Restored(NamedTuple):
-    """A group as a store gave it back."""
-
-    group: Group
-    source: str
-    version: int
-    put_at: datetime
+    """Groups that the block holds now. A store deletes the rows that it has kept for them so far."""
 
 
 class Memory(NamedTuple):
@@ -88,12 +92,12 @@ class Memory(NamedTuple):
     at: datetime
     marks: tuple[Mark, ...]
     notices: dict[str, tuple[int, str | None]]
-    groups: tuple[Restored, ...]
+    groups: tuple[StoredGroup, ...]
     states: tuple[GroupState, ...]
     heard: tuple[Heard, ...] = ()
     awaited: tuple[tuple[str, datetime], ...] = ()
     """Assets without a price, and when the desk is told."""
-    blocks: tuple[BlockPut, ...] = ()
+    blocks: tuple[StoredBlock, ...] = ()
     closed: tuple[str, ...] = ()
     """Groups that blocks may still hold, but that were closed."""
     rates: tuple[CoinRates, ...] = ()

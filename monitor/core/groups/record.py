@@ -6,8 +6,7 @@ from datetime import datetime
 
 from monitor.core.alerts.alert import Debt, Figures, GroupRef, Input
 from monitor.core.deadlines import ACKNOWLEDGED, GRACE, GROUP, HOLD, REMINDER, Deadline
-from monitor.core.groups.outcome import Sight
-from monitor.core.loans.group import Group
+from monitor.core.groups.outcome import Sight, StoredGroup
 from monitor.core.money import ZERO
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.product import Product
@@ -25,18 +24,13 @@ class GroupRecord:
         "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        group: Group,
-        source: str,
-        version: int,
-        put_at: datetime,
-        state: GroupState,
-        product: Product,
-        at: datetime,
-    ) -> None:
-        self.group, self.source, self.version, self.put_at = group, source, version, put_at
-        self.state, self.product = state, product
+    def __init__(self, stored: StoredGroup, state: GroupState, product: Product, at: datetime) -> None:
+        self.group = stored.group
+        self.source = stored.source
+        self.version = stored.version
+        self.put_at = stored.put_at
+        self.state = state
+        self.product = product
         self.weight: Weight | None = None
         self.blind = False
         self.renew(at)
@@ -57,10 +51,13 @@ class GroupRecord:
         """Those of `loan_deadlines` that had passed when the group was put."""
         return [d for d in self.loan_deadlines() if d[0] <= self.put_at]
 
+    def stored(self) -> StoredGroup:
+        """The group as a store keeps it."""
+        return StoredGroup(self.group, self.source, self.version, self.put_at)
+
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""
-        w = self
-        return Sight(w.group, w.state, w.held, w.weight, w.blind, w.source, w.version, w.put_at)
+        return Sight(self.group, self.state, self.held, self.weight, self.blind, self.source, self.version, self.put_at)
 
     @property
     def ref(self) -> GroupRef:

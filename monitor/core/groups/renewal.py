@@ -35,11 +35,11 @@ def refusals(
     return reasons
 
 
-def renewal_facts(w: GroupRecord, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
+def renewal_facts(record: GroupRecord, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
     """What `loan.renewal_open` and `loan.maturing` add."""
     assert loan.matures_at is not None
-    owed = interest_of(loan, w.product, w.held)
-    reasons = refusals(w.group, w.state.stage, w.held, loan, owed, usd)
+    owed = interest_of(loan, record.product, record.held)
+    reasons = refusals(record.group, record.state.stage, record.held, loan, owed, usd)
     return {
         "loan": loan.id,
         "asset": loan.asset,
@@ -52,14 +52,14 @@ def renewal_facts(w: GroupRecord, loan: Loan, usd: Mapping[str, Decimal]) -> dic
     }
 
 
-def overdue_facts(w: GroupRecord, loan: Loan) -> dict[str, Any]:
+def overdue_facts(record: GroupRecord, loan: Loan) -> dict[str, Any]:
     """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
     assert loan.matures_at is not None
     return {
         "loan": loan.id,
         "asset": loan.asset,
         "matured_at": stamp(loan.matures_at),
-        "liquidation_at": stamp(overdue_at(loan.matures_at, w.held.version, w.state.waived_until)),
+        "liquidation_at": stamp(overdue_at(loan.matures_at, record.held.version, record.state.waived_until)),
         "assumed": True,
     }
 

@@ -28,11 +28,10 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices, Scope, within
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
+from monitor.core.stages.stages import STAGE_RANK, GroupState
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
 SORTS = ("ltv", "id", "debt_usd", "deadline")
-STAGE_RANK = {LIQUIDATION: 0, DELAYED: 1, MARGIN_CALL: 2, NORMAL: 3}
 """Worst first."""
 UNRECOGNISED, UNKNOWN, KNOWN = range(3)
 """Within a stage what cannot be valued comes before what can."""
@@ -128,16 +127,16 @@ class Roster(Protocol):
 
 
 class PlainRoster:
-    """Every group looked at, every figure exact. `watched` gives a list that nobody changes, in any thread."""
+    """Every group looked at, every figure exact. `records` gives a list that nobody changes, in any thread."""
 
-    def __init__(self, watched: Callable[[], list[GroupRecord]]) -> None:
-        self._watched = watched
+    def __init__(self, records: Callable[[], list[GroupRecord]]) -> None:
+        self._records = records
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
-        return next((seen(w, prices) for w in self._watched() if w.group.id == group_id), None)
+        return next((seen(record, prices) for record in self._records() if record.group.id == group_id), None)
 
     def state(self, group_id: str) -> GroupState | None:
-        return next((w.state for w in self._watched() if w.group.id == group_id), None)
+        return next((record.state for record in self._records() if record.group.id == group_id), None)
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         start, order, is_reversed = start_of(query), query.order, query.is_reversed
@@ -153,9 +152,9 @@ class PlainRoster:
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         stages: Counter[str] = Counter(dict.fromkeys(STAGE_RANK, 0))
         unknown = blind = 0
-        for w in self._within(scope):
-            stages[w.state.stage] += 1
-            assets = w.held.assets
+        for record in self._within(scope):
+            stages[record.state.stage] += 1
+            assets = record.held.assets
             is_unknown = any(a not in prices.usd for a in assets)
             unknown += is_unknown
             blind += is_unknown or not prices.untrusted.isdisjoint(assets)
@@ -164,23 +163,23 @@ class PlainRoster:
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
         sums = dict.fromkeys(STAGE_RANK, ZERO)
         with exact():
-            for w in self._within(scope):
-                weight = seen(w, prices).weight
-                sums[w.state.stage] += ZERO if weight is None else weight.debt
+            for record in self._within(scope):
+                weight = seen(record, prices).weight
+                sums[record.state.stage] += ZERO if weight is None else weight.debt
         return {stage: round_down(owed, ONE) for stage, owed in sums.items()}
 
     def needed(self, scope: Scope) -> frozenset[str]:
-        return frozenset().union(*{w.held.assets for w in self._within(scope)})
+        return frozenset().union(*{record.held.assets for record in self._within(scope)})
 
     def wanted(self, query: GroupQuery, scope: Scope, prices: Prices) -> Iterator[Sight]:
         """The groups that a query is about, in no order."""
-        for w in self._watched():
-            if is_wanted(w.group, w.state.stage, query, scope):
-                yield seen(w, prices)
+        for record in self._records():
+            if is_wanted(record.group, record.state.stage, query, scope):
+                yield seen(record, prices)
 
     def _within(self, scope: Scope) -> list[GroupRecord]:
-        watched = self._watched()
-        return [w for w in watched if within(scope, w.group.labels)] if scope else watched
+        records = self._records()
+        return [record for record in records if within(scope, record.group.labels)] if scope else records
 
 
 def is_wanted(group: Group, stage: str, query: GroupQuery, scope: Scope) -> bool:
@@ -198,12 +197,12 @@ def mentions(text: str, *words: str) -> bool:
     return any(text in word.lower() for word in words)
 
 
-def seen(w: GroupRecord, prices: Prices) -> Sight:
+def seen(record: GroupRecord, prices: Prices) -> Sight:
     """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
-    held = w.held
+    held = record.held
     weight = seen_weight(held, prices.usd)
     is_blind = weight is None or not prices.untrusted.isdisjoint(held.assets)
-    return Sight(w.group, w.state, held, weight, is_blind, w.source, w.version, w.put_at)
+    return Sight(record.group, record.state, held, weight, is_blind, record.source, record.version, record.put_at)
 
 
 def seen_weight(held: Holding, usd: Mapping[str, Decimal]) -> Weight | None:

@@ -14,9 +14,9 @@ from monitor.core.groups.loan_book import (
     TakenBatch,
     counted_of,
     exposure_of,
-    watched_of,
+    record_of,
 )
-from monitor.core.groups.outcome import Memory, Restored, Sight
+from monitor.core.groups.outcome import Memory, Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Survey
 from monitor.core.loans.group import Group, GroupBatch
@@ -32,40 +32,40 @@ class PlainBook:
     """Every group an object, screened by `EveryGroup`."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, GroupRecord] = {}
+        self._records: dict[str, GroupRecord] = {}
         self._owner: dict[str, str] = {}
         self._screen = EveryGroup()
 
     def __len__(self) -> int:
-        return len(self._watched)
+        return len(self._records)
 
     def ids(self) -> Iterator[str]:
-        return iter(self._watched)
+        return iter(self._records)
 
-    def watched(self) -> list[GroupRecord]:
+    def records(self) -> list[GroupRecord]:
         """All groups; any thread may ask, as CPython copies the values of a dictionary in one step."""
-        return list(self._watched.values())
+        return list(self._records.values())
 
     def find(self, group_id: str) -> GroupRecord | None:
-        return self._watched.get(group_id)
+        return self._records.get(group_id)
 
-    def put(self, w: GroupRecord) -> None:
-        old = self._watched.get(w.group.id)
+    def put(self, record: GroupRecord) -> None:
+        old = self._records.get(record.group.id)
         for account in old.group.accounts() if old else ():
             del self._owner[account]
-        for account in w.group.accounts():
-            self._owner[account] = w.group.id
-        self._watched[w.group.id] = w
-        self._screen.put(w.group.id, w.held)
+        for account in record.group.accounts():
+            self._owner[account] = record.group.id
+        self._records[record.group.id] = record
+        self._screen.put(record.group.id, record.held)
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return TakenBatch(None, range(len(batch)))
 
-    def keep(self, w: GroupRecord) -> None:
+    def keep(self, record: GroupRecord) -> None:
         pass
 
     def drop(self, group_id: str) -> None:
-        for account in self._watched.pop(group_id).group.accounts():
+        for account in self._records.pop(group_id).group.accounts():
             del self._owner[account]
         self._screen.drop(group_id)
 
@@ -76,48 +76,52 @@ class PlainBook:
         assert not memory.blocks, "a book of columns wrote this"
         states = {s.group: s for s in memory.states}
         for stored in memory.groups:
-            self.put(watched_of(stored, states.get(stored.group.id), rules, memory.at))
+            self.put(record_of(stored, states.get(stored.group.id), rules, memory.at))
 
     def kept(self) -> KeptGroups:
-        watched = self._watched.values()
-        groups = tuple(Restored(w.group, w.source, w.version, w.put_at) for w in watched)
-        return KeptGroups(groups, tuple(w.state for w in watched))
+        watched = self._records.values()
+        groups = tuple(record.stored() for record in watched)
+        return KeptGroups(groups, tuple(record.state for record in watched))
 
     def renew(self, at: datetime, rules: Rules) -> None:
-        for w in self._watched.values():
-            w.product = rules.products[w.group.product]
-            w.renew(at)
-            self._screen.put(w.group.id, w.held)
+        for record in self._records.values():
+            record.product = rules.products[record.group.product]
+            record.renew(at)
+            self._screen.put(record.group.id, record.held)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        mine = {id_: w for id_, w in self._watched.items() if w.group.product in kinds}
-        for id_, w in mine.items():
-            w.renew(at)
-            self._screen.put(id_, w.held)
+        mine = {id_: record for id_, record in self._records.items() if record.group.product in kinds}
+        for id_, record in mine.items():
+            record.renew(at)
+            self._screen.put(id_, record.held)
         return mine.keys()
 
     def examples(self) -> Iterable[Group]:
-        return (w.group for w in self._watched.values())
+        return (record.group for record in self._records.values())
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
-        return self._watched.keys() if change is None else self._screen.suspects(change.moved)
+        return self._records.keys() if change is None else self._screen.suspects(change.moved)
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
-        return list(self._watched)
+        return list(self._records)
 
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if any(after < d[0] <= until for d in w.loan_deadlines())]
+        return [
+            id_ for id_, record in self._records.items() if any(after < d[0] <= until for d in record.loan_deadlines())
+        ]
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        return [id_ for id_, w in self._watched.items() if w.group.balances and w.group.product in kinds]
+        return [id_ for id_, record in self._records.items() if record.group.balances and record.group.product in kinds]
 
     def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
-        return counted_of((w for w in self._watched.values() if w.group.product == kind), version, board.usd)
+        return counted_of(
+            (record for record in self._records.values() if record.group.product == kind), version, board.usd
+        )
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since: dict[str, datetime] = {}
-        for w in self._watched.values():
-            for loan in w.group.loans if w.group.product == product else ():
+        for record in self._records.values():
+            for loan in record.group.loans if record.group.product == product else ():
                 if loan.rate.daily is None:
                     at = instant(loan.since, loan.minute)
                     since[loan.asset] = min(at, since.get(loan.asset, at))
@@ -132,7 +136,7 @@ class PlainBook:
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
-        return exposure_of((self._watched[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+        return exposure_of((self._records[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
 
     def prepare_survey(self) -> None:
         pass
@@ -142,4 +146,4 @@ class PlainBook:
 
     def sights(self) -> list[Sight]:
         """All groups as they stand now."""
-        return [w.sight() for w in self._watched.values()]
+        return [record.sight() for record in self._records.values()]

@@ -21,14 +21,16 @@ from monitor.core.stages.decision import Said
 from monitor.core.text import stamp, stamp_or_none
 
 
-def group_alert(said: Said, w: GroupRecord, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]) -> Alert:
+def group_alert(
+    said: Said, record: GroupRecord, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]
+) -> Alert:
     """An alert about a group: what the lifecycle said, on the figures of its time."""
     return Alert(
-        type=said.type, id=said.id, at=said.at, detected_at=detected_at, subject=w.group.id,
-        sequence=said.sequence, episode=said.episode, group=w.ref,
+        type=said.type, id=said.id, at=said.at, detected_at=detected_at, subject=record.group.id,
+        sequence=said.sequence, episode=said.episode, group=record.ref,
         stage_from=said.stage_from, stage_to=said.stage_to, reason=said.reason, figures=figures,
         deadline=said.deadline, supersedes=said.supersedes, suppressed=said.suppressed,
-        blind=w.blind, facts=facts, contacts=w.group.contacts,
+        blind=record.blind, facts=facts, contacts=record.group.contacts,
     )  # fmt: skip
 
 

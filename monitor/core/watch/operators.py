@@ -43,8 +43,8 @@ class Operators:
         """What is in force of the thing that an act is about."""
         if isinstance(act, Hush | Unsilence):
             return self._silences.find(act.id)
-        w = self._book.find(act.group)
-        return None if w is None else w.state.ack
+        record = self._book.find(act.group)
+        return None if record is None else record.state.ack
 
     def take(self, act: Act, by: str, at: datetime, out: Outcome) -> None:
         """One act. Raises Refused, and changes nothing then."""
@@ -52,9 +52,9 @@ class Operators:
             case Acknowledge():
                 self._acknowledge(act, by, at, out)
             case Unacknowledge():
-                w = self._book.find(act.group)
-                if w is not None and w.state.ack is not None and w.state.ack.alert == act.alert:
-                    self._follow(w, (unacknowledged(w.state, at), None), out)
+                record = self._book.find(act.group)
+                if record is not None and record.state.ack is not None and record.state.ack.alert == act.alert:
+                    self._follow(record, (unacknowledged(record.state, at), None), out)
             case Hush():
                 self._silences.take(act, by, at)
                 out.deskful = True
@@ -67,19 +67,21 @@ class Operators:
         """Its time is over: tells again of each group that is still in a stage of which nobody was told."""
         out.deskful = True
         for group_id in sorted(self._silences.end(id_)):
-            w = self._book.find(group_id)
-            if w is not None and w.state.hushed == id_:
-                facts = {"silence": id_, "hidden": w.state.last_alert}
-                self._follow(w, told_again(self._teller.name, w.state, at), out, facts)
+            record = self._book.find(group_id)
+            if record is not None and record.state.hushed == id_:
+                facts = {"silence": id_, "hidden": record.state.last_alert}
+                self._follow(record, told_again(self._teller.name, record.state, at), out, facts)
 
-    def _follow(self, w: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None) -> None:
-        self._teller.follow(w, verdict, out, facts)
-        self._planner.plan(w)
+    def _follow(
+        self, record: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        self._teller.follow(record, verdict, out, facts)
+        self._planner.plan(record)
 
     def _acknowledge(self, act: Acknowledge, by: str, at: datetime, out: Outcome) -> None:
-        w = self._book.find(act.group)
-        state = w.state if w is not None else None
-        if w is None or state is None or state.stage == NORMAL or state.episode != act.episode:
+        record = self._book.find(act.group)
+        state = record.state if record is not None else None
+        if record is None or state is None or state.stage == NORMAL or state.episode != act.episode:
             raise Refused(
                 "nothing_to_acknowledge", f"what alert {act.alert} told of is over; nothing reminds of it any more"
             )
@@ -93,7 +95,7 @@ class Operators:
             raise Refused("bad_until", f"until {act.until.isoformat()} is not after {at.isoformat()}")
         new = Ack(by, at, act.alert, act.note, act.until)
         if state.ack is None or msgspec.structs.replace(state.ack, at=at) != new:
-            self._follow(w, (msgspec.structs.replace(state, ack=new), None), out)
+            self._follow(record, (msgspec.structs.replace(state, ack=new), None), out)
 
 
 def told_again(name: str, state: GroupState, at: datetime) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -12,6 +13,9 @@ from monitor.core.alerts.silences import Silences
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.events.events import (
     BookEntry,
+    ClockJumped,
+    ClockSettled,
+    ClockStood,
     Event,
     GroupClosed,
     GroupPut,
@@ -19,6 +23,7 @@ from monitor.core.events.events import (
     MarkPrices,
     Noticed,
     OperatorAct,
+    PriceSilent,
     ProductsChanged,
     RatesChanged,
     TimePassed,
@@ -50,8 +55,7 @@ from monitor.core.watch.watchers.rules import InForce
 from monitor.core.watch.watchers.schedule import Planner
 
 CLOCK_JUMP = "monitor.clock_jump"
-CLOCK_STILL = "clock.still"
-"""Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
+JUMP_POLICY = "deadlines follow the wall clock"
 
 
 class RiskMonitor:
@@ -90,13 +94,13 @@ class RiskMonitor:
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
-        w = self.book.find(group_id)
-        if w is None:
+        record = self.book.find(group_id)
+        if record is None:
             return None
-        if w.weight is None:
+        if record.weight is None:
             with exact():
-                self._teller.weigh(w)
-        return w.sight()
+                self._teller.weigh(record)
+        return record.sight()
 
     @property
     def memory(self) -> Memory | None:
@@ -116,8 +120,8 @@ class RiskMonitor:
             out = Outcome(event.at)
             if self.at is None:
                 self._begin(event.at)
-            if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
-                self._jump(float(event.facts["seconds"]), out)
+            if isinstance(event, ClockJumped):
+                self._jump(event.seconds, out)
             self._run_due(event.at, out)
             self.silences.mark(out.alerts, 0)
             start = len(out.alerts)
@@ -134,14 +138,16 @@ class RiskMonitor:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         self._prices.awaken(at)
         self._fund.awaken(at)
+        # What was said before a restart must not hide a jump that comes now.
+        self._notices.take(Noticed(at, CLOCK_JUMP, "clock", {}, clears=True), Outcome(at))
 
-    def _jump(self, seconds: float, out: Outcome) -> None:
+    def _jump(self, seconds: Decimal, out: Outcome) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
 
         What was due by the old time runs first.
         """
         if seconds > 0:
-            delta = timedelta(seconds=seconds)
+            delta = timedelta(seconds=float(seconds))
             self._run_due(out.at - delta, out)
             self._prices.shift(delta, out.at)
 
@@ -182,11 +188,15 @@ class RiskMonitor:
                 self._change_rules(event, out)
             case RatesChanged():
                 self._change_rates(event, out)
-            case Noticed(kind=kind) if kind == CLOCK_STILL:
+            case ClockJumped():
+                self._notices.take(_jumped(event), out)
+            case ClockSettled():
+                self._notices.take(Noticed(event.at, CLOCK_JUMP, "clock", {}, clears=True), out)
+            case ClockStood():
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
-                self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
-            case Noticed(kind="price.stale"):
-                self._moved(self.board.expire(event.subject), event.at, out)
+                self.board.shift(-timedelta(seconds=float(event.seconds)), event.at)
+            case PriceSilent():
+                self._moved(self.board.expire(event.asset), event.at, out)
             case Noticed():
                 self._notices.take(event, out)
             case OperatorAct():
@@ -245,28 +255,28 @@ class RiskMonitor:
                 self._teller.look_at_interest(self.book.spare([event.product]), event.at, out)
         self._notices.take(compose.late_rates(event, taken.late, self.rules.products[event.product]), out)
 
-    def _changed(self, w: GroupRecord | None, event: GroupPut | BookEntry, out: Outcome) -> None:
+    def _changed(self, record: GroupRecord | None, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: decides it on the prices in force."""
-        if w is None:
+        if record is None:
             return
         replaced, place = self._register.replaced, len(out.history)
-        out.changed.add(w.group.id)
-        out.states[w.group.id] = w.state
-        self._fund.note(w, out.at)
-        self._decide(w, out.at, out)
-        self._teller.look_at_interest([w.group.id], out.at, out)
-        self._planner.plan(w)
-        self._prices.look(w.held.assets, out.at, out)
+        out.changed.add(record.group.id)
+        out.states[record.group.id] = record.state
+        self._fund.note(record, out.at)
+        self._decide(record, out.at, out)
+        self._teller.look_at_interest([record.group.id], out.at, out)
+        self._planner.plan(record)
+        self._prices.look(record.held.assets, out.at, out)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
-        out.history[place:place] = loan_history.of_change(replaced, w, event, self.board.usd)
+        out.history[place:place] = loan_history.of_change(replaced, record, event, self.board.usd)
 
-    def _closed(self, w: GroupRecord, event: GroupClosed, out: Outcome) -> None:
-        out.history += loan_history.of_close(w, event)
-        self._planner.forget(w.group.id)
-        self._fund.drop(w.group.id, out.at)
-        out.closed.add(w.group.id)
-        out.states[w.group.id] = w.state
-        out.touched.add(w.group.id)
+    def _closed(self, record: GroupRecord, event: GroupClosed, out: Outcome) -> None:
+        out.history += loan_history.of_close(record, event)
+        self._planner.forget(record.group.id)
+        self._fund.drop(record.group.id, out.at)
+        out.closed.add(record.group.id)
+        out.states[record.group.id] = record.state
+        out.touched.add(record.group.id)
 
     def _run_due(self, at: datetime, out: Outcome) -> None:
         self._planner.look_ahead(at)
@@ -276,12 +286,12 @@ class RiskMonitor:
     def _run(self, deadline: Deadline, out: Outcome) -> None:
         """One deadline, as if it were an event of its own time."""
         if deadline.phase == deadlines.GROUP:
-            w = self._teller.known(deadline.subject)
+            record = self._teller.known(deadline.subject)
             if deadline.kind == deadlines.HOLD:
-                self._decide(w, deadline.at, out, is_settled=True)
+                self._decide(record, deadline.at, out, is_settled=True)
             else:
-                self._teller.run(w, deadline, self.at, out)
-            self._planner.plan(w)
+                self._teller.run(record, deadline, self.at, out)
+            self._planner.plan(record)
         elif deadline.phase == deadlines.PRICE:
             self._run_prices([deadline.subject, *self._agenda.pop_alike(deadline)], deadline.at, out)
         elif deadline.phase == deadlines.FUND:
@@ -372,32 +382,46 @@ class RiskMonitor:
         """
         start = len(out.alerts)
         for group_id in group_ids:
-            w = self._teller.known(group_id)
-            self._decide(w, at, out, is_settled=not priced.isdisjoint(w.held.assets))
+            record = self._teller.known(group_id)
+            self._decide(record, at, out, is_settled=not priced.isdisjoint(record.held.assets))
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
-    def _decide(self, w: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
+    def _decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool = False) -> None:
         """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
-        was_blind, state = w.blind, w.state
-        self._teller.weigh(w)
-        out.touched.add(w.group.id)
-        if w.weight is not None:
+        was_blind, state = record.blind, record.state
+        self._teller.weigh(record)
+        out.touched.add(record.group.id)
+        if record.weight is not None:
             how = self.rules.lifecycle
-            if w.calm is None or state.below_since is not None or not w.calm.holds(w.weight):
+            if record.calm is None or state.below_since is not None or not record.calm.holds(record.weight):
                 verdict = judge(
-                    self.rules.name, state, w.group, w.held, w.weight, w.blind, at, how, is_settled=is_settled
+                    self.rules.name,
+                    state,
+                    record.group,
+                    record.held,
+                    record.weight,
+                    record.blind,
+                    at,
+                    how,
+                    is_settled=is_settled,
                 )
-                facts = self._in_force.cause(self.rules, w, state, verdict, self.board.usd, at)
-                self._teller.follow(w, verdict, out, facts)
-                w.calm = w.calm or calm(w.state, w.held, how)
-            if w.has_past:
-                w.has_past = False
-                self._teller.run_dates(w, w.past_deadlines(), at, out)
-                self.book.keep(w)
+                facts = self._in_force.cause(self.rules, record, state, verdict, self.board.usd, at)
+                self._teller.follow(record, verdict, out, facts)
+                record.calm = record.calm or calm(record.state, record.held, how)
+            if record.has_past:
+                record.has_past = False
+                self._teller.run_dates(record, record.past_deadlines(), at, out)
+                self.book.keep(record)
         elif state.below_since is not None:
             # While a price is missing nobody knows whether LTV stays low: the hold begins anew.
-            self._teller.follow(w, (msgspec.structs.replace(state, below_since=None), None), out)
+            self._teller.follow(record, (msgspec.structs.replace(state, below_since=None), None), out)
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
-        if w.state is not state or w.blind != was_blind or state.below_since is not None:
-            self._planner.plan(w)
+        if record.state is not state or record.blind != was_blind or state.below_since is not None:
+            self._planner.plan(record)
+
+
+def _jumped(event: ClockJumped) -> Noticed:
+    """What the desk is told of a jump: once a direction, until the clock has run true for a while."""
+    facts = {"seconds": f"{event.seconds:.3f}", "wall": event.wall.isoformat(), "policy": JUMP_POLICY}
+    return Noticed(event.at, CLOCK_JUMP, "clock", facts, fingerprint="forward" if event.seconds > 0 else "backward")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitor.core.groups.outcome import Restored
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT
 from monitor.engine.columns import codec, ragged
@@ -70,7 +70,7 @@ class Block:
         self.columns = columns._replace(**own)
 
     @staticmethod
-    def of(records: Sequence[Restored], names: Names) -> Block:
+    def of(records: Sequence[StoredGroup], names: Names) -> Block:
         """A block of these groups in this order; `record` gives them back. Raises NamesFull."""
         return Block(pack(records, names))
 
@@ -90,7 +90,7 @@ class Block:
         ends = at + 1 + c.arena[at]
         return [text[start + 1 : end] for start, end in zip(at.tolist(), ends.tolist(), strict=True)]
 
-    def record(self, i: int, names: Names) -> Restored:
+    def record(self, i: int, names: Names) -> StoredGroup:
         """The group as it was put, with its source, version and time."""
         c = self.columns
         flags, line, vip = c.flags.item(i), c.line.item(i), c.vip.item(i)
@@ -114,7 +114,9 @@ class Block:
             f"{line:016x}" if line else "",
             c.leverage.item(i) or None,
         )
-        return Restored(group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i))))
+        return StoredGroup(
+            group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i)))
+        )
 
     def products(self) -> list[int]:
         """Places of the products of its groups."""

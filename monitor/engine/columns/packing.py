@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from monitor.core.groups.outcome import Restored
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT, exact
 from monitor.engine.columns.extras import extra_of, sole_account
@@ -20,7 +20,7 @@ _LARGEST = 2**63
 _LEAST_POWER = -128
 
 
-def pack(records: Sequence[Restored], names: Names) -> Columns:
+def pack(records: Sequence[StoredGroup], names: Names) -> Columns:
     """The columns of these groups in this order. Raises NamesFull.
 
     Labels come back in the order in which their set was first stated; all other mappings keep their order. Quantities
@@ -73,7 +73,7 @@ class _Packing:
         self.extras: dict[int, bytes] = {}
         self.needs_maturities = False
 
-    def group(self, row: int, record: Restored) -> None:
+    def group(self, row: int, record: StoredGroup) -> None:
         group, lists, names = record.group, self.lists, self.names
         account, extra = sole_account(group.collateral), extra_of(group)
         is_apart = account is not None and account != group.receiving_account

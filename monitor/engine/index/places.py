@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from monitor.core.groups.outcome import BlockPut, Restored
+from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, GroupState
@@ -97,7 +97,7 @@ class Places:
             return found
         return self._ids.find(group_id.encode(), lambda row: self._has_id(row, group_id))
 
-    def record(self, row: int) -> Restored:
+    def record(self, row: int) -> StoredGroup:
         """The group of a row, as it was put. Raises LookupError where its block is gone, in a thread that looks on."""
         block = self.blocks[row // GROUPS]
         if block is None:
@@ -134,16 +134,16 @@ class Places:
         """States that are not as new."""
         return (msgspec.structs.replace(self.state(row), group=self.id(row)) for row in list(self._states))
 
-    def dumped(self) -> tuple[BlockPut, ...]:
+    def dumped(self) -> tuple[StoredBlock, ...]:
         """All blocks, without their dead groups."""
         return tuple(self.dump(number) for number, block in enumerate(self.blocks) if block is not None)
 
-    def dump(self, number: int) -> BlockPut:
+    def dump(self, number: int) -> StoredBlock:
         """One block as bytes, without its dead groups."""
         block = self.blocks[number]
         assert block is not None
         dead = self.is_dead(number, len(block))
-        return BlockPut(number, (block.without(dead) if dead.any() else block).dump(self.names))
+        return StoredBlock(number, (block.without(dead) if dead.any() else block).dump(self.names))
 
     def changed(self, number: int) -> list[int]:
         """Places in a block of the groups whose state is not as new."""

@@ -87,7 +87,7 @@ class Rows(Protocol):
     stage: npt.NDArray[np.uint8]
     """By row: the place in lifecycle.STAGES, 255 where no group is (any more)."""
 
-    def watched(self, row: int, /) -> GroupRecord:
+    def record_at(self, row: int, /) -> GroupRecord:
         """The group of a row, made anew. Raises LookupError where its block is gone."""
         ...
 
@@ -99,7 +99,7 @@ class Rows(Protocol):
 class Fresh(Protocol):
     """Of core.groups.loan_book.PlainBook."""
 
-    def watched(self) -> list[GroupRecord]: ...
+    def records(self) -> list[GroupRecord]: ...
 
     def find(self, group_id: str, /) -> GroupRecord | None: ...
 
@@ -123,33 +123,33 @@ class ColumnarRoster:
         self._listings: Listings | None = None
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
-        w = self._find(group_id)
-        return None if w is None else seen(w, prices)
+        record = self._find(group_id)
+        return None if record is None else seen(record, prices)
 
     def _find(self, group_id: str) -> GroupRecord | None:
-        w = self._book.fresh.find(group_id)
+        record = self._book.fresh.find(group_id)
         rows = self._book.rows
-        if w is not None or rows is None:
-            return w
+        if record is not None or rows is None:
+            return record
         with self._turn:
             listing, _ = self._look(rows)
             row = listing.find(group_id)
-        return None if row is None else _watched(rows, row)
+        return None if row is None else _record_at(rows, row)
 
     def state(self, group_id: str) -> GroupState | None:
-        w = self._find(group_id)
-        return None if w is None else w.state
+        record = self._find(group_id)
+        return None if record is None else record.state
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         rows, start = self._book.rows, start_of(query)
         if rows is None:
-            return PlainRoster(self._book.fresh.watched).page(query, scope, prices)
+            return PlainRoster(self._book.fresh.records).page(query, scope, prices)
         after = None if start is None else (start.place, float(start.value), start.id)
         with self._turn:
             listing, fresh = self._look(rows)
             found: list[tuple[Place, int | Sight]] = [*listing.first(query, scope, after, query.limit + 1)]
         # A group that has just left its row may be in both; the fresh one is the newer.
-        singles = {w.group.id for w in fresh}
+        singles = {record.group.id for record in fresh}
         found = [(k, row) for k, row in found if k[2] not in singles]
         found += _keyed(fresh, query, scope, prices, after)
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
@@ -160,7 +160,7 @@ class ColumnarRoster:
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         rows = self._book.rows
         if rows is None:
-            return PlainRoster(self._book.fresh.watched).counts(scope, prices)
+            return PlainRoster(self._book.fresh.records).counts(scope, prices)
         with self._turn:
             listing, fresh = self._look(rows)
             block = listing.counts(scope)
@@ -171,7 +171,7 @@ class ColumnarRoster:
     def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
         rows = self._book.rows
         if rows is None:
-            return dict(PlainRoster(self._book.fresh.watched).debts(scope, prices))
+            return dict(PlainRoster(self._book.fresh.records).debts(scope, prices))
         with self._turn:
             listing, fresh = self._look(rows)
             block = listing.debts(scope)
@@ -181,12 +181,12 @@ class ColumnarRoster:
     def needed(self, scope: Scope) -> frozenset[str]:
         rows = self._book.rows
         if rows is None:
-            return PlainRoster(self._book.fresh.watched).needed(scope)
+            return PlainRoster(self._book.fresh.records).needed(scope)
         with self._turn:
             listing, fresh = self._look(rows)
             owed, examples = listing.held(scope)
-        watched = (w for row in examples if (w := _watched(rows, row)) is not None)
-        return owed.union(PlainRoster(lambda: fresh).needed(scope), *(w.held.assets for w in watched))
+        records = (record for row in examples if (record := _record_at(rows, row)) is not None)
+        return owed.union(PlainRoster(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 
     def _look(self, rows: Rows) -> tuple[Listing, list[GroupRecord]]:
         """The columns and the fresh groups of one moment: a group that was folded in between would be in neither."""
@@ -195,7 +195,7 @@ class ColumnarRoster:
 
             self._listings = Listings()
         for _ in range(TRIES):
-            listing, fresh = self._listings.of(rows), self._book.fresh.watched()
+            listing, fresh = self._listings.of(rows), self._book.fresh.records()
             if listing.is_of(rows.blocks):
                 break
         return listing, fresh
@@ -226,15 +226,15 @@ def _sight(rows: Rows, found: int | Sight, query: GroupQuery, scope: Scope, pric
     """A row of the page; None where the group has left it, or is not wanted any more, since the columns were read."""
     if isinstance(found, Sight):
         return found
-    w = _watched(rows, found)
-    if w is None or not is_wanted(w.group, w.state.stage, query, scope):
+    record = _record_at(rows, found)
+    if record is None or not is_wanted(record.group, record.state.stage, query, scope):
         return None
-    return seen(w, prices)
+    return seen(record, prices)
 
 
-def _watched(rows: Rows, row: int) -> GroupRecord | None:
+def _record_at(rows: Rows, row: int) -> GroupRecord | None:
     try:
         with exact():
-            return rows.watched(row)
+            return rows.record_at(row)
     except LookupError:
         return None

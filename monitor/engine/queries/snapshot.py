@@ -177,13 +177,14 @@ class ColumnarSurvey:
         """The group of a row, as it stood."""
         copy, k = self._copy, row // GROUPS
         number, block = copy.blocks[k]
-        group, source, version, put_at = block.record(row % GROUPS, copy.names)
+        kept = block.record(row % GROUPS, copy.names)
         packed = copy.states.get(number * GROUPS + row % GROUPS)
         state = GroupState("") if packed is None else _state.decode(packed)
-        state = msgspec.structs.replace(state, group=group.id)
+        state = msgspec.structs.replace(state, group=kept.group.id)
         with exact():
-            w = GroupRecord(group, source, version, put_at, state, copy.rules.products[group.product], copy.at)
-        return w.sight()
+            product = copy.rules.products[kept.group.product]
+            record = GroupRecord(kept, state, product, copy.at)
+        return record.sight()
 
     # -- within --
 

@@ -82,9 +82,9 @@ class Almanac(Places):
     def _is_restless(self, block: Block, i: int, state: GroupState) -> bool:
         if state.below_since is not None:
             return True
-        group, _, _, put_at = block.record(i, self.names)
+        kept = block.record(i, self.names)
         version = self._versions[block.columns.product.item(i)]
-        return any(at <= put_at for at, _, _ in dates(group.loans, state, version, put_at))
+        return any(at <= kept.put_at for at, _, _ in dates(kept.group.loans, state, version, kept.put_at))
 
     def living(self) -> Iterator[tuple[int, Block]]:
         """Blocks that are there, with their numbers."""

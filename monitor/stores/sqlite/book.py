@@ -11,13 +11,15 @@ from datetime import datetime
 from operator import attrgetter
 
 import msgspec
+from msgspec.structs import astuple
 
 from monitor import crashpoint
 from monitor.core.alerts.silences import Silence
+from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.stores._base import Change, Desk, Snapshot, StoredBlock, StoredGroup, is_as_new
+from monitor.stores._base import Change, Desk, Snapshot, is_as_new
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
 
@@ -31,7 +33,11 @@ class _DeskBody(msgspec.Struct, frozen=True):
     silences: tuple[Silence, ...] = ()
 
 
-_group = msgspec.json.Decoder(StoredGroup).decode
+class _GroupBody(StoredGroup, frozen=True, array_like=False):
+    """A group as its row has it: by the names of its fields."""
+
+
+_group = msgspec.json.Decoder(_GroupBody).decode
 _state = msgspec.json.Decoder(GroupState).decode
 _rates = msgspec.json.Decoder(CoinRates).decode
 _desk_body = msgspec.json.Decoder(_DeskBody).decode
@@ -58,7 +64,7 @@ def _write_blocks(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_groups(db: sqlite3.Connection, change: Change) -> None:
-    groups = ((g.group.id, encode(g)) for g in change.groups)
+    groups = ((g.group.id, encode(_GroupBody(*astuple(g)))) for g in change.groups)
     db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
     if change.closed:
         closed = (
@@ -98,7 +104,7 @@ def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
     groups, closed = list[StoredGroup](), list[str]()
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
         if body:
-            groups.append(_group(body))
+            groups.append(StoredGroup(*astuple(_group(body))))
         else:
             closed.append(id)
     return Snapshot(

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from monitor.core.alerts.alert import SEVERITY, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, INFO, WARNING
 from monitor.core.alerts.silences import Acknowledge, Unacknowledge
 from monitor.core.queries.explain import AckShown, acknowledged
 from monitor.core.queries.inbox import Acted
@@ -105,8 +106,8 @@ def done(acted: Acted) -> Acted:
 def _type_glob(query: Query) -> str | None:
     """A type of alert or a glob that some type matches."""
     text = query.text("type")
-    if text is not None and not any(fnmatch.fnmatchcase(t, text) for t in SEVERITY):
-        query.wrong("type", text, "a type of alert or a glob such as 'loan_group.*'", list(SEVERITY))
+    if text is not None and not any(fnmatch.fnmatchcase(t, text) for t in CATALOGUE):
+        query.wrong("type", text, "a type of alert or a glob such as 'loan_group.*'", list(CATALOGUE))
     return text
 
 
@@ -148,7 +149,7 @@ ROUTES = (
             AFTER_NUMBER,
             Param("group", "Only alerts of this group."),
             Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`."),
-            Param("severity", "Only alerts of this severity.", one_of(("info", "warning", "critical"))),
+            Param("severity", "Only alerts of this severity.", one_of((INFO, WARNING, CRITICAL))),
             LIMIT,
         ),
         answers={200: AlertList},
@@ -164,11 +165,6 @@ ROUTES = (
         answers={200: AckAnswer},
     ),
     Endpoint(
-        "DELETE",
-        "/v1/alerts/{id}/ack",
-        unacknowledge,
-        OPERATE,
-        "Takes an acknowledgement back.",
-        answers={204: None},
+        "DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE, "Takes an acknowledgement back.", answers={204: None}
     ),
 )

@@ -196,12 +196,7 @@ ROUTES = (
         answers={200: DeliveryList},
     ),
     Endpoint(
-        "GET",
-        "/v1/deliveries/{id}",
-        delivery,
-        READ,
-        "One delivery with every attempt.",
-        answers={200: DeliveryDetail},
+        "GET", "/v1/deliveries/{id}", delivery, READ, "One delivery with every attempt.", answers={200: DeliveryDetail}
     ),
     Endpoint(
         "POST",

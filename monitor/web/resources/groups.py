@@ -365,12 +365,7 @@ ROUTES = (
         answers={200: GroupList},
     ),
     Endpoint(
-        "GET",
-        "/v1/groups/{id}",
-        detail,
-        READ,
-        "One group, exact. Its version is in ETag.",
-        answers={200: GroupDetail},
+        "GET", "/v1/groups/{id}", detail, READ, "One group, exact. Its version is in ETag.", answers={200: GroupDetail}
     ),
     Endpoint(
         "PUT",

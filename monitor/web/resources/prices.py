@@ -32,13 +32,5 @@ async def prices(call: Call) -> PriceList:
 
 
 ROUTES = (
-    Endpoint(
-        "GET",
-        "/v1/prices",
-        prices,
-        READ,
-        "Prices and their trust.",
-        (LIMIT, AFTER),
-        answers={200: PriceList},
-    ),
+    Endpoint("GET", "/v1/prices", prices, READ, "Prices and their trust.", (LIMIT, AFTER), answers={200: PriceList}),
 )

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from monitor.core.alerts.alert import SEVERITY, GroupRef, LoggedAlert
+from monitor.core.alerts.alert import GroupRef, LoggedAlert
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import Hush, Silence, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
@@ -112,7 +113,7 @@ class SilenceBody(msgspec.Struct, frozen=True):
         if self.match == Match():
             raise ValueError("match: states nothing; name a type, a severity, a product, a group or labels")
         glob = self.match.type
-        if glob is not None and not any(fnmatch.fnmatchcase(t, glob) for t in SEVERITY):
+        if glob is not None and not any(fnmatch.fnmatchcase(t, glob) for t in CATALOGUE):
             raise ValueError(f"match: no type of alert is like {glob[:60]!r}; a glob is such as 'loan_group.*'")
         if self.up_to is not None and self.even_worse:
             raise ValueError('state either "up_to" or "even_worse"')
@@ -226,15 +227,7 @@ def _item(silence: Silence) -> SilenceItem:
 
 
 ROUTES = (
-    Endpoint(
-        "GET",
-        "/v1/silences",
-        silences,
-        READ,
-        "Silences in force.",
-        (LIMIT, AFTER),
-        answers={200: SilenceList},
-    ),
+    Endpoint("GET", "/v1/silences", silences, READ, "Silences in force.", (LIMIT, AFTER), answers={200: SilenceList}),
     Endpoint(
         "POST",
         "/v1/silences",

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.alerts.alert import SEVERITY
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import BODY_LIMIT, data, envelope
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
 from monitor.core.text import stamp
-from tests.core.desk import START, Desk, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
 
 D = Decimal
 LADDERS = {"BTC": [["inf", "1"]], "ETH": [["1000000", "0.9"], ["inf", "0.7"]], "USDT": [["inf", "1"]]}
@@ -38,6 +38,7 @@ def example() -> Desk:
     return desk
 
 
+@both_books
 def test_interfaces_5_the_whole_object_of_the_example() -> None:
     desk = example()
     told = desk.told(desk.alerts[0])
@@ -112,6 +113,7 @@ def test_interfaces_5_the_whole_object_of_the_example() -> None:
     }
 
 
+@both_books
 def test_promise_2_anyone_can_recompute_an_alert_from_the_alert_alone() -> None:
     desk = example()
     body = desk.told(desk.alerts[0])["data"]
@@ -124,6 +126,7 @@ def test_promise_2_anyone_can_recompute_an_alert_from_the_alert_alone() -> None:
     assert D(body["debt_usd"]) >= D(body["thresholds"]["margin_call"]) * D(body["recognised_usd"])
 
 
+@both_books
 def test_the_price_of_a_coin_is_in_usd_and_the_quote_as_received() -> None:
     desk = Desk(of=RULES, trust=Trust(enabled=False, usdt_usd="0.998"))
     desk.price("00:00", "BTC=50000.0/USDT@spot,COIN=400")
@@ -135,6 +138,7 @@ def test_the_price_of_a_coin_is_in_usd_and_the_quote_as_received() -> None:
     assert usdt["price_at"] is None
 
 
+@both_books
 def test_deadline_supersedes_and_suppressed_are_told() -> None:
     desk = Desk(line(delayed_liquidation=True))
     first, second = desk.play("00:00 0.92 delayed_liquidation.started; 00:01 0.96 liquidation.triggered(immediate)")
@@ -144,6 +148,7 @@ def test_deadline_supersedes_and_suppressed_are_told() -> None:
     assert desk.told(second)["data"]["deadline"] is None
 
 
+@both_books
 def test_a_deadline_that_passed_is_told_with_its_time_and_when_it_was_noticed() -> None:
     desk = Desk(line(delayed_liquidation=True), grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started; 25:00 ... liquidation.triggered(grace_expired)@24:00")
@@ -169,10 +174,13 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
             "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded", "fund.exceeded",
         },
     }  # fmt: skip
-    assert {severity: {t for t, s in SEVERITY.items() if s == severity} for severity in want} == want
-    assert {row.alert for row in TABLE.values()} <= set(SEVERITY)
+    assert {
+        severity: {t for t in types if CATALOGUE[t].severity == severity} for severity, types in want.items()
+    } == want
+    assert {row.alert for row in TABLE.values()} <= set(CATALOGUE)
 
 
+@both_books
 def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
     desk = Desk()
     desk.notice("00:00", "book.refused", "books/a.jsonl:7", facts={"problem": "no JSON"}, fingerprint="x")
@@ -181,6 +189,7 @@ def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
     assert "group" not in body
 
 
+@both_books
 def test_a_test_and_a_not_durable_alert_say_so() -> None:
     desk = example()
     body = data(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START)
@@ -191,6 +200,7 @@ def test_a_test_and_a_not_durable_alert_say_so() -> None:
 RULES_BY_KIND = {"vip_loan": RULES}
 
 
+@both_books
 def test_without_the_version_of_the_alert_nothing_is_computed_by_other_rules() -> None:
     desk = example()
     other = {"vip_loan": product(version(START + timedelta(days=1)))}
@@ -215,6 +225,7 @@ def large(assets: int = 200, loans: int = 1) -> tuple[dict[str, Any], dict[str, 
     return desk.told(alert), msgspec.to_builtins(alert.figures)
 
 
+@both_books
 def test_a_group_with_200_assets_stays_below_20_kb_with_counts_and_whole_sums() -> None:
     told, figures = large()
     body = told["data"]
@@ -231,6 +242,7 @@ def test_a_group_with_200_assets_stays_below_20_kb_with_counts_and_whole_sums() 
     assert set(body["cure"]["by_asset"]) == named == set(body["liquidation_price"])
 
 
+@both_books
 def test_a_group_with_500_loans_stays_below_20_kb() -> None:
     told, _ = large(assets=2, loans=500)
     body = told["data"]
@@ -239,6 +251,7 @@ def test_a_group_with_500_loans_stays_below_20_kb() -> None:
     assert D(body["debt_usd"]) == 500 * D(4_000_000) * D("0.0007")
 
 
+@both_books
 def test_a_body_that_fits_is_not_cut() -> None:
     told, _ = large(assets=20)
     assert told["data"]["inputs_cut"] == 0
@@ -254,6 +267,7 @@ def test_times_are_rfc_3339_in_utc_with_milliseconds(when: str, text: str) -> No
     assert stamp(clock(when)) == text
 
 
+@both_books
 def test_the_envelope_takes_its_type_and_time_from_the_alert() -> None:
     desk = example()
     assert envelope(desk.alerts[0], {"a": 1}) == {

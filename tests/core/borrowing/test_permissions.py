@@ -7,7 +7,7 @@ import pytest
 
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.products import vip_loan
-from tests.core.desk import Desk, line, loan, product, version
+from tests.core.desk import Desk, both_books, line, loan, product, version
 from tests.looks import look_at
 from tests.products.shelf import Shelf
 from tests.products.shelf import line as margin_line
@@ -35,6 +35,7 @@ def words(reasons: list[dict[str, str]]) -> list[str]:
 # -- new orders --
 
 
+@both_books
 @pytest.mark.parametrize(
     ("price", "enrolled", "allowed", "why"),
     [
@@ -57,6 +58,7 @@ def test_rule_07_a_new_order_needs_no_margin_call_and_collateral_that_suffices(
     } == dict.fromkeys(("COIN", "EUR", "USDT"), (allowed, why))
 
 
+@both_books
 def test_rule_07_a_coin_at_its_limit_is_refused_alone() -> None:
     """100 COIN at 0.6 are its whole limit of 60 USD; USDT has room for what the collateral backs, 12 USD."""
     shown = standing("0.6")
@@ -68,11 +70,13 @@ def test_rule_07_a_coin_at_its_limit_is_refused_alone() -> None:
     assert shown["borrowable_usd"] == "12"
 
 
+@both_books
 def test_a_coin_may_be_borrowed_to_what_its_limit_and_the_collateral_leave() -> None:
     coin = standing("0.55")["borrowable"]["COIN"]
     assert (coin["left_usd"], coin["most_usd"], coin["allowed"]) == ("5", "5", True)
 
 
+@both_books
 @pytest.mark.parametrize(
     ("vip", "limit", "month"),
     [(None, "1000", "0.0003"), (0, "1000", "0.0003"), (1, "2000", "0.0002"), (9, "5000", "0.0002")],
@@ -85,12 +89,14 @@ def test_rule_22_fixed_offers_and_limits_are_those_of_the_vip_level_and_the_flex
     assert shown["offers"] == {"flexible": "0.0001", "30d": month, "60d": "0.0004"}
 
 
+@both_books
 def test_rule_21_a_coin_without_a_rate_of_a_term_has_no_offer_for_it() -> None:
     shown = standing()["borrowable"]
     assert shown["EUR"]["offers"] == {"flexible": None, "30d": "0.0005", "60d": None}
     assert shown["COIN"]["offers"] == {"flexible": "0", "30d": None, "60d": None}
 
 
+@both_books
 def test_what_if_says_what_is_allowed_after_the_change() -> None:
     d = Desk(line(), of=product(LENDING))
     d.price("00:00", "COIN=0.55")
@@ -101,6 +107,7 @@ def test_what_if_says_what_is_allowed_after_the_change() -> None:
     assert words(answer["after"]["borrowable"]["COIN"]["reasons"]) == ["coin_limit"]
 
 
+@both_books
 def test_rule_42_the_limit_of_a_liability_acts_on_new_orders_by_vip_level() -> None:
     from tests.products import test_cross_margin_pro as pro  # its example group and tiers
 
@@ -113,6 +120,7 @@ def test_rule_42_the_limit_of_a_liability_acts_on_new_orders_by_vip_level() -> N
         assert (shown["left"], shown["allowed"]) == (left, allowed)
 
 
+@both_books
 def test_an_entry_that_breaks_a_limit_is_taken_as_the_monitor_must_know_what_the_lender_did() -> None:
     d = Desk(line(), of=product(LENDING))
     d.price("00:00", "COIN=0.5")
@@ -130,6 +138,7 @@ def test_an_entry_that_breaks_a_limit_is_taken_as_the_monitor_must_know_what_the
 TWO = {"a": {"USDT": "100"}, "b": {"USDT": "25"}, "c": {}}
 
 
+@both_books
 @pytest.mark.parametrize(
     ("price", "why"),
     [
@@ -152,6 +161,7 @@ def test_rule_08_an_account_leaves_if_ltv_is_below_initial_and_at_most_initial_w
     assert set(shown["removable_accounts"]) == {a for a, w in why.items() if w is None}
 
 
+@both_books
 def test_rule_06_an_account_of_another_group_is_not_attached() -> None:
     d = Desk(line(), line("G-2"))
     for account in ("acct-G-1", "in-G-1"):
@@ -165,6 +175,7 @@ def test_rule_06_an_account_of_another_group_is_not_attached() -> None:
     assert d.last.refused is not None
 
 
+@both_books
 def test_rule_06_an_account_that_was_detached_may_back_another_group() -> None:
     d = Desk(line(collateral=TWO), line("G-2"))
     d.price("00:00", "0.5")
@@ -177,6 +188,7 @@ def test_rule_06_an_account_that_was_detached_may_back_another_group() -> None:
 # -- the permission table --
 
 
+@both_books
 @pytest.mark.parametrize(
     ("price", "trade", "moves", "leaves"),
     [
@@ -195,6 +207,7 @@ def test_rule_20_below_initial_all_below_the_call_trade_and_moves_within_the_gro
     assert bool(shown["withdrawable"]) is leaves
 
 
+@both_books
 def test_rule_20_what_may_leave_keeps_ltv_below_initial_and_no_more_may() -> None:
     """A15: 50 owed at 72 % need 69.44444444... of collateral; exactly initial is already too much."""
     shown = standing("0.5")["permitted"]["withdrawable"]
@@ -202,6 +215,7 @@ def test_rule_20_what_may_leave_keeps_ltv_below_initial_and_no_more_may() -> Non
     assert Decimal(50) / (100 - Decimal(shown["USDT"]) - Decimal("0.00000001")) >= Decimal("0.72")
 
 
+@both_books
 def test_rule_20_a_margin_call_below_the_liquidation_line_of_the_group_rules() -> None:
     """A14: below both, so the lower one of a group's own lines decides."""
     shown = standing("0.7", thresholds={"initial": "0.6", "margin_call": "0.7"})["permitted"]

@@ -12,7 +12,7 @@ from monitor.core.loans.group import Group
 from monitor.core.money import EXACT, places
 from monitor.core.refusal import Refused
 from monitor.core.schema import Invalid, read
-from tests.core.desk import Desk, clock, group, line, loan, product, version
+from tests.core.desk import Desk, both_books, clock, group, line, loan, product, version
 
 D = Decimal
 RATED = product(version(rates={"COIN": "0.01", "USDT": "0.001503", "ETH": "0.001"}))
@@ -173,6 +173,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("entry", "reason"), REFUSED)
 def test_a_refused_entry_says_why_and_changes_nothing(entry: dict[str, Any], reason: str) -> None:
     desk = Desk(BASE, line("G-2"), of=RATED)
@@ -186,6 +187,7 @@ def test_a_refused_entry_says_why_and_changes_nothing(entry: dict[str, Any], rea
     assert not desk.last.is_durable
 
 
+@both_books
 def test_an_entry_for_a_group_that_is_not_there_is_refused() -> None:
     desk = Desk()
     desk.enter("00:00", {"type": "enroll", "delayed_liquidation": True})
@@ -218,6 +220,7 @@ def test_an_entry_that_cannot_be_read_is_named(entry: dict[str, Any], said: str)
 # -- interest, DESIGN section 6 --
 
 
+@both_books
 def test_no_entry_books_a_days_interest_twice_or_forgets_it() -> None:
     """Whatever is entered and however often in a day: interest is that of the principal at each midnight."""
     desk = Desk(line(loans=[loan(principal="1000")]), of=RATED)
@@ -232,6 +235,7 @@ def test_no_entry_books_a_days_interest_twice_or_forgets_it() -> None:
     assert dict(desk.sight().held.debts)["COIN"] == 500 + 5 + 5
 
 
+@both_books
 def test_an_entry_at_midnight_comes_after_the_accrual_of_that_midnight() -> None:
     desk = Desk(line(loans=[loan(principal="1000")]), of=RATED)
     desk.price("00:00", "0.01")
@@ -240,6 +244,7 @@ def test_an_entry_at_midnight_comes_after_the_accrual_of_that_midnight() -> None
     assert desk.sight().held.debts == ()
 
 
+@both_books
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_repayments_never_make_numbers_that_exact_arithmetic_cannot_hold(data: st.DataObject) -> None:
@@ -265,6 +270,7 @@ def test_repayments_never_make_numbers_that_exact_arithmetic_cannot_hold(data: s
 # -- operators, and what entries do to the lifecycle --
 
 
+@both_books
 def test_an_entry_is_decided_at_once_and_counts_a_version() -> None:
     desk = Desk(line())
     desk.play("00:00 0.8 margin_call.opened")
@@ -275,6 +281,7 @@ def test_an_entry_is_decided_at_once_and_counts_a_version() -> None:
     assert desk.enter("00:02", more) == "liquidation.triggered(ltv)"
 
 
+@both_books
 def test_a_grace_period_is_extended_and_its_reminders_count_from_the_new_deadline() -> None:
     desk = Desk(line(delayed_liquidation=True))
     desk.play(
@@ -297,6 +304,7 @@ def test_a_grace_period_is_extended_and_its_reminders_count_from_the_new_deadlin
     assert [alert.deadline for alert in desk.alerts[2:5]] == [clock("28:00")] * 3
 
 
+@both_books
 def test_a_waiver_puts_off_the_liquidation_of_an_overdue_loan_and_not_that_of_a_line() -> None:
     desk = Desk(line(loans=[loan(matures="05:00")]))
     desk.play("00:00 0.5 -; 06:00 0.5 loan.overdue@05:00")

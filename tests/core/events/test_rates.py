@@ -19,7 +19,7 @@ from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import HOUR, CoinRates, DatedRate, Product, RateRow
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, clock, line, loan, plainly, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, plainly, product, version
 
 D = Decimal
 FLAT = version(rates={"COIN": "0.001"})
@@ -55,6 +55,7 @@ def refused(alerts: list[Alert]) -> list[Any]:
     return [(r["asset"], r["effective"], r["rate"], r["counted"]) for a in alerts for r in a.facts["rates"]]
 
 
+@both_books
 def test_vip_faq_22_each_midnight_counts_by_the_rate_then_in_force() -> None:
     desk = owing()
     desk.handle(rates("01:00", "24:00 COIN 0.002", "48:00 COIN 0.005", "60:00 COIN 0"))
@@ -65,6 +66,7 @@ def test_vip_faq_22_each_midnight_counts_by_the_rate_then_in_force() -> None:
     assert amounts == [D("100"), D("100.2"), D("100.7"), D("100.7"), D("100.7")]
 
 
+@both_books
 def test_a_rate_moves_a_group_over_its_line_at_the_accrual_not_before() -> None:
     desk = Desk(line(), of=product(FLAT))
     desk.price("00:00", "0.7695")
@@ -73,6 +75,7 @@ def test_a_rate_moves_a_group_over_its_line_at_the_accrual_not_before() -> None:
     desk.play("23:59 ... -;  24:01 ... margin_call.opened@24:00")
 
 
+@both_books
 def test_the_rate_that_is_newer_by_effective_time_holds() -> None:
     """Of one time the one that was given; a version that does not list the coin undoes nothing."""
     rules = product(
@@ -90,6 +93,7 @@ def test_the_rate_that_is_newer_by_effective_time_holds() -> None:
     assert steps == [1, D("0.2"), 2, 2, 3, 3, 3]
 
 
+@both_books
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_sum_over_any_days_is_that_of_a_walk_from_instant_to_instant(data: st.DataObject) -> None:
@@ -137,6 +141,7 @@ def _figure(
     return rate * (now.late_interest_factor if matures is not None and at > matures else 1)
 
 
+@both_books
 def test_rule_24_until_one_o_clock_a_rate_of_the_day_corrects_its_step() -> None:
     """Never twice for one day: the step is another one, not a second one, and every group is decided anew."""
     desk = Desk(line(loans=[loan(principal="100")]), of=product(FLAT))
@@ -154,6 +159,7 @@ def test_rule_24_until_one_o_clock_a_rate_of_the_day_corrects_its_step() -> None
     assert owed(desk) == D("100.08")
 
 
+@both_books
 def test_a_correction_decides_every_group_anew() -> None:
     desk = Desk(line(), of=product(FLAT))
     desk.price("00:00", "0.769")
@@ -161,6 +167,7 @@ def test_a_correction_decides_every_group_anew() -> None:
     assert desk.short(desk.handle(rates("24:10", "24:00 COIN 0.0015")), clock("24:10")) == "margin_call.opened"
 
 
+@both_books
 def test_a_later_day_keeps_the_step_of_the_day_before() -> None:
     desk = owing()
     desk.pass_time("24:00")
@@ -170,6 +177,7 @@ def test_a_later_day_keeps_the_step_of_the_day_before() -> None:
     assert owed(desk) == D("100.2")
 
 
+@both_books
 def test_a_known_rate_is_no_event() -> None:
     desk = owing()
     desk.handle(rates("01:00", "24:00 COIN 0.002"))
@@ -178,6 +186,7 @@ def test_a_known_rate_is_no_event() -> None:
     assert not desk.last.is_durable
 
 
+@both_books
 def test_what_no_loan_was_charged_by_is_taken_as_history() -> None:
     """At an empty monitor all of it; beside loans all that they were not charged by: those of before their put."""
     history = ["-48:00 COIN 0.003", "-24:00 COIN 0.004", "00:00 COIN 0.005", "24:00 COIN 0.006", "72:00 COIN 0.007"]
@@ -207,6 +216,7 @@ def test_what_no_loan_was_charged_by_is_taken_as_history() -> None:
     assert other.handle(rates("40:00", *history)) == []
 
 
+@both_books
 def test_a_loan_that_is_gone_was_charged_by_nothing() -> None:
     desk = Desk(line(loans=[loan()]), of=product(FLAT))
     for at, id_ in (("34:00", "G-2"), ("35:00", "G-3")):
@@ -216,6 +226,7 @@ def test_a_loan_that_is_gone_was_charged_by_nothing() -> None:
     assert len(refused(desk.handle(rates("60:00", "48:00 COIN 0.003")))) == 1
 
 
+@both_books
 def test_a_history_that_says_what_was_counted_is_taken() -> None:
     desk = owing()
     desk.pass_time("40:00")
@@ -223,6 +234,7 @@ def test_a_history_that_says_what_was_counted_is_taken() -> None:
     assert len(desk.monitor.rules.products["vip_loan"].given["COIN"]) == 2
 
 
+@both_books
 def test_a_coin_with_a_rate_may_be_borrowed_from_its_time_on() -> None:
     desk = owing()
     assert "has no flexible rate for NEW" in _why(desk, "01:00")
@@ -243,6 +255,7 @@ def _why(desk: Desk, at: str) -> str:
     return str(e.value)
 
 
+@both_books
 def test_a_source_that_states_all_takes_back_what_is_to_come() -> None:
     """Only its own, and only what is not in force yet."""
     desk = owing()
@@ -255,6 +268,7 @@ def test_a_source_that_states_all_takes_back_what_is_to_come() -> None:
     assert [r.rate for r in desk.monitor.rules.products["vip_loan"].given["COIN"]] == [D("0.002"), D("0.005")]
 
 
+@both_books
 def test_the_api_has_all_its_rates_taken_or_none() -> None:
     desk = owing()
     desk.pass_time("30:00")
@@ -264,6 +278,7 @@ def test_the_api_has_all_its_rates_taken_or_none() -> None:
     assert desk.monitor.rules.products["vip_loan"].given == {}
 
 
+@both_books
 def test_rates_of_no_product_are_refused_and_named() -> None:
     desk = owing()
     (alert,) = desk.handle(rates("01:00", "24:00 COIN 0.1", of="vip_lone"))
@@ -273,6 +288,7 @@ def test_rates_of_no_product_are_refused_and_named() -> None:
     )
 
 
+@both_books
 def test_rates_outlive_a_restart_and_a_reload() -> None:
     desk, twin = owing(), owing()
     for each in (desk, twin):
@@ -287,6 +303,7 @@ def test_rates_outlive_a_restart_and_a_reload() -> None:
     assert plainly(twin.alerts) == plainly(desk.alerts)
 
 
+@both_books
 def test_a_correction_of_the_hour_may_come_after_a_restart() -> None:
     desk = owing()
     desk.pass_time("24:10")
@@ -295,6 +312,7 @@ def test_a_correction_of_the_hour_may_come_after_a_restart() -> None:
     assert owed(desk) == D("100.2")
 
 
+@both_books
 def test_settling_is_shown_in_the_first_hour_of_the_day() -> None:
     desk = owing()
     shown = []
@@ -307,12 +325,14 @@ def test_settling_is_shown_in_the_first_hour_of_the_day() -> None:
     assert look(desk, "48:05", "G-2")["settling"] is False
 
 
+@both_books
 def test_detail_shows_the_rate_in_force() -> None:
     desk = owing()
     desk.handle(rates("01:00", "05:00 COIN 0.002"))
     assert [look(desk, at)["loans"][0]["daily_rate"] for at in ("04:59", "05:00")] == ["0.001", "0.002"]
 
 
+@both_books
 def test_a_rate_from_now_on_is_not_given_twice() -> None:
     desk = owing()
     asked = Asked("vip_loan", {"COIN": D("0.002")}, None)
@@ -321,6 +341,7 @@ def test_a_rate_from_now_on_is_not_given_twice() -> None:
     assert asked.rows(desk.monitor.rules, clock("03:00")) == (RateRow(clock("01:00"), "COIN", D("0.002")),)
 
 
+@both_books
 def test_years_of_rows_cost_a_group_no_more_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted in calls, not in time: what was worked out once is looked up."""
     rows = tuple(DatedRate(START + timedelta(days=n - 700), D(n) / 10**6, "x") for n in range(1, 731))

@@ -9,7 +9,7 @@ import pytest
 from monitor.core.events.events import GroupPut
 from monitor.core.loans.group import Group, parse_line, restated, same_line
 from monitor.core.schema import Invalid
-from tests.core.desk import START, Desk, clock, group, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, group, line, loan, product, version
 
 ENROLLED = {"delayed_liquidation": True}
 
@@ -22,6 +22,7 @@ def refusal(desk: Desk) -> str:
 # -- accounts --
 
 
+@both_books
 @pytest.mark.parametrize(
     ("what", "second"),
     [
@@ -42,12 +43,14 @@ def test_vip_faq_6_an_account_is_in_one_group_only_and_the_later_line_is_refused
     assert desk.monitor.sight("G-2") is None
 
 
+@both_books
 def test_a_group_may_be_its_own_receiving_and_collateral_account() -> None:
     desk = Desk(line(receiving_account="acct-G-1"))
     assert desk.put("00:01", line(receiving_account="acct-G-1", labels={"a": "b"})) == "-"
     assert desk.last.refused is None
 
 
+@both_books
 def test_accounts_are_free_again_after_a_close_and_after_a_changed_line() -> None:
     desk = Desk(line())
     assert desk.put("00:01", line(collateral={"other": {"USDT": "100"}})) == "-"
@@ -57,6 +60,7 @@ def test_accounts_are_free_again_after_a_close_and_after_a_changed_line() -> Non
     assert desk.last.refused is None
 
 
+@both_books
 def test_a_refused_line_takes_no_account_and_leaves_the_group_as_it_was() -> None:
     desk = Desk(line(), line("G-2"))
     before = desk.sight("G-2")
@@ -65,6 +69,7 @@ def test_a_refused_line_takes_no_account_and_leaves_the_group_as_it_was() -> Non
     assert desk.put("00:02", line("G-3", collateral={"free": {"USDT": "7"}})) == "-"
 
 
+@both_books
 def test_the_same_refusal_is_said_once_and_again_after_the_line_was_in_order() -> None:
     desk = Desk(line())
     wrong = line("G-2", receiving_account="in-G-1")
@@ -76,6 +81,7 @@ def test_the_same_refusal_is_said_once_and_again_after_the_line_was_in_order() -
     assert len({alert.id for alert in desk.alerts}) == 2
 
 
+@both_books
 def test_whoever_puts_by_api_is_answered_and_the_desk_is_not_told() -> None:
     desk = Desk(line())
     assert desk.put("00:01", line("G-2", receiving_account="in-G-1"), source="api") == "-"
@@ -85,6 +91,7 @@ def test_whoever_puts_by_api_is_answered_and_the_desk_is_not_told() -> None:
 # -- sources --
 
 
+@both_books
 def test_a_group_belongs_to_the_source_that_put_it_first() -> None:
     desk = Desk(line())
     assert desk.put("00:01", line(labels={"a": "b"}), source="other-book") == "book.refused:other-book#G-1"
@@ -96,6 +103,7 @@ def test_a_group_belongs_to_the_source_that_put_it_first() -> None:
     assert desk.put("00:04", line(), source="other-book") == "-"
 
 
+@both_books
 def test_closing_what_is_not_there_is_refused() -> None:
     desk = Desk()
     desk.close("00:00", "G-9")
@@ -105,6 +113,7 @@ def test_closing_what_is_not_there_is_refused() -> None:
 # -- what a put changes --
 
 
+@both_books
 def test_an_unchanged_line_is_no_event() -> None:
     desk = Desk(line())
     desk.play("00:01 0.8 margin_call.opened")
@@ -114,6 +123,7 @@ def test_an_unchanged_line_is_no_event() -> None:
     assert desk.sight().put_at == START
 
 
+@both_books
 def test_an_unchanged_line_does_not_restart_interest() -> None:
     rates = {"COIN": "0.01", "USDT": "0"}
     desk = Desk(line(), of=product(version(rates=rates)))
@@ -124,6 +134,7 @@ def test_an_unchanged_line_does_not_restart_interest() -> None:
     assert desk.sight().weight.debt == Decimal(51)  # two midnights of 1 % on 50
 
 
+@both_books
 def test_a_line_that_was_applied_before_does_not_undo_the_entries_made_since() -> None:
     """INTERFACES 2: a book file is read anew at every start; equal to the line last applied, it is no event."""
     rates = {"COIN": "0.01", "USDT": "0"}
@@ -141,6 +152,7 @@ def test_a_line_that_was_applied_before_does_not_undo_the_entries_made_since() -
     assert desk.sight().group.loans[0].principal == 100
 
 
+@both_books
 def test_a_put_by_api_states_what_shall_be_whatever_was_put_before() -> None:
     desk = Desk()
     desk.put("00:00", line(), source="api")
@@ -151,6 +163,7 @@ def test_a_put_by_api_states_what_shall_be_whatever_was_put_before() -> None:
     assert not desk.last.changed
 
 
+@both_books
 def test_a_changed_line_replaces_the_holdings_and_keeps_stage_deadline_and_episode() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=(timedelta(hours=12),))
     desk.play("00:00 0.92 delayed_liquidation.started")
@@ -162,12 +175,14 @@ def test_a_changed_line_replaces_the_holdings_and_keeps_stage_deadline_and_episo
     assert reminder.figures.recognised_usd == 105
 
 
+@both_books
 def test_a_changed_line_is_decided_at_once_on_the_prices_in_force() -> None:
     desk = Desk(line())
     desk.play("00:00 0.7 -")
     assert desk.put("00:01", line(collateral={"a": {"USDT": "80"}})) == "margin_call.opened"
 
 
+@both_books
 def test_a_changed_line_brings_its_own_interest_and_accrues_from_its_day() -> None:
     rates = {"COIN": "0.01", "USDT": "0"}
     desk = Desk(line(), of=product(version(rates=rates)))
@@ -181,6 +196,7 @@ def test_a_changed_line_brings_its_own_interest_and_accrues_from_its_day() -> No
 # -- what a close forgets --
 
 
+@both_books
 def test_a_closed_group_is_silent_and_its_clocks_are_gone() -> None:
     desk = Desk(line(**ENROLLED))
     desk.play("00:00 0.92 delayed_liquidation.started")
@@ -189,6 +205,7 @@ def test_a_closed_group_is_silent_and_its_clocks_are_gone() -> None:
     desk.play("99:00 0.99 -")
 
 
+@both_books
 def test_a_closed_group_that_comes_back_counts_on_and_never_reuses_an_alert_id() -> None:
     desk = Desk(line())
     desk.play("00:00 0.8 margin_call.opened")
@@ -199,6 +216,7 @@ def test_a_closed_group_that_comes_back_counts_on_and_never_reuses_an_alert_id()
     assert desk.alerts[1].supersedes is None
 
 
+@both_books
 def test_counters_survive_a_close_and_a_restart() -> None:
     desk = Desk(line())
     desk.play("00:00 0.8 margin_call.opened")
@@ -208,6 +226,7 @@ def test_counters_survive_a_close_and_a_restart() -> None:
     assert [alert.sequence for alert in desk.alerts] == [1, 2]
 
 
+@both_books
 def test_counters_survive_a_line_of_an_unknown_product_in_between() -> None:
     """A reload may take a product away between the reading of a line and its turn."""
     desk = Desk(line())
@@ -238,6 +257,7 @@ def test_overrides_must_fit_the_versions_to_come_as_well() -> None:
         group(fits_now_only, of=rules)
 
 
+@both_books
 def test_overrides_need_not_fit_a_version_that_is_past() -> None:
     rules = product(version(START - timedelta(days=9), thresholds=TIGHTER, warnings=[]), version(START))
     desk = Desk(line(thresholds={"initial": "0.7"}), of=rules)
@@ -246,6 +266,7 @@ def test_overrides_need_not_fit_a_version_that_is_past() -> None:
     assert desk.last.refused is None
 
 
+@both_books
 def test_a_line_that_came_too_late_for_its_rules_is_refused_and_not_a_broken_invariant() -> None:
     desk = Desk(of=product(version(), version(clock("10:00"))))
     stated = parse_line(line(thresholds={"initial": "0.7"}), START, desk.rules.products)
@@ -256,6 +277,7 @@ def test_a_line_that_came_too_late_for_its_rules_is_refused_and_not_a_broken_inv
     desk.pass_time("11:00")
 
 
+@both_books
 def test_a_flexible_loan_in_a_coin_without_a_rate_is_refused_wherever_it_comes_from() -> None:
     with pytest.raises(Invalid, match="no flexible rate for ETH"):
         group(line(loans=[loan("ETH")]))

@@ -11,7 +11,9 @@ from monitor.core.events.history import Row
 from monitor.core.groups.daily_interest import Charge, Stretch, charges
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
-from tests.core.desk import START, Desk, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+
+pytestmark = both_books
 
 D = Decimal
 RATED = product(version(rates={"COIN": "0.01", "USDT": "0.001"}))

@@ -19,7 +19,7 @@ from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.rules.settings import ExposureRules, Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
-from tests.core.desk import START, WHOLE, Desk, line, loan, plainly, product, version
+from tests.core.desk import START, WHOLE, Desk, both_books, line, loan, plainly, product, version
 from tests.core.portfolio.test_stress import group, whole
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
 
@@ -44,6 +44,7 @@ BOOK = (
 )  # fmt: skip
 
 
+@both_books
 def test_a_label_has_its_groups_sums_share_and_distances() -> None:
     """ACME: 50 on 100 and on 200, a line at 72 %: 30.55 % and 65.27 % away. Without the label the key is null."""
     answer = table(desk(*BOOK, max_share={"borrower": D("0.5")}), "label.borrower")
@@ -59,6 +60,7 @@ def test_a_label_has_its_groups_sums_share_and_distances() -> None:
     assert answer["is_exact"]
 
 
+@both_books
 def test_a_coin_has_what_is_held_and_owed_of_it_and_the_days_to_sell_it() -> None:
     answer = table(desk(*BOOK, daily_volume_usd={"BTC": D(600)}, max_share_of_volume=D("0.1")), "asset")
     assert answer["items"][1] == {
@@ -76,6 +78,7 @@ def test_days_to_sell_are_rounded_up() -> None:
     assert days_to_sell(D(100), None, D("0.1")) is None
 
 
+@both_books
 def test_a_list_is_paged_by_key_and_a_foreign_cursor_is_refused() -> None:
     of = desk(*BOOK)
     first = table(of, "label.borrower", limit=2)
@@ -89,6 +92,7 @@ def test_a_list_is_paged_by_key_and_a_foreign_cursor_is_refused() -> None:
         table(of, "product", after=first["next"])
 
 
+@both_books
 def test_a_scope_limits_what_is_summed() -> None:
     """Nor is its share held against a limit, which is one of the whole book."""
     answer = table(desk(*BOOK, max_share={"product": D("0.5")}), "product", (("borrower", "ACME"),))
@@ -96,6 +100,7 @@ def test_a_scope_limits_what_is_summed() -> None:
     assert (answer["items"][0]["max_share"], answer["items"][0]["is_above"]) == (None, False)
 
 
+@both_books
 def test_debt_and_collateral_of_one_issuer_are_a_wrong_way_pair() -> None:
     busd = [loan("BUSD", "30"), loan("COIN", "10", id="L-2")]
     of = desk(
@@ -109,6 +114,7 @@ def test_debt_and_collateral_of_one_issuer_are_a_wrong_way_pair() -> None:
     assert table(of, "product")["wrong_way"] == []
 
 
+@both_books
 def test_a_share_above_the_limit_is_said_once_and_so_is_its_end() -> None:
     """USDT is 390 of 590; with BTC at 400 it is 390 of 1990. A look comes at the whole minute, on the prices till then."""
     of = desk(*BOOK, max_share={"asset": D("0.9"), "borrower": D("0.67")})
@@ -127,6 +133,7 @@ def test_a_share_above_the_limit_is_said_once_and_so_is_its_end() -> None:
     assert of.pass_time("00:09") == "-"
 
 
+@both_books
 def test_a_share_must_fall_below_its_limit_by_the_clear_margin() -> None:
     """The limit of 0.6 is left at 0.594: 390 of 650 is 0.6, of 654 is 0.5963, of 660 it is 0.59."""
     of = desk(*BOOK, max_share={"asset": D("0.6")})
@@ -135,6 +142,7 @@ def test_a_share_must_fall_below_its_limit_by_the_clear_margin() -> None:
     assert of.pass_time("00:04") == "exposure.restored:asset:USDT"
 
 
+@both_books
 def test_a_share_that_nobody_watches_any_more_is_not_above_for_ever() -> None:
     of = desk(*BOOK, max_share={"asset": D("0.6")})
     of.pass_time("00:01")
@@ -147,6 +155,7 @@ def test_a_share_that_nobody_watches_any_more_is_not_above_for_ever() -> None:
     assert len({a.id for a in told}) == 3
 
 
+@both_books
 def test_a_restart_says_nothing_again() -> None:
     of = desk(*BOOK, max_share={"asset": D("0.6")})
     of.pass_time("00:01")
@@ -188,6 +197,7 @@ def test_a_run_with_shares_under_watch_is_a_fold(run: Any, restarts: set[int], p
     assert told[2] == told[0]
 
 
+@both_books
 def test_the_shares_under_watch_do_raise_alerts() -> None:
     of = Desk(line(), of=rules(4), trust=Trust(enabled=False))
     of.change("00:00", exposure=WATCHED)

@@ -16,7 +16,7 @@ from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.rules.settings import Fund, Trust
 from monitor.core.schema import Invalid, read
-from tests.core.desk import WHOLE, Desk, line, product, version
+from tests.core.desk import WHOLE, Desk, both_books, line, product, version
 
 D = Decimal
 
@@ -59,6 +59,7 @@ BOOK = (
 )  # fmt: skip
 
 
+@both_books
 def test_a_shock_says_who_goes_where_and_what_it_comes_to() -> None:
     """At COIN=0.55: LTV 0.55, 0.786, 0.917 twice, and 0.611 beyond lines of its own."""
     answer = stress(desk(*BOOK), {"COIN": "+10%"})
@@ -74,6 +75,7 @@ def test_a_shock_says_who_goes_where_and_what_it_comes_to() -> None:
     assert answer["shocks"] == {"COIN": {"shock": "+10%", "before": "0.5", "after": "0.55"}}
 
 
+@both_books
 @pytest.mark.parametrize(
     "price", ["0.3", "0.43", "0.455", "0.462", "0.5", "0.539", "0.546", "0.57", "0.6", "0.637", "0.7", "0.95", "2"]
 )
@@ -92,6 +94,7 @@ def test_every_group_goes_where_its_own_what_if_says(price: str) -> None:
         assert found.get(each["id"], sight.state.stage) == after["stage"], each["id"]
 
 
+@both_books
 def test_lists_are_cut_with_a_count_the_worst_first() -> None:
     answer = stress(desk(*(group(f"g{n}", usdt=str(60 + n)) for n in range(5))), {"COIN": "0.6"}, limit=2)
     newly = answer["newly"]["liquidation"]
@@ -105,6 +108,7 @@ def test_lists_are_cut_with_a_count_the_worst_first() -> None:
     )
 
 
+@both_books
 def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_fund_pays_the_rest() -> None:
     """BTC recognised by half above 100: market 200, recognised 150; debt 210 after the shock. The other just pays."""
     of = desk(group("a", collateral={"x": {"BTC": "4"}}), group("b", usdt="250"), group("c", usdt="215"))
@@ -114,6 +118,7 @@ def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_f
     assert answer["newly"]["liquidation"]["items"][0]["shortfall_usd"] == "10"
 
 
+@both_books
 def test_rule_43_44_no_shock_draws_and_brings_in_what_the_fund_sees_now() -> None:
     """At 1.05 COIN 5 of 105 are missing of the first, 2 % of 110 are 2.2 of the second, of the third 1 is left for 2.12."""
     of = desk(group("a"), group("b", usdt="110"), group("c", usdt="106"), fund=Fund(D(1000)))
@@ -124,12 +129,14 @@ def test_rule_43_44_no_shock_draws_and_brings_in_what_the_fund_sees_now() -> Non
     assert (answer["fund_draw_usd"], answer["fees_usd"]) == (plain(seen.draw_usd), plain(seen.fees_usd)) == ("5", "3.2")
 
 
+@both_books
 def test_rule_47_the_fee_is_never_more_than_what_is_left() -> None:
     """2 % of 215 is 4.3, left are 5; of 212 it is 4.24, left are 2; nothing is left of a bankrupt one. A calm one pays none."""
     of = desk(group("a", usdt="215"), group("b", usdt="212"), group("c", usdt="200"), group("calm", usdt="900"))
     assert stress(of, {"COIN": "2.1"})["fees_usd"] == "6.3"
 
 
+@both_books
 def test_a_group_without_a_price_is_counted_apart_until_one_is_stated() -> None:
     of = Desk(group("a"), of=product(version(ladders={"USDT": WHOLE})))
     of.price("00:01", "USDT=1")
@@ -137,6 +144,7 @@ def test_a_group_without_a_price_is_counted_apart_until_one_is_stated() -> None:
     assert moves(stress(of, {"COIN": "0.8"})) == {"normal>margin_call": 1}
 
 
+@both_books
 def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
     """A percentage of an untrusted price is no better than it; a stated price is believed."""
     of = desk(group("near", usdt="60"), trust=Trust(confirm_jump=D("0.01")))
@@ -147,6 +155,7 @@ def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
     assert moves(stress(of, {"COIN": "0.25"})) == {"margin_call>normal": 1}
 
 
+@both_books
 def test_a_scope_limits_what_is_summed() -> None:
     of = desk(group("a", labels={"borrower": "ACME"}), group("b"))
     book = whole(of)
@@ -156,6 +165,7 @@ def test_a_scope_limits_what_is_summed() -> None:
     assert moves(answer) == {"normal>margin_call": 1}
 
 
+@both_books
 def test_what_cannot_be_shocked_is_named() -> None:
     with pytest.raises(Invalid) as e:
         Shocked(whole(desk(group("a"))), {"COIN": "-100%", "CION": "1", "BTC": "0"}, ())
@@ -185,6 +195,7 @@ def run(steps: Iterator[None]) -> int:
     return sum(1 for _ in steps)
 
 
+@both_books
 def test_a_matrix_has_the_book_under_both_shocks_in_each_cell() -> None:
     of = desk(group("a", collateral={"x": {"BTC": "1", "USDT": "30"}}), group("b"))
     grid = Grid(whole(of), Matrix(Axis("BTC", ("0%", "-50%")), Axis("COIN", ("0%", "0.7", "1"))), ())
@@ -201,6 +212,7 @@ def test_a_matrix_has_the_book_under_both_shocks_in_each_cell() -> None:
         Grid(whole(of), Matrix(Axis("BTC", ("0%",)), Axis("COIN", ("0%", "-100%"))), ())
 
 
+@both_books
 def test_the_smallest_common_fall_is_found_to_a_hundredth_of_a_percent() -> None:
     """50 of debt on 100 of BTC (the 200 of it above 100 count half): 91 % is reached at 54.945 of recognised value."""
     of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
@@ -215,6 +227,7 @@ def test_the_smallest_common_fall_is_found_to_a_hundredth_of_a_percent() -> None
     assert "normal>liquidation" not in moves(stress(of, {"BTC": "-45.05%"}))
 
 
+@both_books
 def test_a_share_that_no_fall_reaches_is_said_so() -> None:
     of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.6")), ())
@@ -225,6 +238,7 @@ def test_a_share_that_no_fall_reaches_is_said_so() -> None:
         Search(whole(of), Reverse(D("0.6"), ("NONE",)), ())
 
 
+@both_books
 def test_a_share_that_is_there_already_takes_no_fall() -> None:
     of = desk(group("gone", usdt="50"), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.5")), ())

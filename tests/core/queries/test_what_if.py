@@ -18,7 +18,10 @@ from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.schema import Invalid, read
 from monitor.core.watch.risk import RiskMonitor
+from tests.core.desk import both_books
 from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
+
+pytestmark = both_books
 
 D = Decimal
 AT = START + timedelta(seconds=30)

@@ -7,7 +7,9 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.rules.product import Product
-from tests.core.desk import START, Desk, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+
+pytestmark = both_books
 
 WEEK = version(renewal_window="7d", maturity_notice="24h")
 

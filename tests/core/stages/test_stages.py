@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.ids import alert_id
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, SKIPPED, TABLE, Signal, signal_of
-from tests.core.desk import START, WHOLE, Desk, clock, line, loan, product, shorten, version
+from tests.core.desk import START, WHOLE, Desk, both_books, clock, line, loan, product, shorten, version
 
 ENROLLED = {"delayed_liquidation": True}
 
@@ -37,6 +37,7 @@ ROWS = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("row", "enrolled", "table"), ROWS, ids=[f"{r[0]}-{r[1]}" for r in ROWS])
 def test_every_row_of_the_stage_table(row: str, enrolled: bool, table: str) -> None:
     Desk(line(delayed_liquidation=bool(enrolled))).play(table)
@@ -58,6 +59,7 @@ NOT_IN_THE_TABLE = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("what", "enrolled", "table"), NOT_IN_THE_TABLE, ids=[r[0] for r in NOT_IN_THE_TABLE])
 def test_what_is_not_in_the_stage_table_does_not_happen(what: str, enrolled: bool, table: str) -> None:
     Desk(line(delayed_liquidation=bool(enrolled))).play(table)
@@ -102,6 +104,7 @@ GAPS = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("enrolled", "before", "after", "said", "suppressed"), GAPS)
 def test_vip_faq_16_a_gap_is_one_alert_that_names_what_it_skipped(
     enrolled: bool, before: str, after: str, said: str, suppressed: list[str]
@@ -112,6 +115,7 @@ def test_vip_faq_16_a_gap_is_one_alert_that_names_what_it_skipped(
     assert list(alerts[0].suppressed) == suppressed
 
 
+@both_books
 def test_vip_faq_13_the_grace_period_ends_in_liquidation_even_below_the_liquidation_level() -> None:
     """DOMAIN A5: falling to 80 % stops no clock."""
     Desk(line(**ENROLLED), grace_reminders=()).play(
@@ -124,6 +128,7 @@ def test_vip_faq_13_the_grace_period_ends_in_liquidation_even_below_the_liquidat
     )
 
 
+@both_books
 def test_a6_at_exactly_24_hours_the_deadline_comes_before_the_cure_of_that_time() -> None:
     Desk(line(**ENROLLED), grace_reminders=()).play(
         """
@@ -133,6 +138,7 @@ def test_a6_at_exactly_24_hours_the_deadline_comes_before_the_cure_of_that_time(
     )
 
 
+@both_books
 def test_a6_each_breach_after_a_full_cure_opens_a_new_24_hours() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     alerts = desk.play(
@@ -148,6 +154,7 @@ def test_a6_each_breach_after_a_full_cure_opens_a_new_24_hours() -> None:
     assert [alert.episode for alert in alerts] == [1, 1, 2, 2]
 
 
+@both_books
 def test_design_9_episode_sequence_supersedes_and_id_of_a_whole_story() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     alerts = desk.play(
@@ -184,6 +191,7 @@ def test_design_9_the_id_is_base32_of_sha256_in_lower_case() -> None:
 # -- the clear hold, DESIGN section 6 --
 
 
+@both_books
 def test_the_hold_starts_below_m_minus_the_clear_margin_and_not_at_it() -> None:
     Desk(line()).play(
         """
@@ -197,6 +205,7 @@ def test_the_hold_starts_below_m_minus_the_clear_margin_and_not_at_it() -> None:
     )
 
 
+@both_books
 def test_the_hold_is_dropped_at_m_minus_the_clear_margin_and_begins_anew() -> None:
     Desk(line()).play(
         """
@@ -222,11 +231,13 @@ HOLD_TIES = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("what", "table"), HOLD_TIES, ids=[row[0] for row in HOLD_TIES])
 def test_the_hold_is_decided_by_the_prices_of_its_end(what: str, table: str) -> None:
     Desk(line()).play("00:00 0.78 margin_call.opened; 00:01 0.75 -; " + table)
 
 
+@both_books
 def test_the_hold_is_not_decided_by_a_put_at_its_end_for_prices_may_follow() -> None:
     desk = Desk(line())
     desk.play("00:00 0.78 margin_call.opened; 00:01 0.75 -")
@@ -234,6 +245,7 @@ def test_the_hold_is_not_decided_by_a_put_at_its_end_for_prices_may_follow() -> 
     desk.play("00:16 0.77 -; 00:17 0.75 -")
 
 
+@both_books
 def test_the_hold_is_not_decided_by_the_price_of_a_coin_that_the_group_does_not_have() -> None:
     """A book may name groups that nothing happened to, such as all in a hold when any price is there for the first time."""
     desk = Desk(line(), of=product(version(ladders={"USDT": WHOLE, "BTC": WHOLE})))
@@ -241,22 +253,26 @@ def test_the_hold_is_not_decided_by_the_price_of_a_coin_that_the_group_does_not_
     assert desk.state().stage == "margin_call"
 
 
+@both_books
 def test_the_hold_is_not_decided_by_the_accrual_at_its_end() -> None:
     Desk(line()).play("23:40 0.78 margin_call.opened; 23:45 0.75 -; 24:00 0.765 -; 24:01 0.75 -")
 
 
+@both_books
 def test_a_hold_of_nothing_cures_with_the_prices_that_start_it() -> None:
     Desk(line(), clear_hold=timedelta(0)).play(
         "00:00 0.78 margin_call.opened; 00:01 0.76 -; 00:02 0.7599 margin_call.cured"
     )
 
 
+@both_books
 def test_without_margin_the_hold_starts_below_the_margin_call_line_itself() -> None:
     Desk(line(), clear_margin=Decimal(0)).play(
         "00:00 0.78 margin_call.opened; 00:01 0.77 -; 00:02 0.7699999 -; 00:17 0.76 margin_call.cured"
     )
 
 
+@both_books
 def test_the_end_of_a_hold_wakes_the_monitor_just_after_it() -> None:
     desk = Desk(line())
     desk.play("00:00 0.78 margin_call.opened; 00:01 0.75 -")
@@ -266,6 +282,7 @@ def test_the_end_of_a_hold_wakes_the_monitor_just_after_it() -> None:
 # -- early warnings, DESIGN section 9 --
 
 
+@both_books
 def test_a_warning_is_said_once_and_armed_again_below_the_clear_margin() -> None:
     Desk(line()).play(
         """
@@ -280,6 +297,7 @@ def test_a_warning_is_said_once_and_armed_again_below_the_clear_margin() -> None
     )
 
 
+@both_books
 def test_only_the_highest_warning_speaks() -> None:
     Desk(line(), of=product(version(warnings=["0.6", "0.7", "0.74"]))).play(
         """
@@ -294,6 +312,7 @@ def test_only_the_highest_warning_speaks() -> None:
     )
 
 
+@both_books
 def test_a_stage_alert_uses_up_the_warnings_that_it_passed() -> None:
     Desk(line()).play(
         """
@@ -307,16 +326,19 @@ def test_a_stage_alert_uses_up_the_warnings_that_it_passed() -> None:
     )
 
 
+@both_books
 def test_warning_levels_at_or_above_the_groups_own_margin_call_are_ignored() -> None:
     Desk(line(thresholds={"margin_call": "0.74"})).play("00:00 0.7399 -; 00:01 0.74 margin_call.opened")
 
 
+@both_books
 def test_without_margin_a_warning_is_armed_again_just_below_its_level() -> None:
     Desk(line(), clear_margin=Decimal(0)).play(
         "00:00 0.74 early_warning; 00:01 0.74 -; 00:02 0.7399 -; 00:03 0.74 early_warning"
     )
 
 
+@both_books
 @pytest.mark.parametrize(("margin", "again"), [("0.73", "early_warning"), ("0.74", "-"), ("1", "-")])
 def test_without_debt_ltv_is_zero_which_arms_no_warning_whose_margin_reaches_down_to_it(
     margin: str, again: str
@@ -327,6 +349,7 @@ def test_without_debt_ltv_is_zero_which_arms_no_warning_whose_margin_reaches_dow
     assert desk.enter("00:02", {"type": "borrow", "loan": loan(id="L-2")}) == again
 
 
+@both_books
 def test_a_warning_is_never_beside_a_stage_alert() -> None:
     Desk(line()).play(
         "00:00 0.7 -; 00:01 0.77 margin_call.opened; 00:02 0.72 margin_call.cured; 00:03 0.729 -; 00:04 0.74 early_warning"
@@ -336,6 +359,7 @@ def test_a_warning_is_never_beside_a_stage_alert() -> None:
 # -- reminders --
 
 
+@both_books
 def test_grace_reminders_count_back_from_the_deadline() -> None:
     desk = Desk(line(**ENROLLED))
     alerts = desk.play(
@@ -353,6 +377,7 @@ def test_grace_reminders_count_back_from_the_deadline() -> None:
     assert {alert.supersedes for alert in alerts[1:5]} == {None}
 
 
+@both_books
 def test_a_reminder_longer_than_the_grace_is_not_said() -> None:
     reminders = (timedelta(hours=24), timedelta(hours=30), timedelta(0))
     Desk(line(**ENROLLED), grace_reminders=reminders).play(
@@ -360,6 +385,7 @@ def test_a_reminder_longer_than_the_grace_is_not_said() -> None:
     )
 
 
+@both_books
 def test_a_margin_call_is_repeated_forward_from_its_opening() -> None:
     Desk(line()).play(
         """
@@ -371,10 +397,12 @@ def test_a_margin_call_is_repeated_forward_from_its_opening() -> None:
     )
 
 
+@both_books
 def test_a_margin_call_is_not_repeated_where_no_time_is_configured() -> None:
     Desk(line(), margin_call_repeat=timedelta(0)).play("00:00 0.78 margin_call.opened; 99:00 ... -")
 
 
+@both_books
 def test_a_reminder_at_the_end_of_a_hold_queues_behind_the_cure() -> None:
     Desk(line(), margin_call_repeat=timedelta(minutes=16)).play(
         "00:00 0.78 margin_call.opened; 00:01 0.75 -; 00:16 ... -; 00:17 ... margin_call.cured@00:16"
@@ -388,6 +416,7 @@ def due(matures: str, **more: object) -> dict[str, object]:
     return line(loans=[loan(matures=matures)], **more)
 
 
+@both_books
 def test_a12_a_loan_is_overdue_at_its_maturity_and_liquidated_24_hours_later() -> None:
     desk = Desk(due("05:00"))
     alerts = desk.play("00:00 0.5 -; 05:00 0.5 loan.overdue; 28:59 0.5 -; 29:00 0.5 liquidation.triggered(overdue)")
@@ -403,6 +432,7 @@ def test_a12_a_loan_is_overdue_at_its_maturity_and_liquidated_24_hours_later() -
     assert overdue["reason"] == "overdue"
 
 
+@both_books
 @pytest.mark.parametrize(
     ("before", "enrolled"),
     [("00:00 0.5 -", 0), ("00:00 0.8 margin_call.opened", 0), ("00:00 0.92 delayed_liquidation.started", 1)],
@@ -413,6 +443,7 @@ def test_a12_the_overdue_deadline_liquidates_from_any_other_stage(before: str, e
     desk.play("03:59 ... -; 04:00 ... liquidation.triggered(overdue)")
 
 
+@both_books
 def test_an_overdue_deadline_in_liquidation_changes_the_reason_in_silence() -> None:
     desk = Desk(due("05:00"))
     desk.play("00:00 0.92 liquidation.triggered(ltv); 06:00 0.92 loan.overdue@05:00; 29:00 0.92 -")
@@ -421,6 +452,7 @@ def test_an_overdue_deadline_in_liquidation_changes_the_reason_in_silence() -> N
     assert desk.put("29:02", line()) == "liquidation.cleared"
 
 
+@both_books
 def test_a_liquidation_for_an_overdue_loan_clears_when_none_is_overdue_and_ltv_is_initial() -> None:
     desk = Desk(due("00:30"))
     desk.play("00:00 0.5 -; 25:00 0.8 loan.overdue@00:30 liquidation.triggered(overdue)@24:30")
@@ -428,12 +460,14 @@ def test_a_liquidation_for_an_overdue_loan_clears_when_none_is_overdue_and_ltv_i
     desk.play("25:02 0.7200001 -; 25:03 0.72 liquidation.cleared")
 
 
+@both_books
 def test_an_overdue_liquidation_clears_when_the_debt_is_gone() -> None:
     desk = Desk(due("00:30"))
     desk.play("00:00 0.5 -; 25:00 0.8 loan.overdue@00:30 liquidation.triggered(overdue)@24:30")
     assert desk.enter("25:01", {"type": "liquidated"}) == "liquidation.cleared"
 
 
+@both_books
 def test_a_repaid_loan_is_not_overdue_and_one_that_owes_only_interest_is() -> None:
     Desk(line(loans=[loan(principal="0", matures="05:00")])).play("00:00 0.5 -; 30:00 0.5 -")
     Desk(line(loans=[loan(principal="0", interest="1", matures="05:00")])).play(
@@ -441,12 +475,14 @@ def test_a_repaid_loan_is_not_overdue_and_one_that_owes_only_interest_is() -> No
     )
 
 
+@both_books
 def test_a_deadline_past_at_the_put_runs_after_the_first_evaluation_at_its_time() -> None:
     desk = Desk(line("G-2"))
     desk.play("00:00 0.8 margin_call.opened:G-2")
     assert desk.put("00:05", due("-30:00")) == "margin_call.opened loan.overdue liquidation.triggered(overdue)"
 
 
+@both_books
 def test_a_loan_that_was_repaid_and_is_owed_again_is_overdue_again() -> None:
     """Promise 1: what was said of the old debt does not silence the new one."""
     desk = Desk(due("-30:00"))
@@ -458,6 +494,7 @@ def test_a_loan_that_was_repaid_and_is_owed_again_is_overdue_again() -> None:
 # -- who was not enrolled, and who no longer is --
 
 
+@both_books
 def test_leaving_the_scheme_keeps_a_running_grace_period() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started")
@@ -465,6 +502,7 @@ def test_leaving_the_scheme_keeps_a_running_grace_period() -> None:
     desk.play("00:06 0.93 -; 00:07 0.96 liquidation.triggered(immediate)")
 
 
+@both_books
 def test_enrolling_in_liquidation_gives_no_grace() -> None:
     desk = Desk(line())
     desk.play("00:00 0.92 liquidation.triggered(ltv)")
@@ -472,6 +510,7 @@ def test_enrolling_in_liquidation_gives_no_grace() -> None:
     desk.play("00:06 0.93 -")
 
 
+@both_books
 def test_several_groups_of_one_event_alert_in_the_order_of_their_ids() -> None:
     Desk(line("G-3"), line("G-1"), line("G-20"), line("G-2")).play(
         "00:00 0.8 margin_call.opened margin_call.opened:G-2 margin_call.opened:G-20 margin_call.opened:G-3"

@@ -12,7 +12,7 @@ from monitor.core.rules.product import ClearanceRule, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.clearance import cleared, fee_rate
 from monitor.products import vip_loan
-from tests.core.desk import START
+from tests.core.desk import START, both_books
 from tests.products.shelf import Shelf, line, shipped
 
 D = Decimal
@@ -57,6 +57,7 @@ def test_rule_46_ada_eth_in_tier_3_costs_1_32_percent() -> None:
     )
 
 
+@both_books
 def test_rule_46_the_tier_is_that_of_what_is_borrowed_at_the_groups_leverage() -> None:
     stated = line("isolated_margin", {"BTC": "100"}, {"USDT": "140001"}, opened_at="2020-11-01T00:00:00Z", leverage=5)
     shelf = Shelf(shipped("isolated_margin"), stated, at=datetime(2020, 11, 2, 10, 30, tzinfo=UTC))
@@ -64,6 +65,7 @@ def test_rule_46_the_tier_is_that_of_what_is_borrowed_at_the_groups_leverage() -
     assert shelf.detail()["liquidation"]["fee_usd"] == "13200", "1,000,000 * 1.32 % in the third tier of 5x"
 
 
+@both_books
 def test_rule_46_the_tier_is_that_of_the_groups_own_lines() -> None:
     own = {"initial": "1.2", "margin_call": "1.19", "liquidation": "1.165"}
     stated = line("isolated_margin", {"ADA": "1000"}, {"ETH": "1"}, opened_at="2022-01-01T00:00:00Z", thresholds=own)
@@ -110,6 +112,7 @@ def test_rule_47_a_fee_is_never_more_than_what_is_left(
     assert found.market_usd + found.shortfall_usd == found.debt_usd + found.fee_usd + found.left_usd
 
 
+@both_books
 def test_rule_43_bankrupt_is_what_owes_more_than_all_its_assets_are_worth() -> None:
     """Market value decides, not what the ladders leave of it."""
     shelf = Shelf(shipped("vip_loan"), line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
@@ -127,6 +130,7 @@ def test_rule_43_bankrupt_is_what_owes_more_than_all_its_assets_are_worth() -> N
     }  # fmt: skip
 
 
+@both_books
 def test_rule_43_liabilities_count_in_full_where_their_margin_decides() -> None:
     shelf = Shelf(shipped("cross_margin_pro"), line("cross_margin_pro", {"USDT": "39000"}, {"BTC": "1"}))
     shelf.price(BTC="40000", USDT="1")
@@ -134,11 +138,13 @@ def test_rule_43_liabilities_count_in_full_where_their_margin_decides() -> None:
     assert (ends["debt_usd"], ends["shortfall_usd"], ends["bankrupt"]) == ("40000", "1000", True)
 
 
+@both_books
 def test_while_a_price_is_missing_nobody_knows_what_a_liquidation_would_leave() -> None:
     shelf = Shelf(shipped("vip_loan"), line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
     assert shelf.detail()["liquidation"] is None
 
 
+@both_books
 def test_rule_47_a_fee_moves_neither_lines_nor_liquidation_prices() -> None:
     """The same group under a fee of nothing and of half of all."""
 

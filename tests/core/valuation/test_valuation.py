@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import Weight, band, holding, owed, positions, weigh
-from tests.core.desk import START, Desk, group, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, group, line, loan, product, version
 
 D = Decimal
 LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
@@ -27,6 +27,7 @@ STAGES = {
 }
 
 
+@both_books
 @pytest.mark.parametrize("row", GOLDEN["rows"], ids=[f"{r['ltv']}-{r['enrolled']}" for r in GOLDEN["rows"]])
 def test_vip_faq_9_to_14_the_official_lines(row: dict[str, Any]) -> None:
     desk = Desk(line(delayed_liquidation=row["enrolled"]))

@@ -15,7 +15,9 @@ from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
 from monitor.core.events.events import OperatorAct
 from monitor.core.rules.settings import Trust
-from tests.core.desk import Desk, clock, line, loan
+from tests.core.desk import Desk, both_books, clock, line, loan
+
+pytestmark = both_books
 
 ALL = Match(group="*")
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.events.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
-from monitor.core.groups.outcome import Restored
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan, Rate, parse_line
 from monitor.core.money import exact
 from monitor.core.rules.product import Product, Version
@@ -35,7 +35,7 @@ often = settings(
 )
 
 
-def all_of(block: Block, names: Names) -> list[Restored]:
+def all_of(block: Block, names: Names) -> list[StoredGroup]:
     return [block.record(i, names) for i in range(len(block))]
 
 
@@ -44,9 +44,9 @@ def loan(id_: str = "L1", **changes: object) -> Loan:
     return msgspec.structs.replace(plain, **changes)
 
 
-def record(*loans: Loan, id_: str = "G-1", **changes: object) -> Restored:
+def record(*loans: Loan, id_: str = "G-1", **changes: object) -> StoredGroup:
     group = Group(id_, "vip_loan", "a1", {"a1": {"BTC": Decimal(1)}}, loans, False, {}, {}, {}, None, {})
-    return Restored(msgspec.structs.replace(group, **changes), "book", 1, AT)
+    return StoredGroup(msgspec.structs.replace(group, **changes), "book", 1, AT)
 
 
 # What goes in comes out
@@ -54,7 +54,7 @@ def record(*loans: Loan, id_: str = "G-1", **changes: object) -> Restored:
 
 @often
 @given(st.lists(RECORDS, max_size=6))
-def test_every_group_comes_back_as_it_was_put(records: list[Restored]) -> None:
+def test_every_group_comes_back_as_it_was_put(records: list[StoredGroup]) -> None:
     names = Names()
     block = Block.of(records, names)
     assert all_of(block, names) == records
@@ -130,7 +130,7 @@ def test_parsed_lines_and_what_entries_make_of_them_come_back() -> None:
         after = apply(after, entry, AT + timedelta(days=100 * day), product)
         history.append(after)
     names = Names()
-    block = Block.of([Restored(g, "api", k, AT) for k, g in enumerate(history)], names)
+    block = Block.of([StoredGroup(g, "api", k, AT) for k, g in enumerate(history)], names)
     assert [r.group for r in all_of(block, names)] == history
 
 
@@ -140,7 +140,7 @@ def test_parsed_lines_and_what_entries_make_of_them_come_back() -> None:
 @often
 @given(st.lists(RECORDS, max_size=5), st.lists(RECORDS, max_size=2))
 def test_a_dumped_block_is_the_same_in_a_process_that_knows_other_names(
-    records: list[Restored], others: list[Restored]
+    records: list[StoredGroup], others: list[StoredGroup]
 ) -> None:
     names, there = Names(), Names()
     Block.of(others, there)
@@ -206,7 +206,7 @@ def test_a_block_of_the_first_format_is_read_as_it_was() -> None:
 @often
 @given(st.lists(st.lists(RECORDS, max_size=3), min_size=1, max_size=4), st.data())
 def test_blocks_joined_and_rows_left_out_keep_every_other_group(
-    parts: list[list[Restored]], data: st.DataObject
+    parts: list[list[StoredGroup]], data: st.DataObject
 ) -> None:
     names = Names()
     joined = Block.join([Block.of(part, names) for part in parts])
@@ -265,7 +265,7 @@ def test_a_float_is_the_nearest_or_one_beside_it(parts: list[tuple[int, int]]) -
 
 @often
 @given(st.lists(RECORDS, max_size=5))
-def test_the_floats_of_a_block_are_those_of_its_groups_in_order(records: list[Restored]) -> None:
+def test_the_floats_of_a_block_are_those_of_its_groups_in_order(records: list[StoredGroup]) -> None:
     block = Block.of(records, Names())
     with exact():
         held = [q for r in records for q in r.group.quantities().values()]
@@ -281,7 +281,7 @@ def test_the_floats_of_a_block_are_those_of_its_groups_in_order(records: list[Re
 
 @often
 @given(st.lists(RECORDS, max_size=4), st.integers(-(10**15), 10**16))
-def test_loans_maturities_and_rows_are_those_of_the_groups(records: list[Restored], after: int) -> None:
+def test_loans_maturities_and_rows_are_those_of_the_groups(records: list[StoredGroup], after: int) -> None:
     names = Names()
     block = Block.of(records, names)
     loans = [(row, x) for row, r in enumerate(records) for x in r.group.loans]
@@ -342,7 +342,7 @@ def test_only_what_is_owed_is_due(left: dict[str, Decimal], due: bool) -> None:
     st.lists(RECORDS, max_size=5),
     st.text("aAgG-1", min_size=1, max_size=3) | st.text(PRINTABLE, min_size=1, max_size=2),
 )
-def test_a_text_is_found_in_ids_and_accounts_and_nowhere_else(records: list[Restored], text: str) -> None:
+def test_a_text_is_found_in_ids_and_accounts_and_nowhere_else(records: list[StoredGroup], text: str) -> None:
     wanted = text.lower()
     held = [
         i for i, r in enumerate(records) if wanted in r.group.id.lower() or wanted in r.group.receiving_account.lower()
@@ -359,7 +359,7 @@ def test_a_text_does_not_span_two_texts_nor_a_length() -> None:
 
 @often
 @given(st.lists(RECORDS, min_size=1, max_size=5))
-def test_the_keys_of_a_block_are_its_ids_and_all_accounts(records: list[Restored]) -> None:
+def test_the_keys_of_a_block_are_its_ids_and_all_accounts(records: list[StoredGroup]) -> None:
     block = Block.of(records, Names())
     arena = block.columns.arena.tobytes()
 

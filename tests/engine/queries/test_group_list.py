@@ -195,7 +195,7 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
     folded, fresh = Book([], [[watched("a")], [watched("b")]], PRICES), book.fresh
 
     class Folding:
-        def watched(self) -> list[GroupRecord]:
+        def records(self) -> list[GroupRecord]:
             assert book.rows is not None
             assert folded.rows is not None
             book.fresh = fresh
@@ -214,13 +214,13 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
 def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> None:
     book = Book([], [[watched("a")], [watched("b")]], PRICES)
     assert book.rows is not None
-    rows, whole = book.rows, book.rows.watched
+    rows, whole = book.rows, book.rows.record_at
 
-    def watched_late(row: int) -> GroupRecord:
+    def record_late(row: int) -> GroupRecord:
         rows.blocks[0] = None
         return whole(row)
 
-    rows.watched = watched_late  # type: ignore[method-assign]
+    rows.record_at = record_late  # type: ignore[method-assign]
     assert asked(ColumnarRoster(book), sort="id") == ["b"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.groups.outcome import Restored
+from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
@@ -52,7 +52,7 @@ def check(products: dict[str, Product], lines: list[dict[str, Any]]) -> int:
     """The lines of all groups are those of core, except where these must be asked for; returns how many must."""
     names = Names()
     groups = [parse_line(stated, NOW, products) for stated in lines]
-    block = Block.of([Restored(group, "book", 1, NOW) for group in groups], names)
+    block = Block.of([StoredGroup(group, "book", 1, NOW) for group in groups], names)
     versions = {names.products.place(kind): p.version_at(NOW) for kind, p in products.items()}
     low, high, unsure = defaults(block, names, versions, HOW)
     for i, group in enumerate(groups):

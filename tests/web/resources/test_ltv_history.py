@@ -78,10 +78,7 @@ async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
     desk.prices({"BTC": "39062.5"})
     await after.sample()
     step, points = await after.points("G-1", desk.clock.now - 9 * MINUTE, desk.clock.now + MINUTE, 500)
-    assert (step, [(p.low, p.high) for p in points]) == (
-        60,
-        [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))],
-    )
+    assert (step, [(p.low, p.high) for p in points]) == (60, [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))])
 
 
 async def test_a_gap_and_a_missing_price_are_said(desk: Desk, followed: Followed) -> None:

@@ -43,9 +43,7 @@ async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
         desk.pass_time(timedelta(seconds=10))
         status, _, found = await ask(http, "GET", "/readyz")
         assert status == 503
-        assert found["reasons"] == {
-            "prices": "no price that a group needs is trusted (2: BTC, ETH); look at the feeds",
-        }
+        assert found["reasons"] == {"prices": "no price that a group needs is trusted (2: BTC, ETH); look at the feeds"}
 
 
 @pytest.mark.parametrize("why", ["stale", "missing"])

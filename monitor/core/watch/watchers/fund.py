@@ -67,7 +67,9 @@ class FundWatch:
     def restore(self, states: Iterable[GroupState], at: datetime) -> None:
         """Takes the groups that a memory holds, and goes on in its rhythm."""
         found = (self._book.find(s.group) for s in states if s.stage == LIQUIDATION)
-        self._held = {w.group.id: _Mine(w.group.product, w.held) for w in found if w is not None}
+        self._held = {
+            record.group.id: _Mine(record.group.product, record.held) for record in found if record is not None
+        }
         if self.rules.fund is None:
             return
         self._show(at if self._held else None)
@@ -96,13 +98,13 @@ class FundWatch:
             self._show(self.sight.at if self.sight else None)
             self.touch(at)
 
-    def note(self, w: GroupRecord, at: datetime) -> None:
+    def note(self, record: GroupRecord, at: datetime) -> None:
         """A group has another state, or holds something else."""
-        if w.state.stage == LIQUIDATION:
-            self._held[w.group.id] = _Mine(w.group.product, w.held)
+        if record.state.stage == LIQUIDATION:
+            self._held[record.group.id] = _Mine(record.group.product, record.held)
             self.touch(at)
         else:
-            self.drop(w.group.id, at)
+            self.drop(record.group.id, at)
 
     def drop(self, group_id: str, at: datetime) -> None:
         """A group is closed, or no longer in liquidation."""
@@ -195,8 +197,8 @@ class FundWatch:
     def _holding(self, group_id: str) -> Holding:
         held = self._held[group_id].held
         if held is None:
-            w = self._book.find(group_id)
-            assert w is not None, f"group {group_id} is in liquidation, but not in the book"
-            held = w.held
-            self._held[group_id] = _Mine(w.group.product, held)
+            record = self._book.find(group_id)
+            assert record is not None, f"group {group_id} is in liquidation, but not in the book"
+            held = record.held
+            self._held[group_id] = _Mine(record.group.product, held)
         return held

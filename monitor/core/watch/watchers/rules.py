@@ -55,7 +55,7 @@ class InForce:
     def cause(
         self,
         rules: Rules,
-        w: GroupRecord,
+        record: GroupRecord,
         state: GroupState,
         verdict: Verdict,
         usd: Mapping[str, Decimal],
@@ -65,12 +65,14 @@ class InForce:
 
         `state` is that before the verdict.
         """
-        old, said = self.replaced.get(w.group.product), verdict[1]
+        old, said = self.replaced.get(record.group.product), verdict[1]
         if old is None or said is None:
             return {}
-        held = under(w.group, w.held, old.version)
+        held = under(record.group, record.held, old.version)
         if held.assets <= usd.keys():
-            _, before = judge(rules.name, state, w.group, held, weigh(held, usd), w.blind, at, rules.lifecycle)
+            _, before = judge(
+                rules.name, state, record.group, held, weigh(held, usd), record.blind, at, rules.lifecycle
+            )
             if before is not None and before.type == said.type:
                 return {}
         return {"cause": "rules", "rules_from": old.name}

@@ -66,18 +66,18 @@ class Planner:
     def plan_all(self, group_ids: Iterable[str]) -> None:
         """Several groups."""
         for group_id in group_ids:
-            w = self._book.find(group_id)
-            assert w is not None, f"the book named group {group_id}, which it does not have"
-            self.plan(w)
+            record = self._book.find(group_id)
+            assert record is not None, f"the book named group {group_id}, which it does not have"
+            self.plan(record)
 
-    def plan(self, w: GroupRecord) -> None:
+    def plan(self, record: GroupRecord) -> None:
         """The group's deadlines; a date of a loan that is far away is put on the agenda when it comes near."""
-        self._weigh(w)
-        firm, late = w.deadlines(self.rules.lifecycle)
+        self._weigh(record)
+        firm, late = record.deadlines(self.rules.lifecycle)
         assert self._until is not None
         if firm is not None and firm.kind in deadlines.DATES and firm.at > self._until:
             firm = None
-        self._agenda.set(deadlines.GROUP, w.group.id, firm, late)
+        self._agenda.set(deadlines.GROUP, record.group.id, firm, late)
 
     def forget(self, group_id: str) -> None:
         """The group is closed."""

@@ -13,7 +13,9 @@ import pytest
 from monitor.core.rules.settings import Fund, Trust
 from monitor.core.valuation.clearance import NAMED, FundSight
 from monitor.core.watch.watchers.fund import REST
-from tests.core.desk import Desk, clock, line, loan, product, version
+from tests.core.desk import Desk, both_books, clock, line, loan, product, version
+
+pytestmark = both_books
 
 D = Decimal
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from monitor.core.rules.settings import Lifecycle, Trust
-from tests.core.desk import START, Desk, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
 
 HALF = {"USDT": [["inf", "0.5"]]}
 ENROLLED = {"delayed_liquidation": True}
@@ -19,6 +19,7 @@ def minutes(count: int) -> timedelta:
 # -- by date --
 
 
+@both_books
 def test_a_new_version_is_evaluated_at_its_effective_time_on_the_prices_before() -> None:
     desk = Desk(line(), of=product(version(), version(clock("10:00:30"), ladders=HALF)))
     desk.play(
@@ -27,10 +28,12 @@ def test_a_new_version_is_evaluated_at_its_effective_time_on_the_prices_before()
     assert [alert.figures.rules for alert in desk.alerts if alert.figures] == ["vip_loan@2026-01-05"] * 2
 
 
+@both_books
 def test_before_the_first_version_the_first_applies() -> None:
     Desk(line(), of=product(version(START + timedelta(days=9)))).play("00:00 0.77 margin_call.opened")
 
 
+@both_books
 def test_a_version_effective_at_the_first_event_is_in_force_for_it() -> None:
     Desk(line(), of=product(version(), version(START, ladders=HALF))).play("00:00 0.4 margin_call.opened")
 
@@ -43,6 +46,7 @@ def test_versions_are_named_by_date_and_by_time_where_two_share_a_day() -> None:
     assert two.version_named("vip_loan@2020-01-01") is None
 
 
+@both_books
 def test_a_version_that_lists_another_coin_makes_its_price_count() -> None:
     later = version(clock("10:00"), ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]})
     desk = Desk(line(collateral={"a": {"USDT": "100", "BTC": "1"}}), of=product(version(), later))
@@ -54,6 +58,7 @@ def test_a_version_that_lists_another_coin_makes_its_price_count() -> None:
 # -- by a reload --
 
 
+@both_books
 def test_a_reload_decides_every_group_by_the_new_rules_at_once() -> None:
     desk = Desk(line(), line("G-2", collateral={"b": {"USDT": "1000"}}))
     desk.play("00:00 0.4 -")
@@ -62,6 +67,7 @@ def test_a_reload_decides_every_group_by_the_new_rules_at_once() -> None:
     assert desk.alerts[-1].facts["cause"] == "rules"
 
 
+@both_books
 def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
     desk = Desk(line(thresholds={"initial": "0.7"}), line("G-2"))
     desk.play("00:00 0.5 -")
@@ -77,6 +83,7 @@ def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
     desk.play("00:03 0.77 margin_call.opened margin_call.opened:G-2")
 
 
+@both_books
 def test_a_reload_may_not_take_the_only_rate_of_a_loan_that_is_owed() -> None:
     """Interest is a function of the day: without a rate a year of it would be gone."""
     desk = Desk(line())
@@ -85,6 +92,7 @@ def test_a_reload_may_not_take_the_only_rate_of_a_loan_that_is_owed() -> None:
     assert desk.last.refused.reason == "no_rate"
 
 
+@both_books
 def test_a_loan_keeps_the_rate_of_the_version_that_listed_it_last() -> None:
     rules = product(version(rates={"COIN": "0.01"}), version(clock("30:00"), rates={}))
     desk = Desk(line(), of=rules)
@@ -95,6 +103,7 @@ def test_a_loan_keeps_the_rate_of_the_version_that_listed_it_last() -> None:
     assert desk.last.refused is None
 
 
+@both_books
 def test_stage_deadline_and_episode_stay_over_a_reload() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started")
@@ -113,6 +122,7 @@ TIMERS = [
 ]  # fmt: skip
 
 
+@both_books
 @pytest.mark.parametrize(("changed", "before", "after"), TIMERS, ids=[str(r[0]) for r in TIMERS])
 def test_new_settings_move_the_timers_that_run_and_say_nothing_of_times_gone_by(
     changed: dict[str, timedelta], before: str, after: str
@@ -124,6 +134,7 @@ def test_new_settings_move_the_timers_that_run_and_say_nothing_of_times_gone_by(
     desk.play(after)
 
 
+@both_books
 def test_new_grace_reminders_take_effect_and_those_of_the_past_are_not_said() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started")
@@ -132,6 +143,7 @@ def test_new_grace_reminders_take_effect_and_those_of_the_past_are_not_said() ->
     desk.play("10:01 0.92 -; 22:00 0.92 delayed_liquidation.reminder")
 
 
+@both_books
 def test_another_time_until_an_overdue_loan_is_liquidated_moves_the_deadline() -> None:
     desk = Desk(line(loans=[loan(matures="01:00")]))
     desk.play("00:00 0.5 -; 02:00 0.5 loan.overdue@01:00")
@@ -139,6 +151,7 @@ def test_another_time_until_an_overdue_loan_is_liquidated_moves_the_deadline() -
     desk.play("26:00 0.5 -; 49:00 0.5 liquidation.triggered(overdue)")
 
 
+@both_books
 def test_settings_of_trust_take_effect_with_a_reload() -> None:
     desk = Desk(line(), trust=Trust(stale_after=timedelta(seconds=10)))
     desk.play("00:00 0.5 -")
