@@ -9,9 +9,9 @@ import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from aiohttp import web
@@ -31,7 +31,7 @@ def routes() -> tuple[Endpoint, ...]:
     """Every route of the API, the contract's own last."""
     names = [module.name for module in pkgutil.iter_modules(resources.__path__, f"{resources.__name__}.")]
     found = [importlib.import_module(name).ROUTES for name in names]
-    own = Endpoint("GET", "/openapi.json", _contract, OPEN, "This document.", answers={200: dict[str, Any]})
+    own = Endpoint("GET", "/openapi.json", _contract, OPEN, answers={200: dict[str, Any]})
     return (*(route for each in found for route in each), own)
 
 
@@ -41,17 +41,17 @@ def _encoded() -> bytes:
 
 
 async def _contract(_call: Call) -> web.StreamResponse:
-    """GET /openapi.json"""
+    """This document."""
     return web.Response(body=_encoded(), content_type="application/json")
 
 
 def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
     table = tuple(routes)
-    types = [ProblemDetails, *(t for r in table for t in (r.body, *r.answers.values()) if t is not None)]
+    types = [ProblemDetails, *(t for r in table for t in (r.body, *answers(r).values()) if t is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     # The components of structs are shared; what is no struct (a union, a mapping) is written out where it is used.
-    by_type = {id(t): schema for t, schema in zip(types, schemas, strict=True)}
+    by_type = {t: schema for t, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
@@ -82,20 +82,20 @@ def alert_schemas() -> dict[str, Any]:
     return {f"alert.{type_}": {"allOf": [whole, schema_of(row)]} for type_, row in CATALOGUE.items()}
 
 
-def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     parameters = [_path(name) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_query(p) for p in route.params]
     parameters += [_header(name) for name in route.headers]
     operation: dict[str, Any] = {
         "operationId": _name(route),
-        "summary": route.about,
-        "responses": {str(status): _answer(route, type_, by_type) for status, type_ in route.answers.items()},
+        "summary": _about(route),
+        "responses": {str(status): _answer(route, type_, by_type) for status, type_ in answers(route).items()},
     }
     operation["responses"] |= {str(s): {"$ref": "#/components/responses/Problem"} for s in _problems(route)}
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = by_type[id(route.body)]
+        schema = by_type[route.body]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if route.needs != OPEN:
         operation["security"] = [{"token": []}, {"session": []}, {}]
@@ -109,12 +109,26 @@ def _name(route: Endpoint) -> str:
     return handler + "_" + re.sub(r"\W+", "_", route.path).strip("_")
 
 
-def _answer(route: Endpoint, type_: Any, by_type: dict[int, Any]) -> dict[str, Any]:
+def answers(route: Endpoint) -> Mapping[int, Any]:
+    """Status of success and the type of its JSON body; None where it has none or is not JSON."""
+    if route.answers:
+        return route.answers
+    found = get_type_hints(route.handler)["return"]
+    if found is type(None):
+        return {204: None}
+    return {200: None if found is web.StreamResponse else found}
+
+
+def _about(route: Endpoint) -> str:
+    return (route.handler.__doc__ or "").partition("\n")[0]
+
+
+def _answer(route: Endpoint, type_: Any, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     if type_ is not None:
-        return _response(route.about, by_type[id(type_)], route.media)
+        return _response(_about(route), by_type[type_], route.media)
     if route.media == "application/json":
-        return {"description": route.about}
-    return _response(route.about, {"type": "string"}, route.media)
+        return {"description": _about(route)}
+    return _response(_about(route), {"type": "string"}, route.media)
 
 
 def _response(about: str, schema: Any, media: str) -> dict[str, Any]:

@@ -77,19 +77,21 @@ Handler = Callable[[Call], Awaitable[Any]]
 
 
 class Endpoint(NamedTuple):
-    """One row of the API: what is served, to whom, and how the contract describes it."""
+    """One row of the API: what is served, to whom, and how the contract describes it.
+
+    The first line of the handler's docstring is the summary. A struct that the handler returns is the answer to 200.
+    """
 
     method: str
     path: str
     handler: Handler
     needs: str
-    about: str
     params: tuple[Param, ...] = ()
     body: Any = None
-    answers: Mapping[int, Any] = {200: None}
-    """Status of success and the type of its JSON body; None where it has none or is not JSON."""
+    answers: Mapping[int, Any] = {}
+    """Status of success and the type of its JSON body, or None; only where the handler's own type does not say it."""
     media: str = "application/json"
     headers: tuple[str, ...] = ()
-    """Headers that a caller may send with it, beside those of every request."""
+    """Headers that a caller may send beside those of every request."""
     may_be_absent: bool = False
     """The configuration may leave it out: then it is not found."""

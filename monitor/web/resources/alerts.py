@@ -50,7 +50,7 @@ class AckAnswer(msgspec.Struct, frozen=True):
 
 
 async def alerts(call: Call) -> AlertList:
-    """GET /v1/alerts"""
+    """The alert log, oldest first."""
     query = call.query
     wanted = AlertFilter(
         after=query.number("after"),
@@ -65,13 +65,13 @@ async def alerts(call: Call) -> AlertList:
 
 
 async def alert(call: Call) -> Any:
-    """GET /v1/alerts/{id}"""
+    """One alert."""
     (shown,) = encoded(await _texts(call, [await visible(call)]))
     return shown
 
 
 async def acknowledge(call: Call) -> AckAnswer:
-    """POST /v1/alerts/{id}/ack"""
+    """Acknowledges the stage that an alert told of: its reminders rest."""
     body = read_as(AckBody, await read_body(call.request) or b"{}")
     alert = (await visible(call)).alert
     if alert.group is None or alert.stage_to in (None, NORMAL):
@@ -84,7 +84,7 @@ async def acknowledge(call: Call) -> AckAnswer:
 
 
 async def unacknowledge(call: Call) -> None:
-    """DELETE /v1/alerts/{id}/ack"""
+    """Takes an acknowledgement back."""
     alert = (await visible(call)).alert
     if alert.group is not None:
         act = Unacknowledge(alert.group.id, alert.id)
@@ -144,7 +144,6 @@ ROUTES = (
         "/v1/alerts",
         alerts,
         READ,
-        "The alert log, oldest first.",
         (
             AFTER_NUMBER,
             Param("group", "Only alerts of this group."),
@@ -152,19 +151,8 @@ ROUTES = (
             Param("severity", "Only alerts of this severity.", one_of((INFO, WARNING, CRITICAL))),
             LIMIT,
         ),
-        answers={200: AlertList},
     ),
-    Endpoint("GET", "/v1/alerts/{id}", alert, READ, "One alert.", answers={200: AlertItem}),
-    Endpoint(
-        "POST",
-        "/v1/alerts/{id}/ack",
-        acknowledge,
-        OPERATE,
-        "Acknowledges the stage that an alert told of: its reminders rest.",
-        body=AckBody,
-        answers={200: AckAnswer},
-    ),
-    Endpoint(
-        "DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE, "Takes an acknowledgement back.", answers={204: None}
-    ),
+    Endpoint("GET", "/v1/alerts/{id}", alert, READ, answers={200: AlertItem}),
+    Endpoint("POST", "/v1/alerts/{id}/ack", acknowledge, OPERATE, body=AckBody),
+    Endpoint("DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE),
 )

@@ -33,7 +33,7 @@ class AuditList(msgspec.Struct, frozen=True):
 
 
 async def audit(call: Call) -> AuditList:
-    """GET /v1/audit"""
+    """Who changed what."""
     after, limit = call.query.number("after"), call.query.number("limit")
     call.query.done()
     if call.caller.scope:
@@ -47,6 +47,4 @@ def _item(cursor: int, a: Audit) -> AuditItem:
     return AuditItem(cursor, stamp(a.at), a.who, a.action, a.subject, a.before, a.after)
 
 
-ROUTES = (
-    Endpoint("GET", "/v1/audit", audit, ADMIN, "Who changed what.", (AFTER_NUMBER, LIMIT), answers={200: AuditList}),
-)
+ROUTES = (Endpoint("GET", "/v1/audit", audit, ADMIN, (AFTER_NUMBER, LIMIT)),)

@@ -60,7 +60,7 @@ class DeliveryList(msgspec.Struct, frozen=True):
 
 
 async def deliveries(call: Call) -> DeliveryList:
-    """GET /v1/deliveries"""
+    """Deliveries of alerts to notifiers."""
     query = call.query
     wanted = DeliveryFilter(
         after=_after(query),
@@ -75,14 +75,14 @@ async def deliveries(call: Call) -> DeliveryList:
 
 
 async def delivery(call: Call) -> DeliveryDetail:
-    """GET /v1/deliveries/{id}"""
+    """One delivery with every attempt."""
     found = await _visible(call)
     record = [_attempt(a) for a in await call.daemon.store.attempts(found.id)]
     return DeliveryDetail(**msgspec.structs.asdict(_item(found)), record=record)
 
 
 async def retry(call: Call) -> DeliveryItem:
-    """POST /v1/deliveries/{id}/retry"""
+    """Makes a delivery due at once."""
     found = await _visible(call)
     again = await call.daemon.store.retry(found.id, call.daemon.clock.utc())
     if again is None:
@@ -185,7 +185,6 @@ ROUTES = (
         "/v1/deliveries",
         deliveries,
         READ,
-        "Deliveries of alerts to notifiers.",
         (
             Param("state", "Only deliveries in this state.", one_of(STATES)),
             Param("notifier", "Only deliveries to this notifier."),
@@ -193,17 +192,7 @@ ROUTES = (
             LIMIT,
             AFTER,
         ),
-        answers={200: DeliveryList},
     ),
-    Endpoint(
-        "GET", "/v1/deliveries/{id}", delivery, READ, "One delivery with every attempt.", answers={200: DeliveryDetail}
-    ),
-    Endpoint(
-        "POST",
-        "/v1/deliveries/{id}/retry",
-        retry,
-        OPERATE,
-        "Makes a delivery due at once.",
-        answers={200: DeliveryItem},
-    ),
+    Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
+    Endpoint("POST", "/v1/deliveries/{id}/retry", retry, OPERATE),
 )

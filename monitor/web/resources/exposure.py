@@ -16,7 +16,7 @@ DEFAULT_KEY = "product"
 
 
 async def exposure(call: Call) -> Any:
-    """GET /v1/exposure"""
+    """The book by borrower, product or coin, the largest share first."""
     by = _key(call.query)
     after, limit = call.query.page()
     call.query.done()
@@ -56,7 +56,6 @@ ROUTES = (
         "/v1/exposure",
         exposure,
         READ,
-        "The book by borrower, product or coin, the largest share first.",
         (
             Param(
                 "by",

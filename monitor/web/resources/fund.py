@@ -12,7 +12,7 @@ from monitor.web.site import Call, Endpoint
 
 
 async def fund(call: Call) -> Any:
-    """GET /v1/fund"""
+    """What groups in liquidation would draw from the insurance fund; 404 where none is configured."""
     if call.caller.scope:
         raise Rejected("forbidden", "the insurance fund is the whole desk's; a token with a scope cannot read it")
     sight = call.daemon.view.fund
@@ -21,14 +21,4 @@ async def fund(call: Call) -> Any:
     return fund_shown(sight)
 
 
-ROUTES = (
-    Endpoint(
-        "GET",
-        "/v1/fund",
-        fund,
-        READ,
-        "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
-        answers={200: FundShape},
-        may_be_absent=True,
-    ),
-)
+ROUTES = (Endpoint("GET", "/v1/fund", fund, READ, answers={200: FundShape}, may_be_absent=True),)

@@ -16,7 +16,7 @@ from monitor.web.site import Call, Endpoint
 
 
 async def what_if_(call: Call) -> Any:
-    """POST /v1/groups/{id}/what-if"""
+    """What would follow; nothing is changed."""
     raw = await read_body(call.request)
     return await asyncio.to_thread(_answer, await visible(call), raw)
 
@@ -28,14 +28,4 @@ def _answer(look: Look, raw: bytes) -> Any:
         raise invalid(e.problems) from None
 
 
-ROUTES = (
-    Endpoint(
-        "POST",
-        "/v1/groups/{id}/what-if",
-        what_if_,
-        READ,
-        "What would follow; nothing is changed.",
-        body=WhatIf,
-        answers={200: WhatIfAnswer},
-    ),
-)
+ROUTES = (Endpoint("POST", "/v1/groups/{id}/what-if", what_if_, READ, body=WhatIf, answers={200: WhatIfAnswer}),)

@@ -104,7 +104,7 @@ def group_query(query: Query) -> GroupQuery:
 
 
 async def list_(call: Call) -> GroupList:
-    """GET /v1/groups"""
+    """Groups, worst first."""
     wanted = msgspec.structs.replace(group_query(call.query), after=call.query.cursor())
     call.query.done()
 
@@ -119,14 +119,14 @@ async def list_(call: Call) -> GroupList:
 
 
 async def detail(call: Call) -> Reply:
-    """GET /v1/groups/{id}"""
+    """One group, exact. Its version is in ETag."""
     look = await visible(call)
     call.site.ltv.opened(look.sight.group.id)
     return Reply(await asyncio.to_thread(explain.detail, look), headers=_etag(look.sight.version))
 
 
 async def put(call: Call) -> Reply:
-    """PUT /v1/groups/{id}"""
+    """Puts a group, or replaces its holdings."""
     with _counted(call):
         return await _put(call)
 
@@ -152,7 +152,7 @@ async def _put(call: Call) -> Reply:
 
 
 async def close(call: Call) -> None:
-    """DELETE /v1/groups/{id}"""
+    """Closes a group: it is no longer watched."""
     id_ = call.id
     version = await _expected(call)
     asked = Request(lambda at: GroupClosed(at, id_, SOURCE), call.caller.name, "close group", id_, if_version=version)
@@ -160,7 +160,7 @@ async def close(call: Call) -> None:
 
 
 async def entry(call: Call) -> Reply:
-    """POST /v1/groups/{id}/entries"""
+    """Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once."""
     with _counted(call):
         return await _enter(call)
 
@@ -355,43 +355,23 @@ def _digest(head: EntryHead, entry: Entry) -> str:
 
 
 ROUTES = (
-    Endpoint(
-        "GET",
-        "/v1/groups",
-        list_,
-        READ,
-        "Groups, worst first.",
-        (*GROUP_FILTER, LIMIT, AFTER),
-        answers={200: GroupList},
-    ),
-    Endpoint(
-        "GET", "/v1/groups/{id}", detail, READ, "One group, exact. Its version is in ETag.", answers={200: GroupDetail}
-    ),
+    Endpoint("GET", "/v1/groups", list_, READ, (*GROUP_FILTER, LIMIT, AFTER)),
+    Endpoint("GET", "/v1/groups/{id}", detail, READ, answers={200: GroupDetail}),
     Endpoint(
         "PUT",
         "/v1/groups/{id}",
         put,
         FEED,
-        "Puts a group, or replaces its holdings.",
         body=GroupLine,
         answers={200: GroupRow, 201: GroupRow},
         headers=("If-Match", "If-None-Match"),
     ),
-    Endpoint(
-        "DELETE",
-        "/v1/groups/{id}",
-        close,
-        FEED,
-        "Closes a group: it is no longer watched.",
-        answers={204: None},
-        headers=("If-Match",),
-    ),
+    Endpoint("DELETE", "/v1/groups/{id}", close, FEED, headers=("If-Match",)),
     Endpoint(
         "POST",
         "/v1/groups/{id}/entries",
         entry,
         FEED,
-        "Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once.",
         body=Entry,
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),

@@ -133,7 +133,7 @@ class _Asked(NamedTuple):
 
 
 async def history(call: Call) -> HistoryList:
-    """GET /v1/groups/{id}/history"""
+    """What became of a group's loans, what was repaid, liquidated and charged; newest last."""
     kind, loan = call.query.required("kind"), call.query.text("loan")
     after, limit = call.query.page()
     call.query.done()
@@ -284,13 +284,11 @@ ROUTES = (
         "/v1/groups/{id}/history",
         history,
         READ,
-        "What became of a group's loans, what was repaid, liquidated and charged; newest last.",
         (
             Param("kind", "Which history. Required.", one_of((*_RECORDED, INTEREST))),
             Param("loan", "Only of this loan."),
             LIMIT,
             AFTER,
         ),
-        answers={200: HistoryList},
     ),
 )

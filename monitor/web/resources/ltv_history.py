@@ -46,7 +46,7 @@ class LtvHistory(msgspec.Struct, frozen=True):
 
 
 async def ltv(call: Call) -> LtvHistory:
-    """GET /v1/groups/{id}/ltv"""
+    """LTV over time, for groups in a bad stage, near a line or looked at lately."""
     query, now = call.query, call.daemon.clock.utc()
     end = query.time("to") or now
     start, most = query.time("from") or end - DEFAULT_SPAN, query.number("points")
@@ -89,12 +89,10 @@ ROUTES = (
         "/v1/groups/{id}/ltv",
         ltv,
         READ,
-        "LTV over time, for groups in a bad stage, near a line or looked at lately.",
         (
             Param("from", "The beginning; a day before the end by default, at most 30 days before now.", TIME),
             Param("to", "The end; now by default.", TIME),
             Param("points", "At most so many points, 10 to 5000.", whole_number(10, 5000, 500)),
         ),
-        answers={200: LtvHistory},
     ),
 )

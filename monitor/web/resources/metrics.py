@@ -14,7 +14,7 @@ from monitor.web.view import Daemon
 
 
 async def metrics(call: Call) -> web.StreamResponse:
-    """GET /metrics"""
+    """Prometheus metrics."""
     if call.caller.scope:
         raise Rejected("forbidden", "metrics are the whole desk's; a token with a scope cannot read them")
     raw = await asyncio.to_thread(_scrape, call.daemon)
@@ -45,4 +45,4 @@ def _scrape(daemon: Daemon) -> bytes:
     return generate_latest(metrics.registry)
 
 
-ROUTES = (Endpoint("GET", "/metrics", metrics, READ, "Prometheus metrics.", media="text/plain"),)
+ROUTES = (Endpoint("GET", "/metrics", metrics, READ, media="text/plain"),)

@@ -21,7 +21,7 @@ class PriceList(msgspec.Struct, frozen=True):
 
 
 async def prices(call: Call) -> PriceList:
-    """GET /v1/prices"""
+    """Prices and their trust."""
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
@@ -31,6 +31,4 @@ async def prices(call: Call) -> PriceList:
     return PriceList(items, cursor)
 
 
-ROUTES = (
-    Endpoint("GET", "/v1/prices", prices, READ, "Prices and their trust.", (LIMIT, AFTER), answers={200: PriceList}),
-)
+ROUTES = (Endpoint("GET", "/v1/prices", prices, READ, (LIMIT, AFTER)),)

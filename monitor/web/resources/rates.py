@@ -58,7 +58,7 @@ class RatesAnswer(msgspec.Struct, frozen=True):
 
 
 async def list_(call: Call) -> RateList:
-    """GET /v1/rates"""
+    """Flexible rates in force and to come, by product, coin and time."""
     product, asset = call.query.text("product"), call.query.text("asset")
     after, limit = call.query.page()
     call.query.done()
@@ -73,7 +73,7 @@ async def list_(call: Call) -> RateList:
 
 
 async def give(call: Call) -> RatesAnswer:
-    """POST /v1/rates"""
+    """Gives flexible rates of a product, from now or later on."""
     if call.caller.scope:
         raise Rejected("forbidden", "rates are the whole desk's; a token with a scope cannot give them")
     daemon = call.daemon
@@ -126,17 +126,7 @@ ROUTES = (
         "/v1/rates",
         list_,
         READ,
-        "Flexible rates in force and to come, by product, coin and time.",
         (Param("product", "Only rates of this product."), Param("asset", "Only rates of this coin."), LIMIT, AFTER),
-        answers={200: RateList},
     ),
-    Endpoint(
-        "POST",
-        "/v1/rates",
-        give,
-        OPERATE,
-        "Gives flexible rates of a product, from now or later on.",
-        body=RatesBody,
-        answers={200: RatesAnswer},
-    ),
+    Endpoint("POST", "/v1/rates", give, OPERATE, body=RatesBody),
 )

@@ -35,7 +35,7 @@ class SessionItem(msgspec.Struct, frozen=True):
 
 
 async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
-    """POST /v1/session"""
+    """Signs in with a token; the answer sets a cookie."""
     site, request = call.site, call.request
     if not site.tokens:
         return _item(LOOPBACK, has_tokens=False)
@@ -62,12 +62,12 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
 
 
 async def session(call: Call) -> SessionItem:
-    """GET /v1/session"""
+    """Who asks, and what they may do."""
     return _item(call.caller, has_tokens=bool(call.site.tokens))
 
 
 async def sign_out(call: Call) -> web.StreamResponse:
-    """DELETE /v1/session"""
+    """Signs out."""
     response = web.Response(status=204)
     if call.caller.session:
         call.site.sessions.close(call.caller.session)
@@ -90,15 +90,7 @@ def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
 
 
 ROUTES = (
-    Endpoint(
-        "POST",
-        "/v1/session",
-        sign_in,
-        OPEN,
-        "Signs in with a token; the answer sets a cookie.",
-        body=SignIn,
-        answers={200: SessionItem},
-    ),
-    Endpoint("GET", "/v1/session", session, READ, "Who asks, and what they may do.", answers={200: SessionItem}),
-    Endpoint("DELETE", "/v1/session", sign_out, READ, "Signs out.", answers={204: None}),
+    Endpoint("POST", "/v1/session", sign_in, OPEN, body=SignIn, answers={200: SessionItem}),
+    Endpoint("GET", "/v1/session", session, READ),
+    Endpoint("DELETE", "/v1/session", sign_out, READ, answers={204: None}),
 )

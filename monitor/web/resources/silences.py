@@ -120,7 +120,7 @@ class SilenceBody(msgspec.Struct, frozen=True):
 
 
 async def silences(call: Call) -> SilenceList:
-    """GET /v1/silences"""
+    """Silences in force."""
     after, limit = call.query.page()
     call.query.done()
     mine = {s.said.id: s for s in call.daemon.view.silences if _is_within(call.caller, s.said.match)}
@@ -129,7 +129,7 @@ async def silences(call: Call) -> SilenceList:
 
 
 async def silence(call: Call) -> SilencePreview | Reply:
-    """POST /v1/silences"""
+    """Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview."""
     is_preview = call.query.choice("preview") == "true"
     call.query.done()
     body = read_as(SilenceBody, await read_body(call.request) or b"{}")
@@ -147,7 +147,7 @@ async def silence(call: Call) -> SilencePreview | Reply:
 
 
 async def unsilence(call: Call) -> None:
-    """DELETE /v1/silences/{id}"""
+    """Ends a silence; what it hid and is still bad is told."""
     found = next((s for s in call.daemon.view.silences if s.said.id == call.id), None)
     if found is None or not _is_within(call.caller, found.said.match):
         raise Rejected("not-found", f"there is no silence {call.id} in force")
@@ -227,23 +227,15 @@ def _item(silence: Silence) -> SilenceItem:
 
 
 ROUTES = (
-    Endpoint("GET", "/v1/silences", silences, READ, "Silences in force.", (LIMIT, AFTER), answers={200: SilenceList}),
+    Endpoint("GET", "/v1/silences", silences, READ, (LIMIT, AFTER)),
     Endpoint(
         "POST",
         "/v1/silences",
         silence,
         OPERATE,
-        "Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview.",
         (Param("preview", "Says what would be hidden, and makes nothing.", one_of(("true", "false"))),),
         body=SilenceBody,
         answers={200: SilencePreview, 201: SilenceItem},
     ),
-    Endpoint(
-        "DELETE",
-        "/v1/silences/{id}",
-        unsilence,
-        OPERATE,
-        "Ends a silence; what it hid and is still bad is told.",
-        answers={204: None},
-    ),
+    Endpoint("DELETE", "/v1/silences/{id}", unsilence, OPERATE),
 )

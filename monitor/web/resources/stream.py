@@ -14,7 +14,7 @@ ROWS = 500
 
 
 async def handle(call: Call) -> web.StreamResponse:
-    """GET /v1/stream"""
+    """Server-sent events: alert (id = cursor), groups, prices, status, gap."""
     query = call.query
     events = query.some_of("events", EVENTS)
     wanted = group_query(query)
@@ -35,7 +35,6 @@ ROUTES = (
         "/v1/stream",
         handle,
         READ,
-        "Server-sent events: alert (id = cursor), groups, prices, status, gap.",
         (
             Param("events", "Which events, separated by commas; all by default: " + ", ".join(EVENTS) + "."),
             Param("after", "Replay alerts after this cursor, as the header Last-Event-ID does.", AFTER_NUMBER.schema),

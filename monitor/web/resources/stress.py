@@ -33,7 +33,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def stress(call: Call) -> Any:
-    """POST /v1/stress"""
+    """The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed."""
     form = call.query.choice("format")
     call.query.done()
     asked, name = read_as(Stress, await read_body(call.request)), None
@@ -148,7 +148,6 @@ ROUTES = (
         "/v1/stress",
         stress,
         READ,
-        "The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed.",
         (
             Param(
                 "format",

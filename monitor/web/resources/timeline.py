@@ -69,7 +69,7 @@ class GroupTimeline(msgspec.Struct, frozen=True):
 
 
 async def timeline(call: Call) -> GroupTimeline:
-    """GET /v1/groups/{id}/timeline"""
+    """What happened to a group, who was told and who did what, oldest first."""
     since = call.query.time("from")
     after, limit = call.query.page()
     call.query.done()
@@ -145,8 +145,6 @@ ROUTES = (
         "/v1/groups/{id}/timeline",
         timeline,
         READ,
-        "What happened to a group, who was told and who did what, oldest first.",
         (Param("from", "Only what happened from this time on.", TIME), LIMIT, AFTER),
-        answers={200: GroupTimeline},
     ),
 )
