@@ -35,10 +35,11 @@ def types() -> str:
     """The dashboard's module: an interface for each struct, by name."""
     sent = [type_ for route in routes() for type_ in answers(route).values() if type_ is not None]
     _, schemas = msgspec.json.schema_components([*sent, *EVENT_TYPES, ProblemDetails], ref_template="{name}")
-    return HEAD + "".join(_interface(name, schemas[name]) for name in sorted(schemas))
+    return HEAD + "".join(interface(name, schemas[name]) for name in sorted(schemas))
 
 
-def _interface(name: str, schema: Mapping[str, Any]) -> str:
+def interface(name: str, schema: Mapping[str, Any]) -> str:
+    """A struct's schema as an interface of TypeScript."""
     about = " ".join(schema.get("description", "").split())
     return f"\n/** {about} */\nexport interface {name} {{\n{''.join(_fields(schema))}}}\n"
 
@@ -67,7 +68,8 @@ def _type(schema: Mapping[str, Any], field: str = "") -> str:
             return str(simple)
         case "array":
             item = _type(schema["items"], field)
-            return f"readonly ({item})[]" if "anyOf" in schema["items"] else f"readonly {item}[]"
+            is_plain = not ("anyOf" in schema["items"] or item.startswith("readonly"))
+            return f"readonly {item}[]" if is_plain else f"readonly ({item})[]"
         case "object":
             key = "Stage" if field in BY_STAGE else "string"
             return f"Readonly<Record<{key}, {_type(schema.get('additionalProperties', {}))}>>"

@@ -604,7 +604,7 @@ export interface MatrixAnswer {
   readonly at: string;
   readonly x: AxisShape;
   readonly y: AxisShape;
-  readonly cells: readonly readonly CellShape[][];
+  readonly cells: readonly (readonly CellShape[])[];
 }
 
 /** Groups by their stage before and after. */

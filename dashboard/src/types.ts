@@ -41,7 +41,6 @@ export type {
   StressAnswer as ShocksAnswer,
   Tier,
   TimelineItem,
-  ToldItem,
   WhatIfAnswer,
   WhatIfStanding as Standing,
 } from "./answers.generated";

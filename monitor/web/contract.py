@@ -51,7 +51,7 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
     types = [ProblemDetails, *(t for r in table for t in (r.body, *answers(r).values()) if t is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     # The components of structs are shared; what is no struct (a union, a mapping) is written out where it is used.
-    by_type = {t: schema for t, schema in zip(types, schemas, strict=True)}
+    by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)

@@ -1,7 +1,17 @@
 /** The one connection of the page: rows, counts, prices, alerts and status, as the daemon sends them. */
 
 import { get, query } from "../api";
-import type { Alert, AlertList, Counts, CountsEvent, GroupsEvent, Price, PricesEvent, Status, StatusEvent } from "../types";
+import type {
+  Alert,
+  AlertList,
+  Counts,
+  CountsEvent,
+  GroupsEvent,
+  Price,
+  PricesEvent,
+  Status,
+  StatusEvent,
+} from "../types";
 import { Drift } from "./drift";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, type Pulse, START } from "./pulse";

@@ -4,7 +4,15 @@ import { useState } from "preact/hooks";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import { type Match, SEVERITIES, type Silence, type SilenceList, type SilencePreview, STAGE_NAMES, type Stage } from "../types";
+import {
+  type Match,
+  SEVERITIES,
+  type Silence,
+  type SilenceList,
+  type SilencePreview,
+  STAGE_NAMES,
+  type Stage,
+} from "../types";
 import { alertTitle, Scroll, StagePill, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 

@@ -85,7 +85,7 @@ function Stages({ answer }: { answer: ShocksAnswer }) {
               <td>
                 {answer.moves
                   .filter((m) => m.to === stage && m.from !== stage && m.groups > 0)
-                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from].toLowerCase()}`)
+                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from as Stage].toLowerCase()}`)
                   .join(", ") || "–"}
               </td>
             </tr>

@@ -3,7 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { path, query } from "../api";
 import { usePolled } from "../live/polled";
-import type { GroupTimeline, TimelineItem, ToldItem } from "../types";
+import type { GroupTimeline, TimelineItem } from "../types";
 import { alertTitle, numbers, Scroll, SeverityPill, Time, words } from "./figures";
 import { Fresh } from "./notices";
 
