@@ -4,12 +4,6 @@ Money, prices and ratios are decimal text, times RFC 3339 in UTC. */
 
 import type { Severity, Stage } from "./alerts.generated";
 
-/** Whether a collateral account may be detached now (VIP FAQ 8). */
-export interface AccountShape {
-  readonly detachable: boolean;
-  readonly reasons: readonly ReasonShape[];
-}
-
 /** What was acknowledged. */
 export interface AckAnswer {
   readonly alert: string;
@@ -37,33 +31,33 @@ export interface AlertData {
   readonly sequence: number;
   readonly episode: number;
   readonly detected_at: string;
-  readonly subject?: string | null;
-  readonly facts?: Readonly<Record<string, unknown>> | null;
-  readonly group?: GroupRef | null;
-  readonly stage?: StageShape | null;
+  readonly silenced_by?: string;
+  readonly subject?: string;
+  readonly group?: GroupRef;
+  readonly stage?: StageChange;
   readonly reason?: string | null;
   readonly ltv?: string | null;
   readonly debt_usd?: string | null;
   readonly recognised_usd?: string | null;
   readonly market_usd?: string | null;
-  readonly metric?: string | null;
+  readonly thresholds?: Readonly<Record<string, string>>;
+  readonly cure?: CureShown | null;
+  readonly liquidation_price?: Readonly<Record<string, string | null>> | null;
+  readonly inputs?: readonly InputShown[];
+  readonly debts?: readonly DebtShown[];
+  readonly inputs_cut?: number;
+  readonly rules?: string;
+  readonly metric?: string;
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
-  readonly thresholds?: Readonly<Record<string, string>> | null;
   readonly deadline?: string | null;
-  readonly cure?: CureShape | null;
-  readonly liquidation_price?: Readonly<Record<string, string | null>> | null;
-  readonly inputs?: readonly Readonly<Record<string, string | null>>[] | null;
-  readonly debts?: readonly Readonly<Record<string, string | null>>[] | null;
-  readonly inputs_cut?: number;
-  readonly debts_cut?: number;
-  readonly rules?: string | null;
   readonly supersedes?: string | null;
-  readonly suppressed?: readonly string[] | null;
-  readonly cause?: string | null;
-  readonly rules_from?: string | null;
-  readonly silenced_by?: string | null;
-  readonly acknowledged?: AckShown | null;
+  readonly suppressed?: readonly string[];
+  readonly cause?: string;
+  readonly rules_from?: string;
+  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly debts_cut?: number;
+  readonly acknowledged?: AckShown;
 }
 
 /** An alert: the same object in the log, the stream and webhooks. */
@@ -111,27 +105,34 @@ export interface AuditList {
 }
 
 /** One side of a matrix. */
-export interface AxisShape {
+export interface Axis {
   readonly asset: string;
   readonly shocks: readonly string[];
 }
 
+/** A group that a liquidation would leave bankrupt. */
+export interface BankruptGroup {
+  readonly id: string;
+  readonly shortfall_usd: string;
+}
+
 /** One coin that the product lends. Limits are null where there are none, `left_usd` also while its price is missing. */
-export interface BorrowableShape {
+export interface BorrowableCoin {
   readonly limit_usd: string | null;
   readonly left_usd: string | null;
   readonly limit: string | null;
   readonly left: string | null;
   readonly most_usd: string;
   readonly allowed: boolean;
-  readonly reasons: readonly ReasonShape[];
-  readonly offers: OffersShape;
+  readonly reasons: readonly Reason[];
+  readonly offers: Offers;
 }
 
 /** The book under two shocks; the debt is that at or beyond the liquidation line. */
-export interface CellShape {
+export interface Cell {
   readonly stages: Readonly<Record<Stage, number>>;
   readonly liquidation_debt_usd: string;
+  readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly is_exact: Exactness;
 }
@@ -155,8 +156,18 @@ export interface ChannelList {
   readonly next: string | null;
 }
 
+/** What would follow were the whole group liquidated at these prices. */
+export interface ClearanceShown {
+  readonly market_usd: string;
+  readonly fee_usd: string;
+  readonly debt_usd: string;
+  readonly left_usd: string;
+  readonly shortfall_usd: string;
+  readonly bankrupt: boolean;
+}
+
 /** How much of a coin's debt one liquidation may repay out of a coin of the collateral. */
-export interface ClosableShape {
+export interface Closable {
   readonly debt: string;
   readonly collateral: string;
   readonly closable_usd: string;
@@ -188,12 +199,22 @@ export interface CountsEvent {
 }
 
 /** The ways back to the initial level: an LTV, or the level of a product that has one. */
-export interface CureShape {
+export interface CureShown {
   readonly to_ltv?: string;
   readonly to_level?: string;
   readonly repay_usd: string;
   readonly add_recognised_usd: string;
   readonly by_asset: Readonly<Record<string, string | null>>;
+}
+
+/** One loan as it went into the decision. */
+export interface DebtShown {
+  readonly loan: string;
+  readonly asset: string;
+  readonly principal: string;
+  readonly interest: string;
+  readonly price: string | null;
+  readonly value_usd: string | null;
 }
 
 /** A delivery with the record of its attempts. */
@@ -237,6 +258,12 @@ export interface DeliveryList {
   readonly next: string | null;
 }
 
+/** Whether a collateral account may be detached now (VIP FAQ 8). */
+export interface DetachableAccount {
+  readonly detachable: boolean;
+  readonly reasons: readonly Reason[];
+}
+
 /** What became of a book entry. `group` is null where the group was closed since a first, equal entry. */
 export interface EntryAnswer {
   readonly id: string;
@@ -255,11 +282,11 @@ export interface Exactness {
 
 /** What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it. */
 export interface ExposureItem {
+  readonly key: string | null;
   readonly groups: number;
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
-  readonly key: string | null;
   readonly share: string | null;
   readonly max_share: string | null;
   readonly is_above: boolean;
@@ -274,12 +301,20 @@ export interface ExposureItem {
 export interface ExposureList {
   readonly at: string;
   readonly by: string;
-  readonly total: SumsShape;
+  readonly total: SumsShown;
   readonly unknown: number;
   readonly is_exact: boolean;
-  readonly wrong_way: readonly PairShape[];
+  readonly wrong_way: readonly IssuerPair[];
   readonly items: readonly ExposureItem[];
   readonly next: string | null;
+}
+
+/** What a common fall brings to the liquidation line. */
+export interface FallReach {
+  readonly fall_percent: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly share: string | null;
 }
 
 /** One price source: what came, and what was refused or ignored, by reason. `lag_s`: how long after the venue's own time its newest price in force was received; 0 where the venue's clock is ahead. */
@@ -303,7 +338,7 @@ export interface FeedList {
 }
 
 /** The insurance fund at the last look, at most 50 groups with the largest shortfall first. */
-export interface FundShape {
+export interface FundShown {
   readonly at: string | null;
   readonly balance_usd: string;
   readonly draw_usd: string;
@@ -313,7 +348,7 @@ export interface FundShape {
   readonly unknown: number;
   readonly blind: boolean;
   readonly exceeded: boolean;
-  readonly items: readonly ShortfallItem[];
+  readonly items: readonly BankruptGroup[];
 }
 
 /** The stream ends: alerts were lost for it. Ask again from this cursor. */
@@ -334,33 +369,34 @@ export interface GroupCounts {
 /** All that is known of a group at one instant. */
 export interface GroupDetail {
   readonly ltv: string | null;
-  readonly stage: Stage;
   readonly band: string | null;
   readonly debt_usd: string | null;
   readonly recognised_usd: string | null;
   readonly market_usd: string | null;
-  readonly deadline: string | null;
-  readonly blind: boolean;
-  readonly unknown: boolean;
-  readonly missing: readonly string[];
-  readonly cure: CureShape | null;
-  readonly liquidation_price: Readonly<Record<string, string | null>> | null;
-  readonly borrowable_usd: string;
-  readonly borrowable: Readonly<Record<string, BorrowableShape>>;
-  readonly permitted: PermittedShape;
-  readonly next_line: NextLine | null;
-  readonly liquidation: LiquidationShape | null;
-  readonly closable?: readonly ClosableShape[];
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
   readonly maintenance_margin_usd?: string | null;
+  readonly cure: CureShown | null;
+  readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly next_line: NextLineShown | null;
+  readonly liquidation: ClearanceShown | null;
+  readonly closable?: readonly Closable[];
+  readonly stage: Stage;
+  readonly deadline: string | null;
+  readonly blind: boolean;
+  readonly unknown: boolean;
+  readonly missing: readonly string[];
+  readonly permitted: PermittedShown;
+  readonly borrowable_usd: string;
+  readonly borrowable: Readonly<Record<string, BorrowableCoin>>;
   readonly id: string;
   readonly product: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly receiving_account: string;
+  readonly leverage?: number;
   readonly delayed_liquidation: boolean;
   readonly source: string;
   readonly version: number;
@@ -374,11 +410,10 @@ export interface GroupDetail {
   readonly rules: string;
   readonly contributions: readonly Contribution[];
   readonly uncounted: readonly Uncounted[];
+  readonly liabilities?: readonly Liability[];
   readonly settling: boolean;
-  readonly loans: readonly LoanShape[];
-  readonly interest_short: readonly ShortfallShape[];
-  readonly liabilities?: readonly LiabilityShape[];
-  readonly leverage?: number;
+  readonly loans: readonly LoanDetail[];
+  readonly interest_short: readonly ShortCoin[];
 }
 
 /** Groups, worst first. */
@@ -410,7 +445,7 @@ export interface GroupRow {
   readonly unknown: boolean;
   readonly version: number;
   readonly thresholds: Readonly<Record<string, string>>;
-  readonly next_line: Readonly<Record<string, string>> | null;
+  readonly next_line: NextLineShown | null;
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
   readonly acknowledged?: AckShown | null;
@@ -470,6 +505,20 @@ export interface HistoryList {
   readonly next: string | null;
 }
 
+/** One collateral asset as it went into the decision; null where the price is missing. */
+export interface InputShown {
+  readonly asset: string;
+  readonly quantity: string;
+  readonly price: string | null;
+  readonly quote: string | null;
+  readonly quote_price: string | null;
+  readonly source: string | null;
+  readonly price_at: string | null;
+  readonly trust: string;
+  readonly value_usd: string | null;
+  readonly recognised_usd: string | null;
+}
+
 /** What one UTC day charged a loan at one rate; `rate` is per `period`, of which there were `periods`. */
 export interface InterestItem {
   readonly kind: "interest";
@@ -485,20 +534,30 @@ export interface InterestItem {
   readonly amount: string;
 }
 
+/** Groups that owe one coin and hold one of the same issuer. */
+export interface IssuerPair {
+  readonly issuer: string;
+  readonly debt: string;
+  readonly collateral: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly market_usd: string;
+}
+
 /** One coin that is owed where loans are liabilities; its tier counts from 1. */
-export interface LiabilityShape {
+export interface Liability {
   readonly asset: string;
   readonly amount: string;
   readonly borrow_limit: string | null;
   readonly borrow_left: string | null;
-  readonly value_usd: string | null;
-  readonly tier: string | null;
-  readonly max_leverage: string | null;
-  readonly initial_rate: string | null;
-  readonly maintenance_rate: string | null;
-  readonly maintenance_amount: string | null;
-  readonly initial_margin_usd: string | null;
-  readonly maintenance_margin_usd: string | null;
+  readonly value_usd?: string | null;
+  readonly tier?: string | null;
+  readonly max_leverage?: string | null;
+  readonly initial_rate?: string | null;
+  readonly maintenance_rate?: string | null;
+  readonly maintenance_amount?: string | null;
+  readonly initial_margin_usd?: string | null;
+  readonly maintenance_margin_usd?: string | null;
 }
 
 /** A liquidation began, was carried out, or was cleared. Sums are null of one cleared, and where a price was missing. */
@@ -518,14 +577,23 @@ export interface LiquidationItem {
   readonly shortfall_usd: string | null;
 }
 
-/** What would follow were the whole group liquidated at these prices. */
-export interface LiquidationShape {
-  readonly market_usd: string;
-  readonly fee_usd: string;
-  readonly debt_usd: string;
-  readonly left_usd: string;
-  readonly shortfall_usd: string;
-  readonly bankrupt: boolean;
+/** One loan with its interest of the day. */
+export interface LoanDetail {
+  readonly id: string;
+  readonly asset: string;
+  readonly principal: string;
+  readonly interest: string;
+  readonly rate: LoanRate;
+  readonly daily_rate: string;
+  readonly late_factor: string;
+  readonly settling: boolean;
+  readonly term: string;
+  readonly opened_at: string;
+  readonly matures_at: string | null;
+  readonly overdue: boolean;
+  readonly renewal: Renewal | null;
+  readonly price: string | null;
+  readonly value_usd: string | null;
 }
 
 /** A loan was opened, renewed, restated by a put, or closed, and how it stood then. */
@@ -549,23 +617,11 @@ export interface LoanItem {
   readonly interest_before: string | null;
 }
 
-/** One loan with its interest of the day. */
-export interface LoanShape {
-  readonly id: string;
-  readonly asset: string;
-  readonly principal: string;
-  readonly interest: string;
-  readonly rate: RateShape;
-  readonly daily_rate: string;
-  readonly late_factor: string;
-  readonly settling: boolean;
-  readonly term: string;
-  readonly opened_at: string;
-  readonly matures_at: string | null;
-  readonly overdue: boolean;
-  readonly renewal: RenewalShape | null;
-  readonly price: string | null;
-  readonly value_usd: string | null;
+/** Flexible, or fixed with its share per day. */
+export interface LoanRate {
+  readonly kind: string;
+  readonly daily: string | null;
+  readonly paid_in?: string;
 }
 
 /** What was kept of a group's LTV, oldest first; each point covers `step_s` seconds. */
@@ -602,23 +658,13 @@ export interface Match {
 export interface MatrixAnswer {
   readonly kind: "matrix";
   readonly at: string;
-  readonly x: AxisShape;
-  readonly y: AxisShape;
-  readonly cells: readonly (readonly CellShape[])[];
-}
-
-/** Groups by their stage before and after. */
-export interface MoveShape {
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly recognised_usd: string;
-  readonly market_usd: string;
-  readonly from: string;
-  readonly to: string;
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly cells: readonly (readonly Cell[])[];
 }
 
 /** A group that changes its stage; exact. */
-export interface MoverShape {
+export interface MovedGroup {
   readonly id: string;
   readonly product: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -630,6 +676,16 @@ export interface MoverShape {
   readonly recognised_usd: string;
   readonly market_usd: string;
   readonly shortfall_usd: string;
+}
+
+/** Groups by their stage before and after. */
+export interface MovedGroups {
+  readonly from: string;
+  readonly to: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly recognised_usd: string;
+  readonly market_usd: string;
 }
 
 /** A price source with its name. */
@@ -648,17 +704,17 @@ export interface NamedFeed {
 }
 
 /** Groups that are new in a stage, the worst first; `cut` of them are not listed. */
-export interface NewlyShape {
+export interface NewInStage {
   readonly groups: number;
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
-  readonly items: readonly MoverShape[];
+  readonly items: readonly MovedGroup[];
   readonly cut: number;
 }
 
 /** The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then. */
-export interface NextLine {
+export interface NextLineShown {
   readonly name: string;
   readonly ltv?: string;
   readonly level?: string;
@@ -666,32 +722,22 @@ export interface NextLine {
 }
 
 /** Daily rates of a new order; null where there is none. */
-export interface OffersShape {
+export interface Offers {
   readonly flexible: string | null;
   readonly "30d": string | null;
   readonly "60d": string | null;
 }
 
-/** Groups that owe one coin and hold one of the same issuer. */
-export interface PairShape {
-  readonly issuer: string;
-  readonly debt: string;
-  readonly collateral: string;
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly market_usd: string;
-}
-
 /** What the borrower may do now. */
-export interface PermittedShape {
+export interface PermittedShown {
   readonly trade: boolean;
   readonly move_within_group: boolean;
   readonly withdraw: boolean;
   readonly new_order: boolean;
-  readonly new_order_refusals: readonly ReasonShape[];
+  readonly new_order_refusals: readonly Reason[];
   readonly withdrawable: Readonly<Record<string, string>>;
   readonly removable_accounts: readonly string[];
-  readonly accounts: Readonly<Record<string, AccountShape>>;
+  readonly accounts: Readonly<Record<string, DetachableAccount>>;
 }
 
 /** Prices that groups need, those of them that are not trusted (at most 20 named), and the oldest receipt. */
@@ -761,13 +807,6 @@ export interface RateList {
   readonly next: string | null;
 }
 
-/** Flexible, or fixed with its share per day. */
-export interface RateShape {
-  readonly kind: string;
-  readonly daily: string | null;
-  readonly paid_in?: string;
-}
-
 /** The rates that were given, by coin, and since when they hold. */
 export interface RatesAnswer {
   readonly items: readonly RateItem[];
@@ -782,18 +821,18 @@ export interface Readiness {
 }
 
 /** Why something is refused: a word for programs, a sentence for people. */
-export interface ReasonShape {
+export interface Reason {
   readonly reason: string;
   readonly text: string;
 }
 
 /** When a term loan may be renewed, and why that would be refused now. */
-export interface RenewalShape {
+export interface Renewal {
   readonly opens_at: string;
   readonly closes_at: string;
   readonly open: boolean;
   readonly renewable: boolean;
-  readonly refusals: readonly ReasonShape[];
+  readonly refusals: readonly Reason[];
 }
 
 /** What one repayment took off one loan, what remains, and the group's LTV after it. */
@@ -819,8 +858,8 @@ export interface ReverseAnswer {
   readonly share: string;
   readonly assets: readonly string[];
   readonly fall_percent: string | null;
-  readonly reached: SideShape | null;
-  readonly below: SideShape | null;
+  readonly reached: FallReach | null;
+  readonly below: FallReach | null;
   readonly reason: string | null;
   readonly is_exact: Exactness;
 }
@@ -837,32 +876,18 @@ export interface SessionItem {
 }
 
 /** A shock and its coin's USD price. */
-export interface ShockShape {
+export interface ShockedPrice {
   readonly shock: string;
   readonly before: string | null;
   readonly after: string;
 }
 
-/** A group that a liquidation would leave bankrupt. */
-export interface ShortfallItem {
-  readonly id: string;
-  readonly shortfall_usd: string;
-}
-
 /** A coin whose stated Spot balances do not pay the interest that is owed in it. */
-export interface ShortfallShape {
+export interface ShortCoin {
   readonly asset: string;
   readonly interest: string;
   readonly balance: string;
   readonly short: string;
-}
-
-/** What a common fall brings to the liquidation line. */
-export interface SideShape {
-  readonly fall_percent: string;
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly share: string | null;
 }
 
 /** A silence in force. */
@@ -890,7 +915,7 @@ export interface SilencePreview {
 }
 
 /** The stages before and after. */
-export interface StageShape {
+export interface StageChange {
   readonly from: string | null;
   readonly to: string | null;
 }
@@ -923,23 +948,24 @@ export interface StatusEvent {
 export interface StressAnswer {
   readonly kind: "shocks";
   readonly at: string;
-  readonly scenario: string | null;
-  readonly shocks: Readonly<Record<string, ShockShape>>;
+  readonly shocks: Readonly<Record<string, ShockedPrice>>;
   readonly groups: number;
   readonly unknown: number;
   readonly is_exact: Exactness;
-  readonly before: Readonly<Record<Stage, SumsShape>>;
-  readonly after: Readonly<Record<Stage, SumsShape>>;
-  readonly moves: readonly MoveShape[];
-  readonly newly: Readonly<Record<Stage, NewlyShape>>;
+  readonly before: Readonly<Record<Stage, SumsShown>>;
+  readonly after: Readonly<Record<Stage, SumsShown>>;
+  readonly moves: readonly MovedGroups[];
   readonly bankrupt: number;
+  readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly fees_usd: string;
   readonly fund_draw_usd: string;
+  readonly scenario: string | null;
+  readonly newly: Readonly<Record<Stage, NewInStage>>;
 }
 
 /** Groups and what they come to in USD. */
-export interface SumsShape {
+export interface SumsShown {
   readonly groups: number;
   readonly debt_usd: string;
   readonly recognised_usd: string;
@@ -964,7 +990,7 @@ export interface TimelineItem {
   readonly type?: string | null;
   readonly severity?: Severity | null;
   readonly episode?: number | null;
-  readonly stage?: StageShape | null;
+  readonly stage?: StageChange | null;
   readonly reason?: string | null;
   readonly ltv?: string | null;
   readonly deadline?: string | null;
@@ -1006,28 +1032,28 @@ export interface WhatIfAnswer {
 /** A standing, and the types of the alerts that would be raised on the way to it. */
 export interface WhatIfStanding {
   readonly ltv: string | null;
-  readonly stage: Stage;
   readonly band: string | null;
   readonly debt_usd: string | null;
   readonly recognised_usd: string | null;
   readonly market_usd: string | null;
-  readonly deadline: string | null;
-  readonly blind: boolean;
-  readonly unknown: boolean;
-  readonly missing: readonly string[];
-  readonly cure: CureShape | null;
-  readonly liquidation_price: Readonly<Record<string, string | null>> | null;
-  readonly borrowable_usd: string;
-  readonly borrowable: Readonly<Record<string, BorrowableShape>>;
-  readonly permitted: PermittedShape;
-  readonly next_line: NextLine | null;
-  readonly liquidation: LiquidationShape | null;
-  readonly closable?: readonly ClosableShape[];
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
   readonly maintenance_margin_usd?: string | null;
+  readonly cure: CureShown | null;
+  readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly next_line: NextLineShown | null;
+  readonly liquidation: ClearanceShown | null;
+  readonly closable?: readonly Closable[];
+  readonly stage: Stage;
+  readonly deadline: string | null;
+  readonly blind: boolean;
+  readonly unknown: boolean;
+  readonly missing: readonly string[];
+  readonly permitted: PermittedShown;
+  readonly borrowable_usd: string;
+  readonly borrowable: Readonly<Record<string, BorrowableCoin>>;
   readonly alerts: readonly string[];
 }

@@ -23,9 +23,10 @@ from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
+from monitor.core.text import as_json
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -230,7 +231,7 @@ def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
 
 
 def _object(logged: LoggedAlert, rules: Rules) -> dict[str, Any]:
-    return envelope(logged.alert, data(logged.alert, logged.cursor, rules.products))
+    return as_json(alert_item(logged.alert, logged.cursor, rules.products))
 
 
 @commands.command
@@ -331,8 +332,8 @@ def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
         type=type_, id=alert_id(name, "test", 0, count, type_), at=now, detected_at=now, subject="test",
         sequence=count, episode=0, facts=facts,
     )  # fmt: skip
-    body = envelope(alert, data(alert, 0, config.rules.products, test=True))
-    return Notice(body["type"], body["timestamp"], body["data"], to)
+    item = alert_item(alert, 0, config.rules.products, test=True)
+    return Notice(item.type, item.timestamp, as_json(item.data), to)
 
 
 async def _send_once(channel: Any, notice: Notice) -> Any:

@@ -35,7 +35,7 @@ def stress(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """The whole book under a shock: who goes where, sums, expected shortfall; a matrix of two; the fall that a loss takes.
+    """The whole book under a shock: who goes where, sums, shortfall; a matrix of two; the fall that a loss takes.
 
     Parameters
     ----------

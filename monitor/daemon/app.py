@@ -15,9 +15,10 @@ from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Part
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import Event, GroupsPut, Noticed
 from monitor.core.groups.outcome import Publication
+from monitor.core.text import as_json
 from monitor.daemon import reload, startup, wiring
 from monitor.daemon.event_log import EventLog, Start
 from monitor.daemon.journal import DEGRADED, Journal
@@ -308,8 +309,8 @@ class App:
         return route(alert, self.config.routes, {p.name: p.kind for p in self.config.notifiers})
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
-        body = data(logged.alert, logged.cursor, self.monitor.rules.products, durable=logged.durable)
-        return envelope(logged.alert, body)
+        products = self.monitor.rules.products
+        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
 
     def _offer(self, committed: Committed) -> None:
         """While channels change hands new deliveries stay in the store, where the next dispatcher finds them."""

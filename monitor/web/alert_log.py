@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.stores._base import AlertFilter
 from monitor.web.auth import Caller
 from monitor.web.http import MAX_LIMIT
@@ -69,8 +69,8 @@ class AlertLog:
         key = (logged.cursor, logged.alert.id)
         text = self._texts.get(key)
         if text is None:
-            body = data(logged.alert, logged.cursor, self._daemon.rules().products, durable=logged.durable)
-            text = msgspec.json.encode(envelope(logged.alert, body))
+            products = self._daemon.rules().products
+            text = msgspec.json.encode(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
             with self._lock:
                 self._texts[key] = text
                 while len(self._texts) > KEPT_RENDERINGS:

@@ -19,13 +19,12 @@ from monitor.core.groups.outcome import Publication
 from monitor.core.groups.survey import Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
-from monitor.core.queries.explain import GroupRow, row
+from monitor.core.queries.explain import GroupRow, PriceItem, row
 from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter, StoreUnavailable
 from monitor.web.alert_log import AlertLog, may_see
 from monitor.web.auth import Caller
 from monitor.web.http import Rejected, encoded
-from monitor.web.shapes import PriceItem
 from monitor.web.view import Daemon, Made, Paced, View
 
 EVENTS = ("alert", "groups", "counts", "prices", "status")

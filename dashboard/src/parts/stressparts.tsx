@@ -17,7 +17,7 @@ export function Outcome({ answer }: { answer: ShocksAnswer }) {
           .join(", ")}
       </p>
       <dl class="facts body">
-        <Figure name="Expected shortfall" value={answer.expected_shortfall_usd} />
+        <Figure name="Shortfall" value={answer.shortfall_usd} />
         <Figure name="Draw on the fund" value={answer.fund_draw_usd} />
         <Figure name="Liquidation fees" value={answer.fees_usd} />
         <div>

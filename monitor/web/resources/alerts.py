@@ -12,8 +12,8 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, INFO, WARNING
+from monitor.core.alerts.payload import AckShown, AlertItem, acknowledged
 from monitor.core.alerts.silences import Acknowledge, Unacknowledge
-from monitor.core.queries.explain import AckShown, acknowledged
 from monitor.core.queries.inbox import Acted
 from monitor.core.schema import Pattern, Problem
 from monitor.core.stages.stages import NORMAL, Ack
@@ -21,7 +21,6 @@ from monitor.stores._base import AlertFilter
 from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE, READ
 from monitor.web.http import AFTER_NUMBER, LIMIT, Param, Query, Rejected, encoded, invalid, one_of, read_as, read_body
-from monitor.web.shapes import AlertItem
 from monitor.web.site import Call, Endpoint
 
 Text = Annotated[str, Pattern(r"[^\x00-\x1f\x7f]{1,500}", "1 to 500 characters in one line")]

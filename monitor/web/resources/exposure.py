@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from monitor.core.portfolio.exposure import Table
+from monitor.core.portfolio.exposure import ExposureList, Table
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.web.auth import READ
-from monitor.web.book_shapes import ExposureList
 from monitor.web.http import AFTER, LABEL_PREFIX, LIMIT, Param, Query, other_cursor
 from monitor.web.site import Call, Endpoint
 
 DEFAULT_KEY = "product"
 
 
-async def exposure(call: Call) -> Any:
+async def exposure(call: Call) -> ExposureList:
     """The book by borrower, product or coin, the largest share first."""
     by = _key(call.query)
     after, limit = call.query.page()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from monitor.core.valuation.clearance import fund_shown
+from monitor.core.valuation.clearance import FundShown, fund_shown
 from monitor.web.auth import READ
 from monitor.web.http import Rejected
-from monitor.web.shapes import FundShape
 from monitor.web.site import Call, Endpoint
 
 
-async def fund(call: Call) -> Any:
+async def fund(call: Call) -> FundShown:
     """What groups in liquidation would draw from the insurance fund; 404 where none is configured."""
     if call.caller.scope:
         raise Rejected("forbidden", "the insurance fund is the whole desk's; a token with a scope cannot read it")
@@ -21,4 +18,4 @@ async def fund(call: Call) -> Any:
     return fund_shown(sight)
 
 
-ROUTES = (Endpoint("GET", "/v1/fund", fund, READ, answers={200: FundShape}, may_be_absent=True),)
+ROUTES = (Endpoint("GET", "/v1/fund", fund, READ, may_be_absent=True),)

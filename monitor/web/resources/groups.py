@@ -17,7 +17,7 @@ from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery
 from monitor.core.queries import explain
-from monitor.core.queries.explain import GroupRow, row
+from monitor.core.queries.explain import GroupDetail, GroupRow, row
 from monitor.core.queries.inbox import Answer, Look, Request
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
@@ -38,7 +38,6 @@ from monitor.web.http import (
     parse,
     read_body,
 )
-from monitor.web.shapes import GroupDetail
 from monitor.web.site import Call, Endpoint, Reply
 
 T = TypeVar("T")

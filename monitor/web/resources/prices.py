@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 
+from monitor.core.queries.explain import PriceItem
 from monitor.web.auth import READ
 from monitor.web.http import AFTER, LIMIT, paged_by_name
-from monitor.web.shapes import PriceItem
 from monitor.web.site import Call, Endpoint
 
 
@@ -26,9 +25,7 @@ async def prices(call: Call) -> PriceList:
     call.query.done()
     daemon = call.daemon
     shown = await asyncio.to_thread(daemon.view.prices, daemon.rules(), daemon.clock.utc(), call.caller.scope)
-    page, cursor = paged_by_name({p["asset"]: p for p in shown}, after, limit)
-    items: Any = page
-    return PriceList(items, cursor)
+    return PriceList(*paged_by_name({p.asset: p for p in shown}, after, limit))
 
 
 ROUTES = (Endpoint("GET", "/v1/prices", prices, READ, (LIMIT, AFTER)),)

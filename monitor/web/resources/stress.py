@@ -13,13 +13,22 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from monitor.core.groups.survey import Swept
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.portfolio.stress import Grid, Search, Shocked, Step, Stress
+from monitor.core.portfolio.stress import (
+    Grid,
+    MatrixAnswer,
+    MovedGroup,
+    ReverseAnswer,
+    Search,
+    Shocked,
+    Step,
+    Stress,
+    StressAnswer,
+)
 from monitor.core.schema import Invalid, Problem
+from monitor.core.text import as_json
 from monitor.feeds import scenario
 from monitor.web.auth import READ
-from monitor.web.book_shapes import MatrixAnswer, ReverseAnswer, StressAnswer
 from monitor.web.http import Param, Rejected, invalid, one_of, read_as, read_body
 from monitor.web.site import Call, Endpoint
 
@@ -50,15 +59,14 @@ async def stress(call: Call) -> Any:
             if not asked.shocks:
                 return await _stepped(call, book, asked)
             case = await asyncio.to_thread(Shocked, book, asked.shocks, call.caller.scope)
-            shown, then = await asyncio.to_thread(case.run)
+            await asyncio.to_thread(case.run)
             if not is_csv:
-                newly = await asyncio.to_thread(case.newly, then, asked.limit)
-                return {**shown, "scenario": name, "newly": newly}
+                return await asyncio.to_thread(case.answer, asked.limit, name)
     except Invalid as e:
         raise invalid(e.problems) from None
     # A slow reader holds up only the next list.
     async with call.site.turns.sending():
-        return await _csv(call.request, case, then)
+        return await _csv(call.request, case)
 
 
 def _of_scenario(asked: Stress, folder: Path) -> tuple[Stress, str]:
@@ -80,7 +88,7 @@ def _of_scenario(asked: Stress, folder: Path) -> tuple[Stress, str]:
     return msgspec.structs.replace(asked, shocks=shocks, scenario=None), name
 
 
-async def _stepped(call: Call, book: WholeBook, asked: Stress) -> Any:
+async def _stepped(call: Call, book: WholeBook, asked: Stress) -> MatrixAnswer | ReverseAnswer:
     """The answer to a matrix or a reverse, step by step; a caller who leaves ends it."""
     case: Grid | Search
     if asked.matrix is not None:
@@ -107,12 +115,12 @@ def _wants_csv(request: web.Request) -> bool:
     return request.headers.get("Accept", "").partition(";")[0].strip().lower() == "text/csv"
 
 
-async def _csv(request: web.Request, case: Shocked, then: Swept) -> web.StreamResponse:
+async def _csv(request: web.Request, case: Shocked) -> web.StreamResponse:
     """All groups that change stage, made as they are sent."""
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="stress.csv"'})
     response.content_type, response.charset = "text/csv", "utf-8"
     await response.prepare(request)
-    rows = case.rows(then)
+    rows = case.rows()
     chunk = _lines([COLUMNS])
     while chunk:
         await response.write(chunk)
@@ -121,9 +129,10 @@ async def _csv(request: web.Request, case: Shocked, then: Swept) -> web.StreamRe
     return response
 
 
-def _some_lines(rows: Iterator[dict[str, Any]]) -> bytes:
+def _some_lines(rows: Iterator[MovedGroup]) -> bytes:
     found = []
-    for row in rows:
+    for moved in rows:
+        row = as_json(moved)
         row["labels"] = msgspec.json.encode(row["labels"]).decode()
         found.append([_text(row[name]) if name in _TEXTS else row[name] for name in COLUMNS])
         if len(found) == CSV_ROWS:

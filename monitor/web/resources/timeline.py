@@ -9,13 +9,13 @@ from typing import Any, Literal
 import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.payload import StageChange
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.stores._base import AlertFilter, Audit, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import may_see
 from monitor.web.auth import READ, Caller
 from monitor.web.http import AFTER, LIMIT, TIME, Param, Rejected
 from monitor.web.resources.groups import visible
-from monitor.web.shapes import StageShape
 from monitor.web.site import Call, Endpoint
 
 MOST_TOLD = 100
@@ -48,7 +48,7 @@ class TimelineItem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     type: str | None = None
     severity: str | None = None
     episode: int | None = None
-    stage: StageShape | None = None
+    stage: StageChange | None = None
     reason: str | None = None
     ltv: str | None = None
     deadline: str | None = None
@@ -109,7 +109,7 @@ async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
         type=a.type,
         severity=a.severity,
         episode=a.episode,
-        stage=StageShape(a.stage_from, a.stage_to),
+        stage=StageChange(a.stage_from, a.stage_to),
         reason=a.reason,
         ltv=plain_or_none(a.figures.ltv) if a.figures else None,
         deadline=stamp_or_none(a.deadline),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.text import as_json
 from monitor.products import vip_loan
 from tests.core.desk import Desk, both_books, line, loan, product, version
 from tests.looks import look_at
@@ -25,7 +26,7 @@ def standing(price: str = "0.5", of: dict[str, Any] = LENDING, **changes: Any) -
     d.price("00:00", f"COIN={price}")
     look = look_at(d.monitor, "G-1", d.last.at)
     assert look is not None
-    return what_if(look, WhatIf())["before"]
+    return as_json(what_if(look, WhatIf()).before)
 
 
 def words(reasons: list[dict[str, str]]) -> list[str]:
@@ -102,7 +103,7 @@ def test_what_if_says_what_is_allowed_after_the_change() -> None:
     d.price("00:00", "COIN=0.55")
     look = look_at(d.monitor, "G-1", d.last.at)
     assert look is not None
-    answer = what_if(look, WhatIf(shock={"COIN": "0.65"}))
+    answer = as_json(what_if(look, WhatIf(shock={"COIN": "0.65"})))
     assert answer["before"]["borrowable"]["COIN"]["allowed"]
     assert words(answer["after"]["borrowable"]["COIN"]["reasons"]) == ["coin_limit"]
 
