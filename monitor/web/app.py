@@ -55,7 +55,7 @@ class Server:
 
     def use_tokens(self, tokens: Tokens) -> None:
         """Takes other tokens at once. Streams of the old ones end; a reader that may stay resumes where it was."""
-        if tokens != self.site.tokens:
+        if not tokens.same_as(self.site.tokens):
             self.site.tokens = tokens
             self.site.hub.disconnect()
 

@@ -65,7 +65,7 @@ class Tokens:
     """The tokens by the digest of their secret."""
 
     def __init__(self, configs: Sequence[TokenConfig]) -> None:
-        """Reads the secrets. Raises wire.Invalid with every problem."""
+        """Reads the secrets. Raises schema.Invalid with every problem."""
         problems: list[Problem] = []
         self._callers: dict[bytes, Caller] = {}
         names: set[str] = set()
@@ -86,10 +86,9 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._callers)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokens) and self._callers == other._callers
-
-    __hash__ = None  # type: ignore[assignment]
+    def same_as(self, other: Tokens) -> bool:
+        """Both hold the same secrets, for the same callers."""
+        return self._callers == other._callers
 
     def caller(self, authorization: str | None) -> Caller | None:
         """The caller whom an `Authorization: Bearer` header names; None where no token has that secret."""

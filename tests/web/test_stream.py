@@ -250,10 +250,16 @@ async def test_a_stream_without_status_is_kept_alive_too(http: Session) -> None:
 @pytest.mark.parametrize(
     ("query", "headers"),
     [
-        ("events=alerts", {}), ("events=", {}), ("events=alert,,x", {}), ("limit=501", {}), ("after=x", {}), ("foo=1", {}),
-        ("", {"Last-Event-ID": "x"}), ("", {"Last-Event-ID": "-1"}),
+        ("events=alerts", {}),
+        ("events=", {}),
+        ("events=alert,,x", {}),
+        ("limit=501", {}),
+        ("after=x", {}),
+        ("foo=1", {}),
+        ("", {"Last-Event-ID": "x"}),
+        ("", {"Last-Event-ID": "-1"}),
     ],
-)  # fmt: skip
+)
 async def test_a_stream_that_cannot_be_is_refused_before_it_begins(
     http: Session, query: str, headers: dict[str, str]
 ) -> None:

@@ -48,7 +48,7 @@ class Whole:
         self.view = View(PlainRoster(book.records), self.clock)
         self.sequencer = Sequencer(
             risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
-        )  # fmt: skip
+        )
         self.is_down = False
         self._commit = store.commit
         store.commit = self._commit_or_fail  # type: ignore[method-assign]

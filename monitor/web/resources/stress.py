@@ -34,9 +34,7 @@ from monitor.web.site import Call, Endpoint
 
 CSV_ROWS = 500
 """Rows that are made in one step: 50 ms in the worker thread."""
-COLUMNS = (
-    "id", "product", "labels", "from", "to", "ltv_before", "ltv", "debt_usd", "recognised_usd", "market_usd", "shortfall_usd",
-)  # fmt: skip
+COLUMNS = MovedGroup.__struct_encode_fields__
 _TEXTS = ("id", "product", "labels")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -37,8 +37,10 @@ async def test_alerts_are_the_objects_of_the_contract_in_order(desk: Desk, http:
     await crash(desk, http)
     page = (await ask(http, "GET", "/v1/alerts"))[2]
     assert page["next"] is None
-    shown = [msgspec.json.decode(msgspec.json.encode(
-        alert_item(x.alert, x.cursor, desk.rules.products))) for x in desk.store.log]  # fmt: skip
+    shown = [
+        msgspec.json.decode(msgspec.json.encode(alert_item(x.alert, x.cursor, desk.rules.products)))
+        for x in desk.store.log
+    ]
     assert page["items"] == shown
     assert page["items"][-1]["data"]["cure"]["repay_usd"] == "28000"
 
@@ -108,10 +110,13 @@ async def test_a_delivery_shows_every_attempt(desk: Desk, http: Session) -> None
     assert (status, found["state"], found["notifier"], found["attempts"]) == (200, "pending", "risk-desk", 0)
     assert found["record"] == [
         {
-            "at": "2026-03-02T12:00:00.000Z", "state": "pending", "detail": "503 Service Unavailable",
-            "due_at": "2026-03-02T12:00:09.000Z", "took_ms": 12.5,
+            "at": "2026-03-02T12:00:00.000Z",
+            "state": "pending",
+            "detail": "503 Service Unavailable",
+            "due_at": "2026-03-02T12:00:09.000Z",
+            "took_ms": 12.5,
         }
-    ]  # fmt: skip
+    ]
     assert (await ask(http, "GET", "/v1/deliveries/dlv_9"))[0] == 404
 
 

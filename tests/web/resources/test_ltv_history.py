@@ -197,17 +197,25 @@ async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk:
     found = (await ask(http, "GET", "/v1/groups/G-1/timeline"))[2]
     shown = [(i["kind"], i.get("action") or i["type"].removeprefix("loan_group.")) for i in found["items"]]
     assert shown == [
-        ("book", "put group"), ("stage", "margin_call.opened"), ("ack", "acknowledge"), ("entry", "entry deposit"),
+        ("book", "put group"),
+        ("stage", "margin_call.opened"),
+        ("ack", "acknowledge"),
+        ("entry", "entry deposit"),
         ("stage", "margin_call.cured"),
-    ]  # fmt: skip
+    ]
     opened, acked = found["items"][1], found["items"][2]
     assert opened["stage"] == {"from": "normal", "to": "margin_call"}
     assert opened["told"] == [
         {
-            "delivery": "dlv_1_risk-desk", "notifier": "risk-desk", "to": [], "state": "pending", "attempts": 0,
-            "delivered_at": None, "detail": "",
+            "delivery": "dlv_1_risk-desk",
+            "notifier": "risk-desk",
+            "to": [],
+            "state": "pending",
+            "attempts": 0,
+            "delivered_at": None,
+            "detail": "",
         }
-    ]  # fmt: skip
+    ]
     assert (acked["who"], acked["note"]) == ("loopback", "called")
     later = f"?from={stamp(desk.clock.now - MINUTE)}"
     assert len((await ask(http, "GET", f"/v1/groups/G-1/timeline{later}"))[2]["items"]) == 3

@@ -65,9 +65,14 @@ async def test_a_cookie_stands_for_the_token(desk: Desk) -> None:
         assert "s-ops" not in cookie
         status, _, who = await ask(http, "GET", "/v1/session")
         assert who == {
-            "name": "ops", "role": "operator", "may": ["operate", "read"], "scope": {}, "tokens": True, "cookie": True,
+            "name": "ops",
+            "role": "operator",
+            "may": ["operate", "read"],
+            "scope": {},
+            "tokens": True,
+            "cookie": True,
             "until": "2026-03-03T00:00:00.000Z",
-        }  # fmt: skip
+        }
         assert (await ask(http, "GET", "/v1/groups"))[0] == 200
         assert (await ask(http, "GET", "/v1/audit"))[0] == 403
 
@@ -149,9 +154,7 @@ async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: Des
 async def test_a_session_goes_with_its_token_and_follows_its_role(desk: Desk) -> None:
     async with daemon(desk, config()) as (server, url), browser(url) as http:
         await sign_in(http)
-        changed = [
-            msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens
-        ]  # fmt: skip
+        changed = [msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens]
         server.change_tokens(changed)
         assert (await ask(http, "GET", "/v1/session"))[2]["role"] == "admin"
         server.change_tokens(config(ops="another", acme="s-acme").tokens)

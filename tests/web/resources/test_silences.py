@@ -96,9 +96,15 @@ async def test_a_silence_is_made_listed_and_ended(desk: Desk, http: Session) -> 
     assert status == 201, made
     assert headers["Location"] == f"/v1/silences/{made['id']}"
     expected = {
-        "id": made["id"], "match": {"group": "G-1"}, "until": until(2), "reason": "a test", "up_to": "margin_call",
-        "even_worse": False, "by": "loopback", "at": stamp(START),
-    }  # fmt: skip
+        "id": made["id"],
+        "match": {"group": "G-1"},
+        "until": until(2),
+        "reason": "a test",
+        "up_to": "margin_call",
+        "even_worse": False,
+        "by": "loopback",
+        "at": stamp(START),
+    }
     assert made == expected
     assert (await ask(http, "GET", "/v1/silences"))[2] == {"items": [expected], "next": None}
     alert = await called(desk, http)

@@ -81,10 +81,14 @@ async def test_metrics_are_brought_up_to_date_when_they_are_asked_for(desk: Desk
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
     for expected in (
-        'monitor_groups{stage="normal"} 1.0', 'monitor_groups{stage="margin_call"} 1.0', "monitor_groups_unknown 0.0",
-        'monitor_price_age_seconds{asset="BTC"} 7.0', 'monitor_price_untrusted{asset="BTC"} 0.0',
-        'monitor_feed_connected{feed="tape"} 1.0', 'monitor_feed_refused{feed="tape",reason="zero"} 3.0',
-    ):  # fmt: skip
+        'monitor_groups{stage="normal"} 1.0',
+        'monitor_groups{stage="margin_call"} 1.0',
+        "monitor_groups_unknown 0.0",
+        'monitor_price_age_seconds{asset="BTC"} 7.0',
+        'monitor_price_untrusted{asset="BTC"} 0.0',
+        'monitor_feed_connected{feed="tape"} 1.0',
+        'monitor_feed_refused{feed="tape",reason="zero"} 3.0',
+    ):
         assert expected in text.splitlines(), expected
 
 
@@ -101,8 +105,17 @@ async def test_prices_tell_their_three_ages(desk: Desk, http: Session) -> None:
 
 
 async def test_a_coin_that_a_group_needs_and_nobody_quotes_is_listed_as_missing(http: Session) -> None:
-    stated = line(loans=[{**line()["loans"][0], "asset": "XRP", "rate": {"kind": "fixed", "daily": "0"},
-                          "term": "30d", "matures_at": "2026-03-31T10:00:00Z"}])  # fmt: skip
+    stated = line(
+        loans=[
+            {
+                **line()["loans"][0],
+                "asset": "XRP",
+                "rate": {"kind": "fixed", "daily": "0"},
+                "term": "30d",
+                "matures_at": "2026-03-31T10:00:00Z",
+            }
+        ]
+    )
     assert (await ask(http, "PUT", "/v1/groups/G-1", stated))[0] == 201
     prices = {p["asset"]: p for p in (await ask(http, "GET", "/v1/prices"))[2]["items"]}
     assert (prices["XRP"]["trust"], prices["XRP"]["price"]) == ("missing", None)
@@ -123,10 +136,17 @@ async def test_the_status_shows_feeds_and_what_they_refused(desk: Desk, http: Se
     stats.refused["not_a_number"] += 1
     found = (await ask(http, "GET", "/v1/status"))[2]
     assert found["feeds"]["tape"] == {
-        "connected": False, "reason": "connection refused", "frames": 12, "quotes": 0, "reconnects": 0,
-        "ignored": {"delivery contract": 2}, "refused": {"not_a_number": 1}, "last_frame_at": "2026-03-02T12:00:00.000Z",
-            "last_frame_age_s": 0.0, "lag_s": 0.0,
-    }  # fmt: skip
+        "connected": False,
+        "reason": "connection refused",
+        "frames": 12,
+        "quotes": 0,
+        "reconnects": 0,
+        "ignored": {"delivery contract": 2},
+        "refused": {"not_a_number": 1},
+        "last_frame_at": "2026-03-02T12:00:00.000Z",
+        "last_frame_age_s": 0.0,
+        "lag_s": 0.0,
+    }
     assert (found["name"], found["rules"], found["groups"]["total"]) == ("desk-1", ["vip_loan@2024-04-29"], 0)
 
 
@@ -155,14 +175,28 @@ async def test_channels_say_how_they_do(desk: Desk, http: aiohttp.ClientSession)
     found = (await ask(http, "GET", "/v1/channels"))[2]
     assert found["items"] == [
         {
-            "name": "desk-mail", "kind": "email", "breaker": "closed", "queued": 0, "oldest_at": None, "oldest_age_s": None,
-            "last_delivered_at": stamp(at), "last_failed_at": None, "last_failure": None,
+            "name": "desk-mail",
+            "kind": "email",
+            "breaker": "closed",
+            "queued": 0,
+            "oldest_at": None,
+            "oldest_age_s": None,
+            "last_delivered_at": stamp(at),
+            "last_failed_at": None,
+            "last_failure": None,
         },
         {
-            "name": "risk-desk", "kind": "webhook", "breaker": "open", "queued": 3, "oldest_at": "2026-03-02T11:58:00.000Z",
-            "oldest_age_s": 120.0, "last_delivered_at": None, "last_failed_at": stamp(at), "last_failure": "HTTP 500",
+            "name": "risk-desk",
+            "kind": "webhook",
+            "breaker": "open",
+            "queued": 3,
+            "oldest_at": "2026-03-02T11:58:00.000Z",
+            "oldest_age_s": 120.0,
+            "last_delivered_at": None,
+            "last_failed_at": stamp(at),
+            "last_failure": "HTTP 500",
         },
-    ]  # fmt: skip
+    ]
     assert (await ask(http, "GET", "/v1/channels?limit=1"))[2]["next"] == "desk-mail"
 
 
