@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.web.contract import answers, routes
 from monitor.web.http import ProblemDetails
-from monitor.web.stream import EVENT_TYPES
+from monitor.web.live import EVENT_TYPES
 
 FILE = Path(__file__).parent.parent / "dashboard/src/answers.generated.ts"
 WORDS = {"stage": "Stage", "severity": "Severity"}

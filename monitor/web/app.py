@@ -14,10 +14,10 @@ from monitor.telemetry import log
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, json_response
+from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
 from monitor.web.sessions import COOKIE, CSRF_HEADER
 from monitor.web.site import Call, Endpoint, Reply, Site
-from monitor.web.stream import Limits
 from monitor.web.view import Daemon
 
 SHUTDOWN_S = 2.0

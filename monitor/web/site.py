@@ -16,9 +16,10 @@ from monitor.telemetry import BoundedLog
 from monitor.web.alert_log import AlertLog
 from monitor.web.auth import Caller, Tokens
 from monitor.web.http import Param, Query
+from monitor.web.live import Limits
 from monitor.web.ltv_follower import LtvFollower
 from monitor.web.sessions import Failures, Sessions
-from monitor.web.stream import Hub, Limits
+from monitor.web.stream import Hub
 from monitor.web.view import Daemon, Paced
 from monitor.web.whole_book import Turns
 

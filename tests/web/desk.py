@@ -46,8 +46,8 @@ from monitor.stores._base import (
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
+from monitor.web.live import Limits
 from monitor.web.page import PageFiles
-from monitor.web.stream import Limits
 from monitor.web.view import Daemon, View
 from tests.looks import CALM, RULES, START, look_at
 

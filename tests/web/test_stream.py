@@ -16,7 +16,7 @@ from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
-from monitor.web.stream import Limits
+from monitor.web.live import Limits
 from tests.looks import line
 from tests.web.desk import Desk, serving
 from tests.web.sse import WAIT_S, stream

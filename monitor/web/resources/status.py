@@ -11,9 +11,9 @@ from monitor.core.prices.quote import USDT
 from monitor.core.text import stamp
 from monitor.web.auth import OPEN, READ, Caller
 from monitor.web.http import age_s
+from monitor.web.live import GroupCounts, group_counts, reasons_told
 from monitor.web.resources.feeds import FeedItem, feed_items
 from monitor.web.site import Call, Endpoint, Reply
-from monitor.web.stream import GroupCounts, group_counts, reasons_told
 from monitor.web.view import Daemon
 
 NAMED = 20

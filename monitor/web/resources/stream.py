@@ -6,9 +6,10 @@ from aiohttp import web
 
 from monitor.web.auth import READ
 from monitor.web.http import AFTER_NUMBER, Param, Rejected, whole_number
+from monitor.web.live import EVENTS
 from monitor.web.resources.groups import GROUP_FILTER, group_query
 from monitor.web.site import Call, Endpoint
-from monitor.web.stream import EVENTS, Client
+from monitor.web.stream import Client
 
 ROWS = 500
 
