@@ -864,7 +864,7 @@ export interface ReverseAnswer {
   readonly is_exact: Exactness;
 }
 
-/** Who asks. `tokens`: the daemon has some; `cookie`: a session says who it is, and `until` when it ends. */
+/** Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`. */
 export interface SessionItem {
   readonly name: string;
   readonly role: string;

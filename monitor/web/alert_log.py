@@ -1,4 +1,4 @@
-"""The alert log as a caller may see it, each alert rendered once for all who ask."""
+"""The alert log as far as a caller may see it. Each alert is rendered once for all who ask."""
 
 from __future__ import annotations
 

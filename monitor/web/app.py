@@ -9,11 +9,13 @@ from typing import Any
 from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig, check_bind
+from monitor.core.portfolio.group_list import BadCursor
+from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.contract import routes
-from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, json_response
+from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
 from monitor.web.sessions import COOKIE, CSRF_HEADER
@@ -21,7 +23,7 @@ from monitor.web.site import Call, Endpoint, Reply, Site
 from monitor.web.view import Daemon
 
 SHUTDOWN_S = 2.0
-"""For requests under way at a stop; the daemon as a whole has 10 s."""
+"""Requests under way have so long at a stop; the daemon as a whole has 10 s."""
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -60,7 +62,7 @@ class Server:
             self.site.hub.disconnect()
 
     async def start(self) -> tuple[str, int]:
-        """Binds and serves; the address that was bound. Raises OSError."""
+        """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
         app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
         for route in routes():
             # An id may hold any printable character; aiohttp's default would stop at braces.
@@ -87,7 +89,7 @@ class Server:
             await self._runner.cleanup()
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:
-        """Streams without a heartbeat look alive and are not, and so does a history that ends: a reason not to be ready."""
+        """The daemon is not ready then: a stream without its heartbeat looks alive and is not, and neither is the history."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._daemon.health.set("web", f"the {task.get_name()} stopped: {error!r}; restart the daemon")
             log.error("web_part_stopped", part=task.get_name(), error=repr(error))
@@ -125,7 +127,7 @@ class Server:
         return caller
 
     def _admit(self, request: web.Request) -> None:
-        """Turns away what a web page elsewhere makes a browser send. Raises Rejected."""
+        """Turns away requests that a web page elsewhere makes a browser send. Raises Rejected."""
         host = request.headers.get("Host")
         if not self.site.tokens and not is_local_host(host):
             raise Rejected(
@@ -137,7 +139,7 @@ class Server:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
-        """Every failure becomes a problem, every request one line of the log (its path, never its query)."""
+        """Answers every failure with a problem, and logs each request in one line: its path, never its query."""
         start = self._daemon.clock.monotonic_s()
         status = 500
         try:
@@ -160,6 +162,10 @@ class Server:
             return await handler(request)
         except Rejected as e:
             rejected = e
+        except Invalid as e:
+            rejected = invalid(e.problems)
+        except BadCursor as e:
+            rejected = Rejected("bad-cursor", f"after {e}")
         except StoreUnavailable as e:
             rejected = Rejected("store-unavailable", f"{e}; try again", headers={"Retry-After": "1"})
         except web.HTTPMethodNotAllowed as e:
@@ -183,7 +189,7 @@ def _response(answer: Any) -> web.StreamResponse:
 
 
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
-    """Sets the headers of every answer. An answer that aiohttp made of an unforeseen error becomes a problem too."""
+    """Sets the headers of every answer, and makes a problem of the answer that aiohttp gives to an unforeseen error."""
     response.headers.update(SECURITY_HEADERS)
     if (cache := request.get(CACHE)) is not None:
         response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})

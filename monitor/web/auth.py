@@ -43,7 +43,7 @@ class Caller(msgspec.Struct, frozen=True):
     role: str
     scope: Scope = ()
     session: str = ""
-    """The session of the cookie, where a cookie says who asks."""
+    """The session, where a cookie names the caller."""
     until: datetime | None = None
     """When that session ends."""
 

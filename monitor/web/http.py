@@ -1,7 +1,7 @@
 """How a request is read, and how a failure is answered.
 
-Queries and bodies are read strictly: a key that nobody knows, or that stands there twice, is refused with every other
-problem at once. Each refusal is a problem of RFC 9457: what is wrong, where, and what to do about it. Never a stack trace.
+Queries and bodies are read strictly: an unknown key and a key that stands there twice are refused, and one answer names
+every problem. It is a problem of RFC 9457: what is wrong, where, and what to do about it. Never a stack trace.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
-from monitor.core.portfolio.group_list import BadCursor
-from monitor.core.schema import Invalid, Problem, instant, read
+from monitor.core.schema import Problem, instant, read
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Rejected(Exception):
-    """A request is answered with a problem."""
+    """A request that is answered with a problem."""
 
     def __init__(
         self,
@@ -110,7 +109,7 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def invalid(problems: Iterable[Problem], kind: str = "invalid") -> Rejected:
-    """All that is wrong with a body or a query, in one answer."""
+    """A refusal that names all that is wrong with a body or a query."""
     listed = tuple(problems)
     return Rejected(kind, "; ".join(map(str, listed))[:2000], problems=listed)
 
@@ -132,12 +131,8 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def read_as(kind: type[T], raw: bytes) -> T:
-    """The body as a struct. Raises Rejected with every problem."""
-    try:
-        found: T = read(kind, parse(raw))
-        return found
-    except Invalid as e:
-        raise invalid(e.problems) from None
+    """The body as a struct. Raises Rejected, or schema.Invalid with every problem."""
+    return read(kind, parse(raw))
 
 
 def parse(raw: bytes) -> dict[str, Any]:
@@ -340,8 +335,3 @@ def encoded(texts: Iterable[bytes]) -> Any:
 def age_s(at: datetime | None, now: datetime) -> float | None:
     """Seconds since a time, never below 0."""
     return None if at is None else round(max((now - at).total_seconds(), 0.0), 3)
-
-
-def other_cursor(e: BadCursor) -> Rejected:
-    """A list was asked with the cursor of another."""
-    return Rejected("bad-cursor", f"after {e}")

@@ -1,7 +1,7 @@
-"""What every stream shows beside alerts: rows, counts, prices and status, made and encoded once for all.
+"""Rows, counts, prices and status as the streams show them, made and encoded once for all.
 
-They are conflated: a reader that is slow gets the newest of each, not each that was. A tick looks for what moved; a stream
-then asks what changed since its last look.
+They are conflated: a slow reader gets the newest of each and misses those between. A tick looks for changes; a stream then
+asks for what it has not shown yet.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class PricesEvent(msgspec.Struct, frozen=True):
 
 
 class Pulse(NamedTuple):
-    """What a status event says beside the time: cheap enough for four looks a second."""
+    """The facts of a status event: cheap enough for four looks a second."""
 
     ready: bool
     reasons: Mapping[str, str]
@@ -102,7 +102,7 @@ class GapEvent(msgspec.Struct, frozen=True):
 
 
 EVENT_TYPES = (GroupsEvent, CountsEvent, PricesEvent, StatusEvent, GapEvent)
-"""What the events say beside an alert, which is as in the log."""
+"""The data of every event but an alert, whose data is as in the log."""
 
 
 def group_counts(view: View, scope: Scope) -> GroupCounts:
@@ -113,7 +113,7 @@ def group_counts(view: View, scope: Scope) -> GroupCounts:
 
 
 def reasons_told(reasons: Mapping[str, str], *, scoped: bool) -> dict[str, str | None]:
-    """By part. The texts may name groups, so a token with a scope is told the parts alone."""
+    """Why the daemon is not ready, by part. The texts may name groups, so a token with a scope sees the parts alone."""
     return {part: None if scoped else text for part, text in reasons.items()}
 
 
@@ -141,7 +141,7 @@ class Shown:
 
 
 class LiveFigures:
-    """The newest rows, counts, prices and status, and what of them a stream was not shown yet."""
+    """The newest rows, counts, prices and status; `news` is what one stream has not shown yet."""
 
     def __init__(self, daemon: Daemon, limits: Limits) -> None:
         self._daemon = daemon
@@ -159,7 +159,7 @@ class LiveFigures:
         self._status_seen: Pulse | None = None
 
     async def tick(self, streams: Iterable[Shown]) -> None:
-        """Looks at what moved since the last tick."""
+        """Looks for changes since the last tick."""
         self._ticks += 1
         self._look_at_status()
         shown = [*streams]
@@ -172,7 +172,7 @@ class LiveFigures:
                 await self._take_prices()
 
     async def news(self, shown: Shown) -> bytes:
-        """The events that a stream was not sent yet; it counts as shown from now on."""
+        """The events that a stream has not shown yet. From now on they count as shown."""
         frames = b""
         if "status" in shown.events and shown.status != self._status_version:
             shown.status = self._status_version
@@ -195,7 +195,7 @@ class LiveFigures:
         changed = [text for id_, text in rows.items() if shown.rows.get(id_) != text]
         gone = [id_ for id_ in shown.rows if id_ not in rows]
         shown.rows = rows
-        # A page that is too dear to be made in every tick is behind: the next tick asks again.
+        # A page that costs too much for every tick may be behind: the next tick asks again.
         shown.generation = min(generation, made.generation)
         if not (changed or gone or is_first):
             return b""

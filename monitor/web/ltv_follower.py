@@ -26,7 +26,7 @@ from monitor.telemetry import BoundedLog
 from monitor.web.view import View
 
 SAMPLE_S = 10.0
-"""Six looks a minute find most lows and highs; what is between two looks is in the alerts if it mattered."""
+"""Six looks a minute find most lows and highs. Where one between two looks mattered, an alert has it."""
 FLUSH_S = 60.0
 FINE_S, COARSE_S = 60, 900
 FINE_FOR, COARSE_FOR = timedelta(hours=24), timedelta(days=30)
@@ -34,7 +34,7 @@ FOLLOWED = 400
 """Groups of the list that are followed, and as many that were until lately. Together they take a thread a tenth of a second
 in ten, and 60 MB of the store a day."""
 NEAR_PERCENT = Decimal(10)
-"""A group is near its next line where the recognised value may fall by so much until then, or less."""
+"""A group is near its next line where a fall of its recognised value by this much, or less, takes it there."""
 OPENED, FOLLOWED_FOR_S = 200, 86_400.0
 """Opened pages that are remembered, and how long a group is followed after the last reason."""
 PENDING = 20_000
@@ -99,7 +99,7 @@ class LtvFollower:
                 self._pending.clear()
 
     async def points(self, group: str, start: datetime, end: datetime, most: int) -> tuple[int, list[LtvPoint]]:
-        """The points of a group in [start, end), at most so many, and how many seconds each covers."""
+        """How many seconds each point covers, and the points of a group in [start, end), at most so many."""
         span_s = max((end - start).total_seconds(), 1.0)
         kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR else COARSE_S
         step_s = kept_s * max(1, -(-int(span_s) // (kept_s * most)))

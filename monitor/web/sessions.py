@@ -1,7 +1,7 @@
-"""Who is signed in at the page: a person shows a token once, and then a cookie that no script can read stands for it.
+"""Who is signed in at the page. A person shows a token once; from then on a cookie that no script can read stands for it.
 
-A session lasts twelve hours. The monitor keeps only the hash of its id, in memory: a restart signs everybody out, and so
-does a reload that takes the token away.
+A session lasts twelve hours. The monitor keeps only the hash of its id, in memory. A restart signs everybody out, as does
+a reload that takes the token away.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CSRF_HEADER = "X-Requested-With"
 LASTS = timedelta(hours=12)
 """A working day; a person who stays longer shows the token again."""
 MOST_PER_TOKEN = 20
-"""Browsers that one token may be signed in at; the oldest is signed out."""
+"""Browsers that one token may be signed in at; one more signs the oldest out."""
 MOST_FAILURES = 5
 """Wrong tokens from one address within WINDOW_S: a person mistypes twice, a guesser does not stop."""
 MOST_FAILURES_IN_ALL = 200
@@ -58,7 +58,7 @@ class Sessions:
         return id_, until
 
     def caller(self, id_: str | None, tokens: Tokens) -> Caller | None:
-        """Whose session this is, with the role and scope that its token has now; None where it is over."""
+        """The caller of a session, with the role and scope that its token has now; None where the session is over."""
         key = _hashed(id_ or "")
         found = self._open.get(key)
         caller = None if found is None else tokens.of_digest(found.token)
@@ -77,7 +77,7 @@ def _hashed(id_: str) -> str:
 
 
 class Failures:
-    """Counts wrong tokens, by address and in all, so that nobody can try many."""
+    """Counts wrong tokens, by address and in all, to stop a guesser."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -97,7 +97,7 @@ class Failures:
             raise Rejected("too-many-failures", "too many wrong tokens; wait, then try again", headers=wait)
 
     def count(self, address: str) -> None:
-        """One more failed."""
+        """Counts one more wrong token."""
         self._total += 1
         self._counts[address] = self._counts.get(address, 0) + 1
         self._counts.move_to_end(address)

@@ -1,7 +1,8 @@
 """What every handler gets: the call, and the site that answers it.
 
 A handler is a function of one `Call`. It returns the struct of its answer, a `Reply` where status or headers are others,
-None for 204, or a response of its own where it is no JSON. A failure is a `Rejected`.
+None for 204, or a response of its own where it is no JSON. It fails by raising Rejected, schema.Invalid, BadCursor or
+StoreUnavailable: each is answered as a problem.
 """
 
 from __future__ import annotations

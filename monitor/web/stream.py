@@ -30,7 +30,7 @@ class _Gap(Exception):
 
 
 class Client:
-    """One stream: what it wants, and how far it got. It replays the alert log after a cursor where one is given."""
+    """One stream: what it wants, and how far it got. Where `after` is given, it first replays the log from there."""
 
     def __init__(self, caller: Caller, events: frozenset[str], wanted: GroupQuery, after: int | None) -> None:
         self.caller = caller
@@ -144,8 +144,8 @@ class Hub:
             await self._write(response, f"id: {client.cursor}\n\n".encode() if client.cursor else b": live\n\n")
             return
         client.cursor = after
-        # What was published before this line is in the store by now; what comes after it is kept for us. Where so much
-        # came meanwhile that it was not all kept, the store has it by then.
+        # What was published before this line is in the store by now; the short log keeps what comes after it. Where more
+        # came meanwhile than it keeps, the store has that by then.
         client.place = self._end
         await self._replay(client, response)
         while client.place < self._first:
@@ -178,7 +178,7 @@ class Hub:
         if not alerts:
             return
         texts = await self._log.texts(alerts)
-        # One that is not durable has no place in the log: it is shown, but nobody can resume from it.
+        # An alert that is not durable has no place in the log: a reader sees it, but cannot resume from it.
         frames = [frame("alert", t, a.cursor if a.durable else None) for a, t in zip(alerts, texts, strict=True)]
         await self._write(response, b"".join(frames))
         client.cursor = max([client.cursor, *(a.cursor for a in alerts if a.durable)])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from monitor.core.portfolio.exposure import ExposureList, Table
-from monitor.core.portfolio.group_list import BadCursor
 from monitor.web.auth import READ
-from monitor.web.http import AFTER, LABEL_PREFIX, LIMIT, Param, Query, other_cursor
+from monitor.web.http import AFTER, LABEL_PREFIX, LIMIT, Param, Query
 from monitor.web.site import Call, Endpoint
 
 DEFAULT_KEY = "product"
@@ -19,10 +18,7 @@ async def exposure(call: Call) -> ExposureList:
     after, limit = call.query.page()
     call.query.done()
     table = await _table(call, by)
-    try:
-        return await asyncio.to_thread(table.page, limit, after)
-    except BadCursor as e:
-        raise other_cursor(e) from None
+    return await asyncio.to_thread(table.page, limit, after)
 
 
 def _key(query: Query) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
-from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery
+from monitor.core.portfolio.group_list import SORTS, GroupQuery
 from monitor.core.queries import explain
 from monitor.core.queries.explain import GroupDetail, GroupRow, row
 from monitor.core.queries.inbox import Answer, Look, Request
@@ -34,7 +34,6 @@ from monitor.web.http import (
     Rejected,
     invalid,
     one_of,
-    other_cursor,
     parse,
     read_body,
 )
@@ -45,7 +44,7 @@ T = TypeVar("T")
 SOURCE = "api"
 """The book's source of all groups that are put here."""
 AHEAD = timedelta(seconds=60)
-"""How far a peer's clock may run before ours: more is a mistake about the date or the zone."""
+"""How far a peer's clock may be ahead of ours: more is a mistake about the date or the zone."""
 RACES = 3
 """Tries of a scoped token's put while others change the group."""
 SORT_VALUES = (*SORTS, *(f"-{name}" for name in SORTS))
@@ -111,10 +110,7 @@ async def list_(call: Call) -> GroupList:
         found = call.daemon.view.groups(wanted, call.caller.scope)
         return GroupList([row(sight) for sight in found.rows], found.next)
 
-    try:
-        return await asyncio.to_thread(page)
-    except BadCursor as e:
-        raise other_cursor(e) from None
+    return await asyncio.to_thread(page)
 
 
 async def detail(call: Call) -> Reply:
@@ -349,7 +345,7 @@ def _try(cls: Any, value: object, problems: list[Problem]) -> Any:
 
 
 def _digest(head: EntryHead, entry: Entry) -> str:
-    """Two entries with one id are the same if they say the same, in whatever order or spelling of JSON."""
+    """Two entries with one id are the same if they state the same, in any order or spelling of JSON."""
     return hashlib.sha256(msgspec.json.encode((head.at, entry))).hexdigest()
 
 

@@ -122,7 +122,7 @@ Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
 
 
 class _Asked(NamedTuple):
-    """Whose history, as far as it is there: a group that was closed has rows, but is not in the book."""
+    """What is asked of which group. A group that was closed has rows, but no look: it is not in the book."""
 
     daemon: Daemon
     group: str
@@ -149,7 +149,7 @@ async def history(call: Call) -> HistoryList:
 
 
 async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | None]:
-    """Rows as they were committed; before them, of loans, those that came with their group."""
+    """Rows as they were committed. Loans that came with their group stand before them."""
     found: list[tuple[str, Row]] = []
     if kind == LOAN and (asked.after is None or asked.after.startswith(_OPENING)):
         seen = "" if asked.after is None else asked.after.removeprefix(_OPENING)
@@ -198,8 +198,8 @@ async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
 
 
 async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
-    """Loans as they were until each change from a place on, and as they are; and where there are more changes, until when
-    they were read."""
+    """Loans as they were until each change from a place on, and as they are now. Where there are more changes than one
+    request reads, also the time until which it read them."""
     look, store = asked.look, asked.daemon.store
     products = (look.rules if look is not None else asked.daemon.rules()).products
     # A day is charged until the midnight that ends it, so a change within it is later than its beginning.

@@ -62,7 +62,7 @@ async def ltv(call: Call) -> LtvHistory:
 
 
 def _with_gaps(points: list[LtvPoint], step_s: int) -> list[LtvItem]:
-    """Points as they are shown. A time for which nothing was kept is one point that says so, so that no line hides it."""
+    """Points as the answer shows them. A time without any becomes a point with `gap`: no line may be drawn over it."""
     items: list[LtvItem] = []
     expected: datetime | None = None
     for p in points:

@@ -23,7 +23,7 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True):
-    """Who asks. `tokens`: the daemon has some; `cookie`: a session says who it is, and `until` when it ends."""
+    """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`."""
 
     name: str
     role: str

@@ -121,7 +121,7 @@ def _price_health(daemon: Daemon, scope: Scope) -> tuple[PriceHealth, str | None
         oldest_asset=oldest_asset,
         oldest_age_s=age_s(oldest_at, daemon.clock.utc()),
     )
-    # A rate of USDT that the configuration states as a number is always there: it says nothing about the feeds.
+    # A rate of USDT that the configuration states as a number is always there, whatever the feeds do.
     stated = frozenset() if daemon.rules().trust.usdt_usd[:1].isalpha() else frozenset([USDT])
     fed = needed - stated
     if not fed or not fed <= bad:

@@ -51,17 +51,14 @@ async def stress(call: Call) -> Any:
         raise Rejected(
             "bad-request", "a list as CSV is that of shocks or a scenario; ask a matrix and a reverse for JSON"
         )
-    try:
-        async with call.site.turns.one():
-            book = await call.daemon.inbox.whole_book()
-            if not asked.shocks:
-                return await _stepped(call, book, asked)
-            case = await asyncio.to_thread(Shocked, book, asked.shocks, call.caller.scope)
-            await asyncio.to_thread(case.run)
-            if not is_csv:
-                return await asyncio.to_thread(case.answer, asked.limit, name)
-    except Invalid as e:
-        raise invalid(e.problems) from None
+    async with call.site.turns.one():
+        book = await call.daemon.inbox.whole_book()
+        if not asked.shocks:
+            return await _stepped(call, book, asked)
+        case = await asyncio.to_thread(Shocked, book, asked.shocks, call.caller.scope)
+        await asyncio.to_thread(case.run)
+        if not is_csv:
+            return await asyncio.to_thread(case.answer, asked.limit, name)
     # A slow reader holds up only the next list.
     async with call.site.turns.sending():
         return await _csv(call.request, case)

@@ -78,7 +78,7 @@ async def timeline(call: Call) -> GroupTimeline:
         raise Rejected("bad-cursor", "after is not the `next` of the page before; start without one")
     id_ = (await visible(call)).sight.group.id
     cursor, number = int(place[1]), int(place[2])
-    # One more of each than is shown says whether there is more, whichever of the two comes first.
+    # One more of each than is shown tells whether there is another page.
     wanted = AlertFilter(after=cursor, group=id_, since=since, limit=limit + 1)
     alerts = [x for x in await call.daemon.store.alerts(wanted) if may_see(call.caller, x.alert)]
     audits = await call.daemon.store.audits(number, limit + 1, id_, since)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, WhatIfAnswer, what_if
-from monitor.core.schema import Invalid
 from monitor.web.auth import READ
-from monitor.web.http import invalid, read_as, read_body
+from monitor.web.http import read_as, read_body
 from monitor.web.resources.groups import visible
 from monitor.web.site import Call, Endpoint
 
@@ -16,14 +14,8 @@ from monitor.web.site import Call, Endpoint
 async def what_if_(call: Call) -> WhatIfAnswer:
     """What would follow; nothing is changed."""
     raw = await read_body(call.request)
-    return await asyncio.to_thread(_answer, await visible(call), raw)
-
-
-def _answer(look: Look, raw: bytes) -> WhatIfAnswer:
-    try:
-        return what_if(look, read_as(WhatIf, raw))
-    except Invalid as e:
-        raise invalid(e.problems) from None
+    look = await visible(call)
+    return await asyncio.to_thread(lambda: what_if(look, read_as(WhatIf, raw)))
 
 
 ROUTES = (Endpoint("POST", "/v1/groups/{id}/what-if", what_if_, READ, body=WhatIf),)
