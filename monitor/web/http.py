@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Problem, instant, read
 
 T = TypeVar("T")
@@ -31,7 +32,6 @@ MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 MAX_CURSOR = 1000
 """Characters; a cursor holds a sort key and an id of at most 128."""
-LABEL_PREFIX = "label."
 PROBLEM_MEDIA = "application/problem+json"
 
 KINDS: Mapping[str, tuple[int, str]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from monitor.core.portfolio.exposure import ExposureList, Table
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.web.auth import READ
-from monitor.web.http import AFTER, LABEL_PREFIX, LIMIT, Param, Query
+from monitor.web.http import AFTER, LIMIT, Param, Query
 from monitor.web.site import Call, Endpoint
 
 DEFAULT_KEY = "product"

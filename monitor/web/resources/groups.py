@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor.core.events.entries import Entry
-from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupPut
+from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.portfolio.group_list import SORTS, GroupQuery
 from monitor.core.queries import explain
@@ -41,8 +41,6 @@ from monitor.web.site import Call, Endpoint, Reply
 
 T = TypeVar("T")
 
-SOURCE = "api"
-"""The book's source of all groups that are put here."""
 AHEAD = timedelta(seconds=60)
 """How far a peer's clock may be ahead of ours: more is a mistake about the date or the zone."""
 RACES = 3
@@ -133,7 +131,7 @@ async def _put(call: Call) -> Reply:
         raise Rejected("forbidden", _OUTSIDE)
 
     def make(at: datetime) -> Event:
-        return GroupPut(at, _dated(group, at.date()), SOURCE)
+        return GroupPut(at, _dated(group, at.date()), API)
 
     for attempt in range(RACES):
         version = await _precondition(call)
@@ -150,7 +148,7 @@ async def close(call: Call) -> None:
     """Closes a group: it is no longer watched."""
     id_ = call.id
     version = await _expected(call)
-    asked = Request(lambda at: GroupClosed(at, id_, SOURCE), call.caller.name, "close group", id_, if_version=version)
+    asked = Request(lambda at: GroupClosed(at, id_, API), call.caller.name, "close group", id_, if_version=version)
     _done(await call.daemon.inbox.request(asked), call)
 
 
@@ -196,7 +194,7 @@ def _counted(call: Call) -> Iterator[None]:
     except Rejected as e:
         first = e.problems[0].reason if e.problems else e.kind
         reason = e.reason or first
-        call.daemon.metrics.book_refused.labels(SOURCE, reason).inc()
+        call.daemon.metrics.book_refused.labels(API, reason).inc()
         call.site.refusals.warning(
             call.daemon.clock.monotonic_s(),
             reason,

@@ -8,16 +8,15 @@ from datetime import datetime
 import msgspec
 
 from monitor.core.events.rates import Asked
+from monitor.core.groups.daily_interest import PERIODS
 from monitor.core.loans.interest import timeline
 from monitor.core.money import plain
-from monitor.core.rules.product import DAY, HOUR, Product
+from monitor.core.rules.product import Product
 from monitor.core.schema import Asset, DailyRate, Problem
 from monitor.core.text import stamp
 from monitor.web.auth import OPERATE, READ
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, invalid, paged_by_name, read_as, read_body
 from monitor.web.site import Call, Endpoint
-
-PERIODS = {DAY: "day", HOUR: "hour"}
 
 
 class RatesBody(msgspec.Struct, frozen=True):
@@ -116,7 +115,7 @@ def _item(product: Product, asset: str, effective: datetime, *, is_in_force: boo
     line = timeline(product, asset)
     row = line.given.get(effective)
     source = product.rules_name(product.version_at(effective)) if row is None else row.source
-    per = PERIODS.get(product.period, "minute")
+    per = PERIODS[product.period]
     return RateItem(product.kind, asset, stamp(effective), plain(line.at(effective)), per, source, is_in_force)
 
 

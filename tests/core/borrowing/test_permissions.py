@@ -8,10 +8,10 @@ import pytest
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.text import as_json
 from monitor.products import vip_loan
+from tests.book_lines import book_line
 from tests.core.desk import Desk, both_books, line, loan, product, version
 from tests.looks import look_at
 from tests.products.shelf import Shelf
-from tests.products.shelf import line as margin_line
 
 LENDING = version(
     rates={"USDT": "0.0001", "COIN": "0"},
@@ -114,7 +114,7 @@ def test_rule_42_the_limit_of_a_liability_acts_on_new_orders_by_vip_level() -> N
 
     limits = {"BTC": ["13", "20"]}
     for vip, left, allowed in ((0, "0", False), (1, "7", True)):
-        owes = margin_line(pro.KIND, {"COIN": "900000"}, {"BTC": "13", "ETH": "1"}, vip_level=vip)
+        owes = book_line(pro.KIND, {"COIN": "900000"}, {"BTC": "13", "ETH": "1"}, vip_level=vip)
         shelf = Shelf(pro.product(pro.version(borrow_limits=limits, ladders={"COIN": [["inf", "1"]]})), owes)
         shelf.price(BTC="30000", ETH="3000", COIN="1")
         shown = shelf.detail()["borrowable"]["BTC"]

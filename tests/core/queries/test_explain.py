@@ -17,8 +17,9 @@ from monitor.core.queries.explain import row
 from monitor.core.queries.inbox import Look
 from monitor.core.text import as_json
 from monitor.core.valuation.remedies import NextLineShown
+from tests.book_lines import line
 from tests.core.desk import both_books
-from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
+from tests.looks import CALM, START, look_at, look_of, monitor_with, quoted
 
 pytestmark = both_books
 
