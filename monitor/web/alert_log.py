@@ -39,7 +39,8 @@ class AlertLog:
     async def page(self, wanted: AlertFilter, caller: Caller) -> tuple[list[LoggedAlert], int | None]:
         """Alerts of the log that the caller may see, oldest first, and the cursor after which more may come."""
         found: list[LoggedAlert] = []
-        after, limit = wanted.after, wanted.limit
+        after = wanted.after
+        limit = wanted.limit
         for _ in range(SCANNED_PAGES):
             # Only the alert itself knows which labels its group had when it was raised.
             asked = MAX_LIMIT if caller.scope else limit + 1 - len(found)

@@ -133,7 +133,8 @@ class Server:
             raise Rejected(
                 "foreign-host", f"found Host {(host or '')[:60]!r}; without tokens only loopback names are answered"
             )
-        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
         if request.method not in SAFE_METHODS and not is_same_origin(origin, site, host):
             raise Rejected("cross-origin", "a page of another origin may not change anything here")
 
@@ -196,5 +197,7 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
         made = Rejected("internal", "the log of the daemon says more").response(request.path)
         assert isinstance(made.body, bytes)
-        response.content_type, response.charset, response.body = PROBLEM_MEDIA, None, made.body
+        response.content_type = PROBLEM_MEDIA
+        response.charset = None
+        response.body = made.body
         response.headers["Content-Length"] = str(len(made.body))

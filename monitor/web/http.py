@@ -272,7 +272,9 @@ class Query:
     def number(self, key: str) -> int:
         """A whole number within the key's schema, or its default."""
         schema = self._known[key].schema
-        low, high, text = schema["minimum"], schema.get("maximum", 2**63 - 1), self._values.get(key)
+        low = schema["minimum"]
+        high = schema.get("maximum", 2**63 - 1)
+        text = self._values.get(key)
         if text is None:
             return int(schema["default"])
         if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):

@@ -189,7 +189,8 @@ class LiveFigures:
         return frames
 
     async def _changed_rows(self, shown: Shown) -> bytes:
-        is_first, generation = shown.generation < 0, self._generation
+        is_first = shown.generation < 0
+        generation = self._generation
         made = await self._rows(shown.wanted, shown.scope)
         rows: dict[str, bytes] = made.value
         changed = [text for id_, text in rows.items() if shown.rows.get(id_) != text]
@@ -211,7 +212,8 @@ class LiveFigures:
         return frame("counts", CountsEvent(self._now(), counts))
 
     async def _changed_prices(self, shown: Shown) -> bytes:
-        is_first, since = shown.prices < 0, shown.prices
+        is_first = shown.prices < 0
+        since = shown.prices
         if is_first:
             await self._take_prices()
         items = [text for version, _, text in self._prices.values() if version > since]
@@ -252,9 +254,12 @@ class LiveFigures:
 
     def _new_prices(self, version: int) -> dict[str, tuple[int, object, bytes]]:
         """The prices that are not what they were, encoded: another mark, another rate, another trust."""
-        view, rules, at = self._view, self._daemon.rules(), self._daemon.clock.utc()
+        view = self._view
+        rules = self._daemon.rules()
+        at = self._daemon.clock.utc()
         changed: dict[str, tuple[int, object, bytes]] = {}
-        marks, on = view.marks, view.published
+        marks = view.marks
+        on = view.published
         for asset in sorted(marks.keys() | on.usd.keys()):
             state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted)
             if asset not in self._prices or self._prices[asset][1] != state:

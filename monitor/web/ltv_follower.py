@@ -28,14 +28,17 @@ from monitor.web.view import View
 SAMPLE_S = 10.0
 """Six looks a minute find most lows and highs. Where one between two looks mattered, an alert has it."""
 FLUSH_S = 60.0
-FINE_S, COARSE_S = 60, 900
-FINE_FOR, COARSE_FOR = timedelta(hours=24), timedelta(days=30)
+FINE_S = 60
+COARSE_S = 900
+FINE_FOR = timedelta(hours=24)
+COARSE_FOR = timedelta(days=30)
 FOLLOWED = 400
 """Groups of the list that are followed, and as many that were until lately. Together they take a thread a tenth of a second
 in ten, and 60 MB of the store a day."""
 NEAR_PERCENT = Decimal(10)
 """A group is near its next line where a fall of its recognised value by this much, or less, takes it there."""
-OPENED, FOLLOWED_FOR_S = 200, 86_400.0
+OPENED = 200
+FOLLOWED_FOR_S = 86_400.0
 """Opened pages that are remembered, and how long a group is followed after the last reason."""
 PENDING = 20_000
 """Points that wait while the store takes none; beyond that they are dropped, and the answer shows a gap."""
@@ -71,7 +74,8 @@ class LtvFollower:
 
     async def sample(self) -> None:
         """Looks once at every group that is followed."""
-        at, now_s = self._clock.utc(), self._clock.monotonic_s()
+        at = self._clock.utc()
+        now_s = self._clock.monotonic_s()
         since_s = now_s - FOLLOWED_FOR_S
         known = (*self._opened.since(since_s), *self._lately.since(since_s))
         for sight in await asyncio.to_thread(self._followed, known):

@@ -53,7 +53,8 @@ class Sessions:
         mine = [key for key, s in self._open.items() if s.token == token]
         for key in mine[: max(0, len(mine) + 1 - MOST_PER_TOKEN)]:
             del self._open[key]
-        id_, until = secrets.token_urlsafe(32), now + LASTS
+        id_ = secrets.token_urlsafe(32)
+        until = now + LASTS
         self._open[_hashed(id_)] = _Session(token, until)
         return id_, until
 

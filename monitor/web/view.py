@@ -149,7 +149,8 @@ class View:
 
     def distrusted(self, scope: Scope = ()) -> tuple[frozenset[str], frozenset[str]]:
         """Assets that groups need, and those of them whose price is missing or not trusted. For a worker thread."""
-        needed, on = self.needed(scope), self.published
+        needed = self.needed(scope)
+        on = self.published
         return needed, frozenset(a for a in needed if a not in on.usd or a in on.untrusted)
 
     def _shared(self, key: Hashable, work: Callable[[], T]) -> T:

@@ -34,7 +34,8 @@ class AuditList(msgspec.Struct, frozen=True):
 
 async def audit(call: Call) -> AuditList:
     """Who changed what."""
-    after, limit = call.query.number("after"), call.query.number("limit")
+    after = call.query.number("after")
+    limit = call.query.number("limit")
     call.query.done()
     if call.caller.scope:
         raise Rejected("forbidden", "the audit record is the whole desk's; a token with a scope cannot read it")

@@ -96,7 +96,8 @@ async def retry(call: Call) -> DeliveryItem:
 async def _page(call: Call, wanted: DeliveryFilter) -> tuple[list[Delivery], str | None]:
     """Deliveries that the caller may see, and the cursor after which more may come."""
     found: list[Delivery] = []
-    after, limit = wanted.after, wanted.limit
+    after = wanted.after
+    limit = wanted.limit
     for _ in range(SCANNED_PAGES):
         asked = MAX_LIMIT if call.caller.scope else limit + 1
         page = await call.daemon.store.deliveries(msgspec.structs.replace(wanted, after=after, limit=asked))

@@ -33,7 +33,8 @@ def _key(query: Query) -> str:
 
 
 async def _table(call: Call, by: str) -> Table:
-    daemon, tables = call.daemon, call.site.exposures
+    daemon = call.daemon
+    tables = call.site.exposures
     key = by, call.caller.scope
     async with call.site.turns.one():
         generation = daemon.view.generation

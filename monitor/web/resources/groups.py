@@ -125,7 +125,9 @@ async def put(call: Call) -> Reply:
 
 
 async def _put(call: Call) -> Reply:
-    daemon, id_, raw = call.daemon, call.id, await read_body(call.request)
+    daemon = call.daemon
+    id_ = call.id
+    raw = await read_body(call.request)
     group = await _off_loop(raw, lambda: _read_line(raw, id_, daemon.clock.utc(), daemon.rules().products))
     if not call.caller.sees(group.labels):
         raise Rejected("forbidden", _OUTSIDE)
@@ -159,11 +161,14 @@ async def entry(call: Call) -> Reply:
 
 
 async def _enter(call: Call) -> Reply:
-    id_, raw = call.id, await read_body(call.request)
-    key, now = call.request.headers.get("Idempotency-Key"), call.daemon.clock.utc()
+    id_ = call.id
+    raw = await read_body(call.request)
+    key = call.request.headers.get("Idempotency-Key")
+    now = call.daemon.clock.utc()
     head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now))
     version = await _expected(call)
-    entry_id, kind = str(head.id), str(type(entry).__struct_config__.tag)
+    entry_id = str(head.id)
+    kind = str(type(entry).__struct_config__.tag)
     asked = Request(
         lambda at: BookEntry(at, id_, entry_id, entry),
         call.caller.name,
@@ -324,7 +329,8 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
     if key is not None:
         head_part.setdefault("id", key.removeprefix('"').removesuffix('"'))
     problems: list[Problem] = []
-    head, entry = _try(EntryHead, head_part, problems), _try(Entry, body, problems)
+    head = _try(EntryHead, head_part, problems)
+    entry = _try(Entry, body, problems)
     if head is not None and head.id is None:
         problems.append(Problem("id", "is missing; state it here or in the header Idempotency-Key"))
     if head is not None and head.at is not None and head.at - now > AHEAD:

@@ -134,7 +134,8 @@ class _Asked(NamedTuple):
 
 async def history(call: Call) -> HistoryList:
     """What became of a group's loans, what was repaid, liquidated and charged; newest last."""
-    kind, loan = call.query.required("kind"), call.query.text("loan")
+    kind = call.query.required("kind")
+    loan = call.query.text("loan")
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
@@ -200,12 +201,14 @@ async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
 async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
     """Loans as they were until each change from a place on, and as they are now. Where there are more changes than one
     request reads, also the time until which it read them."""
-    look, store = asked.look, asked.daemon.store
+    look = asked.look
+    store = asked.daemon.store
     products = (look.rules if look is not None else asked.daemon.rules()).products
     # A day is charged until the midnight that ends it, so a change within it is later than its beginning.
     since = None if after is None else datetime.combine(after[0], datetime.min.time(), UTC)
     found: list[Stretch] = []
-    number, read_until = 0, None
+    number = 0
+    read_until = None
     for scanned in range(SCANNED_PAGES + 1):
         rows = await store.history(HistoryFilter(asked.group, (), asked.loan, number, since, MAX_LIMIT))
         if scanned == SCANNED_PAGES and rows:
@@ -213,7 +216,8 @@ async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch],
         found += [s for _, row in rows if (s := _stretch(row, products, look)) is not None]
         if len(rows) < MAX_LIMIT:
             break
-        number, read_until = rows[-1][0], rows[-1][1].at
+        number = rows[-1][0]
+        read_until = rows[-1][1].at
     if look is not None:
         loans = [x for x in look.sight.group.loans if asked.loan in (None, x.id)]
         found += [Stretch(loan, products[look.sight.group.product], look.at) for loan in loans]

@@ -47,16 +47,19 @@ class LtvHistory(msgspec.Struct, frozen=True):
 
 async def ltv(call: Call) -> LtvHistory:
     """LTV over time, for groups in a bad stage, near a line or looked at lately."""
-    query, now = call.query, call.daemon.clock.utc()
+    query = call.query
+    now = call.daemon.clock.utc()
     end = query.time("to") or now
-    start, most = query.time("from") or end - DEFAULT_SPAN, query.number("points")
+    start = query.time("from") or end - DEFAULT_SPAN
+    most = query.number("points")
     query.done()
     if not start < end:
         wrong = Problem("from", f"found {stamp(start)}, which is not before `to`, {stamp(end)}")
         raise invalid([wrong], "bad-query")
     id_ = (await visible(call)).sight.group.id
     call.site.ltv.opened(id_)
-    start, end = max(start, now - COARSE_FOR), min(end, now)
+    start = max(start, now - COARSE_FOR)
+    end = min(end, now)
     step_s, points = await call.site.ltv.points(id_, start, end, most) if start < end else (0, [])
     return LtvHistory(id_, stamp(start), stamp(end), step_s, _with_gaps(points, step_s))
 

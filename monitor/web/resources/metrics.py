@@ -23,8 +23,10 @@ async def metrics(call: Call) -> web.StreamResponse:
 
 def _scrape(daemon: Daemon) -> bytes:
     """Brings the gauges of groups, prices and feeds up to date, and writes all metrics."""
-    view, metrics = daemon.view, daemon.metrics
-    counts, now = view.counts(), daemon.clock.utc()
+    view = daemon.view
+    metrics = daemon.metrics
+    counts = view.counts()
+    now = daemon.clock.utc()
     for stage, number in counts.stages.items():
         metrics.groups.labels(stage).set(number)
     metrics.groups_unknown.set(counts.unknown)

@@ -58,7 +58,8 @@ class RatesAnswer(msgspec.Struct, frozen=True):
 
 async def list_(call: Call) -> RateList:
     """Flexible rates in force and to come, by product, coin and time."""
-    product, asset = call.query.text("product"), call.query.text("asset")
+    product = call.query.text("product")
+    asset = call.query.text("asset")
     after, limit = call.query.page()
     call.query.done()
     at = call.daemon.clock.utc()
@@ -80,7 +81,8 @@ async def give(call: Call) -> RatesAnswer:
     given = await daemon.inbox.give_rates(asked, call.caller.name)
     if given.refused is not None:
         raise Rejected("invalid", str(given.refused), reason=given.refused.reason)
-    at, product = daemon.clock.utc(), daemon.rules().products[asked.product]
+    at = daemon.clock.utc()
+    product = daemon.rules().products[asked.product]
     items = []
     for row in sorted(given.rows, key=lambda row: row.asset):
         is_in_force = timeline(product, row.asset).since(at) == row.effective
@@ -100,7 +102,8 @@ def _asked(raw: bytes, products: Mapping[str, Product]) -> Asked:
 def _listed(product: Product, at: datetime) -> Iterator[RateItem]:
     """Of each coin the rate in force, and those to come. The first version is in force before its date as well."""
     for asset in sorted({*product.given, *(asset for v in product.versions for asset in v.rates)}):
-        line, first = timeline(product, asset), product.versions[0]
+        line = timeline(product, asset)
+        first = product.versions[0]
         since = line.since(at)
         if since is None and asset in first.rates:
             since = first.effective

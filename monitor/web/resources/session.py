@@ -36,7 +36,8 @@ class SessionItem(msgspec.Struct, frozen=True):
 
 async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     """Signs in with a token; the answer sets a cookie."""
-    site, request = call.site, call.request
+    site = call.site
+    request = call.request
     if not site.tokens:
         return _item(LOOPBACK, has_tokens=False)
     address = request.remote or ""

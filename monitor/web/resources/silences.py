@@ -162,7 +162,8 @@ def _open_groups(call: Call, said: Hush) -> HiddenGroups:
         limit=_PAGE,
     )
     found: list[HiddenGroup] = []
-    looked, is_whole = 0, False
+    looked = 0
+    is_whole = False
     while looked < LOOKED_GROUPS and not is_whole:
         page = call.daemon.view.groups(wanted, call.caller.scope)
         found += [_hidden_group(said, s) for s in page.rows if covers(said.match, _ref(s))]
@@ -176,7 +177,8 @@ async def _recent(call: Call, said: Hush) -> HiddenAlerts:
     """Alerts of the last day that a silence is about: those that it would have hidden, and those that it would not."""
     wanted = AlertFilter(since=call.daemon.clock.utc() - LOOK_BACK, limit=_PAGE)
     hidden: list[LoggedAlert] = []
-    told, is_whole = 0, False
+    told = 0
+    is_whole = False
     for _ in range(LOOKED_ALERTS // _PAGE):
         page = await call.daemon.store.alerts(wanted)
         mine = [x for x in page if may_see(call.caller, x.alert) and takes(said.match, x.alert)]

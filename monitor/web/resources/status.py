@@ -78,10 +78,12 @@ async def status(call: Call) -> Status:
 
 
 def _status(call: Call) -> Status:
-    daemon, caller = call.daemon, call.caller
+    daemon = call.daemon
+    caller = call.caller
     ready = _readiness(daemon, caller)
     prices, _ = _price_health(daemon, caller.scope)
-    rules, now = daemon.rules(), daemon.clock.utc()
+    rules = daemon.rules()
+    now = daemon.clock.utc()
     return Status(
         at=stamp(now),
         name=rules.name,

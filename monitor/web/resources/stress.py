@@ -43,7 +43,8 @@ async def stress(call: Call) -> Any:
     """The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed."""
     form = call.query.choice("format")
     call.query.done()
-    asked, name = read_as(Stress, await read_body(call.request)), None
+    asked = read_as(Stress, await read_body(call.request))
+    name = None
     if asked.scenario is not None:
         asked, name = await asyncio.to_thread(_of_scenario, asked, call.daemon.scenarios)
     is_csv = (form or ("csv" if _wants_csv(call.request) else "json")) == "csv"
@@ -113,7 +114,8 @@ def _wants_csv(request: web.Request) -> bool:
 async def _csv(request: web.Request, case: Shocked) -> web.StreamResponse:
     """All groups that change stage, made as they are sent."""
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="stress.csv"'})
-    response.content_type, response.charset = "text/csv", "utf-8"
+    response.content_type = "text/csv"
+    response.charset = "utf-8"
     await response.prepare(request)
     rows = case.rows()
     chunk = _lines([COLUMNS])

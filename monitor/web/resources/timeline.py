@@ -77,7 +77,8 @@ async def timeline(call: Call) -> GroupTimeline:
     if place is None:
         raise Rejected("bad-cursor", "after is not the `next` of the page before; start without one")
     id_ = (await visible(call)).sight.group.id
-    cursor, number = int(place[1]), int(place[2])
+    cursor = int(place[1])
+    number = int(place[2])
     # One more of each than is shown tells whether there is another page.
     wanted = AlertFilter(after=cursor, group=id_, since=since, limit=limit + 1)
     alerts = [x for x in await call.daemon.store.alerts(wanted) if may_see(call.caller, x.alert)]
