@@ -20,7 +20,7 @@ from monitor import config as configuration
 from monitor import plugins, telemetry
 from monitor.cli import operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.client import NoAnswer, ask
+from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.alerts.alert import Alert
@@ -245,7 +245,7 @@ def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/groups/{id}.
     """
-    answer = ask(url, f"/v1/groups/{quote(group, safe='')}", token_file)
+    answer = DaemonClient(url, token_file).get(f"/v1/groups/{quote(group, safe='')}")
     output.json(answer) if as_json else output.explain(answer)
     return FINE
 
@@ -285,7 +285,7 @@ def what_if(
     if problems:
         output.problems(problems)
         return WRONG
-    answer = ask(url, f"/v1/groups/{quote(group, safe='')}/what-if", token_file, body)
+    answer = DaemonClient(url, token_file).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
     output.json(answer) if as_json else output.what_if(group, answer)
     return FINE
 
