@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.client import ask
+from monitor.client import DaemonClient
 from monitor.clock import SystemClock
 from monitor.replay import run as replay
 
@@ -62,13 +62,14 @@ def stress(
     if problems:
         output.problems(problems)
         return WRONG
+    daemon = DaemonClient(url, token_file)
     if csv is not None:
-        raw = ask(url, "/v1/stress?format=csv", token_file, body, timeout_s=PATIENCE_S, as_bytes=True)
+        raw = daemon.post_for_bytes("/v1/stress?format=csv", body, PATIENCE_S)
         csv.write_bytes(raw)
         groups = max(raw.count(b"\n") - 1, 0)
         output.say(f"{csv}: {groups:,} groups change their stage")
         return FINE
-    answer = ask(url, "/v1/stress", token_file, body, timeout_s=PATIENCE_S)
+    answer = daemon.post("/v1/stress", body, PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.stress(answer)
     return FINE
 
@@ -102,7 +103,7 @@ def exposure(
     as_json: the answer of GET /v1/exposure.
     """
     asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
-    answer = ask(url, f"/v1/exposure?{urlencode(asked)}", token_file, timeout_s=PATIENCE_S)
+    answer = DaemonClient(url, token_file).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
     return FINE
 
@@ -148,9 +149,10 @@ def report(
                 output.problems(missing)
                 return WRONG
             loaded = configuration.load(config)
-            rules, rates = loaded.rules, wiring.rates_of(loaded)
+            rules = loaded.rules if trust else replay.without_trust(loaded.rules)
+            played = gather.Played(rules, tape, book, wiring.rates_of(loaded))
             with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
-                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, rates, advance)
+                found = gather.of_replay(played, advance)
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, ValueError) as e:
         output.problems([str(e)])

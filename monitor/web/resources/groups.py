@@ -18,7 +18,7 @@ from monitor.core.events.events import API, BookEntry, Event, GroupClosed, Group
 from monitor.core.loans.group import Group, parse_line
 from monitor.core.queries.explain import detail, row
 from monitor.core.queries.inbox import Answer, Look, Request
-from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.queries.what_if import WhatIf, WhatIfAnswer, what_if
 from monitor.core.refusal import Refused
 from monitor.core.schema import Id, Invalid, Problem, read
 from monitor.core.text import stamp_or_none
@@ -293,7 +293,7 @@ def _digest(head: EntryHead, entry: Entry) -> str:
     return hashlib.sha256(msgspec.json.encode((head.at, entry))).hexdigest()
 
 
-def _what_if(look: Look, raw: bytes) -> dict[str, Any]:
+def _what_if(look: Look, raw: bytes) -> WhatIfAnswer:
     try:
         return what_if(look, read(WhatIf, parse(raw)))
     except Invalid as e:
