@@ -29,7 +29,7 @@ def first_from(at: datetime, period: timedelta) -> int:
 
 
 class RateCurve:
-    """The rates of one coin of a product. Rates may be put into it and taken out: whoever does so has one of his own."""
+    """The rates of one coin of a product. A caller that puts rates in, or takes them out, makes its own."""
 
     def __init__(self, product: Product, asset: str) -> None:
         self._listed = {v.effective: v.rates[asset] for v in product.versions if asset in v.rates}
@@ -77,7 +77,8 @@ class RateSums:
     def __init__(self, before: Decimal, changes: Iterable[tuple[int, Decimal]]) -> None:
         """`changes`: (first instant, figure from there on), rising; of several at one instant the last counts."""
         steps = dict(changes)
-        self._changes, self._values = list(steps), [before, *steps.values()]
+        self._changes = list(steps)
+        self._values = [before, *steps.values()]
         self._sums = [ZERO]
         """By change: the sum of the instants from the first change up to it, that one not included."""
         for i in range(1, len(self._changes)):

@@ -1,6 +1,6 @@
 """What the book is exposed to: sums by borrower, product or coin, the time to sell a coin, debt and collateral of one issuer.
 
-Shares of a label or a product are of the debt, shares of a coin of the collateral's market value. Pure.
+The share of a label or a product is a share of the debt, that of a coin a share of the collateral's market value. Pure.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ASSET, PRODUCT = "asset", "product"
 
 
 class ExposureItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the
-    collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it."""
+    """Groups with one key. `key` is null for groups without the label. A share is of the debt, for a coin of the market value
+    of the collateral. For a coin the sums are what groups hold of it, its debt what they owe in it."""
 
     key: str | None
     groups: int

@@ -1,11 +1,10 @@
 """What lists show: which groups are wanted, in which order, and from which place on.
 
-A roster is read by worker threads while core's thread goes on. It shows the live state of core, on the prices that were
-published last. So a row's stage and deadline may be a few milliseconds ahead of the commit that makes them durable, and
-during an outage of the store as far ahead as the outage lasts. That is meant: a row is a look, the alert log is the
-record, and only what was committed enters that log or answers a change. The alternative, a second copy of every state,
-would cost a million groups more than their debts do. Who follows the stream loses nothing by it: rows are sent after a
-publication, never before one.
+Worker threads read a roster while core's thread goes on. It shows the live state of core, on the prices that were published
+last. So the stage and the deadline of a row may be a few milliseconds ahead of the commit that makes them durable, and during
+an outage of the store as far ahead as the outage lasts. That is intended: a row is a look, the alert log is the record, and
+only committed changes enter that log or answer a request. A second copy of every state would cost a million groups more than
+their debts do. A reader of the stream loses nothing: rows go out after a publication, never before it.
 
 `PlainRoster` is exact and slow, and the reference; `ColumnarRoster` of the engine gives the same pages of a million groups.
 """
@@ -116,7 +115,7 @@ class Roster(Protocol):
         ...
 
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
-        """What is owed by stage, in whole USD rounded down; a group that cannot be valued counts nothing."""
+        """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
         ...
 
     def needed(self, scope: Scope) -> frozenset[str]:

@@ -54,7 +54,7 @@ class Grade(msgspec.Struct, frozen=True):
 
     lines: Thresholds
     caps: Mapping[str, Decimal] = {}
-    """Principal by coin; of a coin that is not named any amount may be borrowed."""
+    """Principal by coin; a coin without a cap may be borrowed in any amount."""
 
     def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
         """So much of each coin is within the caps; the cap itself is."""
@@ -62,10 +62,10 @@ class Grade(msgspec.Struct, frozen=True):
 
 
 class CloseFactor(msgspec.Struct, frozen=True):
-    """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
+    """How much one liquidation may repay, where it repays only a part (DOMAIN section 5, Aave v3)."""
 
     share: Decimal
-    """Of the whole debt."""
+    """The share of the whole debt."""
     full_at: Decimal
     """Level at or beyond which all may be repaid."""
     small_usd: Decimal
@@ -77,7 +77,7 @@ class ClearanceRule(msgspec.Struct, frozen=True):
 
     share: Decimal = Decimal("0.02")
     by_tier: bool = False
-    """`share` counts of what the group's liquidation line exceeds 1 by: 8 % of 0.165 are 1.32 % (DOMAIN 46)."""
+    """The fee is `share` of the part of the group's liquidation line above 1: 8 % of 0.165 is 1.32 % (DOMAIN 46)."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Version(msgspec.Struct, frozen=True):
     rates: Mapping[str, Decimal] = {}
     """Flexible rates per period of the product."""
     grace: timedelta | None = timedelta(hours=24)
-    """None: nobody is given time once the liquidation line is crossed."""
+    """None: a group gets no time once it crosses the liquidation line."""
     overdue_after: timedelta = timedelta(hours=24)
     clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
@@ -172,7 +172,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class RateRow(msgspec.Struct, frozen=True):
-    """A flexible rate per period of the product, from a time on, as somebody states it."""
+    """A flexible rate per period of the product, from a time on, as a file or the API states it."""
 
     effective: datetime
     asset: str
@@ -208,7 +208,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def curves(self) -> dict[Any, Any]:
-        """What loans/interest.py has worked out of rates: the interest of each group must not add up years of them anew."""
+        """Sums of rates that loans/interest.py keeps here, so that it does not add up years of rates for each group."""
         return {}
 
     def moment(self, at: datetime) -> tuple[date, int]:

@@ -24,12 +24,12 @@ class Clearance(msgspec.Struct, frozen=True):
     """A liquidation of the whole group, in USD, exact."""
 
     market_usd: Decimal
-    """Of what is liquidated: collateral that the ladders list, without haircut."""
+    """The value of what is liquidated: collateral that the ladders list, without haircut."""
     fee_usd: Decimal
     debt_usd: Decimal
     """All that is owed, interest included; where loans are liabilities this is their value, not their margin."""
     left_usd: Decimal
-    """Goes back to the borrower."""
+    """What goes back to the borrower."""
     shortfall_usd: Decimal
     """What stays unpaid; the insurance fund pays it."""
     bankrupt: bool
@@ -83,7 +83,7 @@ class FundSight(msgspec.Struct, frozen=True):
 
     balance_usd: Decimal
     at: datetime | None = None
-    """None: no group has been in liquidation yet."""
+    """None: there was no group in liquidation yet."""
     draw_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     """Flow into the fund; the draw is not lessened by them."""

@@ -35,7 +35,7 @@ from monitor.core.valuation.valuation import Position, Weight, crossed
 
 
 class LineFactors(msgspec.Struct, frozen=True):
-    """How a product weighs what is owed, as far as the ways back depend on it.
+    """How a product weighs debt, as far as the ways back depend on it.
 
     A line is two factors, so that no quotient is ever rounded: it is met where of_debt x debt = of_recognised x recognised.
     """
@@ -58,7 +58,7 @@ LTV_TERMS = LineFactors()
 
 
 def terms_of(lines: Thresholds, version: Version) -> LineFactors:
-    """Those of a group's lines under a version of its product."""
+    """The factors of a group's lines under a version of its product."""
     return LineFactors(lines.falls, version.liability_tiers)
 
 
