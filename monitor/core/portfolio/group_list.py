@@ -17,7 +17,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -237,19 +237,29 @@ _Place = Annotated[int, msgspec.Meta(ge=0, le=_LAST_PLACE)]
 
 def cursor_of(sort: str, key: Key) -> str:
     """The cursor of the page that begins behind a key."""
-    return base64.urlsafe_b64encode(msgspec.json.encode((sort, *key))).decode().rstrip("=")
+    return encoded((sort, *key))
 
 
 def start_of(query: GroupQuery) -> Key | None:
     """The key behind which the page begins; None at the start of the list. Raises BadCursor."""
-    text = query.after
-    if text is None:
+    if query.after is None:
         return None
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        made_for, place, value, id_ = msgspec.json.decode(raw, type=tuple[str, _Place, Decimal, str])
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise BadCursor("is not a cursor of this list in this order; start without one") from None
-    if made_for != query.sort or not value.is_finite():
+    problem = "is not a cursor of this list in this order; start without one"
+    made_for, *key = decoded(query.after, tuple[str, _Place, Decimal, str], problem)
+    if made_for != query.sort or not key[1].is_finite():
         raise BadCursor("is a cursor of another order; start without one")
-    return Key(place, value, id_)
+    return Key(*key)
+
+
+def encoded(place: tuple[Any, ...]) -> str:
+    """A cursor out of a place in a list."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def decoded(cursor: str, kind: Any, problem: str) -> Any:
+    """The place that a cursor was made of. Raises BadCursor with `problem` where it is none."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise BadCursor(problem) from None

@@ -47,18 +47,6 @@ class ClearanceShown(msgspec.Struct, frozen=True):
     bankrupt: bool
 
 
-def clearance_shown(of: Clearance) -> ClearanceShown:
-    """A clearance as the detail of a group shows it."""
-    return ClearanceShown(
-        market_usd=plain(of.market_usd),
-        fee_usd=plain(of.fee_usd),
-        debt_usd=plain(of.debt_usd),
-        left_usd=plain(of.left_usd),
-        shortfall_usd=plain(of.shortfall_usd),
-        bankrupt=of.bankrupt,
-    )
-
-
 def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
     """The share of the market value that the fee takes while enough is left (DOMAIN 45, 46)."""
     return rule.share * max(ZERO, lines.liquidation - ONE) if rule.by_tier else rule.share
