@@ -1,7 +1,7 @@
 """A coin's flexible rate over time, and sums of a figure over instants without adding up each of them.
 
-A rate holds from its effective time until the next one of its coin. What the versions of the rules list and what was given
-beside them (a file, the API) stand in one line: the newer by effective time holds, of one time the one that was given.
+A rate holds from its effective time until the next rate of its coin. The rates that versions of the rules list, and those
+that a file or the API gave, stand in one line: the newer by effective time holds, and of two at one time the given one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RateCurve:
 
 
 class RateSums:
-    """A figure per instant that is constant between its changes; its sum over any instants takes two look-ups. Exact."""
+    """A figure per instant that stays between its changes. Its sum over any instants takes two look-ups. Exact."""
 
     __slots__ = ("_changes", "_sums", "_values")
 

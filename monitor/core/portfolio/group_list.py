@@ -56,7 +56,7 @@ class GroupQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_reversed(self) -> bool:
-        """The order is turned round, all but that rows without a value come last."""
+        """The order is reversed, but rows without a value still come last."""
         return self.sort.startswith("-")
 
     @property
@@ -82,7 +82,7 @@ class Counts(NamedTuple):
 
 
 class BadCursor(ValueError):
-    """A cursor that this list did not give in this order."""
+    """A cursor that this list did not give, or gave in another order."""
 
 
 class Key(NamedTuple):

@@ -401,8 +401,9 @@ class Search:
         self._seen: dict[int, tuple[Sums, Sums, Swept]] = {}
 
     def steps(self) -> Step:
-        """A sweep each: falls of 5 % until the share is reached, then the step is halved. Debt in a coin that falls too
-        shrinks with it, so the search begins at no fall and takes the first that suffices."""
+        """One sweep each: falls of 5 % until one reaches the share, then halves of that step. A fall also makes debt in a
+        falling coin smaller, so a larger fall need not reach more: the search begins at no fall and takes the first that
+        suffices."""
         low, high = -1, 0
         while high < FINEST and not self._suffices(high):
             yield

@@ -1,7 +1,7 @@
 """What a forced liquidation would leave: the clearance fee, what is left over, what is missing (DOMAIN 43-47, A16). Pure.
 
-The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The
-fee never takes more than what is left once the debt is paid, and is no part of any line: it moves no liquidation price.
+The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The fee
+never takes more than what is left after the debt, and is part of no line: it moves no liquidation price.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ class FundSight(msgspec.Struct, frozen=True):
     """Groups that draw."""
     in_liquidation: int = 0
     unknown: int = 0
-    """Groups in liquidation that count nothing in the sums, as a price is missing."""
+    """Groups in liquidation that the sums leave out, as a price is missing."""
     blind: bool = False
     """A price that counts is not trusted, or one is missing."""
     worst: tuple[tuple[str, Decimal], ...] = ()
     """(group, shortfall), the largest first, at most `MOST_NAMED` of them."""
     exceeded: bool = False
-    """The desk was told that the draw is above the balance, and has not been told otherwise."""
+    """The last word to the desk was that the draw is above the balance."""
 
 
 class BankruptGroup(msgspec.Struct, frozen=True):

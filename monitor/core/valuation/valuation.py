@@ -2,7 +2,7 @@
 
 LTV = sum of (principal + interest) in USD, without haircut, over the sum per asset of ladder(quantity x price).
 Where loans are liabilities the two sums are the maintenance margin, which is the sum per coin of tiers(owed x price), and the
-net equity, which is recognised collateral less liabilities (DOMAIN 37). Lines are compared by multiplication, never by a
+net equity, which is recognised collateral less liabilities (DOMAIN 37). A line is compared by multiplication, never by a
 rounded quotient.
 """
 
