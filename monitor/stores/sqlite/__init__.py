@@ -2,7 +2,7 @@
 
 Two connections, each with its thread. The writer makes every change, and it alone checkpoints: SQLite up to 3.51.2 can
 corrupt a file whose log two connections reset at once (REFERENCES 0.10). The reader serves the API's queries, so that a
-long read never delays a commit; it is opened `mode=ro`, which neither commits nor checkpoints.
+long read never delays a commit; it is open `mode=ro`, which neither commits nor checkpoints.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class SqliteStore:
         await self._write(file.checkpoint)
 
     async def close(self) -> None:
-        """Waits for what was begun, moves the log into the file, gives up the lock."""
+        """Waits for work that has begun, moves the log into the file, gives up the lock."""
         self._writer = self._reader = None
         with explained(self.path):
             await self._opened.aclose()
