@@ -65,12 +65,14 @@ class EventLog:
     """Appends events to files `events-<time>.jsonl` in a folder."""
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
-        self.folder, self.keep = folder, keep
+        self.folder = folder
+        self.keep = keep
         self.failures = 0
         self.reason: str | None = None
         self._file: BinaryIO | None = None
         self._begun_s: float | None = None
-        self._size = self._start_size = 0
+        self._size = 0
+        self._start_size = 0
 
     def wants_start(self, now_s: float) -> bool:
         """A new file must be begun before the next event; `now_s` is monotonic time."""

@@ -98,14 +98,14 @@ class Journal:
 
     async def _try(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         assert self._waiting is not None
-        started_s = self._tried_s = self._clock.monotonic_s()
+        self._tried_s = self._clock.monotonic_s()
         try:
             committed = await self._store.commit(self._waiting)
         except StoreUnavailable as e:
             await self._failed(monitor, e)
             raise
         self._waiting = None
-        self._metrics.commit.observe(self._clock.monotonic_s() - started_s)
+        self._metrics.commit.observe(self._clock.monotonic_s() - self._tried_s)
         for logged in committed.alerts:
             self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
             if logged.alert.type == "book.refused":

@@ -86,7 +86,8 @@ def rate_source(part: Part, clock: Clock) -> RateSource:
 
 def stated_rates(rates: tuple[Part, ...]) -> tuple[list[RatesChanged], list[str]]:
     """What the sources of rates state now, and what is wrong with those that cannot be used."""
-    stated, problems = list[RatesChanged](), list[str]()
+    stated: list[RatesChanged] = []
+    problems: list[str] = []
     for part in rates:
         try:
             stated.append(rate_source(part, SystemClock()).read())

@@ -172,7 +172,8 @@ class AlertFilter(msgspec.Struct, frozen=True):
         """The alert types that `type` and `severity` leave, or None where they leave all."""
         if self.type is None and self.severity is None:
             return None
-        glob, severity = self.type or "*", self.severity
+        glob = self.type or "*"
+        severity = self.severity
         return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
 
 

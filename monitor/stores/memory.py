@@ -87,7 +87,9 @@ class MemoryStore:
             self._rates[given.product, given.asset] = _kept(given, CoinRates)
             if not given.rows:
                 del self._rates[given.product, given.asset]
-        alerts, made, cancelled = [], list[str](), list[str]()
+        alerts: list[LoggedAlert] = []
+        made: list[str] = []
+        cancelled: list[str] = []
         for alert, targets in change.alerts:
             if alert.id in self._log:
                 continue
@@ -176,7 +178,8 @@ class MemoryStore:
             self._deliveries[delivery.id] = delivery
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        types, since = wanted.types(), wanted.since
+        types = wanted.types()
+        since = wanted.since
         young = [x.cursor for x in self._log.values() if since is not None and x.alert.at >= since]
         first = min(young, default=self._cursor + 1) if since is not None else 0
         found = [x for x in self._log.values() if x.cursor > wanted.after and x.cursor >= first]

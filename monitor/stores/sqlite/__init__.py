@@ -88,7 +88,8 @@ class SqliteStore:
                 self._file_id = _file_id(self.path)
                 snapshot = await writer.run(log.snapshot)
             file.say_version(self.path)
-            self._writer, self._reader = writer, reader
+            self._writer = writer
+            self._reader = reader
             self._opened = opening.pop_all()
         return snapshot
 
@@ -171,7 +172,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Waits for work that has begun, moves the log into the file, gives up the lock."""
-        self._writer = self._reader = None
+        self._writer = None
+        self._reader = None
         with explained(self.path):
             await self._opened.aclose()
 

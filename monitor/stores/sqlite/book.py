@@ -101,7 +101,8 @@ def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
 
 def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
     """All that a restart needs."""
-    groups, closed = list[StoredGroup](), list[str]()
+    groups: list[StoredGroup] = []
+    closed: list[str] = []
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
         if body:
             groups.append(StoredGroup(*astuple(_group(body))))
@@ -122,5 +123,6 @@ def _desk(db: sqlite3.Connection) -> Desk | None:
     row = db.execute("SELECT body, marks FROM desk").fetchone()
     if row is None:
         return None
-    body, marks = _desk_body(row[0]), row[1]
+    body = _desk_body(row[0])
+    marks = row[1]
     return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices, body.silences)

@@ -292,7 +292,8 @@ def _refuse_overwriting(target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    old, new = connect_read_only(source), sqlite3.connect(target, isolation_level=None)
+    old = connect_read_only(source)
+    new = sqlite3.connect(target, isolation_level=None)
     try:
         # Inside one read transaction all steps see one state; without it each commit would start the copy again.
         old.execute("BEGIN")

@@ -132,7 +132,8 @@ def audits(
     db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None
 ) -> list[tuple[int, Audit]]:
     """A page of the audit record."""
-    conditions, values = ["number > :after"], {"after": after, "limit": limit, "subject": subject, "since": 0}
+    conditions = ["number > :after"]
+    values = {"after": after, "limit": limit, "subject": subject, "since": 0}
     if subject is not None:
         conditions.append("subject = :subject")
     if since is not None:
