@@ -24,9 +24,10 @@ from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
+from monitor.core.text import as_json as json_values
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -227,8 +228,7 @@ def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
     with timeline:
         for at, alerts in run_.steps:
             for logged in alerts:
-                body = data(logged.alert, logged.cursor, run_.rules.products)
-                timeline.alert(envelope(logged.alert, body))
+                timeline.alert(json_values(alert_item(logged.alert, logged.cursor, run_.rules.products)))
             timeline.step(at)
     timeline.summary(run_.refused)
     return FINE
@@ -332,8 +332,8 @@ def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
         episode=0,
         facts={"message": f"This is a test from {name}. Nobody needs to act."},
     )
-    body = envelope(alert, data(alert, 0, config.rules.products, test=True))
-    return Notice(body["type"], body["timestamp"], body["data"], to)
+    item = alert_item(alert, 0, config.rules.products, test=True)
+    return Notice(item.type, item.timestamp, json_values(item.data), to)
 
 
 async def _send_once(channel: Any, notice: Notice) -> Any:

@@ -12,10 +12,10 @@ from monitor.cli import output
 from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
 from monitor.core.text import stamp
 
-_LABEL = "label."
 _KEYS = ("type", "severity", "product", "group")
 
 
@@ -121,8 +121,8 @@ def _match(pairs: Sequence[str]) -> dict[str, Any]:
         key, is_pair, value = pair.partition("=")
         if is_pair and value and key in _KEYS:
             found[key] = value
-        elif is_pair and value and key.startswith(_LABEL):
-            found.setdefault("labels", {})[key.removeprefix(_LABEL)] = value
+        elif is_pair and value and key.startswith(LABEL_PREFIX):
+            found.setdefault("labels", {})[key.removeprefix(LABEL_PREFIX)] = value
         else:
             known = ", ".join(f"{k}=" for k in _KEYS)
             raise NoAnswer(f"--match: found {pair!r}, expected one of {known}, label.NAME=", is_wrong_use=True)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from monitor.core.money import plain
+
+MOST_NAMED = 50
+"""How many groups, lines or rates an alert names; more would pass the 20 kB of a webhook body. The count is exact."""
 
 
 def stamp(when: datetime) -> str:
@@ -21,3 +27,9 @@ def stamp_or_none(when: datetime | None) -> str | None:
 def plain_or_none(value: Decimal | None) -> str | None:
     """Plain notation where there may be no number."""
     return None if value is None else plain(value)
+
+
+def as_json(of: msgspec.Struct) -> dict[str, Any]:
+    """A struct as JSON values by the names of its keys."""
+    shown: dict[str, Any] = msgspec.to_builtins(of)
+    return shown

@@ -12,9 +12,10 @@ from operator import attrgetter
 import msgspec
 import numpy as np
 
-from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
+from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import CENT, exact, round_up
 from monitor.core.portfolio.plain_book import PlainBook
@@ -24,9 +25,9 @@ from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
+from monitor.core.text import MOST_NAMED
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import IRREGULAR, U8, Bools, Columns
-from monitor.engine.columns.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.columns.ragged import owners
 from monitor.engine.index.places import NO_GROUP
@@ -39,9 +40,6 @@ from monitor.engine.screen.board_prices import Quoted
 from monitor.engine.screen.defaults import defaults
 from monitor.engine.screen.exposures import Instruments, OwedInstruments, examples
 from monitor.engine.screen.screen import FastScreen
-
-EXACT_SUMS = 1_000
-"""Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
 
 
 class ColumnarGroups(Almanac):
@@ -255,16 +253,16 @@ class ColumnarGroups(Almanac):
         count = len(rows) + len(singles)
         if count <= exact_to:
             places = {self.id(row): row for row in rows.tolist()}
-            named = nsmallest(NAMED_GROUPS, [*singles, *places])
+            named = nsmallest(MOST_NAMED, [*singles, *places])
             found = (fresh.find(id_) or self.record_at(places[id_]) for id_ in (*singles, *places))
             return exposure_of((record for record in found if record is not None), count, named, board.usd)
         part = fresh.exposure(assets, board, exact_to)
         known = rows[self.screen.blind[rows] & MISSING == 0]
         debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
         owed = -self.screen.debt[rows]
-        most = np.argpartition(owed, NAMED_GROUPS)[:NAMED_GROUPS] if len(rows) > NAMED_GROUPS else np.arange(len(rows))
+        most = np.argpartition(owed, MOST_NAMED)[:MOST_NAMED] if len(rows) > MOST_NAMED else np.arange(len(rows))
         named = [self.id(row) for row in rows[most[np.argsort(owed[most], kind="stable")]].tolist()]
-        ids = (*named, *part.ids)[:NAMED_GROUPS]
+        ids = (*named, *part.ids)[:MOST_NAMED]
         return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
 
     def prepare_survey(self) -> None:

@@ -19,7 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from monitor.clock import Clock
-from monitor.core.prices.quote import Batch, Frame, Quote, assets_of, instant
+from monitor.core.instants import time_at_ms
+from monitor.core.prices.quote import Batch, Frame, Quote, assets_of
 from monitor.telemetry import BoundedLog, log
 
 _RANDOM = random.SystemRandom()
@@ -281,7 +282,7 @@ class News:
             self._look_up(batch)
             return [quote for quote in batch if self._is_news(quote, horizon)]
         last = self._frames.get(batch.assets)
-        if last is None or not all(map(lt, last.times, batch.times)) or instant(max(batch.times)) > horizon:
+        if last is None or not all(map(lt, last.times, batch.times)) or time_at_ms(max(batch.times)) > horizon:
             self._look_up(batch)
             news = [quote for quote in batch if self._is_news(quote, horizon)]
             if len(news) < len(batch):

@@ -32,8 +32,9 @@ from websockets.uri import parse_uri
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import time_at_ms
 from monitor.core.money import EXACT
-from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, instant, price, sure_frame
+from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
 from monitor.feeds._base import REPEATED, FeedStats, Link, LiveStream, loads
 from monitor.telemetry import BoundedLog
 
@@ -50,7 +51,7 @@ _MULTIPLE = re.compile(r"1(0{3,}|M)([A-Z][A-Z0-9]*)", re.ASCII)
 _LOOKS_MULTIPLE = re.compile(r"10{3}|1M[A-Z]", re.ASCII)
 _COIN = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,31}", re.ASCII)
 
-# A time before 2010, when no coin had a price, or after 2100 is an error of the message.
+
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
 _MAX_SYMBOLS = 10_000
 # The feed remembers so many layouts, by their first symbol; a market of the venue has two or three messages.
@@ -367,7 +368,7 @@ def _has_no_key_twice(body: bytes, items: list[_Regular], layout: _Layout) -> bo
 def _instant(at_ms: object) -> datetime:
     if type(at_ms) is not int or not _EARLIEST_MS <= at_ms <= _LATEST_MS:
         raise _Refused("time", at_ms)
-    return instant(at_ms)
+    return time_at_ms(at_ms)
 
 
 def _per_coin(text: object, power: int) -> Decimal:

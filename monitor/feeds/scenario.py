@@ -42,6 +42,7 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import MICROSECOND
 from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
 from monitor.core.prices.quote import Quote
 from monitor.feeds._base import FeedStats
@@ -51,7 +52,6 @@ Speed = Annotated[Decimal, schema.Bounds("0", "1e9", 9, above=True)]
 Anchors = tuple[tuple[datetime, Price], ...]
 
 _NOTHING = timedelta(0)
-_MICROSECOND = timedelta(microseconds=1)
 # Quotes that follow each other faster would only keep the machine warm.
 _SHORTEST = timedelta(milliseconds=10)
 # A machine that slept goes on from where it was, instead of rushing through what it missed.
@@ -101,8 +101,8 @@ class Scenario(msgspec.Struct, frozen=True):
             return _NOTHING
         if self.duration is not None:
             return self.duration
-        micros = divide_down(Decimal((end - begin) // _MICROSECOND), self.speed or Decimal(1), Decimal(1))
-        return max(int(micros) * _MICROSECOND, _MICROSECOND)
+        micros = divide_down(Decimal((end - begin) // MICROSECOND), self.speed or Decimal(1), Decimal(1))
+        return max(int(micros) * MICROSECOND, MICROSECOND)
 
     @property
     def cycle(self) -> timedelta:
@@ -129,7 +129,7 @@ def price_at(scenario: Scenario, asset: str, at: datetime) -> Decimal:
     if index == len(anchors):
         return anchors[-1][1]
     (start, low), (stop, high) = anchors[index - 1], anchors[index]
-    return _between(low, high, (at - start) // _MICROSECOND, (stop - start) // _MICROSECOND, scenario.places)
+    return _between(low, high, (at - start) // MICROSECOND, (stop - start) // MICROSECOND, scenario.places)
 
 
 def falls(scenario: Scenario) -> dict[str, str]:
@@ -197,15 +197,15 @@ def _forward(scenario: Scenario) -> Iterator[Step]:
     if begin is None or end is None or begin == end:
         yield Step(_NOTHING, begin, _prices(scenario, begin))
         return
-    span, plays = (end - begin) // _MICROSECOND, scenario.plays // _MICROSECOND
-    every = scenario.interval // _MICROSECOND
+    span, plays = (end - begin) // MICROSECOND, scenario.plays // MICROSECOND
+    every = scenario.interval // MICROSECOND
     regular = (n * every * span // plays for n in range(plays // every + 1))
-    anchors = sorted({(at - begin) // _MICROSECOND for anchors in scenario.anchors.values() for at, _ in anchors})
+    anchors = sorted({(at - begin) // MICROSECOND for anchors in scenario.anchors.values() for at, _ in anchors})
     before = -1
     for micros in heapq.merge(regular, anchors):
         if micros != before:
-            at = begin + micros * _MICROSECOND
-            yield Step(micros * plays // span * _MICROSECOND, at, _prices(scenario, at))
+            at = begin + micros * MICROSECOND
+            yield Step(micros * plays // span * MICROSECOND, at, _prices(scenario, at))
         before = micros
 
 
@@ -214,8 +214,8 @@ def _back(scenario: Scenario) -> Iterator[Step]:
     first, last = _prices(scenario, scenario.begin, gaps=False), _prices(scenario, scenario.end, gaps=False)
     after = scenario.plays + scenario.interval
     while after < scenario.cycle:
-        part = max(after - scenario.plays - scenario.pause, _NOTHING) // _MICROSECOND
-        whole = max(scenario.walk_back // _MICROSECOND, 1)
+        part = max(after - scenario.plays - scenario.pause, _NOTHING) // MICROSECOND
+        whole = max(scenario.walk_back // MICROSECOND, 1)
         yield Step(after, None, {a: _between(last[a], first[a], part, whole, scenario.places) for a in last})
         after += scenario.interval
 

@@ -23,8 +23,9 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import time_at_ms
 from monitor.core.money import NotANumber, number
-from monitor.core.prices.quote import BadPrice, Quote, instant, price
+from monitor.core.prices.quote import BadPrice, Quote, price
 from monitor.feeds._base import FeedStats
 from monitor.telemetry import BoundedLog
 
@@ -165,7 +166,7 @@ class _Reader:
 
     def milliseconds(self, text: str) -> datetime | None:
         ms = int(text) if re.fullmatch(r"\d{1,14}", text, re.ASCII) else -1
-        at = instant(ms)
+        at = time_at_ms(ms)
         if _EARLIEST <= at <= _LATEST:
             return at
         hint = "; these look like seconds: multiply by 1000" if re.fullmatch(r"1\d{9}", text, re.ASCII) else ""

@@ -24,14 +24,13 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
+from monitor.core.text import MOST_NAMED
 from monitor.file_watch import Waits, pause, watching
 
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
 MOST_BYTES = 16 << 20
 """Of text: half a million rows, or thirty coins for forty years of days."""
-NAMED = 50
-"""Bad lines that an alert names, as more would pass the 20 kB of a webhook body. The count is exact."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -120,8 +119,8 @@ class FileRates:
             "reason": problems[0].reason,
             "source": self.name,
             "product": self.config.product,
-            "lines": [str(p)[:200] for p in problems[:NAMED]],
-            "lines_cut": max(0, len(problems) - NAMED),
+            "lines": [str(p)[:200] for p in problems[:MOST_NAMED]],
+            "lines_cut": max(0, len(problems) - MOST_NAMED),
         }
 
     def _parsed(self, content: bytes | Problem) -> RatesChanged:

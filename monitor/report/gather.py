@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from monitor.client import DaemonClient
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import RatesChanged
 from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK, STAGES
-from monitor.core.text import stamp
+from monitor.core.text import as_json, stamp
 from monitor.feeds import tape
 from monitor.replay import run as replay
 
@@ -74,7 +74,7 @@ def of_replay(played: Played, advance: Advance) -> Gathered:
     events = 0
     for at, logged in played.steps(lambda refusal: refused.append(str(refusal))):
         begin, end, events = begin or at, at, events + 1
-        alerts += [envelope(each.alert, data(each.alert, each.cursor, played.rules.products)) for each in logged]
+        alerts += [as_json(alert_item(each.alert, each.cursor, played.rules.products)) for each in logged]
         advance()
     if begin is None or end is None:
         raise EmptyReport(f"{played.path}: no row of the tape could be played; there is nothing to report")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from monitor.core.alerts.payload import AlertItem
 from monitor.core.events.entries import Entry
 from monitor.core.loans.group import GroupLine
-from monitor.core.portfolio.stress import Stress
-from monitor.core.queries.explain import GroupRow
-from monitor.core.queries.what_if import WhatIf
+from monitor.core.portfolio.exposure import ExposureList
+from monitor.core.portfolio.stress import MatrixAnswer, ReverseAnswer, Stress, StressAnswer
+from monitor.core.queries.explain import GroupDetail, GroupRow
+from monitor.core.queries.what_if import WhatIf, WhatIfAnswer
+from monitor.core.valuation.clearance import FundShown
 from monitor.web import deskshapes, query, shapes, statusshapes
 from monitor.web.auth import ADMIN, FEED, OPERATE, READ
 from monitor.web.http import OPEN, Endpoint, Handler
-from monitor.web.resources import what_if
 from monitor.web.resources.alerts import RecordApi
 from monitor.web.resources.exposure import ExposureApi
-from monitor.web.resources.fund import FundApi, FundShape
+from monitor.web.resources.fund import FundApi
 from monitor.web.resources.groups import GroupsApi
 from monitor.web.resources.history import HistoryApi, HistoryList
 from monitor.web.resources.rates import RateList, RatesAnswer, RatesApi, RatesBody
@@ -60,7 +62,7 @@ def routes(apis: Apis) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "GET", "/v1/groups/{id}", groups.detail, READ, "One group, exact. Its version is in ETag.",
-            answers={200: s.GroupDetail},
+            answers={200: GroupDetail},
         ),
         Endpoint(
             "PUT", "/v1/groups/{id}", groups.put, FEED, "Puts a group, or replaces its holdings.",
@@ -77,7 +79,7 @@ def routes(apis: Apis) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "POST", "/v1/groups/{id}/what-if", groups.what_if, READ, "What would follow; nothing is changed.",
-            body=WhatIf, answers={200: s.WhatIfAnswer},
+            body=WhatIf, answers={200: WhatIfAnswer},
         ),
         Endpoint(
             "GET", "/v1/groups/{id}/history", history.history, READ,
@@ -96,18 +98,18 @@ def routes(apis: Apis) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "GET", "/v1/exposure", exposure.exposure, READ, "The book by borrower, product or coin, the largest share first.",
-            query.EXPOSURE, answers={200: what_if.ExposureList},
+            query.EXPOSURE, answers={200: ExposureList},
         ),
         Endpoint(
             "POST", "/v1/stress", stress.stress, READ,
             "The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed.",
-            query.STRESS, body=Stress, answers={200: what_if.StressAnswer | what_if.MatrixAnswer | what_if.ReverseAnswer},
+            query.STRESS, body=Stress, answers={200: StressAnswer | MatrixAnswer | ReverseAnswer},
         ),
         Endpoint(
             "GET", "/v1/alerts", record.alerts, READ, "The alert log, oldest first.", query.ALERTS,
             answers={200: s.AlertList},
         ),
-        Endpoint("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: s.AlertItem}),
+        Endpoint("GET", "/v1/alerts/{id}", record.alert, READ, "One alert.", answers={200: AlertItem}),
         Endpoint(
             "POST", "/v1/alerts/{id}/ack", operate.acknowledge, OPERATE,
             "Acknowledges the stage that an alert told of: its reminders rest.", body=AckBody, answers={200: d.AckAnswer},
@@ -156,7 +158,7 @@ def routes(apis: Apis) -> tuple[Endpoint, ...]:
         Endpoint(
             "GET", "/v1/fund", fund.fund, READ,
             "What groups in liquidation would draw from the insurance fund; 404 where none is configured.",
-            answers={200: FundShape},
+            answers={200: FundShown},
         ),
         Endpoint(
             "GET", "/v1/channels", status.channels, READ, "Notifiers: breaker, queue, last attempts.", query.CHANNELS,

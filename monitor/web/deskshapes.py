@@ -7,9 +7,8 @@ from typing import Literal
 import msgspec
 
 from monitor.core.alerts.matching import Match
-from monitor.core.queries.explain import AckShown
+from monitor.core.alerts.payload import AckShown, StageChange
 from monitor.stores._base import DeliveryState
-from monitor.web.shapes import StageShape
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -68,7 +67,7 @@ class TimelineItem(_Shape, frozen=True, omit_defaults=True, kw_only=True):
     type: str | None = None
     severity: str | None = None
     episode: int | None = None
-    stage: StageShape | None = None
+    stage: StageChange | None = None
     reason: str | None = None
     ltv: str | None = None
     deadline: str | None = None

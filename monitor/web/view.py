@@ -18,7 +18,7 @@ from monitor.core.groups.outcome import Publication, Sight
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Roster
 from monitor.core.prices.quote import Mark
-from monitor.core.queries.explain import price_shown
+from monitor.core.queries.explain import PriceItem, price_shown
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
@@ -127,12 +127,12 @@ class View:
         """Assets whose price decides about some group; may be a moment old. For a worker thread."""
         return self._shared(("needed", scope), lambda: self._roster.needed(scope))
 
-    def prices(self, rules: Rules, at: datetime, scope: Scope = ()) -> list[dict[str, Any]]:
+    def prices(self, rules: Rules, at: datetime, scope: Scope = ()) -> list[PriceItem]:
         """Every asset that has a price or that a group needs, by name. For a worker thread."""
         assets = sorted(self.marks.keys() | self.published.usd.keys() | self.needed(scope))
         return [self.price(asset, rules, at) for asset in assets]
 
-    def price(self, asset: str, rules: Rules, at: datetime) -> dict[str, Any]:
+    def price(self, asset: str, rules: Rules, at: datetime) -> PriceItem:
         """One asset's price as it is shown at a time."""
         return price_shown(asset, self.marks, self.published.usd, self.published.untrusted, rules, at)
 

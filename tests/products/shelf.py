@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from monitor import plugins
-from monitor.core.alerts.payload import data
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, GroupPut, MarkPrices, TimePassed
 from monitor.core.groups.outcome import Outcome
@@ -22,6 +21,7 @@ from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 
 CONFIG = Path(__file__).parents[2] / "config" / "products"
@@ -35,23 +35,6 @@ def shipped(kind: str) -> Product:
 
 def module(kind: str) -> ModuleType:
     return plugins.module("products", kind)
-
-
-def line(kind: str, holds: Mapping[str, str], owes: Mapping[str, str], id_: str = "G-1",
-    opened_at: str = "2026-01-05T10:00:00Z", **more: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """A group with one account and one open flexible loan per coin that it owes."""
-    loans = [
-        {
-            "id": f"{id_}-{asset}", "asset": asset, "principal": principal, "rate": {"kind": "flexible"},
-            "term": "open", "opened_at": opened_at,
-        }
-        for asset, principal in owes.items()
-    ]  # fmt: skip
-    return {
-        "id": id_, "product": kind, "receiving_account": f"{id_}-in", "collateral": {f"{id_}-a": dict(holds)},
-        "loans": loans, **more,
-    }  # fmt: skip
 
 
 class Shelf:
@@ -85,11 +68,12 @@ class Shelf:
         """GET /v1/groups/{id}."""
         sight, board = self.monitor.sight(id_), self.monitor.board
         assert sight is not None
-        return detail(Look(self.at, sight, dict(board.marks), dict(board.usd), frozenset(board.untrusted), self.rules))
+        look = Look(self.at, sight, dict(board.marks), dict(board.usd), frozenset(board.untrusted), self.rules)
+        return as_json(detail(look))
 
     def told(self, out: Outcome) -> list[dict[str, Any]]:
         """The alerts as the outside sees them."""
-        return [data(alert, 1, self.rules.products) for alert in out.alerts]
+        return [as_json(alert_item(alert, 1, self.rules.products).data) for alert in out.alerts]
 
 
 def said(out: Outcome) -> list[str]:

@@ -16,7 +16,7 @@ export interface MatrixAnswer {
   readonly cells: readonly (readonly {
     readonly stages: Readonly<Record<Stage, number>>;
     readonly liquidation_debt_usd: string;
-    readonly expected_shortfall_usd: string;
+    readonly shortfall_usd: string;
   }[])[];
 }
 
@@ -60,7 +60,7 @@ export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer 
                   <td
                     key={x.shocks[j]}
                     class={`right num heat-${heat(position(debt), most)}`}
-                    title={`${debt} USD of ${groups} groups; shortfall ${cell.expected_shortfall_usd} USD`}
+                    title={`${debt} USD of ${groups} groups; shortfall ${cell.shortfall_usd} USD`}
                   >
                     {numbers.short(debt)}
                     <small>{groups}</small>

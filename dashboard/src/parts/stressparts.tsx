@@ -43,7 +43,7 @@ export interface ShocksAnswer {
   readonly moves: readonly (Sums & { readonly from: Stage; readonly to: Stage })[];
   readonly newly: Readonly<Record<Stage, Sums & { readonly items: readonly Mover[]; readonly cut: number }>>;
   readonly bankrupt: number;
-  readonly expected_shortfall_usd: string;
+  readonly shortfall_usd: string;
   readonly fees_usd: string;
   readonly fund_draw_usd: string;
 }
@@ -76,7 +76,7 @@ export function Outcome({ answer }: { answer: ShocksAnswer }) {
           .join(", ")}
       </p>
       <dl class="facts body">
-        <Figure name="Expected shortfall" value={answer.expected_shortfall_usd} />
+        <Figure name="Shortfall" value={answer.shortfall_usd} />
         <Figure name="Draw on the fund" value={answer.fund_draw_usd} />
         <Figure name="Liquidation fees" value={answer.fees_usd} />
         <div>

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, exact, plain
 from monitor.core.portfolio.stress import Shock, shocked, unknown
-from monitor.core.queries.explain import product_of, standing
+from monitor.core.queries.explain import Standing, product_of, standing
 from monitor.core.queries.inbox import Look
 from monitor.core.refusal import Refused
 from monitor.core.schema import Asset, Invalid, Problem
@@ -34,8 +33,23 @@ class WhatIf(msgspec.Struct, frozen=True):
     remove: dict[Asset, Amount] = {}
 
 
-def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
-    """The group before and after the changes, and the alerts that these would raise. Raises wire.Invalid.
+class WhatIfStanding(Standing, frozen=True, kw_only=True):
+    """A standing, and the types of the alerts that would be raised on the way to it."""
+
+    alerts: list[str]
+
+
+class WhatIfAnswer(msgspec.Struct, frozen=True):
+    """The group as it is and as it would be."""
+
+    id: str
+    at: str
+    before: WhatIfStanding
+    after: WhatIfStanding
+
+
+def what_if(look: Look, what: WhatIf) -> WhatIfAnswer:
+    """The group before and after the changes, and the alerts that these would raise. Raises schema.Invalid.
 
     What is added goes to the first collateral account by id; what is removed comes from the accounts in that order.
     """
@@ -46,12 +60,11 @@ def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
         if problems:
             raise Invalid(problems)
         after, alerts = _followed(look, group, on)
-        return {
-            "id": group.id,
-            "at": stamp(look.at),
-            "before": {**standing(look), "alerts": []},
-            "after": {**standing(after), "alerts": alerts},
-        }
+        return WhatIfAnswer(group.id, stamp(look.at), _standing(look, []), _standing(after, alerts))
+
+
+def _standing(look: Look, alerts: list[str]) -> WhatIfStanding:
+    return WhatIfStanding(**msgspec.structs.asdict(standing(look)), alerts=alerts)
 
 
 def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:

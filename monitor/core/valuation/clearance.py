@@ -16,7 +16,7 @@ import msgspec
 from monitor.core.money import ONE, ZERO, plain
 from monitor.core.rules.product import ClearanceRule
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.text import stamp_or_none
+from monitor.core.text import as_json, stamp_or_none
 from monitor.core.valuation.valuation import Holding
 
 
@@ -31,9 +31,32 @@ class Clearance(msgspec.Struct, frozen=True):
     left_usd: Decimal
     """Goes back to the borrower."""
     shortfall_usd: Decimal
-    """Is owed by nobody else than the insurance fund."""
+    """What stays unpaid; the insurance fund pays it."""
     bankrupt: bool
     """Assets are worth less than what is owed (DOMAIN 43)."""
+
+
+class ClearanceShown(msgspec.Struct, frozen=True):
+    """What would follow were the whole group liquidated at these prices."""
+
+    market_usd: str
+    fee_usd: str
+    debt_usd: str
+    left_usd: str
+    shortfall_usd: str
+    bankrupt: bool
+
+
+def clearance_shown(of: Clearance) -> ClearanceShown:
+    """A clearance as the detail of a group shows it."""
+    return ClearanceShown(
+        market_usd=plain(of.market_usd),
+        fee_usd=plain(of.fee_usd),
+        debt_usd=plain(of.debt_usd),
+        left_usd=plain(of.left_usd),
+        shortfall_usd=plain(of.shortfall_usd),
+        bankrupt=of.bankrupt,
+    )
 
 
 def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
@@ -72,35 +95,73 @@ class FundSight(msgspec.Struct, frozen=True):
     blind: bool = False
     """A price that counts is not trusted, or one is missing."""
     worst: tuple[tuple[str, Decimal], ...] = ()
-    """(group, shortfall), the largest first, at most `NAMED` of them."""
+    """(group, shortfall), the largest first, at most `MOST_NAMED` of them."""
     exceeded: bool = False
     """The desk was told that the draw is above the balance, and has not been told otherwise."""
 
 
-NAMED = 50
-"""Groups that an alert about the fund names: more ids would pass the 20 kB of a webhook body. The count is exact."""
+class BankruptGroup(msgspec.Struct, frozen=True):
+    """A group that a liquidation would leave bankrupt."""
+
+    id: str
+    shortfall_usd: str
 
 
-def fund_shown(sight: FundSight) -> dict[str, Any]:
+class FundShown(msgspec.Struct, frozen=True):
+    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
+
+    at: str | None
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    blind: bool
+    exceeded: bool
+    items: list[BankruptGroup]
+
+
+class FundFacts(msgspec.Struct, frozen=True):
+    """What an alert about the fund says; `worst_cut` bankrupt groups are not named in `worst`."""
+
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    worst: list[str]
+    worst_cut: int
+
+
+def fund_shown(sight: FundSight) -> FundShown:
     """GET /v1/fund."""
-    return {
-        "at": stamp_or_none(sight.at),
-        "balance_usd": plain(sight.balance_usd),
-        "draw_usd": plain(sight.draw_usd),
-        "fees_usd": plain(sight.fees_usd),
-        "groups": sight.bankrupt,
-        "in_liquidation": sight.in_liquidation,
-        "unknown": sight.unknown,
-        "blind": sight.blind,
-        "exceeded": sight.exceeded,
-        "items": [{"id": id_, "shortfall_usd": plain(missing)} for id_, missing in sight.worst],
-    }
+    return FundShown(
+        at=stamp_or_none(sight.at),
+        balance_usd=plain(sight.balance_usd),
+        draw_usd=plain(sight.draw_usd),
+        fees_usd=plain(sight.fees_usd),
+        groups=sight.bankrupt,
+        in_liquidation=sight.in_liquidation,
+        unknown=sight.unknown,
+        blind=sight.blind,
+        exceeded=sight.exceeded,
+        items=[BankruptGroup(id_, plain(missing)) for id_, missing in sight.worst],
+    )
 
 
 def fund_facts(sight: FundSight) -> dict[str, Any]:
-    """What an alert about the fund says."""
-    facts = fund_shown(sight)
-    for key in ("at", "blind", "exceeded", "items"):
-        del facts[key]
+    """The facts of an alert about the fund."""
     worst = [id_ for id_, _ in sight.worst]
-    return {**facts, "worst": worst, "worst_cut": sight.bankrupt - len(worst)}
+    facts = FundFacts(
+        balance_usd=plain(sight.balance_usd),
+        draw_usd=plain(sight.draw_usd),
+        fees_usd=plain(sight.fees_usd),
+        groups=sight.bankrupt,
+        in_liquidation=sight.in_liquidation,
+        unknown=sight.unknown,
+        worst=worst,
+        worst_cut=sight.bankrupt - len(worst),
+    )
+    return as_json(facts)

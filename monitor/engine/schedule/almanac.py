@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 
+from monitor.core.instants import micros_of
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.maturity import dates
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import I64
-from monitor.engine.columns.instants import micros_of
 from monitor.engine.columns.names import Names
 from monitor.engine.index.places import NO_GROUP, Places
 from monitor.engine.schedule.dates import Dates, dates_of

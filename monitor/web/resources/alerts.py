@@ -11,8 +11,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.payload import data, envelope
-from monitor.core.queries.explain import acknowledged
+from monitor.core.alerts.payload import acknowledged, alert_item
 from monitor.core.stages.stages import NORMAL
 from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter, Attempt, Audit, Delivery, DeliveryFilter
@@ -76,8 +75,8 @@ class AlertLog:
         key = (logged.cursor, logged.alert.id)
         text = self._texts.get(key)
         if text is None:
-            body = data(logged.alert, logged.cursor, self._parts.rules().products, durable=logged.durable)
-            text = msgspec.json.encode(envelope(logged.alert, body))
+            products = self._parts.rules().products
+            text = msgspec.json.encode(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
             with self._lock:
                 self._texts[key] = text
                 while len(self._texts) > KEPT_RENDERINGS:

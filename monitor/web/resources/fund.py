@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from monitor.core.valuation.clearance import fund_shown
 from monitor.web.auth import Caller
 from monitor.web.http import Parts, answer
 from monitor.web.problem import Rejected
-
-
-class LiquidationShape(msgspec.Struct, frozen=True):
-    """What would follow were the whole group liquidated at these prices."""
-
-    market_usd: str
-    fee_usd: str
-    debt_usd: str
-    left_usd: str
-    shortfall_usd: str
-    bankrupt: bool
-
-
-class ShortfallItem(msgspec.Struct, frozen=True):
-    """A group that a liquidation would leave bankrupt."""
-
-    id: str
-    shortfall_usd: str
-
-
-class FundShape(msgspec.Struct, frozen=True):
-    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
-
-    at: str | None
-    balance_usd: str
-    draw_usd: str
-    fees_usd: str
-    groups: int
-    in_liquidation: int
-    unknown: int
-    blind: bool
-    exceeded: bool
-    items: list[ShortfallItem]
 
 
 class FundApi:

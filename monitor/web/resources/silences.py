@@ -16,10 +16,10 @@ from aiohttp import web
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
+from monitor.core.alerts.payload import acknowledged
 from monitor.core.alerts.silences import Acknowledge, Hush, Silence, Unacknowledge, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.group_list import GroupQuery
-from monitor.core.queries.explain import acknowledged
 from monitor.core.queries.inbox import Acted
 from monitor.core.refusal import Refused
 from monitor.core.schema import Invalid, Pattern, Problem, read

@@ -61,7 +61,7 @@ class StatusApi:
 
         def encoded() -> bytes:
             parts = self._parts
-            shown = {p["asset"]: p for p in parts.view.prices(parts.rules(), parts.clock.utc(), caller.scope)}
+            shown = {p.asset: p for p in parts.view.prices(parts.rules(), parts.clock.utc(), caller.scope)}
             page, cursor = paged_by_name(list(shown), after, limit)
             return listing([msgspec.json.encode(shown[a]) for a in page], cursor)
 

@@ -9,14 +9,14 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from monitor.core.groups.survey import Swept
-from monitor.core.portfolio.stress import Grid, Search, Shocked, Step, Stress
+from monitor.core.portfolio.stress import Grid, MovedGroup, Search, Shocked, Step, Stress
 from monitor.core.schema import Invalid, Problem, read
+from monitor.core.text import as_json
 from monitor.feeds import scenario
 from monitor.web import query
 from monitor.web.auth import Caller
@@ -24,6 +24,8 @@ from monitor.web.body import parse, read_body
 from monitor.web.http import Parts, answer
 from monitor.web.problem import Rejected, invalid
 from monitor.web.query import Values
+
+T = TypeVar("T")
 
 AT_ONCE = 1
 """Copies of the book that are weighed at a time: each is 100 MB for a million groups, and takes a core."""
@@ -97,15 +99,14 @@ class StressApi:
                     search = await asyncio.to_thread(Search, book, asked.reverse, caller.scope)
                     return answer(await _stepped(request, search.steps(), search.answer))
                 case = await asyncio.to_thread(Shocked, book, asked.shocks, caller.scope)
-                shown, then = await asyncio.to_thread(case.run)
+                await asyncio.to_thread(case.run)
                 if not is_csv:
-                    newly = await asyncio.to_thread(case.newly, then, asked.limit)
-                    return answer({**shown, "scenario": name, "newly": newly})
+                    return answer(await asyncio.to_thread(case.answer, asked.limit, name))
         except Invalid as e:
             raise invalid(e.problems) from None
         # Whoever reads slowly holds up nobody but the next list.
         async with self._turns.sending():
-            return await _csv(request, case, then)
+            return await _csv(request, case)
 
 
 def _read(raw: bytes) -> Stress:
@@ -134,7 +135,7 @@ def _of_scenario(asked: Stress, folder: Path) -> tuple[Stress, str]:
     return msgspec.structs.replace(asked, shocks=shocks, scenario=None), name
 
 
-async def _stepped(request: web.Request, steps: Step, done: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+async def _stepped(request: web.Request, steps: Step, done: Callable[[], T]) -> T:
     """Runs step by step; a caller who leaves ends it."""
     while await asyncio.to_thread(_has_stepped, steps):
         if request.transport is None or request.transport.is_closing():
@@ -154,12 +155,12 @@ def _wants_csv(request: web.Request) -> bool:
     return request.headers.get("Accept", "").partition(";")[0].strip().lower() == "text/csv"
 
 
-async def _csv(request: web.Request, case: Shocked, then: Swept) -> web.StreamResponse:
+async def _csv(request: web.Request, case: Shocked) -> web.StreamResponse:
     """All groups that change stage, made as they are sent."""
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="stress.csv"'})
     response.content_type, response.charset = "text/csv", "utf-8"
     await response.prepare(request)
-    rows = case.rows(then)
+    rows = case.rows()
     chunk = _lines([COLUMNS])
     while chunk:
         await response.write(chunk)
@@ -168,9 +169,10 @@ async def _csv(request: web.Request, case: Shocked, then: Swept) -> web.StreamRe
     return response
 
 
-def _some_lines(rows: Iterator[dict[str, Any]]) -> bytes:
+def _some_lines(rows: Iterator[MovedGroup]) -> bytes:
     found = []
-    for row in rows:
+    for moved in rows:
+        row = as_json(moved)
         row["labels"] = msgspec.json.encode(row["labels"]).decode()
         found.append([_text(row[name]) if name in _TEXTS else row[name] for name in COLUMNS])
         if len(found) == CSV_ROWS:

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.payload import StageChange
 from monitor.core.schema import Problem
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, AlertFilter, Audit, Delivery, DeliveryFilter, LtvPoint
@@ -21,7 +22,6 @@ from monitor.web.problem import Rejected, invalid
 from monitor.web.query import Values
 from monitor.web.resources.alerts import may_see
 from monitor.web.resources.ltv_history import COARSE_FOR, Course
-from monitor.web.shapes import StageShape
 
 DEFAULT_SPAN = timedelta(hours=24)
 MOST_TOLD = 100
@@ -84,7 +84,7 @@ class TimelineApi:
         kind: Literal["stage", "alert"] = "alert" if a.stage_from == a.stage_to else "stage"
         return TimelineItem(
             kind=kind, at=stamp(a.at), id=a.id, cursor=logged.cursor, type=a.type,
-            severity=a.severity, episode=a.episode, stage=StageShape(a.stage_from, a.stage_to), reason=a.reason,
+            severity=a.severity, episode=a.episode, stage=StageChange(a.stage_from, a.stage_to), reason=a.reason,
             ltv=plain_or_none(a.figures.ltv) if a.figures else None, deadline=stamp_or_none(a.deadline), blind=a.blind,
             silenced_by=a.silenced_by, told=[_told(d) for d in told],
         )  # fmt: skip

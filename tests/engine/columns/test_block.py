@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.core.events.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
 from monitor.core.groups.outcome import StoredGroup
+from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group, Loan, Rate, parse_line
 from monitor.core.money import exact
 from monitor.core.rules.product import Product, Version
@@ -23,7 +24,6 @@ from monitor.engine.columns.block import Block, Names
 from monitor.engine.columns.codec import UnreadableBlock
 from monitor.engine.columns.fields import DTYPES, WIDE
 from monitor.engine.columns.floats import floats
-from monitor.engine.columns.instants import micros_of
 from monitor.engine.columns.names import Interned, NamesFull
 from monitor.engine.index.index import Index
 from monitor.engine.schedule.dates import NEVER, dates_of

@@ -8,9 +8,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.stores._base import Attempt
-from tests.looks import START, line
+from tests.book_lines import line
+from tests.looks import START
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
 
@@ -38,7 +39,7 @@ async def test_alerts_are_the_objects_of_the_contract_in_order(desk: Desk, http:
     page = (await ask(http, "GET", "/v1/alerts"))[2]
     assert page["next"] is None
     shown = [msgspec.json.decode(msgspec.json.encode(
-        envelope(x.alert, data(x.alert, x.cursor, desk.rules.products)))) for x in desk.store.log]  # fmt: skip
+        alert_item(x.alert, x.cursor, desk.rules.products))) for x in desk.store.log]  # fmt: skip
     assert page["items"] == shown
     assert page["items"][-1]["data"]["cure"]["repay_usd"] == "28000"
 

@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 
 from monitor.core.rules.settings import Fund
-from tests.looks import RULES, START, line
+from tests.book_lines import line
+from tests.looks import RULES, START
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_contract import conforms
@@ -33,7 +34,7 @@ async def test_the_fund_names_who_would_draw_most() -> None:
             "items": [{"id": "G-2", "shortfall_usd": "1000"}, {"id": "G-1", "shortfall_usd": "500"}],
         }  # fmt: skip
         contract = (await ask(http, "GET", "/openapi.json"))[2]
-        assert conforms(contract, {"$ref": "#/components/schemas/FundShape"}, found) == []
+        assert conforms(contract, {"$ref": "#/components/schemas/FundShown"}, found) == []
         assert [x.alert.type for x in desk.store.log][-1] == "fund.exceeded"
         async with http.get("/metrics") as r:
             text = await r.text()
