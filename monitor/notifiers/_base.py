@@ -73,7 +73,7 @@ class ChannelState(msgspec.Struct, frozen=True):
 
 
 class Notifier(Protocol):
-    """A channel. Its module has `Config` (a frozen struct read by wire.read) and `build(name, config) -> Notifier`.
+    """A channel. Its module has `Config` (a frozen struct read by schema.read) and `build(name, config) -> Notifier`.
 
     `build` reads secrets and raises BadSecret; it opens no connection, so that checking a configuration stays offline.
     """

@@ -1,6 +1,6 @@
 """What product files have in common: dated versions, ladders of marginal tiers, lines and warnings in their order.
 
-Each function that reads a part notes every problem with its place and goes on, so that the desk hears of all at once.
+Each function that reads a part notes every problem with its place and goes on, so that the desk sees all of them at once.
 """
 
 from __future__ import annotations

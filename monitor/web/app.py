@@ -74,7 +74,7 @@ class Server:
         channels: Callable[[], Sequence[ChannelState]] = tuple, page: PageFiles | None = None,
         scenarios: Path = Path("scenarios"),
     ) -> None:  # fmt: skip
-        """Raises config.UnsafeBind, and wire.Invalid for tokens that cannot be used."""
+        """Raises config.UnsafeBind, and schema.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config, self._health = config, health
         self._clock = clock or SystemClock()
@@ -101,7 +101,7 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
 
     def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
-        """Takes other tokens at once, as after a reload. Raises UnsafeBind, wire.Invalid; the old ones stay then."""
+        """Takes other tokens at once, as after a reload. Raises UnsafeBind, schema.Invalid; the old ones stay then."""
         check_bind(self._config.host, configs)
         self.use_tokens(Tokens(configs))
 

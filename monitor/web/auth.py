@@ -58,7 +58,7 @@ class Tokens:
     """The tokens by the digest of their secret."""
 
     def __init__(self, configs: Sequence[TokenConfig]) -> None:
-        """Reads the secrets. Raises wire.Invalid with every problem."""
+        """Reads the secrets. Raises schema.Invalid with every problem."""
         problems: list[Problem] = []
         self._callers: dict[bytes, Caller] = {}
         names: set[str] = set()

@@ -167,7 +167,7 @@ class RecordedLines:
         return (line["id"] for line in self.stated)
 
     def group(self, index: int) -> Group:
-        """The group in that place. Raises wire.Invalid."""
+        """The group in that place. Raises schema.Invalid."""
         line = self.stated[index]
         return _group(read(GroupLine, line), line, self._at)
 
@@ -177,7 +177,7 @@ class RecordedLines:
 
 
 def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> Group:
-    """A group from a book line put at `at`, checked against its product. Raises wire.Invalid with every problem."""
+    """A group from a book line put at `at`, checked against its product. Raises schema.Invalid with every problem."""
     stated = read(GroupLine, line)
     problems: list[Problem] = []
     product = products.get(stated.product)
