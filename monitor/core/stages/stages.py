@@ -1,4 +1,4 @@
-"""The stages of a loan group and the table by which it moves between them (decision 11).
+"""The stages of a loan group and the table by which it moves between them (DESIGN section 9).
 
 A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
 pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
@@ -99,11 +99,11 @@ SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
     (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
     (MARGIN_CALL, Signal.IMMEDIATE): (STARTED,),
 }
-"""What one event passed over on its way to the worst (rule 16): named in `suppressed`, told to nobody."""
+"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, and sent nowhere."""
 
 
 class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It falls with the next change of stage."""
+    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It ends with the next change of stage."""
 
     by: str
     at: datetime
@@ -141,7 +141,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     neared: tuple[tuple[str, datetime, str], ...] = ()
     """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
     short: tuple[str, ...] = ()
-    """Coins whose stated Spot balances do not pay the interest that is owed in them (rule 28), rising."""
+    """Coins whose stated Spot balances do not pay the interest that is owed in them (VIP FAQ 28), rising."""
     ack: Ack | None = None
     ceilings: tuple[tuple[str, str], ...] = ()
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
@@ -196,7 +196,7 @@ def reminders_after(state: GroupState, began: datetime) -> datetime:
 
 
 def unacknowledged(state: GroupState, at: datetime) -> GroupState:
-    """Nobody has it in hand any more. What was due meanwhile is not made up for."""
+    """The group is in hand no longer. Reminders that were due meanwhile are not sent later."""
     since = state.since or at
     return msgspec.structs.replace(state, ack=None, reminded_at=max(state.reminded_at or since, at))
 
