@@ -32,7 +32,7 @@ from tests.web.desk import serving
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"`(monitor/[\w/]+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
-EDITS = re.findall(r"`(monitor/[\w/]+\.py)`, (before|after) `([^`\n]+)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL)
+EDITS = re.findall(r"`(monitor/[\w/]+\.py)`, (before|after) `([^`\n]+)`:\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 NOTICE = Notice(
     "loan_group.margin_call.opened", "2021-05-19T12:58:00.000Z",
     {"id": "evt_1", "severity": "warning", "ltv": "0.7712", "group": {"id": "G-1"}},
