@@ -129,7 +129,7 @@ class RiskMonitor:
 
     # -- what is remembered --
 
-    def states(self) -> WatcherStates:
+    def watcher_states(self) -> WatcherStates:
         """What the watchers remember."""
         return WatcherStates(
             noticed=self._noticed.kept(),
@@ -149,7 +149,7 @@ class RiskMonitor:
         return Memory(
             at=self.at,
             marks=tuple(self.board.marks.values()),
-            watchers=self.states(),
+            watchers=self.watcher_states(),
             groups=kept.groups,
             states=(*kept.states, *self._register.retired.values()),
             heard=self.board.heard,
