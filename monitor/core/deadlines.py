@@ -1,10 +1,10 @@
 """Deadlines in order (decision 5).
 
-At one time accrual comes first, then new rules, then group by group in the order of ids, within a group grace, renewal,
-maturing, maturity, overdue, reminders, the end of an acknowledgement; then ends of silences, then the look at exposures. A
-firm deadline runs before an event of its own time; a late one (the clear hold, a price's staleness, a look at the fund,
-which comes last of all) only before a strictly later event. So at one time all firm ones run before any late one, whether
-or not an event of that very time stands between them: or else telling time to pass would change what is said.
+At one time accrual comes first, then new rules, then the groups in the order of their ids; within a group the grace period,
+then renewal, maturing, maturity, overdue, reminders and the end of an acknowledgement. Ends of silences follow, then the look
+at exposures. A firm deadline runs before an event of its own time. A late one (the clear hold, a price's staleness, and last
+of all a look at the fund) runs only before a strictly later event. So at one time all firm deadlines run before any late one,
+whether or not an event of that very time stands between them. Otherwise telling time to pass would change the alerts.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from monitor.core.instants import MICROSECOND
 ACCRUAL, RULES, PRICE, GROUP, SILENCE, EXPOSURE, FUND = range(7)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
-"""Of a term loan, known since it was put: they are planned when they come near."""
+"""Of a term loan. They are known long before, so they are planned only when they come near."""
 
 
 class Deadline(NamedTuple):
-    """When, and in which order among those of one time; the field order is the sort order."""
+    """When, and in which order among deadlines of one time: the order of the fields."""
 
     at: datetime
     phase: int

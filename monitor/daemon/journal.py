@@ -199,7 +199,7 @@ class Journal:
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.kept()), monitor.states())
+    return Desk(monitor.at, tuple(monitor.board.kept()), monitor.watcher_states())
 
 
 def _merged(old: Change, new: Change) -> Change:

@@ -1,4 +1,4 @@
-"""The exact, slow screen: which groups an event may move over a line. It only selects; the decision is made elsewhere."""
+"""The exact, slow screen: which groups an event may move over a line. It selects groups and decides nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The loan book: all groups under watch, and which of them an event may move over a line.
 
 `PlainBook` is the exact, slow one and the reference: every group is an object, and every holder of a moved asset is named.
-`engine.book.ColumnarBook` keeps a million groups in columns, names few, and passes the same tests. A book only holds and
-names; the decision is exact and made elsewhere.
+`engine.book.ColumnarBook` keeps a million groups in columns, names few, and passes the same tests. A book holds and
+names; `core/watch` decides, exactly.
 """
 
 from __future__ import annotations

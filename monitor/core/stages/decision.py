@@ -58,7 +58,7 @@ Verdict = tuple[GroupState, Said | None]
 _TOLD_BY = {MARGIN_CALL: OPENED, DELAYED: STARTED, LIQUIDATION: TRIGGERED}
 
 
-class Weighed(NamedTuple):
+class WeighedGroup(NamedTuple):
     """A group at a time, with what it weighed then."""
 
     group: Group
@@ -72,7 +72,7 @@ class Weighed(NamedTuple):
     not: prices of the same time come after it, and the hold is decided on those."""
 
 
-def judge(name: str, state: GroupState, seen: Weighed, how: Lifecycle) -> Verdict:
+def judge(name: str, state: GroupState, seen: WeighedGroup, how: Lifecycle) -> Verdict:
     """Decides one group."""
     group, held, weight, blind, at, _ = seen
     lines, has_grace = held.lines, group.delayed_liquidation or held.version.is_grace_for_all
@@ -147,7 +147,9 @@ def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, 
     return Calm(lines.worst(lows), high, lines.falls)
 
 
-def _hold(state: GroupState, signal: Signal | None, seen: Weighed, how: Lifecycle) -> tuple[GroupState, Signal | None]:
+def _hold(
+    state: GroupState, signal: Signal | None, seen: WeighedGroup, how: Lifecycle
+) -> tuple[GroupState, Signal | None]:
     """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
     _, held, weight, blind, at, is_settled = seen
     lines = held.lines

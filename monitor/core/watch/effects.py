@@ -15,7 +15,7 @@ from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
-from monitor.core.stages.decision import Verdict, Weighed, calm, judge, move, say
+from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
 from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
@@ -101,7 +101,7 @@ class GroupEffects:
     def _judge(self, record: GroupRecord, state: GroupState, at: datetime, out: Outcome, is_settled: bool) -> None:
         rules = self._ground.rules
         assert record.weight is not None
-        seen = Weighed(record.group, record.held, record.weight, record.blind, at, is_settled)
+        seen = WeighedGroup(record.group, record.held, record.weight, record.blind, at, is_settled)
         verdict = judge(rules.name, state, seen, rules.lifecycle)
         self.follow(record, verdict, out, self._rules.cause(record, state, verdict, at))
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)

@@ -43,7 +43,7 @@ class Operators(Watcher):
                     self._effects.follow_and_plan(record, (unacknowledged(record.state, at), None), out)
             case Hush():
                 self._silences.take(act, by, at)
-                out.deskful = True
+                out.desk_changed = True
             case Unsilence():
                 if self._silences.find(act.id) is None:
                     raise Refused("unknown_silence", f"there is no silence {act.id} in force")
@@ -56,7 +56,7 @@ class Operators(Watcher):
 
     def _end_silence(self, id_: str, at: datetime, out: Outcome) -> None:
         """Tells again of each group that is still in the stage that the silence hid."""
-        out.deskful = True
+        out.desk_changed = True
         for group_id in sorted(self._silences.end(id_)):
             record = self._ground.book.find(group_id)
             if record is not None and record.state.hushed == id_:

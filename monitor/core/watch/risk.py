@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from monitor.core import deadlines
 from monitor.core.alerts.silences import Silence
-from monitor.core.deadlines import Deadline
 from monitor.core.events.events import (
     BookEntry,
     ClockJumped,
@@ -25,19 +24,17 @@ from monitor.core.events.events import (
     TimePassed,
 )
 from monitor.core.events.rates import Rates
-from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import Register
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Memory, Outcome, Sight
-from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
+from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.operators import Operators
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
@@ -74,6 +71,7 @@ class RiskMonitor:
         self._silences = SilenceWatch(ground.agenda)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._effects)
+        self._events = BookEvents(ground, self._register, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._noticed,
             self._fund,
@@ -131,7 +129,7 @@ class RiskMonitor:
 
     # -- what is remembered --
 
-    def states(self) -> WatcherStates:
+    def watcher_states(self) -> WatcherStates:
         """What the watchers remember."""
         return WatcherStates(
             noticed=self._noticed.kept(),
@@ -151,7 +149,7 @@ class RiskMonitor:
         return Memory(
             at=self.at,
             marks=tuple(self.board.marks.values()),
-            watchers=self.states(),
+            watchers=self.watcher_states(),
             groups=kept.groups,
             states=(*kept.states, *self._register.retired.values()),
             heard=self.board.heard,
@@ -196,7 +194,11 @@ class RiskMonitor:
             if self.at is None:
                 self._begin(event.at)
             if isinstance(event, ClockJumped) and event.seconds > 0:
-                self._skip(timedelta(seconds=float(event.seconds)), out)
+                # What was due by the old time runs first, then receipts move along. When the wall is set back, our time
+                # stands still until the wall catches up.
+                skipped = timedelta(seconds=float(event.seconds))
+                self._run_due(event.at - skipped, out)
+                self._prices.jump(skipped, event.at)
             self._run_due(event.at, out)
             self._silences.mark(out.alerts, 0)
             start = len(out.alerts)
@@ -208,26 +210,18 @@ class RiskMonitor:
             self.at = event.at
         return out
 
-    def _skip(self, delta: timedelta, out: Outcome) -> None:
-        """The wall clock jumped forward: what was due by the old time runs first, then receipts move along.
-
-        When it jumps backward our time stands still until the wall catches up.
-        """
-        self._run_due(out.at - delta, out)
-        self._prices.jump(delta, out.at)
-
     def _take(self, event: Event, out: Outcome) -> None:
         match event:
             case MarkPrices():
                 self._follow(self._prices.take(event), out)
             case GroupPut():
-                self._put(event, out)
+                self._events.put(event, out)
             case GroupsPut():
-                self._put_all(event, out)
+                self._events.put_all(event, out)
             case GroupClosed():
-                self._close(event, out)
+                self._events.close(event, out)
             case BookEntry():
-                self._changed(self._register.enter(event, event.at), event, out)
+                self._events.enter(event, out)
             case ProductsChanged():
                 self._change_rules(event, out)
             case RatesChanged():
@@ -266,62 +260,13 @@ class RiskMonitor:
             watcher.conclude(change, out)
 
     def _run_due(self, at: datetime, out: Outcome) -> None:
+        """Runs deadlines in order, each as if it were an event of its own time."""
         self._schedule.look_ahead(at)
         while (deadline := self._ground.agenda.pop_due(at)) is not None:
-            self._run(deadline, out)
-
-    def _run(self, deadline: Deadline, out: Outcome) -> None:
-        """One deadline, as if it were an event of its own time."""
-        if deadline.phase == deadlines.GROUP:
-            self._effects.due(deadline, self.at, out)
-            return
-        change = self._by_phase[deadline.phase].due(deadline, out)
-        if change is not None:
-            self._follow(change, out)
-
-    # -- the book --
-
-    def _put(self, event: GroupPut, out: Outcome) -> None:
-        self._changed(self._register.put(event, self.rules.products), event, out)
-        self._noticed.accept(event, out)
-
-    def _put_all(self, event: GroupsPut, out: Outcome) -> None:
-        """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
-        taken = self._register.put_all(event)
-        for i in taken.rest:
-            put = GroupPut(event.at, event.batch.group(i), event.source)
-            try:
-                self._put(put, out)
-            except Refused as refused:
-                self._noticed.refuse(put, refused, out)
-                out.refused = None
-        if taken.block is not None:
-            out.blocks.append(taken.block)
-            # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
-            suspects = dict.fromkeys((*taken.look, *self.book.suspects(PriceChange(), self.board)))
-            look = tuple(taken.look)
-            self._follow(BookChange(event.at, of_block=look, suspects=suspects.keys(), needed=taken.assets), out)
-            self._noticed.accept_block(event, frozenset(taken.rest), out)
-
-    def _changed(self, record: GroupRecord | None, event: GroupPut | BookEntry, out: Outcome) -> None:
-        """A group is new or holds something else now: decides it on the prices in force."""
-        if record is None:
-            return
-        id_, replaced, place = record.group.id, self._register.replaced, len(out.history)
-        out.changed.add(id_)
-        out.states[id_] = record.state
-        self._follow(BookChange(out.at, groups=(record,), needed=record.held.assets), out)
-        # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
-        out.history[place:place] = loan_history.of_change(replaced, record, event, self.board.usd)
-
-    def _close(self, event: GroupClosed, out: Outcome) -> None:
-        record = self._register.close(event)
-        id_ = record.group.id
-        out.history += loan_history.of_close(record, event)
-        out.closed.add(id_)
-        out.states[id_] = record.state
-        out.touched.add(id_)
-        self._follow(BookChange(event.at, closed=id_), out)
+            if deadline.phase == deadlines.GROUP:
+                self._effects.due(deadline, self.at, out)
+            elif (change := self._by_phase[deadline.phase].due(deadline, out)) is not None:
+                self._follow(change, out)
 
     # -- rules --
 

@@ -33,8 +33,7 @@ class Concentration(Watcher):
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._told: dict[str, Told] = {}
-        self._above: dict[str, None] = {}
-        """Subjects that are said to be above their share, such as `asset:BTC`, in the order in which they were said."""
+        """By subject, such as `asset:BTC`: whether it is said to be above its share."""
         self._is_planned = False
 
     def kept(self) -> dict[str, Told]:
@@ -44,11 +43,10 @@ class Concentration(Watcher):
     def restore(self, kept: Mapping[str, Told]) -> None:
         """Goes on counting."""
         self._told = dict(kept)
-        self._above = dict.fromkeys(subject for subject, told in kept.items() if told.last is not None)
 
     def plan(self, at: datetime) -> None:
         """Shares may be others at the next whole minute."""
-        if not self._is_planned and (self._ground.rules.exposure.max_share or self._above):
+        if not self._is_planned and (self._ground.rules.exposure.max_share or self._above()):
             self._is_planned = True
             due = at - timedelta(seconds=at.second, microseconds=at.microsecond) + MINUTE
             self._ground.agenda.set(deadlines.EXPOSURE, "", Deadline(due, deadlines.EXPOSURE, ""))
@@ -68,6 +66,7 @@ class Concentration(Watcher):
         on = Prices(board.usd, frozenset(board.untrusted))
         survey = self._ground.book.survey(at, is_kept=False)
         seen: set[str] = set()
+        above = self._above()
         for name, most in sorted(rules.exposure.max_share.items()):
             by = by_of(name)
             found = survey.exposures(by, on, (), has_distances=False)
@@ -75,23 +74,21 @@ class Concentration(Watcher):
             for row in sorted((r for r in found.rows if r.key is not None), key=lambda r: str(r.key)):
                 subject, part = f"{name}:{row.key}", basis(row.sums, by)
                 seen.add(subject)
-                if part > most * whole and subject not in self._above:
+                if part > most * whole and subject not in above:
                     self._say(ABOVE, subject, _facts(name, row, found, most), at, out)
-                elif part <= eased * whole and subject in self._above:
+                elif part <= eased * whole and subject in above:
                     self._say(RESTORED, subject, _facts(name, row, found, most), at, out)
-        for subject in [s for s in self._above if s not in seen]:
+        for subject in (s for s in above if s not in seen):
             # Nothing of it is left, or its share is not watched any more.
             by_name, _, key = subject.partition(":")
             self._say(RESTORED, subject, {"by": by_name, "key": key}, at, out)
 
+    def _above(self) -> list[str]:
+        return [subject for subject, told in self._told.items() if told.last is not None]
+
     def _say(self, type_: str, subject: str, facts: dict[str, Any], at: datetime, out: Outcome) -> None:
         count = self._told.get(subject, Told()).times + 1
-        if type_ == ABOVE:
-            self._told[subject] = Told(count, "above")
-            self._above[subject] = None
-        else:
-            self._told[subject] = Told(count)
-            del self._above[subject]
+        self._told[subject] = Told(count, "above" if type_ == ABOVE else None)
         raise_alert(out, self._ground.rules.name, Statement(type_, subject, count, facts), at)
 
 

@@ -21,7 +21,7 @@ from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.decision import Verdict, Weighed, judge
+from monitor.core.stages.decision import Verdict, WeighedGroup, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import under, weigh
 from monitor.core.watch.compose import Statement, raise_alert
@@ -130,7 +130,7 @@ class RulesWatch(Watcher):
         rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version)
         if held.assets <= usd.keys():
-            seen = Weighed(record.group, held, weigh(held, usd), record.blind, at)
+            seen = WeighedGroup(record.group, held, weigh(held, usd), record.blind, at)
             _, then = judge(rules.name, before, seen, rules.lifecycle)
             if then is not None and then.type == said.type:
                 return {}

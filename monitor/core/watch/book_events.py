@@ -1,0 +1,79 @@
+"""What a book or the API says of groups: puts, closings and entries, from the event to what follows for the group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut
+from monitor.core.groups import loan_history
+from monitor.core.groups.book_changes import Register
+from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.record import GroupRecord
+from monitor.core.prices.quote import PriceChange
+from monitor.core.refusal import Refused
+from monitor.core.watch.watcher import BookChange, Ground
+from monitor.core.watch.watchers.noticed import NoticedWatch
+
+
+class BookEvents:
+    """Takes the events of books. `follow` shows a change to the watchers and has the groups decided."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        register: Register,
+        noticed: NoticedWatch,
+        follow: Callable[[BookChange, Outcome], None],
+    ) -> None:
+        self._ground = ground
+        self._register = register
+        self._noticed = noticed
+        self._follow = follow
+
+    def put(self, event: GroupPut, out: Outcome) -> None:
+        """One group. Raises Refused."""
+        record = self._register.put(event, self._ground.rules.products)
+        if record is not None:
+            self._changed(record, event, out)
+        self._noticed.accept(event, out)
+
+    def put_all(self, event: GroupsPut, out: Outcome) -> None:
+        """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
+        taken = self._register.put_all(event)
+        for i in taken.rest:
+            put = GroupPut(event.at, event.batch.group(i), event.source)
+            try:
+                self.put(put, out)
+            except Refused as refused:
+                self._noticed.refuse(put, refused, out)
+                out.refused = None
+        if taken.block is not None:
+            out.blocks.append(taken.block)
+            # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
+            look = tuple(taken.look)
+            suspects = dict.fromkeys((*look, *self._ground.book.suspects(PriceChange(), self._ground.board)))
+            self._follow(BookChange(event.at, of_block=look, suspects=suspects.keys(), needed=taken.assets), out)
+            self._noticed.accept_block(event, frozenset(taken.rest), out)
+
+    def enter(self, event: BookEntry, out: Outcome) -> None:
+        """A book entry. Raises Refused."""
+        self._changed(self._register.enter(event, event.at), event, out)
+
+    def close(self, event: GroupClosed, out: Outcome) -> None:
+        """The group is gone. Raises Refused."""
+        record = self._register.close(event)
+        id_ = record.group.id
+        out.history += loan_history.of_close(record, event)
+        out.closed.add(id_)
+        out.states[id_] = record.state
+        out.touched.add(id_)
+        self._follow(BookChange(event.at, closed=id_), out)
+
+    def _changed(self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome) -> None:
+        """A group is new or holds something else now: it is decided on the prices in force."""
+        id_, replaced, place = record.group.id, self._register.replaced, len(out.history)
+        out.changed.add(id_)
+        out.states[id_] = record.state
+        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets), out)
+        # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
+        out.history[place:place] = loan_history.of_change(replaced, record, event, self._ground.board.usd)
