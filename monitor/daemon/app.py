@@ -26,8 +26,8 @@ from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
+from monitor.engine.group_list import ColumnarRoster
 from monitor.engine.ingest.reader import BlockReader
-from monitor.engine.queries.group_list import ColumnarRoster
 from monitor.feeds._base import Feed, FeedStats
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.rates._base import RateSource

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, U8
+from monitor.engine.columns.fields import F64, GROUPS, U8
 from monitor.engine.queries import snapshot_kernels
 from monitor.engine.screen import screen
-from monitor.engine.screen.arrays import GROUPS
 from monitor.engine.screen.layout import Leg
 
 

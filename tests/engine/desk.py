@@ -7,7 +7,8 @@ from decimal import Decimal, localcontext
 import numpy as np
 
 from monitor.core.rules.product import Ladder
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.columns.fields import GROUPS
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.screen import FastScreen
 from tests.engine.model import GUARD_EXACT, Held, Model, floats, legs
 

@@ -31,10 +31,9 @@ from monitor.engine.columns.fields import (
     Columns,
 )
 from monitor.engine.columns.floats import floats
-from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, day_at, time_at
+from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, NEVER, day_at, time_at
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.packing import pack
-from monitor.engine.columns.text_search import lowered, rows_with
 
 __all__ = ["Block", "Columns", "Names"]
 
@@ -55,7 +54,6 @@ _OFTEN_EQUAL = {
     "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
     "interest_exponent", "since",
 }  # fmt: skip
-_NEVER = np.iinfo(np.int64).max
 _scaleb = EXACT.scaleb
 
 
@@ -171,13 +169,9 @@ class Block:
         flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
         mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
         coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
-        since = np.full(len(coins), _NEVER)
+        since = np.full(len(coins), NEVER)
         np.minimum.at(since, first, c.since[mine].astype(np.int64))
         return dict(zip(coins.tolist(), since.tolist(), strict=True))
-
-    def find_text(self, text: bytes) -> I64:
-        """Rows whose id or receiving account contains a text of at least one byte, in whichever case (ASCII)."""
-        return rows_with(self.columns.arena, self.columns.start, lowered(text))
 
     def id_keys(self) -> tuple[I64, I64]:
         """Where the ids stand in the arena, and their rows: for Index.add_block, after the rows got the block's number."""

@@ -19,6 +19,11 @@ F64: TypeAlias = npt.NDArray[np.float64]
 Int: TypeAlias = int | np.int64
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
+GROUPS = 8192
+"""The most groups of a block. Measured: their sums (64 KB) still fit the first caches, and most runs of the screen are long
+enough to pay off. A row of the book is block number * GROUPS + place in the block."""
+NO_GROUP = 255
+"""In place of a stage: the row has no group, or none any more."""
 DELAYED, IRREGULAR, APART = 1, 2, 4
 """Flags of a group: enrolled for delayed liquidation; has an entry in `extras`; its whole collateral is in one account
 other than the receiving one, which the arena names third."""

@@ -11,6 +11,8 @@ _MICROSECOND = timedelta(microseconds=1)
 DAY_US = 86_400_000_000
 DAY_MINUTES = 1440
 MINUTE_US = 60_000_000
+NEVER = 2**63 - 1
+"""Later than any time of a column of 64 bits."""
 
 
 def micros_of(when: datetime) -> int:

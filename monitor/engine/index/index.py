@@ -68,12 +68,6 @@ class Index:
         self._used += _add_all(self._slots, arena, at, rows, self._secret)
         self._keys += len(at)
 
-    def remove_block(self, arena: U8, at: I64, rows: I64) -> None:
-        """Takes many keys away from their rows, where they must stand."""
-        found = _remove_all(self._slots, arena, at, rows, self._secret)
-        assert found == len(at), f"the index does not have {len(at) - found} of {len(at)} keys at their rows"
-        self._keys -= len(at)
-
     def absent(self, arena: U8, at: I64) -> Bools:
         """[k] True for keys that are surely at no row; the few others that are absent too are told by `find`."""
         return _absent(self._slots, arena, at, self._secret)
@@ -142,14 +136,6 @@ def _add_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
     for i in range(len(at)):
         used += _add(slots, hash32(arena, at[i] + 1, arena[at[i]], secret), rows[i])
     return used
-
-
-@njit(nogil=True, cache=True)
-def _remove_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
-    found = 0
-    for i in range(len(at)):
-        found += _remove(slots, hash32(arena, at[i] + 1, arena[at[i]], secret), rows[i])
-    return found
 
 
 @njit(nogil=True, cache=True)

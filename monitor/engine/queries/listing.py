@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,14 +26,16 @@ from monitor.core.portfolio.group_list import (
     microseconds,
 )
 from monitor.core.stages.stages import DELAYED, STAGES
-from monitor.engine.columns.fields import F64, I8, I64, U8, U32, WIDE, Bools
-from monitor.engine.index.id_order import IdOrder, Ids, mark_text, same_blocks
-from monitor.engine.screen.arrays import GROUPS, MISSING
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U32, Bools
+from monitor.engine.columns.text_search import mark_text
+from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
+from monitor.engine.index.rows import RowIndex
+from monitor.engine.screen.arrays import MISSING
+from monitor.engine.screen.screen import FastScreen
 
-if TYPE_CHECKING:
-    from monitor.engine.queries.group_list import Place, Rows
-
-NO_GROUP = 255
+FloatKey = tuple[int, float, str]
+"""A core.portfolio.group_list.Key whose value is a float."""
 AT_ONCE = 16 * GROUPS
 """Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
 KEPT_MATCHES = 16
@@ -81,9 +83,9 @@ class Listings:
         self.order = IdOrder()
         self._matches: OrderedDict[Hashable, Bools] = OrderedDict()
 
-    def of(self, rows: Rows) -> Listing:
+    def of(self, rows: RowIndex, screen: FastScreen) -> Listing:
         """The columns as they are now."""
-        return Listing(rows, self)
+        return Listing(rows, screen, self)
 
     def matches(self, key: Hashable, sets: Sequence[Any], is_match: Callable[[Any], bool]) -> Bools:
         """[label sets] Those that match; each set is looked at once for a key that is asked for again and again."""
@@ -98,22 +100,24 @@ class Listings:
 class Listing:
     """See the module. Rows are numbered as in the book; arrays named by row cover all of them."""
 
-    def __init__(self, rows: Rows, kept: Listings) -> None:
+    def __init__(self, rows: RowIndex, screen: FastScreen, kept: Listings) -> None:
         self._rows, self._kept = rows, kept
-        self._blocks: list[Any] = list(rows.blocks)
+        self._blocks: list[Block | None] = list(rows.blocks)
         self._ids = Ids(self._blocks, kept.order)
-        self._names, screen, stage = rows.names, rows.screen, rows.stage
-        arrays = (screen.debt, screen.recognised, screen.blind)
-        count = min(len(stage), *map(len, arrays))
+        self._names, stage = rows.names, rows.stage
+        debt, recognised, blind = screen.debt, screen.recognised, screen.blind
+        count = min(len(stage), len(debt), len(recognised), len(blind))
         # Core may be putting a block: it counts once all arrays have its rows, and rows of the block before are no more.
         whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
-        self._whole: list[tuple[int, Any]] = [(n * GROUPS, b) for n, b in whole]
+        self._whole: list[tuple[int, Block]] = [(n * GROUPS, b) for n, b in whole]
         self._stage: U8 = np.full(count, NO_GROUP, np.uint8)
         for base, block in self._whole:
             self._stage[base : base + len(block)] = stage[base : base + len(block)]
-        self._debt, self._recognised, self._blind = (array[:count] for array in arrays)
+        self._debt = debt[:count]
+        self._recognised = recognised[:count]
+        self._blind = blind[:count]
 
-    def is_of(self, blocks: list[Any]) -> bool:
+    def is_of(self, blocks: list[Block | None]) -> bool:
         """These are still the blocks."""
         return same_blocks(self._blocks, list(blocks))
 
@@ -122,7 +126,7 @@ class Listing:
         rows = self._ids.find(group_id)
         return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
 
-    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> list[tuple[Place, int]]:
+    def first(self, query: GroupQuery, scope: Scope, after: FloatKey | None, number: int) -> list[tuple[FloatKey, int]]:
         """So many rows that come first behind a place, with their places, in no order."""
         wanted, is_reversed = self._wanted(query, scope), query.is_reversed
         parts = [self._some(np.zeros(0, np.uint32), query)]
@@ -162,10 +166,8 @@ class Listing:
         for base, block in self._whole:
             c = block.columns
             here = wanted[base : base + len(block)]
-            is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
-            is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
             mark_held(c.positions, c.asset, c.product, here, base, example)
-            mark_owed(c.loans, c.loan_asset, is_owed, here, owed)
+            mark_owed(c.loans, c.loan_asset, block.is_owed(), here, owed)
         names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
         return names, np.unique(example[example != _NOBODY]).tolist()
 
@@ -178,7 +180,7 @@ class Listing:
                 wanted[base : base + len(block)] &= is_match(block)
         return wanted
 
-    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Any], Bools]]:
+    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Block], Bools]]:
         """What is asked of each block: which of its groups pass."""
         names, labels = self._names, (*scope, *query.labels)
         if query.products:
@@ -220,7 +222,7 @@ class Listing:
         np.divide(-debt, recognised, out=value, where=is_known & is_counted)
         return Some(rows, _RANK[self._stage[rows]] + kind, value)
 
-    def _behind(self, some: Some, after: Place, is_reversed: bool) -> Bools:
+    def _behind(self, some: Some, after: FloatKey, is_reversed: bool) -> Bools:
         rank, x, id_ = after
         place, value, level = some.place, some.value, some.place == rank
         found: Bools
@@ -244,7 +246,7 @@ class Listing:
         return np.concatenate([sure, below, tied[self._ids.first(some.rows[tied], left - len(below), is_reversed)]])
 
 
-def _mentioning(block: Any, text: str, told: Bools) -> Bools:
+def _mentioning(block: Block, text: str, told: Bools) -> Bools:
     found: Bools = told[block.columns.labels]
-    mark_text(block, text, found)
+    mark_text(block.columns, text, found)
     return found

@@ -28,23 +28,21 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.rules.product import Version
-from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import LIQUIDATION, STAGES, GroupState
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import DELAYED, F64, I64, U8, Bools
+from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.names import Names
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import by_asset, of_asset, survey
 from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
-from monitor.engine.screen.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
+from monitor.engine.schedule.in_force import InForce
+from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
 """Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
-_NEVER = 255
 _state = msgspec.msgpack.Decoder(GroupState)
 
 
@@ -59,11 +57,7 @@ class Copy(NamedTuple):
     store: Positions
     tiers: LadderTiers
     names: Names
-    rules: Rules
-    versions: Mapping[int, Version]
-    """In force, by place of the product."""
-    at: datetime
-    """When the debts were taken."""
+    in_force: InForce
     fresh: Sequence[Sight]
     now: datetime
 
@@ -102,12 +96,12 @@ class ColumnarSurvey:
         self._copy = copy
         self._fresh = PlainSurvey(copy.fresh, copy.now)
         self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
-        self._stage = np.full(len(copy.blocks) * GROUPS, _NEVER, np.uint8)
+        self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
         for k, (number, block) in enumerate(copy.blocks):
             stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
             self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
-        self._count = int(np.count_nonzero(self._stage != _NEVER))
-        self._levels = BlockLevels(copy.names, copy.versions)
+        self._count = int(np.count_nonzero(self._stage != NO_GROUP))
+        self._levels = BlockLevels(copy.names, copy.in_force.versions)
 
     def __len__(self) -> int:
         return self._count + len(self._fresh)
@@ -120,7 +114,7 @@ class ColumnarSurvey:
             mine = wanted[k * GROUPS : k * GROUPS + len(block)]
             held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
             owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.versions.values(), (names.assets[place] for place in held)
+        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
         counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
@@ -182,15 +176,15 @@ class ColumnarSurvey:
         state = GroupState("") if packed is None else _state.decode(packed)
         state = msgspec.structs.replace(state, group=kept.group.id)
         with exact():
-            product = copy.rules.products[kept.group.product]
-            record = GroupRecord(kept, state, product, copy.at)
+            product = copy.in_force.rules.products[kept.group.product]
+            record = GroupRecord(kept, state, product, copy.in_force.at)
         return record.sight()
 
     # -- within --
 
     def _plain(self) -> PlainSurvey:
         """So few groups that each is looked at."""
-        rows = np.flatnonzero(self._stage != _NEVER).tolist()
+        rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
         return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
@@ -208,7 +202,7 @@ class ColumnarSurvey:
         return weighed
 
     def _wanted(self, scope: Scope) -> Bools:
-        wanted: Bools = self._stage != _NEVER
+        wanted: Bools = self._stage != NO_GROUP
         if scope:
             matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
             for k, (_, block) in enumerate(self._copy.blocks):

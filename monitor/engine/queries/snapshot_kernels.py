@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U8
-from monitor.engine.screen.arrays import DEBT, END, GROUPS, POSITION, RUN, LadderTiers, Positions, kernel
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8
+from monitor.engine.screen.arrays import DEBT, END, POSITION, RUN, LadderTiers, Positions, kernel
 from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
 
 

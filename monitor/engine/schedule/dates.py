@@ -13,10 +13,9 @@ from monitor.core.stages.maturity import lead
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import I64, Bools
-from monitor.engine.columns.instants import DAY_US
+from monitor.engine.columns.instants import DAY_US, NEVER
 from monitor.engine.columns.names import Names
 
-NEVER = np.iinfo(np.int64).max
 _MICROSECOND = timedelta(microseconds=1)
 _MARKS = ("loan.renewal_open", "loan.maturing")
 
@@ -40,7 +39,7 @@ class Dates(NamedTuple):
         near = [(each > after) & (each <= until) for each in (self.opens, self.nears, self.matures)]
         return np.unique(self.rows[near[0] | near[1] | near[2]]).tolist()  # type: ignore[no-any-return]
 
-    def unsaid(self, count: int, now: int, state_of: Callable[[int], GroupState | None]) -> list[int]:
+    def untold(self, count: int, now: int, state_of: Callable[[int], GroupState | None]) -> list[int]:
         """Rows for some loan of which the latest news up to a time has not been told; `state_of` gives None for as new.
 
         Only whoever moves the dates finds any: they run when they come. What waits for a first price may be among them.

@@ -20,7 +20,7 @@ from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
-_NEVER = np.iinfo(np.int64).max
+_LARGEST = 2**63 - 1
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
 
@@ -168,7 +168,7 @@ def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
     for column in columns:
         least = int(column.min())
         span = int(column.max()) - least + 1
-        if spread * span > _NEVER:
+        if spread * span > _LARGEST:
             numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
             spread, least, span = len(numbers), 0, len(numbers)
         numbers, spread = numbers * span + (column - least), spread * span

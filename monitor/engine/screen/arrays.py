@@ -11,8 +11,6 @@ from numba.extending import intrinsic
 
 from monitor.engine.columns.fields import F64, I64, U8, U16, U32
 
-GROUPS = 8192
-"""Groups a block. Measured: their sums (64 KB) still fit the first caches, and most runs are long enough to pay off."""
 AHEAD = 512
 """How many positions ahead memory is asked for: 256 to 1024 measure alike, without it the sweep takes a third longer."""
 GUARD = 1e-9

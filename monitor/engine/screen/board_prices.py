@@ -12,7 +12,7 @@ from monitor.engine.columns.names import Names
 from monitor.engine.screen.arrays import MISSING
 
 
-class Quoted:
+class BoardPrices:
     """Remembers where each coin stands on the board, which is the same from one call to the next."""
 
     def __init__(self, names: Names) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U8, U16, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen.arrays import (
     AHEAD,
     BLIND,
+    DEAD,
     DEBT,
     END,
-    GROUPS,
     GUARD,
     LIABILITY,
     MISSING,
@@ -376,4 +376,28 @@ def shift(
             shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
         for k in range(ends[n], ends[n + 1]):
             count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
+    return count
+
+
+@kernel
+def count_held(blocks: I64, store: Positions, tiers: LadderTiers, held: I64) -> None:
+    """Positions per asset."""
+    held[:] = 0
+    for block in blocks:
+        for run in range(store.head[block, RUN], store.head[block, END]):
+            held[tiers.asset[store.instrument[run]]] += np.int64(store.start[run + 1]) - np.int64(store.start[run])
+
+
+@kernel
+def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band: U32, named: U32) -> int:
+    """Rows that hold or owe something of a wanted asset, ascending; returns how many."""
+    mask = np.empty(GROUPS, np.uint8)
+    count = 0
+    for block in blocks:
+        mark_block(store, tiers, wanted, block, mask)
+        for i in range(store.head[block, ROWS]):
+            row = block * GROUPS + i
+            if mask[i] and band[row] != DEAD:
+                named[count] = row
+                count += 1
     return count

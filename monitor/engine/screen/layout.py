@@ -23,8 +23,8 @@ from monitor.engine.screen.arrays import (
     RUN,
     RUN_ROOM,
     Positions,
+    kernel,
 )
-from monitor.engine.screen.keeping import lay
 
 POSITIONS = 1 << 24
 """Positions for which address space is taken at the start: 1.7 million groups without a copy. Memory is used when written."""
@@ -186,3 +186,35 @@ def _empty(positions: int, runs: int, head: I64) -> Positions:
 
 def _stretch(head: I64, first: int, room: int) -> slice:
     return slice(int(head[first]), int(head[first] + head[room]))
+
+
+@kernel
+def lay(
+    order: I64,
+    row: U16,
+    instrument: U16,
+    amount: F64,
+    counts: I64,
+    store: Positions,
+    position: int,
+    run: int,
+    base: int,
+) -> int:
+    """Writes one leg as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
+
+    `counts` (positions per instrument) is used up.
+    """
+    at = position
+    for i in range(counts.size):
+        if counts[i]:
+            store.instrument[run] = i
+            store.start[run] = at - base
+            run += 1
+        at, counts[i] = at + counts[i], at
+    store.start[run] = at - base
+    for k in order:
+        place = counts[instrument[k]]
+        store.amount[place] = amount[k]
+        store.member[place] = row[k]
+        counts[instrument[k]] = place + 1
+    return run

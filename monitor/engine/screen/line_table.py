@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U32
-from monitor.engine.screen.arrays import GUARD, LinePairs
-from monitor.engine.screen.keeping import watch
+from monitor.engine.screen.arrays import GUARD, LinePairs, kernel
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)
 """The pairs at DEAD and UNWATCHED."""
@@ -46,3 +45,27 @@ class LineTable:
         watch(
             places, old.low[2:used], old.high[2:used], 0, np.empty(used, np.uint32), self.lines, self._slots, self._used
         )
+
+
+@kernel
+def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: LinePairs, slots: U32, used: I64) -> int:
+    """Gives rows their lines, each distinct pair kept once, found by an open hash of places + 1.
+
+    Starts with row number `done` of the list and returns how many are done: fewer than all when the table is half full.
+    """
+    pair = np.empty(2)
+    bits = pair.view(np.uint64)
+    for k in range(done, rows.size):
+        pair[0], pair[1] = low[k], high[k]
+        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
+        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
+        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
+            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
+        if not slots[slot]:
+            if used[0] == lines.low.size:
+                return k
+            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
+            used[0] += 1
+            slots[slot] = used[0]
+        band[rows[k]] = slots[slot] - 1
+    return rows.size

@@ -13,9 +13,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine.columns.fields import F64, I64, U8, U16, U32
-from monitor.engine.screen import keeping, kernels
-from monitor.engine.screen.arrays import DEAD, GROUPS, UNWATCHED, LadderTiers, Positions, RowSums
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
+from monitor.engine.screen import kernels
+from monitor.engine.screen.arrays import DEAD, UNWATCHED, LadderTiers, Positions, RowSums
 from monitor.engine.screen.layout import Layout, Leg
 from monitor.engine.screen.line_table import LineTable
 
@@ -137,7 +137,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
 
     @property
@@ -195,7 +195,7 @@ class FastScreen:
             return
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
         self._held = np.zeros(assets, np.int64)
-        keeping.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
         self._positions = int(self._held.sum())
         self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
         self._flag = _longer(self._flag, assets)

@@ -190,8 +190,8 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
     book.prepare_survey()
-    assert book.rows is not None
-    room = book.rows._room
+    assert book.columnar is not None
+    room = book.columnar.screen._room
     assert room is not None
     if came:
         market.twins.put(market.lines(came), market.now)
@@ -199,4 +199,4 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarSurvey)
     assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
-    assert book.rows._room is None, "it is the survey's now"
+    assert book.columnar.screen._room is None, "it is the survey's now"

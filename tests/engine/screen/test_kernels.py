@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
+from monitor.engine.columns.fields import GROUPS
 from monitor.engine.screen import kernels, screen
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.layout import Leg
 from monitor.engine.screen.screen import FastScreen, _tiers
 from tests.engine.model import floats

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.engine.screen import keeping, kernels, screen
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.columns.fields import GROUPS
+from monitor.engine.screen import kernels, layout, line_table, screen
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.layout import Leg
 from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
@@ -259,10 +260,10 @@ def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
         kernels.compare,
         kernels.sweep,
         kernels.shift,
-        keeping.lay,
-        keeping.watch,
-        keeping.count_held,
-        keeping.holders,
+        layout.lay,
+        line_table.watch,
+        kernels.count_held,
+        kernels.holders,
     )
     compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
     desk = Desk(3)

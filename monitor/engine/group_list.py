@@ -11,9 +11,8 @@ the first group in columns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
@@ -32,92 +31,20 @@ from monitor.core.portfolio.group_list import (
     start_of,
 )
 from monitor.core.stages.stages import GroupState
+from monitor.engine.book import ColumnarBook
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from monitor.engine.columnar_groups import ColumnarGroups
+    from monitor.engine.queries.listing import FloatKey, Listing, Listings
 
-    from monitor.engine.queries.listing import Listing, Listings
-
-Place = tuple[int, float, str]
-"""A core.portfolio.group_list.Key whose value is a float."""
-TRIES = 3
-"""Looks at a book that is being folded; a fold takes milliseconds and comes once in hundreds of changes."""
-
-
-class Block(Protocol):
-    """Of an immutable block (engine.columns.block.Block): what lists read. `columns` are engine.columns.fields.Columns."""
-
-    @property
-    def columns(self) -> Any: ...
-
-    def __len__(self) -> int: ...
-
-    def id(self, i: int, /) -> str: ...
-
-
-class Names(Protocol):
-    """Of engine.columns.names.Names: lists that only grow."""
-
-    @property
-    def assets(self) -> Sequence[str]: ...
-
-    @property
-    def products(self) -> Sequence[str]: ...
-
-    @property
-    def labels(self) -> Sequence[Any]: ...
-
-
-class Screen(Protocol):
-    """Of FastScreen: by row, as of the last sweep; `blind` has bit 1 for untrusted and bit 2 for missing."""
-
-    debt: npt.NDArray[np.float64]
-    recognised: npt.NDArray[np.float64]
-    blind: npt.NDArray[np.uint8]
-
-
-class Rows(Protocol):
-    """Of the groups in columns: what lists read while core's thread changes them. Blocks are replaced, never changed."""
-
-    names: Any
-    screen: Any
-    blocks: list[Any]
-    """Block or None; row = block number * 8192 + place in the block."""
-    stage: npt.NDArray[np.uint8]
-    """By row: the place in lifecycle.STAGES, 255 where no group is (any more)."""
-
-    def record_at(self, row: int, /) -> GroupRecord:
-        """The group of a row, made anew. Raises LookupError where its block is gone."""
-        ...
-
-    def state(self, row: int, /) -> GroupState:
-        """The state of a row's group; `group` in it may be empty."""
-        ...
-
-
-class Fresh(Protocol):
-    """Of core.groups.loan_book.PlainBook."""
-
-    def records(self) -> list[GroupRecord]: ...
-
-    def find(self, group_id: str, /) -> GroupRecord | None: ...
-
-
-class Book(Protocol):
-    """Of engine.book.ColumnarBook. A fold puts the new block in place before it replaces `fresh`."""
-
-    @property
-    def fresh(self) -> Fresh: ...
-
-    @property
-    def rows(self) -> Rows | None: ...
+LOOKS = 3
+"""At a book that is being folded; a fold takes milliseconds and comes once in hundreds of changes."""
 
 
 class ColumnarRoster:
     """The Roster of a ColumnarBook."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: ColumnarBook) -> None:
         self._book = book
         self._turn = threading.Lock()
         self._listings: Listings | None = None
@@ -128,113 +55,115 @@ class ColumnarRoster:
 
     def _find(self, group_id: str) -> GroupRecord | None:
         record = self._book.fresh.find(group_id)
-        rows = self._book.rows
-        if record is not None or rows is None:
+        columnar = self._book.columnar
+        if record is not None or columnar is None:
             return record
         with self._turn:
-            listing, _ = self._look(rows)
+            listing, _ = self._look(columnar)
             row = listing.find(group_id)
-        return None if row is None else _record_at(rows, row)
+        return None if row is None else _record_at(columnar, row)
 
     def state(self, group_id: str) -> GroupState | None:
         record = self._find(group_id)
         return None if record is None else record.state
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
-        rows, start = self._book.rows, start_of(query)
-        if rows is None:
+        columnar, start = self._book.columnar, start_of(query)
+        if columnar is None:
             return PlainRoster(self._book.fresh.records).page(query, scope, prices)
         after = None if start is None else (start.place, float(start.value), start.id)
         with self._turn:
-            listing, fresh = self._look(rows)
-            found: list[tuple[Place, int | Sight]] = [*listing.first(query, scope, after, query.limit + 1)]
+            listing, fresh = self._look(columnar)
+            found: list[tuple[FloatKey, int | Sight]] = [*listing.first(query, scope, after, query.limit + 1)]
         # A group that has just left its row may be in both; the fresh one is the newer.
         singles = {record.group.id for record in fresh}
         found = [(k, row) for k, row in found if k[2] not in singles]
         found += _keyed(fresh, query, scope, prices, after)
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
         last = found[query.limit - 1][0] if len(found) > query.limit else None
-        sights = (_sight(rows, f, query, scope, prices) for _, f in found[: query.limit])
+        sights = (_sight(columnar, f, query, scope, prices) for _, f in found[: query.limit])
         return GroupPage([s for s in sights if s is not None], None if last is None else _cursor(query.sort, last))
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
-        rows = self._book.rows
-        if rows is None:
+        columnar = self._book.columnar
+        if columnar is None:
             return PlainRoster(self._book.fresh.records).counts(scope, prices)
         with self._turn:
-            listing, fresh = self._look(rows)
+            listing, fresh = self._look(columnar)
             block = listing.counts(scope)
         single = PlainRoster(lambda: fresh).counts(scope, prices)
         stages = {stage: number + single.stages[stage] for stage, number in block.stages.items()}
         return Counts(stages, block.unknown + single.unknown, block.blind + single.blind, block.total + single.total)
 
     def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
-        rows = self._book.rows
-        if rows is None:
+        columnar = self._book.columnar
+        if columnar is None:
             return dict(PlainRoster(self._book.fresh.records).debts(scope, prices))
         with self._turn:
-            listing, fresh = self._look(rows)
+            listing, fresh = self._look(columnar)
             block = listing.debts(scope)
         single = PlainRoster(lambda: fresh).debts(scope, prices)
         return {stage: Decimal(usd) + single[stage] for stage, usd in block.items()}
 
     def needed(self, scope: Scope) -> frozenset[str]:
-        rows = self._book.rows
-        if rows is None:
+        columnar = self._book.columnar
+        if columnar is None:
             return PlainRoster(self._book.fresh.records).needed(scope)
         with self._turn:
-            listing, fresh = self._look(rows)
+            listing, fresh = self._look(columnar)
             owed, examples = listing.held(scope)
-        records = (record for row in examples if (record := _record_at(rows, row)) is not None)
+        records = (record for row in examples if (record := _record_at(columnar, row)) is not None)
         return owed.union(PlainRoster(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 
-    def _look(self, rows: Rows) -> tuple[Listing, list[GroupRecord]]:
+    def _look(self, columnar: ColumnarGroups) -> tuple[Listing, list[GroupRecord]]:
         """The columns and the fresh groups of one moment: a group that was folded in between would be in neither."""
         if self._listings is None:
             from monitor.engine.queries.listing import Listings  # the array libraries cost a second and 100 MB
 
             self._listings = Listings()
-        for _ in range(TRIES):
-            listing, fresh = self._listings.of(rows), self._book.fresh.records()
-            if listing.is_of(rows.blocks):
+        for _ in range(LOOKS):
+            listing, fresh = self._listings.of(columnar.rows, columnar.screen.fast), self._book.fresh.records()
+            if listing.is_of(columnar.rows.blocks):
                 break
         return listing, fresh
 
 
 def _keyed(
-    fresh: list[GroupRecord], query: GroupQuery, scope: Scope, prices: Prices, after: Place | None
-) -> list[tuple[Place, int | Sight]]:
+    fresh: list[GroupRecord], query: GroupQuery, scope: Scope, prices: Prices, after: FloatKey | None
+) -> list[tuple[FloatKey, int | Sight]]:
     """The fresh groups that a page may hold, by the same kind of key as those in columns."""
     wanted = PlainRoster(lambda: fresh).wanted(query, scope, prices)
-    keyed = [(_place(s, query), s) for s in wanted]
+    keyed = [(_float_key(s, query), s) for s in wanted]
     return [(k, s) for k, s in keyed if after is None or (k < after if query.is_reversed else k > after)]
 
 
-def _place(sight: Sight, query: GroupQuery) -> Place:
+def _float_key(sight: Sight, query: GroupQuery) -> FloatKey:
     key, weight = key_of(sight, query.order, query.is_reversed), sight.weight
     if query.order == "ltv" and weight is not None and weight.recognised > 0:
         return key.place, -(float(weight.debt) / float(weight.recognised)), key.id
     return key.place, float(key.value), key.id
 
 
-def _cursor(sort: str, place: Place) -> str:
+def _cursor(sort: str, place: FloatKey) -> str:
     """repr is the shortest text that gives the very float again."""
     return cursor_of(sort, Key(place[0], Decimal(repr(place[1])), place[2]))
 
 
-def _sight(rows: Rows, found: int | Sight, query: GroupQuery, scope: Scope, prices: Prices) -> Sight | None:
+def _sight(
+    columnar: ColumnarGroups, found: int | Sight, query: GroupQuery, scope: Scope, prices: Prices
+) -> Sight | None:
     """A row of the page; None where the group has left it, or is not wanted any more, since the columns were read."""
     if isinstance(found, Sight):
         return found
-    record = _record_at(rows, found)
+    record = _record_at(columnar, found)
     if record is None or not is_wanted(record.group, record.state.stage, query, scope):
         return None
     return seen(record, prices)
 
 
-def _record_at(rows: Rows, row: int) -> GroupRecord | None:
+def _record_at(columnar: ColumnarGroups, row: int) -> GroupRecord | None:
     try:
         with exact():
-            return rows.record_at(row)
+            return columnar.record_at(row)
     except LookupError:
         return None
