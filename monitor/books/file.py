@@ -26,8 +26,8 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import msgspec
 
 from monitor.books._base import KeptBook, Reader
+from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
-from monitor.books._seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
@@ -96,7 +96,7 @@ class FileBook:
         self._reader, self._clock, self._held = reader, clock, kept.groups
         self._settle_s, self._close_after_s, self._poll_s = settle_s, close_after_s, poll_s
         self._thread = ThreadPoolExecutor(1, "book")
-        self._seen: Seen = PlainSeen()
+        self._memory: LineMemory = PlainLineMemory()
         self._is_compared = False
         """What the store has of this source was compared with what the file names."""
         ours = [subject for subject in kept.refused if subject.startswith(str(config.path))]
@@ -163,7 +163,7 @@ class FileBook:
             problem = f"the file cannot be read: {e.strerror or e}; the last good book stays in force"
             yield puts + self._unreadable(problem, at, patience_s)
             return
-        if file.is_blank and (len(self._seen) or any(True for _ in self._held())):
+        if file.is_blank and (len(self._memory) or any(True for _ in self._held())):
             yield self._unreadable("the file is empty; the last good book stays in force", at, patience_s)
             return
         now_s = self._clock.monotonic_s()
@@ -178,13 +178,13 @@ class FileBook:
         yield [*puts, *closed, *notices]
 
     def _remember_compactly(self, size_bytes: int) -> None:
-        if size_bytes >= _LARGE_BYTES and isinstance(self._seen, PlainSeen):
-            small, self._seen = self._seen, self._reader.seen()
-            small.hand_over(self._seen)
+        if size_bytes >= _LARGE_BYTES and isinstance(self._memory, PlainLineMemory):
+            small, self._memory = self._memory, self._reader.line_memory()
+            small.hand_over(self._memory)
 
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Nothing is known of the lines now, so what was said of them stands."""
-        self._seen.end(forget=False)
+        self._memory.end(forget=False)
         self._last, self._is_settled = None, False
         finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
         return self._say({str(self.path): finding}, at, self._clock.monotonic_s(), patience_s)
@@ -218,7 +218,7 @@ class FileBook:
         if page is None:
             return None
         lines = array("q", map(hash, page.raws))
-        sheet = _Sheet(page, self._seen.applied(lines), lines)
+        sheet = _Sheet(page, self._memory.applied(lines), lines)
         fresh = [place for place, id_ in enumerate(sheet.ids) if not id_]
         sheet.left = fresh if len(fresh) < _PACKED_LINES else self._packed(sheet, fresh, at)
         return sheet
@@ -240,7 +240,7 @@ class FileBook:
 
     def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, RefusedLine]) -> list[Event]:
         """The puts of a page; what to refuse goes to `bad`, by place. The first line of an id has it."""
-        firsts = self._seen.name(sheet.ids, sheet.numbers)
+        firsts = self._memory.name(sheet.ids, sheet.numbers)
         doubles = {place for place, first in enumerate(firsts) if first}
         if not doubles.isdisjoint(sheet.packed):
             self._judge(sheet, doubles, at)
@@ -258,7 +258,7 @@ class FileBook:
                 fingerprint = _fingerprint(sheet.raws[place], problem)
                 bad[f"{self.path}:{number}"] = RefusedLine(problem, fingerprint, reason, id_)
         taken = [place for place in range(len(sheet.raws)) if place not in refused]
-        self._seen.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
+        self._memory.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
         puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
         singles = sorted(sheet.judged.keys() - refused)
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
@@ -268,11 +268,11 @@ class FileBook:
         closes = self.config.close_missing
         # A refused line whose id cannot be read may be that of any of them.
         if not closes or any(f.group is None for f in bad.values()):
-            self._seen.end(forget=not closes)
+            self._memory.end(forget=not closes)
             return [], False
-        gone = list(self._gone()) if self._seen.lacks() or not self._is_compared else []
+        gone = list(self._gone()) if self._memory.lacks() or not self._is_compared else []
         is_early = bool(gone) and now_s - self._unchanged_since_s < self._close_after_s
-        self._seen.end(forget=not is_early)
+        self._memory.end(forget=not is_early)
         self._is_compared |= not is_early
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early
 
@@ -280,7 +280,7 @@ class FileBook:
         """Groups of this source that the reading does not name."""
         held = iter(self._held())
         while ids := list(islice(held, 8192)):
-            named = self._seen.named(array("q", map(hash, ids)))
+            named = self._memory.named(array("q", map(hash, ids)))
             yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
     def _say(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:

@@ -24,12 +24,12 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import GROUPS, IRREGULAR, Bools
+from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
 from monitor.engine.columns.instants import MINUTE_US, time_at
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
-from monitor.engine.queries.snapshot import ColumnarSurvey, Copy
+from monitor.engine.queries.snapshot import BookCopy, ColumnarSurvey
 from monitor.engine.schedule.agenda import Agenda
 from monitor.engine.schedule.dates import has_other_dates
 from monitor.engine.schedule.in_force import InForce
@@ -245,7 +245,7 @@ class ColumnarGroups:
         states = self.rows.packed_states()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
         states = dict(states) if is_kept else states
-        return ColumnarSurvey(Copy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at))
+        return ColumnarSurvey(BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at))
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
@@ -277,7 +277,7 @@ class ColumnarGroups:
         """Sets the lines of a block: those of the product for untouched groups, one by one for the others."""
         block, base = self.rows.block(number), number * GROUPS
         low, high, unsure = defaults(block, self.names, self._now.versions, self._now.rules.lifecycle)
-        special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
+        special = np.flatnonzero(block.columns.flags & HAS_EXTRAS).tolist()
         alive = np.flatnonzero(self.rows.alive(number, block))
         for i in {*special, *unsure.tolist(), *self.rows.touched(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.record_at(base + i))

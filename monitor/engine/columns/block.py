@@ -15,15 +15,15 @@ from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT
 from monitor.engine.columns import codec, ragged
-from monitor.engine.columns.extras import Irregular, read_extra
+from monitor.engine.columns.extras import GroupExtras, read_extras
 from monitor.engine.columns.fields import (
     APART,
     DELAYED,
     DTYPES,
     F64,
+    HAS_EXTRAS,
     I8,
     I64,
-    IRREGULAR,
     NO_VIP,
     U8,
     WIDE,
@@ -39,7 +39,7 @@ __all__ = ["Block", "Columns", "Names"]
 
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
-_REGULAR = Irregular()
+_REGULAR = GroupExtras()
 _ITS_OWN = -1_000_000
 """In place of the days of terms that do not state them."""
 _PARTS = {
@@ -93,7 +93,7 @@ class Block:
         c = self.columns
         flags, line, vip = c.flags.item(i), c.line.item(i), c.vip.item(i)
         id_, receiving, *texts = self._texts(i)
-        odd = read_extra(c.extras[i]) if flags & IRREGULAR else _REGULAR
+        odd = read_extras(c.extras[i]) if flags & HAS_EXTRAS else _REGULAR
         collateral = odd.collateral
         if collateral is None:
             collateral = {texts.pop(0) if flags & APART else receiving: self._held(i, names)}
@@ -189,7 +189,7 @@ class Block:
         """(row, account) of the collateral accounts of irregular groups, except where it is the receiving account."""
         for row, raw in self.columns.extras.items():
             receiving = self._texts(row)[1]
-            yield from ((row, account) for account in read_extra(raw).collateral or () if account != receiving)
+            yield from ((row, account) for account in read_extras(raw).collateral or () if account != receiving)
 
     def without(self, dead: Bools) -> Block:
         """A block of the rows [n] that are not dead, in their order."""

@@ -24,7 +24,7 @@ GROUPS = 8192
 enough to pay off. A row of the book is block number * GROUPS + place in the block."""
 NO_GROUP = 255
 """In place of a stage: the row has no group, or none any more."""
-DELAYED, IRREGULAR, APART = 1, 2, 4
+DELAYED, HAS_EXTRAS, APART = 1, 2, 4
 """Flags of a group: enrolled for delayed liquidation; has an entry in `extras`; its whole collateral is in one account
 other than the receiving one, which the arena names third."""
 WIDE = 127

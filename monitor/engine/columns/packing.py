@@ -11,8 +11,8 @@ import numpy.typing as npt
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT, exact
-from monitor.engine.columns.extras import extra_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, DTYPES, IRREGULAR, NO_LEVERAGE, NO_VIP, WIDE, Columns
+from monitor.engine.columns.extras import extras_of, sole_account
+from monitor.engine.columns.fields import APART, DELAYED, DTYPES, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, WIDE, Columns
 from monitor.engine.columns.instants import DAY_MINUTES, day_number, micros_of
 from monitor.engine.columns.names import LoanTerms, Names
 
@@ -75,7 +75,7 @@ class _Packing:
 
     def group(self, row: int, record: StoredGroup) -> None:
         group, lists, names = record.group, self.lists, self.names
-        account, extra = sole_account(group.collateral), extra_of(group)
+        account, extra = sole_account(group.collateral), extras_of(group)
         is_apart = account is not None and account != group.receiving_account
         if extra is not None:
             self.extras[row] = extra
@@ -92,7 +92,7 @@ class _Packing:
         lists["line"].append(int(group.line[:16] or "0", 16))
         lists["leverage"].append(group.leverage or NO_LEVERAGE)
         lists["vip"].append(NO_VIP if group.vip_level is None else group.vip_level)
-        lists["flags"].append(DELAYED * group.delayed_liquidation | IRREGULAR * (extra is not None) | APART * is_apart)
+        lists["flags"].append(DELAYED * group.delayed_liquidation | HAS_EXTRAS * (extra is not None) | APART * is_apart)
 
     def _texts(self, texts: Iterable[str]) -> None:
         for text in texts:

@@ -1,4 +1,4 @@
-"""The lines of a large book in 16 bytes each (see books._seen): two sorted columns, and a table while it is read."""
+"""The lines of a large book in 16 bytes each (see books._line_memory): two sorted columns, and a table while it is read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LEAST = 1 << 14
 _FULLEST = 0.6  # of the table: fuller ones are searched long
 
 
-class CompactSeen:
-    """A books._seen.Seen in arrays."""
+class CompactLineMemory:
+    """A books._line_memory.LineMemory in arrays."""
 
     def __init__(self) -> None:
         self._lines, self._ids = np.empty(0, np.int64), np.empty(0, np.int64)
@@ -31,7 +31,7 @@ class CompactSeen:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See Seen."""
+        """See LineMemory."""
         if not len(self._lines):
             return array("q", bytes(8 * len(lines)))
         wanted = np.frombuffer(lines, np.int64)
@@ -39,7 +39,7 @@ class CompactSeen:
         return _list(np.where(self._lines[places] == wanted, self._ids[places], 0))
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See Seen."""
+        """See LineMemory."""
         if self._count + len(ids) > _FULLEST * len(self._keys):
             old_keys, old_numbers, size = self._keys, self._numbers, 2 * (len(self._keys) + len(ids))
             self._keys = np.zeros(1 << size.bit_length() - 1, np.int64)
@@ -50,19 +50,19 @@ class CompactSeen:
         return firsts.tolist()  # type: ignore[no-any-return]
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See Seen."""
+        """See LineMemory."""
         self._taken.append((np.frombuffer(lines, np.int64), np.frombuffer(ids, np.int64)))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See Seen."""
+        """See LineMemory."""
         return _are_noted(self._keys, np.frombuffer(ids, np.int64)).tolist()  # type: ignore[no-any-return]
 
     def lacks(self) -> bool:
-        """See Seen."""
+        """See LineMemory."""
         return not _are_noted(self._keys, self._ids).all()
 
     def end(self, *, forget: bool) -> None:
-        """See Seen."""
+        """See LineMemory."""
         if not self._taken and not forget:
             self._clear()
             return

@@ -23,8 +23,8 @@ from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
 from monitor.core.schema import Bounds
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.extras import extra_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, IRREGULAR, NO_LEVERAGE, NO_VIP, Columns
+from monitor.engine.columns.extras import extras_of, sole_account
+from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.instants import DAY_US, micros_of
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.ingest import line_schema
@@ -187,7 +187,7 @@ class Packer:
         flags = (line.delayed_liquidation is True) * DELAYED
         if extra is not None:
             rows.extras[len(rows.groups)] = extra
-            flags |= IRREGULAR
+            flags |= HAS_EXTRAS
         texts = [line.id, line.receiving_account, *ids]
         if account is not None and account != line.receiving_account:
             texts.insert(2, account)
@@ -238,7 +238,7 @@ class Packer:
         with exact():
             total = group.quantities()
         coins, quantities = [self._coins[name] for name in total], [plain(quantity) for quantity in total.values()]
-        return sole_account(group.collateral), coins, quantities, extra_of(group)
+        return sole_account(group.collateral), coins, quantities, extras_of(group)
 
     def _holdings(self, texts: line_schema.Holdings) -> dict[str, dict[str, Decimal]]:
         found: dict[str, dict[str, Decimal]] = {}

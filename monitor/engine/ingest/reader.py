@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.books._base import Packed, PlainReader
-from monitor.books._seen import Seen
+from monitor.books._line_memory import LineMemory
 from monitor.core.rules.product import Product
 from monitor.engine.columns.names import Names
 
@@ -36,8 +36,8 @@ class BlockReader(PlainReader):
             self._packer = Packer(self._names)
         return self._packer.pack(raws, at, self._products(), source)
 
-    def seen(self) -> Seen:
+    def line_memory(self) -> LineMemory:
         """See Reader."""
-        from monitor.engine.ingest.line_memory import CompactSeen
+        from monitor.engine.ingest.line_memory import CompactLineMemory
 
-        return CompactSeen()
+        return CompactLineMemory()

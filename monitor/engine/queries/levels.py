@@ -16,7 +16,7 @@ from monitor.core.stages.stages import STAGES, signal_of
 from monitor.core.valuation.clearance import fee_rate
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, I64, IRREGULAR, U8, Bools
+from monitor.engine.columns.fields import F64, HAS_EXTRAS, I64, U8, Bools
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.defaults import sets_of
 
@@ -25,7 +25,7 @@ _LINES = ("initial", "margin_call", "liquidation", "immediate")
 
 
 class _Own(msgspec.Struct, frozen=True):
-    """Of engine.columns.extras.Irregular what a group's lines depend on."""
+    """Of engine.columns.extras.GroupExtras what a group's lines depend on."""
 
     thresholds: dict[str, Decimal] = {}
 
@@ -76,7 +76,7 @@ class BlockLevels:
 def own_of(block: Block, rows: I64) -> Iterator[tuple[int, dict[str, Decimal]]]:
     """Which of the rows state lines of their own, by place, and these lines."""
     c = block.columns
-    for k in np.flatnonzero(c.flags[rows] & IRREGULAR).tolist():
+    for k in np.flatnonzero(c.flags[rows] & HAS_EXTRAS).tolist():
         if stated := _own(c.extras[int(rows[k])]).thresholds:
             yield k, stated
 

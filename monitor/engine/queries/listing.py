@@ -64,16 +64,16 @@ def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bool
                     owed[assets[j]] = True
 
 
-class Some(NamedTuple):
+class RankedRows(NamedTuple):
     """Rows, and where each stands: the first two parts of its key."""
 
     rows: U32
     place: I8
     value: F64
 
-    def only(self, which: I64) -> Some:
+    def only(self, which: I64) -> RankedRows:
         """Some of them."""
-        return Some(self.rows[which], self.place[which], self.value[which])
+        return RankedRows(self.rows[which], self.place[which], self.value[which])
 
 
 class Listings:
@@ -136,7 +136,7 @@ class Listing:
             if after is not None:
                 some = some.only(np.flatnonzero(self._behind(some, after, is_reversed)))
             parts.append(some.only(self._choose(some, number, is_reversed)))
-        some = Some(*map(np.concatenate, zip(*parts, strict=True)))
+        some = RankedRows(*map(np.concatenate, zip(*parts, strict=True)))
         some = some.only(self._choose(some, number, is_reversed))
         each = zip(some.rows.tolist(), some.place.tolist(), some.value.tolist(), strict=True)
         return [((place, value, self._ids.of(row)), row) for row, place, value in each]
@@ -194,7 +194,7 @@ class Listing:
             told = self._kept.matches(("q", text), names.labels, lambda found: mentions(text, *found.values()))
             yield lambda block: _mentioning(block, text, told)
 
-    def _some(self, rows: U32, query: GroupQuery) -> Some:
+    def _some(self, rows: U32, query: GroupQuery) -> RankedRows:
         """Rows with places and values as core.portfolio.group_list.key_of gives them, but for floats."""
         order, is_reversed = query.order, query.is_reversed
         if order == "ltv":
@@ -209,9 +209,9 @@ class Listing:
                 due = self._rows.state(int(rows[i])).deadline
                 if due is not None:
                     place[i], value[i] = is_reversed, microseconds(due)
-        return Some(rows, place, value)
+        return RankedRows(rows, place, value)
 
-    def _by_ltv(self, rows: U32) -> Some:
+    def _by_ltv(self, rows: U32) -> RankedRows:
         debt, recognised = self._debt[rows], self._recognised[rows]
         is_known = self._blind[rows] & MISSING == 0
         is_counted = recognised > 0
@@ -220,9 +220,9 @@ class Listing:
         kind[is_known & ~is_counted & (debt > 0)] = UNRECOGNISED
         value = np.zeros(len(rows))
         np.divide(-debt, recognised, out=value, where=is_known & is_counted)
-        return Some(rows, _RANK[self._stage[rows]] + kind, value)
+        return RankedRows(rows, _RANK[self._stage[rows]] + kind, value)
 
-    def _behind(self, some: Some, after: FloatKey, is_reversed: bool) -> Bools:
+    def _behind(self, some: RankedRows, after: FloatKey, is_reversed: bool) -> Bools:
         rank, x, id_ = after
         place, value, level = some.place, some.value, some.place == rank
         found: Bools
@@ -232,7 +232,7 @@ class Listing:
             found[tied] = self._ids.behind(some.rows[tied], id_, is_reversed)
         return found
 
-    def _choose(self, some: Some, number: int, is_reversed: bool) -> I64:
+    def _choose(self, some: RankedRows, number: int, is_reversed: bool) -> I64:
         """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
         if len(some.rows) <= number:
             return np.arange(len(some.rows))

@@ -46,7 +46,7 @@ _LIQUIDATED = STAGES.index(LIQUIDATION)
 _state = msgspec.msgpack.Decoder(GroupState)
 
 
-class Copy(NamedTuple):
+class BookCopy(NamedTuple):
     """What a survey is made of: all of one instant, and changed by nobody."""
 
     blocks: list[tuple[int, Block]]
@@ -92,7 +92,7 @@ class Weighed(NamedTuple):
 class ColumnarSurvey:
     """See the module and core.portfolio.snapshot.Survey."""
 
-    def __init__(self, copy: Copy) -> None:
+    def __init__(self, copy: BookCopy) -> None:
         self._copy = copy
         self._fresh = PlainSurvey(copy.fresh, copy.now)
         self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)

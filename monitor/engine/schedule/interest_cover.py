@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.extras import read_extra
+from monitor.engine.columns.extras import read_extras
 from monitor.engine.columns.fields import F64, I64
 from monitor.engine.columns.names import Names
 
@@ -31,7 +31,7 @@ def balances_of(block: Block, names: Names) -> Balances:
     """The stated balances of a block; those of groups that died since are among them."""
     rows, keys, amounts = [], [], []
     for row, raw in sorted(block.columns.extras.items()):
-        stated = read_extra(raw).balances
+        stated = read_extras(raw).balances
         if stated:
             rows.append(row)
         for coins in stated.values():

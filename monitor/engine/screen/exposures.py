@@ -1,4 +1,4 @@
-"""What a block's groups hold and owe, as the screen adds it up: legs of (group, instrument, amount)."""
+"""What a block's groups hold and owe, as the screen adds it up: sides of (group, instrument, amount)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from monitor.core.rules.product import Ladder, Version
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import DELAYED, F64, IRREGULAR, U16, Bools
+from monitor.engine.columns.fields import DELAYED, F64, HAS_EXTRAS, U16, Bools
 from monitor.engine.columns.names import Names
-from monitor.engine.screen.layout import Leg
-from monitor.engine.screen.screen import FastScreen
+from monitor.engine.screen.layout import BlockSide
+from monitor.engine.screen.screen import FastScreen, FloatLadder
 
 _NONE = 0xFFFF
 """No instrument: a coin that counts nothing."""
@@ -21,16 +21,15 @@ _HELD, _OWED, _LIABLE = range(3)
 """Kinds of instruments. What is owed in full is the same whatever the product, which is 0 then."""
 _ANY = -1
 """In place of a coin: the product counts also those that it does not list."""
-Lines = tuple[tuple[float, float], ...]
 _Key = tuple[int, int, int]
 """Kind, place of the product, place of the coin."""
 
 
-class OwedInstruments(NamedTuple):
-    """What groups owe, in two legs."""
+class OwedSides(NamedTuple):
+    """What groups owe, in two sides."""
 
-    debts: Leg
-    liabilities: Leg
+    debts: BlockSide
+    liabilities: BlockSide
     coins: frozenset[str]
 
 
@@ -40,12 +39,12 @@ class Instruments:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._numbers: dict[_Key, int] = {}
-        self._ladders: list[Lines] = []
+        self._ladders: list[FloatLadder] = []
         self._assets: list[int] = []
         self._table: U16 = np.full((0, 0), _NONE, np.uint16)
         """[products, assets] The instrument that a holding is; _NONE where it counts nothing, or was not met yet."""
         self._listed: frozenset[_Key] = frozenset()
-        self._unlisted: dict[int, Lines] = {}
+        self._unlisted: dict[int, FloatLadder] = {}
         """By product: the ladder of every coin that it does not list."""
         self._liable: frozenset[int] = frozenset()
         """Products whose loans are liabilities."""
@@ -54,18 +53,18 @@ class Instruments:
     def take(self, versions: Mapping[int, Version]) -> bool:
         """The ladders in force, by place of the product. True where other coins count than before, or as something else."""
         place = self._names.assets.place
-        ladders: dict[_Key, Lines] = {}
+        ladders: dict[_Key, FloatLadder] = {}
         for product, version in versions.items():
-            ladders |= {(_HELD, product, place(asset)): _lines(ladder) for asset, ladder in version.ladders.items()}
+            ladders |= {(_HELD, product, place(asset)): _floats(ladder) for asset, ladder in version.ladders.items()}
             tiers = version.liability_tiers or {}
-            ladders |= {(_LIABLE, product, place(asset)): _lines(t.maintenance) for asset, t in tiers.items()}
-        self._unlisted = {p: _lines(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
+            ladders |= {(_LIABLE, product, place(asset)): _floats(t.maintenance) for asset, t in tiers.items()}
+        self._unlisted = {p: _floats(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
         self._liable = frozenset(p for p, v in versions.items() if v.liability_tiers is not None)
         for key, number in self._numbers.items():
             if key[0] == _HELD and key[1] in self._unlisted:
                 self._ladders[number] = self._unlisted[key[1]]
-        for key, lines in ladders.items():
-            self._ladders[self._number(key)] = lines
+        for key, floats in ladders.items():
+            self._ladders[self._number(key)] = floats
         whole = {(_HELD, p, _ANY) for p in self._unlisted} | {(_LIABLE, p, _ANY) for p in self._liable}
         before, self._listed = self._listed, frozenset(ladders) | whole
         self._is_given = False
@@ -78,7 +77,7 @@ class Instruments:
             screen.instruments(np.array(self._assets, np.uint16), self._ladders)
             self._is_given = True
 
-    def collateral(self, block: Block, alive: Bools) -> tuple[Leg, frozenset[str]]:
+    def collateral(self, block: Block, alive: Bools) -> tuple[BlockSide, frozenset[str]]:
         """What the living groups hold that counts, and in which coins."""
         c = block.columns
         group = block.position_rows()
@@ -86,10 +85,10 @@ class Instruments:
         self._meet(product, c.asset)
         instrument = self._of_holdings()[product, c.asset]
         counts = (instrument != _NONE) & alive[group]
-        leg = Leg(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
-        return leg, self._coins(c.asset[counts])
+        side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
+        return side, self._coins(c.asset[counts])
 
-    def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedInstruments:
+    def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedSides:
         """What the groups owe, and in which coins. `amounts` [l], `owing` [l] which of them count.
 
         Liabilities of a group in one coin are one position, as the tiers take their sum.
@@ -98,14 +97,16 @@ class Instruments:
         product = c.product[rows]
         liable = np.isin(product, list(self._liable)) & owing if self._liable else np.zeros(len(rows), np.bool_)
         in_full = owing & ~liable
-        debts = Leg(rows[in_full].astype(np.uint16), self._numbered(_OWED, 0, c.loan_asset[in_full]), amounts[in_full])
+        debts = BlockSide(
+            rows[in_full].astype(np.uint16), self._numbered(_OWED, 0, c.loan_asset[in_full]), amounts[in_full]
+        )
         pairs, places = np.unique(rows[liable] << 16 | c.loan_asset[liable], return_inverse=True)
         row, coin = (pairs >> 16).astype(np.uint16), (pairs & 0xFFFF).astype(np.uint16)
         numbers, kinds = np.zeros(len(pairs), np.uint16), c.product[row]
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
-        liabilities = Leg(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
-        return OwedInstruments(debts, liabilities, self._coins(c.loan_asset[owing]))
+        liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
+        return OwedSides(debts, liabilities, self._coins(c.loan_asset[owing]))
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U16:
         """The instruments of coins, all of one kind and product."""
@@ -165,9 +166,9 @@ def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
     coins = np.diff(c.positions.astype(np.int64))[living]
     order = np.lexsort((-coins, c.product[living]))
     _, fullest = np.unique(c.product[living][order], return_index=True)
-    odd = np.flatnonzero((c.flags & IRREGULAR).astype(np.bool_) & alive)
+    odd = np.flatnonzero((c.flags & HAS_EXTRAS).astype(np.bool_) & alive)
     return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd.tolist()}
 
 
-def _lines(ladder: Ladder) -> Lines:
+def _floats(ladder: Ladder) -> FloatLadder:
     return tuple((math.inf if bound is None else float(bound), float(share)) for bound, share in ladder)

@@ -36,7 +36,7 @@ HOLES = 4
 """One part in so many may be holes before all is copied: the copy of 100 MB costs 50 ms, so it must be rare."""
 
 
-class Leg(NamedTuple):
+class BlockSide(NamedTuple):
     """One side of the groups of a block: parallel arrays in any order. Amounts are positive; zero holds nothing.
 
     `row` is the place in the block. A row has an instrument of a ladder (collateral, liabilities) once at most: the ladder
@@ -57,36 +57,36 @@ class Layout:
         """Numbers of the blocks that are there, ascending."""
         self._position = self._run = 0
 
-    def put(self, number: int, rows: int, legs: tuple[Leg, Leg, Leg], instruments: int) -> None:
+    def put(self, number: int, rows: int, sides: tuple[BlockSide, BlockSide, BlockSide], instruments: int) -> None:
         """Lays collateral, debts and liabilities of a block, new or in place of the one before."""
-        counts = [np.bincount(leg.instrument, minlength=instruments) for leg in legs]
+        counts = [np.bincount(side.instrument, minlength=instruments) for side in sides]
         # The kernels check no index: what is wrong here would be written over something else.
         assert all(count.size == instruments for count in counts), "an instrument that nobody set"
-        assert all(leg.row.max(initial=0) < rows for leg in legs), "a row beyond the block's end"
+        assert all(side.row.max(initial=0) < rows for side in sides), "a row beyond the block's end"
         runs = sum(int(np.count_nonzero(c)) for c in counts)
-        self._make_room(number, sum(leg.row.size for leg in legs), runs + 1)
+        self._make_room(number, sum(side.row.size for side in sides), runs + 1)
         head, run = self.store.head[number], int(self.store.head[number, RUN])
         position = base = int(head[POSITION])
-        for part, leg, count in zip((RUN, DEBT, LIABILITY), legs, counts, strict=True):
+        for part, side, count in zip((RUN, DEBT, LIABILITY), sides, counts, strict=True):
             head[part] = run
-            run = lay(_order(leg, part), *leg, count, self.store, position, run, base)
-            position += leg.row.size
+            run = lay(_order(side, part), *side, count, self.store, position, run, base)
+            position += side.row.size
         head[END], head[ROWS], head[BLIND] = run, rows, 1
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
-    def owe(self, number: int, debts: Leg, liabilities: Leg, instruments: int) -> None:
+    def owe(self, number: int, debts: BlockSide, liabilities: BlockSide, instruments: int) -> None:
         """Lays other amounts of the same debts and liabilities."""
         head, store = self.store.head[number], self.store
         base = int(head[POSITION])
-        for part, leg in ((DEBT, debts), (LIABILITY, liabilities)):
+        for part, side in ((DEBT, debts), (LIABILITY, liabilities)):
             first, stop = int(head[part]), int(head[part + 1])
             position = base + int(store.start[first])
-            counts = np.bincount(leg.instrument, minlength=instruments)
+            counts = np.bincount(side.instrument, minlength=instruments)
             has_same_runs = np.array_equal(np.flatnonzero(counts), store.instrument[first:stop])
             assert has_same_runs, "other debts than those of the block"
-            assert leg.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
-            assert position + leg.row.size == base + int(store.start[stop]), "more or fewer debts"
-            lay(_order(leg, part), *leg, counts, store, position, first, base)
+            assert side.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
+            assert position + side.row.size == base + int(store.start[stop]), "more or fewer debts"
+            lay(_order(side, part), *side, counts, store, position, first, base)
 
     def drop(self, number: int) -> None:
         """Forgets a block; unless it was the last, its place is a hole until the next copy."""
@@ -173,9 +173,9 @@ class Layout:
             self._run = here.stop
 
 
-def _order(leg: Leg, part: int) -> I64:
+def _order(side: BlockSide, part: int) -> I64:
     """Debts are linear and go by row, which is the order of the sums; what has a ladder goes by amount."""
-    return np.argsort(leg.row, kind="stable") if part == DEBT else np.argsort(leg.amount)
+    return np.argsort(side.row, kind="stable") if part == DEBT else np.argsort(side.amount)
 
 
 def _empty(positions: int, runs: int, head: I64) -> Positions:
@@ -200,7 +200,7 @@ def lay(
     run: int,
     base: int,
 ) -> int:
-    """Writes one leg as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
+    """Writes one side as runs, positions in `order` within each, from `position` and `run` on; returns the run after the last.
 
     `counts` (positions per instrument) is used up.
     """

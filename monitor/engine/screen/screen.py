@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen import kernels
 from monitor.engine.screen.arrays import DEAD, UNWATCHED, LadderTiers, Positions, RowSums
-from monitor.engine.screen.layout import Layout, Leg
+from monitor.engine.screen.layout import BlockSide, Layout
 from monitor.engine.screen.line_table import LineTable
 
 SHIFT_COST = 8
@@ -33,7 +33,7 @@ ROOM = 4
 """Blocks for whose rows there is room at the start; doubled when full."""
 
 T = TypeVar("T", bound=np.generic)
-Ladder = Sequence[tuple[float, float]]
+FloatLadder = Sequence[tuple[float, float]]
 Part = Callable[[I64, U32], int]
 
 
@@ -57,7 +57,7 @@ class FastScreen:
         self._positions = 0
         self._shifts = SHIFTS
 
-    def instruments(self, asset: U16, ladders: Sequence[Ladder]) -> None:
+    def instruments(self, asset: U16, ladders: Sequence[FloatLadder]) -> None:
         """Sets or replaces the (product, asset) pairs by number: the price's place and the ladder of (upper bound, share).
 
         A ladder whose last bound is finite counts nothing above it. Shares fall (collateral) or rise from more than zero
@@ -69,12 +69,14 @@ class FastScreen:
         self._tiers = _tiers(_plain(asset, np.uint16), ladders)
         self._dirty.update(self._layout.blocks.tolist())
 
-    def put_block(self, number: int, rows: int, collateral: Leg, debts: Leg, liabilities: Leg) -> None:
+    def put_block(
+        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
+    ) -> None:
         """Takes a block, new or in place of the one before. Its rows are always named until `watch` gives them lines."""
         assert 0 < rows <= GROUPS
         self._make_room(number)
-        legs = _leg(collateral), _leg(debts), _leg(liabilities)
-        self._layout.put(number, rows, legs, self._tiers.asset.size)
+        sides = _side(collateral), _side(debts), _side(liabilities)
+        self._layout.put(number, rows, sides, self._tiers.asset.size)
         first, stop = number * GROUPS, number * GROUPS + rows
         self._rows.band[first : first + GROUPS] = DEAD
         self._rows.band[first:stop] = UNWATCHED
@@ -82,9 +84,9 @@ class FastScreen:
             sums[first : first + GROUPS] = 0
         self._dirty.add(number)
 
-    def owe(self, number: int, debts: Leg, liabilities: Leg) -> None:
-        """Takes what a block owes at another time: the legs of `put_block` with other amounts."""
-        self._layout.owe(number, _leg(debts), _leg(liabilities), self._tiers.asset.size)
+    def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:
+        """Takes what a block owes at another time: the sides of `put_block` with other amounts."""
+        self._layout.owe(number, _side(debts), _side(liabilities), self._tiers.asset.size)
         self._dirty.add(number)
 
     def drop_block(self, number: int) -> None:
@@ -257,9 +259,9 @@ def _longer(column: NDArray[T], size: int) -> NDArray[T]:
     return longer
 
 
-def _leg(leg: Leg) -> Leg:
-    assert np.isfinite(leg.amount).all(), "an amount must be a number"
-    return Leg(_plain(leg.row, np.uint16), _plain(leg.instrument, np.uint16), _plain(leg.amount, np.float64))
+def _side(side: BlockSide) -> BlockSide:
+    assert np.isfinite(side.amount).all(), "an amount must be a number"
+    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint16), _plain(side.amount, np.float64))
 
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
@@ -267,7 +269,7 @@ def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
-def _tiers(asset: U16, ladders: Sequence[Ladder]) -> LadderTiers:
+def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
     """Every ladder with the tiers that close it: nothing more counts above the last bound, and the end has a neighbour."""
     start, bound, share, offset = [0], [], [], []
     for ladder in ladders:

@@ -10,7 +10,7 @@ from array import array
 from typing import Protocol
 
 
-class Seen(Protocol):
+class LineMemory(Protocol):
     """A hash is never 0; in a list of ids 0 stands for one that is not known."""
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Seen(Protocol):
         ...
 
 
-class PlainSeen:
+class PlainLineMemory:
     """For books of some thousand lines."""
 
     def __init__(self) -> None:
@@ -54,30 +54,30 @@ class PlainSeen:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See Seen."""
+        """See LineMemory."""
         return array("q", [self._lines.get(line, 0) for line in lines])
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See Seen."""
+        """See LineMemory."""
         firsts = [
             self._first.setdefault(id_, number) if id_ else number for id_, number in zip(ids, numbers, strict=True)
         ]
         return [0 if first == number else first for first, number in zip(firsts, numbers, strict=True)]
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See Seen."""
+        """See LineMemory."""
         self._taken.update(zip(lines, ids, strict=True))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See Seen."""
+        """See LineMemory."""
         return [id_ in self._first for id_ in ids]
 
     def lacks(self) -> bool:
-        """See Seen."""
+        """See LineMemory."""
         return not self._first.keys() >= set(self._lines.values())
 
     def end(self, *, forget: bool) -> None:
-        """See Seen."""
+        """See LineMemory."""
         if not (self._taken or forget):
             self._first = {}
             return
@@ -89,7 +89,7 @@ class PlainSeen:
         }  # fmt: skip
         self._lines, self._taken, self._first = stays | self._taken, {}, {}
 
-    def hand_over(self, other: Seen) -> None:
+    def hand_over(self, other: LineMemory) -> None:
         """Between two readings: the other one knows all lines in force."""
         other.take(array("q", self._lines.keys()), array("q", self._lines.values()))
         other.end(forget=False)
