@@ -22,11 +22,8 @@ from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, Fund, Lifecycle, Rules, Trust
-from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Ratio, read
-
-Seconds = Annotated[float, Bounds("0", "31536000", 3)]
-SomeSeconds = Annotated[float, Bounds("0", "31536000", 3, above=True)]
+from monitor.core.rules.settings import ExposureRules, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
+from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, read
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -68,9 +65,9 @@ class WebConfig(msgspec.Struct, frozen=True):
 class PricesTable(msgspec.Struct, frozen=True):
     """[prices]"""
 
-    stale_after_s: SomeSeconds = 10
+    stale_after: SomeTime = timedelta(seconds=10)
     confirm_jump: Annotated[Decimal, Bounds("0", "10", 6, above=True)] = Decimal("0.15")
-    confirm_after_s: Seconds = 3
+    confirm_after: Wait = timedelta(seconds=3)
     usdt_usd: str = "1"
     min_sources: Annotated[int, range(1, 17)] = 1
 
@@ -87,15 +84,6 @@ class PricesTable(msgspec.Struct, frozen=True):
             raise ValueError(
                 f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
             )
-
-
-class LifecycleTable(msgspec.Struct, frozen=True):
-    """[lifecycle]"""
-
-    clear_margin: Ratio = Decimal("0.01")
-    clear_hold_s: Seconds = 900
-    grace_reminders: tuple[timedelta, ...] = Lifecycle().grace_reminders
-    margin_call_repeat: timedelta = timedelta(hours=24)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -138,6 +126,8 @@ class Config(msgspec.Struct, frozen=True):
     notifiers: tuple[Part, ...]
     routes: tuple[Route, ...]
     rates: tuple[Part, ...] = ()
+    old_keys: tuple[str, ...] = ()
+    """A sentence about each key of the file that goes by another name now."""
 
     @property
     def named(self) -> Named:
@@ -151,12 +141,16 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class BadConfig(Exception):
-    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected; `named` is
-    what could be read of it all the same, so that whoever wants every problem can look further."""
+    """The configuration cannot be used. `problems` are whole sentences with file, key path, found and expected.
 
-    def __init__(self, problems: list[str], named: Named | None = None) -> None:
+    `named` is what could be read all the same, so that `check-config` can look for more problems; `old_keys` as in Config.
+    """
+
+    def __init__(self, problems: list[str], named: Named | None = None, old_keys: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(problems))
-        self.problems, self.named = problems, named or Named()
+        self.problems = problems
+        self.named = named or Named()
+        self.old_keys = old_keys
 
 
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
@@ -170,8 +164,10 @@ def load(path: Path) -> Config:
 
 class _Loader:
     def __init__(self, path: Path) -> None:
-        self.path, self.folder = path, path.parent
+        self.path = path
+        self.folder = path.parent
         self.problems: list[str] = []
+        self.old_keys: list[str] = []
 
     def load(self) -> Config:
         table = self.toml(self.path)
@@ -182,7 +178,7 @@ class _Loader:
         monitor = self.table(MonitorTable, table, "monitor")
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
-        lifecycle = self.table(LifecycleTable, table, "lifecycle")
+        lifecycle = self.table(Lifecycle, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         keep, store = self.store(table.get("store", {}))
@@ -193,10 +189,12 @@ class _Loader:
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            raise BadConfig(self.problems, Named(web.tokens if web else (), books, feeds, notifiers, rates))
-        trust = _trust(prices, tuple(f.name for f in feeds))
-        rules = Rules(monitor.name, products, _lifecycle(lifecycle), trust, fund, exposure)
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
+            named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
+            raise BadConfig(self.problems, named, tuple(self.old_keys))
+        trust = Trust(sources=tuple(f.name for f in feeds), **msgspec.structs.asdict(prices))
+        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
+        old_keys = tuple(self.old_keys)
+        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:
         self.problems += [f"{file}: {p}" for p in problems]
@@ -212,7 +210,7 @@ class _Loader:
 
     def read(self, cls: Any, value: object, where: str) -> Any:
         try:
-            return read(cls, value, where, self.folder)
+            return read(cls, value, where, self.folder, self.old_keys)
         except Invalid as e:
             self.wrong(self.path, e.problems)
             return None
@@ -349,19 +347,6 @@ class ProductTable(msgspec.Struct, frozen=True):
 
     kind: str
     file: Path
-
-
-def _lifecycle(table: LifecycleTable) -> Lifecycle:
-    return Lifecycle(
-        table.clear_margin, timedelta(seconds=table.clear_hold_s), table.grace_reminders, table.margin_call_repeat
-    )
-
-
-def _trust(table: PricesTable, sources: tuple[str, ...]) -> Trust:
-    return Trust(
-        True, timedelta(seconds=table.stale_after_s), table.confirm_jump, timedelta(seconds=table.confirm_after_s),
-        table.min_sources, table.usdt_usd, sources,
-    )  # fmt: skip
 
 
 class UnsafeBind(Exception):

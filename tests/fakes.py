@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.notifiers._base import Notice, Receipt
 from monitor.stores._base import (
     AlertFilter,

@@ -1,96 +1,108 @@
-"""The table of docs/rules.md: each rule of the domain (DOMAIN section 1) and the tests that are named after it.
+"""The lists of tests in docs/domain.md: under each rule, reading and section the tests that cite it.
 
-`python -m tests.rules` writes it. A test names its rules at the start: test_rule_36_..., test_vip_faq_24_25_...,
-test_vip_faq_17_to_20_... (the numbers of the VIP FAQ are those of the first 31 rules).
+`python -m tests.rules` writes them. A test cites by its name (test_rule_36_..., test_rule_24_25_..., test_rule_17_to_20_...) or
+in its text ("rule 36", "rules 26 and 36", "reading A12", "domain section 3.8"). What only a file says outside its tests, in its first
+sentence or beside a table of cases, is listed as that file.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "docs" / "rules.md"
-_TEST = re.compile(r"^(?:async )?def (test_(?:vip_faq|rule)_(\d+(?:_(?:to_)?\d+)*)_\w+)", re.MULTILINE)
+DOMAIN = ROOT / "docs" / "domain.md"
 
-RULES = {
-    1: "VIP loans are for VIP users of the lender",
-    2: "A master account applies; money settles into the receiving account",
-    3: "No transaction fee, none for early repayment; 2 % of what is liquidated",
-    4: "Proceeds may be used for anything",
-    5: "Only designated coins in the collateral accounts count",
-    6: "A group is one receiving account, its collateral accounts and all its orders; an account is in one group",
-    7: "No new order while one is in margin call or collateral does not suffice",
-    8: "An account leaves below initial, and to at most initial",
-    9: "Initial, margin-call and liquidation LTV by default 72, 77, 91 %; a group may have its own",
-    10: "Margin call where LTV reaches its line",
-    11: "Liquidation where LTV reaches its line",
-    12: "All outstanding loans of the group are liquidated",
-    13: "Enrolled groups have 24 hours to come down to the initial level",
-    14: "Above 95 % the delay ends at once; 95 % itself does not",
-    15: "Notices by message, email and SMS",
-    16: "A liquidation cancels the margin call's notice",
-    17: "Below margin call assets move within the group and are traded",
-    18: "Below initial collateral may leave, as long as LTV stays below",
-    19: "Turning collateral into another coin raises LTV",
-    20: "What is permitted at each LTV",
-    21: "Open, 30 and 60 day terms; fixed rates for 30 and 60 only",
-    22: "Fixed rates stay, flexible ones vary",
-    23: "Fixed and flexible change by a new order only",
-    24: "Interest accrues daily at 00:00 UTC",
-    25: "Late repayment bears triple interest and leads to liquidation",
-    26: "Repay interest and principal, by amount or percent",
-    27: "Renewal of term loans, within seven days before maturity",
-    28: "A Spot balance that cannot pay its coin's interest is shown",
-    29: "The collateral ratio is marginal per asset",
-    30: "5 million at 100 % up to 1 and 80 % above count 4.2 million",
-    31: "Ratios change by date",
-    32: "Interest for loans from 2020-09-21 on; free days are those of the opening",
-    33: "Three free UTC days, that of borrowing included",
-    34: "Charged at 00:00 UTC on the principal; LTV is refreshed",
-    35: "The worked example of free days and of 0.72 USDT",
-    36: "A repayment goes to all interest first, oldest order first",
-    37: "The margin level is net equity over maintenance margin, by liability tiers",
-    38: "A tier has a limit, a leverage, two rates and a maintenance amount",
-    39: "The tiers that the example implies",
-    40: "75,327.1 of initial and 31,330 of maintenance margin",
-    41: "The marginal sum and the quick deduction agree",
-    42: "5 % off interest that is paid in BNB; limits by VIP level",
-    43: "Bankrupt: assets below liabilities after liquidation",
-    44: "What flows into the insurance fund",
-    45: "Clearance fees by product",
-    46: "1.32 % of ADA/ETH in tier 3",
-    47: "A fee is capped by what is left and moves no liquidation price",
+_HEADING = re.compile(r"^#{2,4} ((?:Rule|Reading|Section) [A\d.]+)\b", re.MULTILINE)
+_LISTED = re.compile(r"\n+Tests:\n.*?(?=\n#|\Z)", re.DOTALL)
+_NAMED = re.compile(r"^test_(?:vip_faq|rule)_(\d+(?:_(?:to_)?\d+)*)_")
+_CITED = {
+    "Rule": re.compile(r"\b[Rr]ules? (\d{1,2}(?:(?:-|, | and | to |, and )\d{1,2})*)\b"),
+    "Reading": re.compile(r"\b[Rr]eadings? (A\d{1,2}(?:(?:-|, | and | to |, and )A\d{1,2})*)\b"),
+    "Section": re.compile(r"\b[Dd]omain sections? (\d(?:\.\d{1,2})?(?:(?:, | and )\d(?:\.\d{1,2})?)*)\b"),
 }
 
 
-def by_rule() -> dict[int, list[str]]:
-    """Names of tests by the rule that they name, in the order of files."""
-    found: dict[int, list[str]] = {}
+def headings() -> list[str]:
+    """`Rule 1`, `Reading A1`, `Section 3.8`: what may be cited, in the order of the document."""
+    return _HEADING.findall(DOMAIN.read_text("utf-8"))
+
+
+def cited(text: str) -> Iterator[str]:
+    """The headings of docs/domain.md that a text cites, as often as it does."""
+    plain = re.sub(r"\n\s*(?:#|//)?\s*", " ", text)
+    for kind, pattern in _CITED.items():
+        for numbers in pattern.findall(plain):
+            yield from (f"{kind} {n}" for n in _each(numbers))
+
+
+def _each(numbers: str) -> Iterator[str]:
+    """`26 and 36` names two, `17 to 20` and `17-20` four."""
+    for part in re.split(r", and |, | and ", numbers):
+        first, _, last = part.replace(" to ", "-").partition("-")
+        if not last:
+            yield first
+            continue
+        letter = first.rstrip("0123456789")
+        for n in range(int(first.removeprefix(letter)), int(last.removeprefix(letter)) + 1):
+            yield f"{letter}{n}"
+
+
+def by_heading() -> dict[str, list[str]]:
+    """The tests that cite each heading, in the order of files."""
+    found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name, numbers in _TEST.findall(path.read_text()):
-            for rule in _named(numbers):
-                found.setdefault(rule, []).append(f"`{path.relative_to(ROOT / 'tests')}` `{name}`")
+        place = path.relative_to(ROOT).as_posix()
+        source = path.read_text("utf-8")
+        of_tests: dict[str, list[str]] = {}
+        rest = source
+        for name, text in _tests(source):
+            rest = rest.replace(text, "")
+            for heading in dict.fromkeys([*_named(name), *cited(text)]):
+                of_tests.setdefault(heading, []).append(f"`{place}` `{name}`")
+        for heading in dict.fromkeys(cited(rest)):
+            of_tests.setdefault(heading, [f"`{place}`"])
+        for heading, tests in of_tests.items():
+            found.setdefault(heading, []).extend(tests)
     return found
 
 
-def _named(numbers: str) -> list[int]:
-    """`24_25` names two rules, `17_to_20` four."""
-    first, _, last = numbers.partition("_to_")
-    return list(range(int(first), int(last) + 1)) if last else [int(n) for n in first.split("_")]
+def _tests(source: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each test of a file, with its decorators."""
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            yield node.name, "".join(lines[first - 1 : node.end_lineno])
 
 
-def table() -> str:
-    """The document as it must stand."""
-    found = by_rule()
-    rows = [f"| {n} | {text} | {'<br>'.join(found.get(n, ['-']))} |" for n, text in RULES.items()]
-    head = (
-        "# Rules and their tests\n\nWritten by `python -m tests.rules`; a test holds it to the tests that there are. The"
-        " numbers are those of the domain's rule\nbook: 1-31 VIP loans, 32-36 Cross Collateral, 37-42 Cross Margin Pro,"
-        " 43-47 the insurance fund. A dash: no test names\nthe rule.\n\n| rule | says | tests |\n|---|---|---|\n"
-    )
-    return head + "\n".join(rows) + "\n"
+def _named(name: str) -> Iterable[str]:
+    """`test_rule_24_25_` names two rules, `test_rule_17_to_20_` four."""
+    found = _NAMED.match(name)
+    if found is None:
+        return []
+    text = found[1].replace("_to_", "-").replace("_", ", ")
+    return [f"Rule {int(n)}" for n in _each(text)]
+
+
+def document() -> str:
+    """docs/domain.md as it must stand."""
+    found = by_heading()
+    text = _LISTED.sub("\n", DOMAIN.read_text("utf-8"))
+    starts = [match.start() for match in re.finditer(r"^#", text, re.MULTILINE)]
+    parts = [text[a:b].strip("\n") for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return "\n\n".join(_with_tests(part, found) for part in parts) + "\n"
+
+
+def _with_tests(part: str, found: dict[str, list[str]]) -> str:
+    heading = _HEADING.match(part)
+    if heading is None:
+        return part
+    tests = found.get(heading[1])
+    return part if not tests else "\n".join([part, "", "Tests:", "", *(f"- {test}" for test in tests)])
 
 
 if __name__ == "__main__":
-    TABLE.write_text(table())
+    DOMAIN.write_text(document(), "utf-8")

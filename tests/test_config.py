@@ -56,6 +56,57 @@ def test_what_is_left_out_has_the_values_of_interfaces_2(tmp_path: Path) -> None
     assert lifecycle.margin_call_repeat == timedelta(hours=24)
 
 
+OLD_DURATIONS = """
+[prices]
+stale_after_s = 20
+confirm_after_s = 1.5
+[lifecycle]
+clear_hold_s = 0
+"""
+
+
+def test_an_old_duration_in_seconds_still_works_and_its_new_key_is_named(tmp_path: Path) -> None:
+    it = loaded(tmp_path, LEAST + OLD_DURATIONS + '[[feed]]\nkind = "binance_futures"\nsilence_s = 90\n')
+    assert (it.rules.trust.stale_after, it.rules.trust.confirm_after) == (timedelta(seconds=20), timedelta(seconds=1.5))
+    assert it.rules.lifecycle.clear_hold == timedelta(0)
+    assert it.feeds[0].config.silence == timedelta(seconds=90)
+    until = "the old key works until the next version"
+    assert it.old_keys == (
+        f'prices.stale_after_s is now stale_after = "20s"; {until}',
+        f'prices.confirm_after_s is now confirm_after = "1500ms"; {until}',
+        f'lifecycle.clear_hold_s is now clear_hold = "0s"; {until}',
+        f'feed[0].silence_s is now silence = "90s"; {until}',
+    )
+
+
+def test_the_new_durations_need_no_word(tmp_path: Path) -> None:
+    it = loaded(tmp_path, LEAST + '[prices]\nstale_after = "20s"\n[lifecycle]\nclear_hold = "1h"\n')
+    assert (it.rules.trust.stale_after, it.rules.lifecycle.clear_hold) == (timedelta(seconds=20), timedelta(hours=1))
+    assert it.old_keys == ()
+
+
+def test_a_duration_under_both_keys_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    both = LEAST + '[prices]\nstale_after = "20s"\nstale_after_s = 20\n'
+    assert problems(tmp_path, both) == [
+        f"{tmp_path}/monitor.toml: prices.stale_after_s: found 20 beside stale_after = '20s'; leave stale_after_s out"
+    ]
+
+
+def test_only_a_duration_that_had_seconds_has_an_old_key(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, LEAST + "[lifecycle]\nmargin_call_repeat_s = 5\n")
+    assert "lifecycle.margin_call_repeat_s: unknown key (value 5); did you mean 'margin_call_repeat'?" in said
+
+
+def test_a_configuration_that_is_refused_still_names_the_new_keys(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig) as caught:
+        config.load(written(tmp_path, LEAST + OLD_DURATIONS + "[web]\nport = -1\n"))
+    assert [line.split()[0] for line in caught.value.old_keys] == [
+        "prices.stale_after_s",
+        "prices.confirm_after_s",
+        "lifecycle.clear_hold_s",
+    ]
+
+
 def test_paths_of_products_books_and_secrets_are_relative_to_the_configuration_and_the_state_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +138,7 @@ name = "Desk 1"
 prot = 80
 port = 99999
 [prices]
-stale_after_s = 0
+stale_after = "0s"
 confirm_jump = 0.15
 [lifecycle]
 clear_margin = "2"
@@ -110,7 +161,7 @@ match = { severty = "critical" }
         f"{toml}: monitor.name: found 'Desk 1', expected lower-case letters, digits and hyphens",
         f"{toml}: web.prot: unknown key (value 80); did you mean 'port'?",
         f"{toml}: web.port: found 99999, expected a whole number from 0 to 65535",
-        f"{toml}: prices.stale_after_s: found 0, expected a number above 0",
+        f"{toml}: prices.stale_after: found '0s', expected a duration above \"0s\"",
         f"{toml}: prices.confirm_jump: found 0.15, expected a decimal number in quotes",
         f"{toml}: lifecycle.clear_margin: found '2', expected a number from 0 up to 1",
         f"{toml}: lifecycle.grace_reminders[0]: found '12 h', expected a duration",
@@ -140,6 +191,10 @@ WRONG = [
     (LEAST + '[prices]\nusdt_usd = "usdt"\n', "prices.usdt_usd: found 'usdt', expected a rate"),
     (LEAST + '[prices]\nusdt_usd = "nan"\n', "usdt_usd: found 'nan', expected"),
     (LEAST + "[prices]\nstale_after_s = nan\n", "prices.stale_after_s: found nan, expected a number"),
+    (LEAST + "[prices]\nstale_after_s = 0\n", 'prices.stale_after_s: found 0, expected a duration above "0s" up to "365d"'),
+    (LEAST + "[prices]\nstale_after_s = true\n", "prices.stale_after_s: found True, expected a number of seconds"),
+    (LEAST + "[prices]\nstale_after = 10\n", "prices.stale_after: found 10, expected a duration such as"),
+    (LEAST + '[lifecycle]\nclear_hold = "366d"\n', "lifecycle.clear_hold: found '366d', expected a duration from"),
     (LEAST + "[prices]\nmin_sources = 0\n", "prices.min_sources: found 0, expected a whole number from 1 to 16"),
     (LEAST + '[[route]]\nto = ["nobody"]\n', "route[0].to: no notifier 'nobody'; there are: none"),
     (LEAST + '[[route]]\nto = ["contacts"]\n', 'route[0].to: "contacts" needs a notifier of kind email or sms'),

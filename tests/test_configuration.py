@@ -47,6 +47,23 @@ def test_check_config_goes_on_behind_the_first_problem(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
+def test_check_config_names_the_new_key_of_an_old_one(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    said = 'prices.stale_after_s is now stale_after = "1h"'
+    house.config.write_text("[web]\nport = 99999\n[prices]\nstale_after_s = 3600\n" + PRODUCT)
+    assert said in house.command("check-config", "--config", "monitor.toml").err
+    house.config.write_text("[prices]\nstale_after_s = 3600\n" + PRODUCT)
+    ended = house.command("check-config", "--config", "monitor.toml")
+    assert (ended.code, said in ended.err) == (0, True)
+
+
+async def test_a_daemon_logs_the_new_key_of_an_old_one(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.write(more="[lifecycle]\nclear_hold_s = 60\n", feed=False)
+    async with Daemon(house) as daemon:
+        assert 'lifecycle.clear_hold_s is now clear_hold = "1m"' in daemon.said()
+
+
 def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:
     found = problems_of(tmp_path, 'store = 5\nbook = "x"\n' + PRODUCT)
     assert found == ["store: found 5, expected a table such as [store]", "book: expected tables written as [[book]]"]

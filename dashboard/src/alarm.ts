@@ -1,5 +1,6 @@
 /** Sound and desktop notice for critical alerts, for readers who asked for them. */
 
+import { TITLES } from "./alerts.generated";
 import { to } from "./router";
 import { settings } from "./settings";
 import type { Alert } from "./types";
@@ -39,7 +40,7 @@ export function announce(alert: Alert): void {
   if (notices && "Notification" in window && Notification.permission === "granted") {
     const group = alert.data.group?.id;
     const notice = new Notification(group ?? alert.data.subject ?? "Loan monitor", {
-      body: alert.type,
+      body: TITLES[alert.type] ?? alert.type,
       tag: alert.data.id,
     });
     notice.onclick = () => {

@@ -1,17 +1,9 @@
 /** What the API sends (see /openapi.json). Money, prices and ratios are decimal text, times RFC 3339 in UTC. */
 
-export type Stage = "normal" | "margin_call" | "delayed_liquidation" | "liquidation";
-export type Severity = "info" | "warning" | "critical";
-export type Lines = Readonly<Record<string, string>>;
+import type { Severity, Stage } from "./alerts.generated";
 
-/** Worst first, as lists are. */
-export const STAGES: readonly Stage[] = ["liquidation", "delayed_liquidation", "margin_call", "normal"];
-export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
-  liquidation: "Liquidation",
-  delayed_liquidation: "Delayed liquidation",
-  margin_call: "Margin call",
-  normal: "Normal",
-};
+export { SEVERITIES, type Severity, STAGE_NAMES, STAGES, type Stage } from "./alerts.generated";
+export type Lines = Readonly<Record<string, string>>;
 
 export interface NextLine {
   readonly name: string;

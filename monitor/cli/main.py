@@ -21,7 +21,7 @@ from monitor.cli import operator, output, portfolio
 from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
-from monitor.config import BadConfig, Config, Named
+from monitor.config import BadConfig, Config
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.payload import data, envelope
 from monitor.core.ids import alert_id
@@ -119,12 +119,13 @@ def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
     """
     from monitor.daemon import wiring
 
-    loaded, problems, named = None, [], Named()
+    loaded, problems = None, []
     try:
         loaded = configuration.load(config)
-        named = loaded.named
+        named, old_keys = loaded.named, loaded.old_keys
     except BadConfig as e:
-        problems, named = e.problems, e.named
+        problems, named, old_keys = e.problems, e.named, e.old_keys
+    output.old_keys(config, old_keys)
     notifiers, wrong = wiring.try_notifiers(config, named.notifiers)
     asyncio.run(_close(notifiers.values()))
     problems += wrong + wiring.unusable(config, named) + wiring.absent_books(config, named)

@@ -47,6 +47,12 @@ def problems(lines: Sequence[str]) -> None:
         err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True)
 
 
+def old_keys(path: Path, lines: Sequence[str]) -> None:
+    """Keys of a configuration that go by another name now, on stderr."""
+    for line in lines:
+        err.print(f"[yellow]note:[/] {escape(f'{path}: {line}')}", soft_wrap=True)
+
+
 def say(line: str) -> None:
     """A plain sentence."""
     out.print(escape(line), soft_wrap=True)

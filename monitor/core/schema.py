@@ -40,6 +40,27 @@ class Bounds(msgspec.Struct, frozen=True):
         return None
 
 
+class Span(msgspec.Struct, frozen=True):
+    """Limits of a duration, written like one: shortest <= value <= longest (the shortest exclusive if `above`).
+
+    `had_seconds`: the key used to end in `_s` and to hold a number of seconds, and such a key still works.
+    """
+
+    shortest: str
+    longest: str
+    above: bool = False
+    had_seconds: bool = False
+
+    def problem(self, value: timedelta) -> str | None:
+        """What is wrong with the value, or None."""
+        low, high = _duration(self.shortest), _duration(self.longest)
+        assert low is not None
+        assert high is not None
+        if not low <= value <= high or (self.above and value == low):
+            return f'a duration {"above" if self.above else "from"} "{self.shortest}" up to "{self.longest}"'
+        return None
+
+
 class Pattern(msgspec.Struct, frozen=True):
     """The form of a text and its description for people."""
 
@@ -84,18 +105,25 @@ class Invalid(Exception):
         return self.problems[0].reason if self.problems else "invalid"
 
 
-def read(cls: type[T], value: object, where: str = "", folder: Path | None = None) -> T:
-    """A struct of class `cls` from a JSON or TOML value. Path fields are taken relative to `folder`. Raises Invalid."""
+def read(
+    cls: type[T], value: object, where: str = "", folder: Path | None = None, old_keys: list[str] | None = None
+) -> T:
+    """A struct of class `cls` from a JSON or TOML value. Path fields are taken relative to `folder`. Raises Invalid.
+
+    `old_keys` takes a sentence about each key that goes by another name now.
+    """
     problems: list[Problem] = []
-    result = _Reader(folder, problems).value(cls, value, where)
+    result = _Reader(folder, problems, [] if old_keys is None else old_keys).value(cls, value, where)
     if problems:
         raise Invalid(problems)
     return result  # type: ignore[no-any-return]
 
 
 class _Reader:
-    def __init__(self, folder: Path | None, problems: list[Problem]) -> None:
-        self.folder, self.problems = folder, problems
+    def __init__(self, folder: Path | None, problems: list[Problem], old_keys: list[str]) -> None:
+        self.folder = folder
+        self.problems = problems
+        self.old_keys = old_keys
 
     def wrong(self, where: str, found: object, expected: str, reason: str = "invalid") -> None:
         self.problems.append(Problem(where, f"found {_show(found, where)}, expected {expected}", reason))
@@ -167,13 +195,15 @@ class _Reader:
     def struct(self, cls: type[msgspec.Struct], value: object, where: str) -> Any:
         if not isinstance(value, dict):
             return self.wrong(where, value, "an object with keys and values")
-        hints, fields = _shape(cls)
-        for key in value:
-            if key not in fields:
-                self.unknown(str(key), list(fields), where, value[key])
+        hints, fields, renamed = _shape(cls)
         before, got = len(self.problems), {}
+        for key in value:
+            if key not in fields and key not in renamed.values():
+                self.unknown(str(key), list(fields), where, value[key])
         for name, field in fields.items():
-            if name in value:
+            if name in renamed and renamed[name] in value:
+                got[field.name] = self.seconds(hints[field.name], value, name, where)
+            elif name in value:
                 got[field.name] = self.value(hints[field.name], value[name], _under(where, name))
             elif field.required:
                 self.problems.append(Problem(_under(where, name), "is missing", "missing"))
@@ -184,6 +214,34 @@ class _Reader:
         except ValueError as e:  # a struct's own __post_init__ says what does not fit together
             self.problems.append(_of_key(where, str(e), list(fields)))
             return None
+
+    def seconds(self, hint: Any, table: dict[str, Any], name: str, where: str) -> timedelta | None:
+        """A duration that stands under its old key as a number of seconds."""
+        key = f"{name}_s"
+        number, place = table[key], _under(where, key)
+        if name in table:
+            what = f"found {_show(number, place)} beside {name} = {_show(table[name], name)}; leave {key} out"
+            self.problems.append(Problem(place, what))
+            return None
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not abs(number) < _LONGEST.total_seconds()
+        ):
+            self.wrong(place, number, f'a number of seconds, or better {name} = "10s"')
+            return None
+        duration = timedelta(seconds=number)
+        self.old_keys.append(
+            f'{place} is now {name} = "{in_words(duration)}"; the old key works until the next version'
+        )
+        return self.limited(duration, get_args(hint)[1:], number, place)
+
+    def limited(self, duration: timedelta, limits: Any, found: object, where: str) -> timedelta | None:
+        for limit in limits:
+            if problem := limit.problem(duration):
+                self.wrong(where, found, problem)
+                return None
+        return duration
 
     def unknown(self, key: str, known: list[str], where: str, found: object) -> None:
         near = difflib.get_close_matches(key, known, 1)
@@ -199,7 +257,7 @@ class _Reader:
         if kind is Path:
             return (self.folder or Path()) / value if isinstance(value, str) else self.wrong(where, value, "a path")
         if kind is timedelta:
-            return self.duration(value, where)
+            return self.duration(limits, value, where)
         if kind is datetime:
             return self.instant(value, where)
         if kind is date:
@@ -243,13 +301,12 @@ class _Reader:
                 return None
         return result
 
-    def duration(self, value: object, where: str) -> timedelta | None:
-        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        seconds = float(match[1]) * _UNIT_S[match[2]] if match else math.inf
-        if seconds > _LONGEST.total_seconds():
+    def duration(self, limits: Any, value: object, where: str) -> timedelta | None:
+        duration = _duration(value) if isinstance(value, str) else None
+        if duration is None:
             self.wrong(where, value, 'a duration such as "90s", "15m", "24h" or "7d", of a hundred years at most')
             return None
-        return timedelta(seconds=seconds)
+        return self.limited(duration, limits, value, where)
 
     def instant(self, value: object, where: str) -> datetime | None:
         try:
@@ -266,6 +323,22 @@ class _Reader:
             return None
 
 
+def _duration(text: str) -> timedelta | None:
+    """The duration of a text; None where it is none, or longer than a hundred years."""
+    match = _DURATION.fullmatch(text)
+    seconds = float(match[1]) * _UNIT_S[match[2]] if match else math.inf
+    return timedelta(seconds=seconds) if seconds <= _LONGEST.total_seconds() else None
+
+
+def in_words(duration: timedelta) -> str:
+    """A duration as a configuration states it, in the largest unit that leaves no fraction: "15m"."""
+    micros = duration // timedelta(microseconds=1)
+    for unit, seconds in reversed(_UNIT_S.items()):
+        if micros and micros % int(seconds * 1_000_000) == 0:
+            return f"{micros // int(seconds * 1_000_000)}{unit}"
+    return f"{micros / 1000:g}ms" if micros else "0s"
+
+
 def instant(value: object) -> datetime:
     """A time in UTC, of its text or as TOML gives it. Raises ValueError, which says what is expected."""
     try:
@@ -279,9 +352,13 @@ def instant(value: object) -> datetime:
 
 
 @cache
-def _shape(cls: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo]]:
-    """Types and fields of a struct. Looking them up anew for each line of a book took nine tenths of reading it."""
-    return get_type_hints(cls, include_extras=True), {f.encode_name: f for f in msgspec.structs.fields(cls)}
+def _shape(cls: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo], dict[str, str]]:
+    """Types of a struct, its fields by key, and the old keys of some. Kept, as a book has a struct in every line: looking
+    them up each time was nine tenths of reading it."""
+    hints = get_type_hints(cls, include_extras=True)
+    fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
+    spans = {key: [a for a in get_args(hints[f.name])[1:] if isinstance(a, Span)] for key, f in fields.items()}
+    return hints, fields, {key: f"{key}_s" for key, found in spans.items() if any(a.had_seconds for a in found)}
 
 
 def _of_key(where: str, text: str, keys: list[str]) -> Problem:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from monitor.clock import Clock
-from monitor.core.events.events import Noticed
-from monitor.core.watch.risk import CLOCK_JUMP, CLOCK_STILL, RiskMonitor
+from monitor.core.events.events import ClockJumped, ClockSettled, ClockStood, PriceSilent
+from monitor.core.watch.risk import JUMP_POLICY, RiskMonitor
 from monitor.telemetry import log
 
 JUMP_S = 0.5
@@ -16,17 +17,21 @@ CALM_S = 60.0
 """A jump in the same direction within this time is not said again."""
 
 
+ClockEvent = ClockJumped | ClockSettled | ClockStood | PriceSilent
+
+
 class ClockWatch:
     """`wall` is the time of the last comparison. Of the monitor it only reads, and only between two events."""
 
     def __init__(self, monitor: RiskMonitor, clock: Clock) -> None:
-        self._monitor, self._clock = monitor, clock
+        self._monitor = monitor
+        self._clock = clock
         self._heard_s: dict[str, float] = {}
-        # Behind the last event before a restart, the wall was set back meanwhile: the first look finds that as a jump.
-        self.wall, self._looked_s = clock.utc(), clock.monotonic_s()
-        self._anchor = (self.wall if monitor.at is None else max(self.wall, monitor.at), clock.monotonic_s())
+        self.wall = clock.utc()
+        self._looked_s = clock.monotonic_s()
+        # If the wall is behind the last event before a restart, it was set back meanwhile: the first look finds that jump.
+        self._anchor = (self.wall if monitor.at is None else max(self.wall, monitor.at), self._looked_s)
         self._jumped_s: float | None = None
-        self._is_old_word = monitor.notices.get(f"{CLOCK_JUMP}|clock", (0, None))[1] is not None
 
     def heard(self, assets: Iterable[str], now_s: float) -> None:
         """Feeds spoke of assets."""
@@ -39,35 +44,36 @@ class ClockWatch:
         """
         return self.wall if last is None else max(self.wall, last)
 
-    def compare(self) -> list[Noticed]:
-        """Notices of a jump of the wall clock, of its end, and of prices that fall silent while our time stands still."""
+    def compare(self) -> list[ClockEvent]:
+        """A jump of the wall clock, the end of one, and prices that fall silent while our time stands still."""
         wall, mono_s = self._clock.utc(), self._clock.monotonic_s()
-        self.wall, looked_s, self._looked_s = wall, self._looked_s, mono_s
-        wall0, mono0_s = self._anchor
-        drift_s = (wall - wall0).total_seconds() - (mono_s - mono0_s)
-        noticed: list[Noticed] = []
-        if self._is_old_word:  # what was said before a restart must not hide what happens now
-            self._is_old_word = False
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
-        if abs(drift_s) > JUMP_S:
-            self._anchor, self._jumped_s = (wall, mono_s), mono_s
-            facts = {"seconds": f"{drift_s:.3f}", "wall": wall.isoformat(), "policy": "deadlines follow the wall clock"}
-            direction = "forward" if drift_s > 0 else "backward"
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", facts, fingerprint=direction))
-            log.warning("the wall clock jumped", **facts)
-        elif self._jumped_s is not None and mono_s - self._jumped_s > CALM_S:
-            self._jumped_s = None
-            noticed.append(Noticed(wall, CLOCK_JUMP, "clock", {"seconds": "0"}, clears=True))
+        since_look_s = mono_s - self._looked_s
+        self.wall = wall
+        self._looked_s = mono_s
+        found = self._jump(wall, mono_s)
         last = self._monitor.at
         if last is not None and wall < last - timedelta(seconds=JUMP_S):
-            noticed.append(Noticed(wall, CLOCK_STILL, "clock", {"seconds": f"{mono_s - looked_s:.6f}"}))
-            noticed += self._silent(wall, mono_s)
-        return noticed
+            found.append(ClockStood(wall, Decimal(f"{since_look_s:.6f}")))
+            found += self._silent(wall, mono_s)
+        return found
 
-    def _silent(self, wall: datetime, mono_s: float) -> list[Noticed]:
+    def _jump(self, wall: datetime, mono_s: float) -> list[ClockEvent]:
+        wall0, mono0_s = self._anchor
+        drift_s = (wall - wall0).total_seconds() - (mono_s - mono0_s)
+        if abs(drift_s) > JUMP_S:
+            self._anchor = wall, mono_s
+            self._jumped_s = mono_s
+            log.warning("the wall clock jumped", seconds=f"{drift_s:.3f}", wall=wall.isoformat(), policy=JUMP_POLICY)
+            return [ClockJumped(wall, Decimal(f"{drift_s:.3f}"), wall)]
+        if self._jumped_s is not None and mono_s - self._jumped_s > CALM_S:
+            self._jumped_s = None
+            return [ClockSettled(wall)]
+        return []
+
+    def _silent(self, wall: datetime, mono_s: float) -> list[ClockEvent]:
         trust, marks = self._monitor.rules.trust, self._monitor.board.marks
         limit_s = trust.stale_after.total_seconds()
         silent = [a for a, heard_s in self._heard_s.items() if mono_s - heard_s > limit_s and a in marks]
         for asset in silent:
             del self._heard_s[asset]
-        return [Noticed(wall, "price.stale", asset, {}) for asset in silent] if trust.enabled else []
+        return [PriceSilent(wall, asset) for asset in silent] if trust.enabled else []

@@ -11,12 +11,13 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
-from monitor.core.events.events import Event, GroupsPut
+from monitor.core.events.events import ClockJumped, ClockSettled, ClockStood, Event, GroupsPut, Noticed, PriceSilent
 from monitor.core.groups.outcome import Memory
 from monitor.core.loans.group import GroupBatch, RecordedLines
 from monitor.core.rules.settings import Rules
@@ -158,14 +159,31 @@ def read(path: Path) -> Iterator[Start | Event]:
     with path.open("rb") as file:
         for i, line in enumerate(file, 1):
             try:
-                yield _start.decode(line) if i == 1 else _put_at_its_time(_event.decode(line))
+                yield _start.decode(line) if i == 1 else _understood(_event.decode(line))
             except msgspec.DecodeError as e:
                 if i > 1 and not line.endswith(b"\n"):
                     return
                 raise Torn(path, i, f"is not a record of the event log: {e}") from None
 
 
-def _put_at_its_time(event: Event) -> Event:
+def _understood(event: Event) -> Event:
+    """The event as core takes it: a batch learns its time, and what older versions wrote becomes what they meant."""
     if isinstance(event, GroupsPut) and isinstance(event.batch, RecordedLines):
         return msgspec.structs.replace(event, batch=RecordedLines(event.batch.stated, event.at))
+    if isinstance(event, Noticed):
+        return _typed(event)
     return event
+
+
+def _typed(old: Noticed) -> Event:
+    """Older logs hold what the clock did, and silent prices, as notices that only their `kind` tells apart."""
+    match old.kind:
+        case "monitor.clock_jump" if old.clears:
+            return ClockSettled(old.at)
+        case "monitor.clock_jump":
+            return ClockJumped(old.at, Decimal(old.facts["seconds"]), datetime.fromisoformat(old.facts["wall"]))
+        case "clock.still":
+            return ClockStood(old.at, Decimal(old.facts["seconds"]))
+        case "price.stale":
+            return PriceSilent(old.at, old.subject)
+    return old

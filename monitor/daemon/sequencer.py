@@ -23,7 +23,6 @@ from monitor.core.events.events import (
     BookEntry,
     Event,
     MarkPrices,
-    Noticed,
     OperatorAct,
     ProductsChanged,
     RatesChanged,
@@ -39,7 +38,7 @@ from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon.clock_watch import ClockWatch
+from monitor.daemon.clock_watch import ClockEvent, ClockWatch
 from monitor.daemon.event_log import EventLog, Start
 from monitor.daemon.journal import Journal
 from monitor.stores._base import Applied, Audit, Store, StoreUnavailable
@@ -230,7 +229,7 @@ class Sequencer:
                     await self._wake.wait()
         self._wake.clear()
 
-    def _handle_all(self, jumps: list[Noticed], jobs: list[_Job], prices: MarkPrices, batch: _Batch) -> None:
+    def _handle_all(self, jumps: list[ClockEvent], jobs: list[_Job], prices: MarkPrices, batch: _Batch) -> None:
         """In core's thread: everything of one turn, in order. Books before prices of the same time (DESIGN section 6)."""
         for jump in jumps:
             self._handle(msgspec.structs.replace(jump, at=self._now()), batch)

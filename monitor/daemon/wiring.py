@@ -13,6 +13,7 @@ from monitor.core.events.events import RatesChanged
 from monitor.core.schema import Invalid
 from monitor.notifiers._base import Notifier
 from monitor.rates._base import RateSource
+from monitor.telemetry import log
 from monitor.web.auth import Tokens
 
 
@@ -51,7 +52,11 @@ def keys(config: Config) -> dict[Path, bytes]:
 
 
 def check(config: Config) -> None:
-    """Raises BadConfig with every token and feed that cannot be used. A book may come later, so it is not looked for."""
+    """Raises BadConfig with every token and feed that cannot be used. A book may come later, so it is not looked for.
+
+    Writes a line of the log for each key that goes by another name now."""
+    for line in config.old_keys:
+        log.warning("a key of the configuration has a new name", file=str(config.path), key=line)
     if problems := unusable(config.path, config.named):
         raise BadConfig(problems)
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from monitor.core.alerts.alert import CRITICAL, INFO, WARNING
+from monitor.core.alerts.catalogue import CRITICAL, INFO, WARNING
 
 SCHEDULE_S: Mapping[str, tuple[float, ...]] = {
     CRITICAL: (1, 2, 4, 8, 15, 30, 60),

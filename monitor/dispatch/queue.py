@@ -11,10 +11,8 @@ from bisect import insort
 from datetime import datetime
 from typing import NamedTuple
 
-from monitor.core.alerts.alert import CRITICAL, INFO, WARNING
+from monitor.core.alerts.catalogue import SEVERITY_RANK
 from monitor.stores._base import Delivery
-
-_RANK = {CRITICAL: 0, WARNING: 1, INFO: 2}
 
 
 class LaneKey(NamedTuple):
@@ -68,7 +66,7 @@ class _Lane:
     @property
     def rank(self) -> int:
         """The rank of the most urgent one: what waits behind the head is as late as the head is."""
-        return min(_RANK[w.delivery.severity] for w in self.waiting)
+        return min(SEVERITY_RANK[w.delivery.severity] for w in self.waiting)
 
 
 class _Channel:
@@ -109,7 +107,7 @@ class DeliveryQueue:
         lane = channel.lanes.get(key)
         if lane is None:
             lane = channel.lanes[key] = _Lane(key)
-        is_more_urgent = not lane.waiting or _RANK[delivery.severity] < lane.rank
+        is_more_urgent = not lane.waiting or SEVERITY_RANK[delivery.severity] < lane.rank
         waiting = self._by_id[delivery.id] = Waiting(delivery, due_s, lane)
         lane.put(waiting)
         head = lane.waiting[0]
@@ -171,7 +169,7 @@ class DeliveryQueue:
     def severity(self, waiting: Waiting) -> str:
         """The severity by whose schedule a delivery is tried again: the highest in its lane."""
         rank = waiting.lane.rank
-        return next(s for s, r in _RANK.items() if r == rank)
+        return next(s for s, r in SEVERITY_RANK.items() if r == rank)
 
     def next_due_s(self, notifier: str) -> float | None:
         """When the next head of a notifier is due; None if none is waiting. Overdue ones count as they are."""

@@ -31,6 +31,7 @@ from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
 from monitor.clock import Clock, SystemClock
+from monitor.core import schema
 from monitor.core.money import EXACT
 from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
 from monitor.feeds._base import REPEATED, FeedStats, Link, LiveStream, loads
@@ -57,21 +58,24 @@ _MAX_SYMBOLS = 10_000
 _MAX_LAYOUTS = 16
 
 
+Pause = Annotated[timedelta, schema.Span("10ms", "1h", had_seconds=True)]
+
+
 class Config(msgspec.Struct, frozen=True):
-    """Keys of a `[[feed]]` of kind binance_futures. Times are in seconds where the name ends in _s."""
+    """Keys of a `[[feed]]` of kind binance_futures."""
 
     url: str = f"wss://fstream.binance.com/market/ws/{STREAM}"
     """A stream's own address, a combined one, or a bare root (.../ws, .../stream), which is asked by SUBSCRIBE."""
-    silence_s: float = 15.0
-    """Without a price for so long the connection is made anew: the venue sends every second."""
-    first_frame_s: float = 10.0
+    silence: Pause = timedelta(seconds=15)
+    """Without a price for so long it connects again: the venue sends every second."""
+    first_frame: Pause = timedelta(seconds=10)
     """For the handshake, and again for the first price after it."""
-    reconnect_after: timedelta = timedelta(hours=23)
+    reconnect_after: Annotated[timedelta, schema.Span("1s", "24h")] = timedelta(hours=23)
     """Planned change of sockets, before the venue's own cut at 24 h."""
-    retry_min_s: float = 1.0
-    retry_max_s: float = 30.0
+    retry_min: Pause = timedelta(seconds=1)
+    retry_max: Pause = timedelta(seconds=30)
     """Pauses between attempts grow from one to the other; a Retry-After is kept up to ten times the latter."""
-    max_frame_bytes: int = 1_048_576
+    max_frame_bytes: Annotated[int, range(1_000, 64_000_001)] = 1_048_576
     """The whole market is about 200 kB."""
     multipliers: tuple[str, ...] = MULTIPLIERS
     """Symbols without USDT that quote 1000, 10000, ... coins, or a million (1M); replaces the default list."""
@@ -83,15 +87,9 @@ class Config(msgspec.Struct, frozen=True):
             parse_uri(self.url)
         except InvalidURI as e:
             raise ValueError(f"url: found {self.url!r}, expected a ws:// or wss:// address") from e
-        for key in ("silence_s", "first_frame_s", "retry_min_s", "retry_max_s"):
-            if not 0.01 <= getattr(self, key) <= 3600:
-                raise ValueError(f"{key}: found {getattr(self, key)}, expected seconds from 0.01 to 3600")
-        if self.retry_max_s < self.retry_min_s:
-            raise ValueError(f"retry_max_s: found {self.retry_max_s}, expected at least retry_min_s")
-        if not 1 <= self.reconnect_after.total_seconds() <= 86_400:
-            raise ValueError(f"reconnect_after: found {self.reconnect_after}, expected from 1s to 24h")
-        if not 1_000 <= self.max_frame_bytes <= 64_000_000:
-            raise ValueError(f"max_frame_bytes: found {self.max_frame_bytes}, expected from 1000 to 64000000")
+        if self.retry_max < self.retry_min:
+            found, least = schema.in_words(self.retry_max), schema.in_words(self.retry_min)
+            raise ValueError(f'retry_max: found "{found}", expected at least retry_min = "{least}"')
         for symbol in self.multipliers:
             if not _MULTIPLE.fullmatch(symbol):
                 raise ValueError(
@@ -174,9 +172,15 @@ class BinanceFutures:
         """Frames, or batches of quotes, as they arrive; closing the iterator closes the connection."""
         c = self._config
         link = Link(
-            c.url, SUBSCRIBE if _is_root(c.url) else None, c.silence_s, c.first_frame_s,
-            c.reconnect_after.total_seconds(), c.max_frame_bytes, c.retry_min_s, c.retry_max_s,
-        )  # fmt: skip
+            url=c.url,
+            subscribe=SUBSCRIBE if _is_root(c.url) else None,
+            silence_s=c.silence.total_seconds(),
+            first_frame_s=c.first_frame.total_seconds(),
+            reconnect_after_s=c.reconnect_after.total_seconds(),
+            max_frame_bytes=c.max_frame_bytes,
+            retry_min_s=c.retry_min.total_seconds(),
+            retry_max_s=c.retry_max.total_seconds(),
+        )
         return LiveStream(link, self.parse, self.stats, self._clock, self._log).batches()
 
     def parse(self, frame: str | bytes) -> Batch:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from monitor.core.alerts.catalogue import title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 from monitor.telemetry import log
 
@@ -162,37 +163,6 @@ class Accepted:
 
 # Words and figures for people. Names come from loan books and feeds: whoever shows them takes them through `one_line`.
 
-TITLES = {
-    "loan_group.early_warning": "early warning",
-    "loan_group.margin_call.opened": "margin call",
-    "loan_group.margin_call.reminder": "margin call (reminder)",
-    "loan_group.margin_call.cured": "margin call cured",
-    "loan_group.delayed_liquidation.started": "delayed liquidation",
-    "loan_group.delayed_liquidation.reminder": "delayed liquidation (reminder)",
-    "loan_group.delayed_liquidation.cured": "delayed liquidation cured",
-    "loan_group.liquidation.triggered": "liquidation",
-    "loan_group.liquidation.cleared": "liquidation cleared",
-    "loan.interest_shortfall": "interest shortfall",
-    "loan.renewal_open": "renewal open",
-    "loan.maturing": "loan maturing",
-    "loan.overdue": "loan overdue",
-    "price.stale": "price stale",
-    "price.suspect": "price suspect",
-    "price.restored": "price restored",
-    "rules.changed": "rules changed",
-    "fund.exceeded": "insurance fund exceeded",
-    "fund.restored": "insurance fund suffices again",
-    "exposure.concentration": "share of the book too large",
-    "exposure.restored": "share of the book back in its limit",
-    "book.refused": "loan book line refused",
-    "book.drift": "loan book drift",
-    "delivery.failing": "delivery failing",
-    "monitor.clock_jump": "clock jump",
-    "monitor.degraded": "monitor degraded",
-    "monitor.recovered": "monitor recovered",
-    "monitor.heartbeat": "heartbeat",
-}
-
 
 def one_line(text: object, limit: int = 200) -> str:
     """Printable text on one line, cut to a length: no line break, terminal code or turn of writing direction stays."""
@@ -202,7 +172,7 @@ def one_line(text: object, limit: int = 200) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return TITLES.get(notice.type) or one_line(notice.type.replace(".", " ").replace("_", " "))
+    return one_line(title_of(notice.type))
 
 
 def subject_of(notice: Notice) -> str:

@@ -21,6 +21,7 @@ import jinja2
 import msgspec
 
 from monitor.clock import Clock, SystemClock
+from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers._base import Accepted, DeliveryError, Notice, Receipt
 
@@ -255,7 +256,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
-        "suppressed": [base.TITLES.get(t, base.one_line(t)) for t in data.get("suppressed") or ()],
+        "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
 

@@ -1,6 +1,6 @@
 """What product files have in common: dated versions, ladders of marginal tiers, lines and warnings in their order.
 
-Each function that reads a part notes what is wrong with it under its place, and goes on, so that all is named at once.
+Each function that reads a part notes every problem with its place and goes on, so that the desk hears of all at once.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, Protocol, TypeVar
+from types import GenericAlias
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from monitor.core.money import NotANumber, number, plain
-from monitor.core.rules.product import DAY, Grade, Ladder, LiabilityTiers, Product, Version
+from monitor.core.rules.product import DAY, WHOLE, ClearanceRule, Grade, Ladder, LiabilityTiers, Product, Version
 from monitor.core.rules.thresholds import LTV, Metric, Thresholds
-from monitor.core.schema import Asset, Bounds, Invalid, Problem, Quantity, Ratio, read
+from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
@@ -30,49 +32,67 @@ _BOUNDS = Bounds("0", "1e30", 24)
 """Of a tier's bound: more digits would outgrow exact arithmetic."""
 
 
+MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
+
+
 class LtvLines(msgspec.Struct, frozen=True):
-    """`thresholds` of a version (VIP FAQ 9)."""
+    """Lines of a product without a grace period."""
 
     initial: Line
     margin_call: Line
     liquidation: Line
+
+
+class GraceLines(LtvLines, frozen=True):
+    """Lines of a product with a grace period, which `immediate` ends (VIP FAQ 9)."""
+
     immediate: Line
 
 
-class Dated(Protocol):
-    """One [[version]] of a file."""
+class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
+    """What one [[version]] states in a file of any kind."""
 
-    @property
-    def effective(self) -> datetime: ...
+    effective: datetime
+    rates: dict[Asset, DailyRate] = {}
+    """Flexible rates per period of the product."""
+    liquidation_fee: Ratio = Decimal("0.02")
 
 
-T = TypeVar("T", bound=Dated, covariant=True)
-
-
-class ProductFile(Protocol[T]):
-    """A product file."""
-
-    @property
-    def version(self) -> Sequence[T]: ...
+T = TypeVar("T", bound=VersionTable)
 
 
 def load(
-    kind: str, table: Mapping[str, object], of: type[ProductFile[T]],
-    version: Callable[[T, str, list[Problem]], Version | None], period: timedelta = DAY,
-) -> Product:  # fmt: skip
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    file = read(of, dict(table))
+    kind: str,
+    table: Mapping[str, object],
+    of: type[T],
+    version: Callable[[T, str, list[Problem]], Version | None],
+    period: timedelta = DAY,
+) -> Product:
+    """The product of a parsed TOML file with versions of struct `of`. Raises schema.Invalid with every problem and place."""
+    tables: tuple[T, ...] = read(_file_of(of), dict(table)).version
     problems: list[Problem] = []
-    if not file.version:
+    if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [version(v, f"version[{i}]", problems) for i, v in enumerate(file.version)]
-    dates = [v.effective for v in file.version]
+    versions = [version(v, f"version[{i}]", problems) for i, v in enumerate(tables)]
+    dates = [v.effective for v in tables]
     for i, effective in enumerate(dates):
         if effective in dates[:i]:
             problems.append(Problem(f"version[{i}].effective", f"{effective.isoformat()} stands twice; each date once"))
     if problems:
         raise Invalid(problems)
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
+
+
+@cache
+def _file_of(version: type[VersionTable]) -> Any:
+    """The struct of a file with such versions."""
+    return msgspec.defstruct("ProductFile", [("version", GenericAlias(tuple, (version, ...)))], frozen=True)
+
+
+def graceless(table: VersionTable, lines: Thresholds, ladders: Mapping[str, Ladder], **more: Any) -> Version:
+    """A version without a grace period; `more` are fields of Version."""
+    more.setdefault("clearance", ClearanceRule(table.liquidation_fee))
+    return Version(table.effective, lines, ladders, table.rates, grace=None, **more)
 
 
 def thresholds(
@@ -105,9 +125,37 @@ class GradeTable(msgspec.Struct, frozen=True):
     up_to: dict[Asset, Quantity] = {}
 
 
-def grades(
-    tables: Sequence[GradeTable], where: str, problems: list[Problem], metric: Metric
-) -> dict[int, tuple[Grade, ...]]:
+class LeverageTable(VersionTable, frozen=True, kw_only=True):
+    """One [[version]] of a kind whose lines depend on the leverage of the group."""
+
+    transfer_out: Level = Decimal(2)
+    """Assets leave only while the level stays above it."""
+    tiers: tuple[GradeTable, ...] = ()
+    """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
+    warnings: tuple[Level, ...] = ()
+
+
+def by_leverage(
+    table: LeverageTable, levels: msgspec.Struct, where: str, problems: list[Problem], **more: Any
+) -> Version | None:
+    """The version of such a table, with its `thresholds`; all assets count in full. `more` are fields of Version."""
+    lines = thresholds(levels, table.warnings, where, problems, MARGIN_LEVEL)
+    graded = _grades(table.tiers, f"{where}.tiers", problems)
+    if lines is None:
+        return None
+    return graceless(
+        table,
+        lines,
+        {},
+        unlisted=WHOLE,
+        transfer_out=table.transfer_out,
+        lines_by_leverage=graded,
+        warnings=table.warnings,
+        **more,
+    )
+
+
+def _grades(tables: Sequence[GradeTable], where: str, problems: list[Problem]) -> dict[int, tuple[Grade, ...]]:
     """The tiers of each leverage. Caps rise and lines never ease, or a larger position would be held to less.
 
     What is borrowed beyond the last cap is judged by the last tier: a cap must not make a group free of lines.
@@ -116,7 +164,7 @@ def grades(
     for i, table in enumerate(tables):
         place, tiers = f"{where}[{i}]", found.setdefault(table.leverage, [])
         try:
-            lines = Thresholds(table.initial, table.margin_call, table.liquidation, None, metric)
+            lines = Thresholds(table.initial, table.margin_call, table.liquidation, None, MARGIN_LEVEL)
         except ValueError as e:
             problems.append(Problem(place, str(e)))
             continue
@@ -202,10 +250,9 @@ def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityT
     bounds = _bounds([t[0] for t in tiers], where, problems)
     # What is owed above the last cap is charged like the last tier: a cap must not make debt free.
     bounds[-1] = None
-    return LiabilityTiers(
-        tuple(zip(bounds, (t[3] for t in tiers), strict=True)), tuple(zip(bounds, (t[2] for t in tiers), strict=True)),
-        tuple(leverages),
-    )  # fmt: skip
+    maintenance_rates = tuple(zip(bounds, (t[3] for t in tiers), strict=True))
+    initial_rates = tuple(zip(bounds, (t[2] for t in tiers), strict=True))
+    return LiabilityTiers(maintenance_rates, initial_rates, tuple(leverages))
 
 
 def _leverage(found: object, where: str, problems: list[Problem]) -> Decimal:

@@ -7,17 +7,16 @@ initial line is the desk's own, to which cures lead. eMode is stated as other th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from monitor.core.money import plain
-from monitor.core.rules.product import ClearanceRule, CloseFactor, Product, Version
+from monitor.core.rules.product import CloseFactor, Product, Version
 from monitor.core.rules.thresholds import Metric
-from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
+from monitor.core.schema import Asset, Problem, Quantity, Ratio
 from monitor.products import _base as base
-from monitor.products._base import Level
+from monitor.products._base import Level, VersionTable
 
 KIND = "aave_v3"
 HEALTH_FACTOR = Metric("health_factor", falls=True, strict=("liquidation",))
@@ -38,28 +37,20 @@ class Closing(msgspec.Struct, frozen=True):
     small_usd: Quantity = Decimal(2000)
 
 
-class AaveV3Version(msgspec.Struct, frozen=True):
+class AaveV3Version(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
     liquidation_thresholds: dict[Asset, Ratio]
     thresholds: HealthFactorLevels = HealthFactorLevels()
     close: Closing = Closing()
-    rates: dict[Asset, DailyRate] = {}
     liquidation_fee: Ratio = Decimal(0)
     """Of all collateral. The bonus of a liquidator, which depends on the pair, can be stated here as the worst of them."""
     warnings: tuple[Level, ...] = ()
 
 
-class AaveV3File(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[AaveV3Version, ...]
-
-
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, AaveV3File, _version)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, AaveV3Version, _version)
 
 
 def _version(table: AaveV3Version, where: str, problems: list[Problem]) -> Version | None:
@@ -71,8 +62,5 @@ def _version(table: AaveV3Version, where: str, problems: list[Problem]) -> Versi
         what = f"found {plain(close.full_at)}, expected at most the liquidation line {plain(lines.liquidation)}"
         problems.append(Problem(f"{where}.close.full_at", what))
     ladders = {asset: ((None, share),) for asset, share in table.liquidation_thresholds.items()}
-    return Version(
-        table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings,
-        close_factor=CloseFactor(close.share, close.full_at, close.small_usd),
-        clearance=ClearanceRule(table.liquidation_fee),
-    )  # fmt: skip
+    factor = CloseFactor(close.share, close.full_at, close.small_usd)
+    return base.graceless(table, lines, ladders, warnings=table.warnings, close_factor=factor)

@@ -8,44 +8,35 @@ published: `grace` is a setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
 
 from monitor.core.rules.product import ClearanceRule, Product, Version
 from monitor.core.rules.thresholds import Metric
-from monitor.core.schema import Asset, DailyRate, Problem, Ratio
+from monitor.core.schema import Asset, Problem
 from monitor.products import _base as base
-from monitor.products._base import Factor, LadderTable, Line, LtvLines
+from monitor.products._base import Factor, GraceLines, LadderTable, Line, VersionTable
 
 KIND = "bybit_loan"
 REACHED_LTV = Metric(strict=())
 
 
-class BybitLoanVersion(msgspec.Struct, frozen=True):
+class BybitLoanVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
     ladders: dict[Asset, LadderTable]
-    thresholds: LtvLines = LtvLines(Decimal("0.8"), Decimal("0.85"), Decimal("0.93"), Decimal("0.95"))
-    rates: dict[Asset, DailyRate] = {}
+    thresholds: GraceLines = GraceLines(Decimal("0.8"), Decimal("0.85"), Decimal("0.93"), Decimal("0.95"))
     grace: timedelta = timedelta(hours=24)
     overdue_after: timedelta = timedelta(hours=24)
-    liquidation_fee: Ratio = Decimal("0.02")
     late_interest_factor: Factor = Decimal(3)
     warnings: tuple[Line, ...] = ()
 
 
-class BybitLoanFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[BybitLoanVersion, ...]
-
-
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, BybitLoanFile, _version)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, BybitLoanVersion, _version)
 
 
 def _version(table: BybitLoanVersion, where: str, problems: list[Problem]) -> Version | None:

@@ -7,50 +7,31 @@ they were opened. A repayment goes to all interest first, oldest order first, th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated
 
-import msgspec
+from msgspec import field
 
-from monitor.core.rules.product import ClearanceRule, Product, Version
-from monitor.core.schema import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import Product, Version
+from monitor.core.schema import Asset, Problem
 from monitor.products import _base as base
-from monitor.products._base import LadderTable, Line
+from monitor.products._base import LadderTable, Line, LtvLines, VersionTable
 
 KIND = "cross_collateral"
 
 
-class CrossCollateralLines(msgspec.Struct, frozen=True):
-    """`thresholds` of a version."""
-
-    initial: Line
-    margin_call: Line
-    liquidation: Line
-
-
-class CrossCollateralVersion(msgspec.Struct, frozen=True):
+class CrossCollateralVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
-    thresholds: CrossCollateralLines
+    thresholds: LtvLines
     ladders: dict[Asset, LadderTable]
-    rates: dict[Asset, DailyRate] = {}
-    free_days: dict[Asset, Annotated[int, range(0, 366)]] = {}
+    free_days: dict[Asset, Annotated[int, range(0, 366)]] = field(default_factory=dict)
     interest: bool = True
-    liquidation_fee: Ratio = Decimal("0.02")
     warnings: tuple[Line, ...] = ()
 
 
-class CrossCollateralFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[CrossCollateralVersion, ...]
-
-
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, CrossCollateralFile, _version)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, CrossCollateralVersion, _version)
 
 
 def _version(table: CrossCollateralVersion, where: str, problems: list[Problem]) -> Version | None:
@@ -58,7 +39,11 @@ def _version(table: CrossCollateralVersion, where: str, problems: list[Problem])
     lines = base.thresholds(table.thresholds, table.warnings, where, problems)
     if lines is None:
         return None
-    return Version(
-        table.effective, lines, ladders, table.rates, grace=None, warnings=table.warnings, free_days=table.free_days,
-        is_interest_free=not table.interest, clearance=ClearanceRule(table.liquidation_fee),
-    )  # fmt: skip
+    return base.graceless(
+        table,
+        lines,
+        ladders,
+        warnings=table.warnings,
+        free_days=table.free_days,
+        is_interest_free=not table.interest,
+    )

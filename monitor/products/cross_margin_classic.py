@@ -7,19 +7,16 @@ line and has other lines. A call is repeated every 24 hours, as `margin_call_rep
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Product, Version
-from monitor.core.rules.thresholds import Metric
-from monitor.core.schema import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import HOUR, Product, Version
+from monitor.core.schema import Problem
 from monitor.products import _base as base
-from monitor.products._base import GradeTable, Level
+from monitor.products._base import Level, LeverageTable
 
 KIND = "cross_margin_classic"
-MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
 
 class ClassicMarginLevels(msgspec.Struct, frozen=True):
@@ -30,38 +27,16 @@ class ClassicMarginLevels(msgspec.Struct, frozen=True):
     liquidation: Level = Decimal("1.1")
 
 
-class ClassicMarginVersion(msgspec.Struct, frozen=True):
+class ClassicMarginVersion(LeverageTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
     thresholds: ClassicMarginLevels = ClassicMarginLevels()
-    transfer_out: Level = Decimal(2)
-    """Assets leave only while the level stays above it."""
-    tiers: tuple[GradeTable, ...] = ()
-    """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
-    rates: dict[Asset, DailyRate] = {}
-    """Flexible, per hour."""
-    liquidation_fee: Ratio = Decimal("0.02")
-    warnings: tuple[Level, ...] = ()
-
-
-class ClassicMarginFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[ClassicMarginVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, ClassicMarginFile, _version, HOUR)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, ClassicMarginVersion, _version, HOUR)
 
 
 def _version(table: ClassicMarginVersion, where: str, problems: list[Problem]) -> Version | None:
-    lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
-    graded = base.grades(table.tiers, f"{where}.tiers", problems, MARGIN_LEVEL)
-    if lines is None:
-        return None
-    return Version(
-        table.effective, lines, {}, table.rates, grace=None, warnings=table.warnings, unlisted=WHOLE,
-        transfer_out=table.transfer_out, lines_by_leverage=graded, clearance=ClearanceRule(table.liquidation_fee),
-    )  # fmt: skip
+    return base.by_leverage(table, table.thresholds, where, problems)

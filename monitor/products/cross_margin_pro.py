@@ -15,15 +15,14 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
+from msgspec import field
 
-from monitor.core.rules.product import HOUR, WHOLE, ClearanceRule, Ladder, Product, Version
-from monitor.core.rules.thresholds import Metric
-from monitor.core.schema import Asset, DailyRate, Problem, Ratio
+from monitor.core.rules.product import HOUR, WHOLE, Ladder, Product, Version
+from monitor.core.schema import Asset, Problem, Ratio
 from monitor.products import _base as base
-from monitor.products._base import LadderTable, Level, LimitsTable, TiersTable
+from monitor.products._base import LadderTable, Level, LimitsTable, TiersTable, VersionTable
 
 KIND = "cross_margin_pro"
-MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 HAIRCUT_FROM = datetime(2025, 1, 21, 10, tzinfo=UTC)
 
 
@@ -35,57 +34,54 @@ class ProMarginLevels(msgspec.Struct, frozen=True):
     liquidation: Level = Decimal(1)
 
 
-class ProMarginVersion(msgspec.Struct, frozen=True):
+class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
     liability_tiers: dict[Asset, TiersTable]
     thresholds: ProMarginLevels = ProMarginLevels()
-    ladders: dict[Asset, LadderTable] = {}
+    ladders: dict[Asset, LadderTable] = field(default_factory=dict)
     """The collateral ratios, or from 2026-01-21 13:00 UTC on the liquidation collateral ratios."""
     borrow_ladders: dict[Asset, LadderTable] | None = None
     transfer_ladders: dict[Asset, LadderTable] | None = None
     """The borrow and the transfer-out collateral ratios; left out: as `ladders`."""
     net_equity: Literal["plain", "haircut"] | None = None
     """How assets count; left out: as at the effective date."""
-    rates: dict[Asset, DailyRate] = {}
-    """Flexible, per hour."""
     bnb_discount: Ratio = Decimal("0.05")
-    borrow_limits: dict[Asset, LimitsTable] = {}
+    borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
     """How much of a coin may be owed, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
     """Of the liquidated assets: 3 % since 2024-09-03 (DOMAIN section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 
-class ProMarginFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[ProMarginVersion, ...]
-
-
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, ProMarginFile, _version, HOUR)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, ProMarginVersion, _version, HOUR)
 
 
 def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Version | None:
     ladders = base.ladders(table.ladders, f"{where}.ladders", problems)
     tiers = base.liability_tiers(table.liability_tiers, f"{where}.liability_tiers", problems)
     base.limits(table.borrow_limits, f"{where}.borrow_limits", problems)
-    lines = base.thresholds(table.thresholds, table.warnings, where, problems, MARGIN_LEVEL)
+    lines = base.thresholds(table.thresholds, table.warnings, where, problems, base.MARGIN_LEVEL)
     borrow = _optional(table.borrow_ladders, f"{where}.borrow_ladders", problems)
     transfer = _optional(table.transfer_ladders, f"{where}.transfer_ladders", problems)
     if lines is None:
         return None
     mode = table.net_equity or ("haircut" if table.effective >= HAIRCUT_FROM else "plain")
     counted, unlisted = _counted(ladders, mode)
-    return Version(
-        table.effective, lines, counted, table.rates, grace=None, warnings=table.warnings, unlisted=unlisted,
-        liability_tiers=tiers, paid_in_discount=table.bnb_discount, borrow_limits=table.borrow_limits,
-        clearance=ClearanceRule(table.liquidation_fee),
-        borrow_ladders=borrow, transfer_ladders=transfer,
-    )  # fmt: skip
+    return base.graceless(
+        table,
+        lines,
+        counted,
+        warnings=table.warnings,
+        unlisted=unlisted,
+        liability_tiers=tiers,
+        paid_in_discount=table.bnb_discount,
+        borrow_limits=table.borrow_limits,
+        borrow_ladders=borrow,
+        transfer_ladders=transfer,
+    )
 
 
 def _optional(

@@ -6,48 +6,26 @@ Lines are those of the collateral coin. There is no grace period.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
 
-import msgspec
-
-from monitor.core.rules.product import MINUTE, WHOLE, ClearanceRule, Product, Version
+from monitor.core.rules.product import MINUTE, WHOLE, Product, Version
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.schema import Asset, DailyRate, Problem, Ratio
+from monitor.core.schema import Asset, Problem
 from monitor.products import _base as base
-from monitor.products._base import Line
+from monitor.products._base import LtvLines, VersionTable
 
 KIND = "flexible_loan"
 
 
-class FlexibleLoanLines(msgspec.Struct, frozen=True):
-    """`thresholds` of a version, and of a collateral coin."""
-
-    initial: Line
-    margin_call: Line
-    liquidation: Line
-
-
-class FlexibleLoanVersion(msgspec.Struct, frozen=True):
+class FlexibleLoanVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
-    collateral: dict[Asset, FlexibleLoanLines]
+    collateral: dict[Asset, LtvLines]
     """Which coins may be pledged, each with its lines."""
-    rates: dict[Asset, DailyRate] = {}
-    """Per minute."""
-    liquidation_fee: Ratio = Decimal("0.02")
-
-
-class FlexibleLoanFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[FlexibleLoanVersion, ...]
 
 
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, FlexibleLoanFile, _version, MINUTE)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, FlexibleLoanVersion, _version, MINUTE)
 
 
 def _version(table: FlexibleLoanVersion, where: str, problems: list[Problem]) -> Version | None:
@@ -62,8 +40,4 @@ def _version(table: FlexibleLoanVersion, where: str, problems: list[Problem]) ->
         return None
     # What is owed against nothing, or against a coin without lines, is judged by the strictest ones.
     strictest = min(lines.values(), key=lambda line: (line.liquidation, line.first, line.initial))
-    ladders = dict.fromkeys(lines, WHOLE)
-    return Version(
-        table.effective, strictest, ladders, table.rates, grace=None, lines_by_coin=lines, max_coins=1,
-        clearance=ClearanceRule(table.liquidation_fee),
-    )  # fmt: skip
+    return base.graceless(table, strictest, dict.fromkeys(lines, WHOLE), lines_by_coin=lines, max_coins=1)

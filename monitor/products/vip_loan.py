@@ -6,49 +6,41 @@ The rules come from TOML in dated versions (INTERFACES section 3); this file say
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
+from msgspec import field
 
 from monitor.core.rules.product import ClearanceRule, Product, Version
-from monitor.core.schema import Asset, DailyRate, Problem, Quantity, Ratio
+from monitor.core.schema import Asset, DailyRate, Problem, Quantity
 from monitor.products import _base as base
-from monitor.products._base import Factor, LadderTable, Line, LtvLines
+from monitor.products._base import Factor, GraceLines, LadderTable, Line, VersionTable
 
 KIND = "vip_loan"
 
 
-class VipLoanVersion(msgspec.Struct, frozen=True):
+class VipLoanVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
-    effective: datetime
-    thresholds: LtvLines
+    thresholds: GraceLines
     ladders: dict[Asset, LadderTable]
-    rates: dict[Asset, DailyRate] = {}
     grace: timedelta = timedelta(hours=24)
     overdue_after: timedelta = timedelta(hours=24)
-    liquidation_fee: Ratio = Decimal("0.02")
     late_interest_factor: Factor = Decimal(3)
     renewal_window: timedelta = timedelta(days=7)
     maturity_notice: timedelta = timedelta(hours=24)
     warnings: tuple[Line, ...] = ()
-    loan_limits: dict[Asset, object] = {}
+    loan_limits: dict[Asset, object] = field(default_factory=dict)
     """USD by VIP level from 0 on; a single text is one for all."""
-    fixed_rates: dict[Asset, dict[Literal["30d", "60d"], object]] = {}
+    fixed_rates: dict[Asset, dict[Literal["30d", "60d"], object]] = field(default_factory=dict)
     """Daily rates on offer, by term and VIP level likewise."""
 
 
-class VipLoanFile(msgspec.Struct, frozen=True):
-    """A product file."""
-
-    version: tuple[VipLoanVersion, ...]
-
-
 def load(table: Mapping[str, object]) -> Product:
-    """The product of a parsed TOML file. Raises wire.Invalid with every problem and its place."""
-    return base.load(KIND, table, VipLoanFile, _version)
+    """The product of a parsed TOML file. Raises schema.Invalid with every problem and its place."""
+    return base.load(KIND, table, VipLoanVersion, _version)
 
 
 def _version(table: VipLoanVersion, where: str, problems: list[Problem]) -> Version | None:

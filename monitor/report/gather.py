@@ -14,7 +14,7 @@ from monitor.core.alerts.payload import data, envelope
 from monitor.core.events.events import RatesChanged
 from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
-from monitor.core.stages.stages import STAGES
+from monitor.core.stages.stages import STAGE_RANK, STAGES
 from monitor.core.text import stamp
 from monitor.feeds import tape
 from monitor.replay import run as replay
@@ -25,7 +25,6 @@ TRACKED, COINS = 50, 8
 """Groups and coins that are drawn; the table of alerts has all groups."""
 LISTED = 2_000
 """Alerts that the table has; the counts are of all."""
-WORST = {stage: rank for rank, stage in enumerate(("liquidation", "delayed_liquidation", "margin_call", "normal"))}
 Point = tuple[datetime, Decimal]
 
 
@@ -171,7 +170,7 @@ def worst_groups(alerts: Iterable[dict[str, Any]]) -> list[str]:
         body = item["data"]
         if "group" in body:
             id_ = body["group"]["id"]
-            stage[id_] = min(stage.get(id_, len(STAGES)), WORST.get(body["stage"]["to"], len(STAGES)))
+            stage[id_] = min(stage.get(id_, len(STAGES)), STAGE_RANK.get(body["stage"]["to"], len(STAGES)))
             peak[id_] = max(peak.get(id_, Decimal(0)), Decimal(body.get("ltv") or 0))
     return sorted(stage, key=lambda id_: (stage[id_], -peak[id_], id_))
 

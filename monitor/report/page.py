@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from monitor.core.alerts.catalogue import SEVERITY_RANK
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
+from monitor.core.stages.stages import STAGE_RANK
 from monitor.core.text import stamp
-from monitor.report.gather import LISTED, TRACKED, WORST, Gathered, Point, worst_groups
+from monitor.report.gather import LISTED, TRACKED, Gathered, Point, worst_groups
 
 WIDTH, HEIGHT, STRIP, BARS = 10_000, 240, 44, 60
 """Of a drawing, in its own units; the height of a group's strip; how many bars the histogram has."""
@@ -76,7 +78,9 @@ def render(found: Gathered) -> str:
     """The file's text."""
     with exact():
         groups = worst_groups(found.alerts)
-        strips = sorted((_strip(found, group) for group in groups[:TRACKED]), key=lambda s: (WORST[s.worst], -s.peak))
+        strips = sorted(
+            (_strip(found, group) for group in groups[:TRACKED]), key=lambda s: (STAGE_RANK[s.worst], -s.peak)
+        )
         low, high, curves = _curves(found)
         return _PAGES.get_template("report.html").render(
             found=found, begin=stamp(found.begin), end=stamp(found.end), severities=_severities(found),
@@ -89,7 +93,7 @@ def render(found: Gathered) -> str:
 
 def _severities(found: Gathered) -> list[tuple[str, int]]:
     count = Counter(item["data"]["severity"] for item in found.alerts)
-    return [(name, count[name]) for name in ("critical", "warning", "info")]
+    return [(name, count[name]) for name in SEVERITY_RANK]
 
 
 def _x(found: Gathered, at: datetime) -> int:
@@ -142,7 +146,7 @@ def _bars(found: Gathered) -> list[tuple[int, list[tuple[str, int, int]]]]:
     drawn = []
     for bar, count in sorted(counts.items()):
         parts, top = [], STRIP
-        for severity in ("critical", "warning", "info"):
+        for severity in SEVERITY_RANK:
             height = -(-count[severity] * STRIP // most)
             top = max(top - height, 0)
             parts += [(severity, top, height)] if height else []
@@ -153,7 +157,7 @@ def _bars(found: Gathered) -> list[tuple[int, list[tuple[str, int, int]]]]:
 def _strip(found: Gathered, group: str) -> Strip:
     mine = [item for item in found.alerts if item["data"].get("group", {}).get("id") == group]
     bands = _bands(found, mine)
-    worst = min((band.stage for band in bands), key=lambda stage: WORST.get(stage, len(WORST)))
+    worst = min((band.stage for band in bands), key=lambda stage: STAGE_RANK.get(stage, len(STAGE_RANK)))
     told = [(instant(item["timestamp"]), Decimal(item["data"]["ltv"])) for item in mine if item["data"].get("ltv")]
     track = sorted({**dict(found.tracks.get(group, [])), **dict(told)}.items())
     peak = max((ltv for _, ltv in track), default=None)

@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from monitor.core.alerts.alert import SEVERITY, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
@@ -172,7 +173,7 @@ class AlertFilter(msgspec.Struct, frozen=True):
         if self.type is None and self.severity is None:
             return None
         glob, severity = self.type or "*", self.severity
-        return tuple(t for t, s in SEVERITY.items() if fnmatchcase(t, glob) and severity in (None, s))
+        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup

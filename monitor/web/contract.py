@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.alerts.catalogue import CATALOGUE, schema_of
 from monitor.web.auth import SAFE_METHODS
 from monitor.web.http import OPEN, Endpoint
 from monitor.web.problem import CONTENT_TYPE, KINDS, ProblemDetails
@@ -46,7 +47,7 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": components | alert_schemas(),
             "responses": {
                 "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, CONTENT_TYPE)
             },
@@ -56,6 +57,12 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
             },
         },
     }
+
+
+def alert_schemas() -> dict[str, Any]:
+    """One schema for each type of alert: what all alerts have, and what is particular to the type."""
+    whole = {"$ref": REF.format(name="AlertItem")}
+    return {f"alert.{type_}": {"allOf": [whole, schema_of(row)]} for type_, row in CATALOGUE.items()}
 
 
 def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:

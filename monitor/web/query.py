@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from multidict import MultiMapping
 
-from monitor.core.alerts.alert import SEVERITY
+from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, INFO, WARNING
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery
 from monitor.core.schema import Problem, instant
 from monitor.core.stages.stages import STAGES
@@ -69,7 +69,7 @@ ALERTS = (
     AFTER_NUMBER,
     Param("group", "Only alerts of this group."),
     Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`."),
-    Param("severity", "Only alerts of this severity.", _one_of(("info", "warning", "critical"))),
+    Param("severity", "Only alerts of this severity.", _one_of((INFO, WARNING, CRITICAL))),
     LIMIT,
 )
 DELIVERIES = (
@@ -211,8 +211,8 @@ class Values:
     def type_glob(self, key: str = "type") -> str | None:
         """A type of alert or a glob that some type matches."""
         text = self._query.get(key)
-        if text is not None and not any(fnmatch.fnmatchcase(t, text) for t in SEVERITY):
-            self._wrong(key, text, "a type of alert or a glob such as 'loan_group.*'" + _hint(text, list(SEVERITY)))
+        if text is not None and not any(fnmatch.fnmatchcase(t, text) for t in CATALOGUE):
+            self._wrong(key, text, "a type of alert or a glob such as 'loan_group.*'" + _hint(text, list(CATALOGUE)))
         return text
 
     def exposure_key(self, key: str = "by") -> str:

@@ -35,7 +35,7 @@ async def test_what_if_says_what_the_api_says(house: House, venue: Venue, reader
         await expect(page.locator("td[data-after=Stage]")).to_have_text("Normal")
         await page.get_by_label("Change of BTC in percent").fill("-60")
         await expect(page.locator("td[data-after=Stage]")).to_have_text("Liquidation")
-        await expect(page.locator("[aria-live=polite]")).to_contain_text("Liquidation · triggered")
+        await expect(page.locator("[aria-live=polite]")).to_contain_text("It would raise: Liquidation")
 
 
 async def test_what_cannot_be_asked_is_named_and_no_figure_stands_beside_it(

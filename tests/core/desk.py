@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.payload import CAUSE, data, envelope
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -147,6 +148,8 @@ class Desk:
 
     def handle(self, event: Event) -> list[Alert]:
         self.last = self.monitor.handle(event)
+        for alert in self.last.alerts:
+            assert strange_facts(alert) == set(), f"{alert.type}: the catalogue does not know these facts"
         self.alerts += self.last.alerts
         return self.last.alerts
 
@@ -225,6 +228,11 @@ def shorten(alert: Alert, at: datetime) -> str:
         seconds = int((alert.at - START).total_seconds())
         text += f"@{seconds // 3600:02}:{seconds // 60 % 60:02}" + (f":{seconds % 60:02}" if seconds % 60 else "")
     return text
+
+
+def strange_facts(alert: Alert) -> set[str]:
+    """Facts of an alert that its row of the catalogue does not name."""
+    return alert.facts.keys() - {fact.name for fact in CATALOGUE[alert.type].facts} - set(CAUSE)
 
 
 def plainly(alerts: Iterable[Alert]) -> list[Mapping[str, Any]]:

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import tests.core.desk
-from monitor.core.alerts.alert import STAGE_NEWS
-from monitor.core.events.events import Event, Noticed, TimePassed
+from monitor.core.alerts.catalogue import STAGE_NEWS
+from monitor.core.events.events import ClockJumped, Event, TimePassed
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
-from monitor.core.watch.risk import CLOCK_JUMP, RiskMonitor
+from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
 from monitor.replay import run as replay
 from tests.core.desk import START, both_books, plainly
@@ -46,8 +46,7 @@ def a_run(desk: Any) -> tuple[Rules, list[Event]]:
 
 def _known_until(each: Event) -> datetime:
     """The last time before an event that any clock showed: those that a jump forward skips never were."""
-    is_jump = isinstance(each, Noticed) and each.kind == CLOCK_JUMP
-    return each.at - timedelta(seconds=float(each.facts["seconds"])) if is_jump else each.at
+    return each.at - timedelta(seconds=float(each.seconds)) if isinstance(each, ClockJumped) else each.at
 
 
 @MANY

@@ -182,3 +182,19 @@ def test_a_path_is_relative_to_the_folder() -> None:
 
 def test_a_huge_value_is_not_repeated_whole() -> None:
     assert len(problems(int, "x" * 100_000)[0]) < 200
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(0), "0s"),
+        (timedelta(microseconds=500), "0.5ms"),
+        (timedelta(milliseconds=1500), "1500ms"),
+        (timedelta(seconds=90), "90s"),
+        (timedelta(minutes=15), "15m"),
+        (timedelta(days=365), "365d"),
+    ],
+)
+def test_a_duration_is_written_as_it_is_read(duration: timedelta, text: str) -> None:
+    assert schema.in_words(duration) == text
+    assert read(timedelta, text) == duration

@@ -51,10 +51,10 @@ path = "var/monitor.db"
 [web]
 port = 0
 [prices]       # the reference knows good prices only: none grows old here, and no jump is doubted
-stale_after_s = 3600
+stale_after = "1h"
 confirm_jump = "10"
 [lifecycle]
-clear_hold_s = {hold}
+clear_hold = "{hold}s"
 grace_reminders = ["{reminder}s"]
 margin_call_repeat = "{repeat}s"
 [[product]]
@@ -64,10 +64,10 @@ file = "product.toml"
 name = "venue"
 kind = "binance_futures"
 url = "{venue}"
-silence_s = 3600
-first_frame_s = 3600
-retry_min_s = 0.02
-retry_max_s = 0.1
+silence = "1h"
+first_frame = "1h"
+retry_min = "20ms"
+retry_max = "100ms"
 """
 BOOK = """
 [[book]]

@@ -1,19 +1,25 @@
 """The record of what core was handed: written beside the decision, folded to the same alerts (DESIGN section 13)."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from monitor.core.alerts.alert import Alert
 from monitor.core.events.entries import Borrow, Deposit, ExtendGrace, Transfer
 from monitor.core.events.events import (
     BookEntry,
+    ClockJumped,
+    ClockSettled,
+    ClockStood,
     Event,
     GroupPut,
     GroupsPut,
     MarkPrices,
     Noticed,
+    PriceSilent,
     ProductsChanged,
     TimePassed,
 )
@@ -77,6 +83,10 @@ ENTRIES = [
         *[BookEntry(START, "G-1", "e-1", entry) for entry in ENTRIES],
         ProductsChanged(START, Desk().rules),
         Noticed(START, "book.refused", "x:1", {"problem": "p", "n": [1, None, {"a": "b"}]}, "print", clears=True),
+        ClockJumped(START, Decimal("-12.500"), START),
+        ClockSettled(START),
+        ClockStood(START, Decimal("0.000001")),
+        PriceSilent(START, "BTC"),
         TimePassed(clock("9999:00")),
     ],
     ids=lambda e: type(e).__name__,
@@ -89,6 +99,20 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
     assert isinstance(start, Start)
     assert msgspec.json.encode(again) == msgspec.json.encode(each)
     assert again == each
+
+
+def test_a_log_from_before_the_clock_had_events_of_its_own_folds_to_the_same_alerts() -> None:
+    """Its first file begins with nothing, its second with what core knew: also what was noticed, by `kind|subject`."""
+    old = Path(__file__).parent / "old_log"
+    lines = (old / "alerts.jsonl").read_bytes().splitlines()
+    expected = [msgspec.json.decode(each, type=Alert) for each in lines]
+    again = [
+        logged.alert
+        for name in ("first.jsonl", "second.jsonl")
+        for _, some in replay.recorded(old / name, lambda _: None)
+        for logged in some
+    ]
+    assert again == [msgspec.structs.replace(alert, detected_at=alert.at) for alert in expected]
 
 
 def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None:

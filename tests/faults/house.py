@@ -101,13 +101,13 @@ class House:
         """Writes the configuration; `parts` are tables in TOML."""
         tables = [
             f'[monitor]\nname = "{name}"\nstate_dir = "var"\n', f"[store]\n{store}\n", f"[web]\n{web}\n",
-            f'[prices]\nstale_after_s = {stale_after_s}\nconfirm_jump = "{confirm_jump}"\nconfirm_after_s = 1\n',
+            f'[prices]\nstale_after = "{stale_after_s}s"\nconfirm_jump = "{confirm_jump}"\nconfirm_after = "1s"\n',
             '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n', *parts, more,
         ]  # fmt: skip
         if self.venue is not None and feed:
             tables.append(
                 f'[[feed]]\nname = "venue"\nkind = "binance_futures"\nurl = "{self.venue.url}"\n'
-                "retry_min_s = 0.05\nretry_max_s = 0.5\n"
+                'retry_min = "50ms"\nretry_max = "500ms"\n'
             )
         self.config.write_text("\n".join(tables))
 

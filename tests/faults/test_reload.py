@@ -65,7 +65,7 @@ async def test_a_hundred_hangups_while_alerts_flow_lose_and_repeat_nothing(house
     ("breaking", "said"),
     [
         ("this is not [TOML", "is not TOML"),
-        ('[prices]\nstale_after_s = "soon"', "prices.stale_after_s"),
+        ('[prices]\nstale_after = "soon"', "prices.stale_after"),
         ('[monitr]\nname = "x"', "unknown table"),
         ('[[route]]\nto = ["hok"]', "did you mean 'hook'"),
     ],
@@ -80,7 +80,7 @@ async def test_a_configuration_that_is_wrong_changes_nothing_and_says_why(
         await daemon.put(line("G-1", owed="75000"))
         good = house.config.read_text()
         house.product(margin_call="0.74")
-        house.config.write_text(good.replace("[prices]\nstale_after_s = 3600", "") + "\n" + breaking)
+        house.config.write_text(good.replace('[prices]\nstale_after = "3600s"', "") + "\n" + breaking)
         await daemon.reload(REFUSED)
         assert said in daemon.said()
         assert (await daemon.get("/v1/groups/G-1"))["stage"] == "normal"

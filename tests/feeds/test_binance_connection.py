@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from monitor.clock import SystemClock
+from monitor.core import schema
 from monitor.feeds._base import _retry_after_s
 from monitor.feeds.binance_futures import SUBSCRIBE, BinanceFutures, Config, build
 from tests.feeds.venue import Listener, Venue, frame, mark, until
@@ -17,8 +18,13 @@ from tests.feeds.venue import Listener, Venue, frame, mark, until
 
 def quick(url: str, **more: object) -> BinanceFutures:
     """The feed with its deadlines scaled down, so that a fault costs tenths of a second."""
-    settings: dict[str, object] = {"silence_s": 0.4, "first_frame_s": 0.4, "retry_min_s": 0.02, "retry_max_s": 0.1}
-    return build("venue", Config(url=url, **(settings | more)))
+    settings: dict[str, object] = {
+        "silence": "400ms",
+        "first_frame": "400ms",
+        "retry_min": "20ms",
+        "retry_max": "100ms",
+    }
+    return build("venue", schema.read(Config, {"url": url, **settings, **more}))
 
 
 async def comes_back(venue: Venue, listener: Listener, price: str = "777") -> None:
@@ -57,7 +63,7 @@ async def test_a_bare_root_is_asked_by_message_and_a_stream_is_not() -> None:
 
 async def test_pings_of_the_venue_are_answered() -> None:
     async with Venue(ping_every_s=0.1) as venue:
-        async with Listener(quick(venue.url, first_frame_s=5.0).quotes()) as listener:
+        async with Listener(quick(venue.url, first_frame="5s").quotes()) as listener:
             await venue.joined()
             await asyncio.sleep(0.5)
             await comes_back(venue, listener)
@@ -85,7 +91,7 @@ async def test_comes_back_each_time_the_venue_goes(fault: str) -> None:
 
 async def test_silence_is_a_fault_though_the_socket_lives_and_pongs_flow() -> None:
     async with Venue(ping_every_s=0.05) as venue:
-        feed = quick(venue.url, first_frame_s=60.0)
+        feed = quick(venue.url, first_frame="60s")
         async with Listener(feed.quotes()) as listener:
             await comes_back(venue, listener, "1")
             started = SystemClock().monotonic_s()
@@ -98,7 +104,7 @@ async def test_silence_is_a_fault_though_the_socket_lives_and_pongs_flow() -> No
 async def test_a_link_that_never_sends_a_first_message_is_replaced_again_and_again() -> None:
     async with Venue() as venue:
         venue.deaf = True
-        feed = quick(venue.url, first_frame_s=0.15)
+        feed = quick(venue.url, first_frame="0.15s")
         async with Listener(feed.quotes()) as listener:
             await until(lambda: venue.attempts >= 4, "four attempts")
             assert not feed.stats.connected
@@ -132,7 +138,7 @@ async def test_retry_after_is_kept() -> None:
 async def test_retry_after_is_capped_so_that_no_header_blinds_the_desk() -> None:
     async with Venue() as venue:
         venue.refuse(418, retry_after="259200")
-        async with Listener(quick(venue.url, retry_min_s=0.02, retry_max_s=0.03).quotes()) as listener:
+        async with Listener(quick(venue.url, retry_min="0.02s", retry_max="0.03s").quotes()) as listener:
             await comes_back(venue, listener)
 
 
@@ -148,7 +154,7 @@ def test_retry_after_in_all_its_forms() -> None:
 async def test_a_venue_that_closes_at_once_is_asked_at_a_bounded_rate() -> None:
     async with Venue() as venue:
         venue.close_at_once = True
-        async with Listener(quick(venue.url, retry_min_s=0.02, retry_max_s=0.2).quotes()) as listener:
+        async with Listener(quick(venue.url, retry_min="0.02s", retry_max="0.2s").quotes()) as listener:
             await asyncio.sleep(1.0)
             # Pauses of 0.02-0.04, 0.04-0.08, 0.08-0.16, then at least 0.1 s each.
             assert 3 <= venue.attempts <= 14
@@ -192,7 +198,7 @@ GARBAGE: list[str | bytes] = [
 
 async def test_garbage_costs_neither_the_connection_nor_the_other_prices() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, first_frame_s=5.0, silence_s=5.0, max_frame_bytes=100_000)
+        feed = quick(venue.url, first_frame="5s", silence="5s", max_frame_bytes=100_000)
         async with Listener(feed.quotes()) as listener:
             await venue.joined()
             for number, garbage in enumerate(GARBAGE):
@@ -230,7 +236,7 @@ async def test_a_flood_of_rubbish_is_silence() -> None:
 
 async def test_a_frame_beyond_the_sockets_limit_is_counted_and_survived() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, first_frame_s=5.0, max_frame_bytes=1000)
+        feed = quick(venue.url, first_frame="5s", max_frame_bytes=1000)
         async with Listener(feed.quotes()) as listener:
             await comes_back(venue, listener, "1")
             await venue.send(" " * 5000)
@@ -250,7 +256,7 @@ async def ticking(venue: Venue, numbers: list[int], stop: asyncio.Event) -> None
 async def test_the_planned_change_of_sockets_misses_and_repeats_nothing_and_opens_no_third() -> None:
     """REFERENCES fault test 10: the 24 h cut, scaled to 2.5 s, with the change planned at 1 s."""
     async with Venue(life_s=2.5) as venue:
-        feed = quick(venue.url, reconnect_after=timedelta(seconds=1))
+        feed = quick(venue.url, reconnect_after="1s")
         sent: list[int] = []
         stop = asyncio.Event()
         async with Listener(feed.quotes()) as listener:
@@ -267,7 +273,7 @@ async def test_the_planned_change_of_sockets_misses_and_repeats_nothing_and_open
 
 async def test_the_old_socket_serves_on_while_the_new_one_is_refused() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, reconnect_after=timedelta(seconds=1))
+        feed = quick(venue.url, reconnect_after="1s")
         sent: list[int] = []
         stop = asyncio.Event()
         async with Listener(feed.quotes()) as listener:
@@ -285,7 +291,7 @@ async def test_the_old_socket_serves_on_while_the_new_one_is_refused() -> None:
 
 async def test_the_old_socket_serves_on_while_the_new_one_is_silent() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, reconnect_after=timedelta(seconds=1))
+        feed = quick(venue.url, reconnect_after="1s")
         sent: list[int] = []
         stop = asyncio.Event()
         async with Listener(feed.quotes()) as listener:
@@ -312,7 +318,7 @@ async def at_the_change(venue: Venue) -> None:
 async def test_a_message_that_only_the_old_socket_still_gets_is_not_lost() -> None:
     """A market comes in several messages, and the new socket may join between two of them."""
     async with Venue() as venue:
-        feed = quick(venue.url, reconnect_after=timedelta(seconds=1), silence_s=5.0)
+        feed = quick(venue.url, reconnect_after="1s", silence="5s")
         async with Listener(feed.quotes()) as listener:
             await venue.joined()
             await at_the_change(venue)
@@ -325,7 +331,7 @@ async def test_a_message_that_only_the_old_socket_still_gets_is_not_lost() -> No
 
 async def test_the_old_socket_serves_on_when_the_new_one_dies_after_its_first_price() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, reconnect_after=timedelta(seconds=1), silence_s=5.0, retry_min_s=60.0, retry_max_s=60.0)
+        feed = quick(venue.url, reconnect_after="1s", silence="5s", retry_min="60s", retry_max="60s")
         async with Listener(feed.quotes()) as listener:
             await venue.joined()
             await at_the_change(venue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 
 import pytest
@@ -288,13 +288,14 @@ def test_a_peer_that_invents_symbols_does_not_fill_the_memory() -> None:
     ("key", "value", "expected"),
     [
         ("url", "https://example.test", "ws:// or wss://"),
-        ("silence_s", 0, "seconds from 0.01 to 3600"),
-        ("silence_s", float("nan"), "seconds from 0.01 to 3600"),
-        ("reconnect_after", "48h", "from 1s to 24h"),
-        ("retry_max_s", 0.5, "at least retry_min_s"),
+        ("silence", "0s", 'a duration from "10ms" up to "1h"'),
+        ("silence_s", 0, 'a duration from "10ms" up to "1h"'),
+        ("silence_s", float("nan"), "a number of seconds"),
+        ("reconnect_after", "48h", 'from "1s" up to "24h"'),
+        ("retry_max", "500ms", 'at least retry_min = "1s"'),
         ("max_frame_bytes", 10, "from 1000"),
         ("multipliers", ["SHIB"], "1000SHIB"),
-        ("silense_s", 3, "did you mean 'silence_s'"),
+        ("silense", "3s", "did you mean 'silence'"),
     ],
 )
 def test_a_wrong_setting_is_named(key: str, value: object, expected: str) -> None:
@@ -307,9 +308,16 @@ def test_a_wrong_setting_is_named(key: str, value: object, expected: str) -> Non
 
 
 def test_settings_are_read_from_a_table() -> None:
-    table = {"url": "ws://127.0.0.1:1/ws", "silence_s": 5, "reconnect_after": "90m", "multipliers": ["1000ABC"]}
+    table = {
+        "url": "ws://127.0.0.1:1/ws",
+        "silence_s": 5,
+        "first_frame": "2s",
+        "reconnect_after": "90m",
+        "multipliers": ["1000ABC"],
+    }
     config = schema.read(Config, table)
-    assert (config.silence_s, config.reconnect_after.total_seconds(), config.multipliers) == (5.0, 5400, ("1000ABC",))
+    assert (config.silence, config.first_frame) == (timedelta(seconds=5), timedelta(seconds=2))
+    assert (config.reconnect_after, config.multipliers) == (timedelta(minutes=90), ("1000ABC",))
 
 
 # Fuzzing: whatever comes, nothing is raised, and every frame is either used or counted.

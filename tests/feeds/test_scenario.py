@@ -367,7 +367,7 @@ def test_every_anchor_of_the_demo_is_a_close_of_that_minute() -> None:
 
 
 def test_on_the_monitors_own_price_board_only_link_is_ever_doubted_and_it_is_believed_again() -> None:
-    """Two cycles of the demo with stale_after_s = 10 and a jump of 15 % to be confirmed."""
+    """Two cycles of the demo with stale_after = "10s" and a jump of 15 % to be confirmed."""
     board = PriceBoard(Trust())
     doubted: list[tuple[str, str]] = []
     start = SystemClock().utc()

@@ -107,12 +107,6 @@ def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNoti
     assert base.headline(plain_notice("some.new_type", "")) == "[WARNING] some new type"
 
 
-def test_every_alert_type_has_words() -> None:
-    from monitor.core.alerts.alert import SEVERITY
-
-    assert set(base.TITLES) == set(SEVERITY)
-
-
 def test_those_who_took_a_notice_are_remembered_until_it_is_through(make_notice: MakeNotice) -> None:
     accepted = Accepted()
     accepted.note(make_notice(), ["a"])

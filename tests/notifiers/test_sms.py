@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.notifiers import sms
-from monitor.notifiers._base import TITLES, DeliveryError, Notice, subject_of
+from monitor.notifiers._base import DeliveryError, Notice, subject_of
 from monitor.notifiers.sms import Config, SmsNotifier, StubGateway
 from tests.fakes import START, FakeClock
 from tests.notifiers.conftest import STARTED, MakeNotice
@@ -34,7 +35,7 @@ def test_other_alerts_say_what_they_are_about(make_notice: MakeNotice, plain_not
 
 @given(
     name=st.text(max_size=200),
-    type_=st.sampled_from(sorted(TITLES)),
+    type_=st.sampled_from(sorted(CATALOGUE)),
     debt=st.integers(0, 10**15),
     blind=st.booleans(),
     test=st.booleans(),

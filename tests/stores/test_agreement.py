@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.alerts.alert import SEVERITY
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
@@ -118,7 +118,7 @@ async def answers(store: Store) -> list[Any]:
     alerts = [
         AlertFilter(), AlertFilter(after=3, limit=2), AlertFilter(severity="critical"), AlertFilter(type="loan*.*d"),
         AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"),
-        *(AlertFilter(type=t, severity=s) for t, s in SEVERITY.items() if t in TYPES),
+        *(AlertFilter(type=t, severity=CATALOGUE[t].severity) for t in TYPES),
     ]  # fmt: skip
     deliveries = [
         *(DeliveryFilter(state=s) for s in OUTCOMES), DeliveryFilter(notifier="desk", state="pending"),

@@ -80,6 +80,16 @@ async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[st
     assert served - pages == named
 
 
+async def test_every_alert_meets_the_schema_of_its_type(desk: Desk, http: Session, contract: dict[str, Any]) -> None:
+    await ask(http, "PUT", "/v1/groups/G-1", line())
+    desk.prices({"BTC": "10000", "SOL": "20"})
+    items = (await ask(http, "GET", "/v1/alerts"))[2]["items"]
+    assert items
+    for item in items:
+        schema = contract["components"]["schemas"][f"alert.{item['type']}"]
+        assert conforms(contract, schema, item) == []
+
+
 async def test_operation_ids_are_unique(contract: dict[str, Any]) -> None:
     ids = [op["operationId"] for ops in contract["paths"].values() for op in ops.values()]
     assert len(ids) == len(set(ids))

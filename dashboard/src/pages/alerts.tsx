@@ -1,6 +1,7 @@
 /** The alert log with filters, what became of each alert, and silences. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { FAMILIES } from "../alerts.generated";
 import { type ApiError, get, query } from "../api";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
@@ -10,7 +11,7 @@ import { Failure } from "../parts/notices";
 import { Silences } from "../parts/silences";
 import { Deliveries } from "../parts/told";
 import { to } from "../router";
-import type { Alert, Page, Severity } from "../types";
+import { type Alert, type Page, SEVERITIES } from "../types";
 
 interface Wanted {
   readonly severity: string;
@@ -18,19 +19,7 @@ interface Wanted {
   readonly group: string;
 }
 
-const SEVERITIES: readonly Severity[] = ["critical", "warning", "info"];
-const TYPES: readonly [string, string][] = [
-  ["", "every kind"],
-  ["loan_group.*", "stages of groups"],
-  ["loan_group.margin_call.*", "margin calls"],
-  ["loan_group.delayed_liquidation.*", "delayed liquidations"],
-  ["loan_group.liquidation.*", "liquidations"],
-  ["loan.*", "loans"],
-  ["price.*", "prices"],
-  ["delivery.*", "deliveries"],
-  ["book.*", "the book"],
-  ["monitor.*", "the monitor"],
-];
+const TYPES: readonly [string, string][] = [["", "every kind"], ...Object.entries(FAMILIES)];
 const PAGE = 200;
 
 export function AlertsPage() {

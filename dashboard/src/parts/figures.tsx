@@ -1,6 +1,7 @@
 /** Figures, times and states as every page shows them. The exact text is always at hand in the title. */
 
 import type { ComponentChildren } from "preact";
+import { TITLES } from "../alerts.generated";
 import { Numbers } from "../format/decimal";
 import { rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
@@ -101,12 +102,9 @@ export function words(name: string): string {
   return name.replaceAll("_", " ");
 }
 
-/** What an alert says in a line: its type without the family. */
+/** What an alert says in a few words; a type that this page does not know is spelled out. */
 export function alertTitle(type: string): string {
-  const [family = "", ...rest] = type.split(".");
-  const title = words(rest.join(" · "));
-  const text = family === "loan_group" ? title : `${words(family)} ${title}`;
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return TITLES[type] ?? words(type.replaceAll(".", " "));
 }
 
 export function Panel(props: {

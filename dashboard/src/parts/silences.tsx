@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import { type Page, STAGE_NAMES, type Stage } from "../types";
+import { type Page, SEVERITIES, STAGE_NAMES, type Stage } from "../types";
 import { alertTitle, Scroll, StagePill, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 
@@ -174,7 +174,7 @@ function Maker({ onMade }: { onMade: () => void }) {
         <Choice
           name="Severity"
           value={draft.severity}
-          of={["", "info", "warning", "critical"]}
+          of={["", ...SEVERITIES]}
           onValue={(severity) => set({ severity })}
         />
         <Choice

@@ -1,4 +1,4 @@
 """What can be said: the catalogue, the alert, what silences hide, the object that the outside sees.
 
-Read `alert.py` first.
+Read `catalogue.py` first.
 """

@@ -1,6 +1,6 @@
-"""All that can be said. An alert is a frozen value with its figures and inputs; its id is a function of what it is about.
+"""An alert: a frozen value with its figures and inputs. Its id is a function of what it is about.
 
-`render.py` turns an alert into the object of INTERFACES section 5.
+`catalogue.py` has a row for each type; `payload.py` makes the object of INTERFACES section 5.
 """
 
 from __future__ import annotations
@@ -12,49 +12,8 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.rules.thresholds import Thresholds
-
-INFO, WARNING, CRITICAL = "info", "warning", "critical"
-
-SEVERITY: Mapping[str, str] = {
-    "loan_group.early_warning": INFO,
-    "loan_group.margin_call.opened": WARNING,
-    "loan_group.margin_call.reminder": WARNING,
-    "loan_group.margin_call.cured": INFO,
-    "loan_group.delayed_liquidation.started": CRITICAL,
-    "loan_group.delayed_liquidation.reminder": CRITICAL,
-    "loan_group.delayed_liquidation.cured": INFO,
-    "loan_group.liquidation.triggered": CRITICAL,
-    "loan_group.liquidation.cleared": INFO,
-    "loan.interest_shortfall": WARNING,
-    "loan.renewal_open": INFO,
-    "loan.maturing": INFO,
-    "loan.overdue": CRITICAL,
-    "price.stale": WARNING,
-    "price.suspect": WARNING,
-    "price.restored": INFO,
-    "rules.changed": INFO,
-    "fund.exceeded": CRITICAL,
-    "fund.restored": INFO,
-    "exposure.concentration": WARNING,
-    "exposure.restored": INFO,
-    "book.refused": WARNING,
-    "book.drift": WARNING,
-    "delivery.failing": WARNING,
-    "monitor.clock_jump": WARNING,
-    "monitor.degraded": CRITICAL,
-    "monitor.recovered": INFO,
-    "monitor.heartbeat": INFO,
-}
-
-BAD_STAGE_NEWS = frozenset({
-    "loan_group.margin_call.opened", "loan_group.delayed_liquidation.started", "loan_group.liquidation.triggered",
-})  # fmt: skip
-GOOD_STAGE_NEWS = frozenset({
-    "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured", "loan_group.liquidation.cleared",
-})  # fmt: skip
-STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
-"""Alerts that tell of a new stage: each cancels the older undelivered `loan_group.*` notices of its group."""
 
 
 class GroupRef(msgspec.Struct, frozen=True):
@@ -136,7 +95,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def severity(self) -> str:
         """info, warning or critical."""
-        return SEVERITY[self.type]
+        return CATALOGUE[self.type].severity
 
 
 class LoggedAlert(msgspec.Struct, frozen=True):

@@ -15,11 +15,12 @@ from typing import Literal
 import msgspec
 
 from monitor.core import deadlines
-from monitor.core.alerts.alert import BAD_STAGE_NEWS, CRITICAL, GOOD_STAGE_NEWS, INFO, WARNING, Alert
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.refusal import Refused
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES, GroupState
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, GroupState
 
 MOST_SILENCES = 100
 """In force at once. Every alert is held against each of them, and a desk that needs more has the wrong routes."""
@@ -80,8 +81,6 @@ class Silence(msgspec.Struct, frozen=True):
     at: datetime
 
 
-_RANK = {stage: rank for rank, stage in enumerate(STAGES)}
-_SEVERITY = {INFO: 0, WARNING: 1, CRITICAL: 2}
 _LIMITS: Mapping[str, tuple[str, str]] = {
     NORMAL: (NORMAL, WARNING), MARGIN_CALL: (MARGIN_CALL, WARNING),
     DELAYED: (DELAYED, CRITICAL), LIQUIDATION: (LIQUIDATION, CRITICAL),
@@ -98,7 +97,9 @@ def hides(said: Hush, alert: Alert, stage: str = NORMAL) -> bool:
         return True
     worst_stage, worst_severity = _LIMITS[said.up_to or stage]
     told = alert.stage_to or NORMAL
-    return _RANK[told] <= _RANK[worst_stage] and _SEVERITY[alert.severity] <= _SEVERITY[worst_severity]
+    return (
+        STAGE_RANK[told] >= STAGE_RANK[worst_stage] and SEVERITY_RANK[alert.severity] >= SEVERITY_RANK[worst_severity]
+    )
 
 
 class Silences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -81,8 +82,32 @@ class RatesChanged(_Event, frozen=True, omit_defaults=True):
     """These are all that the source states: those to come that it gave before and does not name now are taken back."""
 
 
+class ClockJumped(_Event, frozen=True):
+    """The wall clock jumped by so many seconds; below zero it was set back, and `at` stands until the wall catches up."""
+
+    seconds: Decimal
+    wall: datetime
+    """What the clock shows now."""
+
+
+class ClockSettled(_Event, frozen=True):
+    """The wall clock has run true for a while: the desk hears of the next jump in any direction."""
+
+
+class ClockStood(_Event, frozen=True):
+    """The wall was set back, so `at` stands still; the monotonic clock went on by so many seconds."""
+
+    seconds: Decimal
+
+
+class PriceSilent(_Event, frozen=True):
+    """No feed spoke of an asset for too long while `at` stood still, so that its deadline could not run."""
+
+    asset: str
+
+
 class Noticed(_Event, frozen=True):
-    """What the shell observed and the desk must know: a refused line, a failing channel, a clock jump, a full disk.
+    """What the shell observed and the desk must know: a refused line, a failing channel, a full disk.
 
     `kind` is the alert's type. The same `fingerprint` about the same subject is said once; `clears` forgets it.
     """
@@ -113,6 +138,10 @@ Event = (
     | BookEntry
     | ProductsChanged
     | RatesChanged
+    | ClockJumped
+    | ClockSettled
+    | ClockStood
+    | PriceSilent
     | Noticed
     | OperatorAct
     | TimePassed

@@ -28,11 +28,10 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices, Scope, within
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, GroupState
+from monitor.core.stages.stages import STAGE_RANK, GroupState
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
 SORTS = ("ltv", "id", "debt_usd", "deadline")
-STAGE_RANK = {LIQUIDATION: 0, DELAYED: 1, MARGIN_CALL: 2, NORMAL: 3}
 """Worst first."""
 UNRECOGNISED, UNKNOWN, KNOWN = range(3)
 """Within a stage what cannot be valued comes before what can."""

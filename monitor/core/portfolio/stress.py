@@ -17,11 +17,10 @@ import msgspec
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.survey import Prices, Scope, Sums, Swept
 from monitor.core.money import ONE, exact, number, plain
-from monitor.core.portfolio.group_list import STAGE_RANK
 from monitor.core.portfolio.snapshot import WholeBook, share_of, worth_of
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.schema import Asset, Bounds, Invalid, Pattern, Problem
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGES
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGE_RANK
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.clearance import clearance
 
@@ -172,7 +171,7 @@ class Shocked:
     def newly(self, then: Swept, limit: int) -> dict[str, Any]:
         """Of each stage the groups that are new in it, the worst first."""
         found = {}
-        for stage in sorted(STAGES, key=STAGE_RANK.__getitem__):
+        for stage in STAGE_RANK:
             with exact():
                 sums = _total(s for (before, after), s in then.moves.items() if before != after == stage)
             items = [self.row(sight, stage) for sight in islice(then.newly[stage](), min(limit, sums.groups))]
@@ -181,7 +180,7 @@ class Shocked:
 
     def rows(self, then: Swept) -> Iterator[dict[str, Any]]:
         """Every group that changes its stage, the worst stage first."""
-        for stage in sorted(STAGES, key=STAGE_RANK.__getitem__):
+        for stage in STAGE_RANK:
             yield from (self.row(sight, stage) for sight in then.newly[stage]())
 
     def row(self, sight: Sight, stage: str) -> dict[str, Any]:
@@ -345,8 +344,7 @@ def sums_shown(sums: Sums) -> dict[str, Any]:
 
 def _by_stage(swept: Swept, side: int) -> dict[str, dict[str, Any]]:
     """By stage before (0) or after (1), the worst first."""
-    stages = sorted(STAGES, key=STAGE_RANK.__getitem__)
-    return {s: sums_shown(_total(sums for move, sums in swept.moves.items() if move[side] == s)) for s in stages}
+    return {s: sums_shown(_total(sums for move, sums in swept.moves.items() if move[side] == s)) for s in STAGE_RANK}
 
 
 def _total(some: Iterable[Sums]) -> Sums:

@@ -10,14 +10,17 @@ from typing import Annotated
 import msgspec
 
 from monitor.core.rules.product import Product
-from monitor.core.schema import Asset, Bounds, Quantity
+from monitor.core.schema import Asset, Bounds, Quantity, Ratio, Span
+
+Wait = Annotated[timedelta, Span("0s", "365d", had_seconds=True)]
+SomeTime = Annotated[timedelta, Span("0s", "365d", above=True, had_seconds=True)]
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
     """How alerts behave in time; the same for every product (configuration [lifecycle])."""
 
-    clear_margin: Decimal = Decimal("0.01")
-    clear_hold: timedelta = timedelta(seconds=900)
+    clear_margin: Ratio = Decimal("0.01")
+    clear_hold: Wait = timedelta(minutes=15)
     grace_reminders: tuple[timedelta, ...] = (
         timedelta(hours=12), timedelta(hours=6), timedelta(hours=1), timedelta(minutes=15),
     )  # fmt: skip

@@ -29,6 +29,8 @@ from monitor.core.valuation.valuation import Holding, Weight
 NORMAL, MARGIN_CALL = "normal", "margin_call"
 DELAYED, LIQUIDATION = "delayed_liquidation", "liquidation"
 STAGES = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
+STAGE_RANK = {stage: rank for rank, stage in enumerate(reversed(STAGES))}
+"""The worst first, as lists are."""
 
 OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"

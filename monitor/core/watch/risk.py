@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -12,6 +13,9 @@ from monitor.core.alerts.silences import Silences
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.events.events import (
     BookEntry,
+    ClockJumped,
+    ClockSettled,
+    ClockStood,
     Event,
     GroupClosed,
     GroupPut,
@@ -19,6 +23,7 @@ from monitor.core.events.events import (
     MarkPrices,
     Noticed,
     OperatorAct,
+    PriceSilent,
     ProductsChanged,
     RatesChanged,
     TimePassed,
@@ -50,8 +55,7 @@ from monitor.core.watch.watchers.rules import InForce
 from monitor.core.watch.watchers.schedule import Planner
 
 CLOCK_JUMP = "monitor.clock_jump"
-CLOCK_STILL = "clock.still"
-"""Noticed while our time stands still because the wall was set back: `seconds` that passed by the monotonic clock."""
+JUMP_POLICY = "deadlines follow the wall clock"
 
 
 class RiskMonitor:
@@ -116,8 +120,8 @@ class RiskMonitor:
             out = Outcome(event.at)
             if self.at is None:
                 self._begin(event.at)
-            if isinstance(event, Noticed) and event.kind == CLOCK_JUMP:
-                self._jump(float(event.facts["seconds"]), out)
+            if isinstance(event, ClockJumped):
+                self._jump(event.seconds, out)
             self._run_due(event.at, out)
             self.silences.mark(out.alerts, 0)
             start = len(out.alerts)
@@ -134,14 +138,16 @@ class RiskMonitor:
         """After a restart: gives every kept price its full time to be confirmed before the desk hears that it is stale."""
         self._prices.awaken(at)
         self._fund.awaken(at)
+        # What was said before a restart must not hide a jump that comes now.
+        self._notices.take(Noticed(at, CLOCK_JUMP, "clock", {}, clears=True), Outcome(at))
 
-    def _jump(self, seconds: float, out: Outcome) -> None:
+    def _jump(self, seconds: Decimal, out: Outcome) -> None:
         """The wall clock jumped. Forward, receipts move along; backward, our time stands still until the wall catches up.
 
         What was due by the old time runs first.
         """
         if seconds > 0:
-            delta = timedelta(seconds=seconds)
+            delta = timedelta(seconds=float(seconds))
             self._run_due(out.at - delta, out)
             self._prices.shift(delta, out.at)
 
@@ -182,11 +188,15 @@ class RiskMonitor:
                 self._change_rules(event, out)
             case RatesChanged():
                 self._change_rates(event, out)
-            case Noticed(kind=kind) if kind == CLOCK_STILL:
+            case ClockJumped():
+                self._notices.take(_jumped(event), out)
+            case ClockSettled():
+                self._notices.take(Noticed(event.at, CLOCK_JUMP, "clock", {}, clears=True), out)
+            case ClockStood():
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
-                self.board.shift(-timedelta(seconds=float(event.facts["seconds"])), event.at)
-            case Noticed(kind="price.stale"):
-                self._moved(self.board.expire(event.subject), event.at, out)
+                self.board.shift(-timedelta(seconds=float(event.seconds)), event.at)
+            case PriceSilent():
+                self._moved(self.board.expire(event.asset), event.at, out)
             case Noticed():
                 self._notices.take(event, out)
             case OperatorAct():
@@ -409,3 +419,9 @@ class RiskMonitor:
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if record.state is not state or record.blind != was_blind or state.below_since is not None:
             self._planner.plan(record)
+
+
+def _jumped(event: ClockJumped) -> Noticed:
+    """What the desk is told of a jump: once a direction, until the clock has run true for a while."""
+    facts = {"seconds": f"{event.seconds:.3f}", "wall": event.wall.isoformat(), "policy": JUMP_POLICY}
+    return Noticed(event.at, CLOCK_JUMP, "clock", facts, fingerprint="forward" if event.seconds > 0 else "backward")

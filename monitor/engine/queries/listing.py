@@ -17,7 +17,6 @@ from monitor.core.groups.survey import Scope, within
 from monitor.core.portfolio.group_list import (
     KINDS,
     KNOWN,
-    STAGE_RANK,
     UNKNOWN,
     UNRECOGNISED,
     Counts,
@@ -25,7 +24,7 @@ from monitor.core.portfolio.group_list import (
     mentions,
     microseconds,
 )
-from monitor.core.stages.stages import DELAYED, STAGES
+from monitor.core.stages.stages import DELAYED, STAGE_RANK, STAGES
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U32, Bools
 from monitor.engine.columns.text_search import mark_text

@@ -20,6 +20,8 @@ from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
+_FIXED_IN = -2
+"""Less the coin's place: the same, where the days that are free of interest depend on the coin."""
 _LARGEST = 2**63 - 1
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
@@ -91,14 +93,14 @@ class Debts:
         is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
         late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
         since = c.since // period * period
+        coin = c.loan_asset.astype(np.int64)
+        asset = np.where(is_fixed, _FIXED, coin)
         opened = np.zeros(len(product), np.int64)
         for place, openings in self._openings.items():
             mine = np.flatnonzero(product == place)
             opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
-        return [
-            product, np.where(is_fixed, _FIXED, c.loan_asset.astype(np.int64)), np.where(is_fixed, 0, self._cheaper[c.terms]),
-            since, late, opened,
-        ]  # fmt: skip
+            asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
+        return [product, asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
 
     def _period(self, place: int) -> int:
         """Minutes; of a product that is no longer configured, of which only dead groups are left, any."""
@@ -114,8 +116,10 @@ class Debts:
         """Of a loan of one coin that is of this kind."""
         if kind.product not in self._products:
             return 0.0
-        rate = Rate("fixed", ONE) if kind.asset == _FIXED else _PAID_IN if kind.is_cheaper else Rate("flexible")
-        coin = "" if kind.asset == _FIXED else self._names.assets[kind.asset]
+        is_fixed = kind.asset < 0
+        rate = Rate("fixed", ONE) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
+        place = _FIXED_IN - kind.asset if is_fixed else kind.asset
+        coin = "" if kind.asset == _FIXED else self._names.assets[place]
         matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
         day, minute = divmod(kind.since, DAY_MINUTES)
         opened_at = time_at(kind.opened)

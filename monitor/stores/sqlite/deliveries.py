@@ -9,7 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.alerts.alert import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS, Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, delivery_id
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, each, micros, targets_text

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from monitor.core.alerts.alert import SEVERITY, Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import Acknowledge, Hush, Silence, Unacknowledge, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
@@ -73,7 +74,7 @@ class SilenceBody(msgspec.Struct, frozen=True):
         if self.match == Match():
             raise ValueError("match: states nothing; name a type, a severity, a product, a group or labels")
         glob = self.match.type
-        if glob is not None and not any(fnmatch.fnmatchcase(t, glob) for t in SEVERITY):
+        if glob is not None and not any(fnmatch.fnmatchcase(t, glob) for t in CATALOGUE):
             raise ValueError(f"match: no type of alert is like {glob[:60]!r}; a glob is such as 'loan_group.*'")
         if self.up_to is not None and self.even_worse:
             raise ValueError('state either "up_to" or "even_worse"')

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.alerts.alert import SEVERITY
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import BODY_LIMIT, data, envelope
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
@@ -174,8 +174,10 @@ def test_every_type_has_the_severity_of_interfaces_5() -> None:
             "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded", "fund.exceeded",
         },
     }  # fmt: skip
-    assert {severity: {t for t, s in SEVERITY.items() if s == severity} for severity in want} == want
-    assert {row.alert for row in TABLE.values()} <= set(SEVERITY)
+    assert {
+        severity: {t for t in types if CATALOGUE[t].severity == severity} for severity, types in want.items()
+    } == want
+    assert {row.alert for row in TABLE.values()} <= set(CATALOGUE)
 
 
 @both_books

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import monitor.engine.queries.snapshot
@@ -139,9 +139,13 @@ def test_columns_of_every_product_say_what_an_exact_look_says(kind: str, fold_at
 
 # A whole run is no value that could be made smaller: the seed of one that fails is all there is to know.
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.reuse, Phase.generate]
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 7, 512)), st.sampled_from((LOANS, DAILY_AND_HOURLY)))
+@example(269, 0, DAILY_AND_HOURLY)
 def test_any_book_at_any_prices(seed: int, fold_at: int, products: Sequence[str]) -> None:
     play(seed, 120, 4, "wary", fold_at, 12, products)
 

@@ -1,14 +1,16 @@
 """What untrusted and missing prices do to groups (DESIGN section 8): they block good news and never make bad news alone."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 
 import tests.core.desk
+from monitor.core.events.events import ClockJumped, PriceSilent
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import Desk, both_books, clock, line, loan, product, version
+from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
 
 pytestmark = both_books
 
@@ -333,7 +335,8 @@ def test_after_a_restart_a_group_put_meanwhile_does_not_hurry_the_announcement()
 def test_a_jump_of_the_wall_clock_forward_makes_no_price_stale_and_runs_deadlines() -> None:
     desk = Desk(line(delayed_liquidation=True), trust=TRUST, grace_reminders=())
     desk.play("00:00 0.92 delayed_liquidation.started; 00:00:05 0.92 -")
-    said = desk.notice("30:00:05", "monitor.clock_jump", "clock", facts={"seconds": "108000"}, fingerprint="forward")
+    at = clock("30:00:05")
+    said = desk.short(desk.handle(ClockJumped(at, Decimal(108000), at)), at)
     assert said == "liquidation.triggered(grace_expired)@24:00 monitor.clock_jump:clock"
     assert not desk.sight().blind
     assert [alert.blind for alert in desk.alerts] == [False, False, False]
@@ -342,6 +345,6 @@ def test_a_jump_of_the_wall_clock_forward_makes_no_price_stale_and_runs_deadline
 def test_a_price_that_falls_silent_while_our_time_stands_still_is_said_by_the_shell() -> None:
     desk = Desk(line(), trust=TRUST)
     desk.play("00:00 0.5 -")
-    assert desk.notice("00:00", "price.stale", "COIN") == "price.stale:COIN"
-    assert desk.notice("00:00", "price.stale", "COIN") == "-"
+    assert [alert.type for alert in desk.handle(PriceSilent(START, "COIN"))] == ["price.stale"]
+    assert desk.handle(PriceSilent(START, "COIN")) == []
     desk.play("00:00:01 0.5 price.restored:COIN")

@@ -1,0 +1,62 @@
+/** Made by `python -m tools.alerts` from the catalogue of alerts; change that, not this file. */
+
+export const STAGES = ["liquidation", "delayed_liquidation", "margin_call", "normal"] as const;
+export type Stage = (typeof STAGES)[number];
+
+export const SEVERITIES = ["critical", "warning", "info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
+  liquidation: "Liquidation",
+  delayed_liquidation: "Delayed liquidation",
+  margin_call: "Margin call",
+  normal: "Normal",
+};
+
+/** What a list of alerts can be narrowed to. */
+export const FAMILIES: Readonly<Record<string, string>> = {
+  "loan_group.*": "stages of groups",
+  "loan_group.margin_call.*": "margin calls",
+  "loan_group.delayed_liquidation.*": "delayed liquidations",
+  "loan_group.liquidation.*": "liquidations",
+  "loan.*": "loans",
+  "price.*": "prices",
+  "rules.*": "rules",
+  "fund.*": "the insurance fund",
+  "exposure.*": "concentrations",
+  "delivery.*": "deliveries",
+  "book.*": "the book",
+  "monitor.*": "the monitor",
+};
+
+/** What an alert says in a few words, by type. */
+export const TITLES: Readonly<Record<string, string>> = {
+  "loan_group.early_warning": "Early warning",
+  "loan_group.margin_call.opened": "Margin call",
+  "loan_group.margin_call.reminder": "Margin call (reminder)",
+  "loan_group.margin_call.cured": "Margin call cured",
+  "loan_group.delayed_liquidation.started": "Delayed liquidation",
+  "loan_group.delayed_liquidation.reminder": "Delayed liquidation (reminder)",
+  "loan_group.delayed_liquidation.cured": "Delayed liquidation cured",
+  "loan_group.liquidation.triggered": "Liquidation",
+  "loan_group.liquidation.cleared": "Liquidation cleared",
+  "loan.renewal_open": "Renewal open",
+  "loan.maturing": "Loan maturing",
+  "loan.interest_shortfall": "Interest shortfall",
+  "loan.overdue": "Loan overdue",
+  "price.stale": "Price stale",
+  "price.suspect": "Price suspect",
+  "price.restored": "Price restored",
+  "rules.changed": "Rules changed",
+  "fund.exceeded": "Insurance fund exceeded",
+  "fund.restored": "Insurance fund suffices again",
+  "exposure.concentration": "Share of the book too large",
+  "exposure.restored": "Share of the book back in its limit",
+  "book.refused": "Loan book line refused",
+  "book.drift": "Loan book drift",
+  "delivery.failing": "Delivery failing",
+  "monitor.clock_jump": "Clock jump",
+  "monitor.degraded": "Monitor degraded",
+  "monitor.recovered": "Monitor recovered",
+  "monitor.heartbeat": "Heartbeat",
+};

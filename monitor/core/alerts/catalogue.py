@@ -1,0 +1,376 @@
+"""All that the monitor can say: one row for each type of alert.
+
+Severities, titles, the JSON schemas of the contract, docs/alerts.md and the dashboard's words come from this table. For a new
+type write a row here and raise it; `python -m tools.alerts` then writes the page and the dashboard's file again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+INFO, WARNING, CRITICAL = "info", "warning", "critical"
+SEVERITY_RANK: Mapping[str, int] = {CRITICAL: 0, WARNING: 1, INFO: 2}
+"""The worst first."""
+
+GROUP, LOAN = "group", "loan of a group"
+"""An alert about these has the group with its figures; any other has a `subject` and facts."""
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+AMOUNT: Mapping[str, Any] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
+COUNT: Mapping[str, Any] = {"type": "integer"}
+FLAG: Mapping[str, Any] = {"type": "boolean"}
+NAMES: Mapping[str, Any] = {"type": "array", "items": TEXT}
+ROWS: Mapping[str, Any] = {"type": "array", "items": {"type": "object"}}
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One thing that an alert states beside its figures."""
+
+    name: str
+    schema: Mapping[str, Any]
+    words: str
+    optional: bool = False
+    """It may be null or absent."""
+
+
+class AlertType(msgspec.Struct, frozen=True):
+    """A row of the catalogue. Texts are Markdown."""
+
+    type: str
+    severity: str
+    title: str
+    """A few words for people: the subject line of a mail, a row of the dashboard."""
+    about: str
+    means: str
+    todo: str
+    facts: tuple[Fact, ...] = ()
+    news: Literal["bad", "good"] | None = None
+    """Whether it tells of a new stage: a worse one, or a better one."""
+
+
+_LOAN = (
+    Fact("loan", TEXT, "its id"),
+    Fact("asset", TEXT, "the coin that is owed"),
+)
+_TOLD_AGAIN = (
+    Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),
+    Fact("hidden", TEXT, "id of the alert that it hid", optional=True),
+)
+_TERM = (
+    *_LOAN,
+    Fact("principal", AMOUNT, "in the coin"),
+    Fact("interest", AMOUNT, "of the day, in the coin"),
+    Fact("matures_at", TIME, "when the loan is due"),
+    Fact("closes_at", TIME, "when the renewal window closes"),
+    Fact("renewable", FLAG, "whether a renewal would be taken now"),
+    Fact("refusals", ROWS, "why a renewal would be refused now: a list of `reason` and `text`"),
+)
+_PRICE = (
+    Fact("asset", TEXT, "the coin"),
+    Fact("trust", TEXT, "`good`, `suspect`, `stale`, or `missing`: no price was ever seen"),
+    Fact("reason", TEXT, "why the price is not trusted", optional=True),
+    Fact("price", AMOUNT, "the last trusted price, in USD", optional=True),
+    Fact("source", TEXT, "the feed that it came from", optional=True),
+    Fact("price_at", TIME, "the venue's time of it", optional=True),
+    Fact("received_at", TIME, "when the monitor received it", optional=True),
+    Fact("candidate", AMOUNT, "the price that waits to be confirmed", optional=True),
+    Fact("groups", COUNT, "how many groups need the price"),
+    Fact("debt_usd", AMOUNT, "what they owe", optional=True),
+    Fact("recognised_usd", AMOUNT, "their recognised collateral", optional=True),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+)
+_FUND = (
+    Fact("balance_usd", AMOUNT, "what the fund holds"),
+    Fact("draw_usd", AMOUNT, "what groups in liquidation would leave unpaid"),
+    Fact("fees_usd", AMOUNT, "what they would pay in, which the draw does not count"),
+    Fact("groups", COUNT, "how many groups would be bankrupt"),
+    Fact("in_liquidation", COUNT, "how many groups are in liquidation"),
+    Fact("unknown", COUNT, "how many of those have a missing price and are in no sum"),
+    Fact("worst", NAMES, "at most 50 bankrupt groups, the largest shortfall first"),
+    Fact("worst_cut", COUNT, "how many are not named"),
+)
+_SHARE = (
+    Fact("by", TEXT, "`asset`, `product` or a label"),
+    Fact("key", TEXT, "which coin, product or borrower"),
+    Fact("share", AMOUNT, "its part of the book, from 0 to 1", optional=True),
+    Fact("max_share", AMOUNT, "its limit", optional=True),
+    Fact("of", TEXT, "what is shared: `market_usd` of collateral, or `debt_usd`", optional=True),
+    Fact("value_usd", AMOUNT, "its value", optional=True),
+    Fact("total_usd", AMOUNT, "the whole", optional=True),
+    Fact("groups", COUNT, "how many groups hold or owe it", optional=True),
+    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+)
+
+_ROWS = (
+    AlertType(
+        "loan_group.early_warning", INFO, "early warning", GROUP,
+        "LTV reached an early-warning level, in stage normal.",
+        "Look at the group; nothing is due.",
+    ),
+    AlertType(
+        "loan_group.margin_call.opened", WARNING, "margin call", GROUP,
+        "LTV reached the margin-call line.",
+        "Ask for more collateral or a repayment: `cure` says how much.",
+        _TOLD_AGAIN, news="bad",
+    ),
+    AlertType(
+        "loan_group.margin_call.reminder", WARNING, "margin call (reminder)", GROUP,
+        "The margin call is still open.",
+        "The same, with the figures of now.",
+    ),
+    AlertType(
+        "loan_group.margin_call.cured", INFO, "margin call cured", GROUP,
+        "LTV is at the initial level, or stayed below the line for the hold.",
+        "Nothing.",
+        news="good",
+    ),
+    AlertType(
+        "loan_group.delayed_liquidation.started", CRITICAL, "delayed liquidation", GROUP,
+        "LTV reached the liquidation line; the group is enrolled.",
+        "Reach the borrower before `deadline`. Only the initial level cures.",
+        _TOLD_AGAIN, news="bad",
+    ),
+    AlertType(
+        "loan_group.delayed_liquidation.reminder", CRITICAL, "delayed liquidation (reminder)", GROUP,
+        "The deadline comes nearer.",
+        "The same.",
+    ),
+    AlertType(
+        "loan_group.delayed_liquidation.cured", INFO, "delayed liquidation cured", GROUP,
+        "LTV is at the initial level, in time.",
+        "Nothing.",
+        news="good",
+    ),
+    AlertType(
+        "loan_group.liquidation.triggered", CRITICAL, "liquidation", GROUP,
+        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`.",
+        "Liquidate, or say why not. The monitor does not.",
+        _TOLD_AGAIN, news="bad",
+    ),
+    AlertType(
+        "loan_group.liquidation.cleared", INFO, "liquidation cleared", GROUP,
+        "The debt is gone or LTV is at the initial level.",
+        "Close the case.",
+        news="good",
+    ),
+    AlertType(
+        "loan.renewal_open", INFO, "renewal open", LOAN,
+        "The renewal window of a term loan opened.",
+        "Ask the borrower. `facts.refusals` says why a renewal would be refused now.",
+        _TERM,
+    ),
+    AlertType(
+        "loan.maturing", INFO, "loan maturing", LOAN,
+        "A term loan matures soon (`maturity_notice`).",
+        "Have it renewed or repaid; `facts` as above.",
+        _TERM,
+    ),
+    AlertType(
+        "loan.interest_shortfall", WARNING, "interest shortfall", GROUP,
+        "The stated Spot balances do not pay a coin's interest.",
+        "Ask for `facts.short` of the coin: without it no loan in it is renewed.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("interest", AMOUNT, "what is owed, in the coin"),
+            Fact("balance", AMOUNT, "what the balances hold"),
+            Fact("short", AMOUNT, "what is missing"),
+        ),
+    ),
+    AlertType(
+        "loan.overdue", CRITICAL, "loan overdue", LOAN,
+        "A term loan matured and is not repaid.",
+        "Collect. `facts.liquidation_at` is when the group is liquidated, an assumption.",
+        (
+            *_LOAN,
+            Fact("matured_at", TIME, "when the loan was due"),
+            Fact("liquidation_at", TIME, "when the group is liquidated"),
+            Fact("assumed", FLAG, "the lender does not state that time"),
+        ),
+    ),
+    AlertType(
+        "price.stale", WARNING, "price stale", "coin",
+        "A coin that a group needs was not heard of within the limit, or never (`facts.trust` is `missing`).",
+        "Look at the feed. The named groups cannot be cured meanwhile.",
+        _PRICE,
+    ),
+    AlertType(
+        "price.suspect", WARNING, "price suspect", "coin",
+        "A jump is not confirmed, or too few sources show the price.",
+        "Compare with another venue.",
+        _PRICE,
+    ),
+    AlertType(
+        "price.restored", INFO, "price restored", "coin",
+        "The coin's price is trusted again.",
+        "Nothing.",
+        _PRICE,
+    ),
+    AlertType(
+        "rules.changed", INFO, "rules changed", "product",
+        "A version of a product came into force at its date. (A reload is in the audit.)",
+        'Look at the sums, and at the alerts with `"cause": "rules"`.',
+        (
+            Fact("product", TEXT, "the product"),
+            Fact("from", TEXT, "the version before"),
+            Fact("to", TEXT, "the version in force"),
+            Fact("groups", COUNT, "how many groups the product has"),
+            Fact("ladders", NAMES, "coins whose ladder changed, at most 500"),
+            Fact("ladders_cut", COUNT, "how many are not named"),
+            Fact("recognised_before_usd", AMOUNT, "recognised collateral under the version before"),
+            Fact("recognised_after_usd", AMOUNT, "the same under the version in force"),
+            Fact("is_exact", FLAG, "false where the sums are the screen's"),
+        ),
+    ),
+    AlertType(
+        "fund.exceeded", CRITICAL, "insurance fund exceeded", "insurance fund",
+        "Groups in liquidation would leave more unpaid than the [insurance fund](configuration.md#fund) holds.",
+        "Fill the fund, or liquidate the named groups while there is something left.",
+        _FUND,
+    ),
+    AlertType(
+        "fund.restored", INFO, "insurance fund suffices again", "insurance fund",
+        "The draw is below the balance again, by `clear_margin` of it, on trusted prices.",
+        "Nothing.",
+        _FUND,
+    ),
+    AlertType(
+        "exposure.concentration", WARNING, "share of the book too large", "share of the book",
+        "A coin, a product or a borrower is more of the book than `[exposure] max_share` allows.",
+        "Look at `GET /v1/exposure`: lend less against it, or to them.",
+        _SHARE,
+    ),
+    AlertType(
+        "exposure.restored", INFO, "share of the book back in its limit", "share of the book",
+        "The share is below its limit again.",
+        "Nothing.",
+        _SHARE,
+    ),
+    AlertType(
+        "book.refused", WARNING, "loan book line refused", "place in a book",
+        "A line of the loan book cannot be used, or rates of a file cannot.",
+        "Mend the line. The group stays as it was before, or is not watched at all. Rates stay as they were.",
+        (
+            Fact("problem", TEXT, "what is wrong, as a sentence"),
+            Fact("reason", TEXT, "the same as a short name"),
+            Fact("source", TEXT, "the book or the file of rates"),
+            Fact("group", TEXT, "the group of the line", optional=True),
+            Fact("product", TEXT, "the product of the rates", optional=True),
+            Fact("lines", NAMES, "at most 50 bad lines of a file of rates", optional=True),
+            Fact("lines_cut", COUNT, "how many are not named", optional=True),
+            Fact("rates", ROWS, "at most 50 rates that came too late", optional=True),
+            Fact("rates_cut", COUNT, "how many are not named", optional=True),
+        ),
+    ),
+    AlertType(
+        "book.drift", WARNING, "loan book drift", "book",
+        "Reserved: this version does not raise it.",
+        "Nothing.",
+    ),
+    AlertType(
+        "delivery.failing", WARNING, "delivery failing", "channel",
+        "A channel failed three times in a row or refused a notice for good. Told on another channel.",
+        "Mend the channel; see `GET /v1/deliveries?state=failed`.",
+        (
+            Fact("notifier", TEXT, "the channel"),
+            Fact("reason", TEXT, "what the last attempt met"),
+            Fact("failures", COUNT, "how many in a row"),
+            Fact("gave_up", FLAG, "the notice is not tried again"),
+            Fact("alert", TEXT, "id of the alert that did not get through"),
+            Fact("alert_type", TEXT, "its type"),
+            Fact("about", TEXT, "its subject"),
+        ),
+    ),
+    AlertType(
+        "monitor.clock_jump", WARNING, "clock jump", "clock",
+        "The wall clock jumped.",
+        "Look at the time service: deadlines follow the wall clock.",
+        (
+            Fact("seconds", AMOUNT, "how far, negative where it was set back"),
+            Fact("wall", TIME, "the time that it shows"),
+            Fact("policy", TEXT, "what the monitor goes by"),
+        ),
+    ),
+    AlertType(
+        "monitor.degraded", CRITICAL, "monitor degraded", "part of the monitor",
+        "The store could not be written for three seconds.",
+        'Make room or mend the disk. Alerts go out with `"durable": false` meanwhile.',
+        (
+            Fact("part", TEXT, "`store`"),
+            Fact("reason", TEXT, "what the store said"),
+            Fact("durable", FLAG, "false: alerts are not on disk"),
+        ),
+    ),
+    AlertType(
+        "monitor.recovered", INFO, "monitor recovered", "part of the monitor",
+        "The store is written again.",
+        "Nothing.",
+        (
+            Fact("part", TEXT, "`store`"),
+            Fact("failed_s", AMOUNT, "for how many seconds it could not be written"),
+        ),
+    ),
+    AlertType(
+        "monitor.heartbeat", INFO, "heartbeat", "test",
+        'What `monitor send-test` sends, with `"test": true`.',
+        "Nothing.",
+        (Fact("message", TEXT, "that it is a test"),),
+    ),
+)  # fmt: skip
+
+CATALOGUE: Mapping[str, AlertType] = {row.type: row for row in _ROWS}
+
+FAMILIES: Mapping[str, str] = {
+    "loan_group.*": "stages of groups",
+    "loan_group.margin_call.*": "margin calls",
+    "loan_group.delayed_liquidation.*": "delayed liquidations",
+    "loan_group.liquidation.*": "liquidations",
+    "loan.*": "loans",
+    "price.*": "prices",
+    "rules.*": "rules",
+    "fund.*": "the insurance fund",
+    "exposure.*": "concentrations",
+    "delivery.*": "deliveries",
+    "book.*": "the book",
+    "monitor.*": "the monitor",
+}
+"""What a list of alerts can be narrowed to."""
+
+BAD_STAGE_NEWS = frozenset(row.type for row in _ROWS if row.news == "bad")
+GOOD_STAGE_NEWS = frozenset(row.type for row in _ROWS if row.news == "good")
+STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
+"""Alerts that tell of a new stage: each cancels the older undelivered `loan_group.*` notices of its group."""
+
+
+def title_of(type_: str) -> str:
+    """The words for a type; one that an older or a newer version knows is spelled out."""
+    row = CATALOGUE.get(type_)
+    return type_.replace(".", " ").replace("_", " ") if row is None else row.title
+
+
+def schema_of(row: AlertType) -> dict[str, Any]:
+    """The JSON schema of what is particular to alerts of a type: severity, subject and facts."""
+    facts = {
+        "type": "object",
+        "properties": {fact.name: _fact_schema(fact) for fact in row.facts},
+        "required": [fact.name for fact in row.facts if not fact.optional],
+    }
+    has_group = row.about in (GROUP, LOAN)
+    own = {"severity": {"const": row.severity}, **({"facts": facts} if row.facts else {})}
+    needed = ["group" if has_group else "subject", *(["facts"] if facts["required"] else [])]
+    return {
+        "description": row.means,
+        "type": "object",
+        "properties": {"type": {"const": row.type}, "data": {"type": "object", "properties": own, "required": needed}},
+        "required": ["type", "timestamp", "data"],
+    }
+
+
+def _fact_schema(fact: Fact) -> dict[str, Any]:
+    whole = {**fact.schema, "description": fact.words}
+    return {"anyOf": [whole, {"type": "null"}]} if fact.optional else whole
