@@ -1,7 +1,7 @@
-"""The loan book for a million groups: few as objects, the others in columns (ARCHITECTURE, "How a million groups are held").
+"""The loan book for a million groups: few as objects, the others in columns (docs/engine.md).
 
-A group that changes is taken out of its block and lives as an object among the fresh ones; when these are many they are
-folded into the last block. So a change costs what a group costs, and one block is rebuilt for hundreds of changes.
+A group that changes leaves its block and lives among the *fresh* groups, as an object. When these are many, they are folded
+into the last block. So a change costs what one group costs, and hundreds of changes rebuild one block.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
 
 FOLD_AT = 512
-"""Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
+"""Beyond so many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick in all."""
 
 
 class ColumnarBook:
-    """A LoanBook. `fold_at` is another number only where a test wants every group in columns."""
+    """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
     def __init__(self, fold_at: int = FOLD_AT) -> None:
         self.fresh = PlainBook()
@@ -57,7 +57,7 @@ class ColumnarBook:
         return record if record is not None or self.columnar is None else self.columnar.find(group_id)
 
     def put(self, record: GroupRecord) -> None:
-        # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
+        # First into its new place, then out of the old one, so that a list never misses it.
         id_ = record.group.id
         is_in_columns = self.fresh.find(id_) is None and self.columnar is not None and id_ in self.columnar.rows
         self.fresh.put(record)
@@ -97,8 +97,10 @@ class ColumnarBook:
         return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
 
     def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
-        """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
-        as closed; each block names those that it stands for from now on, all but the fresh ones."""
+        """All blocks as they are now, to be stored in place of all older ones.
+
+        `beside` are groups that the store keeps singly or as closed. Each block names those that it now holds itself.
+        """
         if self.columnar is None:
             return ()
         puts, left = [], {id_ for id_ in beside if self.fresh.find(id_) is None}
@@ -106,7 +108,7 @@ class ColumnarBook:
             ids = left.intersection(self.columnar.rows.ids_in(put.number))
             left -= ids
             puts.append(StoredBlock(put.number, put.body, tuple(ids)))
-        # What is left was closed: no block holds it any more, so nothing need say so.
+        # The others were closed. No block holds them any more, so the store need not say so.
         if puts:
             last = puts[-1]
             puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
@@ -171,7 +173,7 @@ class ColumnarBook:
         return {} if self.columnar is None else self.columnar.nbytes()
 
     def _forget(self, group_id: str) -> None:
-        """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
+        """Takes a group out of the columns. If its block is mostly dead then, the rest of the block becomes fresh."""
         assert self.columnar is not None
         self.columnar.drop(group_id, self.fresh.put)
 

@@ -132,8 +132,6 @@ class ColumnarGroups:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
-            while len(self.rows.blocks) < stored.number:
-                self.rows.blocks.append(None)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
         for state in states:
@@ -217,13 +215,12 @@ class ColumnarGroups:
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
         for number, block in self.rows.living():
-            for i in examples(block, self.names, self.rows.alive(number, block)):
-                yield block.record(i, self.names).group
+            places = examples(block, self.names, self.rows.alive(number, block))
+            yield from (block.record(i, self.names).group for i in places)
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed, else the screen's sums and the ids of the groups that owe most."""
-        rows = self.screen.holders(assets)
-        singles = fresh.holders(assets)
+        rows, singles = self.screen.holders(assets), fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= exact_to:
             row_of = {self.rows.id(row): row for row in rows.tolist()}
@@ -242,9 +239,8 @@ class ColumnarGroups:
     def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
         """See LoanBook. Core waits while the positions are copied."""
         blocks, stage = list(self.rows.living()), self.rows.stage.copy()
-        states = self.rows.packed_states()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
-        states = dict(states) if is_kept else states
+        states = dict(self.rows.packed_states()) if is_kept else self.rows.packed_states()
         return ColumnarSurvey(BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at))
 
     def nbytes(self) -> dict[str, int]:

@@ -1,11 +1,11 @@
-"""Lists of a million groups: filtered and put in order by the columns, shown exactly.
+"""Lists of a million groups: the columns filter them and put them in order, core shows them exactly.
 
-The columns only choose: floats of the last sweep, which may be a tick older than the prices that were published, put rows
-in order; the rows of the page alone are made into groups and weighed exactly. Cursors hold the floats in their shortest
-form, so a page begins just behind the one before. Groups that are fresh, as objects, are merged in.
+The order is that of the last sweep, which may be a tick older than the published prices. Only the rows of the page become
+groups and are weighed exactly. Cursors hold floats in their shortest form, so a page begins just behind the one before.
+Fresh groups, which are objects, are merged in.
 
-Queries of one book take turns at the columns: two would take both cores from core. The array libraries are loaded with
-the first group in columns.
+Queries of one book take turns at the columns: two would take both cores from core. The first group in columns loads the
+array libraries.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from monitor.engine.queries.listing import FloatKey, Listing, Listings
 
 LOOKS = 3
-"""At a book that is being folded; a fold takes milliseconds and comes once in hundreds of changes."""
+"""So often a list looks again at a book that folds meanwhile. A fold takes milliseconds, and hundreds of changes pass before
+the next."""
 
 
 class ColumnarRoster:
@@ -116,7 +117,7 @@ class ColumnarRoster:
         return owed.union(PlainRoster(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 
     def _look(self, columnar: ColumnarGroups) -> tuple[Listing, list[GroupRecord]]:
-        """The columns and the fresh groups of one moment: a group that was folded in between would be in neither."""
+        """The columns and the fresh groups of one moment, so that no group that is folded meanwhile is in neither."""
         if self._listings is None:
             from monitor.engine.queries.listing import Listings  # the array libraries cost a second and 100 MB
 
@@ -131,7 +132,7 @@ class ColumnarRoster:
 def _keyed(
     fresh: list[GroupRecord], query: GroupQuery, scope: Scope, prices: Prices, after: FloatKey | None
 ) -> list[tuple[FloatKey, int | Sight]]:
-    """The fresh groups that a page may hold, by the same kind of key as those in columns."""
+    """The fresh groups that a page may hold, with keys like those in columns."""
     wanted = PlainRoster(lambda: fresh).wanted(query, scope, prices)
     keyed = [(_float_key(s, query), s) for s in wanted]
     return [(k, s) for k, s in keyed if after is None or (k < after if query.is_reversed else k > after)]
@@ -145,14 +146,14 @@ def _float_key(sight: Sight, query: GroupQuery) -> FloatKey:
 
 
 def _cursor(sort: str, place: FloatKey) -> str:
-    """repr is the shortest text that gives the very float again."""
+    """repr is the shortest text that reads back as the same float."""
     return cursor_of(sort, Key(place[0], Decimal(repr(place[1])), place[2]))
 
 
 def _sight(
     columnar: ColumnarGroups, found: int | Sight, query: GroupQuery, scope: Scope, prices: Prices
 ) -> Sight | None:
-    """A row of the page; None where the group has left it, or is not wanted any more, since the columns were read."""
+    """A group of the page. None if it has left its row since the columns were read, or is not wanted any more."""
     if isinstance(found, Sight):
         return found
     record = _record_at(columnar, found)

@@ -11,7 +11,7 @@ from monitor.engine.screen.layout import BlockSide
 
 
 def warm() -> None:
-    """Walks a tiny book through every way of the screen; what is compiled is kept on disk beside the package."""
+    """Takes a tiny book through every kernel. What is compiled is kept on disk beside the package."""
     fast = screen.FastScreen(threads=1)
     ladder = [(1.0, 1.0), (np.inf, 0.5)]
     fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])

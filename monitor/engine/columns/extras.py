@@ -11,7 +11,7 @@ from monitor.core.loans.group import Group
 
 
 class GroupExtras(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of Columns.extras. `collateral` is None where the positions are all of it (Columns)."""
+    """One entry of Columns.extras. `collateral` is None where the positions say it all (Columns)."""
 
     collateral: dict[str, dict[str, Decimal]] | None = None
     thresholds: dict[str, Decimal] = {}
@@ -25,7 +25,7 @@ _decode = msgspec.msgpack.Decoder(GroupExtras).decode
 
 
 def extras_of(group: Group) -> bytes | None:
-    """The group's entry in `extras`, None for a regular group."""
+    """The group's entry in Columns.extras; None for a group that needs none."""
     found = GroupExtras(
         collateral=None if sole_account(group.collateral) else _plain(group.collateral),
         thresholds=dict(group.thresholds),
@@ -36,7 +36,7 @@ def extras_of(group: Group) -> bytes | None:
 
 
 def read_extras(raw: bytes) -> GroupExtras:
-    """What `extras_of` made."""
+    """Reads what `extras_of` made."""
     return _decode(raw)
 
 

@@ -1,12 +1,12 @@
-"""Groups into columns, exactly. The slow way in, for groups that were changed one by one; ingest.py packs whole files."""
+"""Packs groups into columns, exactly. This is the slow way, for groups that changed; `engine/ingest` packs whole files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, Loan
@@ -23,8 +23,8 @@ _LEAST_POWER = -128
 def pack(records: Sequence[StoredGroup], names: Names) -> Columns:
     """The columns of these groups in this order. Raises NamesFull.
 
-    Labels come back in the order in which their set was first stated; all other mappings keep their order. Quantities
-    of columns lose trailing zeros.
+    Labels come back in the order in which their set first came; all other mappings keep their order. Quantities lose
+    trailing zeros.
     """
     packing = _Packing(names)
     for row, record in enumerate(records):
@@ -44,7 +44,7 @@ def split(value: Decimal) -> tuple[int, int]:
 
 
 class _Quantities:
-    """The mantissa and the exponent column of one kind of quantity, and the wide ones by their place."""
+    """The mantissa and exponent columns of one kind of quantity, and its wide ones by place."""
 
     def __init__(self) -> None:
         self.mantissa: list[int] = []
@@ -69,7 +69,9 @@ class _Packing:
             self.lists[ends].append(0)
         self.arena = bytearray()
         self.times: dict[int, int] = {}
-        self.held, self.principal, self.interest = _Quantities(), _Quantities(), _Quantities()
+        self.held = _Quantities()
+        self.principal = _Quantities()
+        self.interest = _Quantities()
         self.extras: dict[int, bytes] = {}
         self.needs_maturities = False
 
@@ -129,7 +131,7 @@ class _Packing:
         lists["times"] = list(self.times)
         if not self.needs_maturities:
             lists["matures"] = []
-        arrays: dict[str, npt.NDArray[np.generic]] = {
+        arrays: dict[str, Any] = {
             name: np.array(lists[name], dtype) for name, dtype in DTYPES.items() if name != "arena"
         }
         arrays["arena"] = np.frombuffer(bytes(self.arena), np.uint8).copy()
@@ -138,4 +140,4 @@ class _Packing:
             | {positions + k: value for k, value in self.principal.wide.items()}
             | {positions + loans + k: value for k, value in self.interest.wide.items()}
         )
-        return Columns(**arrays, extras=self.extras, wide=wide)  # type: ignore[arg-type]
+        return Columns(**arrays, extras=self.extras, wide=wide)

@@ -1,4 +1,4 @@
-"""Columns cut and joined: rows left out, blocks put together, with their ragged parts."""
+"""Leaves rows out of columns and puts columns together; the ragged parts follow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from monitor.engine.columns.fields import I64, U32, Columns
 _OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
 _OF_POSITIONS = ("asset", "mantissa", "exponent")
 _OF_LOANS = (
-    "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",
+    "loan_asset",
+    "principal_mantissa",
+    "principal_exponent",
+    "interest_mantissa",
+    "interest_exponent",
+    "terms",
+    "opened",
     "since",
-)  # fmt: skip
+)
 
 
 def owners(ends: U32) -> I64:
@@ -36,16 +42,21 @@ def chosen(columns: Columns, rows: I64) -> Columns:
     taken |= {name: getattr(c, name)[owed] for name in _OF_LOANS}
     row_of = dict(zip(rows.tolist(), range(len(rows)), strict=True)) if c.extras else {}
     return Columns(
-        arena=c.arena[texts], start=start, positions=positions, loans=loans, times=times, put=put.astype(np.uint16),
+        arena=c.arena[texts],
+        start=start,
+        positions=positions,
+        loans=loans,
+        times=times,
+        put=put.astype(np.uint16),
         matures=c.matures[owed] if len(c.matures) else c.matures,
         extras={row_of[row]: extra for row, extra in c.extras.items() if row in row_of},
         wide=_wide_of(c, held, owed) if c.wide else {},
         **taken,
-    )  # fmt: skip
+    )
 
 
 def _items(ends: U32, rows: I64) -> tuple[U32, I64]:
-    """Offsets [len(rows)+1] of the rows' items when they stand one after the other, and where those items stand now."""
+    """Offsets [len(rows)+1] of the items of these rows once they are moved together, and where the items are now."""
     counts = np.diff(ends)[rows].astype(np.int64)
     after = np.concatenate([[0], np.cumsum(counts)])
     return after.astype(np.uint32), np.repeat(ends[:-1][rows] - after[:-1], counts) + np.arange(after[-1])
@@ -70,11 +81,16 @@ def joined(parts: Sequence[Columns]) -> Columns:
         extras |= {row + key: extra for key, extra in c.extras.items()}
         row += len(c.product)
     return Columns(
-        start=_joined_ends([c.start for c in parts]), positions=_joined_ends([c.positions for c in parts]),
-        loans=_joined_ends([c.loans for c in parts]), times=times, put=put.astype(np.uint16),
-        matures=_joined_maturities(parts), extras=extras, wide=_joined_wide(parts),
+        start=_joined_ends([c.start for c in parts]),
+        positions=_joined_ends([c.positions for c in parts]),
+        loans=_joined_ends([c.loans for c in parts]),
+        times=times,
+        put=put.astype(np.uint16),
+        matures=_joined_maturities(parts),
+        extras=extras,
+        wide=_joined_wide(parts),
         **plain,
-    )  # fmt: skip
+    )
 
 
 def _joined_ends(parts: Sequence[U32]) -> U32:

@@ -1,4 +1,4 @@
-"""The texts of blocks: whose id or account mentions something, and all rows in the order of their ids.
+"""All rows in the order of their ids.
 
 A block's arena holds, per group from `start` on, texts that each follow a byte with their length: the id and the receiving
 account come first. Both are printable ASCII, so the order of their bytes is the order of the texts.
@@ -17,7 +17,7 @@ from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, U8, U32, U64, Bools
 
 FEW = 1000
-"""Ids that are made and compared one by one, at 1 us each; for more the order of all ids is made, which takes 0.1 s."""
+"""Up to so many ids are compared one by one, at 1 us each. For more, all ids are put in order, which takes 0.1 s."""
 WORD = 8
 Blocks = Sequence[Block | None]
 
@@ -51,7 +51,7 @@ def take_words(arena: U8, start: U32, skip: int, words: U64) -> None:
 class IdOrder:
     """All rows of some blocks in the order of their ids: made when it is first needed, 4 bytes a row.
 
-    Blocks never change, so it is good until one is put or dropped; groups that die in their block stay in it.
+    Blocks never change, so the order holds until a block is put or dropped. Dead rows stay in it.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class IdOrder:
         self._rows: U32 = np.zeros(0, np.uint32)
 
     def of(self, blocks: Blocks) -> U32:
-        """[rows] Row numbers, by id. Two rows have one id where a group left the first of them."""
+        """[rows] Row numbers by id. Two rows have the same id if a group left the first of them."""
         if not same_blocks(blocks, self._blocks):
             self._rows, self._blocks = rows_by_id(blocks), blocks
         return self._rows
@@ -69,7 +69,8 @@ class Ids:
     """The ids of some blocks, for one query."""
 
     def __init__(self, blocks: Blocks, order: IdOrder) -> None:
-        self._blocks, self._order = blocks, order
+        self._blocks = blocks
+        self._order = order
 
     def of(self, row: int) -> str:
         """The id of a row."""
@@ -84,7 +85,7 @@ class Ids:
             yield int(row)
 
     def behind(self, rows: U32, group_id: str, is_reversed: bool) -> Bools:
-        """[rows] Whether the row's id comes behind another, in the order or in the reverse order."""
+        """[rows] Whether the row's id comes behind this one, in the order or in the reverse order."""
         if len(rows) <= FEW:
             ids = map(self.of, rows.tolist())
             return np.array([id_ < group_id if is_reversed else id_ > group_id for id_ in ids], bool)
@@ -93,7 +94,7 @@ class Ids:
         return found if is_reversed else self._rank[rows] >= first + sum(1 for _ in self.find(group_id))
 
     def first(self, rows: U32, number: int, is_reversed: bool) -> I64:
-        """[number] The places, among the rows, of those that come first, in no order."""
+        """[number] Which of the rows come first, as places among them and in no order."""
         if len(rows) <= number:
             return np.arange(len(rows))
         if len(rows) <= FEW:
@@ -127,12 +128,12 @@ def id_at(blocks: Blocks, row: int) -> str:
 
 
 def same_blocks(some: Blocks, other: Blocks) -> bool:
-    """The very same blocks in the same places."""
+    """The same blocks, by identity, in the same places."""
     return len(some) == len(other) and all(a is b for a, b in zip(some, other, strict=True))
 
 
 def rows_by_id(blocks: Blocks) -> U32:
-    """[rows] All rows by id: by the eight bytes behind what all ids begin with, ties by the eight bytes after, and so on."""
+    """[rows] All rows by id: by the eight bytes behind what all ids begin with, ties by the next eight, and so on."""
     whole = [(number, block) for number, block in enumerate(blocks) if block is not None and len(block)]
     if not whole:
         return np.zeros(0, np.uint32)

@@ -1,4 +1,4 @@
-"""The reader of books (books._base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
+"""The reader of books (books._base.Reader) that packs large ones. The first large book loads the array libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class BlockReader(PlainReader):
-    """Reads for one book; `names` are those of the book that takes its batches."""
+    """Reads for one book. `names` are those of the book that takes its batches."""
 
     def __init__(
         self,

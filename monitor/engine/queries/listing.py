@@ -1,7 +1,7 @@
-"""One look at the columns for a list: which rows are wanted, the first of them in an order, how many there are.
+"""One look at the columns for a list: which rows are wanted, which come first, how many there are.
 
-Core's thread goes on meanwhile. Blocks are immutable and taken by reference; stages are copied, which is one step; the
-floats of the screen are read as they are. What is chosen is looked at again, exactly, before it is shown.
+Core's thread goes on meanwhile. Blocks never change and are not copied. Stages are copied, which is one step. The floats of
+the screen are read as they are. Core weighs the chosen rows exactly before they are shown.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from monitor.engine.screen.screen import FastScreen
 FloatKey = tuple[int, float, str]
 """A core.portfolio.group_list.Key whose value is a float."""
 AT_ONCE = 16 * GROUPS
-"""Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
+"""Rows are put in order in parts of this size: temporary arrays of a megabyte stay in the cache."""
 KEPT_MATCHES = 16
-"""Scopes and texts for which the matching label sets are remembered, one byte a label set each."""
+"""So many scopes and texts keep their matching label sets, one byte a label set."""
 _RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
 _DELAYED = STAGES.index(DELAYED)
 _NOBODY = -1
@@ -46,7 +46,7 @@ _NOBODY = -1
 
 @njit(nogil=True, cache=True)
 def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: int, example: Any) -> None:
-    """Notes by product and asset one wanted row that holds it."""
+    """Notes one wanted row for each product and asset that is held."""
     for i in range(len(positions) - 1):
         if wanted[i]:
             for j in range(positions[i], positions[i + 1]):
@@ -64,7 +64,7 @@ def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bool
 
 
 class RankedRows(NamedTuple):
-    """Rows, and where each stands: the first two parts of its key."""
+    """Rows, with the first two parts of the key of each."""
 
     rows: U32
     place: I8
@@ -76,7 +76,7 @@ class RankedRows(NamedTuple):
 
 
 class Listings:
-    """What outlasts a look: the order of ids, and which label sets match. One thread at a time."""
+    """What is kept from look to look: the order of ids, and which label sets match. One thread at a time."""
 
     def __init__(self) -> None:
         self.order = IdOrder()
@@ -87,7 +87,7 @@ class Listings:
         return Listing(rows, screen, self)
 
     def matches(self, key: Hashable, sets: Sequence[Any], is_match: Callable[[Any], bool]) -> Bools:
-        """[label sets] Those that match; each set is looked at once for a key that is asked for again and again."""
+        """[label sets] Those that match. For a key that comes again, each set is looked at once."""
         known = self._matches.pop(key, np.zeros(0, bool))
         new = [is_match(sets[i]) for i in range(len(known), len(sets))]
         found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
@@ -97,16 +97,17 @@ class Listings:
 
 
 class Listing:
-    """See the module. Rows are numbered as in the book; arrays named by row cover all of them."""
+    """One look. Rows are numbered as in the book."""
 
     def __init__(self, rows: RowIndex, screen: FastScreen, kept: Listings) -> None:
-        self._rows, self._kept = rows, kept
+        self._rows = rows
+        self._kept = kept
         self._blocks: list[Block | None] = list(rows.blocks)
         self._ids = Ids(self._blocks, kept.order)
         self._names, stage = rows.names, rows.stage
         debt, recognised, blind = screen.debt, screen.recognised, screen.blind
         count = min(len(stage), len(debt), len(recognised), len(blind))
-        # Core may be putting a block: it counts once all arrays have its rows, and rows of the block before are no more.
+        # Core may be putting a block: it counts as soon as all arrays have its rows.
         whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
         self._whole: list[tuple[int, Block]] = [(n * GROUPS, b) for n, b in whole]
         self._stage: U8 = np.full(count, NO_GROUP, np.uint8)
@@ -126,7 +127,7 @@ class Listing:
         return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
 
     def first(self, query: GroupQuery, scope: Scope, after: FloatKey | None, number: int) -> list[tuple[FloatKey, int]]:
-        """So many rows that come first behind a place, with their places, in no order."""
+        """So many rows that come first behind a key, with their keys, in no order."""
         wanted, is_reversed = self._wanted(query, scope), query.is_reversed
         parts = [self._some(np.zeros(0, np.uint32), query)]
         for at in range(0, len(wanted), AT_ONCE):
@@ -150,14 +151,14 @@ class Listing:
         return Counts({s: stages[s] for s in STAGE_RANK}, unknown, blinded, int(number.sum()))
 
     def debts(self, scope: Scope) -> dict[str, int]:
-        """What is owed by stage as of the last sweep, in whole USD; groups with a missing price count nothing."""
+        """Whole USD that are owed, by stage and as of the last sweep. Groups with a missing price count nothing."""
         known = self._wanted(GroupQuery(), scope) & ((self._blind & MISSING) == 0)
         sums = np.bincount(self._stage[known], weights=self._debt[known], minlength=len(STAGES))
         usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
         return {stage: int(usd[stage]) for stage in STAGE_RANK}
 
     def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
-        """The assets that are owed, and rows such that what these hold is all that is held, of each product."""
+        """The assets that are owed, and rows that between them hold every asset that is held, of each product."""
         wanted = self._wanted(GroupQuery(), scope)
         assets = len(self._names.assets)
         example = np.full((len(self._names.products), assets), _NOBODY, np.int64)
@@ -180,7 +181,7 @@ class Listing:
         return wanted
 
     def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Block], Bools]]:
-        """What is asked of each block: which of its groups pass."""
+        """The tests of a query; each takes a block and says which of its groups pass."""
         names, labels = self._names, (*scope, *query.labels)
         if query.products:
             products = np.array([p in query.products for p in names.products], bool)
@@ -194,7 +195,7 @@ class Listing:
             yield lambda block: _mentioning(block, text, told)
 
     def _some(self, rows: U32, query: GroupQuery) -> RankedRows:
-        """Rows with places and values as core.portfolio.group_list.key_of gives them, but for floats."""
+        """Rows with their keys, as core.portfolio.group_list.key_of gives them but in floats."""
         order, is_reversed = query.order, query.is_reversed
         if order == "ltv":
             return self._by_ltv(rows)
@@ -232,7 +233,7 @@ class Listing:
         return found
 
     def _choose(self, some: RankedRows, number: int, is_reversed: bool) -> I64:
-        """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
+        """Which rows come first by place, then value, then id. Only those that tie at the edge are put in order by id."""
         if len(some.rows) <= number:
             return np.arange(len(some.rows))
         place, value = (-some.place, -some.value) if is_reversed else (some.place, some.value)

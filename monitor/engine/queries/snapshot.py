@@ -1,8 +1,7 @@
-"""A survey of a book in columns: all positions copied at one instant, then weighed at any prices beside core.
+"""A survey of a book in columns: it copies all positions at one instant, and weighs them at any prices beside core.
 
-The copy holds core up for as long as the memory takes, about as long as a sweep; what is made of it takes the time of whoever
-asks. Stages are taken from floats, but for groups within the guard of a line: these are evaluated exactly, so every stage
-is exact. Sums are floats.
+Core waits for the copy, about as long as for a sweep. The rest takes the time of the thread that asks. Stages come from
+floats, and groups within the guard of a line are evaluated exactly, so every stage is exact. Sums are floats.
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
-"""Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
+"""So many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, and the answer says so."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
 _state = msgspec.msgpack.Decoder(GroupState)
 
 
 class BookCopy(NamedTuple):
-    """What a survey is made of: all of one instant, and changed by nobody."""
+    """What a survey reads: all of one instant. Nothing of it changes."""
 
     blocks: list[tuple[int, Block]]
     stage: U8
     """By row of the book."""
     states: Mapping[int, bytes]
-    """By row, as they are packed; of those that are not as new."""
+    """By row, packed. Untouched groups have none."""
     store: Positions
     tiers: LadderTiers
     names: Names
@@ -63,34 +62,33 @@ class BookCopy(NamedTuple):
 
 
 class Weighed(NamedTuple):
-    """All rows at some prices; the k-th block's from k * GROUPS on."""
+    """All rows at some prices. Those of the k-th block begin at k * GROUPS."""
 
     debt: F64
     recognised: F64
     market: F64
     liable: F64
-    """The value of liabilities, which is taken off `recognised`; nothing where loans are debts."""
+    """The value of liabilities, which is taken off `recognised`. Zero where loans are debts."""
     blind: U8
 
     @property
     def owed(self) -> F64:
-        """What it takes to repay: the debt, or the liabilities where the debt is what these require."""
+        """What it takes to repay. A group with liabilities has as debt what they require, so here they count themselves."""
         return np.where(self.liable > 0, self.liable, self.debt)
 
     @property
     def sums(self) -> tuple[F64, F64, F64]:
-        """As core.portfolio.snapshot.Sums has them."""
+        """In the order of core.groups.survey.Sums."""
         return self.owed, self.recognised, self.market
 
     def of(self, rows: slice) -> Weighed:
         """Some rows."""
-        return Weighed(
-            self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows], self.blind[rows]
-        )  # fmt: skip
+        sums = (self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows])
+        return Weighed(*sums, self.blind[rows])
 
 
 class ColumnarSurvey:
-    """See the module and core.portfolio.snapshot.Survey."""
+    """A Survey of a BookCopy, joined with that of the fresh groups."""
 
     def __init__(self, copy: BookCopy) -> None:
         self._copy = copy
@@ -183,12 +181,12 @@ class ColumnarSurvey:
     # -- within --
 
     def _plain(self) -> PlainSurvey:
-        """So few groups that each is looked at."""
+        """For few groups: each is looked at exactly."""
         rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
         return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
-        """[assets] USD prices and flags, zero and missing for what has no price."""
+        """[assets] USD prices and flags. An asset without a price is zero and missing."""
         assets = list(self._copy.names.assets)
         price = np.array([float(on.usd[a]) if a in on.usd else 0.0 for a in assets])
         flag = [(UNTRUSTED if a in on.untrusted else 0) | (0 if a in on.usd else MISSING) for a in assets]
@@ -210,7 +208,7 @@ class ColumnarSurvey:
         return wanted
 
     def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
-        """[rows] Percent to the next line. A row on a line is asked exactly: it may have crossed it."""
+        """[rows] Percent to the next line. A row on a line may have crossed it, so it is evaluated exactly."""
         found, near = np.zeros(len(self._stage)), []
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -226,7 +224,7 @@ class ColumnarSurvey:
         return found
 
     def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
-        """[rows] Stages after an evaluation, and whether all of them are exact."""
+        """[rows] Stages after an evaluation, and whether all are exact."""
         after, near = self._stage.copy(), []
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -239,7 +237,7 @@ class ColumnarSurvey:
             then = NEXT[np.where(alive, stage, 0), band, is_enrolled.astype(np.int64), is_good.astype(np.int64)]
             after[rows] = np.where(alive, then, stage)
             is_near |= _near(lines, part)
-            # Whether an overdue loan keeps a liquidation open stands in the group alone.
+            # Only the group itself says whether an overdue loan keeps a liquidation open.
             is_near |= (stage == _LIQUIDATED) & is_good
             near.append(k * GROUPS + np.flatnonzero(is_near & alive))
         rows_near = np.concatenate(near)
@@ -265,12 +263,10 @@ class ColumnarSurvey:
             with exact():
                 worth = worth_of(self.sight(row).held, on)
                 bankrupt += int(worth is not None and worth.owed > worth.market) - int(short[k] > 0)
-        return Loss(
-            bankrupt, cents(float(short.sum())), cents(float(fees[is_sold].sum())), cents(float(short[is_sold].sum()))
-        )  # fmt: skip
+        return Loss(bankrupt, *(cents(float(column.sum())) for column in (short, fees[is_sold], short[is_sold])))
 
     def _fees(self, wanted: Bools) -> F64:
-        """[rows] The share of the market value that a liquidation takes while enough is left; exact ones of the wanted."""
+        """[rows] The share of the market value that a liquidation takes while enough is left. Exact for wanted rows."""
         found = np.zeros(len(self._stage))
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -281,7 +277,7 @@ class ColumnarSurvey:
         return found
 
     def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
-        """The chosen rows by LTV, the worst first; rows that tie come in the order of the book."""
+        """The chosen rows by LTV, the worst first. Rows that tie come in the order of the book."""
         rows = np.flatnonzero(chosen)
         debt, recognised = weighed.debt[rows], weighed.recognised[rows]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -318,13 +314,11 @@ class ColumnarSurvey:
         columns = [np.bincount(code, column[known], len(keys)) for column in weighed.sums]
         nearest, weighted = np.full(len(keys), np.inf), np.bincount(code, far * debt, len(keys))
         np.minimum.at(nearest, code, far)
-        return [
-            Exposed(
-                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), percent(nearest[i]),
-                mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
-            )
-            for i in np.flatnonzero(count).tolist()
-        ]  # fmt: skip
+        rows = []
+        for i in np.flatnonzero(count).tolist():
+            sums = Sums(int(count[i]), *(cents(float(column[i])) for column in columns))
+            rows.append(Exposed(keys[i], sums, percent(nearest[i]), mean(weighted[i], columns[0][i]), sums.debt))
+        return rows
 
     def _by_asset(self, on: Prices, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
         copy = self._copy
@@ -344,7 +338,7 @@ class ColumnarSurvey:
 
 
 def _near(lines: F64, part: Weighed) -> Bools:
-    """Within the guard of a line. With liabilities `recognised` is a difference: its error is that of the sums before."""
+    """Within the guard of a line. With liabilities `recognised` is a difference, with the error of the sums before."""
     with np.errstate(invalid="ignore"):
         apart = np.abs(part.debt - lines * part.recognised)
         slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
@@ -353,7 +347,7 @@ def _near(lines: F64, part: Weighed) -> Bools:
 
 
 def _distance(lines: F64, part: Weighed) -> F64:
-    """Percent by which the recognised value may fall to the next line; 0 beyond all of them, 100 without debt."""
+    """Percent by which the recognised value may fall before the next line; 0 beyond all lines, 100 without debt."""
     with np.errstate(divide="ignore", invalid="ignore"):
         edges = lines * part.recognised
         is_ahead = np.isfinite(lines) & (part.debt < edges)

@@ -1,4 +1,4 @@
-"""The compiled loops of a survey: sums of a copied book at any prices. They write beside the screen and select nothing."""
+"""The compiled loops of a survey: sums of a copied book at any prices."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
 
 @kernel
 def survey(
-    blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64,
-    liable: F64, blind: U8,
-) -> None:  # fmt: skip
-    """Weighs blocks; the k-th of them into the rows from k * GROUPS on.
+    blocks: I64,
+    store: Positions,
+    tiers: LadderTiers,
+    price: F64,
+    flag: U8,
+    debt: F64,
+    recognised: F64,
+    market: F64,
+    liable: F64,
+    blind: U8,
+) -> None:
+    """Weighs blocks; the rows of the k-th begin at k * GROUPS.
 
-    `market` is the collateral without its ladders, `liable` the value of liabilities, which is taken off `recognised`.
+    `market` is the collateral without its ladders. `liable` is the value of liabilities, which is taken off `recognised`.
     """
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
@@ -79,6 +87,10 @@ def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asse
             if tiers.asset[store.instrument[run]] == asset:
                 into = held if run < store.head[block, DEBT] else owed
                 add_value(
-                    into[first : first + GROUPS], store.amount, store.member, base + store.start[run],
-                    base + store.start[run + 1], price[asset],
-                )  # fmt: skip
+                    into[first : first + GROUPS],
+                    store.amount,
+                    store.member,
+                    base + store.start[run],
+                    base + store.start[run + 1],
+                    price[asset],
+                )
