@@ -31,11 +31,11 @@ def warm() -> None:
 
 def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
     (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
-    debt, recognised, market, liable = (np.zeros(GROUPS) for _ in range(4))
-    blind = np.zeros(GROUPS, np.uint8)
-    snapshot_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
-    snapshot_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
-    snapshot_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
+    weighed = snapshot_kernels.Weighed.zeros(GROUPS)
+    snapshot_kernels.survey(blocks, store, tiers, price, flag, weighed)
+    wanted, distance, debt = weighed.blind, weighed.recognised, weighed.debt
+    snapshot_kernels.by_asset(blocks, store, tiers, price, wanted, distance, debt, np.zeros((2, 8)))
+    snapshot_kernels.of_asset(blocks, store, tiers, price, 0, distance, debt)
 
 
 if __name__ == "__main__":

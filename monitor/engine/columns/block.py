@@ -25,6 +25,9 @@ from monitor.engine.columns.fields import (
     I8,
     I64,
     NO_VIP,
+    OF_GROUPS,
+    OF_LOANS,
+    OF_POSITIONS,
     U8,
     WIDE,
     Bools,
@@ -44,33 +47,10 @@ _ITS_OWN = -1_000_000
 """In place of days, where the terms have none."""
 _PARTS = {
     "texts": ("arena", "start"),
-    "positions": ("positions", "asset", "mantissa", "exponent"),
-    "loans": (
-        "loans",
-        "loan_asset",
-        "principal_mantissa",
-        "principal_exponent",
-        "interest_mantissa",
-        "interest_exponent",
-        "terms",
-        "opened",
-        "since",
-        "matures",
-    ),
+    "positions": ("positions", *OF_POSITIONS),
+    "loans": ("loans", *OF_LOANS, "matures"),
 }
-_OFTEN_EQUAL = {
-    "product",
-    "source",
-    "labels",
-    "put",
-    "version",
-    "vip",
-    "leverage",
-    "flags",
-    "interest_mantissa",
-    "interest_exponent",
-    "since",
-}
+_OFTEN_EQUAL = {*OF_GROUPS, "put", "interest_mantissa", "interest_exponent", "since"} - {"line"}
 _scaleb = EXACT.scaleb
 
 

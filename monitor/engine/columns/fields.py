@@ -93,3 +93,10 @@ DTYPES = {
     "times": "i8", "matures": "i8",
 }  # fmt: skip
 """The array columns in the order of Columns, with their types."""
+OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
+OF_POSITIONS = ("asset", "mantissa", "exponent")
+OF_LOANS = (
+    "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",
+    "since",
+)  # fmt: skip
+"""Columns with one value a group, a position, a loan."""

@@ -9,20 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitor.engine.columns.fields import I64, U32, Columns
-
-_OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
-_OF_POSITIONS = ("asset", "mantissa", "exponent")
-_OF_LOANS = (
-    "loan_asset",
-    "principal_mantissa",
-    "principal_exponent",
-    "interest_mantissa",
-    "interest_exponent",
-    "terms",
-    "opened",
-    "since",
-)
+from monitor.engine.columns.fields import I64, OF_GROUPS, OF_LOANS, OF_POSITIONS, U32, Columns
 
 
 def owners(ends: U32) -> I64:
@@ -37,9 +24,9 @@ def chosen(columns: Columns, rows: I64) -> Columns:
     positions, held = _items(c.positions, rows)
     loans, owed = _items(c.loans, rows)
     times, put = np.unique(c.times[c.put[rows]], return_inverse=True)
-    taken: dict[str, Any] = {name: getattr(c, name)[rows] for name in _OF_GROUPS}
-    taken |= {name: getattr(c, name)[held] for name in _OF_POSITIONS}
-    taken |= {name: getattr(c, name)[owed] for name in _OF_LOANS}
+    taken: dict[str, Any] = {name: getattr(c, name)[rows] for name in OF_GROUPS}
+    taken |= {name: getattr(c, name)[held] for name in OF_POSITIONS}
+    taken |= {name: getattr(c, name)[owed] for name in OF_LOANS}
     row_of = dict(zip(rows.tolist(), range(len(rows)), strict=True)) if c.extras else {}
     return Columns(
         arena=c.arena[texts],
@@ -73,7 +60,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     times, put = np.unique(np.concatenate([c.times[c.put] for c in parts]), return_inverse=True)
     plain: dict[str, Any] = {
         name: np.concatenate([getattr(c, name) for c in parts])
-        for name in ("arena", *_OF_GROUPS, *_OF_POSITIONS, *_OF_LOANS)
+        for name in ("arena", *OF_GROUPS, *OF_POSITIONS, *OF_LOANS)
     }
     extras: dict[int, bytes] = {}
     row = 0

@@ -92,7 +92,7 @@ def _home(slots: U64, hashed: Int) -> Int:
 
 
 @njit(nogil=True, cache=True)
-def _next(slots: U64, hashed: Int, after: int) -> Int:
+def _next(slots: U64, hashed: Int, after: Int) -> Int:
     """The first slot with this hash after a slot (-1: from the hash's home); -1 when there is no more."""
     slot = _home(slots, hashed) if after < 0 else after + 1
     while True:

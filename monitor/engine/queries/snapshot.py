@@ -34,7 +34,7 @@ from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U
 from monitor.engine.columns.names import Names
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
-from monitor.engine.queries.snapshot_kernels import by_asset, of_asset, survey
+from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, survey
 from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
@@ -59,32 +59,6 @@ class BookCopy(NamedTuple):
     in_force: InForce
     fresh: Sequence[Sight]
     now: datetime
-
-
-class Weighed(NamedTuple):
-    """All rows at some prices. Those of the k-th block begin at k * GROUPS."""
-
-    debt: F64
-    recognised: F64
-    market: F64
-    liable: F64
-    """The value of liabilities, which is taken off `recognised`. Zero where loans are debts."""
-    blind: U8
-
-    @property
-    def owed(self) -> F64:
-        """What it takes to repay. A group with liabilities has as debt what they require, so here they count themselves."""
-        return np.where(self.liable > 0, self.liable, self.debt)
-
-    @property
-    def sums(self) -> tuple[F64, F64, F64]:
-        """In the order of core.groups.survey.Sums."""
-        return self.owed, self.recognised, self.market
-
-    def of(self, rows: slice) -> Weighed:
-        """Some rows."""
-        sums = (self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows])
-        return Weighed(*sums, self.blind[rows])
 
 
 class ColumnarSurvey:
@@ -193,10 +167,9 @@ class ColumnarSurvey:
         return price, np.array(flag, np.uint8)
 
     def _weigh(self, on: Prices) -> Weighed:
-        copy, size = self._copy, len(self._stage)
-        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
+        copy, weighed = self._copy, Weighed.zeros(len(self._stage))
         price, flag = self._prices(on)
-        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed)
+        survey(self._numbers, copy.store, copy.tiers, price, flag, weighed)
         return weighed
 
     def _wanted(self, scope: Scope) -> Bools:
