@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.daemon.journal import Journal
+from monitor.running import Running, Tasks
 from monitor.stores import sqlite
 from monitor.stores._base import Committed, Target
 from monitor.telemetry import Health, Metrics
@@ -25,18 +26,19 @@ async def journal(folder: Path) -> AsyncIterator[Journal]:
         store = sqlite.build(sqlite.Config(path=f"{place}/monitor.db"))
         await store.open()
         try:
-            yield Journal(store, SystemClock(), Metrics(), Health(), _route, _offer, _send_volatile)
+            yield Journal(Running(store, SystemClock(), Metrics(), Health(), Tasks()), _Outlet())
         finally:
             await store.close()
 
 
-def _route(alert: Alert) -> tuple[Target, ...]:
-    return TARGETS
+class _Outlet:
+    """Routes every alert, and delivers none."""
 
+    def route(self, alert: Alert) -> tuple[Target, ...]:
+        return TARGETS
 
-def _offer(committed: Committed) -> None:
-    """Nobody delivers here."""
+    def take_over(self, committed: Committed) -> None:
+        return
 
-
-async def _send_volatile(alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
-    raise AssertionError("the store failed")
+    async def send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
+        raise AssertionError("the store failed")

@@ -19,10 +19,11 @@ from typing import TypeVar
 import msgspec
 
 from monitor.clock import SystemClock
+from monitor.core.instants import time_at_ms
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.conflation import Latest
-from monitor.core.prices.quote import Frame, PriceChange, instant
+from monitor.core.prices.quote import Frame, PriceChange
 from monitor.core.rules.settings import Trust
 from monitor.feeds import binance_futures
 from monitor.feeds._base import FeedStats, News
@@ -43,7 +44,7 @@ class Path:
 
     def take(self, message: bytes, second: int, *, by_quote: bool) -> None:
         """One message, of which every price moves."""
-        at = instant(START_MS + 1000 * second)
+        at = time_at_ms(START_MS + 1000 * second)
         batch = self._timed("parse", lambda: self.feed.parse(message))
         assert isinstance(batch, Frame) != by_quote
         news = self._timed("news", lambda: self.news.of(batch, at + timedelta(days=1)))

@@ -15,7 +15,7 @@ from bench import desk
 from bench.book import book as make_book
 from bench.book import market
 from monitor.core.events.events import Event, TimePassed
-from monitor.core.loans.interest import next_midnight
+from monitor.core.loans.interest import midnight
 from monitor.core.watch.risk import RiskMonitor
 
 NIGHTS = 5
@@ -31,7 +31,7 @@ def main(groups: int) -> None:
         desk.fill(monitor, path)
     at = desk.START
     for night in range(1, NIGHTS + 1):
-        at = next_midnight(at)
+        at = midnight(at.date() + timedelta(days=1))
         before = at - timedelta(seconds=1)
         tick_s = _timed(monitor, desk.received(feed, desk.frame(book.market.price, before), before))
         midnight_s = _timed(monitor, TimePassed(at + timedelta(seconds=1)))

@@ -1,5 +1,6 @@
 """The only module that asks what time it is."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,6 +17,10 @@ class Clock(Protocol):
         """Seconds that only ever grow; unrelated to the wall clock."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Waits so long by monotonic time."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -25,3 +30,6 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()  # noqa: TID251  this is the one place
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

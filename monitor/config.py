@@ -1,4 +1,4 @@
-"""TOML -> frozen structs, checked once, all problems named at once (INTERFACES section 2).
+"""Reads the configuration from TOML into frozen structs and names all its problems at once (INTERFACES section 2).
 
 Paths of products, books and secrets are relative to the configuration's folder; `state_dir`, `store.path` and `file:`
 targets to the working directory.
@@ -32,12 +32,12 @@ class MonitorTable(msgspec.Struct, frozen=True):
     name: Name = "monitor"
     state_dir: str = "var"
     event_log: bool = True
-    """Record what core was handed under state_dir/events, for `monitor replay --log`."""
+    """Record what core is given under state_dir/events, for `monitor replay --log`."""
     event_log_keep: timedelta = timedelta(days=7)
 
 
 class TokenConfig(msgspec.Struct, frozen=True):
-    """One of [web] tokens. The secret is stated or read from a file, never both."""
+    """One of [web] tokens. Its secret stands here or in a file, never both."""
 
     name: Name
     role: Literal["viewer", "feeder", "operator", "admin"]
@@ -87,7 +87,7 @@ class PricesTable(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A plug-in as configured: its kind, its name, and its own Config."""
+    """A plug-in of the configuration: its kind, its name, and its own Config."""
 
     kind: str
     name: str
@@ -95,7 +95,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """[[route]]: first match wins unless `continue`."""
+    """[[route]]: the first match decides, unless it says `continue`."""
 
     to: tuple[str, ...]
     match: Match = Match()
@@ -103,7 +103,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What a configuration names and does not hold itself: secrets, scenarios, tapes, books."""
+    """What a configuration names but does not hold: secrets, scenarios, tapes, books."""
 
     tokens: tuple[TokenConfig, ...] = ()
     books: tuple[Part, ...] = ()
@@ -131,12 +131,12 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def named(self) -> Named:
-        """What must be there for a daemon to start with this."""
+        """What the daemon needs to start with this configuration."""
         return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)
 
     @property
     def state_dir(self) -> Path:
-        """Where the daemon keeps what is its own; relative to the working directory."""
+        """The daemon's own folder, relative to the working directory."""
         return Path(self.monitor.state_dir)
 
 
@@ -174,7 +174,7 @@ class _Loader:
         if table is None:
             raise BadConfig(self.problems)
         for key in table.keys() - _TABLES:
-            self.wrong(self.path, [Problem(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))])
+            self.note(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))
         monitor = self.table(MonitorTable, table, "monitor")
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
@@ -195,6 +195,9 @@ class _Loader:
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
         old_keys = tuple(self.old_keys)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+
+    def note(self, where: str, what: str) -> None:
+        self.wrong(self.path, [Problem(where, what)])
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:
         self.problems += [f"{file}: {p}" for p in problems]
@@ -219,26 +222,28 @@ class _Loader:
         return self.read(cls, table.get(name, {}), name)
 
     def web(self, table: dict[str, Any]) -> Any:
+        """An open address is a problem beside those of the table itself, so it is looked for in what the file states."""
         web = self.table(WebConfig, table, "web")
         stated = table.get("web")
-        host, tokens = (stated.get("host"), stated.get("tokens")) if isinstance(stated, dict) else (None, None)
+        stated = stated if isinstance(stated, dict) else {}
+        host, tokens = stated.get("host"), stated.get("tokens")
         try:
             check_bind(host if isinstance(host, str) else "localhost", tokens if isinstance(tokens, list) else ())
         except UnsafeBind as e:
-            self.wrong(self.path, [Problem("web.host", str(e))])
+            self.note("web.host", str(e))
         return web
 
     def rows(self, table: dict[str, Any], name: str) -> list[dict[str, Any]]:
         rows = table.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
-            problem = f"{self.path}: {Problem(name, f'expected tables written as [[{name}]]')}"
-            self.problems += [problem] if problem not in self.problems else []
+            self.note(name, f"expected tables written as [[{name}]]")
+            table[name] = []  # so that the next reader of it names no second problem
             return []
         return rows
 
     def store(self, stated: object) -> tuple[timedelta, Part | None]:
         if not isinstance(stated, dict):
-            self.wrong(self.path, [Problem("store", f"found {stated!r}, expected a table such as [store]")])
+            self.note("store", f"found {stated!r}, expected a table such as [store]")
             return timedelta(days=400), None
         table = {"kind": "sqlite", **stated}
         keep = self.read(timedelta, table.pop("keep", "400d"), "store.keep") or timedelta(days=400)
@@ -248,12 +253,12 @@ class _Loader:
         kind = table.get("kind")
         name = self.read(Name, table["name"], f"{where}.name") if "name" in table else _unnamed(str(kind), table)
         if not isinstance(kind, str):
-            self.wrong(self.path, [Problem(f"{where}.kind", "is missing; known: " + ", ".join(plugins.kinds(family)))])
+            self.note(f"{where}.kind", "is missing; known: " + ", ".join(plugins.kinds(family)))
             return None
         try:
             module = plugins.module(family, kind)
         except plugins.UnknownKind as e:
-            self.wrong(self.path, [Problem(f"{where}.kind", str(e))])
+            self.note(f"{where}.kind", str(e))
             return None
         rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
         config = self.read(module.Config, rest, where)
@@ -266,30 +271,28 @@ class _Loader:
             if part is None:
                 continue
             if any(part.name == other.name for other in parts):
-                self.wrong(
-                    self.path, [Problem(f"{table}[{i}].name", f"{part.name!r} stands twice; give each its own name")]
-                )
+                what = f"{part.name!r} stands twice; give each its own name"
+                self.note(f"{table}[{i}].name", what)
             parts.append(part)
         return tuple(parts)
 
     def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
-        """Held against the products as stated, like routes against notifiers."""
+        """The sources of rates. Each names a product of the file, even one that has problems of its own."""
         kinds = [str(row.get("kind")) for row in products]
         for i, row in enumerate(rows):
             product = row.get("product")
             if isinstance(product, str) and product not in kinds:
                 what = f"found {product!r}, expected one of: {', '.join(kinds)}"
-                self.wrong(self.path, [Problem(f"rates[{i}].product", what)])
+                self.note(f"rates[{i}].product", what)
             if row.get("name") == API:
-                self.wrong(self.path, [Problem(f"rates[{i}].name", f"{API!r} is whoever gives rates by API")])
+                self.note(f"rates[{i}].name", f"{API!r} names the rates that come by API; choose another name")
         return self.parts("rates", rows, "rates")
 
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}
         if not rows:
-            self.wrong(
-                self.path, [Problem("product", 'is missing; add [[product]] with kind = "vip_loan" and its file')]
-            )
+            what = 'is missing; add [[product]] with kind = "vip_loan" and its file'
+            self.note("product", what)
         for i, row in enumerate(rows):
             entry = self.read(ProductTable, row, f"product[{i}]")
             if entry is None:
@@ -297,10 +300,10 @@ class _Loader:
             try:
                 module = plugins.module("products", entry.kind)
             except plugins.UnknownKind as e:
-                self.wrong(self.path, [Problem(f"product[{i}].kind", str(e))])
+                self.note(f"product[{i}].kind", str(e))
                 continue
             if entry.kind in products:
-                self.wrong(self.path, [Problem(f"product[{i}].kind", f"{entry.kind!r} stands twice")])
+                self.note(f"product[{i}].kind", f"{entry.kind!r} stands twice")
             table = self.toml(entry.file)
             if table is None:
                 continue
@@ -311,19 +314,20 @@ class _Loader:
         return products
 
     def routes(self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]]) -> tuple[Route, ...]:
-        """Routes are held against the notifiers as stated: one that is wrong in itself is no second problem here."""
+        """The routes. Each names notifiers of the file, even ones that have problems of their own."""
         kinds = [(n.get("name", _unnamed(str(n.get("kind")), n)), n.get("kind")) for n in notifiers]
         routes = []
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
             if route is not None:
-                self.wrong(self.path, [Problem(f"route[{i}].to", what) for what in _unknown(route, kinds)])
+                for what in _unknown(route, kinds):
+                    self.note(f"route[{i}].to", what)
                 routes.append(route)
         return tuple(routes)
 
 
 def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[str]:
-    """Targets of a route that do not exist among the notifiers, given as (name, kind)."""
+    """The targets of a route that are no notifiers; `notifiers` are pairs of name and kind."""
     found = []
     names = [str(name) for name, _ in notifiers]
     for name in route.to:
@@ -337,7 +341,7 @@ def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[s
 
 
 def _unnamed(kind: str, table: Mapping[str, Any]) -> str:
-    """The name of a part that states none. A book's groups belong to it for good, so its place in the list must not count."""
+    """The name of a part that states none. A book keeps its groups for good, so its place in the list must not count."""
     path = table.get("path")
     return f"{kind}:{path}" if isinstance(path, str) else kind.replace("_", "-")
 

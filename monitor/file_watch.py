@@ -1,25 +1,54 @@
-"""Wakes whoever reads a file when something in its folder changes."""
+"""Wakes the reader of a file when something in the file's folder changes."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from watchfiles import awatch
 
 from monitor.telemetry import log
 
+SETTLE_S = 1.0
+"""Editors and `cp` have finished writing by then."""
+POLL_S = 3.0
+"""A reader looks by itself this often, as a watch misses network file systems, links and new folders."""
 
-async def watch(path: Path, wake: asyncio.Event, again_s: float) -> None:
-    """Sets `wake` on any change in the folder of a file, as one that is replaced by a rename is another file. Never ends;
-    where the system refuses it tries again after `again_s`, so whoever waits must look by himself meanwhile."""
-    is_said = False
+
+@asynccontextmanager
+async def watching(path: Path, wake: asyncio.Event, again_s: float) -> AsyncIterator[None]:
+    """Sets `wake` on any change in the folder of a file: a program that replaces the file by a rename makes another file.
+
+    Where the system refuses a watch, it asks again after `again_s`.
+    """
+    watch = asyncio.create_task(_watch(path, wake, again_s))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def pause(wake: asyncio.Event, at_most_s: float) -> None:
+    """Waits until `wake` is set, at most so long, and clears it."""
+    try:
+        async with asyncio.timeout(at_most_s):
+            await wake.wait()
+    except TimeoutError:
+        pass
+    wake.clear()
+
+
+async def _watch(path: Path, wake: asyncio.Event, again_s: float) -> None:
+    is_logged = False
     while True:
         try:
             async for _ in awatch(path.parent, watch_filter=None, recursive=False, step=100):
                 wake.set()
         except (OSError, RuntimeError) as e:  # watchfiles raises its own RuntimeError where the kernel refuses
-            if not is_said:
+            if not is_logged:
                 log.warning("cannot watch the folder of a file, so it is polled", path=str(path), reason=str(e))
-            is_said = True
+            is_logged = True
         await asyncio.sleep(again_s)

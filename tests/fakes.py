@@ -99,6 +99,24 @@ def rendered(logged: LoggedAlert) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class FakeOutlet:
+    """Takes what a journal hands over: `committed`, and `volatile` while the store fails. Each alert has these targets."""
+
+    def __init__(self, *targets: Target) -> None:
+        self.targets = targets
+        self.committed: list[Committed] = []
+        self.volatile: list[LoggedAlert] = []
+
+    def route(self, _: Alert) -> tuple[Target, ...]:
+        return self.targets
+
+    def take_over(self, committed: Committed) -> None:
+        self.committed.append(committed)
+
+    async def send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
+        self.volatile += [logged for logged, _ in alerts]
+
+
 class FakeNotifier:
     """Takes every notice, or does with it what `behave` does: return None, raise, or wait."""
 

@@ -38,24 +38,6 @@ RULES = Rules("desk-1", {"vip_loan": Product("vip_loan", (VERSION,))})
 CALM = {"BTC": "40000", "ETH": "2000", "SOL": "100", "USDC": "1"}
 
 
-def line(id_: str = "G-1", btc: str = "10", owed: str = "100000", **more: Any) -> dict[str, Any]:
-    """A book line: one account with BTC, one open loan in USDT."""
-    return {
-        "id": id_,
-        "product": "vip_loan",
-        "receiving_account": f"{id_}-in",
-        "collateral": {f"{id_}-a": {"BTC": btc}},
-        "loans": [
-            {
-                "id": f"{id_}-L1", "asset": "USDT", "principal": owed, "rate": {"kind": "flexible"}, "term": "open",
-                "opened_at": "2026-03-01T10:00:00Z",
-            }
-        ],
-        "labels": {"borrower": "ACME"},
-        **more,
-    }  # fmt: skip
-
-
 def look_at(risk: RiskMonitor, group_id: str, at: datetime) -> Look | None:
     """A group between two events, as the sequencer would give it."""
     sight, board = risk.sight(group_id), risk.board

@@ -14,8 +14,10 @@ from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer
+from monitor.running import Running, Tasks
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
+from tests.fakes import FakeOutlet
 from tests.faults.house import SECRET, Daemon, House, until, webhook
 
 PRODUCT = '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n'
@@ -123,15 +125,11 @@ async def test_a_reload_that_names_what_is_not_there_changes_nothing(tmp_path: P
 
 async def test_the_sequencer_ends_when_it_is_cancelled_while_it_wakes() -> None:
     """A part breaks while a book is read: the daemon cancels all others, and must not go on for ever."""
-    store, clock, metrics, health = MemoryStore(), SystemClock(), Metrics(), Health()
-
-    async def told(_: object) -> None:
-        raise AssertionError("nothing to tell")
-
+    store = MemoryStore()
     await store.open()
-    journal = Journal(store, clock, metrics, health, lambda _: (), lambda _: None, told)  # type: ignore[arg-type]
-    monitor = RiskMonitor(Rules("desk-1", {}))
-    sequencer = Sequencer(monitor, store, journal, clock, metrics, health, lambda _: None, None)
+    parts = Running(store, SystemClock(), Metrics(), Health(), Tasks())
+    journal = Journal(parts, FakeOutlet())
+    sequencer = Sequencer(parts, RiskMonitor(Rules("desk-1", {})), journal, lambda _: None, None)
     running = asyncio.create_task(sequencer.run())
     await asyncio.sleep(0.05)
     sequencer.quotes([])

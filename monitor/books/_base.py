@@ -1,6 +1,6 @@
 """What every source of loans shares.
 
-Groups that are put over HTTP come through the inbox of the web instead: their sender waits for the answer.
+Groups that a client puts over HTTP come through the inbox of the web instead, as the client waits for the answer.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from monitor.core.rules.product import Product
 
 
 class Packed(NamedTuple):
-    """Lines that were read together; `rest` are the places of those that must be parsed, for what they say or for why not."""
+    """Lines that were read together; `rest` are the places of the lines that must be parsed one by one."""
 
     batch: GroupBatch
     rest: list[int]
 
 
 class Reader(Protocol):
-    """Reads book lines by the rules in force. Its methods may run in any thread, one at a time."""
+    """Reads book lines by the rules in force. Its methods may run in any thread, but one at a time."""
 
     def parse(self, line: object, at: datetime) -> Group:
-        """A group of a line's object, checked against its product. Raises wire.Invalid."""
+        """The group of a line's object, checked against its product. Raises schema.Invalid."""
         ...
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
-        """Up to 8192 lines at once, many times faster; None where this is not possible. Two may have the same id."""
+        """Up to 8192 lines at once, many times faster; None if the reader cannot. Two lines may have the same id."""
         ...
 
     def line_memory(self) -> LineMemory:
@@ -38,7 +38,7 @@ class Reader(Protocol):
         ...
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
-        """Hears, on the event loop, how much of a book is read; often."""
+        """Hears how much of a book is read: often, on the event loop."""
         ...
 
 
@@ -48,14 +48,15 @@ class PlainReader:
     def __init__(
         self, products: Callable[[], Mapping[str, Product]], progress: Callable[[int, int], None] | None = None
     ) -> None:
-        self._products, self._progress = products, progress
+        self._products = products
+        self._progress = progress
 
     def parse(self, line: object, at: datetime) -> Group:
         """See Reader."""
         return parse_line(line, at, self._products())
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
-        """Nothing is packed."""
+        """See Reader. It packs nothing."""
         return None
 
     def line_memory(self) -> LineMemory:
@@ -73,19 +74,19 @@ def _nothing() -> Iterable[str]:
 
 
 class BookProgress(Protocol):
-    """Hears how far books are read, where that takes long."""
+    """Hears how far the reading of a large book is."""
 
     def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
         """So much of a book is read."""
         ...
 
     def end(self, book: str) -> None:
-        """It is read, or reading it was given up."""
+        """The book is read, or its reading was given up."""
         ...
 
 
 class Unshown:
-    """For a daemon that nobody watches start."""
+    """For a daemon without a terminal or a log to show it on."""
 
     def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
         """Shows nothing."""
@@ -95,16 +96,16 @@ class Unshown:
 
 
 class KeptBook(NamedTuple):
-    """What the store has of a source: so that what changed while the daemon was down is noticed at the next start."""
+    """What the store has of a source, which shows the source what changed while the daemon was down."""
 
     groups: Callable[[], Iterable[str]] = _nothing
-    """Lists the ids of the groups that it put and that are watched now. May be called in any thread."""
+    """Lists the ids of the groups that it put and that are open now. May be called in any thread."""
     refused: tuple[str, ...] = ()
     """Subjects of all `book.refused` notices that still hold, also those of other sources."""
 
 
 class BookSource(Protocol):
-    """A source of loan groups: batches of GroupPut, GroupsPut, GroupClosed, BookEntry, and Noticed for what it refused.
+    """A source of loan groups: batches of GroupPut, GroupsPut, GroupClosed, BookEntry, and Noticed for refused lines.
 
     Its module has `Config` and `build(name, config, reader, clock, kept) -> BookSource`.
     """

@@ -1,4 +1,4 @@
-"""Lines of a file of JSON, a page at a time, and what is said of a line that is no group."""
+"""Reads the lines of a JSON Lines file page by page, and judges a line: a group, or the problem with it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,31 @@ from monitor.core.schema import Invalid, Problem
 
 LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
 PAGE_LINES = 8192  # a block of the engine
-_FILE_BYTES = 16 << 30  # thirty million groups; whatever is larger was put there by mistake
+_FILE_BYTES = 16 << 30  # thirty million groups; a larger file is there by mistake
 _PROBLEM_CHARS = 2000  # an alert must stay under 20 kB
 
 
 class LinePage(NamedTuple):
-    """Lines that say something, without white space around them, and their numbers."""
+    """Lines without the empty ones, comments and white space around them, and their numbers."""
 
     numbers: list[int]
     raws: list[bytes]
 
 
 class BookFile:
-    """One look at a file. Raises OSError, also for what is no regular file or too big."""
+    """One reading of a file. Raises OSError, also for a path that is no regular file or a file that is too big."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._stamp = path, stamp(path)
-        self.done_bytes, self.total_bytes = 0, os.stat(path).st_size
+        self.path = path
+        self._stamp = stamp(path)
+        self.done_bytes = 0
+        self.total_bytes = os.stat(path).st_size
         self.is_blank = True
-        """No line says anything, not even that it is a comment."""
+        """The file has no line with text, not even a comment."""
         self._whole = hashlib.blake2b(digest_size=16)
 
     def pages(self) -> Iterator[LinePage]:
-        """All lines that say something; the last page may be empty. Raises OSError."""
+        """All lines, in pages; the last page may be empty. Raises OSError."""
         with self.path.open("rb") as f:
             number, page = 0, LinePage([], [])
             for lines in _lines(self._blocks(f.read)):
@@ -66,16 +68,16 @@ class BookFile:
 
     @property
     def digest(self) -> bytes:
-        """Of all that was read."""
+        """A hash of everything that was read."""
         return self._whole.digest()
 
     def stamp(self) -> tuple[int, ...] | None:
-        """That of the file, or None when it changed since the look began. Raises OSError."""
+        """The file's stamp, or None if it changed since the reading began. Raises OSError."""
         return self._stamp if stamp(self.path) == self._stamp else None
 
 
 def stamp(path: Path) -> tuple[int, ...]:
-    """What changes when the file does. Raises OSError, also for what is no regular file or too big."""
+    """Figures that change when the file does. Raises OSError, also for a path that is no regular file or a file too big."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
@@ -85,13 +87,13 @@ def stamp(path: Path) -> tuple[int, ...]:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number and text of each line that says something. Raises OSError."""
+    """Number and text of each line, without empty ones and comments. Raises OSError."""
     for page in BookFile(path).pages():
         yield from zip(page.numbers, page.raws, strict=True)
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Lines without white space around them, as many as a block ends; of one too long just so much that this shows."""
+    """The lines that end in each block, stripped. Of a line that is too long it keeps just enough to show that."""
     rest, is_first = b"", True
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
@@ -103,7 +105,7 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 class Judged(NamedTuple):
-    """What a line says: a group, or a problem and the group's id where that can be read."""
+    """The meaning of a line: a group, or a problem and the group's id if that can be read."""
 
     id: str | None
     group: Group | None = None
@@ -112,7 +114,7 @@ class Judged(NamedTuple):
 
 
 def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) -> Judged:
-    """A line, decoded and parsed, or why it is refused."""
+    """Decodes and parses a line; a line that it refuses comes back with the problem."""
     try:
         stated = decoded(raw)
         repeated = repeated_key(raw, stated)
@@ -133,7 +135,7 @@ def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) 
 
 
 def decoded(raw: bytes) -> object:
-    """The JSON value of a line. Raises wire.Invalid."""
+    """The JSON value of a line. Raises schema.Invalid."""
     if len(raw) > LINE_BYTES:
         raise Invalid([Problem("", "the line is longer than 1 MB", "too_long")])
     try:
@@ -150,7 +152,7 @@ _KEY = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*(:)?')
 
 
 def repeated_key(raw: bytes, stated: object) -> str | None:
-    """A key that msgspec silently overwrote: the text, which is valid JSON, has more keys than the value."""
+    """A key that stands twice in one object: msgspec keeps the last one, so the text has more keys than the value."""
     count, rest = 0, [stated]
     while rest:
         value = rest.pop()

@@ -1,11 +1,11 @@
 """A loan book in a file: JSON Lines, one group a line, read again whenever the file changes.
 
-What people and programs write is often seen half done: cut off, empty, or gone while it is being replaced. So a line
-that reads well is applied at once, but a refused line, an unreadable file and a group that vanished count only when
-they are still so a while later. Until then, and for as long as a line is refused, the last good book stays in force.
+A reader often meets a file half written: cut off, empty, or gone while a program replaces it. So a good line applies at
+once, but a refused line, an unreadable file and a missing group count only if they are still there a while later. Until
+then, and as long as a line is refused, the last good book stays in force.
 
-A file may hold millions of lines: it is read a page at a time, the next one while the one before is committed, and all
-that is remembered of a line is a hash.
+A file may hold millions of lines. The book reads it page by page, one page ahead of the commit, and remembers only a hash
+of each line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -31,23 +31,21 @@ from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
-from monitor.file_watch import watch
+from monitor.file_watch import POLL_S, SETTLE_S, pause, watching
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 REFUSED = "book.refused"
 
-_PACKED_LINES = 1000  # fewer new lines than this on a page are read one by one
-_LARGE_BYTES = 1 << 20  # of a file whose lines are remembered as compactly as possible: some thousand lines
-_CHUNK = 200  # lines judged in one go of the thread: a quarter of a second, after which a shutdown is noticed
-_SETTLE_S = 1.0  # editors and `cp` are done by then
-_CLOSE_AFTER_S = 5.0  # how long a file must have been at rest before what it lacks is believed to be gone
-_POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
+_PACKED_LINES = 1000  # a page with fewer new lines is read line by line
+_LARGE_BYTES = 1 << 20  # some thousand lines: a larger file is remembered as compactly as possible
+_CHUNK = 200  # lines that the thread judges in one go, a quarter of a second, so that a shutdown need not wait longer
+_CLOSE_AFTER_S = 5.0  # a file must have been at rest for so long before its missing groups are closed
 
 
 class Config(msgspec.Struct, frozen=True):
-    """[[book]] kind = "file". `close_missing`: a group whose line vanished is closed."""
+    """[[book]] kind = "file". `close_missing` closes a group whose line is gone."""
 
     path: Path
     watch: bool = False
@@ -57,12 +55,12 @@ class Config(msgspec.Struct, frozen=True):
 def build(
     name: str, config: Config, reader: Reader, clock: Clock | None = None, kept: KeptBook | None = None
 ) -> FileBook:
-    """The book of a file. Of what is kept, it looks for lines that vanished or were mended while the daemon was down."""
+    """The book of a file. `kept` lets it find lines that went or were mended while the daemon was down."""
     return FileBook(name or f"file:{config.path}", config, reader, clock or SystemClock(), kept or KeptBook())
 
 
 class RefusedLine(NamedTuple):
-    """Something to refuse; `reason` is a counter's label."""
+    """A line or a file to refuse; `reason` is a counter's label."""
 
     problem: str
     fingerprint: str
@@ -71,18 +69,20 @@ class RefusedLine(NamedTuple):
 
 
 class _Sheet:
-    """A page while it is worked on: what is known of its lines, by place."""
+    """A page in work: what the book knows of its lines, by place."""
 
     def __init__(self, page: LinePage, ids: array[int], lines: array[int]) -> None:
         self.numbers, self.raws = page
-        self.lines, self.ids = lines, ids
-        """Hashes of lines and of the ids that they put; an id is 0 while it is not known."""
+        self.lines = lines
+        """A hash of each line."""
+        self.ids = ids
+        """A hash of the id that each line puts, 0 while it is not known."""
         self.batch: GroupBatch | None = None
         self.packed: list[int] = []
         """Places of the lines of the batch."""
         self.judged: dict[int, Judged] = {}
         self.left: list[int] = []
-        """Places of lines that are to be judged one by one."""
+        """Places of the lines to judge one by one."""
 
 
 class FileBook:
@@ -90,61 +90,56 @@ class FileBook:
 
     def __init__(
         self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook,
-        *, settle_s: float = _SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = _POLL_S,
+        *, settle_s: float = SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = POLL_S,
     ) -> None:  # fmt: skip
-        self.name, self.config, self.path = name, config, config.path
-        self._reader, self._clock, self._held = reader, clock, kept.groups
-        self._settle_s, self._close_after_s, self._poll_s = settle_s, close_after_s, poll_s
+        self.name = name
+        self.config = config
+        self.path = config.path
+        self._reader = reader
+        self._clock = clock
+        self._held = kept.groups
+        self._settle_s = settle_s
+        self._close_after_s = close_after_s
+        self._poll_s = poll_s
         self._thread = ThreadPoolExecutor(1, "book")
         self._memory: LineMemory = PlainLineMemory()
         self._is_compared = False
-        """What the store has of this source was compared with what the file names."""
+        """The groups that the store has of this source were compared with those of the file."""
         ours = [subject for subject in kept.refused if subject.startswith(str(config.path))]
         self._refused: dict[str, str] = dict.fromkeys(ours, "")
-        """Fingerprint of what was said last, by subject."""
+        """Fingerprint of the last notice, by subject."""
         self._doubts: dict[str, tuple[str, float]] = {}
-        """What was found but not said yet, and since when."""
+        """Fingerprint of a problem without a notice yet, and since when it is there, by subject."""
         self._last: bytes | None = None
         """Digest of the last reading."""
         self._stamp: tuple[int, ...] | None = None
-        """Of the file when it was last read; None when it changed meanwhile."""
+        """Of the file at the last reading; None if it changed meanwhile."""
         self._unchanged_since_s = 0.0
         self._is_settled = False
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """The whole book first, then what changed. Without `watch` it ends when the file has been read and believed."""
+        """The whole book first, then changes. Without `watch` it ends once it has read a file at rest."""
         wake = asyncio.Event()
-        watcher = asyncio.create_task(watch(self.path, wake, self._poll_s)) if self.config.watch else None
         try:
-            async with aclosing(self._look(0)) as look:
-                async for batch in look:
-                    yield batch
-            while watcher or not self._is_settled:
-                await self._pause(wake)
-                async with aclosing(self._look(self._settle_s)) as look:
+            async with watching(self.path, wake, self._poll_s) if self.config.watch else nullcontext():
+                async with aclosing(self._look(0)) as look:
                     async for batch in look:
-                        if batch:
-                            yield batch
+                        yield batch
+                while self.config.watch or not self._is_settled:
+                    await pause(wake, self._poll_s if self._is_settled else self._settle_s)
+                    async with aclosing(self._look(self._settle_s)) as look:
+                        async for batch in look:
+                            if batch:
+                                yield batch
         finally:
-            if watcher:
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _apart(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-        """Off the event loop, one thing after the other, in one thread: each has a heap of its own for what a page takes."""
+        """Runs work in the book's own thread, one piece after the other: every thread has a heap that grows by a page."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **more))
 
-    async def _pause(self, wake: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s if self._is_settled else self._settle_s):
-                await wake.wait()
-        except TimeoutError:
-            pass
-        wake.clear()
-
     async def _look(self, patience_s: float) -> AsyncGenerator[list[Event], None]:
-        """Reads the file where it may have changed; bad news found now is said once it is older than `patience_s`."""
+        """Reads the file if it may have changed, and reports problems that are older than `patience_s`."""
         at = self._clock.utc()
         puts: list[Event] = []
         try:
@@ -183,7 +178,7 @@ class FileBook:
             small.hand_over(self._memory)
 
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
-        """Nothing is known of the lines now, so what was said of them stands."""
+        """Notices about a file that cannot be read. It says nothing about its lines, so their notices stand."""
         self._memory.end(forget=False)
         self._last, self._is_settled = None, False
         finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
@@ -192,7 +187,7 @@ class FileBook:
     async def _read(
         self, file: BookFile, at: datetime, bad: dict[str, RefusedLine]
     ) -> AsyncGenerator[list[Event], None]:
-        """The puts of each page; the next page is read while one is committed. Fills what is to be refused, by place."""
+        """The puts of each page; the thread reads the next page while one is committed. Puts refused lines into `bad`."""
         pages = file.pages()
         coming = asyncio.create_task(self._page(pages, at))
         try:
@@ -206,7 +201,7 @@ class FileBook:
             await asyncio.gather(coming, return_exceptions=True)
 
     async def _page(self, pages: Iterator[LinePage], at: datetime) -> _Sheet | None:
-        """The next page with all that its lines say. Lines that are applied already are not read again."""
+        """The next page with its lines judged, except those that are in force already."""
         sheet = await self._apart(self._opened, pages, at)
         if sheet is not None:
             for start in range(0, len(sheet.left), _CHUNK):
@@ -224,7 +219,7 @@ class FileBook:
         return sheet
 
     def _packed(self, sheet: _Sheet, places: list[int], at: datetime) -> list[int]:
-        """Packs lines if that is possible; returns the places of those that must be judged."""
+        """Packs lines if the reader can; returns the places of those that must be judged one by one."""
         found = self._reader.pack([sheet.raws[place] for place in places], at, self.name)
         sheet.batch, left = (None, places) if found is None else (found.batch, [places[i] for i in found.rest])
         sheet.packed = sorted(set(places).difference(left))
@@ -239,7 +234,7 @@ class FileBook:
                 sheet.ids[place] = hash(judged.id)
 
     def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, RefusedLine]) -> list[Event]:
-        """The puts of a page; what to refuse goes to `bad`, by place. The first line of an id has it."""
+        """The puts of a page; refused lines go to `bad`, by file and line. The first line of a group has its id."""
         firsts = self._memory.name(sheet.ids, sheet.numbers)
         doubles = {place for place, first in enumerate(firsts) if first}
         if not doubles.isdisjoint(sheet.packed):
@@ -264,9 +259,9 @@ class FileBook:
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
 
     def _missing(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float) -> tuple[list[Event], bool]:
-        """Closes the groups that the file names no more; or says that it is too early to tell."""
+        """Closes for the groups that the file no longer names, and whether it is too early to tell."""
         closes = self.config.close_missing
-        # A refused line whose id cannot be read may be that of any of them.
+        # A refused line whose id cannot be read may belong to any of them.
         if not closes or any(f.group is None for f in bad.values()):
             self._memory.end(forget=not closes)
             return [], False
@@ -277,14 +272,14 @@ class FileBook:
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early
 
     def _gone(self) -> Iterator[str]:
-        """Groups of this source that the reading does not name."""
+        """Groups of this source that this reading does not name."""
         held = iter(self._held())
         while ids := list(islice(held, 8192)):
             named = self._memory.named(array("q", map(hash, ids)))
             yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
     def _say(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:
-        """Notices for what is wrong for long enough and was not said yet."""
+        """Notices about problems that are old enough and have none yet."""
         doubts: dict[str, tuple[str, float]] = {}
         notices: list[Event] = []
         for subject, (problem, fingerprint, reason, group) in bad.items():

@@ -1,4 +1,4 @@
-"""`monitor doctor`: looks at all that the daemon needs, and says what to mend. Changes nothing, sends nothing."""
+"""`monitor doctor`: looks at everything that the daemon needs and says what to mend. It changes and sends nothing."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FIRST_PRICE_S = 12.0
 LOW_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
 WAL_RESET_FIXED = (3, 51, 3)
-"""SQLite before this can corrupt a write-ahead log that two connections checkpoint; the store has one that does."""
+"""An older SQLite can corrupt a write-ahead log that two connections checkpoint; in our store only one does."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One part, how it is, and what to do about it."""
+    """A part, its state, and what to do about it."""
 
     part: str
     status: Literal["fine", "note", "trouble"]
@@ -57,7 +57,7 @@ async def _checked(name: str, check: Callable[[str, Part], Awaitable[Finding]], 
 
 
 def _clock() -> Finding:
-    """adjtimex() answers 5 while no time service keeps the clock; deadlines follow the wall clock."""
+    """Deadlines follow the wall clock. adjtimex() answers 5 while no time service keeps it."""
     now = SystemClock().utc()
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))
@@ -66,10 +66,8 @@ def _clock() -> Finding:
             "clock", "note", f"{now:%Y-%m-%d %H:%M:%S} UTC; this system cannot say whether it is synchronised"
         )
     if state == 5:
-        text = (
-            f"{now:%Y-%m-%d %H:%M:%S} UTC is not synchronised; start chrony or systemd-timesyncd: deadlines follow it"
-        )
-        return Finding("clock", "note", text)
+        text = f"{now:%Y-%m-%d %H:%M:%S} UTC is not synchronised, and deadlines follow it"
+        return Finding("clock", "note", f"{text}; start chrony or systemd-timesyncd")
     return Finding("clock", "fine", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 

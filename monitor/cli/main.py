@@ -9,20 +9,21 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
+from urllib.parse import quote
 
 import msgspec
 from cyclopts import App as Commands
-from cyclopts import CycloptsError, Parameter
+from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, telemetry
 from monitor.cli import operator, output, portfolio
-from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.payload import data, envelope
 from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
@@ -40,7 +41,7 @@ commands = Commands(
     result_action="return_value",
 )
 
-for _command in (portfolio.stress, portfolio.exposure, portfolio.report):
+for _command in (portfolio.stress, portfolio.exposure, portfolio.report, operator.ack, operator.silence):
     commands.command(_command)
 
 
@@ -62,7 +63,7 @@ def main() -> NoReturn:
 
 
 @commands.command
-def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = False, log_level: str = "info") -> int:
+def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str = "info") -> int:
     """The daemon. SIGTERM stops it cleanly, SIGHUP reloads its configuration.
 
     Parameters
@@ -73,9 +74,9 @@ def run(*, config: ConfigFile = Path("config/monitor.toml"), log_json: bool = Fa
     """
     import uvloop  # only the daemon needs it, and it is not there on every system
 
-    # A reload that is asked for before there is anything to reload must not end the process, which is what SIGHUP does.
+    # SIGHUP would end the process while there is nothing to reload yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Nor may a reader of its output that leaves (`| head`), which ends the other commands.
+    # A reader that closes the pipe (`| head`) ends the other commands, but not the daemon.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     telemetry.configure(log_level, as_json=log_json)
     loaded = configuration.load(config)
@@ -93,7 +94,9 @@ async def _serve(config: Config) -> int:
 
     clock = SystemClock()
     app = App(config, clock, output.BookBars(clock.monotonic_s))
-    loop, stopping, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    hangup = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
@@ -101,17 +104,18 @@ async def _serve(config: Config) -> int:
     with contextlib.suppress(OSError):
         output.welcome(config, app.address)
     app.reload_when(hangup)
-    broken, asked = asyncio.create_task(app.run()), asyncio.create_task(stopping.wait())
-    await asyncio.wait({broken, asked}, return_when=asyncio.FIRST_COMPLETED)
-    if broken.done():
-        broken.result()  # Raises what broke: a process that goes on half alive would be silent.
-    broken.cancel()
+    running = asyncio.create_task(app.run())
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()  # Raises what broke: a process that goes on half alive would be silent.
+    running.cancel()
     return FINE if await app.stop() else TROUBLE
 
 
 @commands.command
-def check_config(*, config: ConfigFile = Path("config/monitor.toml")) -> int:
-    """Checks a configuration and all that it names; says every problem.
+def check_config(*, config: ConfigFile = CONFIG) -> int:
+    """Checks a configuration and all that it names; names every problem.
 
     Parameters
     ----------
@@ -144,12 +148,12 @@ async def _close(notifiers: Iterable[Notifier]) -> None:
 @commands.command(name="replay")
 def replay_(
     *,
-    config: ConfigFile = Path("config/monitor.toml"),
+    config: ConfigFile = CONFIG,
     tape: Path | None = None,
     book: Path | None = None,
     entries: Path | None = None,
     log: Path | None = None,
-    trust: Annotated[bool, Parameter(negative="")] = False,
+    trust: Flag = False,
     as_json: AsJson = False,
 ) -> int:
     """Runs a tape or a recorded event log through the same core in virtual time; nothing is sent.
@@ -194,13 +198,13 @@ class _Tape:
         from monitor.daemon import wiring
 
         rates = wiring.rates_of(config)
-        self.rules = rules = config.rules if trust else replay.without_trust(config.rules)
+        self.rules = config.rules if trust else replay.without_trust(config.rules)
         self.title = path.name
         self.refused: list[str] = []
         self.total = output.count_lines(path)
         rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
         stated = EntryTape(entries, self.refused.append) if entries is not None else None
-        self.steps = replay.tape(rules, book, rows, rates, stated)
+        self.steps = replay.tape(self.rules, book, rows, rates, stated)
 
 
 class _Recorded:
@@ -223,14 +227,11 @@ def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
     with timeline:
         for at, alerts in run_.steps:
             for logged in alerts:
-                timeline.alert(_object(logged, run_.rules))
+                body = data(logged.alert, logged.cursor, run_.rules.products)
+                timeline.alert(envelope(logged.alert, body))
             timeline.step(at)
     timeline.summary(run_.refused)
     return FINE
-
-
-def _object(logged: LoggedAlert, rules: Rules) -> dict[str, Any]:
-    return envelope(logged.alert, data(logged.alert, logged.cursor, rules.products))
 
 
 @commands.command
@@ -244,8 +245,6 @@ def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/groups/{id}.
     """
-    from urllib.parse import quote
-
     answer = ask(url, f"/v1/groups/{quote(group, safe='')}", token_file)
     output.json(answer) if as_json else output.explain(answer)
     return FINE
@@ -276,27 +275,23 @@ def what_if(
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of POST /v1/groups/{id}/what-if.
     """
-    from urllib.parse import quote
-
-    body: dict[str, dict[str, str]] = {}
-    for name, pairs in (("shock", shock), ("repay", repay), ("add", add), ("remove", remove)):
-        for pair in pairs:
-            asset, is_pair, value = pair.partition("=")
-            if not is_pair or not asset or not value:
-                output.problems([f"--{name}: found {pair!r}, expected ASSET=VALUE such as BTC=-20%"])
-                return WRONG
-            body.setdefault(name, {})[asset.upper()] = value
+    problems: list[str] = []
+    stated = {"shock": shock, "repay": repay, "add": add, "remove": remove}
+    body = {
+        name: dict(asset_value(f"--{name}", text, problems) for text in texts)
+        for name, texts in stated.items()
+        if texts
+    }
+    if problems:
+        output.problems(problems)
+        return WRONG
     answer = ask(url, f"/v1/groups/{quote(group, safe='')}/what-if", token_file, body)
     output.json(answer) if as_json else output.what_if(group, answer)
     return FINE
 
 
-commands.command(operator.ack)
-commands.command(operator.silence)
-
-
 @commands.command
-def send_test(notifier: str, *, config: ConfigFile = Path("config/monitor.toml"), to: Sequence[str] = ()) -> int:
+def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] = ()) -> int:
     """Sends a notice that is marked as a test through a channel, exactly as an alert would go.
 
     Parameters
@@ -323,14 +318,20 @@ def send_test(notifier: str, *, config: ConfigFile = Path("config/monitor.toml")
 
 
 def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
-    now, name = SystemClock().utc(), config.monitor.name
+    now = SystemClock().utc()
+    name = config.monitor.name
     count = int(now.timestamp())
     type_ = "monitor.heartbeat"
-    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
     alert = Alert(
-        type=type_, id=alert_id(name, "test", 0, count, type_), at=now, detected_at=now, subject="test",
-        sequence=count, episode=0, facts=facts,
-    )  # fmt: skip
+        type=type_,
+        id=alert_id(name, "test", 0, count, type_),
+        at=now,
+        detected_at=now,
+        subject="test",
+        sequence=count,
+        episode=0,
+        facts={"message": f"This is a test from {name}. Nobody needs to act."},
+    )
     body = envelope(alert, data(alert, 0, config.rules.products, test=True))
     return Notice(body["type"], body["timestamp"], body["data"], to)
 
@@ -343,7 +344,7 @@ async def _send_once(channel: Any, notice: Notice) -> Any:
 
 
 @commands.command
-def backup(file: Path, *, config: ConfigFile = Path("config/monitor.toml")) -> int:
+def backup(file: Path, *, config: ConfigFile = CONFIG) -> int:
     """An online copy of the store, while the daemon runs or not.
 
     Parameters
@@ -367,7 +368,7 @@ def backup(file: Path, *, config: ConfigFile = Path("config/monitor.toml")) -> i
 
 
 @commands.command
-def doctor(*, config: ConfigFile = Path("config/monitor.toml"), as_json: AsJson = False) -> int:
+def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     """Checks store, disk, clock, feeds, channels and Redis settings; says what to mend.
 
     Parameters

@@ -6,23 +6,17 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from cyclopts import Parameter
-
 from monitor.cli import output
+from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
 from monitor.client import NoAnswer, ask
 from monitor.clock import SystemClock
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
 from monitor.core.text import stamp
 
-FINE, WRONG = 0, 2
-URL = "http://127.0.0.1:8080"
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
-TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
-_LABEL = "label."
 _KEYS = ("type", "severity", "product", "group")
 
 
@@ -72,16 +66,16 @@ def silence(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Hides alerts from the channels for a time, but nothing worse than what is bad already. Alone it lists silences.
+    """Hides alerts from the channels for a time, but nothing that gets worse than it is now. Alone it lists silences.
 
     Parameters
     ----------
-    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB or label.NAME=GLOB; all that is given must hold.
+    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB or label.NAME=GLOB; an alert must match them all.
     until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 30 days.
     reason: why, for the colleagues.
     up_to: the worst stage or severity that may be hidden, instead of what each group is in now.
     even_worse: hide everything that matches, however bad it gets.
-    preview: say what would be hidden, and make nothing.
+    preview: say what it would hide, and make no silence.
     delete: end the silence of this id.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
@@ -120,14 +114,14 @@ def _all(url: str, token_file: Path | None) -> list[dict[str, Any]]:
 
 
 def _match(pairs: Sequence[str]) -> dict[str, Any]:
-    """What the pairs state. Raises NoAnswer for one that is none."""
+    """What the pairs state. Raises NoAnswer for a text that is no pair."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, is_pair, value = pair.partition("=")
         if is_pair and value and key in _KEYS:
             found[key] = value
-        elif is_pair and value and key.startswith(_LABEL):
-            found.setdefault("labels", {})[key.removeprefix(_LABEL)] = value
+        elif is_pair and value and key.startswith(LABEL_PREFIX):
+            found.setdefault("labels", {})[key.removeprefix(LABEL_PREFIX)] = value
         else:
             known = ", ".join(f"{k}=" for k in _KEYS)
             raise NoAnswer(f"--match: found {pair!r}, expected one of {known}, label.NAME=", is_wrong_use=True)
@@ -135,7 +129,7 @@ def _match(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _time(text: str | None) -> str | None:
-    """A time of its text, or so long from now. Raises NoAnswer."""
+    """The time that a text names, or a duration from now. Raises NoAnswer."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and the flags that several of them take."""
+"""What the commands share: exit codes, the flags that several of them take, and how they read ASSET=VALUE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from cyclopts import Parameter
 
 FINE, TROUBLE, WRONG = 0, 1, 2
 URL = "http://127.0.0.1:8080"
+CONFIG = Path("config/monitor.toml")
 
 ConfigFile = Annotated[Path, Parameter(name="--config")]
+Flag = Annotated[bool, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
+
+
+def asset_value(flag: str, text: str, problems: list[str]) -> tuple[str, str]:
+    """The two sides of ASSET=VALUE, the asset in capitals; notes a text that is no such pair."""
+    asset, is_pair, value = text.partition("=")
+    if not is_pair or not asset or not value:
+        problems.append(f"{flag}: found {text!r}, expected ASSET=VALUE such as BTC=-20%")
+    return asset.upper(), value

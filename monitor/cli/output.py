@@ -33,9 +33,9 @@ from monitor.core.text import stamp
 from monitor.telemetry import log
 
 WIDE = 160
-"""Columns where nobody says how many there are: in a pipe a figure must not be cut."""
+"""Columns of a pipe, which has no width of its own: a table there must not cut a figure."""
 SAY_S = 2.0
-"""What is done sooner needs no progress shown; also the least time between two lines of the log about it."""
+"""Progress shows after so long, and then a line of the log at most so often."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 COLOUR = {"critical": "bold red", "warning": "yellow", "info": "green"}
@@ -59,7 +59,7 @@ def say(line: str) -> None:
 
 
 def json(value: object) -> None:
-    """For programs."""
+    """One line of JSON for programs."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
@@ -72,11 +72,12 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
         ("API", f"{base}/v1/groups"),
         ("inbox", f"{base}/v1/alerts   live: {base}/v1/stream   ready: {base}/readyz"),
     ]
-    for part in config.notifiers:
-        rows.append((part.name, f"{part.kind} {target(part.config)}".rstrip()))
-    rows += [("books", ", ".join(p.name for p in config.books) or "by API"),
-             ("feeds", ", ".join(f"{p.name} ({p.kind})" for p in config.feeds) or "none"),
-             ("store", str(getattr(config.store.config, "path", config.store.kind)))]  # fmt: skip
+    rows += [(part.name, f"{part.kind} {target(part.config)}".rstrip()) for part in config.notifiers]
+    rows += [
+        ("books", ", ".join(p.name for p in config.books) or "by API"),
+        ("feeds", ", ".join(f"{p.name} ({p.kind})" for p in config.feeds) or "none"),
+        ("store", str(getattr(config.store.config, "path", config.store.kind))),
+    ]
     print(f"monitor {config.monitor.name} is running; stop it with Ctrl-C")
     for name, text in rows:
         print(f"  {name:<12} {text}")
@@ -84,7 +85,7 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
 
 
 def target(config: Any) -> str:
-    """Where a channel on this machine can be read; for others their host, never a secret."""
+    """Where to read a channel on this machine; of any other its host, never a secret."""
     place = str(getattr(config, "smtp", None) or getattr(config, "file", None) or "")
     if place.startswith("file:"):
         return f"-> {Path(place.removeprefix('file:')).absolute()}/"
@@ -121,21 +122,14 @@ def count_lines(path: Path) -> int | None:
 
 
 class ReplayProgress:
-    """Alerts of a replay as they come, beside a progress bar on stderr."""
+    """Alerts of a replay as they come on stdout, and a progress bar on stderr."""
 
     def __init__(self, title: str, total: int | None, *, as_json: bool) -> None:
         self.as_json = as_json
         self.counts: Counter[str] = Counter()
         self.events = 0
         self.last: datetime | None = None
-        self._progress = Progress(
-            TextColumn(escape(title)),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-        )
+        self._progress = _rounds_bar(title)
         self._task = self._progress.add_task("replay", total=total)
 
     def __enter__(self) -> ReplayProgress:
@@ -158,7 +152,7 @@ class ReplayProgress:
         """One alert, as the object of INTERFACES section 5."""
         self.counts[item["type"]] += 1
         if self.as_json:
-            sys.stdout.write(msgspec.json.encode(item).decode() + "\n")
+            json(item)
             return
         body = item["data"]
         subject = body["group"]["id"] if "group" in body else body["subject"]
@@ -187,20 +181,23 @@ class ReplayProgress:
             out.print(f"  {count:>7}  {kind}")
 
 
+def _rounds_bar(title: str) -> Progress:
+    columns = (TextColumn(escape(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
 class BookBars:
-    """How far books are read, where that takes long: a bar on a terminal, elsewhere a line of the log every two seconds."""
+    """How far a long reading of a book is: a bar on a terminal, elsewhere a line of the log every two seconds."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._said_s: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-            console=err, transient=True,
-        )  # fmt: skip
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=err, transient=True)
 
     def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
-        """So much of a book is read."""
+        """The daemon has read so much of a book."""
         now_s = self._now_s()
         if done_bytes >= total_bytes:
             self.end(book)
@@ -213,7 +210,7 @@ class BookBars:
                 log.info("reading a book", book=book, read=share, of_mb=total_bytes >> 20)
 
     def end(self, book: str) -> None:
-        """It is read, or nobody reads it any more."""
+        """The book is read, or its reading was given up."""
         self._said_s.pop(book, None)
         if (bar := self._bars.pop(book, None)) is not None:
             self._progress.remove_task(bar)
@@ -261,7 +258,7 @@ def explain(answer: dict[str, Any]) -> None:
 
 
 def table_of(*columns: str) -> Table:
-    """A table whose figures wrap rather than lose digits."""
+    """A table that wraps its figures rather than cut digits."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -284,24 +281,14 @@ def _loans(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         rate = row.get("rate")
         kind = rate.get("kind") if isinstance(rate, dict) else rate
-        figures = (
-            row["principal"],
-            row["interest"],
-            kind,
-            row.get("matures_at") or "open",
-            row.get("price"),
-            row.get("value_usd"),
-        )
-        table.add_row(row["id"], row["asset"], *map(str, figures))
+        owed = (row["principal"], row["interest"], kind, row.get("matures_at") or "open")
+        table.add_row(row["id"], row["asset"], *map(str, (*owed, row.get("price"), row.get("value_usd"))))
     return table
 
 
 def _permitted(permitted: dict[str, Any]) -> str:
-    words = [
-        name.replace("_", " ")
-        for name in ("trade", "move_within_group", "withdraw", "new_order")
-        if permitted.get(name)
-    ]
+    names = ("trade", "move_within_group", "withdraw", "new_order")
+    words = [name.replace("_", " ") for name in names if permitted.get(name)]
     return ", ".join(words) or "only to add collateral or repay"
 
 
@@ -318,7 +305,7 @@ def what_if(group: str, answer: dict[str, Any]) -> None:
 
 
 def acknowledged(answer: dict[str, Any]) -> None:
-    """What was acknowledged, by whom and until when."""
+    """Whose hands a group is in, and until when."""
     ack = answer["acknowledged"]
     until = f"until {ack['until']}" if ack["until"] else "as long as its stage lasts"
     note = f": {ack['note']}" if ack["note"] else ""
@@ -360,10 +347,9 @@ def hidden(answer: dict[str, Any]) -> None:
 
 
 def _matched(match: dict[str, Any]) -> str:
-    labels = {f"label.{key}": value for key, value in match.get("labels", {}).items()}
-    return " ".join(
-        f"{key}={value}" for key, value in ({k: v for k, v in match.items() if k != "labels"} | labels).items()
-    )
+    stated = {key: value for key, value in match.items() if key != "labels"}
+    stated |= {f"label.{key}": value for key, value in match.get("labels", {}).items()}
+    return " ".join(f"{key}={value}" for key, value in stated.items())
 
 
 def findings(rows: Sequence[Any]) -> None:
@@ -376,17 +362,16 @@ def findings(rows: Sequence[Any]) -> None:
 
 
 def working(title: str) -> AbstractContextManager[object]:
-    """A moving sign on stderr while something takes long whose end is not known."""
+    """A moving sign on stderr beside long work whose end is not known."""
     return err.status(escape(title))
 
 
 @contextmanager
 def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on stderr for something that is done so many times twice over; gives what to call after each."""
-    bar = Progress(
-        TextColumn(escape(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True
-    )
-    task, done = bar.add_task("rounds", total=None if rounds is None else 2 * rounds), 0
+    """A bar on stderr for work of two passes over so many rounds; gives the function to call after each round."""
+    bar = _rounds_bar(title)
+    task = bar.add_task("rounds", total=None if rounds is None else 2 * rounds)
+    done = 0
 
     def advance() -> None:
         nonlocal done

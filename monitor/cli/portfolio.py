@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
-
-from cyclopts import Parameter
 
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables
-from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import ask
 from monitor.clock import SystemClock
 from monitor.replay import run as replay
@@ -35,7 +33,7 @@ def stress(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """The whole book under a shock: who goes where, sums, expected shortfall; a matrix of two; the fall that a loss takes.
+    """The whole book under a shock: who goes where, sums, shortfall; a matrix of two shocks; the fall that a loss takes.
 
     Parameters
     ----------
@@ -54,8 +52,7 @@ def stress(
     problems: list[str] = []
     body: dict[str, Any] = {"limit": limit} if limit != 100 else {}
     if shock:
-        pairs = (_pair("--shock", text, problems) for text in shock)
-        body["shocks"] = {asset: value for asset, value in pairs if asset}
+        body["shocks"] = dict(asset_value("--shock", text, problems) for text in shock)
     if scenario is not None:
         body["scenario"] = scenario
     if x is not None or y is not None:
@@ -76,19 +73,11 @@ def stress(
     return FINE
 
 
-def _pair(flag: str, text: str, problems: list[str]) -> tuple[str, str]:
-    asset, is_pair, value = text.partition("=")
-    if not is_pair or not asset or not value:
-        problems.append(f"{flag}: found {text!r}, expected ASSET=VALUE such as BTC=-20%")
-        return "", ""
-    return asset.upper(), value
-
-
 def _axis(flag: str, text: str | None, problems: list[str]) -> dict[str, Any]:
     if text is None:
         problems.append(f"{flag}: is missing; a matrix has two sides, such as --x BTC=-10%,-20% --y ETH=-10%,-20%")
         return {}
-    asset, values = _pair(flag, text, problems)
+    asset, values = asset_value(flag, text, problems)
     return {"asset": asset, "shocks": [part.strip() for part in values.split(",")]}
 
 
@@ -121,10 +110,10 @@ def exposure(
 def report(
     *,
     out: Path,
-    config: ConfigFile = Path("config/monitor.toml"),
+    config: ConfigFile = CONFIG,
     tape: Path | None = None,
     book: Path | None = None,
-    trust: Annotated[bool, Parameter(negative="")] = False,
+    trust: Flag = False,
     url: str | None = None,
     day: str | None = None,
     token_file: TokenFile = None,

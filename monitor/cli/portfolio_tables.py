@@ -1,4 +1,4 @@
-"""What the commands about the whole book show to people: tables of a stress, a matrix, a reverse, an exposure."""
+"""The tables of the commands about the whole book: a stress, a matrix, a reverse stress, an exposure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from monitor.cli.output import out, table_of
 from monitor.core.money import CENT, round_down
 
 WORST = 10
-"""Groups that are named of each stage; `--json` and `--csv` have more."""
+"""Groups that a table names of each stage; `--json` and `--csv` have more."""
 
 
 def stress(answer: dict[str, Any]) -> None:
-    """Whichever of the three was asked."""
+    """The answer to a shock, a matrix or a reverse stress."""
     {"shocks": _shocks, "matrix": _matrix, "reverse": _reverse}[answer["kind"]](answer)
     _exactness(answer)
 
@@ -40,11 +40,11 @@ def _shocks(answer: dict[str, Any]) -> None:
             out.print(_worst(name, newly))
     short, draw, fees = (_amount(answer[name]) for name in ("expected_shortfall_usd", "fund_draw_usd", "fees_usd"))
     out.print(
-        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{short}[/] USD, of which the fund pays {draw};"
+        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{short}[/] USD, the fund pays {draw} of it;"
         f" clearance fees {fees}"
     )
     if answer["unknown"]:
-        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")
 
 
 def _worst(name: str, newly: dict[str, Any]) -> Table:
@@ -106,7 +106,7 @@ def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _amount(usd: str) -> str:
-    """To cents, the rest cut off: `--json` has every digit."""
+    """Cut off after cents; `--json` has every digit."""
     return f"{round_down(Decimal(usd), CENT):,}"
 
 
@@ -134,6 +134,6 @@ def exposure(answer: dict[str, Any]) -> None:
             pairs.add_row(escape(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
         out.print(pairs)
     if answer["unknown"]:
-        out.print(f"[yellow]{answer['unknown']:,} groups are in none of this: a price of theirs is missing[/]")
+        out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")
     if not answer["is_exact"]:
         out.print("sums are rounded to cents")

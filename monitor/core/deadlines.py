@@ -10,14 +10,15 @@ or not an event of that very time stands between them: or else telling time to p
 from __future__ import annotations
 
 import heapq
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
+
+from monitor.core.instants import MICROSECOND
 
 ACCRUAL, RULES, PRICE, GROUP, SILENCE, EXPOSURE, FUND = range(7)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
 """Of a term loan, known since it was put: they are planned when they come near."""
-TICK = timedelta(microseconds=1)
 
 
 class Deadline(NamedTuple):
@@ -87,7 +88,7 @@ class Agenda:
     def next_due(self) -> datetime | None:
         """The earliest time at which an event would make a deadline run."""
         firm, late = self._top(0), self._top(1)
-        times = [t for t in (firm and firm.at, late and late.at + TICK) if t]
+        times = [t for t in (firm and firm.at, late and late.at + MICROSECOND) if t]
         return min(times, default=None)
 
     def _top(self, side: int) -> Deadline | None:

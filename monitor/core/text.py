@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from monitor.core.money import plain
 
+MOST_NAMED = 50
+"""How many groups, lines or rates an alert names; more would pass the 20 kB of a webhook body. The count is exact."""
+
 
 def stamp(when: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""

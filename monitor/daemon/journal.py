@@ -7,20 +7,20 @@ takes commits again, everything is made durable under the same ids (DESIGN secti
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
-from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.ids import alert_id
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
-from monitor.stores._base import Applied, Audit, Change, Committed, Desk, Store, StoreUnavailable, Target
-from monitor.telemetry import BoundedLog, Health, Metrics, log
+from monitor.running import Running
+from monitor.stores._base import Applied, Audit, Change, Committed, Desk, StoreUnavailable, Target
+from monitor.telemetry import BoundedLog, log
 
 FAIL_S = 3.0
 """How long a store may fail before alerts go out without it: longer than a checkpoint, shorter than anybody's patience."""
@@ -29,20 +29,32 @@ RETRY_S = 0.5
 
 DEGRADED, RECOVERED = "monitor.degraded", "monitor.recovered"
 
-Route = Callable[[Alert], tuple[Target, ...]]
-Volatile = Callable[[Sequence[tuple[LoggedAlert, tuple[Target, ...]]]], Awaitable[None]]
+
+class Outlet(Protocol):
+    """Where alerts go."""
+
+    def route(self, alert: Alert) -> tuple[Target, ...]:
+        """The targets of an alert; they go into the commit with it."""
+        ...
+
+    def take_over(self, committed: Committed) -> None:
+        """Sends what a commit made due, without waiting."""
+        ...
+
+    async def send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
+        """Sends alerts that the store does not take, without waiting for their end."""
+        ...
 
 
 class Journal:
     """Commits changes in order, each exactly once however often it must be tried."""
 
-    def __init__(
-        self, store: Store, clock: Clock, metrics: Metrics, health: Health, route: Route,
-        offer: Callable[[Committed], None], send_volatile: Volatile,
-    ) -> None:  # fmt: skip
-        self._store, self._clock, self._metrics, self._health = store, clock, metrics, health
-        self.route = route
-        self._offer, self._send_volatile = offer, send_volatile
+    def __init__(self, running: Running, outlet: Outlet) -> None:
+        self._store = running.store
+        self._clock = running.clock
+        self._metrics = running.metrics
+        self._health = running.health
+        self._outlet = outlet
         self._waiting: Change | None = None
         self._metrics.store_ok.set(1)
         self._bounded = BoundedLog()
@@ -98,7 +110,7 @@ class Journal:
             self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
             if logged.alert.type == "book.refused":
                 self._refused(logged.alert)
-        self._offer(committed)
+        self._outlet.take_over(committed)
         if self._failing_since_s is None:
             return committed.alerts
         return committed.alerts + await self._recovered(monitor)
@@ -125,13 +137,15 @@ class Journal:
         if not self._is_told:
             self._is_told = True
             alert = self._own(monitor, DEGRADED, {"part": "store", "reason": str(e), "durable": False})
-            with_it = (*self._waiting.alerts, (alert, self.route(alert)))
+            with_it = (*self._waiting.alerts, (alert, self._outlet.route(alert)))
             self._waiting = msgspec.structs.replace(self._waiting, alerts=with_it)
             log.critical("alerts are not durable until the store can be written again", reason=str(e))
         untold = self._waiting.alerts[self._told :]
         self._told = len(self._waiting.alerts)
         if untold:
-            await self._send_volatile([(LoggedAlert(0, alert, durable=False), targets) for alert, targets in untold])
+            await self._outlet.send_volatile(
+                [(LoggedAlert(0, alert, durable=False), targets) for alert, targets in untold]
+            )
 
     async def _recovered(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         failed_s = self._clock.monotonic_s() - (self._failing_since_s or 0)
@@ -143,7 +157,7 @@ class Journal:
             return ()
         self._is_told = False
         alert = self._own(monitor, RECOVERED, {"part": "store", "failed_s": f"{failed_s:.1f}"})
-        self._waiting = Change(alert.at, alerts=((alert, self.route(alert)),), desk=desk_of(monitor))
+        self._waiting = Change(alert.at, alerts=((alert, self._outlet.route(alert)),), desk=desk_of(monitor))
         try:
             return await self._try(monitor)
         except StoreUnavailable:
@@ -175,7 +189,7 @@ class Journal:
             groups=tuple(record.stored() for record in found.values() if record is not None),
             closed=tuple(g for g, record in found.items() if record is None),
             states=tuple(states.values()),
-            alerts=tuple((alert, self.route(alert)) for alert in alerts),
+            alerts=tuple((alert, self._outlet.route(alert)) for alert in alerts),
             entries=tuple(entries),
             audits=tuple(audits),
             desk=desk_of(monitor),

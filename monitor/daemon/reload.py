@@ -6,18 +6,22 @@ from typing import Any
 
 import msgspec
 
-from monitor.config import Config
+from monitor.config import BadConfig, Config
 
 
-def fixed(old: Config, new: Config) -> list[tuple[str, Any, Any]]:
-    """What a reload cannot change."""
-    return [
+def check_fixed(old: Config, new: Config) -> None:
+    """Raises BadConfig where something changed that only a restart can change."""
+    pairs = [
         ("monitor.name", old.monitor.name, new.monitor.name),
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
         ("store", old.store, new.store),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
     ]
+    if problems := [
+        f"{new.path}: {key} cannot change while the daemon runs; restart it" for key, a, b in pairs if a != b
+    ]:
+        raise BadConfig(problems)
 
 
 def audited(config: Config) -> dict[str, Any]:

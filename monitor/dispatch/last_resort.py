@@ -1,6 +1,7 @@
-"""What goes out while the store takes nothing: one attempt for each notice, uncounted, under the id that it keeps.
+"""Sends alerts while the store takes no commit: one attempt for each notice, not counted, under its final id.
 
-Receivers drop by that id what comes again once the store is back. Nobody waits for these attempts: the outage may last.
+When the store is back the notice goes out again under the same id, and receivers drop the second one. Nothing waits for
+these attempts, as the outage may last.
 """
 
 from __future__ import annotations
@@ -8,28 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.dispatch.channel import AT_ONCE
+from monitor.dispatch.notices import Render
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import Target
 from monitor.telemetry import log
 
-AT_ONCE = 8
-"""Attempts of one notifier under way together, as many as the dispatcher makes."""
 TIMEOUT_S = 20.0
-"""For one attempt from its beginning; a notice that waits for its turn is not yet late."""
+"""For one attempt. The time that a notice waits for its turn does not count."""
 LAST_WORD_S = 1.0
-"""For the attempts under way at a stop."""
+"""At a stop, attempts under way have this long to end."""
 
 
 class LastResort:
-    """`notifiers` is asked at each attempt, as a reload changes them."""
+    """Asks for the notifiers at each attempt, as a reload changes them."""
 
-    def __init__(
-        self, notifiers: Callable[[], Mapping[str, Notifier]], render: Callable[[LoggedAlert], dict[str, Any]]
-    ) -> None:
-        self._notifiers, self._render = notifiers, render
+    def __init__(self, notifiers: Callable[[], Mapping[str, Notifier]], render: Render) -> None:
+        self._notifiers = notifiers
+        self._render = render
         self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self._attempts: set[asyncio.Task[None]] = set()
 
@@ -59,7 +58,7 @@ class LastResort:
                 log.error("a notice of the last resort was not delivered", notifier=name, id=notice.id, reason=str(e))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A notifier is a plug-in and may raise anything; here nobody awaits it, and it must not be lost in silence."""
+        """A notifier is a plug-in and may raise anything. Nothing awaits this task, so the log must name the error."""
         self._attempts.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a notifier raised what it should not", error=type(error).__name__)

@@ -13,7 +13,6 @@ from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")
 R = TypeVar("R")
-Sleep = Callable[[float], Awaitable[None]]
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
@@ -61,8 +60,9 @@ class _Together(Generic[T, R]):
 class Ledger:
     """All that dispatch asks of the store. No method raises StoreUnavailable: each waits until the store is back."""
 
-    def __init__(self, store: Store, clock: Clock, sleep: Sleep) -> None:
-        self._store, self._clock, self._sleep = store, clock, sleep
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
         self._log = BoundedLog()
         self._starts: _Together[str, list[str]] = _Together(self._write_starts)
         self._ends: _Together[Attempt, None] = _Together(self._write_ends)
@@ -98,5 +98,5 @@ class Ledger:
             except StoreUnavailable as e:
                 now_s = self._clock.monotonic_s()
                 self._log.warning(now_s, "store", "deliveries wait for the store", reason=str(e))
-            await self._sleep(pause_s)
+            await self._clock.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

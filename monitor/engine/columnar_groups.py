@@ -11,9 +11,10 @@ from operator import attrgetter
 import msgspec
 import numpy as np
 
-from monitor.core.groups.loan_book import NAMED_GROUPS, Counted, Exposure, TakenBatch, counted_of, exposure_of
+from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.instants import MINUTE_US, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
@@ -23,9 +24,9 @@ from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
+from monitor.core.text import MOST_NAMED
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
-from monitor.engine.columns.instants import MINUTE_US, time_at
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
@@ -36,9 +37,6 @@ from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen
 from monitor.engine.screen.defaults import defaults
 from monitor.engine.screen.exposures import examples
-
-EXACT_SUMS = 1_000
-"""Up to so many groups of a product the sums of a change of rules are exact, which takes 20 ms each; beyond, the screen's."""
 
 
 class ColumnarGroups:
@@ -224,13 +222,13 @@ class ColumnarGroups:
         count = len(rows) + len(singles)
         if count <= exact_to:
             row_of = {self.rows.id(row): row for row in rows.tolist()}
-            named = nsmallest(NAMED_GROUPS, [*singles, *row_of])
+            named = nsmallest(MOST_NAMED, [*singles, *row_of])
             found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
             return exposure_of(found, count, named, board.usd)
         part = fresh.exposure(assets, board, exact_to)
         debt, recognised = part.debt + self.screen.debt_of(rows), part.recognised + self.screen.recognised_of(rows)
-        largest = (self.rows.id(row) for row in self.screen.most_owing(rows, NAMED_GROUPS))
-        return Exposure(count, debt, recognised, (*largest, *part.ids)[:NAMED_GROUPS], is_exact=False)
+        largest = (self.rows.id(row) for row in self.screen.most_owing(rows, MOST_NAMED))
+        return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
 
     def prepare_survey(self) -> None:
         """See LoanBook."""

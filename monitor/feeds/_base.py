@@ -1,4 +1,4 @@
-"""What every price source shares: the protocol, the account of what came and was refused, and a websocket that stays up."""
+"""What every price source shares: the protocol, counts of what it received and refused, a websocket that stays up."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from monitor.clock import Clock
-from monitor.core.prices.quote import Batch, Frame, Quote, assets_of, instant
+from monitor.core.instants import time_at_ms
+from monitor.core.prices.quote import Batch, Frame, Quote, assets_of
 from monitor.telemetry import BoundedLog, log
 
 _RANDOM = random.SystemRandom()
 
 
 class FeedStats:
-    """Counts of one feed, read by the API and the metrics. Written only by the feed."""
+    """Counts of one feed. Only the feed writes them; the API and the metrics read them."""
 
     def __init__(self) -> None:
         self.connected = False
@@ -36,29 +37,29 @@ class FeedStats:
         self.quotes = 0
         self.reconnects = 0
         self.ignored: Counter[str] = Counter()
-        """By reason: symbols that are known not to be wanted (delivery contracts, USDC twins)."""
+        """By reason: symbols that a desk does not want (delivery contracts, USDC twins)."""
         self.refused: Counter[str] = Counter()
-        """By reason: frames and prices that could not be used."""
+        """By reason: frames and prices that the feed could not use."""
         self.last_frame_at: datetime | None = None
 
 
 class Feed(Protocol):
-    """A price source. `quotes` never ends by itself unless the source is finite, and survives every fault of its peer."""
+    """A price source. `quotes` survives every fault of its peer, and ends by itself only if the source is finite."""
 
     name: str
     stats: FeedStats
 
     def quotes(self) -> AsyncIterator[Batch]:
-        """Batches of quotes as they arrive, or frames; closing the iterator closes the connection."""
+        """Batches of quotes, or frames, as they arrive. To close the iterator closes the connection."""
         ...
 
 
 class Link(msgspec.Struct, frozen=True):
-    """How one live stream is reached and kept: deadlines, limits and pauses in seconds."""
+    """The address of a live stream, and its deadlines, limits and pauses."""
 
     url: str
     subscribe: str | None
-    """The message that asks for the data, where the address alone does not."""
+    """The message that asks for the data, if the address alone does not."""
     silence_s: float
     first_frame_s: float
     reconnect_after_s: float
@@ -68,43 +69,46 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True):
-    """Why a socket's life ended, in words, and how long its peer asked to be left alone."""
+    """Why a socket's life ended, in words, and how long its peer asked us to wait."""
 
     reason: str
     retry_after_s: float | None = None
 
 
-# Batches kept for a consumer that is late, before newer prices replace older ones of the same asset.
+# Batches that wait for a late consumer, before newer prices replace older ones of the same asset.
 _BACKLOG = 64
-# A venue lists some 700 markets; a peer that invents more names than this is not a venue.
+# A venue lists some 700 markets; a peer that sends more names than this is not a venue.
 _MAX_ASSETS = 10_000
-# A quote dated further ahead than any clock of ours can be wrong would make all later ones look old.
+# No clock of ours is further behind than this. A quote from later than that would make all others look old.
 _AHEAD = timedelta(hours=24)
-# A ban may be asked for in days; the desk is never left blind that long by one header.
+# A peer may ask for a pause of days; one header must not leave the desk blind that long.
 _RETRY_AFTER_FACTOR = 10
-# A market comes in several messages: the old socket may still hold one that the new socket came too late for.
+# A market comes in several messages: the old socket may still hold one that the new socket missed.
 _OVERLAP_S = 1.0
-# Frames buffered inside the socket; a long queue there is a queue of old prices.
+# Frames that the socket buffers; a long queue there is a queue of old prices.
 _SOCKET_FRAMES = 4
 _CLOSE_S = 1.0
 
 REPEATED = object()
-"""Stands for a JSON object that holds a key twice: which of the two values was meant, nobody knows."""
+"""Stands for a JSON object that holds a key twice, as no reader can tell which of the two values was meant."""
 
 
 class LiveStream:
     """Batches of quotes from a venue's websocket, for ever: it reconnects after every fault of the peer.
 
-    A socket counts as alive only while its frames give quotes: pongs and other chatter do not count. Before the
-    venue's own cut a second socket is opened, and the first is closed only after the second has given quotes; there
-    are never more than two. Of one asset a quote older than the last, or equal to it, is dropped, so that the overlap
-    repeats nothing.
+    A socket counts as alive only while its frames give quotes: pongs and other chatter do not count. Before the venue cuts
+    the first socket, it opens a second one, and closes the first only after the second has given quotes; there are never
+    more than two. It drops a quote that is older than the last of its asset, or equal to it, so the overlap repeats nothing.
     """
 
     def __init__(
         self, link: Link, parse: Callable[[bytes], Batch], stats: FeedStats, clock: Clock, limited: BoundedLog
     ) -> None:
-        self._link, self._parse, self._stats, self._clock, self._log = link, parse, stats, clock, limited
+        self._link = link
+        self._parse = parse
+        self._stats = stats
+        self._clock = clock
+        self._log = limited
         self._serving = 0
         self._opened = 0
         self._news = News(stats, self._refuse)
@@ -112,7 +116,7 @@ class LiveStream:
         self._wake = asyncio.Event()
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Quotes as they arrive. Closing the iterator closes the sockets."""
+        """Quotes as they arrive. To close the iterator closes the sockets."""
         self._stats.reason = "connecting"
         keeper = asyncio.create_task(self._keep_connected())
         keeper.add_done_callback(lambda _: self._wake.set())
@@ -123,7 +127,7 @@ class LiveStream:
                 while self._backlog:
                     yield self._backlog.popleft()
                 if keeper.done():
-                    keeper.result()  # only an error of ours ends it, and that must be heard
+                    keeper.result()  # only a fault of ours ends it: raise it
         finally:
             await _stop(keeper)
             self._stats.reason = "closed"
@@ -147,7 +151,7 @@ class LiveStream:
                 if old is not None:
                     await _stop(old)
                 old, began_s = new, self._clock.monotonic_s()
-                # Spread, so that the feeds of many monitors do not all come back at the same second.
+                # Spread, so that the feeds of many monitors do not all return in the same second.
                 await asyncio.wait({old}, timeout=self._link.reconnect_after_s * _RANDOM.uniform(0.95, 1))
                 if self._clock.monotonic_s() - began_s >= self._link.retry_max_s:
                     failures = 0
@@ -159,19 +163,24 @@ class LiveStream:
             await _stop(*(task for task in (old, new) if task is not None))
 
     async def _pause(self, failures: int, end: End) -> None:
-        """Waits before the next attempt: doubling up to the cap, jittered, and as long as the peer asked within reason."""
+        """Waits before the next attempt: twice as long each time up to a cap, jittered, or as long as the peer asked."""
         ceiling_s = min(self._link.retry_max_s, self._link.retry_min_s * 2 ** min(failures + 1, 16))
         wait_s = _RANDOM.uniform(ceiling_s / 2, ceiling_s)
         if end.retry_after_s is not None:
             wait_s = max(wait_s, min(end.retry_after_s, self._link.retry_max_s * _RETRY_AFTER_FACTOR))
         self._log.warning(
-            self._clock.monotonic_s(), "connection", "price feed interrupted", url=self._link.url, reason=end.reason,
-            still_served=bool(self._serving), retry_in_s=round(wait_s, 1),
-        )  # fmt: skip
+            self._clock.monotonic_s(),
+            "connection",
+            "price feed interrupted",
+            url=self._link.url,
+            reason=end.reason,
+            still_served=bool(self._serving),
+            retry_in_s=round(wait_s, 1),
+        )
         await asyncio.sleep(wait_s)
 
     async def _serve(self, ready: asyncio.Future[None]) -> End:
-        """One socket from its handshake to its end, kept account of; `ready` is set by its first quotes."""
+        """One socket from its handshake to its end, with its counts; its first quotes set `ready`."""
         try:
             end = await self._converse(ready)
         finally:
@@ -188,7 +197,7 @@ class LiveStream:
                 self._link.url,
                 compression=None,
                 open_timeout=self._link.first_frame_s,
-                ping_interval=None,  # the venue's pings are answered; whether data flows is watched below
+                ping_interval=None,  # the venue's pings are answered; `_read` watches whether data flows
                 close_timeout=_CLOSE_S,
                 max_size=self._link.max_frame_bytes * 4,  # above it the socket itself must go; below, parse refuses
                 max_queue=_SOCKET_FRAMES,
@@ -211,7 +220,7 @@ class LiveStream:
         limit_s, heard_s = self._link.first_frame_s, self._clock.monotonic_s()
         while True:
             left_s = heard_s + limit_s - self._clock.monotonic_s()
-            if left_s <= 0:  # asked even while frames are queued: a flood of rubbish is silence too
+            if left_s <= 0:  # also while frames wait: a flood of rubbish is silence too
                 return End(f"no price for {limit_s:g} s")
             try:
                 async with asyncio.timeout(left_s):
@@ -232,11 +241,12 @@ class LiveStream:
         self._serving += 1
         self._opened += 1
         self._stats.reconnects = self._opened - 1
-        self._stats.connected, self._stats.reason = True, ""
+        self._stats.connected = True
+        self._stats.reason = ""
         log.info("price feed connected", url=self._link.url, reconnects=self._stats.reconnects)
 
     def _take(self, batch: Batch) -> None:
-        """Hands prices over; for a consumer that is far behind, newer ones replace older ones."""
+        """Hands prices over; if the consumer is far behind, newer prices replace older ones."""
         news = self._news.of(batch, self._clock.utc() + _AHEAD)
         if not news:
             return
@@ -249,30 +259,30 @@ class LiveStream:
 
     def _refuse(self, reason: str, quote: Quote) -> None:
         self._stats.refused[reason] += 1
-        self._log.warning(
-            self._clock.monotonic_s(), reason, "price refused", feed=quote.source, reason=reason, symbol=quote.asset,
-            value=quote.at.isoformat(),
-        )  # fmt: skip
+        what = {"feed": quote.source, "symbol": quote.asset, "value": quote.at.isoformat()}
+        self._log.warning(self._clock.monotonic_s(), reason, "price refused", reason=reason, **what)
 
 
 class News:
-    """What of a batch was not said before, and is not dated in the future; counts the rest.
+    """Finds the quotes of a batch that are new and not from the future, and counts the rest.
 
-    A frame whose assets are those of an earlier one, and all of whose prices are later, is news as a whole.
+    A frame with the same assets as an earlier one is news as a whole if all its prices are later.
     """
 
     def __init__(self, stats: FeedStats, refuse: Callable[[str, Quote], None]) -> None:
-        self._stats, self._refuse = stats, refuse
+        self._stats = stats
+        self._refuse = refuse
         self._last: dict[str, Quote] = {}
         self._frames: dict[tuple[str, ...], Frame] = {}
-        """Whole frames that are the last word on all of their assets; no asset is in two of them."""
+        """Whole frames with the last price of each of their assets; no asset is in two of them."""
 
     def of(self, batch: Batch, horizon: datetime) -> Batch:
+        """The news of a batch; no quote may be later than `horizon`."""
         if not isinstance(batch, Frame):
             self._look_up(batch)
             return [quote for quote in batch if self._is_news(quote, horizon)]
         last = self._frames.get(batch.assets)
-        if last is None or not all(map(lt, last.times, batch.times)) or instant(max(batch.times)) > horizon:
+        if last is None or not all(map(lt, last.times, batch.times)) or time_at_ms(max(batch.times)) > horizon:
             self._look_up(batch)
             news = [quote for quote in batch if self._is_news(quote, horizon)]
             if len(news) < len(batch):
@@ -281,7 +291,7 @@ class News:
         return batch
 
     def _look_up(self, batch: Batch) -> None:
-        """Takes frames apart that were the last word on an asset of this batch."""
+        """Takes frames apart that have the last price of an asset of this batch."""
         named = frozenset(assets_of(batch))
         for assets in [assets for assets in self._frames if not named.isdisjoint(assets)]:
             self._last |= {quote.asset: quote for quote in self._frames.pop(assets)}
@@ -303,7 +313,7 @@ class News:
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels tasks and waits for their end. Raises what one of them died of, if that was an error of ours."""
+    """Cancels tasks and waits for their end. Raises the error that a task died of."""
     for task in tasks:
         task.cancel()
     if tasks:
@@ -314,7 +324,7 @@ async def _stop(*tasks: asyncio.Task[Any]) -> None:
 
 
 def _retry_after_s(text: str, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, given as seconds or as an HTTP date; None when it is neither."""
+    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
     if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
         return float(text)
     try:
@@ -324,11 +334,11 @@ def _retry_after_s(text: str, now: datetime) -> float | None:
 
 
 def loads(data: bytes) -> Any:
-    """JSON as Python reads it: also NaN, numbers beyond all range, lone surrogates. Raises ValueError, RecursionError."""
+    """JSON as Python reads it, with NaN, huge numbers and lone surrogates. Raises ValueError, RecursionError."""
 
     def unique(pairs: list[tuple[str, object]]) -> object:
         found = dict(pairs)
         return found if len(found) == len(pairs) else REPEATED
 
-    # Python refuses to read integers of thousands of digits; they are no better than None here.
+    # Python refuses to read integers of thousands of digits; None does as well here.
     return json.loads(data.decode(), object_pairs_hook=unique, parse_int=lambda t: int(t) if len(t) < 30 else None)

@@ -9,8 +9,8 @@ refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, 
           one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, future, and the reasons of
           core.prices.quote.BadPrice (not_text: a JSON number, whose digits a float may have changed)
 
-A bad item never takes the rest of its array along. A message that is regular in every item becomes a frame at once, and any
-other is judged item by item; both give the same prices and counts.
+A bad item does not spoil the rest of its array. A message that is regular in every item becomes a frame at once; the feed
+judges any other message item by item. Both ways give the same prices and counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
 from typing import Annotated, Any, Literal
@@ -32,6 +32,7 @@ from websockets.uri import parse_uri
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import time_at_ms
 from monitor.core.money import EXACT
 from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, Batch, Frame, Quote, price, sure_frame
 from monitor.feeds._base import REPEATED, FeedStats, Link, LiveStream, loads
@@ -40,8 +41,8 @@ from monitor.telemetry import BoundedLog
 STREAM = "!markPrice@arr@1s"
 SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [STREAM], "id": 1})
 
-# Symbols that quote a thousand coins or a million of them. The venue's exchangeInfo is the authority: a symbol that
-# looks like one of these and is not listed is refused, since a price that is wrong by a thousand is worse than none.
+# Symbols that quote a thousand coins or a million of them. The venue's exchangeInfo is the authority. The feed refuses a
+# symbol that looks like one of these and is not listed: a price that is wrong by a thousand is worse than none.
 MULTIPLIERS = (
     "1000BONK", "1000CAT", "1000CHEEMS", "1000FLOKI", "1000LUNC", "1000PEPE", "1000RATS", "1000SATS", "1000SHIB",
     "1000WHY", "1000X", "1000XEC", "1000000BOB", "1000000MOG", "1MBABYDOGE",
@@ -50,11 +51,10 @@ _MULTIPLE = re.compile(r"1(0{3,}|M)([A-Z][A-Z0-9]*)", re.ASCII)
 _LOOKS_MULTIPLE = re.compile(r"10{3}|1M[A-Z]", re.ASCII)
 _COIN = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,31}", re.ASCII)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Before 2010 no coin had a price, after 2100 nobody reads this: such a time is an error of the message.
+
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
 _MAX_SYMBOLS = 10_000
-# Messages of one market that are remembered, by their first symbol: the venue has two or three.
+# The feed remembers so many layouts, by their first symbol; a market of the venue has two or three messages.
 _MAX_LAYOUTS = 16
 
 
@@ -65,7 +65,7 @@ class Config(msgspec.Struct, frozen=True):
     """Keys of a `[[feed]]` of kind binance_futures."""
 
     url: str = f"wss://fstream.binance.com/market/ws/{STREAM}"
-    """A stream's own address, a combined one, or a bare root (.../ws, .../stream), which is asked by SUBSCRIBE."""
+    """A stream's own address, a combined one, or a bare root (.../ws, .../stream), to which it sends SUBSCRIBE."""
     silence: Pause = timedelta(seconds=15)
     """Without a price for so long it connects again: the venue sends every second."""
     first_frame: Pause = timedelta(seconds=10)
@@ -74,13 +74,13 @@ class Config(msgspec.Struct, frozen=True):
     """Planned change of sockets, before the venue's own cut at 24 h."""
     retry_min: Pause = timedelta(seconds=1)
     retry_max: Pause = timedelta(seconds=30)
-    """Pauses between attempts grow from one to the other; a Retry-After is kept up to ten times the latter."""
+    """Pauses between attempts grow from `retry_min` to `retry_max`; a Retry-After counts up to ten times `retry_max`."""
     max_frame_bytes: Annotated[int, range(1_000, 64_000_001)] = 1_048_576
     """The whole market is about 200 kB."""
     multipliers: tuple[str, ...] = MULTIPLIERS
-    """Symbols without USDT that quote 1000, 10000, ... coins, or a million (1M); replaces the default list."""
+    """Symbols, without USDT, that quote 1000, 10000, ... coins, or a million (1M); replaces the default list."""
     coins: tuple[str, ...] = ()
-    """Coins whose own name looks like a multiple, such as 1000SATS of the spot wallets: quoted under that name."""
+    """Coins whose own name looks like a multiple, such as 1000SATS of the spot wallets."""
 
     def __post_init__(self) -> None:
         try:
@@ -92,13 +92,12 @@ class Config(msgspec.Struct, frozen=True):
             raise ValueError(f'retry_max: found "{found}", expected at least retry_min = "{least}"')
         for symbol in self.multipliers:
             if not _MULTIPLE.fullmatch(symbol):
-                raise ValueError(
-                    f"multipliers: found {symbol!r}, expected such as 1000SHIB or 1MBABYDOGE, without USDT"
-                )
+                what = "a multiple such as 1000SHIB or 1MBABYDOGE, without USDT"
+                raise ValueError(f"multipliers: found {symbol!r}, expected {what}")
 
 
 class _Item(msgspec.Struct):
-    """One market of a message, of whatever types the peer sent: each field is judged by itself."""
+    """One market of a message, with fields of any type that a peer may send: the feed judges each by itself."""
 
     event: Any = field(name="e", default=UNSET)
     at_ms: Any = field(name="E", default=UNSET)
@@ -108,7 +107,7 @@ class _Item(msgspec.Struct):
 
 
 class _Regular(msgspec.Struct, gc=False):
-    """One market of a message that is regular: of the documented types, in a time that can be."""
+    """One market of a regular message: fields of the documented types, and a possible time."""
 
     event: Literal["markPriceUpdate"] = field(name="e")
     at_ms: Annotated[int, Meta(ge=_EARLIEST_MS, le=_LATEST_MS)] = field(name="E")
@@ -121,19 +120,20 @@ _FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Item)}
 _KEYS = [(name, f'"{key}"'.encode()) for name, key in _FIELDS.items()]
 _REGULAR = msgspec.json.Decoder(list[_Regular])
 _WRAPPED = re.compile(rb'\{"stream":"[ !#-\[\]-~]*","data":(?=\[)')
-"""The combined form as the venue writes it: what follows is the array and one brace."""
+"""The combined form as the venue writes it: the array and one brace follow."""
 
 
 class _Refused(Exception):
-    """A frame or an item that cannot be used; `reason` is a counter's label."""
+    """A frame or an item that the feed cannot use; `reason` is a counter's label."""
 
     def __init__(self, reason: str, value: object = "") -> None:
         super().__init__(reason)
-        self.reason, self.value = reason, value
+        self.reason = reason
+        self.value = value
 
 
 class _Market(msgspec.Struct, frozen=True):
-    """What a symbol is: a coin and the power of ten of coins quoted, or why it gives no quote."""
+    """The meaning of a symbol: a coin and how many of them it quotes, as a power of ten, or why it gives no quote."""
 
     asset: str = ""
     power: int = 0
@@ -142,34 +142,38 @@ class _Market(msgspec.Struct, frozen=True):
 
 
 class _Layout:
-    """The symbols of a message in their order, and what each of them is: looked up once, and not again every second."""
+    """The symbols of a message in their order and their meanings, looked up once and not every second."""
 
     def __init__(self, symbols: list[str], margins: list[Any], markets: list[_Market]) -> None:
-        self.symbols, self.margins = symbols, margins
+        self.symbols = symbols
+        self.margins = margins
         wanted = [i for i, m in enumerate(markets) if not m.ignored and not m.refused]
         self.assets = tuple(markets[i].asset for i in wanted)
         self.is_usable = len(wanted) > 1 and len(set(self.assets)) == len(wanted)
-        """A frame has each asset once; one market alone needs no frame."""
+        """A frame has each asset once. One market alone needs no frame."""
         self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*wanted) if wanted else tuple
         self.powers = [(column, markets[i].power) for column, i in enumerate(wanted) if markets[i].power]
         self.ignored = Counter(m.ignored for m in markets if m.ignored)
         self.refused = [(i, m.refused) for i, m in enumerate(markets) if m.refused]
         self.skeleton = b""
-        """The last message without digits, of which it is known that no key is in it twice."""
+        """The last message without its digits, if no key stands in it twice."""
 
 
 class BinanceFutures:
     """The feed. `parse` turns one frame into quotes and never raises; `quotes` keeps the connection up for ever."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
-        self.name, self.stats = name, FeedStats()
-        self._config, self._clock, self._log = config, clock, BoundedLog()
+        self.name = name
+        self.stats = FeedStats()
+        self._config = config
+        self._clock = clock
+        self._log = BoundedLog()
         self._multiples = {symbol: _multiple(symbol) for symbol in config.multipliers}
         self._markets: dict[str, _Market] = {}
         self._layouts: dict[str, _Layout] = {}
 
     def quotes(self) -> AsyncIterator[Batch]:
-        """Frames, or batches of quotes, as they arrive; closing the iterator closes the connection."""
+        """Frames, or batches of quotes, as they arrive. To close the iterator closes the connection."""
         c = self._config
         link = Link(
             url=c.url,
@@ -184,7 +188,7 @@ class BinanceFutures:
         return LiveStream(link, self.parse, self.stats, self._clock, self._log).batches()
 
     def parse(self, frame: str | bytes) -> Batch:
-        """The prices of one message. Counts in `stats` what it ignored and refused."""
+        """The prices of one message. `stats` counts what it ignores and refuses."""
         self.stats.frames += 1
         quotes: Batch | None
         try:
@@ -199,7 +203,7 @@ class BinanceFutures:
         return quotes
 
     def _at_once(self, data: bytes) -> Frame | None:
-        """The prices of a message that is regular in every item; None where something has to be judged by itself."""
+        """The prices of a message that is regular in every item; None if an item must be judged by itself."""
         wrapped = _WRAPPED.match(data)
         body = data[wrapped.end() : -1] if wrapped and data.endswith(b"]}") else data
         if not body.startswith(b"[") or b"\\" in body:
@@ -241,7 +245,7 @@ class BinanceFutures:
         return data.strip()
 
     def _items(self, data: bytes) -> list[_Item]:
-        """The events of a message in any of its forms; what is wrong stays with the item that it is in."""
+        """The events of a message in any of its forms. A fault stays with its own item."""
         try:
             value = loads(data)
         except RecursionError as e:
@@ -322,10 +326,8 @@ class BinanceFutures:
     def _refuse(self, reason: str, symbol: object = "", value: object = "") -> None:
         self.stats.refused[reason] += 1
         text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-        self._log.warning(
-            self._clock.monotonic_s(), reason, "price refused", feed=self.name, reason=reason,
-            symbol=str(symbol)[:40], value=text[:120],
-        )  # fmt: skip
+        what = {"feed": self.name, "symbol": str(symbol)[:40], "value": text[:120]}
+        self._log.warning(self._clock.monotonic_s(), reason, "price refused", reason=reason, **what)
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutures:
@@ -334,14 +336,14 @@ def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutur
 
 
 def _multiple(symbol: str) -> tuple[str, int]:
-    """The coin and the power of ten: 1000SHIB is SHIB by the thousand, 1MBABYDOGE is BABYDOGE by the million."""
+    """The coin and the power of ten: 1000SHIB quotes a thousand SHIB, 1MBABYDOGE a million BABYDOGE."""
     match = _MULTIPLE.fullmatch(symbol)
     assert match is not None, "the configuration was checked"
     return match[2], 6 if match[1] == "M" else len(match[1])
 
 
 def _payload(value: dict[str, Any], data: bytes) -> Any:
-    """What an object at the top carries, an event being a list of one. A reply to the subscription carries nothing."""
+    """The events that an object at the top carries. A reply to the subscription carries none."""
     if "data" in value:
         return [value["data"]] if isinstance(value["data"], dict) else value["data"]
     if "e" not in value and ("error" in value or "code" in value):
@@ -350,9 +352,10 @@ def _payload(value: dict[str, Any], data: bytes) -> Any:
 
 
 def _has_no_key_twice(body: bytes, items: list[_Regular], layout: _Layout) -> bool:
-    """Each key of an item is in it once. Digits are left out of the text, as without them it is mostly the last one again.
+    """No item has a key twice. It counts keys in the text without digits, which is mostly the same as in the last message.
 
-    A key stands in the whole text at most as often as in what is left of it, and at least as often as it was decoded.
+    That text holds a key at least as often as the whole text, and the whole text at least as often as the items. So if the
+    counts of the first and the last agree, no item has a key twice.
     """
     skeleton = body.translate(None, b"0123456789.-")
     if skeleton != layout.skeleton:
@@ -365,11 +368,11 @@ def _has_no_key_twice(body: bytes, items: list[_Regular], layout: _Layout) -> bo
 def _instant(at_ms: object) -> datetime:
     if type(at_ms) is not int or not _EARLIEST_MS <= at_ms <= _LATEST_MS:
         raise _Refused("time", at_ms)
-    return _EPOCH + timedelta(milliseconds=at_ms)
+    return time_at_ms(at_ms)
 
 
 def _per_coin(text: object, power: int) -> Decimal:
-    """The price of one coin. Dividing by a power of ten moves the point and loses no digit."""
+    """The price of one coin. To divide by a power of ten moves the point and loses no digit."""
     value = price(text)
     if power:
         value = value.scaleb(-power, EXACT)
@@ -379,6 +382,6 @@ def _per_coin(text: object, power: int) -> Decimal:
 
 
 def _is_root(url: str) -> bool:
-    """Whether the address names no stream, so that it has to be asked for by a message."""
+    """Whether the address names no stream, so that a message must ask for it."""
     parts = urlsplit(url)
     return parts.path.rstrip("/").endswith(("/ws", "/stream")) and "streams=" not in parts.query

@@ -1,4 +1,4 @@
-"""Scenarios: price paths through anchor points of a past day, compressed, played on today's clock, for ever.
+"""Scenarios: price paths through anchor points of a past day, compressed and played on today's clock for ever.
 
 A scenario is a TOML file that anybody can write:
 
@@ -42,6 +42,7 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import MICROSECOND
 from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
 from monitor.core.prices.quote import Quote
 from monitor.feeds._base import FeedStats
@@ -52,14 +53,14 @@ Anchors = tuple[tuple[datetime, Price], ...]
 
 _NOTHING = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)
-# Quotes closer than this would only keep the machine warm.
+# Quotes that follow each other faster would only keep the machine warm.
 _SHORTEST = timedelta(milliseconds=10)
-# A machine that slept goes on where it was, instead of rushing through what it missed.
+# A machine that slept goes on from where it was, instead of rushing through what it missed.
 _SLEPT_S = 5.0
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A stretch of the scenario's time, its end excluded, in which an asset gets no quotes."""
+    """A stretch of the scenario's time, without its end, in which an asset gets no quotes."""
 
     asset: schema.Asset
     begin: datetime = field(name="from")
@@ -85,7 +86,7 @@ class Scenario(msgspec.Struct, frozen=True):
 
     @property
     def begin(self) -> datetime | None:
-        """The first anchor's time; None where all prices are constant."""
+        """The first anchor's time; None if all prices are constant."""
         return min((anchors[0][0] for anchors in self.anchors.values() if anchors), default=None)
 
     @property
@@ -101,8 +102,8 @@ class Scenario(msgspec.Struct, frozen=True):
             return _NOTHING
         if self.duration is not None:
             return self.duration
-        micros = divide_down(Decimal((end - begin) // _MICROSECOND), self.speed or Decimal(1), Decimal(1))
-        return max(int(micros) * _MICROSECOND, _MICROSECOND)
+        micros = divide_down(Decimal((end - begin) // MICROSECOND), self.speed or Decimal(1), Decimal(1))
+        return max(int(micros) * MICROSECOND, MICROSECOND)
 
     @property
     def cycle(self) -> timedelta:
@@ -129,15 +130,18 @@ def price_at(scenario: Scenario, asset: str, at: datetime) -> Decimal:
     if index == len(anchors):
         return anchors[-1][1]
     (start, low), (stop, high) = anchors[index - 1], anchors[index]
-    return _between(low, high, (at - start) // _MICROSECOND, (stop - start) // _MICROSECOND, scenario.places)
+    return _between(low, high, (at - start) // MICROSECOND, (stop - start) // MICROSECOND, scenario.places)
 
 
 def falls(scenario: Scenario) -> dict[str, str]:
-    """Each coin's way from its first price to its lowest, in percent with two places, away from zero; coins that never fall
-    are left out. They bottom at different minutes, so together they are worse than the day was."""
+    """Each coin's fall from its first price to its lowest, in percent with two places, rounded away from zero.
+
+    It leaves out coins that never fall. Coins bottom at different minutes, so all these falls at once are worse than the day.
+    """
     found = {}
     for asset, anchors in scenario.anchors.items():
-        first, low = anchors[0][1], min(price for _, price in anchors)
+        first = anchors[0][1]
+        low = min(price for _, price in anchors)
         if low < first:
             percent = divide_up(EXACT.multiply(EXACT.subtract(first, low), HUNDRED), first, CENT)
             found[asset] = f"-{plain(percent)}%"
@@ -145,27 +149,28 @@ def falls(scenario: Scenario) -> dict[str, str]:
 
 
 def path(scenario: Scenario) -> Iterator[Step]:
-    """All steps of one cycle in order, the way back included where the scenario loops. Lazy: it may be long."""
+    """All steps of one cycle in order, with the way back if the scenario loops. Lazy, as there may be many."""
     yield from _forward(scenario)
     if scenario.loop:
         yield from _back(scenario)
 
 
 def for_ever(scenario: Scenario) -> Iterator[tuple[timedelta, Mapping[str, Decimal]]]:
-    """What the feed quotes and when, from its start on: the path again and again, or once and then its last prices."""
+    """The feed's prices, each with its time since the start: the path in a loop, or once and then its last prices."""
     start = _NOTHING
     while scenario.loop:
         yield from ((start + step.after, step.prices) for step in path(scenario))
         start += scenario.cycle
     yield from ((step.after, step.prices) for step in path(scenario))
-    last, after = _prices(scenario, scenario.end), scenario.plays
+    last = _prices(scenario, scenario.end)
+    after = scenario.plays
     while True:
         after += scenario.interval
         yield after, last
 
 
 def load(file: Path) -> Scenario:
-    """A scenario file, read and checked. Raises wire.Invalid with every problem: file, key path, what, what instead."""
+    """Reads and checks a scenario file. Raises schema.Invalid with every problem: file, key path, found, expected."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as e:
@@ -183,7 +188,7 @@ def load(file: Path) -> Scenario:
 
 
 def _between(low: Decimal, high: Decimal, part: int, whole: int, digits: int) -> Decimal:
-    """The point on the line after `part` of `whole`, rounded down; both ends come out exactly."""
+    """The point on the line after `part` of `whole`, rounded down; both ends are exact."""
     weighted = EXACT.add(EXACT.multiply(low, Decimal(whole - part)), EXACT.multiply(high, Decimal(part)))
     return divide_down(weighted, Decimal(whole), Decimal(1).scaleb(-digits))
 
@@ -193,25 +198,25 @@ def _forward(scenario: Scenario) -> Iterator[Step]:
     if begin is None or end is None or begin == end:
         yield Step(_NOTHING, begin, _prices(scenario, begin))
         return
-    span, plays = (end - begin) // _MICROSECOND, scenario.plays // _MICROSECOND
-    every = scenario.interval // _MICROSECOND
+    span, plays = (end - begin) // MICROSECOND, scenario.plays // MICROSECOND
+    every = scenario.interval // MICROSECOND
     regular = (n * every * span // plays for n in range(plays // every + 1))
-    anchors = sorted({(at - begin) // _MICROSECOND for anchors in scenario.anchors.values() for at, _ in anchors})
+    anchors = sorted({(at - begin) // MICROSECOND for anchors in scenario.anchors.values() for at, _ in anchors})
     before = -1
     for micros in heapq.merge(regular, anchors):
         if micros != before:
-            at = begin + micros * _MICROSECOND
-            yield Step(micros * plays // span * _MICROSECOND, at, _prices(scenario, at))
+            at = begin + micros * MICROSECOND
+            yield Step(micros * plays // span * MICROSECOND, at, _prices(scenario, at))
         before = micros
 
 
 def _back(scenario: Scenario) -> Iterator[Step]:
-    """The pause on the last prices, and the straight way from them to the first."""
+    """The pause on the last prices, and the straight way from there to the first ones."""
     first, last = _prices(scenario, scenario.begin, gaps=False), _prices(scenario, scenario.end, gaps=False)
     after = scenario.plays + scenario.interval
     while after < scenario.cycle:
-        part = max(after - scenario.plays - scenario.pause, _NOTHING) // _MICROSECOND
-        whole = max(scenario.walk_back // _MICROSECOND, 1)
+        part = max(after - scenario.plays - scenario.pause, _NOTHING) // MICROSECOND
+        whole = max(scenario.walk_back // MICROSECOND, 1)
         yield Step(after, None, {a: _between(last[a], first[a], part, whole, scenario.places) for a in last})
         after += scenario.interval
 
@@ -223,7 +228,7 @@ def _prices(scenario: Scenario, at: datetime | None, *, gaps: bool = True) -> di
 
 
 def _problems(scenario: Scenario) -> list[schema.Problem]:
-    """What no single value shows: times out of order, assets named twice, gaps that miss the path."""
+    """Problems that no single value shows: times out of order, assets named twice, gaps that miss the path."""
     found = [schema.Problem(*told) for told in _wrong_settings(scenario)]
     for asset, anchors in scenario.anchors.items():
         if not anchors:
@@ -242,9 +247,8 @@ def _problems(scenario: Scenario) -> list[schema.Problem]:
     if not any(scenario.anchors.values()) and not scenario.constant:
         found.append(schema.Problem("anchors", "found no asset with a price, expected at least one"))
     if "USDT" in assets and scenario.quote == "USDT":
-        found.append(
-            schema.Problem("quote", 'found USDT among the assets, which cannot be quoted in itself; expected "USD"')
-        )
+        what = 'found USDT among the assets, which cannot be quoted in itself; expected "USD"'
+        found.append(schema.Problem("quote", what))
     return found + [problem for index, gap in enumerate(scenario.gap) for problem in _wrong_gap(scenario, index, gap)]
 
 
@@ -282,13 +286,16 @@ class ScenarioFeed:
     """The feed. Its quotes are dated now; it never ends by itself."""
 
     def __init__(self, name: str, scenario: Scenario, clock: Clock) -> None:
-        self.name, self.scenario, self.stats = name, scenario, FeedStats()
+        self.name = name
+        self.scenario = scenario
+        self.stats = FeedStats()
         self._clock = clock
         self._source = scenario.source or name
 
     async def quotes(self) -> AsyncIterator[list[Quote]]:
-        """One batch a step, the path once or in a loop; without a loop the last prices are then quoted for ever."""
-        self.stats.connected, self.stats.reason = True, ""
+        """One batch a step: the path in a loop, or once and then its last prices for ever."""
+        self.stats.connected = True
+        self.stats.reason = ""
         try:
             started_s = self._clock.monotonic_s()
             for after, prices in for_ever(self.scenario):
@@ -299,7 +306,8 @@ class ScenarioFeed:
                 if prices:
                     yield self._batch(prices)
         finally:
-            self.stats.connected, self.stats.reason = False, "closed"
+            self.stats.connected = False
+            self.stats.reason = "closed"
 
     def _batch(self, prices: Mapping[str, Decimal]) -> list[Quote]:
         now = self._clock.utc()
@@ -310,7 +318,7 @@ class ScenarioFeed:
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> ScenarioFeed:
-    """The feed of that name. Raises wire.Invalid with what is wrong in the scenario's file."""
+    """The feed of that name. Raises schema.Invalid with the problems of the scenario's file."""
     scenario = load(config.file)
     if config.speed is not None or config.duration is not None:
         scenario = msgspec.structs.replace(scenario, speed=config.speed, duration=config.duration)

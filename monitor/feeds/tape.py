@@ -1,8 +1,8 @@
-"""Tapes: prices of a past day from a CSV file (INTERFACES section 7), for replays and as a feed that plays them today.
+"""Tapes: prices of a past day from a CSV file (INTERFACES section 7), for replays and as a feed that plays the day again.
 
 Long: `at,asset,price[,source]`, coins in USD, RFC 3339 times; all rows of one `at` are one event. Wide:
 `ts_utc,BTCUSDT,...`, milliseconds, one column per USDT pair; a row is an event and an empty cell is no price. A name that
-ends in .gz is gzip. What cannot be used is refused with its line, column, value and remedy; the rest is played.
+ends in .gz is gzip. It refuses a cell or a row that it cannot use, with line, column, value and remedy, and plays the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO, cast, get_args
@@ -23,6 +23,7 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
+from monitor.core.instants import time_at_ms
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import BadPrice, Quote, price
 from monitor.feeds._base import FeedStats
@@ -30,18 +31,17 @@ from monitor.telemetry import BoundedLog
 
 _ASSET = re.compile(get_args(schema.Asset)[1].regex, re.ASCII)
 _SOURCE = re.compile(r"[\x21-\x7e]{1,64}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-# A row of a tape with a thousand columns has some 15,000 characters; a longer line is not a tape's.
+# A row with a thousand columns has some 15,000 characters; a much longer line belongs to no tape.
 _MAX_LINE = 65_536
-# Prices repeat: reading a text once is most of a tape's speed. The limit keeps a year's tape from filling the memory.
+# Prices repeat, and to read each text once is most of a tape's speed. The limit keeps a year's tape from filling memory.
 _MAX_TEXTS = 200_000
 
 Row = tuple[datetime, list[Quote]]
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What of a tape was not used: a counter's label, the file and line, and a sentence with the remedy."""
+    """A part of a tape that it does not use: a counter's label, the file and line, and a sentence with the remedy."""
 
     reason: str
     where: str
@@ -53,13 +53,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def rows(path: Path, on_refused: Callable[[Refusal], None], *, source: str = "tape") -> Iterator[Row]:
     """The tape's events in order: a time, and the quotes of that time. Raises OSError if the file cannot be opened."""
-    path.open("rb").close()  # said now, and not when the first row is asked for
+    path.open("rb").close()  # raises now, and not at the first row
     return _Reader(path, on_refused, source).rows()
 
 
 class _Reader:
     def __init__(self, path: Path, on_refused: Callable[[Refusal], None], source: str) -> None:
-        self.path, self.on_refused, self.source = path, on_refused, source
+        self.path = path
+        self.on_refused = on_refused
+        self.source = source
         self.line = 0
         self.last: datetime | None = None
         self.prices: dict[str, Decimal] = {}
@@ -69,7 +71,7 @@ class _Reader:
 
     def rows(self) -> Iterator[Row]:
         opener = gzip.open if self.path.name.endswith(".gz") else open
-        # Characters that are no UTF-8 spoil their own cell only.
+        # Characters that are no UTF-8 spoil only their own cell.
         with cast(TextIO, opener(self.path, "rt", encoding="utf-8-sig", errors="replace")) as file:
             lines = self.lines(file)
             header = next(lines, None)
@@ -84,7 +86,7 @@ class _Reader:
                 self.refuse("header", f"found {found!r}, expected 'at,asset,price[,source]' or 'ts_utc,BTCUSDT,...'")
 
     def lines(self, file: TextIO) -> Iterator[list[str]]:
-        """The cells of each line. A quote that is never closed spoils its own line and not the rest of the file."""
+        """The cells of each line. A quotation mark that is never closed spoils only its own line."""
         while True:
             self.line += 1
             try:
@@ -106,7 +108,7 @@ class _Reader:
                 yield [cell.strip() for cell in cells]
 
     def whole(self, cells: list[str], header: list[str]) -> bool:
-        """Whether the row has the header's cells. One that was cut off may end in half a price: none of it is used."""
+        """Whether the row has the header's cells. A row that was cut off may end in half a price: it uses none of it."""
         if len(cells) != len(header):
             self.refuse("cells", f"found {len(cells)} cells, expected {len(header)} as in the header; mend the row")
         return len(cells) == len(header)
@@ -150,7 +152,7 @@ class _Reader:
             yield at, quotes
 
     def pairs(self, header: list[str]) -> list[tuple[int, str]]:
-        """Indices of the columns that are pairs with USDT, and their coins; the others are refused once, by name."""
+        """Indices of the columns that are pairs with USDT, and their coins. It refuses each other column once."""
         found: dict[str, int] = {}
         for index, name in enumerate(header[1:], 1):
             asset = name.removesuffix("USDT")
@@ -164,7 +166,7 @@ class _Reader:
 
     def milliseconds(self, text: str) -> datetime | None:
         ms = int(text) if re.fullmatch(r"\d{1,14}", text, re.ASCII) else -1
-        at = _EPOCH + timedelta(milliseconds=ms)
+        at = time_at_ms(ms)
         if _EARLIEST <= at <= _LATEST:
             return at
         hint = "; these look like seconds: multiply by 1000" if re.fullmatch(r"1\d{9}", text, re.ASCII) else ""
@@ -192,7 +194,7 @@ class _Reader:
             if event is not None and event[0] != at:
                 yield event
                 event = None
-            # As in a wide tape, a time whose prices are all refused is still an event: deadlines up to it run.
+            # As in a wide tape, a time without a good price is still an event: deadlines up to it come due.
             if event is None:
                 event = (at, [])
             if quote is not None:
@@ -234,7 +236,7 @@ class Config(msgspec.Struct, frozen=True):
     speed: str = "1"
     """How many times faster than it was, such as "60"; or "max": as fast as the prices are taken."""
     loop: bool = False
-    """Begins again at the end. A jump from the last prices to the first is confirmed like any other."""
+    """Begins again at the end. The jump from the last prices to the first must be confirmed like any other."""
 
     def __post_init__(self) -> None:
         if self.speed == "max":
@@ -248,27 +250,32 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class Tape:
-    """A feed that plays a tape on today's clock: the first row now, each later one after its time on the tape / speed."""
+    """A feed that plays a tape on today's clock: the first row now, each later row after its time on the tape / speed."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
-        self.name, self.stats = name, FeedStats()
-        self._config, self._clock, self._log = config, clock, BoundedLog()
+        self.name = name
+        self.stats = FeedStats()
+        self._config = config
+        self._clock = clock
+        self._log = BoundedLog()
         self._speed = None if config.speed == "max" else float(config.speed)
 
     async def quotes(self) -> AsyncIterator[list[Quote]]:
-        """The rows as batches, each quote's time being now. Ends with the tape, unless that is looped."""
-        self.stats.connected, self.stats.reason = True, ""
+        """The rows as batches of quotes with the time of now. Ends with the tape, unless `loop` is set."""
+        self.stats.connected = True
+        self.stats.reason = ""
         try:
             while True:
                 before = self.stats.frames
                 async with aclosing(self._once()) as once:
                     async for batch in once:
                         yield batch
-                # A tape without a single price is not played again and again.
+                # A tape without a single price would loop without a pause.
                 if not self._config.loop or self.stats.frames == before:
                     return
         finally:
-            self.stats.connected, self.stats.reason = False, "the tape has ended"
+            self.stats.connected = False
+            self.stats.reason = "the tape has ended"
 
     async def _once(self) -> AsyncGenerator[list[Quote], None]:
         started_s, first = self._clock.monotonic_s(), None
@@ -287,14 +294,12 @@ class Tape:
 
     def _refuse(self, refusal: Refusal) -> None:
         self.stats.refused[refusal.reason] += 1
-        self._log.warning(
-            self._clock.monotonic_s(), refusal.reason, "price refused", feed=self.name, reason=refusal.reason,
-            problem=str(refusal),
-        )  # fmt: skip
+        what = {"feed": self.name, "reason": refusal.reason, "problem": str(refusal)}
+        self._log.warning(self._clock.monotonic_s(), refusal.reason, "price refused", **what)
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> Tape:
-    """The feed of that name. Raises wire.Invalid where there is no such file."""
+    """The feed of that name. Raises schema.Invalid if there is no such file."""
     if not config.path.is_file():
         raise schema.Invalid([schema.Problem(str(config.path), "no such file; expected a tape, CSV or CSV.gz")])
     return Tape(name, config, clock or SystemClock())

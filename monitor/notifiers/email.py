@@ -369,7 +369,7 @@ def _debt(one: dict[str, Any]) -> dict[str, str]:
 def _fact(value: object) -> str:
     if isinstance(value, str):
         return base.one_line(value, 500)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         words = [word for v in value if isinstance(word := v.get("text") if isinstance(v, dict) else v, str)]
         if len(words) == len(value):
             return base.one_line(", ".join(words) or "none", 500)

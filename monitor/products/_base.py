@@ -15,14 +15,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from monitor.core.loans.group import Level
 from monitor.core.money import NotANumber, number, plain
 from monitor.core.rules.product import DAY, WHOLE, ClearanceRule, Grade, Ladder, LiabilityTiers, Product, Version
 from monitor.core.rules.thresholds import LTV, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
-Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
-"""A line of a metric that falls: assets may be many times what is owed."""
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
 LadderTable = tuple[tuple[str, Ratio], ...]
 TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]

@@ -11,12 +11,13 @@ from decimal import Decimal
 
 import msgspec
 
+from monitor.core.loans.group import Level
 from monitor.core.money import plain
 from monitor.core.rules.product import CloseFactor, Product, Version
 from monitor.core.rules.thresholds import Metric
 from monitor.core.schema import Asset, Problem, Quantity, Ratio
 from monitor.products import _base as base
-from monitor.products._base import Level, VersionTable
+from monitor.products._base import VersionTable
 
 KIND = "aave_v3"
 HEALTH_FACTOR = Metric("health_factor", falls=True, strict=("liquidation",))

@@ -17,10 +17,11 @@ from typing import Literal
 import msgspec
 from msgspec import field
 
+from monitor.core.loans.group import Level
 from monitor.core.rules.product import HOUR, WHOLE, Ladder, Product, Version
 from monitor.core.schema import Asset, Problem, Ratio
 from monitor.products import _base as base
-from monitor.products._base import LadderTable, Level, LimitsTable, TiersTable, VersionTable
+from monitor.products._base import LadderTable, LimitsTable, TiersTable, VersionTable
 
 KIND = "cross_margin_pro"
 HAIRCUT_FROM = datetime(2025, 1, 21, 10, tzinfo=UTC)

@@ -12,10 +12,11 @@ from decimal import Decimal
 
 import msgspec
 
+from monitor.core.loans.group import Level
 from monitor.core.rules.product import HOUR, ClearanceRule, Product, Version
 from monitor.core.schema import Problem
 from monitor.products import _base as base
-from monitor.products._base import Level, LeverageTable
+from monitor.products._base import LeverageTable
 
 KIND = "isolated_margin"
 

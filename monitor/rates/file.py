@@ -1,8 +1,8 @@
 """Flexible rates in a file: CSV with the header `effective,asset,rate`, gzip if the name ends in `.gz`.
 
 A row holds from its time (a date alone is its 00:00 UTC) until the next one of its coin; `rate` is per period of the product.
-A file that is being written may be cut in the middle of a number, so a change counts when two readings a second apart
-agree. Of a file with any bad line nothing is taken: the rates before it stay in force, and an alert names every line.
+A program that writes the file may have stopped in the middle of a number, so a change counts when two readings a second
+apart agree. A file with a bad line changes nothing: the rates before it stay in force, and an alert names every bad line.
 """
 
 from __future__ import annotations
@@ -24,17 +24,13 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
-from monitor.file_watch import watch
+from monitor.core.text import MOST_NAMED
+from monitor.file_watch import POLL_S, SETTLE_S, pause, watching
 
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
 MOST_BYTES = 16 << 20
-"""Of the text: half a million rows, or thirty coins for forty years of days."""
-NAMED = 50
-"""Bad lines that an alert names; more would pass the 20 kB of a webhook body. The count is exact."""
-
-_SETTLE_S = 1.0  # editors and `cp` are done by then
-_POLL_S = 3.0  # finds what the watch of the operating system misses: network file systems, links, a new folder
+"""Of text: half a million rows, or thirty coins for forty years of days."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -46,49 +42,49 @@ class Config(msgspec.Struct, frozen=True):
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> FileRates:
-    """The rates of a file, which is not opened yet."""
+    """The rates of a file. It does not open the file yet."""
     return FileRates(name, config, clock or SystemClock())
 
 
 class FileRates:
-    """States the whole file each time: rates to come that it does not name any more are taken back."""
+    """States the whole file each time, so a rate to come that the file drops is taken back."""
 
     def __init__(
-        self, name: str, config: Config, clock: Clock, *, settle_s: float = _SETTLE_S, poll_s: float = _POLL_S
+        self, name: str, config: Config, clock: Clock, *, settle_s: float = SETTLE_S, poll_s: float = POLL_S
     ) -> None:
-        self.name, self.config, self.path = name, config, config.path
-        self._clock, self._settle_s, self._poll_s = clock, settle_s, poll_s
+        self.name = name
+        self.config = config
+        self.path = config.path
+        self._clock = clock
+        self._settle_s = settle_s
+        self._poll_s = poll_s
         self._told: bytes | None = None
-        """Digest of the content that was told last, whether it was good or bad."""
+        """Digest of the content that it reported last, good or bad."""
 
     def read(self) -> RatesChanged:
         """See RateSource."""
         return self._parsed(_content(self.path))
 
     async def opening(self) -> list[Event]:
-        """See RateSource. Of a file that was written just now, what it says when it is at rest."""
+        """See RateSource. Waits for a file that was written just now to come to rest."""
         content = await asyncio.to_thread(_content, self.path)
         if self._is_young():
             content = await self._at_rest(content)
         return await asyncio.to_thread(self._news, content)
 
     async def changes(self) -> AsyncIterator[list[Event]]:
-        """See RateSource. Ends at once where the file is not watched."""
+        """See RateSource. Ends at once if the configuration does not say `watch`."""
         if not self.config.watch:
             return
         wake = asyncio.Event()
-        watcher = asyncio.create_task(watch(self.path, wake, self._poll_s))
-        try:
+        async with watching(self.path, wake, self._poll_s):
             while True:
                 content = await asyncio.to_thread(_content, self.path)
                 if _digest(content) != self._told:
                     content = await self._at_rest(content)
                     if events := await asyncio.to_thread(self._news, content):
                         yield events
-                await self._pause(wake)
-        finally:
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
+                await pause(wake, self._poll_s)
 
     async def _at_rest(self, content: bytes | Problem) -> bytes | Problem:
         while True:
@@ -98,14 +94,6 @@ class FileRates:
                 return content
             content = again
 
-    async def _pause(self, wake: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s):
-                await wake.wait()
-        except TimeoutError:
-            pass
-        wake.clear()
-
     def _is_young(self) -> bool:
         try:
             age_s = self._clock.utc().timestamp() - os.stat(self.path).st_mtime
@@ -114,12 +102,13 @@ class FileRates:
         return abs(age_s) < self._settle_s
 
     def _news(self, content: bytes | Problem) -> list[Event]:
-        """What is to be told of a content; nothing of the one that was told last."""
+        """The events of a content; none of the content that it reported last."""
         digest = _digest(content)
         if digest == self._told:
             return []
         self._told = digest
-        at, subject = self._clock.utc(), str(self.path)
+        at = self._clock.utc()
+        subject = str(self.path)
         try:
             rates = self._parsed(content)
         except Invalid as e:
@@ -130,9 +119,12 @@ class FileRates:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return {
             "problem": f"{problems[0]}{more}; nothing of the file is taken, the rates before it stay in force",
-            "reason": problems[0].reason, "source": self.name, "product": self.config.product,
-            "lines": [str(p)[:200] for p in problems[:NAMED]], "lines_cut": max(0, len(problems) - NAMED),
-        }  # fmt: skip
+            "reason": problems[0].reason,
+            "source": self.name,
+            "product": self.config.product,
+            "lines": [str(p)[:200] for p in problems[:MOST_NAMED]],
+            "lines_cut": max(0, len(problems) - MOST_NAMED),
+        }
 
     def _parsed(self, content: bytes | Problem) -> RatesChanged:
         if isinstance(content, Problem):
@@ -166,17 +158,15 @@ def _rows(content: bytes, path: Path) -> tuple[RateRow, ...]:
     except UnicodeDecodeError as e:
         line = content.count(b"\n", 0, e.start) + 1
         raise Invalid([Problem(f"{path}:{line}", "is not UTF-8", "unreadable")]) from None
-    lines = [
-        (i, [cell.strip() for cell in next(csv.reader([line]), [])]) for i, line in enumerate(text.splitlines(), 1)
-    ]
-    lines = [(i, cells) for i, cells in lines if any(cells)]
-    if not lines or lines[0][1] != HEADER:
-        found = f"found {','.join(lines[0][1])[:60]!r}" if lines else "the file is empty"
-        raise Invalid(
-            [Problem(f"{path}:{lines[0][0] if lines else 1}", f"{found}, expected the header effective,asset,rate")]
-        )
+    split = [[cell.strip() for cell in next(csv.reader([line]), [])] for line in text.splitlines()]
+    lines = [(number, cells) for number, cells in enumerate(split, 1) if any(cells)]
+    first_line, header = lines[0] if lines else (1, [])
+    if header != HEADER:
+        found = f"found {','.join(header)[:60]!r}" if lines else "the file is empty"
+        raise Invalid([Problem(f"{path}:{first_line}", f"{found}, expected the header effective,asset,rate")])
     problems: list[Problem] = []
-    rows, firsts = list[RateRow](), dict[tuple[datetime, str], int]()
+    rows: list[RateRow] = []
+    firsts: dict[tuple[datetime, str], int] = {}
     for number, cells in lines[1:]:
         row = _row(cells, f"{path}:{number}", problems)
         if row is not None:

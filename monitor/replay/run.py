@@ -13,16 +13,14 @@ from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.groups.outcome import Outcome
-from monitor.core.prices.quote import Quote
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.text import stamp
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
 from monitor.engine.book import ColumnarBook
+from monitor.feeds.tape import Row
 from monitor.replay.entries import EntryTape
-
-Row = tuple[datetime, list[Quote]]
 
 
 class Replay:

@@ -14,6 +14,7 @@ from multidict import MultiMapping
 
 from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, INFO, WARNING
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Problem, instant
 from monitor.core.stages.stages import STAGES
 from monitor.web.problem import Rejected, invalid
@@ -24,7 +25,6 @@ MAX_CURSOR = 1000
 """Characters; a cursor holds a sort key and an id of at most 128."""
 STREAM_EVENTS = ("alert", "groups", "counts", "prices", "status")
 STREAM_ROWS = 500
-LABEL_PREFIX = "label."
 DELIVERY_STATES = ("pending", "delivered", "superseded", "failed")
 _PLACE = re.compile(r"\d{1,18}:[\x21-\x7e]{1,128}", re.ASCII)
 SORT_VALUES = (*SORTS, *(f"-{name}" for name in SORTS))

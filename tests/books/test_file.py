@@ -22,6 +22,7 @@ from monitor.core import schema
 from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
+from tests.book_lines import book_line, open_loan
 
 LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95"))
 LADDER = ((None, Decimal(1)),)
@@ -30,18 +31,17 @@ PRODUCTS = {"vip_loan": Product("vip_loan", (VERSION,))}
 
 
 def stated(id: str = "G-1", btc: str = "12.5", **other: Any) -> dict[str, Any]:
-    """A group as a line states it."""
-    loan = {
-        "id": "L-1", "asset": "USDT", "principal": "900000", "rate": {"kind": "flexible"}, "term": "open",
-        "opened_at": "2026-01-05T10:00:00Z", "matures_at": None,
-    }  # fmt: skip
-    return {
-        "id": id, "product": "vip_loan", "receiving_account": f"acct-{id}", "collateral": {f"acct-{id}": {"BTC": btc}},
-        "loans": [loan], **other,
-    }  # fmt: skip
+    """A group of the book."""
+    account = f"acct-{id}"
+    terms = {
+        "receiving_account": account,
+        "collateral": {account: {"BTC": btc}},
+        "loans": [open_loan("L-1", "USDT", "900000", matures_at=None)],
+    }
+    return book_line("vip_loan", {}, {}, id, **terms | other)
 
 
-def line(id: str = "G-1", btc: str = "12.5", **other: Any) -> str:
+def written(id: str = "G-1", btc: str = "12.5", **other: Any) -> str:
     return json.dumps(stated(id, btc, **other))
 
 
@@ -147,7 +147,7 @@ def closed(batch: list[Event]) -> list[str]:
 
 
 async def test_the_whole_book_comes_first_as_one_batch(book: Book) -> None:
-    book.write(line("G-2", "1"), line("G-1", "2"))
+    book.write(written("G-2", "1"), written("G-1", "2"))
     first = await book.start()
     assert [type(e) for e in first] == [GroupPut, GroupPut]
     assert puts(first) == {"G-2": "1", "G-1": "2"}
@@ -158,14 +158,14 @@ async def test_the_whole_book_comes_first_as_one_batch(book: Book) -> None:
 
 
 async def test_comments_blank_lines_marks_and_line_ends_say_nothing(book: Book) -> None:
-    text = f"\ufeff{line('G-1')}\r\n\r\n  # a comment\r\n#{line('G-9')}\r\n   {line('G-2')}  "
+    text = f"\ufeff{written('G-1')}\r\n\r\n  # a comment\r\n#{written('G-9')}\r\n   {written('G-2')}  "
     book.path.write_bytes(text.encode())
     assert list(puts(await book.start())) == ["G-1", "G-2"]
     await book.quiet()
 
 
 async def test_without_watch_the_source_ends_after_the_book(book: Book) -> None:
-    book.write(line())
+    book.write(written())
     assert list(puts(await book.start(watch=False))) == ["G-1"]
     await book.ended()
     assert book.batches == []
@@ -182,7 +182,7 @@ def test_the_source_is_named_by_its_path_where_no_name_is_given(tmp_path: Path) 
 
 async def test_thousands_of_lines_leave_the_loop_free(book: Book) -> None:
     """Counted, not timed: a book judged on the loop itself would let it turn a handful of times."""
-    book.write(*(line(f"G-{n}") for n in range(5000)))
+    book.write(*(written(f"G-{n}") for n in range(5000)))
     turns = 0
 
     async def tick() -> None:
@@ -202,22 +202,22 @@ async def test_thousands_of_lines_leave_the_loop_free(book: Book) -> None:
 
 
 async def test_only_lines_that_changed_are_put_again(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"), line("G-3"))
+    book.write(written("G-1"), written("G-2"), written("G-3"))
     await book.start()
-    book.write(line("G-3"), line("G-4"), line("G-1"), line("G-2", "7"))
+    book.write(written("G-3"), written("G-4"), written("G-1"), written("G-2", "7"))
     assert puts(await book.next()) == {"G-4": "12.5", "G-2": "7"}
-    book.write(line("G-3"), line("G-4"), line("G-1"), line("G-2", "7"))
+    book.write(written("G-3"), written("G-4"), written("G-1"), written("G-2", "7"))
     await book.quiet()
 
 
 @pytest.mark.parametrize("how", ["write", "replace"])
 async def test_a_change_is_seen_by_the_watch_at_once(book: Book, how: str) -> None:
     """The poll would come in a minute."""
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start(poll_s=60)
     await book.until(lambda: book.source._is_settled)
     for n in ("2", "3"):
-        getattr(book, how)(line("G-1", n))
+        getattr(book, how)(written("G-1", n))
         assert puts(await book.next()) == {"G-1": n}
         await book.until(lambda: book.source._is_settled)
 
@@ -229,10 +229,10 @@ async def test_a_change_is_found_by_the_poll_where_nothing_can_be_watched(
         raise OSError("inotify limit reached")
 
     monkeypatch.setattr(file_watch, "awatch", refused)
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start()
     await book.until(lambda: book.source._is_settled)
-    book.write(line("G-1", "3"))
+    book.write(written("G-1", "3"))
     assert puts(await book.next()) == {"G-1": "3"}
 
 
@@ -240,7 +240,7 @@ async def test_a_link_that_is_pointed_elsewhere_is_followed(book: Book, tmp_path
     versions = tmp_path / "versions"
     versions.mkdir()
     for n in ("1", "2"):
-        (versions / n).write_text(line("G-1", n))
+        (versions / n).write_text(written("G-1", n))
     book.path.symlink_to(versions / "1")
     assert puts(await book.start()) == {"G-1": "1"}
     new = tmp_path / "link"
@@ -253,32 +253,32 @@ async def test_a_link_that_is_pointed_elsewhere_is_followed(book: Book, tmp_path
 
 BAD = {
     "repeated empty key": (
-        line(labels={"": "a"}).replace('"": "a"', '"": "a", "": "b"'),
+        written(labels={"": "a"}).replace('"": "a"', '"": "a", "": "b"'),
         "key '' appears twice",
         "G-1",
     ),
     "not JSON": ('{"id":"G-1",', "not JSON", None),
-    "trailing": (line() + " x", "not JSON", None),
+    "trailing": (written() + " x", "not JSON", None),
     "deep": ('{"id":' + "[" * 100_000, "not JSON", None),
     "no object": ('["G-1"]', "expected an object", None),
-    "unknown key": (line(colateral={}), "did you mean 'collateral'?", "G-1"),
-    "negative": (line(btc="-1"), "found '-1', expected a number from 0", "G-1"),
-    "a number, not a text": (line().replace('"12.5"', "12.5"), "in quotes", "G-1"),
-    "unknown product": (line(product="vip_laon"), "expected one of: vip_loan", "G-1"),
-    "no rate": (line().replace('"USDT"', '"XRP"'), "no flexible rate for XRP", "G-1"),
-    "repeated key": (line().replace('{"id"', '{"id": "G-0", "id"', 1), "key 'id' appears twice", "G-1"),
-    "repeated deep": (line().replace('"BTC"', '"BTC": "1", "BTC"'), "key 'BTC' appears twice", "G-1"),
-    "repeated, escaped": (line().replace('"BTC"', r'"B\u0054C": "1", "BTC"'), "key 'BTC' appears twice", "G-1"),
-    "too long": (line(labels={"note": "x" * (1 << 20)}), "longer than 1 MB", None),
-    "a thousand problems": (line(**{f"key{n}": 1 for n in range(1000)}), "unknown key", "G-1"),
-    "id is a number": (line().replace('"G-1"', "7"), "id: found 7", None),
+    "unknown key": (written(colateral={}), "did you mean 'collateral'?", "G-1"),
+    "negative": (written(btc="-1"), "found '-1', expected a number from 0", "G-1"),
+    "a number, not a text": (written().replace('"12.5"', "12.5"), "in quotes", "G-1"),
+    "unknown product": (written(product="vip_laon"), "expected one of: vip_loan", "G-1"),
+    "no rate": (written().replace('"USDT"', '"XRP"'), "no flexible rate for XRP", "G-1"),
+    "repeated key": (written().replace('{"id"', '{"id": "G-0", "id"', 1), "key 'id' appears twice", "G-1"),
+    "repeated deep": (written().replace('"BTC"', '"BTC": "1", "BTC"'), "key 'BTC' appears twice", "G-1"),
+    "repeated, escaped": (written().replace('"BTC"', r'"B\u0054C": "1", "BTC"'), "key 'BTC' appears twice", "G-1"),
+    "too long": (written(labels={"note": "x" * (1 << 20)}), "longer than 1 MB", None),
+    "a thousand problems": (written(**{f"key{n}": 1 for n in range(1000)}), "unknown key", "G-1"),
+    "id is a number": (written().replace('"G-1"', "7"), "id: found 7", None),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 async def test_a_bad_line_is_refused_by_place_and_the_rest_applies(book: Book, case: str) -> None:
     bad, problem, group = BAD[case]
-    book.write(line("G-0"), "# a comment counts as a line", bad, line("G-2"))
+    book.write(written("G-0"), "# a comment counts as a line", bad, written("G-2"))
     first = await book.start()
     assert list(puts(first)) == ["G-0", "G-2"]
     (notice,) = [e for e in first if isinstance(e, Noticed)]
@@ -291,35 +291,35 @@ async def test_a_bad_line_is_refused_by_place_and_the_rest_applies(book: Book, c
 
 
 async def test_a_line_that_is_not_utf8_is_refused(book: Book) -> None:
-    book.path.write_bytes(line("G-0").encode() + b'\n{"id":"G-\xff"}\n' + line("G-2").encode())
+    book.path.write_bytes(written("G-0").encode() + b'\n{"id":"G-\xff"}\n' + written("G-2").encode())
     first = await book.start()
     assert list(puts(first)) == ["G-0", "G-2"]
     assert said(first) == [("demo.jsonl:2", "the line is not UTF-8: byte 10 is 0xff")]
 
 
 async def test_colons_and_quotes_inside_texts_are_not_taken_for_keys(book: Book) -> None:
-    book.write(line(labels={'a "b": "c"': '{"x": 1, "x": 2}', "\\": '\\": "', "": ":"}))
+    book.write(written(labels={'a "b": "c"': '{"x": 1, "x": 2}', "\\": '\\": "', "": ":"}))
     first = await book.start()
     assert said(first) == []
     assert list(puts(first)) == ["G-1"]
 
 
 async def test_a_changed_line_that_is_bad_keeps_the_last_good_holdings(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     await book.start(close_missing=True)
-    book.write(line("G-1", "-1"), line("G-2"))
+    book.write(written("G-1", "-1"), written("G-2"))
     batch = await book.next()
     assert [name for name, _ in said(batch)] == ["demo.jsonl:1"]
     assert len(batch) == 1
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     assert cleared(batch := await book.next()) == ["demo.jsonl:1"]
     assert len(batch) == 1, "the good line is what was in force all the time"
 
 
 async def test_a_mended_line_is_applied_and_the_refusal_is_over(book: Book) -> None:
-    book.write(line("G-1"), "{")
+    book.write(written("G-1"), "{")
     await book.start()
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     batch = await book.next()
     assert list(puts(batch)) == ["G-2"]
     assert cleared(batch) == ["demo.jsonl:2"]
@@ -327,12 +327,12 @@ async def test_a_mended_line_is_applied_and_the_refusal_is_over(book: Book) -> N
 
 
 async def test_a_refusal_is_said_once_and_another_one_at_its_place_anew(book: Book) -> None:
-    book.write("{", line("G-1"))
+    book.write("{", written("G-1"))
     (first,) = [e for e in await book.start() if isinstance(e, Noticed)]
-    book.write("{", line("G-1", "2"))
+    book.write("{", written("G-1", "2"))
     assert puts(await book.next()) == {"G-1": "2"}
     await book.quiet()
-    book.write("[", line("G-1", "2"))
+    book.write("[", written("G-1", "2"))
     (second,) = await book.next()
     assert isinstance(second, Noticed)
     assert second.subject == first.subject
@@ -341,25 +341,25 @@ async def test_a_refusal_is_said_once_and_another_one_at_its_place_anew(book: Bo
 
 
 async def test_the_first_line_of_an_id_has_it_and_the_later_one_is_refused(book: Book) -> None:
-    book.write(line("G-1", "1"), line("G-2"), line("G-1", "3"))
+    book.write(written("G-1", "1"), written("G-2"), written("G-1", "3"))
     first = await book.start()
     assert puts(first) == {"G-1": "1", "G-2": "12.5"}
     assert said(first) == [("demo.jsonl:3", "group G-1 is at line 1 already; one line a group")]
-    book.write("# gone", line("G-2"), line("G-1", "3"))
+    book.write("# gone", written("G-2"), written("G-1", "3"))
     batch = await book.next()
     assert puts(batch) == {"G-1": "3"}
     assert cleared(batch) == ["demo.jsonl:3"]
 
 
 async def test_the_same_line_twice_is_refused_once(book: Book) -> None:
-    book.write(line("G-1"), line("G-1"))
+    book.write(written("G-1"), written("G-1"))
     first = await book.start()
     assert len(puts(first)) == 1
     assert [name for name, _ in said(first)] == ["demo.jsonl:2"]
 
 
 async def test_a_bad_line_holds_its_id_against_a_later_good_one(book: Book) -> None:
-    book.write(line("G-1", "-1"), line("G-1", "3"))
+    book.write(written("G-1", "-1"), written("G-1", "3"))
     first = await book.start()
     assert puts(first) == {}
     assert [name for name, _ in said(first)] == ["demo.jsonl:1", "demo.jsonl:2"]
@@ -369,42 +369,42 @@ async def test_a_bad_line_holds_its_id_against_a_later_good_one(book: Book) -> N
 
 
 async def test_a_half_written_file_loses_and_refuses_nothing(book: Book) -> None:
-    whole = "".join(f"{line(f'G-{n}')}\n" for n in range(50))
+    whole = "".join(f"{written(f'G-{n}')}\n" for n in range(50))
     book.path.write_text(whole)
     await book.start(close_missing=True, settle_s=0.5, close_after_s=0.5)
     with book.path.open("w") as f:
         f.write(whole[: len(whole) // 2])
         f.flush()
         await asyncio.sleep(0.25)
-        f.write(whole[len(whole) // 2 :] + line("G-new") + "\n")
+        f.write(whole[len(whole) // 2 :] + written("G-new") + "\n")
     assert list(puts(await book.next())) == ["G-new"]
     await book.quiet(1.2)
 
 
 async def test_good_lines_of_a_file_that_is_never_finished_are_applied(book: Book) -> None:
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start()
-    book.path.write_text(f"{line('G-1', '2')}\n{line('G-2')[:40]}")
+    book.path.write_text(f"{written('G-1', '2')}\n{written('G-2')[:40]}")
     assert puts(await book.next()) == {"G-1": "2"}
     batch = await book.next()
     assert [name for name, _ in said(batch)] == ["demo.jsonl:2"]
 
 
 async def test_a_refusal_in_a_file_that_never_rests_is_said_nevertheless(book: Book) -> None:
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start()
     n, refusals = 0, list[tuple[str, str]]()
     while not refusals:
         n += 1
         assert n < 300
-        book.write("{", line("G-1", str(n)))
+        book.write("{", written("G-1", str(n)))
         await asyncio.sleep(0.02)
         refusals = [s for batch in book.batches for s in said(batch)]
     assert refusals[0][0] == "demo.jsonl:1"
 
 
 async def test_a_file_that_vanishes_for_a_moment_changes_nothing(book: Book) -> None:
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start(close_missing=True, settle_s=0.5)
     away = book.path.rename(book.path.with_suffix(".away"))
     await asyncio.sleep(0.25)
@@ -413,7 +413,7 @@ async def test_a_file_that_vanishes_for_a_moment_changes_nothing(book: Book) -> 
 
 
 async def test_a_file_that_stays_away_is_said_once_and_its_book_kept(book: Book) -> None:
-    book.write(line("G-1"), "{")
+    book.write(written("G-1"), "{")
     await book.start(close_missing=True)
     away = book.path.rename(book.path.with_suffix(".away"))
     batch = await book.next()
@@ -433,7 +433,7 @@ async def test_a_folder_that_comes_back_unchanged_is_good_again(tmp_path: Path) 
     folder = tmp_path / "mounted"
     folder.mkdir()
     book = Book(folder / "demo.jsonl")
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start()
     await book.until(lambda: book.source._is_settled)
     away = folder.rename(tmp_path / "away")
@@ -445,20 +445,20 @@ async def test_a_folder_that_comes_back_unchanged_is_good_again(tmp_path: Path) 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])
 async def test_an_emptied_file_closes_nothing(book: Book, content: str) -> None:
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start(close_missing=True)
     book.path.write_text(content)
     batch = await book.next()
     assert said(batch) == [("demo.jsonl", "the file is empty; the last good book stays in force")]
     await book.quiet()
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     assert cleared(await book.next()) == ["demo.jsonl"]
 
 
 async def test_a_new_empty_file_is_an_empty_book(book: Book) -> None:
     book.path.touch()
     assert await book.start() == []
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     assert list(puts(await book.next())) == ["G-1"]
 
 
@@ -467,7 +467,7 @@ async def test_a_file_that_is_missing_at_the_start_is_said_and_read_when_it_come
     book = Book(tmp_path / "later" / "demo.jsonl")
     assert [name for name, _ in said(await book.start(watch=watch))] == ["demo.jsonl"]
     book.path.parent.mkdir()
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     batch = await book.next()
     assert list(puts(batch)) == ["G-1"]
     assert cleared(batch) == ["demo.jsonl"]
@@ -484,52 +484,52 @@ async def test_what_is_no_regular_file_is_refused_and_not_waited_for(book: Book)
 
 
 async def test_a_vanished_line_closes_its_group_only_with_close_missing(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     await book.start(close_missing=False)
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.quiet()
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     assert list(puts(await book.next())) == ["G-2"], "core decides whether that is news"
 
 
 async def test_a_vanished_line_closes_its_group_once_the_file_has_been_at_rest(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"), line("G-3"))
+    book.write(written("G-1"), written("G-2"), written("G-3"))
     await book.start(close_missing=True)
     before = time.perf_counter()
-    book.write(line("G-1", "2"))
+    book.write(written("G-1", "2"))
     assert puts(await book.next()) == {"G-1": "2"}
     batch = await book.next()
     assert closed(batch) == ["G-2", "G-3"]
     assert {e.source for e in batch if isinstance(e, GroupClosed)} == {"file:demo"}
     assert time.perf_counter() - before >= 0.4
     await book.quiet()
-    book.write(line("G-1", "2"), line("G-2"))
+    book.write(written("G-1", "2"), written("G-2"))
     assert list(puts(await book.next())) == ["G-2"]
 
 
 async def test_a_line_that_comes_back_in_time_closes_nothing(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     await book.start(close_missing=True, close_after_s=0.8)
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await asyncio.sleep(0.4)
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     await book.quiet(1.2)
 
 
 async def test_nothing_is_closed_while_a_line_is_refused_that_could_be_any_group(book: Book) -> None:
-    book.write(line("G-1"), line("G-2"), line("G-3"))
+    book.write(written("G-1"), written("G-2"), written("G-3"))
     await book.start(close_missing=True)
-    book.write(line("G-1"), "{ broken")
+    book.write(written("G-1"), "{ broken")
     assert [name for name, _ in said(await book.next())] == ["demo.jsonl:2"]
     await book.quiet()
-    book.write(line("G-1"), line("G-2", "-1"))
+    book.write(written("G-1"), written("G-2", "-1"))
     batches = [await book.next() for _ in range(2)]
     assert [s for b in batches for s, _ in said(b)] == ["demo.jsonl:2"]
     assert [c for b in batches for c in closed(b)] == ["G-3"], "the refused line names G-2, which is kept"
 
 
 async def test_a_file_of_comments_is_meant_to_be_empty(book: Book) -> None:
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start(close_missing=True)
     book.write("# all loans are repaid")
     assert closed(await book.next()) == ["G-1"]
@@ -537,7 +537,7 @@ async def test_a_file_of_comments_is_meant_to_be_empty(book: Book) -> None:
 
 @pytest.mark.parametrize("watch", [True, False])
 async def test_what_vanished_or_was_mended_while_the_daemon_was_down_is_noticed(book: Book, watch: bool) -> None:
-    book.write(line("G-1"), line("G-2"))
+    book.write(written("G-1"), written("G-2"))
     held, refused = ("G-1", "G-9"), (f"{book.path}:2", str(book.path))
     first = await book.start(close_missing=True, watch=watch, held=held, refused=refused)
     assert list(puts(first)) == ["G-1", "G-2"]
@@ -552,7 +552,7 @@ async def test_what_vanished_or_was_mended_while_the_daemon_was_down_is_noticed(
 
 async def test_a_stopped_source_leaves_no_task_behind(book: Book) -> None:
     before = asyncio.all_tasks()
-    book.write(line("G-1"))
+    book.write(written("G-1"))
     await book.start()
     await book.stop()
     await asyncio.sleep(0)

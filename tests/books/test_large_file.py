@@ -14,7 +14,7 @@ from monitor.core.events.events import Event, GroupPut, GroupsPut
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.line_memory import CompactLineMemory
 from monitor.engine.ingest.reader import BlockReader
-from tests.books.test_file import PRODUCTS, Book, cleared, closed, line, said
+from tests.books.test_file import PRODUCTS, Book, cleared, closed, said, written
 
 GROUPS = 10_000  # a page and a part of one
 
@@ -28,7 +28,7 @@ async def book(tmp_path: Path) -> AsyncIterator[Book]:
 
 
 def lines(count: int = GROUPS) -> list[str]:
-    return [line(f"G-{k}") for k in range(count)]
+    return [written(f"G-{k}") for k in range(count)]
 
 
 def quantities(batches: list[list[Event]]) -> dict[str, str]:
@@ -70,8 +70,8 @@ async def test_a_large_book_comes_in_batches_of_a_page(book: Book) -> None:
 async def test_what_is_wrong_in_it_is_named_by_its_line_and_the_rest_applies(book: Book) -> None:
     """The second line of a group on the same page, on another one, of another text; lines that are no group."""
     all_ = lines()
-    all_[100], all_[9000] = "{", line("G-9000", "-1")
-    all_[50], all_[9_500], all_[9_501] = all_[49], line("G-3", "7"), all_[8195]
+    all_[100], all_[9000] = "{", written("G-9000", "-1")
+    all_[50], all_[9_500], all_[9_501] = all_[49], written("G-3", "7"), all_[8195]
     book.write("# a comment", *all_)
     batches = await read(book)
     assert said([e for batch in batches for e in batch]) == [
@@ -91,12 +91,12 @@ async def test_only_what_changed_is_put_again(book: Book) -> None:
     all_ = lines()
     book.write(*all_)
     await read(book)
-    all_[7], all_[9_500] = line("G-7", "3"), line("G-new")
+    all_[7], all_[9_500] = written("G-7", "3"), written("G-new")
     book.write(*reversed(all_))
     await book.until(lambda: put_count(book.batches) == 2)
     assert quantities(book.batches) == {"G-7": "3", "G-new": "12.5"}
     await book.until(lambda: book.source._is_settled)
-    all_[9_500] = line("G-9500")
+    all_[9_500] = written("G-9500")
     book.batches.clear()
     book.write(*all_)
     assert quantities([await book.next()]) == {"G-9500": "12.5"}

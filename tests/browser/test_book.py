@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.book_lines import one_btc
 from tests.browser.reader import Reader, expect
-from tests.faults.house import Daemon, House, line
+from tests.faults.house import Daemon, House
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000", "ETHUSDT": "4000"}
@@ -15,9 +16,9 @@ EXPOSURE = '[exposure]\nmax_share = { borrower = "0.5" }\ndaily_volume_usd = { B
 async def filled(daemon: Daemon, venue: Venue) -> None:
     """Two borrowers: one owes 110,000 of 112,000 USDT. At 80,000 its groups are bankrupt and in margin call."""
     await daemon.put(
-        line("G-1", owed="90000", labels={"borrower": "ACME"}),
-        line("G-2", owed="20000", btc="0.32", labels={"borrower": "ACME"}),
-        line("G-3", owed="2000", asset="ETH", labels={"borrower": "BETA"}),
+        one_btc("G-1", owed="90000", labels={"borrower": "ACME"}),
+        one_btc("G-2", owed="20000", btc="0.32", labels={"borrower": "ACME"}),
+        one_btc("G-3", owed="2000", asset="ETH", labels={"borrower": "BETA"}),
     )
     await venue.marks(CALM)
 

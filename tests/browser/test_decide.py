@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.book_lines import one_btc
 from tests.browser.reader import LIVE, Reader, expect
-from tests.faults.house import Daemon, House, Receiver, line, until, webhook
+from tests.faults.house import Daemon, House, Receiver, until, webhook
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000"}
@@ -15,7 +16,7 @@ SECRET = "a-secret-of-the-tests"
 async def test_what_if_says_what_the_api_says(house: House, venue: Venue, reader: Reader) -> None:
     """Every figure to its last digit: the page asks the monitor and computes nothing."""
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1", btc="1.23456789"))
+        await daemon.put(one_btc("G-1", btc="1.23456789"))
         await venue.marks(CALM)
         await reader.look(daemon.url, "#/what-if/G-1")
         page = reader.page
@@ -42,7 +43,7 @@ async def test_what_cannot_be_asked_is_named_and_no_figure_stands_beside_it(
     house: House, venue: Venue, reader: Reader
 ) -> None:
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await venue.marks(CALM)
         await reader.look(daemon.url, "#/what-if/G-1")
         await reader.page.get_by_label("Withdraw BTC").fill("7")
@@ -53,7 +54,7 @@ async def test_what_cannot_be_asked_is_named_and_no_figure_stands_beside_it(
 
 async def test_a_stage_is_acknowledged_by_keyboard_alone(house: House, venue: Venue, reader: Reader) -> None:
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await venue.marks({"BTCUSDT": "64000"})
         await reader.look(daemon.url, "#/group/G-1")
         await expect(reader.page.locator("button", has_text="Acknowledge")).to_be_visible()
@@ -80,7 +81,7 @@ async def test_a_reader_signs_in_and_sees_the_own_groups_alone(house: House, ven
     house.write(web=f"port = 0\n{tokens}")
     async with Daemon(house) as daemon:
         boss = {"Authorization": "Bearer another-secret"}
-        for group in (line("G-1", labels={"borrower": "ACME"}), line("G-2", labels={"borrower": "BETA"})):
+        for group in (one_btc("G-1", labels={"borrower": "ACME"}), one_btc("G-2", labels={"borrower": "BETA"})):
             status, _ = await daemon.ask("PUT", f"/v1/groups/{group['id']}", group, **boss)
             assert status == 201
         await venue.marks(CALM)
@@ -105,7 +106,7 @@ async def test_a_reader_signs_in_and_sees_the_own_groups_alone(house: House, ven
 async def test_a_silence_is_made_of_what_was_looked_at(house: House, venue: Venue, reader: Reader) -> None:
     """The first press shows what it would hide; only the second makes it, and it can be ended."""
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await venue.marks({"BTCUSDT": "64000"})
         await reader.look(daemon.url, "#/alerts")
         page = reader.page
@@ -126,7 +127,7 @@ async def test_a_notice_is_sent_again_from_the_log(house: House, venue: Venue, r
     async with Receiver() as receiver:
         house.write(webhook("hook", receiver.url()), '[[route]]\nto = ["hook"]\n')
         async with Daemon(house) as daemon:
-            await daemon.put(line("G-1"))
+            await daemon.put(one_btc("G-1"))
             await venue.marks({"BTCUSDT": "64000"})
             await until(lambda: receiver.of("loan_group.margin_call.opened"), "the alert is delivered")
             await reader.look(daemon.url, "#/alerts")

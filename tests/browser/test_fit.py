@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.web.page import FOLDER
+from tests.book_lines import one_btc
 from tests.browser.reader import PAGES, Reader, expect
-from tests.faults.house import ROOT, Daemon, House, line
+from tests.faults.house import ROOT, Daemon, House
 from tests.feeds.venue import Venue
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 async def filled(daemon: Daemon, venue: Venue) -> None:
     """A few groups, of which one is past a line."""
-    await daemon.put(line("G-1", owed="80000"), line("G-2"), line("G-3", owed="2000", asset="ETH"))
+    await daemon.put(one_btc("G-1", owed="80000"), one_btc("G-2"), one_btc("G-3", owed="2000", asset="ETH"))
     await venue.marks(CALM)
 
 
@@ -125,7 +126,7 @@ def test_the_scripts_are_small() -> None:
 async def updates(house: House, venue: Venue, reader: Reader, seconds: int) -> None:
     """Ten prices a second; the heap and the document are as large afterwards as they were."""
     async with Daemon(house) as daemon:
-        await daemon.put(*(line(f"G-{n}", owed=str(40_000 + n * 100)) for n in range(100)))
+        await daemon.put(*(one_btc(f"G-{n}", owed=str(40_000 + n * 100)) for n in range(100)))
         await venue.marks(CALM)
         await reader.look(daemon.url)
 

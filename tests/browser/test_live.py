@@ -8,8 +8,9 @@ import socket
 
 import pytest
 
+from tests.book_lines import one_btc
 from tests.browser.reader import Reader, expect
-from tests.faults.house import Daemon, House, Ticker, line, now_s, until
+from tests.faults.house import Daemon, House, Ticker, now_s, until
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000"}
@@ -19,7 +20,7 @@ ROW = "[role=row]:has(a[title='{}'])"
 async def test_an_alert_appears_within_a_second_without_a_reload(house: House, venue: Venue, reader: Reader) -> None:
     """Measured from the price that caused it, which is before the commit."""
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await venue.marks(CALM)
         await reader.look(daemon.url)
         await expect(reader.page.locator(ROW.format("G-1"))).to_contain_text("50.00%")
@@ -43,7 +44,7 @@ async def test_a_cut_greys_the_page_out_and_it_recovers(house: House, venue: Ven
         port = free.getsockname()[1]
     house.write(web=f"port = {port}")
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await venue.marks(CALM)
         await reader.look(daemon.url)
         row = reader.page.locator(ROW.format("G-1"))
@@ -65,7 +66,7 @@ async def test_a_cut_greys_the_page_out_and_it_recovers(house: House, venue: Ven
 async def test_a_price_that_goes_stale_is_said_and_marked(house: House, venue: Venue, reader: Reader) -> None:
     house.write(stale_after_s=1)
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         async with Ticker(venue, BTC="100000"):
             await reader.look(daemon.url)
             await expect(reader.page.locator(ROW.format("G-1"))).to_contain_text("50.00%")
@@ -78,7 +79,7 @@ async def test_a_price_that_goes_stale_is_said_and_marked(house: House, venue: V
 
 async def test_a_long_list_draws_what_is_in_sight_and_pages_on(house: House, venue: Venue, reader: Reader) -> None:
     """700 groups: the stream follows 500, the rest is read as one scrolls; a few dozen rows are ever in the document."""
-    lines = [json.dumps(line(f"G-{n:03}", owed=str(30_000 + n * 50))) for n in range(700)]
+    lines = [json.dumps(one_btc(f"G-{n:03}", owed=str(30_000 + n * 50))) for n in range(700)]
     (house.folder / "book.jsonl").write_text("\n".join(lines))
     house.write('[[book]]\nname = "b"\nkind = "file"\npath = "book.jsonl"\n')
     async with Daemon(house) as daemon, Ticker(venue, BTC="200000"):
@@ -101,7 +102,7 @@ async def test_a_long_list_draws_what_is_in_sight_and_pages_on(house: House, ven
 
 async def test_groups_are_found_and_opened_by_keyboard(house: House, venue: Venue, reader: Reader) -> None:
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"), line("G-2", owed="60000"), line("H-3", owed="10000"))
+        await daemon.put(one_btc("G-1"), one_btc("G-2", owed="60000"), one_btc("H-3", owed="10000"))
         await venue.marks(CALM)
         await reader.look(daemon.url)
         await expect(reader.page.locator(".vbody [role=row]")).to_have_count(3)
@@ -135,7 +136,7 @@ async def test_sound_and_notices_are_for_critical_alerts_and_for_who_asked(
 ) -> None:
     """Off until they are switched on; an alert of less weight makes none."""
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"), line("G-2", owed="40000"))
+        await daemon.put(one_btc("G-1"), one_btc("G-2", owed="40000"))
         await venue.marks(CALM)
         await reader.page.add_init_script(NOTICED)
         await reader.look(daemon.url)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import Daemon, House, line
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, command: l
     house = House(tmp_path)
     house.write(feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(line("G"))
+        await daemon.put(one_btc("G"))
         url = [] if "--url" in command else ["--url", daemon.url]
         ended = await house.ran(*command, *url)
     assert ended.code == code, ended
@@ -51,7 +52,7 @@ async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
     house.write(feed=False)
     async with Daemon(house) as daemon:
         # Debt without collateral is due for liquidation whatever the prices are.
-        await daemon.put(line("G", btc="0", labels={"borrower": "ACME"}))
+        await daemon.put(one_btc("G", btc="0", labels={"borrower": "ACME"}))
         ((alert, type_),) = [(a["data"]["id"], a["type"]) for a in (await daemon.get("/v1/alerts"))["items"]]
         assert type_ == "loan_group.liquidation.triggered"
         for command, code, word in (

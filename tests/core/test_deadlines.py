@@ -13,15 +13,15 @@ from monitor.core.deadlines import (
     PRICE,
     REMINDER,
     RULES,
-    TICK,
     Agenda,
     Deadline,
 )
+from monitor.core.instants import MICROSECOND
 from monitor.core.rules.settings import Trust
 from tests.core.desk import Desk, both_books, clock, line, loan, plainly, product, version
 
 AT = clock("12:00")
-LATER = AT + TICK
+LATER = AT + MICROSECOND
 
 
 def drained(agenda: Agenda) -> list[Deadline]:
@@ -48,7 +48,7 @@ def test_at_one_time_accrual_then_rules_then_groups_by_id_then_what_is_late() ->
 def test_a_firm_deadline_runs_before_an_event_of_its_time_and_a_late_one_only_before_a_later_event() -> None:
     agenda = Agenda()
     agenda.set(GROUP, "G-1", Deadline(AT, GROUP, "G-1", GRACE), Deadline(AT, GROUP, "G-1", HOLD))
-    assert agenda.pop_due(AT - TICK) is None
+    assert agenda.pop_due(AT - MICROSECOND) is None
     assert agenda.pop_due(AT) == Deadline(AT, GROUP, "G-1", GRACE)
     assert agenda.pop_due(AT) is None
     assert agenda.late_at(AT) == [Deadline(AT, GROUP, "G-1", HOLD)]
@@ -61,10 +61,10 @@ def test_a_deadline_that_was_replaced_or_taken_back_does_not_run() -> None:
     agenda = Agenda()
     agenda.set(GROUP, "G-1", Deadline(AT, GROUP, "G-1"))
     agenda.set(GROUP, "G-2", Deadline(AT, GROUP, "G-2"))
-    agenda.set(GROUP, "G-1", Deadline(AT - TICK, GROUP, "G-1"))
+    agenda.set(GROUP, "G-1", Deadline(AT - MICROSECOND, GROUP, "G-1"))
     agenda.set(GROUP, "G-2", None)
-    assert agenda.next_due == AT - TICK
-    assert drained(agenda) == [Deadline(AT - TICK, GROUP, "G-1")]
+    assert agenda.next_due == AT - MICROSECOND
+    assert drained(agenda) == [Deadline(AT - MICROSECOND, GROUP, "G-1")]
 
 
 def test_a_deadline_set_again_to_the_same_time_runs_once() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.book_lines import book_line, open_loan
 from tests.crash.daemon import READY_WITHIN_S, Daemon, Died
 from tests.crash.harness import GRACE_S, PRODUCT, Trial
 from tests.crash.load import load
@@ -24,20 +25,10 @@ STARTED = "loan_group.delayed_liquidation.started"
 
 def line(id_: str, **changes: Any) -> dict[str, Any]:
     """A group that holds 10 BTC and owes 380,000 USDT: at 50,000 its LTV is 76 %."""
-    terms = {
-        "id": id_,
-        "product": "vip_loan",
-        "receiving_account": f"{id_}-in",
-        "collateral": {f"{id_}-in": {"BTC": "10"}},
-        "loans": [
-            {
-                "id": "L-1", "asset": "USDT", "principal": "380000", "interest": "0", "rate": {"kind": "flexible"},
-                "term": "open", "opened_at": "2026-01-05T10:00:00Z", "matures_at": None,
-            }
-        ],
-        "delayed_liquidation": True,
-    }  # fmt: skip
-    return terms | changes
+    account, loan = {f"{id_}-in": {"BTC": "10"}}, open_loan("L-1", "USDT", "380000")
+    return book_line(
+        "vip_loan", {}, {}, id_, **{"collateral": account, "loans": [loan], "delayed_liquidation": True} | changes
+    )
 
 
 def with_grace(time: str) -> str:

@@ -7,10 +7,12 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
-from monitor.dispatch.worker import Dispatcher
+from monitor.dispatch.notices import Render
+from monitor.dispatch.worker import Dispatcher, Tell
 from monitor.notifiers._base import DeliveryError, Notice
+from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Target
-from monitor.telemetry import Metrics
+from monitor.telemetry import Health, Metrics
 from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, rendered, settle
 
 
@@ -22,20 +24,13 @@ class Desk:
         self.store = FakeStore(self.clock)
         self.notifiers = notifiers
         self.metrics = Metrics()
+        self.tasks = Tasks()
         self.events: list[Noticed] = []
         self.dispatcher = self.new_dispatcher()
 
-    def new_dispatcher(self, **more: Any) -> Dispatcher:
-        return Dispatcher(
-            self.store,
-            self.notifiers,
-            rendered,
-            self.clock,
-            self.metrics,
-            self._noticed,
-            sleep=self.clock.sleep,
-            **more,
-        )
+    def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
+        running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
+        return Dispatcher(running, self.notifiers, render, tell or self._noticed)
 
     async def _noticed(self, event: Noticed) -> None:
         self.events.append(event)
@@ -44,7 +39,7 @@ class Desk:
         """Commits alerts routed to the named notifiers, and offers what the commit made due."""
         targets = tuple(map(Target, (to,) if isinstance(to, str) else to))
         done = await self.store.commit(Change(START, alerts=tuple((a, targets) for a in alerts)))
-        self.dispatcher.offer(done.deliveries, done.cancelled)
+        self.dispatcher.take_over(done)
         await settle()
 
     def states(self) -> list[str]:

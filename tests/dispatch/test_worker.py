@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.dispatch import backoff
+from monitor.dispatch import backoff, channel
 from monitor.notifiers._base import DeliveryError, Notice
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
@@ -40,10 +40,10 @@ async def test_what_was_superseded_in_the_store_is_not_sent_though_it_was_offere
     first = await desk.store.commit(Change(START, alerts=((alert(sequence=1), (Target("mail"),)),)))
     liquidation = alert("loan_group.liquidation.triggered", sequence=2)
     second = await desk.store.commit(Change(START, alerts=((liquidation, (Target("mail"),)),)))
-    desk.dispatcher.offer(first.deliveries)
+    desk.dispatcher.take_over(first)
     await desk.clock.advance(1)
     assert mail.tried == []
-    desk.dispatcher.offer(second.deliveries, second.cancelled)
+    desk.dispatcher.take_over(second)
     await desk.clock.advance(1)
     assert [n.type for n in mail.tried] == ["loan_group.liquidation.triggered"]
     assert desk.states() == ["superseded", "delivered"]
@@ -191,9 +191,9 @@ async def test_a_hanging_notifier_delays_no_other(open_desk: Open) -> None:
     assert hook.at_once == hook.most_at_once == 8
 
 
-async def test_an_attempt_that_never_ends_is_cut_off_and_retried(open_desk: Open) -> None:
+async def test_an_attempt_that_never_ends_is_cut_off_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "ATTEMPT_TIMEOUT_S", 0.02)
     desk = Desk(hook=FakeNotifier(lambda _: asyncio.Event().wait()))
-    desk.dispatcher = desk.new_dispatcher(attempt_timeout_s=0.02)
     await desk.dispatcher.start()
     await desk.commit(alert(), to="hook")
     await asyncio.sleep(0.05)

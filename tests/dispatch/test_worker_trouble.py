@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from monitor.core.events.events import Noticed
-from monitor.dispatch.worker import ADMITTED_AT_ONCE, Dispatcher
+from monitor.dispatch import channel
+from monitor.dispatch.worker import ADMITTED_AT_ONCE
 from monitor.notifiers._base import Notice
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import Desk, Open, failing
@@ -111,12 +112,14 @@ async def test_a_due_time_far_ahead_of_a_wall_clock_that_was_set_back_is_not_wai
     await desk.dispatcher.stop(1)
 
 
-async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending(open_desk: Open) -> None:
+async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """SIGTERM with 50 in flight on two channels: one ends in time, the other hangs."""
     gate = asyncio.Event()
     quick, hanging = FakeNotifier(lambda _: gate.wait()), FakeNotifier(lambda _: asyncio.Event().wait())
+    monkeypatch.setattr(channel, "AT_ONCE", 25)
     desk = Desk(quick=quick, hanging=hanging)
-    desk.dispatcher = desk.new_dispatcher(concurrency=25)
     await desk.dispatcher.start()
     await desk.commit(*(alert(subject=f"G-{n}") for n in range(60)), to=("quick", "hanging"))
     assert (quick.at_once, hanging.at_once) == (25, 25)
@@ -190,9 +193,7 @@ async def test_a_failing_event_that_is_not_taken_holds_up_no_delivery(open_desk:
     async def never(_: Noticed) -> None:
         await asyncio.Event().wait()
 
-    desk.dispatcher = Dispatcher(
-        desk.store, desk.notifiers, rendered, desk.clock, desk.metrics, never, sleep=desk.clock.sleep
-    )
+    desk.dispatcher = desk.new_dispatcher(tell=never)
     await desk.dispatcher.start()
     await desk.commit(alert("loan.maturing", sequence=1), alert("loan.maturing", sequence=2))
     assert desk.states() == ["failed", "delivered"]
@@ -208,7 +209,7 @@ async def test_what_breaks_a_loop_is_raised_to_whoever_watches(open_desk: Open) 
     desk.store.start_attempts = broken
     await desk.commit(alert())
     with pytest.raises(AssertionError, match="an invariant"):
-        await asyncio.wait_for(desk.dispatcher.watch(), 1)
+        await asyncio.wait_for(desk.tasks.watch(), 1)
 
 
 async def test_the_first_answer_is_measured_from_when_the_alert_was_noticed(open_desk: Open) -> None:
@@ -226,24 +227,27 @@ async def test_the_backlog_is_shown_with_its_age(open_desk: Open) -> None:
     assert desk.metric("monitor_oldest_undelivered_seconds", notifier="mail") == 120
 
 
-async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory() -> None:
+@pytest.mark.parametrize("is_restart", [False, True], ids=["committed", "left by a restart"])
+async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory(is_restart: bool) -> None:
     """Alert bodies stay in the store: what waits is a row, and at most 256 rendered notices are kept."""
     desk = Desk(mail=FakeNotifier())
     took: set[str] = set()
     desk.notifiers["mail"].behave = lambda n: took.add(n.id)
     desk.notifiers["mail"].tried = desk.notifiers["mail"].took = _Count()  # type: ignore[assignment]
-    await desk.store.commit(
-        Change(START, alerts=tuple((alert(subject=f"G-{n}"), (Target("mail"),)) for n in range(10_000)))
-    )
+    storm = Change(START, alerts=tuple((alert(subject=f"G-{n}"), (Target("mail"),)) for n in range(10_000)))
+    if is_restart:
+        await desk.store.commit(storm)
 
     def big(logged: Any) -> dict[str, Any]:
         shown = rendered(logged)
         shown["data"]["inputs"] = "x" * 15_000
         return shown
 
-    desk.dispatcher = Dispatcher(desk.store, desk.notifiers, big, desk.clock, desk.metrics, sleep=desk.clock.sleep)
+    desk.dispatcher = desk.new_dispatcher(render=big)
     tracemalloc.start()
     await desk.dispatcher.start()
+    if not is_restart:
+        desk.dispatcher.take_over(await desk.store.commit(storm))
     deadline = asyncio.get_running_loop().time() + 60
     while len(took) < 10_000 and asyncio.get_running_loop().time() < deadline:
         await settle()
@@ -264,8 +268,8 @@ async def test_a_storm_is_taken_in_bite_by_bite(open_desk: Open) -> None:
     storm = await desk.store.commit(Change(START, alerts=tuple((a, (Target("mail"),)) for a in opened)))
     late = alert("loan_group.liquidation.triggered", opened[-1].subject, sequence=2)
     news = await desk.store.commit(Change(START, alerts=((late, (Target("mail"),)),)))
-    desk.dispatcher.offer(storm.deliveries, storm.cancelled)
-    desk.dispatcher.offer(news.deliveries, news.cancelled)
+    desk.dispatcher.take_over(storm)
+    desk.dispatcher.take_over(news)
     assert len(news.cancelled) == 1
     assert desk.metric("monitor_queue_depth", notifier="mail") == ADMITTED_AT_ONCE
     assert len(desk.dispatcher.waiting()) == len(opened) + 1

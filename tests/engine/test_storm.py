@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.events.events import GroupsPut, MarkPrices
+from monitor.core.events.events import GroupsPut, MarkPrices, Noticed
 from monitor.core.groups.outcome import Outcome
 from monitor.core.money import exact
 from monitor.core.rules.settings import Lifecycle, Rules
@@ -26,11 +25,12 @@ from monitor.dispatch.worker import Dispatcher
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.notifiers._base import Notice
+from monitor.running import Running, Tasks
 from monitor.stores import sqlite
 from monitor.stores._base import Change, Committed, Target
 from monitor.telemetry import Health, Metrics
 from tests.core.desk import OFF, START, line, product, quotes, version
-from tests.fakes import FakeClock, FakeNotifier, rendered
+from tests.fakes import FakeClock, FakeNotifier, FakeOutlet, rendered
 
 GROUPS = 10_000
 FLOWING = 1_500
@@ -110,8 +110,11 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
 
     notifier = FakeNotifier(take)
     notifier.tried = notifier.took = _Nothing()
-    dispatcher = Dispatcher(store, {"mail": notifier}, _shown, FakeClock(START), Metrics())
-    journal = Journal(store, FakeClock(START), Metrics(), Health(), _to_mail, _offer_to(dispatcher), _never)
+    running = Running(store, FakeClock(START), Metrics(), Health(), Tasks())
+    outlet = FakeOutlet(Target("mail"))
+    dispatcher = Dispatcher(running, {"mail": notifier}, _shown, _untold)
+    outlet.take_over = dispatcher.take_over  # type: ignore[method-assign]
+    journal = Journal(running, outlet)
     await dispatcher.start()
     tracemalloc.start()
     try:
@@ -144,13 +147,5 @@ def _shown(logged: LoggedAlert) -> dict[str, Any]:
     return shown
 
 
-def _to_mail(_: Alert) -> tuple[Target, ...]:
-    return (Target("mail"),)
-
-
-def _offer_to(dispatcher: Dispatcher) -> Any:
-    return lambda committed: dispatcher.offer(committed.deliveries, committed.cancelled)
-
-
-async def _never(_: Sequence[Any]) -> None:
-    raise AssertionError("the store failed")
+async def _untold(_: Noticed) -> None:
+    """The channel works again: no test here asks for that."""

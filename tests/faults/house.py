@@ -63,18 +63,6 @@ async def until(true: Callable[[], Any], what: str, within_s: float = 20.0, step
         await asyncio.sleep(step_s)
 
 
-def line(id_: str, *, btc: str = "1", owed: str = "50000", asset: str = "BTC", **more: Any) -> dict[str, Any]:
-    """A book line: one account with one coin, and one open loan in USDT."""
-    loan = {
-        "id": f"{id_}-L1", "asset": "USDT", "principal": owed, "rate": {"kind": "flexible"}, "term": "open",
-        "opened_at": "2026-03-01T10:00:00Z",
-    }  # fmt: skip
-    return {
-        "id": id_, "product": "vip_loan", "receiving_account": f"{id_}-in",
-        "collateral": {f"{id_}-a": {asset: btc}}, "loans": [loan], **more,
-    }  # fmt: skip
-
-
 def webhook(name: str, url: str, *, secret: str = f'secret = "{SECRET}"') -> str:
     return f'[[notifier]]\nname = "{name}"\nkind = "webhook"\nurl = "{url}"\n{secret}\nallow_private = true\n'
 

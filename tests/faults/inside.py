@@ -28,6 +28,9 @@ class MovedClock:
     def monotonic_s(self) -> float:
         return self._real.monotonic_s()
 
+    async def sleep(self, seconds: float) -> None:
+        await self._real.sleep(seconds)
+
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self._wall += timedelta(seconds=seconds)
@@ -47,9 +50,8 @@ async def running(house: House, clock: MovedClock | None = None) -> AsyncIterato
         if house.venue is not None and app.config.feeds:
             await house.venue.joined()
         yield app
-        assert app._failed is not None
-        if app._failed.done():
-            app._failed.result()
+        if app.tasks.error is not None:
+            raise app.tasks.error
     finally:
         await app.stop()
         if house.venue is not None:

@@ -6,14 +6,15 @@ import asyncio
 import json
 import re
 
-from tests.faults.house import Daemon, House, line, until
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, until
 
 BAD = [
-    ("unknown_key", {**line("K"), "lables": {}}),
-    ("negative", {**line("N"), "collateral": {"N-a": {"BTC": "-1"}}}),
-    ("account_in_use", {**line("D"), "collateral": {"G-a": {"BTC": "1"}}}),
-    ("unknown_product", {**line("P"), "product": "flat"}),
-    ("no_rate", {**line("R"), "loans": [{**line("R")["loans"][0], "asset": "XYZ"}]}),
+    ("unknown_key", {**one_btc("K"), "lables": {}}),
+    ("negative", {**one_btc("N"), "collateral": {"N-a": {"BTC": "-1"}}}),
+    ("account_in_use", {**one_btc("D"), "collateral": {"G-a": {"BTC": "1"}}}),
+    ("unknown_product", {**one_btc("P"), "product": "flat"}),
+    ("no_rate", {**one_btc("R"), "loans": [{**one_btc("R")["loans"][0], "asset": "XYZ"}]}),
 ]
 
 
@@ -26,7 +27,9 @@ async def _refused(daemon: Daemon, source: str) -> dict[str, int]:
 
 async def test_bad_lines_of_a_file_are_counted_by_reason_and_named_in_the_log(house: House) -> None:
     lines = [json.dumps(group) for _, group in BAD]
-    (house.folder / "book.jsonl").write_text("\n".join([json.dumps(line("G")), *lines, "{", json.dumps(line("H"))]))
+    (house.folder / "book.jsonl").write_text(
+        "\n".join([json.dumps(one_btc("G")), *lines, "{", json.dumps(one_btc("H"))])
+    )
     house.write('[[book]]\nname = "loans"\nkind = "file"\npath = "book.jsonl"\n', feed=False)
     wanted = {**{reason: 1 for reason, _ in BAD}, "not_json": 1}
     async with Daemon(house) as daemon:
@@ -45,7 +48,7 @@ async def _all(daemon: Daemon, source: str, wanted: dict[str, int]) -> bool:
 async def test_bad_puts_are_counted_by_reason_and_named_in_the_log_at_a_bounded_rate(house: House) -> None:
     house.write(feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(line("G"))
+        await daemon.put(one_btc("G"))
         for _, group in BAD:
             answers = await asyncio.gather(*(daemon.ask("PUT", f"/v1/groups/{group['id']}", group) for _ in range(5)))
             assert {status for status, _ in answers} <= {409, 422}

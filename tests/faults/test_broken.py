@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from tests.faults.house import Daemon, House, Receiver, line, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, Receiver, until, webhook
 from tests.faults.rigged import WORD
 
 
@@ -28,7 +29,7 @@ async def test_a_part_that_breaks_at_work_ends_the_daemon(house: House, receiver
         if rig.startswith("dispatcher"):
             await house.venue.marks({"BTCUSDT": "64000"})
             await until(lambda: _has_price(daemon), "a price")
-            await daemon.put(line("G-1"))
+            await daemon.put(one_btc("G-1"))
         else:
             await house.venue.marks({"BTCUSDT": "64000"})
         await _ends_by_itself(daemon)
@@ -81,7 +82,7 @@ async def test_what_was_committed_before_the_break_is_delivered_after_a_restart(
         assert house.venue is not None
         await house.venue.marks({"BTCUSDT": "64000"})
         await until(lambda: _has_price(daemon), "a price")
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         await _ends_by_itself(daemon)
     async with Daemon(house):
         await until(lambda: receiver.of("loan_group.margin_call.opened"), "the alert")

@@ -16,7 +16,8 @@ from monitor.core.groups.outcome import Sight
 from monitor.core.loans.group import parse_line
 from monitor.core.queries.inbox import Request
 from monitor.daemon.app import App
-from tests.faults.house import Daemon, House, Receiver, Ticker, line, now_s, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, Receiver, Ticker, now_s, until, webhook
 from tests.faults.inside import MovedClock, running, said
 from tests.feeds.venue import Venue
 
@@ -37,9 +38,9 @@ def clock() -> MovedClock:
 async def put(app: App, id_: str, *, owed: str = "50000", asset: str = "BTC", delayed: bool = False) -> Sight:
     """Puts a group as the API would."""
     group = parse_line(
-        line(id_, owed=owed, asset=asset, delayed_liquidation=delayed), app.clock.utc(), app.monitor.rules.products
+        one_btc(id_, owed=owed, asset=asset, delayed_liquidation=delayed), app.clock.utc(), app.monitor.rules.products
     )
-    answer = await app.sequencer.request(Request(lambda at: GroupPut(at, group, "api"), "test", "put group", id_))
+    answer = await app.requests.request(Request(lambda at: GroupPut(at, group, "api"), "test", "put group", id_))
     assert answer.sight is not None
     assert answer.refused is None
     return answer.sight
@@ -99,7 +100,7 @@ async def extend(app: App, id_: str, hours: int) -> Sight:
     from monitor.core.events.events import BookEntry
 
     entry = ExtendGrace(until=app.clock.utc() + timedelta(hours=hours), reason="test")
-    answer = await app.sequencer.request(
+    answer = await app.requests.request(
         Request(lambda at: BookEntry(at, id_, f"e-{id_}", entry), "test", "extend", id_, None, f"e-{id_}", "d")
     )
     assert answer.sight is not None
@@ -245,7 +246,9 @@ async def test_a_retry_that_was_kept_over_a_restart_does_not_wait_for_a_clock_th
     receiver.answer = None
     clock.step(-HOUR)
     async with running(house, clock) as app:
-        assert {round(w.due_s - clock.monotonic_s()) <= 72 for w in app.dispatcher._queue.waiting()} <= {True}
+        assert {round(w.due_s - clock.monotonic_s()) <= 72 for w in app.deliveries._dispatcher._queue.waiting()} <= {
+            True
+        }
 
 
 async def test_a_clock_at_double_speed_distrusts_no_price_and_says_so_once(
@@ -342,7 +345,7 @@ async def test_the_process_as_a_whole_bears_a_clock_that_is_set(
     }  # fmt: skip
     async with Ticker(venue, BTC="100000") as ticker, Daemon(house, env=env) as daemon:
         await until(lambda: _has_price(daemon), "a price")
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         (house.folder / "new").write_text(f"{seconds:+.0f}s")
         (house.folder / "new").rename(faked)  # at once: a file that is read half written would be another jump
         await until(lambda: receiver.of(JUMP), "the jump is said", 5)

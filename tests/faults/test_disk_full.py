@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import Daemon, House, Receiver, Stream, line, now_s, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, Receiver, Stream, now_s, until, webhook
 from tests.feeds.venue import Venue
 
 
@@ -89,7 +90,7 @@ def whole(house: House) -> bool:
 async def _calm(daemon: Daemon, groups: int) -> None:
     assert daemon.house.venue is not None
     await daemon.house.venue.marks({"BTCUSDT": "100000"})
-    await daemon.put(*(line(f"G-{n}") for n in range(groups)))
+    await daemon.put(*(one_btc(f"G-{n}") for n in range(groups)))
 
 
 @on_both
@@ -113,7 +114,7 @@ async def test_a_full_disk_is_said_and_heals_by_itself(disk: Disk, full_house: H
         ids = {body["data"]["id"] for body in volatile}
 
         for method, path, body in (
-            ("PUT", "/v1/groups/G-new", line("G-new")),
+            ("PUT", "/v1/groups/G-new", one_btc("G-new")),
             ("DELETE", "/v1/groups/G-1", None),
             ("POST", "/v1/groups/G-1/entries", {"type": "enroll", "delayed_liquidation": True, "id": "e-1"}),
         ):
@@ -135,7 +136,7 @@ async def test_a_full_disk_is_said_and_heals_by_itself(disk: Disk, full_house: H
         assert sorted(item["data"]["id"] for item in log if item["type"].startswith("loan_group")) == sorted(ids)
         for type_ in ("monitor.degraded", "monitor.recovered"):
             assert len([item for item in log if item["type"] == type_]) == 1
-        await daemon.put(line("G-new"))
+        await daemon.put(one_btc("G-new"))
         assert (await daemon.stop())[0] == 0, daemon.said()
         assert whole(full_house)
         await daemon.again()

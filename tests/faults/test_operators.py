@@ -7,7 +7,8 @@ import signal
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.faults.house import Daemon, House, line
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House
 
 
 async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: Path) -> None:
@@ -15,7 +16,7 @@ async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: P
     house.write(feed=False)
     quiet = {"match": {"group": "G-2"}, "reason": "a test", "up_to": "critical"}
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1", btc="0"))
+        await daemon.put(one_btc("G-1", btc="0"))
         (alert,) = (await daemon.get("/v1/alerts"))["items"]
         ack = f"{daemon.url}/v1/alerts/{alert['data']['id']}/ack"
         async with daemon.http.post(ack, json={"note": "called"}) as r:
@@ -24,7 +25,7 @@ async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: P
         async with daemon.http.post(f"{daemon.url}/v1/silences", json=quiet | {"until": later(now)}) as r:
             assert r.status == 201, await r.text()
             silence = await r.json()
-        await daemon.put(line("G-2", btc="0"))
+        await daemon.put(one_btc("G-2", btc="0"))
         before = await daemon.get("/v1/alerts")
         daemon.signal(signal.SIGKILL)
         await daemon.process.wait()

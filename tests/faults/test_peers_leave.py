@@ -7,7 +7,8 @@ import socket
 import struct
 import sys
 
-from tests.faults.house import Daemon, House, Receiver, environment, line, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, Receiver, environment, until, webhook
 
 
 async def test_streams_cut_off_in_the_middle_do_not_end_the_daemon(house: House, receiver: Receiver) -> None:
@@ -16,7 +17,7 @@ async def test_streams_cut_off_in_the_middle_do_not_end_the_daemon(house: House,
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await house.venue.marks({"BTCUSDT": "100000"})
-        await daemon.put(*(line(f"G-{n}") for n in range(20)))
+        await daemon.put(*(one_btc(f"G-{n}") for n in range(20)))
         host, port = daemon.url.removeprefix("http://").split(":")
         for n in range(20):
             reader, writer = await asyncio.open_connection(host, int(port))
@@ -39,7 +40,7 @@ async def test_a_log_that_nobody_reads_any_more_does_not_end_the_daemon(house: H
     prefix = ("bash", "-c", 'exec "$@" 2> >(head -n 1 >/dev/null)', "run")
     async with Daemon(house, prefix=prefix) as daemon:
         for _ in range(3):
-            await daemon.ask("PUT", "/v1/groups/G-1", line("G-1"))
+            await daemon.ask("PUT", "/v1/groups/G-1", one_btc("G-1"))
             await house.venue.marks({"BTCUSDT": "100000"})
             house.venue.drop()  # said in the log
             await asyncio.sleep(0.2)

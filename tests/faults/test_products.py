@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import Daemon, House, line, until
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, until
 
 REFUSED = "the configuration was not reloaded"
 PRO = """\
@@ -32,7 +33,7 @@ def pro(house: House, net_equity: str = "plain") -> None:
 
 def account(assets: dict[str, str]) -> dict[str, Any]:
     """13 BTC and 13 ETH owed, the example of rule 40."""
-    stated = line("P-1")
+    stated = one_btc("P-1")
     (loan,) = stated["loans"]
     loans = [loan | {"id": f"P-1-{coin}", "asset": coin, "principal": "13"} for coin in ("BTC", "ETH")]
     return stated | {"product": "cross_margin_pro", "collateral": {"P-1-a": assets}, "loans": loans}
@@ -89,7 +90,7 @@ async def test_a_product_file_that_is_wrong_is_refused_by_a_reload_and_the_versi
     async with Daemon(house) as daemon:
         assert house.venue is not None
         await house.venue.marks({"BTCUSDT": "100000"})
-        await daemon.put(line("G-1", owed="75000"))
+        await daemon.put(one_btc("G-1", owed="75000"))
         before = await daemon.get("/v1/groups/G-1")
         for text, said in wrong:
             file.write_text(text)

@@ -13,7 +13,8 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.core.groups.outcome import Memory
-from tests.faults.house import Daemon, House, line, until
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, until
 from tests.faults.inside import MovedClock, running, said
 from tests.faults.test_clock import has_price, put, sight
 from tests.feeds.venue import Venue
@@ -40,14 +41,14 @@ async def test_rates_by_api_outlive_a_kill_and_fold_from_the_log(house: House) -
     house.write(feed=False)
     later = (SystemClock().utc() + timedelta(days=1)).isoformat()
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         for rates, effective in (({"USDT": "0.0002", "NEW": "0.01"}, None), ({"USDT": "0.0003"}, later)):
             status, _ = await daemon.ask(
                 "POST", "/v1/rates", {"product": "vip_loan", "rates": rates, "effective": effective}
             )
             assert status == 200
-        await daemon.put(line("G-2", owed="1"))
-        owing = line("G-3")
+        await daemon.put(one_btc("G-2", owed="1"))
+        owing = one_btc("G-3")
         owing["loans"][0]["asset"] = "NEW"
         await daemon.put(owing)
         daemon.signal(signal.SIGKILL)
@@ -67,7 +68,7 @@ async def test_a_file_that_changes_is_followed_and_a_bad_one_changes_nothing(hou
     write_rates(house, "2026-01-05,USDT,0.0002", "2026-01-05,NEW,0.01")
     house.write(TABLE, feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         assert await shown(daemon) == [("0.0002", "daily", True)]
         write_rates(house, "2026-01-05,USDT,0.0002", "2026-01-05,NEW,0.01", "2099-01-05,USDT,0.5")
 
@@ -126,7 +127,7 @@ async def test_nights_that_the_daemon_missed_are_counted_by_their_own_rates(hous
 
 
 async def test_a_line_refused_for_want_of_a_rate_is_judged_again_when_there_is_one(house: House) -> None:
-    owing: dict[str, Any] = line("G-1")
+    owing: dict[str, Any] = one_btc("G-1")
     owing["loans"][0]["asset"] = "NEW"
     (house.folder / "book.jsonl").write_text(json.dumps(owing) + "\n")
     house.write('[[book]]\nkind = "file"\npath = "book.jsonl"\nwatch = true\n', feed=False)

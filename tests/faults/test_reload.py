@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import SECRET, Daemon, House, Receiver, Stream, Ticker, line, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import SECRET, Daemon, House, Receiver, Stream, Ticker, until, webhook
 from tests.feeds.venue import Venue
 
 OPENED = "loan_group.margin_call.opened"
@@ -35,7 +36,7 @@ async def test_a_hundred_hangups_while_alerts_flow_lose_and_repeat_nothing(house
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(*(line(f"G-{n}", owed=str(50_000 + 1_000 * n)) for n in range(20)))
+        await daemon.put(*(one_btc(f"G-{n}", owed=str(50_000 + 1_000 * n)) for n in range(20)))
         open_files = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
         for n in range(100):
             daemon.signal(signal.SIGHUP)
@@ -77,7 +78,7 @@ async def test_a_configuration_that_is_wrong_changes_nothing_and_says_why(
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(line("G-1", owed="75000"))
+        await daemon.put(one_btc("G-1", owed="75000"))
         good = house.config.read_text()
         house.product(margin_call="0.74")
         house.config.write_text(good.replace('[prices]\nstale_after = "3600s"', "") + "\n" + breaking)
@@ -97,10 +98,10 @@ async def test_new_lines_move_five_hundred_groups_once_and_leave_the_others_alon
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        moved = [line(f"M-{n}", owed="75000") for n in range(500)]
-        calm = [line(f"C-{n}", owed="50000") for n in range(100)]
-        delayed = [line(f"D-{n}", owed="92000", delayed_liquidation=True) for n in range(5)]
-        called = [line(f"E-{n}", owed="80000") for n in range(5)]
+        moved = [one_btc(f"M-{n}", owed="75000") for n in range(500)]
+        calm = [one_btc(f"C-{n}", owed="50000") for n in range(100)]
+        delayed = [one_btc(f"D-{n}", owed="92000", delayed_liquidation=True) for n in range(5)]
+        called = [one_btc(f"E-{n}", owed="80000") for n in range(5)]
         await daemon.put(*moved, *calm, *delayed, *called)
         others = [group["id"] for group in (*calm, *delayed, *called)]
         await until(lambda: len(receiver.got) == 10, "what was in a stage at first")
@@ -133,7 +134,9 @@ async def test_rules_that_do_not_fit_a_group_are_refused_with_all_that_came_alon
     house.write(webhook("hook", receiver.url()))
     async with Receiver() as other, Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(line("G-own", owed="10000", thresholds={"margin_call": "0.75"}), line("G-1", owed="74500"))
+        await daemon.put(
+            one_btc("G-own", owed="10000", thresholds={"margin_call": "0.75"}), one_btc("G-1", owed="74500")
+        )
         house.product(initial="0.76", margin_call="0.77")
         (house.folder / "token").write_text("s3cret-of-the-test")
         house.write(webhook("other", other.url()), web=f"port = 0\ntokens = {TOKENS.format('token')}")
@@ -155,7 +158,7 @@ async def test_tokens_channels_routes_and_feeds_change_with_a_reload(house: Hous
         assert (await daemon.ask("GET", "/v1/groups", **old))[0] == 200
         assert house.venue is not None
         await house.venue.marks({"BTCUSDT": "100000"})
-        assert (await daemon.ask("PUT", "/v1/groups/G-1", line("G-1"), **old))[0] == 201
+        assert (await daemon.ask("PUT", "/v1/groups/G-1", one_btc("G-1"), **old))[0] == 201
         first = house.venue
         house.venue = elsewhere
         routed = routed.replace("hook", "other")
@@ -198,7 +201,7 @@ async def test_a_new_secret_that_cannot_be_read_leaves_the_old_configuration(
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(line("G-1"), line("G-2", owed="75000"))
+        await daemon.put(one_btc("G-1"), one_btc("G-2", owed="75000"))
         house.product(margin_call="0.74")
         if of == "channel":
             house.write(webhook("hook", receiver.url(), secret='secret_file = "gone"'))
@@ -218,7 +221,7 @@ async def test_a_secret_that_was_replaced_in_its_file_signs_after_a_reload(house
     house.write(webhook("hook", receiver.url(), secret='secret_file = "key"'))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(line("G-1"))
+        await daemon.put(one_btc("G-1"))
         (house.folder / "key").write_text(OTHER_SECRET)
         receiver.secret = OTHER_SECRET
         await daemon.reload()
@@ -232,7 +235,7 @@ async def test_rules_and_channels_of_one_reload_belong_together(house: House, re
     house.write(webhook("old", receiver.url()))
     async with Receiver() as other, Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(*(line(f"G-{n}", owed="75000") for n in range(20)))
+        await daemon.put(*(one_btc(f"G-{n}", owed="75000") for n in range(20)))
         house.product(margin_call="0.74")
         house.write(webhook("new", other.url()))
         await daemon.reload()
@@ -261,7 +264,7 @@ async def test_a_reload_while_the_store_fails_is_refused_as_a_whole(house: House
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
-        await daemon.put(line("G-1", owed="75000"))
+        await daemon.put(one_btc("G-1", owed="75000"))
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
         await until(daemon.reasons, "readiness fails", 6)
         house.product(margin_call="0.74")
@@ -288,15 +291,15 @@ async def test_a_book_that_changes_with_a_reload_is_read_anew(house: House) -> N
     """And one whose file changes during the reload loses no line."""
     book = '[[book]]\nname = "loans"\nkind = "told"\npath = "{0}"\n'
     told = house.folder / "a.jsonl"
-    told.write_text(json.dumps({"put": [line("G-a")]}) + "\n")
-    (house.folder / "b.jsonl").write_text(json.dumps({"put": [line("G-b")]}) + "\n")
+    told.write_text(json.dumps({"put": [one_btc("G-a")]}) + "\n")
+    (house.folder / "b.jsonl").write_text(json.dumps({"put": [one_btc("G-b")]}) + "\n")
     house.write(book.format("a.jsonl"), feed=False)
     async with Daemon(house, module="tests.faults.rigged") as daemon:
         await until(lambda: _groups(daemon, "G-a"), "the book")
         for n in range(10):
             daemon.signal(signal.SIGHUP)
             with told.open("a") as file:
-                file.write(json.dumps({"put": [line(f"G-{n}")]}) + "\n")
+                file.write(json.dumps({"put": [one_btc(f"G-{n}")]}) + "\n")
             await asyncio.sleep(0.02)
         await until(lambda: _groups(daemon, "G-a", *(f"G-{n}" for n in range(10))), "all lines")
         house.write(book.format("b.jsonl"), feed=False)

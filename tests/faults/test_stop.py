@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import Daemon, House, Receiver, line, until, webhook
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, Receiver, until, webhook
 
 CHANNELS, GROUPS = 7, 9  # eight attempts of each channel are under way at once: 56 in flight, 7 behind them
 
@@ -22,7 +23,7 @@ async def _crash(daemon: Daemon, groups: int) -> None:
     """Groups that a fall of BTC takes into margin call."""
     assert daemon.house.venue is not None
     await daemon.house.venue.marks({"BTCUSDT": "100000"})
-    await daemon.put(*(line(f"G-{n}") for n in range(groups)))
+    await daemon.put(*(one_btc(f"G-{n}") for n in range(groups)))
     await daemon.house.venue.marks({"BTCUSDT": "64000"})
 
 
@@ -137,7 +138,7 @@ async def test_requests_during_a_stop_are_answered_or_refused_in_time(house: Hou
     answers: list[tuple[int, Any]] = []
 
     async def ask(daemon: Daemon, n: int) -> None:
-        answers.append(await daemon.ask("PUT", f"/v1/groups/L-{n}", line(f"L-{n}")))
+        answers.append(await daemon.ask("PUT", f"/v1/groups/L-{n}", one_btc(f"L-{n}")))
 
     async with Daemon(house) as daemon:
         await _crash(daemon, 1)

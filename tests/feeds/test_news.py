@@ -8,12 +8,13 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.prices.quote import Batch, Frame, Quote, instant
+from monitor.core.instants import time_at_ms
+from monitor.core.prices.quote import Batch, Frame, Quote
 from monitor.feeds._base import FeedStats, News
 
 MS = 1_767_607_200_000
 ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "BTC", "ETH"), ("XRP", "ADA"), ("BTC", "XRP")]
-HORIZON = instant(MS) + timedelta(seconds=50)
+HORIZON = time_at_ms(MS) + timedelta(seconds=50)
 
 
 class Told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -35,23 +34,6 @@ def shipped(kind: str) -> Product:
 
 def module(kind: str) -> ModuleType:
     return plugins.module("products", kind)
-
-
-def line(kind: str, holds: Mapping[str, str], owes: Mapping[str, str], id_: str = "G-1",
-    opened_at: str = "2026-01-05T10:00:00Z", **more: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """A group with one account and one open flexible loan per coin that it owes."""
-    loans = [
-        {
-            "id": f"{id_}-{asset}", "asset": asset, "principal": principal, "rate": {"kind": "flexible"},
-            "term": "open", "opened_at": opened_at,
-        }
-        for asset, principal in owes.items()
-    ]  # fmt: skip
-    return {
-        "id": id_, "product": kind, "receiving_account": f"{id_}-in", "collateral": {f"{id_}-a": dict(holds)},
-        "loans": loans, **more,
-    }  # fmt: skip
 
 
 class Shelf:

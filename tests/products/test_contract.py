@@ -35,7 +35,8 @@ from monitor.core.valuation.valuation import band
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from tests.products.shelf import line, shipped
+from tests.book_lines import book_line
+from tests.products.shelf import shipped
 
 D = Decimal
 KINDS = plugins.kinds("products")
@@ -69,7 +70,7 @@ def book(product: Product, count: int = BOOKS, seed: int = 7) -> list[dict[str, 
         more: dict[str, Any] = {"delayed_liquidation": version.grace is not None and random.random() < 0.5}
         if version.lines_by_leverage and random.random() < 0.8:
             more["leverage"] = random.choice(sorted(version.lines_by_leverage))
-        made.append(line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), **more))
+        made.append(book_line(product.kind, holds, owes, f"G-{i:04}", AT.isoformat(), **more))
         if version.paid_in_discount and owing:
             made[-1]["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
     return made
@@ -209,8 +210,8 @@ def test_interest_never_falls_in_time_and_is_the_same_in_one_piece_or_two(kind: 
     product = shipped(kind)
     random = Random(5)
     for asset in product.version_at(AT).rates:
-        stated = line(kind, {}, {asset: "1000"}, opened_at=AT.isoformat())["loans"]
-        group = parse_line({**line(kind, {}, {}), "loans": stated}, AT, {kind: product})
+        stated = book_line(kind, {}, {asset: "1000"}, opened_at=AT.isoformat())["loans"]
+        group = parse_line({**book_line(kind, {}, {}), "loans": stated}, AT, {kind: product})
         (loan,) = group.loans
         day, minute = product.moment(AT)
         loan = msgspec.structs.replace(loan, since=day, minute=minute)

@@ -20,7 +20,8 @@ from monitor.core.schema import Invalid
 from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of
 from monitor.products import cross_margin_pro
 from monitor.stores.sqlite import packed
-from tests.products.shelf import START, Shelf, line, shipped
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf, shipped
 
 D = Decimal
 KIND = "cross_margin_pro"
@@ -46,7 +47,7 @@ def product(*versions: dict[str, Any]) -> Any:
 
 def example(equity: str = "500000") -> Shelf:
     """The page's example: 13 BTC and 13 ETH owed."""
-    shelf = Shelf(product(), line(KIND, {"USDT": equity}, {"BTC": "13", "ETH": "13"}))
+    shelf = Shelf(product(), book_line(KIND, {"USDT": equity}, {"BTC": "13", "ETH": "13"}))
     shelf.price(BTC="30000", ETH="3000", USDT="1")
     return shelf
 
@@ -129,7 +130,7 @@ LEVELS = [
 def test_rule_37_a_margin_level_is_liquidated_at_its_line_where_lower_is_worse(
     usdt: str, level: str, band: str, alerts: list[str]
 ) -> None:
-    shelf = Shelf(product(), line(KIND, {"USDT": usdt}, {"BTC": "13", "ETH": "13"}))
+    shelf = Shelf(product(), book_line(KIND, {"USDT": usdt}, {"BTC": "13", "ETH": "13"}))
     assert shelf.price(BTC="30000", ETH="3000", USDT="1") == alerts
     assert shelf.detail()["band"] == band
 
@@ -142,7 +143,7 @@ def test_a_fall_of_the_liability_cures_the_call_and_a_rise_liquidates() -> None:
 
 
 def test_an_alert_states_level_and_lines_in_the_terms_of_the_product() -> None:
-    shelf = Shelf(product(), line(KIND, {"USDT": "475000"}, {"BTC": "13", "ETH": "13"}))
+    shelf = Shelf(product(), book_line(KIND, {"USDT": "475000"}, {"BTC": "13", "ETH": "13"}))
     shelf.price(BTC="20000", ETH="3000", USDT="1")
     shelf.at += timedelta(seconds=1)
     out = shelf.monitor.handle(MarkPrices(shelf.at, (Quote("BTC", D(30000), "USD", "feed", shelf.at),)))
@@ -166,7 +167,7 @@ def test_following_the_cure_reaches_the_initial_level_and_repaying_in_any_coin_s
 
 
 def test_the_liquidation_price_of_a_coin_that_is_owed_and_held_solves_both_kinds_of_tiers() -> None:
-    stated = line(KIND, {"BTC": "20"}, {"USDT": "400000", "BTC": "4"})
+    stated = book_line(KIND, {"BTC": "20"}, {"USDT": "400000", "BTC": "4"})
     shelf = Shelf(product(version(ladders={"BTC": [["100000", "1"], ["inf", "0.9"]], "USDT": WHOLE})), stated)
     shelf.price(BTC="40000", USDT="1")
     price = D(shelf.detail()["liquidation_price"]["BTC"])
@@ -179,7 +180,7 @@ def test_what_may_be_borrowed_leaves_the_level_at_initial_in_whatever_coin() -> 
     shelf = example("600000")
     room = D(shelf.detail()["borrowable_usd"])
     assert room > 0
-    left = line(KIND, {"USDT": "600000"}, {"BTC": "13", "ETH": "13", "USDT": str(room)})
+    left = book_line(KIND, {"USDT": "600000"}, {"BTC": "13", "ETH": "13", "USDT": str(room)})
     after = Shelf(product(), left)
     after.price(BTC="30000", ETH="3000", USDT="1")
     # The proceeds were withdrawn: the level is at its initial line or a little above it.
@@ -192,7 +193,7 @@ def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> N
     dates = [version(effective=datetime(2024, 1, 1, tzinfo=UTC), ladders=half),
              version(effective=datetime(2025, 1, 21, 10, tzinfo=UTC), ladders=half)]  # fmt: skip
     before = datetime(2025, 1, 21, 9, 59, tzinfo=UTC)
-    shelf = Shelf(product(*dates), line(KIND, {"COIN": "500000"}, {"BTC": "13", "ETH": "13"}), at=before)
+    shelf = Shelf(product(*dates), book_line(KIND, {"COIN": "500000"}, {"BTC": "13", "ETH": "13"}), at=before)
     assert shelf.price(BTC="30000", ETH="3000", COIN="1") == []
     assert shelf.detail()["net_equity_usd"] == "71000"
     assert shelf.wait(before + timedelta(minutes=1)) == ["rules.changed", "liquidation.triggered(ltv)"]
@@ -204,7 +205,7 @@ def test_domain_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_2
     whole, half = {"COIN": WHOLE, "USDT": WHOLE}, {"COIN": [["inf", "0.5"]], "USDT": WHOLE}
     since = datetime(2026, 1, 21, 13, tzinfo=UTC)
     three = version(effective=since, ladders=whole, borrow_ladders={"COIN": [["inf", "0.7"]]}, transfer_ladders=half)
-    stated = line(KIND, {"COIN": "10"}, {"USDT": "5000"})
+    stated = book_line(KIND, {"COIN": "10"}, {"USDT": "5000"})
     shelf = Shelf(product(version(ladders=whole), three), stated, at=since - timedelta(seconds=1))
     shelf.price(COIN="1000", USDT="1")
     one = shelf.detail()
@@ -221,7 +222,7 @@ def test_domain_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_2
 def test_a_coin_without_a_ratio_for_loans_counts_nothing_for_them() -> None:
     shelf = Shelf(
         product(version(ladders={"COIN": WHOLE, "USDT": WHOLE}, borrow_ladders={"USDT": WHOLE})),
-        line(KIND, {"COIN": "10"}, {"USDT": "5000"}),
+        book_line(KIND, {"COIN": "10"}, {"USDT": "5000"}),
     )
     shelf.price(COIN="1000", USDT="1")
     assert (shelf.detail()["borrowable_usd"], shelf.detail()["permitted"]["withdraw"]) == ("0", True)
@@ -229,7 +230,7 @@ def test_a_coin_without_a_ratio_for_loans_counts_nothing_for_them() -> None:
 
 def test_interest_is_added_each_full_hour_after_the_put() -> None:
     rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
-    shelf = Shelf(product(version(rates=rates)), line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)  # 10:30
+    shelf = Shelf(product(version(rates=rates)), book_line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)  # 10:30
     shelf.price(BTC="30000", USDT="1")
     for at, interest in (
         (START + timedelta(minutes=29), "0"),
@@ -244,7 +245,7 @@ def test_interest_is_added_each_full_hour_after_the_put() -> None:
 
 def test_a_repayment_within_an_hour_settles_the_hours_before_it_once() -> None:
     rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
-    shelf = Shelf(product(version(rates=rates)), line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)
+    shelf = Shelf(product(version(rates=rates)), book_line(KIND, {"BTC": "10"}, {"USDT": "1000"}), at=START)
     shelf.price(BTC="30000", USDT="1")
     shelf.wait(START + timedelta(minutes=100))  # 12:10, two hours charged
     shelf.enter({"type": "repay", "asset": "USDT", "amount": "502"})
@@ -256,7 +257,7 @@ def test_a_repayment_within_an_hour_settles_the_hours_before_it_once() -> None:
 
 def test_rule_42_interest_paid_in_bnb_is_five_percent_less() -> None:
     rates = {"BTC": "0", "ETH": "0", "USDT": "0.001"}
-    stated = line(KIND, {"BTC": "10"}, {"USDT": "1000"})
+    stated = book_line(KIND, {"BTC": "10"}, {"USDT": "1000"})
     stated["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
     shelf = Shelf(product(version(rates=rates)), stated)
     shelf.wait(START + timedelta(hours=10))
@@ -268,18 +269,20 @@ def test_rule_42_interest_paid_in_bnb_is_five_percent_less() -> None:
 def test_rule_42_the_borrow_limit_is_that_of_the_vip_level() -> None:
     limits = {"BTC": ["10", "20", "40"]}
     for vip, limit, left in ((None, "10", "0"), (1, "20", "7"), (2, "40", "27"), (9, "40", "27")):
-        shelf = Shelf(product(version(borrow_limits=limits)), line(KIND, {}, {"BTC": "13", "ETH": "1"}, vip_level=vip))
+        shelf = Shelf(
+            product(version(borrow_limits=limits)), book_line(KIND, {}, {"BTC": "13", "ETH": "1"}, vip_level=vip)
+        )
         btc, eth = shelf.detail()["liabilities"]
         assert (btc["borrow_limit"], btc["borrow_left"]) == (limit, left)
         assert eth["borrow_limit"] is None
 
 
 def test_a_liability_without_tiers_is_refused_by_line_and_by_entry() -> None:
-    stated = line(KIND, {"USDT": "1"}, {"DOGE": "5"})
+    stated = book_line(KIND, {"USDT": "1"}, {"DOGE": "5"})
     rules = product(version(rates={"DOGE": "0", "BTC": "0"}))
     with pytest.raises(Invalid, match="no liability tiers for DOGE; there are: BTC, ETH, USDT"):
         parse_line(stated, START, {KIND: rules})
-    shelf = Shelf(rules, line(KIND, {"USDT": "1000000"}, {"BTC": "1"}))
+    shelf = Shelf(rules, book_line(KIND, {"USDT": "1000000"}, {"BTC": "1"}))
     out = shelf.enter({"type": "borrow", "loan": {**stated["loans"][0], "id": "L-9"}})
     assert isinstance(out.refused, Refused)
     assert out.refused.reason == "no_tier"
@@ -287,20 +290,20 @@ def test_a_liability_without_tiers_is_refused_by_line_and_by_entry() -> None:
 
 def test_there_is_no_grace_period_to_enrol_for() -> None:
     with pytest.raises(Invalid, match="no grace period"):
-        parse_line(line(KIND, {}, {"BTC": "1"}, delayed_liquidation=True), START, {KIND: product()})
+        parse_line(book_line(KIND, {}, {"BTC": "1"}, delayed_liquidation=True), START, {KIND: product()})
     out = example().enter({"type": "enroll", "delayed_liquidation": True})
     assert out.refused is not None
     assert out.refused.reason == "no_grace"
 
 
 def test_a_group_may_move_a_line_but_not_out_of_order_nor_one_that_the_product_lacks() -> None:
-    assert parse_line(line(KIND, {}, {"BTC": "1"}, thresholds={"margin_call": "1.1"}), START, {KIND: product()})
+    assert parse_line(book_line(KIND, {}, {"BTC": "1"}, thresholds={"margin_call": "1.1"}), START, {KIND: product()})
     for lines, why in (
         ({"margin_call": "0.9"}, "expected initial > margin_call > liquidation > 0"),
         ({"immediate": "0.5"}, "the product has no line immediate"),
     ):
         with pytest.raises(Invalid, match=why):
-            parse_line(line(KIND, {}, {"BTC": "1"}, thresholds=lines), START, {KIND: product()})
+            parse_line(book_line(KIND, {}, {"BTC": "1"}, thresholds=lines), START, {KIND: product()})
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

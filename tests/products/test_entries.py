@@ -18,7 +18,8 @@ from monitor.core.money import exact
 from monitor.core.rules.product import DAY, HOUR, MINUTE, Product
 from monitor.core.rules.settings import Fund
 from monitor.products import cross_margin_classic
-from tests.products.shelf import START, Shelf, line, shipped
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf, shipped
 
 D = Decimal
 KINDS = plugins.kinds("products")
@@ -37,7 +38,7 @@ def shelf(kind: str, owed: str = "10000") -> tuple[Shelf, str, str]:
     """A healthy group: 2 of what it pledges, and a term loan beside an open one."""
     product = shipped(kind)
     pledged, lent = coins(product)
-    stated = line(kind, {pledged: "2"}, {lent: owed})
+    stated = book_line(kind, {pledged: "2"}, {lent: owed})
     term = {"id": "T-1", "asset": lent, "principal": "100", "rate": {"kind": "fixed", "daily": "0.001"}, "term": "30d",
             "opened_at": "2026-01-05T10:00:00Z", "matures_at": "2026-02-04T10:00:00Z"}  # fmt: skip
     stated["loans"].append(term)
@@ -165,7 +166,7 @@ def test_what_days_charged_adds_up_on_every_product(kind: str) -> None:
 
 def test_rule_36_cross_collateral_repays_in_two_passes_and_refreshes_ltv() -> None:
     """Two orders of 100 and 200 USDT with interest; 1 pays of the older interest, 100 more of the older principal."""
-    stated = line("cross_collateral", {"BTC": "0.01"}, {})
+    stated = book_line("cross_collateral", {"BTC": "0.01"}, {})
     stated["loans"] = [
         {"id": id_, "asset": "USDT", "principal": principal, "interest": interest, "rate": {"kind": "flexible"},
          "term": "open", "opened_at": opened}
@@ -235,7 +236,7 @@ def test_a_repayment_lowers_the_margin_that_a_liability_requires() -> None:
 
 @pytest.mark.parametrize("beside", [(), ("vip_loan",)], ids=["alone", "beside a daily product"])
 def test_interest_of_every_minute_counts_in_what_the_fund_would_pay(beside: tuple[str, ...]) -> None:
-    it = Shelf(shipped("flexible_loan"), line("flexible_loan", {"BTC": "1"}, {"USDT": "100000"}))
+    it = Shelf(shipped("flexible_loan"), book_line("flexible_loan", {"BTC": "1"}, {"USDT": "100000"}))
     products = {**it.rules.products, **{kind: shipped(kind) for kind in beside}}
     it.monitor.handle(ProductsChanged(START, msgspec.structs.replace(it.rules, products=products, fund=Fund(D(0)))))
     it.price(BTC="90000", USDT="1")
@@ -254,7 +255,7 @@ def test_a_day_in_which_the_rate_changes_has_a_charge_for_each_rate() -> None:
         {"effective": datetime.fromisoformat(f"2026-01-{since}+00:00"), "rates": {"USDT": rate}}
         for since, rate in (("01T00:00:00", "0.001"), ("05T14:20:00", "0.002"))
     ]
-    it = Shelf(cross_margin_classic.load({"version": versions}), line("cross_margin_classic", {}, {"USDT": "100"}))
+    it = Shelf(cross_margin_classic.load({"version": versions}), book_line("cross_margin_classic", {}, {"USDT": "100"}))
     sight = it.monitor.sight("G-1")
     assert sight is not None
     (loan,) = sight.group.loans

@@ -11,7 +11,8 @@ import pytest
 from monitor.core.loans.group import parse_line
 from monitor.core.schema import Invalid
 from monitor.products import cross_collateral, flexible_loan
-from tests.products.shelf import START, Shelf, line
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf
 
 D = Decimal
 LINES = {"initial": "0.6", "margin_call": "0.75", "liquidation": "0.9"}
@@ -31,7 +32,7 @@ def flexible() -> Any:
 
 def test_domain_3_12_lines_are_those_of_the_collateral_coin() -> None:
     for coin, call, liquidation in (("BNB", "0.75", "0.83"), ("BTC", "0.85", "0.91")):
-        stated = line("flexible_loan", {coin: "1"}, {"USDC": "100"})
+        stated = book_line("flexible_loan", {coin: "1"}, {"USDC": "100"})
         shelf = Shelf(flexible(), stated)
         shelf.price(USDC="0.5", **{coin: "100"})
         assert shelf.price(USDC=str(D(call) - D("1e-8"))) == []
@@ -41,14 +42,14 @@ def test_domain_3_12_lines_are_those_of_the_collateral_coin() -> None:
 
 def test_a_group_may_move_the_lines_of_its_coin() -> None:
     rules = {"flexible_loan": flexible()}
-    stated = line("flexible_loan", {"BTC": "1"}, {"USDC": "1"}, thresholds={"margin_call": "0.8"})
+    stated = book_line("flexible_loan", {"BTC": "1"}, {"USDC": "1"}, thresholds={"margin_call": "0.8"})
     assert parse_line(stated, START, rules)
     with pytest.raises(Invalid, match="lines out of order"):  # 0.8 fits BTC, but lies near BNB's liquidation at 0.83
         parse_line({**stated, "thresholds": {"margin_call": "0.84"}, "collateral": {"a": {"BNB": "1"}}}, START, rules)
 
 
 def test_domain_3_12_interest_accrues_every_minute_and_moves_ltv() -> None:
-    shelf = Shelf(flexible(), line("flexible_loan", {"BTC": "1"}, {"USDC": "84.7"}), at=START)
+    shelf = Shelf(flexible(), book_line("flexible_loan", {"BTC": "1"}, {"USDC": "84.7"}), at=START)
     assert shelf.price(USDC="1", BTC="100") == []
     assert shelf.wait(START + timedelta(minutes=3)) == []
     assert shelf.wait(START + timedelta(minutes=4)) == ["margin_call.opened"]
@@ -57,7 +58,9 @@ def test_domain_3_12_interest_accrues_every_minute_and_moves_ltv() -> None:
 
 def test_domain_3_12_a_loan_is_isolated_to_one_collateral_coin() -> None:
     with pytest.raises(Invalid, match="takes 1 a group"):
-        parse_line(line("flexible_loan", {"BTC": "1", "BNB": "1"}, {"USDC": "1"}), START, {"flexible_loan": flexible()})
+        parse_line(
+            book_line("flexible_loan", {"BTC": "1", "BNB": "1"}, {"USDC": "1"}), START, {"flexible_loan": flexible()}
+        )
 
 
 def retired(*versions: dict[str, Any]) -> Any:
@@ -72,7 +75,7 @@ def retired(*versions: dict[str, Any]) -> Any:
 
 def borrowed(at: str, of: Any, principal: str = "500") -> Shelf:
     opened = datetime.fromisoformat(at)
-    stated = line("cross_collateral", {"BTC": "1"}, {"USDT": principal})
+    stated = book_line("cross_collateral", {"BTC": "1"}, {"USDT": principal})
     stated["loans"][0]["opened_at"] = at
     return Shelf(of, stated, at=opened)
 
@@ -117,7 +120,7 @@ def test_rule_32_an_old_loan_keeps_its_free_days_but_pays_the_latest_rate() -> N
 
 
 def test_rule_36_a_repayment_goes_to_all_interest_first_and_the_oldest_order_first() -> None:
-    stated = line("cross_collateral", {"BTC": "1"}, {})
+    stated = book_line("cross_collateral", {"BTC": "1"}, {})
     stated["loans"] = [
         {
             "id": id_, "asset": "USDT", "principal": "100", "interest": interest, "rate": {"kind": "flexible"},

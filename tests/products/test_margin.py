@@ -11,7 +11,8 @@ import pytest
 from monitor.core.loans.group import parse_line
 from monitor.core.schema import Invalid
 from monitor.products import isolated_margin
-from tests.products.shelf import START, Shelf, line, shipped
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf, shipped
 
 D = Decimal
 
@@ -19,7 +20,7 @@ D = Decimal
 def account(level: str, **more: Any) -> Shelf:
     """An account that owes 100 USDT and holds so many hundred in a coin that no ladder lists."""
     shelf = Shelf(
-        shipped("cross_margin_classic"), line("cross_margin_classic", {"COIN": "100"}, {"USDT": "100"}, **more)
+        shipped("cross_margin_classic"), book_line("cross_margin_classic", {"COIN": "100"}, {"USDT": "100"}, **more)
     )
     shelf.price(USDT="1", COIN=level)
     return shelf
@@ -88,7 +89,7 @@ def test_domain_3_10_isolated_lines_are_those_of_the_leverage_and_the_tier_of_th
     dated: str, leverage: int | None, owed: str, call: str, liquidation: str
 ) -> None:
     more = {} if leverage is None else {"leverage": leverage}
-    stated = line("isolated_margin", {"BTC": owed}, {"USDT": owed}, **more)
+    stated = book_line("isolated_margin", {"BTC": owed}, {"USDT": owed}, **more)
     stated["loans"][0] |= {"rate": {"kind": "fixed", "daily": "0"}, "term": "30d", "matures_at": "2099-01-01T00:00:00Z"}
     shelf = Shelf(shipped("isolated_margin"), stated, at=DATES[dated], margin_call_repeat=timedelta())
     assert shelf.price(USDT="1", BTC=str(D(call) + D("1e-8"))) == []
@@ -97,7 +98,7 @@ def test_domain_3_10_isolated_lines_are_those_of_the_leverage_and_the_tier_of_th
 
 
 def test_lines_follow_the_tier_of_what_is_borrowed_and_a_repayment_leads_back() -> None:
-    stated = line("isolated_margin", {"BTC": "1"}, {"USDT": "100000"}, leverage=10)
+    stated = book_line("isolated_margin", {"BTC": "1"}, {"USDT": "100000"}, leverage=10)
     shelf = Shelf(shipped("isolated_margin"), stated, at=DATES["2020"])
     shelf.price(USDT="1", BTC="112000")
     assert shelf.detail()["thresholds"] == {"initial": "1.2", "margin_call": "1.15", "liquidation": "1.1"}
@@ -117,8 +118,8 @@ def test_a_leverage_that_a_product_does_not_have_is_refused_and_so_are_lines_tha
         ("isolated_margin", {"leverage": 5, "thresholds": {"liquidation": "1.2"}}, "thresholds: lines out of order"),
     ):
         with pytest.raises(Invalid, match=why):
-            parse_line(line(kind, {"BTC": "1"}, {"USDT": "1"}, **more), START, rules)
-    tiered = line("isolated_margin", {"BTC": "1"}, {"USDT": "1"}, leverage=10, thresholds={"margin_call": "1.12"})
+            parse_line(book_line(kind, {"BTC": "1"}, {"USDT": "1"}, **more), START, rules)
+    tiered = book_line("isolated_margin", {"BTC": "1"}, {"USDT": "1"}, leverage=10, thresholds={"margin_call": "1.12"})
     with pytest.raises(Invalid, match="lines out of order"):  # 1.12 fits tier 1, but what it owes may grow
         parse_line(tiered, DATES["2020"], rules)
 
@@ -142,10 +143,10 @@ def test_what_is_wrong_with_tiers_is_named_with_its_place(tiers: list[dict[str, 
 
 
 def test_an_isolated_account_holds_one_pair() -> None:
-    stated = line("isolated_margin", {"BTC": "1", "ETH": "1", "USDT": "1"}, {"USDT": "1"})
+    stated = book_line("isolated_margin", {"BTC": "1", "ETH": "1", "USDT": "1"}, {"USDT": "1"})
     with pytest.raises(Invalid, match=r"found 3 coins \(BTC, ETH, USDT\), isolated_margin takes 2 a group"):
         parse_line(stated, START, {"isolated_margin": shipped("isolated_margin")})
-    shelf = Shelf(shipped("isolated_margin"), line("isolated_margin", {"BTC": "1", "ETH": "1"}, {"USDT": "1"}))
+    shelf = Shelf(shipped("isolated_margin"), book_line("isolated_margin", {"BTC": "1", "ETH": "1"}, {"USDT": "1"}))
     out = shelf.enter({"type": "deposit", "account": "G-1-a", "asset": "USDT", "quantity": "5"})
     assert out.refused is not None
     assert out.refused.reason == "too_many_coins"

@@ -18,7 +18,8 @@ from monitor.core.prices.quote import Quote
 from monitor.core.schema import Invalid
 from monitor.core.valuation.valuation import band, holding, weigh
 from monitor.products import aave_v3, bybit_loan
-from tests.products.shelf import START, Shelf, line
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf
 
 D = Decimal
 SINCE = datetime(2025, 1, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def aave(**changes: Any) -> Any:
 
 
 def position(holds: dict[str, str], owes: dict[str, str], **prices: str) -> tuple[Shelf, list[str]]:
-    shelf = Shelf(aave(), line("aave_v3", holds, owes))
+    shelf = Shelf(aave(), book_line("aave_v3", holds, owes))
     return shelf, shelf.price(**({"USDC": "1", "DAI": "1"} | prices))
 
 
@@ -50,7 +51,7 @@ def test_the_health_factors_of_the_protocol_agree_to_a_billionth() -> None:
     product = aave(liquidation_thresholds=shares)
     usd = dict.fromkeys([*shares, "USDC"], D(1))
     for row in rows:
-        stated = line("aave_v3", {f"C{row['threshold']}": row["collateral"]}, {"USDC": row["debt"]})
+        stated = book_line("aave_v3", {f"C{row['threshold']}": row["collateral"]}, {"USDC": row["debt"]})
         group = parse_line(stated, START, {"aave_v3": product})
         with exact():
             held = holding(group, product, START)
@@ -132,7 +133,7 @@ def bybit(**changes: Any) -> Any:
 
 
 def test_the_lenders_worked_example() -> None:
-    shelf = Shelf(bybit(), line("bybit_loan", {"USDT": "75000"}, {"COIN": "60000"}))
+    shelf = Shelf(bybit(), book_line("bybit_loan", {"USDT": "75000"}, {"COIN": "60000"}))
     shelf.price(COIN="1", USDT="1")
     assert shelf.detail()["recognised_usd"] == "74375"
     assert shelf.detail()["ltv"] == "0.80672268"
@@ -152,16 +153,16 @@ FOUR = [
 
 @pytest.mark.parametrize(("ltv", "band_", "alerts"), FOUR, ids=[r[0] for r in FOUR])
 def test_all_four_lines_are_reached_and_nobody_enrols(ltv: str, band_: str, alerts: list[str]) -> None:
-    shelf = Shelf(bybit(), line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}))
+    shelf = Shelf(bybit(), book_line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}))
     assert shelf.price(COIN=ltv, USDC="1") == alerts
     assert shelf.detail()["band"] == band_
 
 
 def test_the_delay_ends_in_liquidation_unless_the_initial_line_is_reached() -> None:
-    shelf = Shelf(bybit(grace="2h"), line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}), grace_reminders=())
+    shelf = Shelf(bybit(grace="2h"), book_line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}), grace_reminders=())
     shelf.price(COIN="0.93", USDC="1")
     assert shelf.price(START + timedelta(hours=1), COIN="0.81") == []
     assert shelf.wait(START + timedelta(hours=2)) == ["liquidation.triggered(grace_expired)"]
-    cured = Shelf(bybit(grace="2h"), line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}))
+    cured = Shelf(bybit(grace="2h"), book_line("bybit_loan", {"USDC": "100"}, {"COIN": "100"}))
     cured.price(COIN="0.94", USDC="1")
     assert cured.price(COIN="0.8") == ["delayed_liquidation.cured"]

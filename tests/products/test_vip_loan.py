@@ -13,7 +13,8 @@ from monitor.core.loans.group import parse_line
 from monitor.core.prices.quote import Quote
 from monitor.core.schema import Invalid
 from monitor.products import vip_loan
-from tests.products.shelf import START, Shelf, line
+from tests.book_lines import book_line
+from tests.products.shelf import START, Shelf
 
 THRESHOLDS = {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"}
 LADDER = [["1000000", "1"], ["inf", "0.8"]]
@@ -30,7 +31,9 @@ def product(*later: dict[str, Any]) -> Any:
 
 
 def test_vip_faq_5_only_designated_coins_in_the_collateral_accounts_count() -> None:
-    stated = line("vip_loan", {"AAA": "100", "JUNK": "9999"}, {"USDC": "50"}, balances={"elsewhere": {"AAA": "500"}})
+    stated = book_line(
+        "vip_loan", {"AAA": "100", "JUNK": "9999"}, {"USDC": "50"}, balances={"elsewhere": {"AAA": "500"}}
+    )
     shelf = Shelf(product(), stated)
     shelf.price(AAA="1", USDC="1")
     shown = shelf.detail()
@@ -39,7 +42,7 @@ def test_vip_faq_5_only_designated_coins_in_the_collateral_accounts_count() -> N
 
 
 def test_vip_faq_29_the_ratio_is_marginal_per_asset_over_all_accounts() -> None:
-    stated = line("vip_loan", {}, {"USDC": "1"}, collateral={"a": {"AAA": "2500000"}, "b": {"AAA": "2500000"}})
+    stated = book_line("vip_loan", {}, {"USDC": "1"}, collateral={"a": {"AAA": "2500000"}, "b": {"AAA": "2500000"}})
     shelf = Shelf(product(), stated)
     shelf.price(AAA="1", USDC="1")
     assert shelf.detail()["recognised_usd"] == "4200000"
@@ -47,7 +50,7 @@ def test_vip_faq_29_the_ratio_is_marginal_per_asset_over_all_accounts() -> None:
 
 def test_vip_faq_31_ratios_change_by_date_and_move_ltv_without_a_price() -> None:
     lower = {"effective": START + timedelta(hours=1), "ladders": {"AAA": [["inf", "0.5"]]}}
-    shelf = Shelf(product(lower), line("vip_loan", {"AAA": "100"}, {"USDC": "46"}))
+    shelf = Shelf(product(lower), book_line("vip_loan", {"AAA": "100"}, {"USDC": "46"}))
     assert shelf.price(AAA="1", USDC="1") == []
     assert shelf.wait(START + timedelta(minutes=59)) == []
     assert shelf.wait(START + timedelta(hours=1)) == ["rules.changed", "liquidation.triggered(ltv)"]
@@ -68,7 +71,7 @@ TERMS = [
 def test_vip_faq_21_terms_are_open_30_and_60_days_and_only_term_loans_are_fixed(
     term: str, matures: str | None, rate: dict[str, str], why: str | None
 ) -> None:
-    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
+    stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
     stated["loans"][0] |= {"term": term, "matures_at": matures, "rate": rate}
     if why is None:
         assert parse_line(stated, START, {"vip_loan": product()}).loans[0].term == term
@@ -78,7 +81,7 @@ def test_vip_faq_21_terms_are_open_30_and_60_days_and_only_term_loans_are_fixed(
 
 
 def test_vip_faq_23_a_renewal_does_not_change_between_fixed_and_flexible() -> None:
-    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
+    stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
     stated["loans"][0] |= {"term": "30d", "matures_at": "2026-01-10T00:00:00Z"}
     shelf = Shelf(product(), stated)
     renewal = {"type": "renew", "loan": "G-1-USDC", "term": "60d"}
@@ -95,7 +98,7 @@ def test_vip_faq_26_repayment_is_by_amount_or_by_percent_of_interest_and_princip
         ({"percent": "100"}, ("0", "0")),
         ({"percent": "50"}, ("25.025", "0")),
     ):
-        shelf = Shelf(product(), line("vip_loan", {"AAA": "100"}, {"USDC": "50"}))
+        shelf = Shelf(product(), book_line("vip_loan", {"AAA": "100"}, {"USDC": "50"}))
         shelf.wait(START + timedelta(days=1))
         assert shelf.enter({"type": "repay", "asset": "USDC", **entry}).refused is None
         (loan,) = shelf.detail()["loans"]
@@ -103,7 +106,7 @@ def test_vip_faq_26_repayment_is_by_amount_or_by_percent_of_interest_and_princip
 
 
 def test_rule_01_the_borrowers_vip_level_is_stated_with_the_group_and_decides_what_is_offered() -> None:
-    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
+    stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
     lending = {"loan_limits": {"USDC": ["10", "20", "30"]}, "effective": START - timedelta(days=1)}
     for level, limit in ((None, "10"), (1, "20"), (9, "30")):
         shelf = Shelf(product(lending), stated | ({} if level is None else {"vip_level": level}))
@@ -114,13 +117,13 @@ def test_rule_01_the_borrowers_vip_level_is_stated_with_the_group_and_decides_wh
 
 def test_rule_02_every_alert_of_a_group_and_its_detail_name_the_receiving_account() -> None:
     """Money settles there; it is an account of the group, also where it holds no collateral."""
-    shelf = Shelf(product(), line("vip_loan", {"AAA": "100"}, {"USDC": "80"}))
+    shelf = Shelf(product(), book_line("vip_loan", {"AAA": "100"}, {"USDC": "80"}))
     out = shelf.monitor.handle(
         MarkPrices(START, tuple(Quote(a, Decimal(1), "USD", "f", START) for a in ("AAA", "USDC")))
     )
     (called,) = shelf.told(out)
     assert called["group"]["receiving_account"] == shelf.detail()["receiving_account"] == "G-1-in"
-    other = line("vip_loan", {}, {}, "G-2", collateral={"G-1-in": {"AAA": "1"}})
+    other = book_line("vip_loan", {}, {}, "G-2", collateral={"G-1-in": {"AAA": "1"}})
     refused = shelf.put(other).refused
     assert refused is not None
     assert refused.reason == "account_in_use"
@@ -128,7 +131,7 @@ def test_rule_02_every_alert_of_a_group_and_its_detail_name_the_receiving_accoun
 
 def test_rule_03_an_early_repayment_costs_what_is_owed_and_nothing_else() -> None:
     """50 and a day's interest of 0.05 end a 60-day loan on its second day; the liquidation fee is no part of the debt."""
-    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "50"})
+    stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "50"})
     stated["loans"][0] |= {"term": "60d", "matures_at": "2026-03-06T10:00:00Z"}
     shelf = Shelf(product(), stated)
     shelf.price(AAA="1", USDC="1")
@@ -143,7 +146,7 @@ def test_rule_03_an_early_repayment_costs_what_is_owed_and_nothing_else() -> Non
 
 def test_rule_04_what_becomes_of_the_proceeds_moves_no_ltv() -> None:
     """They lie in the receiving account's Spot wallet, or have left it: neither counts unless it is a collateral account."""
-    stated = line("vip_loan", {"AAA": "100"}, {"USDC": "50"}, balances={"G-1-in": {"USDC": "50", "AAA": "7"}})
+    stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "50"}, balances={"G-1-in": {"USDC": "50", "AAA": "7"}})
     shelf = Shelf(product(), stated)
     shelf.price(AAA="1", USDC="1")
     before = shelf.detail()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.faults.house import House, line
+from tests.book_lines import one_btc
+from tests.faults.house import House
 
 TAPE = "at,asset,price\n2026-03-02T00:00:00Z,BTC,64000\n2026-03-02T00:01:00Z,BTC,6.4e4\n"
 
@@ -15,9 +16,9 @@ def test_a_second_line_of_a_group_and_a_bad_one_are_refused(tmp_path: Path) -> N
     house = House(tmp_path)
     house.write(feed=False)
     (tmp_path / "tape.csv").write_text(TAPE)
-    twice = json.dumps(line("G", owed="10000"))
-    repeated_key = json.dumps(line("H")).replace('"id"', '"id": "X", "id"', 1)
-    (tmp_path / "book.jsonl").write_text("\n".join(["# a comment", json.dumps(line("G")), twice, "{", repeated_key]))
+    twice = json.dumps(one_btc("G", owed="10000"))
+    repeated_key = json.dumps(one_btc("H")).replace('"id"', '"id": "X", "id"', 1)
+    (tmp_path / "book.jsonl").write_text("\n".join(["# a comment", json.dumps(one_btc("G")), twice, "{", repeated_key]))
     ended = house.command(
         "replay", "--config", "monitor.toml", "--tape", "tape.csv", "--book", "book.jsonl", "--json"
     )  # fmt: skip

@@ -15,7 +15,8 @@ from monitor import config as configuration
 from monitor.replay import run as replay
 from monitor.report.gather import EmptyReport, Gathered, of_replay, worst_groups
 from monitor.report.page import render
-from tests.faults.house import Daemon, House, line, until
+from tests.book_lines import one_btc
+from tests.faults.house import Daemon, House, until
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
 PRICES = "at,asset,price\n" + "".join(
@@ -58,7 +59,10 @@ def played(tmp_path: Path, *lines: dict[str, Any], prices: str = PRICES) -> Gath
 
 def test_a_replay_is_told_with_its_stages_lines_and_alerts(tmp_path: Path) -> None:
     found = played(
-        tmp_path, line("calm", owed="20000"), line("worse"), line("worst", owed="60000", delayed_liquidation=True)
+        tmp_path,
+        one_btc("calm", owed="20000"),
+        one_btc("worse"),
+        one_btc("worst", owed="60000", delayed_liquidation=True),
     )
     text = render(found)
     assert worst_groups(found.alerts) == ["worst", "worse"]
@@ -73,7 +77,7 @@ def test_a_replay_is_told_with_its_stages_lines_and_alerts(tmp_path: Path) -> No
 
 
 def test_the_stages_of_a_group_lie_end_to_end_over_the_whole_time(tmp_path: Path) -> None:
-    text = render(played(tmp_path, line("worse")))
+    text = render(played(tmp_path, one_btc("worse")))
     strip = text[text.index('<div class="strip">') :]
     bands = re.findall(r'<rect class="(\w+)" x="(\d+)" y="0" width="(\d+)"', strip)
     assert [stage for stage, _, _ in bands] == ["normal", "margin_call", "liquidation", "normal"]
@@ -83,7 +87,7 @@ def test_the_stages_of_a_group_lie_end_to_end_over_the_whole_time(tmp_path: Path
 
 
 def test_a_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    text = render(played(tmp_path, line("worse")))
+    text = render(played(tmp_path, one_btc("worse")))
     tags = Tags(text)
     assert tags.links == []
     assert not {"script", "link", "img", "iframe", "object"} & set(tags.tags)
@@ -94,7 +98,7 @@ def test_a_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     """Ids, labels and the names of files are chosen by others."""
-    hostile = line(HOSTILE, labels={"borrower": HOSTILE})
+    hostile = one_btc(HOSTILE, labels={"borrower": HOSTILE})
     found = played(tmp_path, hostile)._replace(title=HOSTILE, source=HOSTILE)
     assert {item["data"]["group"]["id"] for item in found.alerts if "group" in item["data"]} == {HOSTILE}
     text = render(found)
@@ -110,7 +114,7 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
 
 def test_long_logs_are_cut_with_a_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.report.page.LISTED", 2)
-    found = played(tmp_path, line("worse"), line("worst", owed="60000"))
+    found = played(tmp_path, one_btc("worse"), one_btc("worst", owed="60000"))
     text = render(found)
     assert text.count("<tr>") == 3
     assert f"The first 2 of {len(found.alerts)}; {len(found.alerts) - 2} are left out." in text
@@ -118,11 +122,11 @@ def test_long_logs_are_cut_with_a_count(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_tape_without_a_row_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(EmptyReport, match="no row of the tape"):
-        played(tmp_path, line("G"), prices="at,asset,price\n")
+        played(tmp_path, one_btc("G"), prices="at,asset,price\n")
 
 
 def test_a_run_in_which_nothing_happens_says_so(tmp_path: Path) -> None:
-    text = render(played(tmp_path, line("calm", owed="10")))
+    text = render(played(tmp_path, one_btc("calm", owed="10")))
     assert "No group had an alert." in text
     assert "There were none." in text
     assert Decimal(Tags(text).tags.count("tr")) == 0
@@ -136,7 +140,7 @@ async def test_a_day_of_a_daemon_has_the_proof_of_every_delivery(tmp_path: Path)
     feed = '[[feed]]\nname = "tape"\nkind = "tape"\npath = "tape.csv"\nspeed = "600"\n'
     house.write(mail, route, feed, feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(line("G", owed="60000"))
+        await daemon.put(one_btc("G", owed="60000"))
 
         async def has_sent() -> bool:
             return bool((await daemon.get("/v1/deliveries?state=delivered"))["items"])

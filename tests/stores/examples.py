@@ -89,7 +89,7 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
 def desk(at: datetime = AT) -> Desk:
     """Marks and notices."""
     price, jump = Decimal("38210.40"), Decimal("1E+5")
-    mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, "feed", True, 2, 3)
+    mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, True, 2, 3)
     said = Hush(
         "sil_1", Match("price.*", "warning", "vip_loan", "G-*", {"desk": "EU"}), AT + DAY, "a test", "critical", True
     )

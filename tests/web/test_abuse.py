@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from monitor.web import body
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
 

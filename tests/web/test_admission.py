@@ -9,7 +9,7 @@ import pytest
 
 from monitor.config import WebConfig
 from monitor.core.schema import read
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk, serving
 
 ROLES = ("viewer", "feeder", "operator", "admin")

@@ -17,7 +17,7 @@ from monitor.core.events.entries import Entry
 from monitor.core.schema import read
 from monitor.web.app import Server
 from monitor.web.page import PATHS
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
 from tests.web.test_admission import ask

@@ -14,7 +14,8 @@ from monitor.config import WebConfig
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.loans.group import parse_line
 from monitor.core.schema import read
-from tests.looks import CALM, START, line
+from tests.book_lines import line
+from tests.looks import CALM, START
 from tests.web.desk import Desk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer

@@ -17,7 +17,7 @@ from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
 from monitor.web.stream import Limits
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.sse import WAIT_S, stream
 from tests.web.test_admission import ask

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -13,20 +12,23 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.config import WebConfig
-from monitor.core.alerts.alert import Alert
 from monitor.core.portfolio.group_list import PlainRoster
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
+from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.plugins import module
+from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Committed, Delivery, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.view import View
-from tests.looks import RULES, D, line
+from tests.book_lines import line
+from tests.fakes import FakeOutlet
+from tests.looks import RULES, D
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
@@ -42,13 +44,13 @@ class Whole:
         self.store, self.health, self.metrics = store, Health(), Metrics()
         self.clock, self.retried = SystemClock(), list[Delivery]()
         self.rules = msgspec.structs.replace(RULES, trust=Trust(enabled=False))
-        journal = Journal(self.store, self.clock, self.metrics, self.health, _route, lambda _: None, _nowhere)
+        running = Running(store, self.clock, self.metrics, self.health, Tasks())
+        journal = Journal(running, FakeOutlet(Target("risk-desk")))
         book = PlainBook()
         risk = RiskMonitor(self.rules, book=book)
         self.view = View(PlainRoster(book.records), self.clock)
-        self.sequencer = Sequencer(
-            risk, self.store, journal, self.clock, self.metrics, self.health, self.view.publish, None
-        )  # fmt: skip
+        self.sequencer = Sequencer(running, risk, journal, self.view.publish, None)
+        self.requests = Requests(risk, store, journal, self.sequencer)
         self.is_down = False
         self._commit = store.commit
         store.commit = self._commit_or_fail  # type: ignore[method-assign]
@@ -60,20 +62,12 @@ class Whole:
 
     def server(self, config: WebConfig) -> Server:
         return Server(
-            msgspec.structs.replace(config, port=0), self.view, self.sequencer, self.store, self.health, self.metrics,
+            msgspec.structs.replace(config, port=0), self.view, self.requests, self.store, self.health, self.metrics,
             {}, lambda: self.rules, self.clock, self.retried.append,
         )  # fmt: skip
 
     def quote(self, asset: str, price: str) -> None:
         self.sequencer.quotes([Quote(asset, D(price), "USDT", "tape", self.clock.utc())])
-
-
-def _route(alert: Alert) -> tuple[Target, ...]:
-    return (Target("risk-desk"),)
-
-
-async def _nowhere(alerts: Any) -> None:
-    return
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -24,8 +24,8 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import Weight, under, weigh
 
-NAMED_GROUPS = 50
-"""How many group ids an alert about a price names; more would pass the 20 kB of a webhook body. The count is exact."""
+EXACT_SUMS = 1_000
+"""Up to so many groups sums are exact, which takes 20 ms; beyond, they are sums of floats, rounded up to cents."""
 
 
 class Exposure(NamedTuple):
@@ -35,7 +35,7 @@ class Exposure(NamedTuple):
     debt: Decimal
     recognised: Decimal
     ids: tuple[str, ...]
-    """The first `NAMED_GROUPS` in the order of ids."""
+    """The first `MOST_NAMED` in the order of ids."""
     is_exact: bool = True
     """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
 

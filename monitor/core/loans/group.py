@@ -22,6 +22,7 @@ Line = Annotated[
     str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
 ]
 Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+"""A line of a metric that falls: assets may be many times what is owed."""
 
 
 canonical = msgspec.json.Encoder(order="deterministic").encode

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from monitor.core.instants import EPOCH
 from monitor.core.loans.group import Loan
-from monitor.core.loans.rate_curve import EPOCH, RateCurve, RateSums, first_from, number_of
+from monitor.core.loans.rate_curve import RateCurve, RateSums, first_from, number_of
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import DAY, Product, Version
 
@@ -120,11 +121,6 @@ def next_accrual(products: Iterable[Product], after: datetime) -> datetime:
 def accrues_at(product: Product, at: datetime) -> bool:
     """The product adds interest at that instant."""
     return not (at - EPOCH) % product.period
-
-
-def next_midnight(at: datetime) -> datetime:
-    """The first 00:00 UTC after a time."""
-    return midnight(at.date() + timedelta(days=1))
 
 
 def midnight(day: date) -> datetime:

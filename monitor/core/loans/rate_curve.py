@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from monitor.core.instants import EPOCH
 from monitor.core.money import ZERO
 from monitor.core.rules.product import DatedRate, Product
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Instants at which interest is added are numbered from here on, one per period."""
 
 

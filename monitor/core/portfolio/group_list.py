@@ -17,7 +17,6 @@ import binascii
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, NamedTuple, Protocol
 
@@ -26,6 +25,7 @@ import msgspec
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices, Scope, within
+from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import STAGE_RANK, GroupState
@@ -36,8 +36,6 @@ SORTS = ("ltv", "id", "debt_usd", "deadline")
 UNRECOGNISED, UNKNOWN, KNOWN = range(3)
 """Within a stage what cannot be valued comes before what can."""
 KINDS = 3
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LAST_PLACE = len(STAGE_RANK) * KINDS - 1
 
 
@@ -224,7 +222,7 @@ def key_of(sight: Sight, order: str, is_reversed: bool) -> Key:
         return Key(int((weight is None) != is_reversed), weight.debt if weight else ZERO, id_)
     if order == "deadline":
         due = sight.state.deadline
-        return Key(int((due is None) != is_reversed), ZERO if due is None else Decimal(microseconds(due)), id_)
+        return Key(int((due is None) != is_reversed), ZERO if due is None else Decimal(micros_of(due)), id_)
     return Key(0, ZERO, id_)
 
 
@@ -233,11 +231,6 @@ def kind_of(weight: Weight | None) -> int:
     if weight is None:
         return UNKNOWN
     return UNRECOGNISED if weight.debt and weight.recognised <= 0 else KNOWN
-
-
-def microseconds(at: datetime) -> int:
-    """Since 1970."""
-    return (at - _EPOCH) // _MICROSECOND
 
 
 _Place = Annotated[int, msgspec.Meta(ge=0, le=_LAST_PLACE)]

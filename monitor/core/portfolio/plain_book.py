@@ -7,7 +7,6 @@ from datetime import datetime
 
 from monitor.core.groups.every_group import EveryGroup
 from monitor.core.groups.loan_book import (
-    NAMED_GROUPS,
     Counted,
     Exposure,
     KeptGroups,
@@ -26,6 +25,7 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
+from monitor.core.text import MOST_NAMED
 
 
 class PlainBook:
@@ -136,7 +136,7 @@ class PlainBook:
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         ids = sorted(self.holders(assets))
-        return exposure_of((self._records[id_] for id_ in ids), len(ids), ids[:NAMED_GROUPS], board.usd)
+        return exposure_of((self._records[id_] for id_ in ids), len(ids), ids[:MOST_NAMED], board.usd)
 
     def prepare_survey(self) -> None:
         pass

@@ -37,8 +37,6 @@ from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.remedies import next_line, terms_of
 from monitor.core.valuation.valuation import Holding, Weight, band
 
-EXACT_SUMS = 1_000
-"""Up to so many groups all sums are exact, which takes 20 ms; beyond, they are sums of floats, rounded up to cents."""
 LABEL_PREFIX = "label."
 
 

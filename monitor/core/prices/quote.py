@@ -8,13 +8,14 @@ A frame is many quotes by column; the board that believes or doubts them is in b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
+from monitor.core.instants import time_at_ms
 from monitor.core.money import number
 
 GOOD, STALE, SUSPECT, MISSING = "good", "stale", "suspect", "missing"
@@ -22,7 +23,6 @@ LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
 _SURELY_LOWEST, _SURELY_HIGHEST, _SURELY_LONGEST = 1e-17, 1e14, 32
 """A text of digits and a point is a price where its float is well within the range and its length within 40 digits."""
 USDT = "USDT"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -77,11 +77,11 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     @cached_property
     def first_at(self) -> datetime:
         """The exchange's own time of the first price."""
-        return instant(self.at_ms)
+        return time_at_ms(self.at_ms)
 
     def at(self, column: int) -> datetime:
         """The exchange's own time of a price."""
-        return instant(self.times[column]) if self.later_ms else self.first_at
+        return time_at_ms(self.times[column]) if self.later_ms else self.first_at
 
     def one(self, column: int) -> Quote:
         """One column as a quote."""
@@ -101,11 +101,6 @@ Batch = Frame | Sequence[Quote]
 def assets_of(batch: Batch) -> Sequence[str]:
     """The coins that a batch prices, in its order."""
     return batch.assets if isinstance(batch, Frame) else [q.asset for q in batch]
-
-
-def instant(at_ms: int) -> datetime:
-    """A time from milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=at_ms)
 
 
 class BadPrice(ValueError):
@@ -178,7 +173,6 @@ class Mark(msgspec.Struct, frozen=True):
     reason: str = ""
     candidate: Decimal | None = None
     candidate_since: datetime | None = None
-    candidate_source: str = ""
     announced: bool = False
     """The desk was told that this price is not trusted, and is owed the word that it is again."""
     episode: int = 0

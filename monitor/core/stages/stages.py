@@ -12,13 +12,14 @@ Each evaluation and each deadline first says what it saw, in one word (a Signal)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
+from monitor.core.instants import MICROSECOND
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
@@ -43,7 +44,6 @@ DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
 EARLY_WARNING = "loan_group.early_warning"
 
 OVERDUE_REASON = "overdue"
-_INSTANT = timedelta(microseconds=1)
 
 
 class Signal(StrEnum):
@@ -192,7 +192,7 @@ def reminders_after(state: GroupState, began: datetime) -> datetime:
     if state.ack is None or state.ack.until is None:
         return after
     # One that is due at the very end of the acknowledgement is told again.
-    return max(after, state.ack.until - _INSTANT)
+    return max(after, state.ack.until - MICROSECOND)
 
 
 def unacknowledged(state: GroupState, at: datetime) -> GroupState:

@@ -72,13 +72,9 @@ class FundSight(msgspec.Struct, frozen=True):
     blind: bool = False
     """A price that counts is not trusted, or one is missing."""
     worst: tuple[tuple[str, Decimal], ...] = ()
-    """(group, shortfall), the largest first, at most `NAMED` of them."""
+    """(group, shortfall), the largest first, at most `MOST_NAMED` of them."""
     exceeded: bool = False
     """The desk was told that the draw is above the balance, and has not been told otherwise."""
-
-
-NAMED = 50
-"""Groups that an alert about the fund names: more ids would pass the 20 kB of a webhook body. The count is exact."""
 
 
 def fund_shown(sight: FundSight) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from monitor.core.prices.quote import Mark
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.stages.decision import Said
-from monitor.core.text import stamp, stamp_or_none
+from monitor.core.text import MOST_NAMED, stamp, stamp_or_none
 
 
 def group_alert(
@@ -98,10 +98,6 @@ def refusal(event: GroupPut | GroupClosed | RatesChanged, refused: Refused) -> N
     return Noticed(event.at, "book.refused", f"{event.source}#{group_id}", facts, fingerprint=str(refused))
 
 
-NAMED_RATES = 50
-"""How many late rates an alert names; a file of years would pass the 20 kB of a webhook body. The count is exact."""
-
-
 def late_rates(event: RatesChanged, late: Sequence[Late], product: Product) -> Noticed:
     """Rates of a source that come too late to be taken; or none does any more."""
     place = f"{event.source}#{event.product}"
@@ -114,7 +110,7 @@ def late_rates(event: RatesChanged, late: Sequence[Late], product: Product) -> N
             "rate": plain(x.row.rate),
             "counted": plain(x.counted),
         }
-        for x in late[:NAMED_RATES]
+        for x in late[:MOST_NAMED]
     ]
     more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
     facts = {

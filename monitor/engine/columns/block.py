@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.core.groups.outcome import StoredGroup
+from monitor.core.instants import DAY_MINUTES, DAY_US, day_at, time_at
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT
 from monitor.engine.columns import codec, ragged
@@ -24,6 +25,7 @@ from monitor.engine.columns.fields import (
     HAS_EXTRAS,
     I8,
     I64,
+    NEVER,
     NO_VIP,
     OF_GROUPS,
     OF_LOANS,
@@ -34,7 +36,6 @@ from monitor.engine.columns.fields import (
     Columns,
 )
 from monitor.engine.columns.floats import floats
-from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, NEVER, day_at, time_at
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.packing import pack
 

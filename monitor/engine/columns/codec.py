@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from monitor.core.instants import DAY_MINUTES
 from monitor.engine.columns.fields import DTYPES, NO_LEVERAGE, Columns
-from monitor.engine.columns.instants import DAY_MINUTES
 from monitor.engine.columns.names import Interned, LoanTerms, Names
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from monitor.core.groups.outcome import StoredGroup
+from monitor.core.instants import DAY_MINUTES, day_number, micros_of
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT, exact
 from monitor.engine.columns.extras import extras_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, DTYPES, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, WIDE, Columns
-from monitor.engine.columns.instants import DAY_MINUTES, day_number, micros_of
 from monitor.engine.columns.names import LoanTerms, Names
 
 _LARGEST = 2**63

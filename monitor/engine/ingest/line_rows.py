@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.core import schema
+from monitor.core.instants import DAY_MINUTES, DAY_US
 from monitor.core.schema import Bounds
 from monitor.engine.columns.fields import DTYPES, I64, U8, Columns
-from monitor.engine.columns.instants import DAY_MINUTES, DAY_US
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.decimals import numbers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -18,6 +18,7 @@ from msgspec import UNSET
 from monitor.books._base import Packed
 from monitor.books._lines import LINE_BYTES, repeated_key
 from monitor.core import schema
+from monitor.core.instants import DAY_US, EPOCH, micros_of
 from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
 from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
@@ -25,7 +26,6 @@ from monitor.core.schema import Bounds
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import extras_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
-from monitor.engine.columns.instants import DAY_US, micros_of
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.ingest import line_schema
 from monitor.engine.ingest.line_rows import LineRows, Wrong
@@ -35,7 +35,6 @@ _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
 _ID = re.compile(get_args(schema.Id)[1].regex)
 _ASSET = re.compile(get_args(schema.Asset)[1].regex)
-_SOME_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _REMEMBERED = 10_000  # at most so many texts of times, of terms and of thresholds
 
 _decode = msgspec.json.Decoder(line_schema.LineText).decode
@@ -292,6 +291,6 @@ def _terms(loan: line_schema.LoanText, days: int | None) -> LoanTerms:
     """Raises ValueError or Unsure for terms that core refuses."""
     daily = _number(loan.rate.daily, _DAILY) if isinstance(loan.rate.daily, str) else None
     rate = Rate(loan.rate.kind, daily, loan.rate.paid_in or None)
-    matures = _SOME_TIME if isinstance(loan.matures_at, str) else None
-    LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, _SOME_TIME, ZERO, matures)
+    matures = EPOCH if isinstance(loan.matures_at, str) else None
+    LoanLine(loan.id, loan.asset, ZERO, rate, loan.term, EPOCH, ZERO, matures)
     return LoanTerms(rate, loan.term, days)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from monitor.core.groups.survey import Scope, within
+from monitor.core.instants import micros_of
 from monitor.core.portfolio.group_list import (
     KINDS,
     KNOWN,
@@ -22,7 +23,6 @@ from monitor.core.portfolio.group_list import (
     Counts,
     GroupQuery,
     mentions,
-    microseconds,
 )
 from monitor.core.stages.stages import DELAYED, STAGE_RANK, STAGES
 from monitor.engine.columns.block import Block
@@ -208,7 +208,7 @@ class Listing:
             for i in np.flatnonzero(self._stage[rows] == _DELAYED).tolist():
                 due = self._rows.state(int(rows[i])).deadline
                 if due is not None:
-                    place[i], value[i] = is_reversed, microseconds(due)
+                    place[i], value[i] = is_reversed, micros_of(due)
         return RankedRows(rows, place, value)
 
     def _by_ltv(self, rows: U32) -> RankedRows:

@@ -14,12 +14,12 @@ from typing import NamedTuple, cast
 import msgspec
 import numpy as np
 
+from monitor.core.groups.loan_book import EXACT_SUMS
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Coins, Exposed, Exposures, Loss, Movers, Pair, Prices, Scope, Sums, Swept, within
 from monitor.core.money import EIGHT_PLACES, exact, round_up
 from monitor.core.portfolio.snapshot import (
-    EXACT_SUMS,
     LABEL_PREFIX,
     PlainSurvey,
     distance_of,

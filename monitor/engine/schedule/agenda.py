@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 
 from monitor.core.groups.record import GroupRecord
+from monitor.core.instants import micros_of
 from monitor.core.stages.maturity import dates
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, NO_GROUP
-from monitor.engine.columns.instants import micros_of
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.schedule.dates import Dates, dates_of
 from monitor.engine.schedule.in_force import InForce

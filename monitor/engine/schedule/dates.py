@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from monitor.core.instants import DAY_US, MICROSECOND
 from monitor.core.rules.product import Version
 from monitor.core.stages.maturity import lead
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import I64, Bools
-from monitor.engine.columns.instants import DAY_US, NEVER
+from monitor.engine.columns.fields import I64, NEVER, Bools
 from monitor.engine.columns.names import Names
 
-_MICROSECOND = timedelta(microseconds=1)
 _MARKS = ("loan.renewal_open", "loan.maturing")
 
 
@@ -86,4 +85,4 @@ def _before(times: I64, by: I64, is_dated: Bools) -> I64:
 
 
 def _micros(duration: timedelta | None) -> int:
-    return NEVER if duration is None else duration // _MICROSECOND
+    return NEVER if duration is None else duration // MICROSECOND

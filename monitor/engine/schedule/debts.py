@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
 from monitor.core.loans.group import Loan, Rate
 from monitor.core.loans.interest import interest
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, Bools
-from monitor.engine.columns.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
 from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1

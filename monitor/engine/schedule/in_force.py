@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from monitor.core.instants import DAY_MINUTES, day_number, micros_of
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
 from monitor.engine.columns.fields import Columns
-from monitor.engine.columns.instants import DAY_MINUTES, day_number, micros_of
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.ragged import owners
 from monitor.engine.schedule.debts import Debts

@@ -11,9 +11,10 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
+from monitor.core.instants import micros_of
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, delivery_id
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, each, micros, targets_text
+from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, each, targets_text
 
 _GROUP_NEWS = "loan_group."
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
@@ -61,7 +62,7 @@ class Outbox:
 
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
-        at = micros(self.at)
+        at = micros_of(self.at)
         rows = (
             (d.cursor, d.id, d.alert, d.notifier, targets_text(d.to), d.subject, d.type, d.severity, d.episode, d.state,
              0, at, at, "")
@@ -123,9 +124,9 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
     insert = "INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms) VALUES (?,?,?,?,?,?)"
     with transaction(db):
         for a in attempts:
-            due_at = micros(a.due_at)
+            due_at = micros_of(a.due_at)
             if db.execute(update, (a.detail, a.state, due_at, a.state, a.state, *_key(a.delivery))).rowcount:
-                db.execute(insert, (a.delivery, micros(a.at), a.state, a.detail, due_at, a.took_ms))
+                db.execute(insert, (a.delivery, micros_of(a.at), a.state, a.detail, due_at, a.took_ms))
 
 
 def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
@@ -159,7 +160,7 @@ def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | Non
     """Due at once, whatever became of it."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
-        db.execute(sql, (micros(at), *_key(delivery)))
+        db.execute(sql, (micros_of(at), *_key(delivery)))
     return one(db, delivery)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from monitor.core.events.history import Row
+from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
-from monitor.stores.sqlite.rows import EACH, each, encode, micros
+from monitor.stores.sqlite.rows import EACH, each, encode
 
 _row = msgspec.json.Decoder(Row).decode
 
@@ -18,7 +19,7 @@ _row = msgspec.json.Decoder(Row).decode
 def write(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Adds rows in their order."""
     sql = "INSERT INTO history (group_id, kind, loan, at, body) VALUES (?, ?, ?, ?, ?)"
-    db.executemany(sql, ((r.group, r.kind, r.loan, micros(r.at), encode(r)) for r in rows))
+    db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), encode(r)) for r in rows))
 
 
 def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]:
@@ -33,7 +34,7 @@ def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]
         values.append(wanted.loan)
     if wanted.since is not None:
         conditions.append("at >= ?")
-        values.append(micros(wanted.since))
+        values.append(micros_of(wanted.since))
     where = " AND ".join(conditions)
     sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608
     return [(number, _row(body)) for number, body in db.execute(sql, [*values, wanted.limit])]

@@ -10,6 +10,7 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
 from monitor.stores._base import (
     AlertFilter,
@@ -23,7 +24,7 @@ from monitor.stores._base import (
 from monitor.stores.sqlite import book, history, packed
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
-from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode, micros, when
+from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode
 
 # Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
 _PRUNED_AT_ONCE = 500
@@ -70,7 +71,7 @@ def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
 def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
     a = logged.alert
     group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros(a.at), a.type, a.subject, a.episode, group, packed.alert_body(a)
+    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, packed.alert_body(a)
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
@@ -80,8 +81,8 @@ def _last_cursor(db: sqlite3.Connection) -> int:
 
 
 def _write_records(db: sqlite3.Connection, change: Change) -> None:
-    entries = ((e.group_id, e.id, e.digest, e.version, micros(e.at)) for e in change.entries)
-    audits = ((micros(a.at), a.subject, encode(a)) for a in change.audits)
+    entries = ((e.group_id, e.id, e.digest, e.version, micros_of(e.at)) for e in change.entries)
+    audits = ((micros_of(a.at), a.subject, encode(a)) for a in change.audits)
     db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entries)
     db.executemany("INSERT INTO audits (at, subject, body) VALUES (?, ?, ?)", audits)
     history.write(db, change.history)
@@ -98,7 +99,7 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
     values: list[Any] = [wanted.after]
     if wanted.since is not None:
         conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= ?)")
-        values.append(micros(wanted.since))
+        values.append(micros_of(wanted.since))
     if (types := wanted.types()) is not None:
         conditions.append(f"type IN {EACH}")
         values.append(each(types))
@@ -124,7 +125,7 @@ def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:
     """The entry that was applied under this id."""
     sql = "SELECT digest, version, at FROM entries WHERE group_id = ? AND id = ?"
     row = db.execute(sql, (group_id, id)).fetchone()
-    return Applied(group_id, id, row[0], row[1], when(row[2])) if row else None
+    return Applied(group_id, id, row[0], row[1], time_at(row[2])) if row else None
 
 
 def audits(
@@ -136,7 +137,7 @@ def audits(
         conditions.append("subject = :subject")
     if since is not None:
         conditions.append("at >= :since")
-        values["since"] = micros(since)
+        values["since"] = micros_of(since)
     index = "NOT INDEXED" if subject is None else "INDEXED BY audits_subject"
     sql = f"SELECT number, body FROM audits {index} WHERE {' AND '.join(conditions)} ORDER BY number LIMIT :limit"  # noqa: S608
     return [(number, _audit(body)) for number, body in db.execute(sql, values)]
@@ -151,7 +152,7 @@ def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
             " AND NOT EXISTS (SELECT 1 FROM states AS s WHERE s.id = a.subject AND s.episode = a.episode"
             "   AND s.stage <> ?)"
             " ORDER BY at LIMIT ?",
-            (micros(before), NORMAL, _PRUNED_AT_ONCE),
+            (micros_of(before), NORMAL, _PRUNED_AT_ONCE),
         ).fetchall()
         cursors = [each(cursor for (cursor,) in rows)]
         theirs = f"SELECT id FROM deliveries WHERE cursor IN {EACH}"  # noqa: S608
@@ -183,4 +184,4 @@ def prune_history(db: sqlite3.Connection, before: datetime) -> int:
 def _prune(db: sqlite3.Connection, table: str, before: datetime) -> int:
     old = f"SELECT rowid FROM {table} WHERE at < ? LIMIT ?"  # noqa: S608
     with transaction(db):
-        return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros(before), _PRUNED_AT_ONCE)).rowcount  # noqa: S608
+        return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros_of(before), _PRUNED_AT_ONCE)).rowcount  # noqa: S608

@@ -56,7 +56,9 @@ _THRESHOLDS, _INPUTS, _DEBTS = map(Figures.__struct_fields__.index, ("thresholds
 _encode = msgspec.msgpack.Encoder().encode
 _alert = msgspec.msgpack.Decoder(_Alert).decode
 _json_alert = msgspec.json.Decoder(Alert).decode
-_marks = msgspec.msgpack.Decoder(tuple[_Mark, ...]).decode
+_rows = msgspec.msgpack.Decoder(list[list[Any]]).decode
+_GONE = Mark.__struct_fields__.index("announced")
+"""Before it stands a text that marks no longer have."""
 
 
 def alert_body(alert: Alert) -> bytes:
@@ -84,9 +86,10 @@ def alert(body: bytes) -> Alert:
 
 def marks_body(marks: Iterable[Mark]) -> bytes:
     """All marks as they are stored."""
-    return _encode(list(map(astuple, marks)))
+    return _encode([(*fields[:_GONE], "", *fields[_GONE:]) for fields in map(astuple, marks)])
 
 
 def marks(body: bytes) -> tuple[Mark, ...]:
     """The marks of a body."""
-    return msgspec.convert(_marks(body), tuple[Mark, ...], from_attributes=True)
+    rows = [[*row[:_GONE], *row[_GONE + 1 :]] for row in _rows(body)]
+    return msgspec.convert(msgspec.convert(rows, tuple[_Mark, ...]), tuple[Mark, ...], from_attributes=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import LtvPoint
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import micros, when
 
 _PRUNED_AT_ONCE = 5000
 _PLACES = 8
@@ -20,7 +20,7 @@ _LARGEST = 2**63 - 1
 def keep(db: sqlite3.Connection, points: Sequence[LtvPoint]) -> None:
     """Adds points. One that is there already takes in what is newer: a bucket may be written in parts."""
     rows = (
-        (p.group, p.step_s, micros(p.at), _units(p.low), _units(p.high), _units(p.last), p.flags)
+        (p.group, p.step_s, micros_of(p.at), _units(p.low), _units(p.high), _units(p.last), p.flags)
         for p in sorted(points, key=lambda p: (p.group, p.step_s, p.at))
     )
     with transaction(db):
@@ -38,9 +38,9 @@ def of(db: sqlite3.Connection, group: str, step_s: int, start: datetime, end: da
     sql = (
         "SELECT at, low, high, last, flags FROM ltv WHERE group_id = ? AND step = ? AND at >= ? AND at < ? ORDER BY at"
     )
-    rows = db.execute(sql, (group, step_s, micros(start), micros(end)))
+    rows = db.execute(sql, (group, step_s, micros_of(start), micros_of(end)))
     return [
-        LtvPoint(group, step_s, when(at), _ltv(low), _ltv(high), _ltv(last), flags)
+        LtvPoint(group, step_s, time_at(at), _ltv(low), _ltv(high), _ltv(last), flags)
         for at, low, high, last, flags in rows
     ]
 
@@ -50,7 +50,7 @@ def prune(db: sqlite3.Connection, step_s: int, before: datetime) -> int:
     old = "SELECT group_id, step, at FROM ltv WHERE step = ? AND at < ? LIMIT ?"
     with transaction(db):
         sql = f"DELETE FROM ltv WHERE (group_id, step, at) IN ({old})"  # noqa: S608
-        return db.execute(sql, (step_s, micros(before), _PRUNED_AT_ONCE)).rowcount
+        return db.execute(sql, (step_s, micros_of(before), _PRUNED_AT_ONCE)).rowcount
 
 
 def _units(ltv: Decimal | None) -> int | None:

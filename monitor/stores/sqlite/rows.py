@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from monitor.core.instants import time_at
 from monitor.stores._base import Attempt, Delivery
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 encode = msgspec.json.Encoder().encode
 # One text, so that the statement's cache is hit whatever the number of values.
@@ -24,16 +21,6 @@ DELIVERY = (
     "detail"
 )
 _targets = msgspec.json.Decoder(tuple[str, ...]).decode
-
-
-def micros(at: datetime) -> int:
-    """Exact, and ordered as the times are."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def when(at: int) -> datetime:
-    """The time of `micros`, in UTC."""
-    return _EPOCH + at * _MICROSECOND
 
 
 def each(values: Iterable[Any]) -> str:
@@ -51,12 +38,12 @@ def delivery(row: Any) -> Delivery:
     """From a row in the order of DELIVERY."""
     cursor, id, alert, notifier, targets, subject, type_, severity, episode, state, attempts, due, made, detail = row
     return Delivery(
-        id, cursor, alert, notifier, _targets(targets), subject, type_, severity, episode, state, attempts, when(due),
-        when(made), detail,
+        id, cursor, alert, notifier, _targets(targets), subject, type_, severity, episode, state, attempts, time_at(due),
+        time_at(made), detail,
     )  # fmt: skip
 
 
 def attempt(row: Any) -> Attempt:
     """From delivery, at, state, detail, due_at, took_ms."""
     delivery, at, state, detail, due_at, took_ms = row
-    return Attempt(delivery, when(at), state, detail, when(due_at), took_ms)
+    return Attempt(delivery, time_at(at), state, detail, time_at(due_at), took_ms)

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.events.entries import Entry
-from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupPut
+from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, parse_line
 from monitor.core.queries.explain import detail, row
 from monitor.core.queries.inbox import Answer, Look, Request
@@ -33,7 +33,6 @@ from monitor.web.shapes import EntryAnswer
 
 T = TypeVar("T")
 
-SOURCE = "api"
 """The book's source of all groups that are put here."""
 AHEAD = timedelta(seconds=60)
 """How far a peer's clock may run before ours: more is a mistake about the date or the zone."""
@@ -94,7 +93,7 @@ class GroupsApi:
             raise Rejected("forbidden", _OUTSIDE)
 
         def make(at: datetime) -> Event:
-            return GroupPut(at, _dated(group, at.date()), SOURCE)
+            return GroupPut(at, _dated(group, at.date()), API)
 
         for attempt in range(RACES):
             version = await self._precondition(request, caller, id_)
@@ -112,7 +111,7 @@ class GroupsApi:
         id_ = request.match_info["id"]
         version = await self._expected(request, caller, id_)
         asked = Request(
-            lambda at: GroupClosed(at, id_, SOURCE), caller.name, "close group", id_, if_version=version
+            lambda at: GroupClosed(at, id_, API), caller.name, "close group", id_, if_version=version
         )  # fmt: skip
         _done(await self._parts.inbox.request(asked), caller, id_)
         return web.Response(status=204)
@@ -148,7 +147,7 @@ class GroupsApi:
         except Rejected as e:
             first = e.problems[0].reason if e.problems else e.kind
             reason = e.reason or first
-            self._parts.metrics.book_refused.labels(SOURCE, reason).inc()
+            self._parts.metrics.book_refused.labels(API, reason).inc()
             self._log.warning(
                 self._parts.clock.monotonic_s(), reason, "a change of the loan book was refused",
                 group=request.match_info["id"][:128], reason=reason, problem=e.detail[:300],

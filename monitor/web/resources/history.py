@@ -13,6 +13,7 @@ from aiohttp import web
 
 from monitor.core.events.history import LOAN, Row, opened
 from monitor.core.groups.daily_interest import Charge, Place, Stretch, charges
+from monitor.core.instants import EPOCH
 from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import SETTLING
 from monitor.core.money import exact, plain
@@ -35,7 +36,6 @@ _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _LAST = chr(0x10FFFF)
 """Behind every loan's id."""
 _MINUTE = timedelta(minutes=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Item(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
@@ -194,7 +194,7 @@ class HistoryApi:
         if not has_more:
             return items, None
         if len(items) < asked.limit:
-            return items, _cursor((last.date() - timedelta(days=1), _LAST, _EPOCH))
+            return items, _cursor((last.date() - timedelta(days=1), _LAST, EPOCH))
         return items, items[-1]["cursor"]
 
     async def _stretches(self, asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
@@ -249,7 +249,7 @@ def _charged(c: Charge) -> dict[str, Any]:
 
 def _cursor(place: Place) -> str:
     day, loan, first = place
-    return f"{day.isoformat()}/{(first - _EPOCH) // _MINUTE}/{loan}"
+    return f"{day.isoformat()}/{(first - EPOCH) // _MINUTE}/{loan}"
 
 
 def _place(cursor: str | None) -> Place | None:
@@ -257,7 +257,7 @@ def _place(cursor: str | None) -> Place | None:
         return None
     try:
         day, first, loan = cursor.split("/", 2)
-        return date.fromisoformat(day), loan, _EPOCH + int(first) * _MINUTE
+        return date.fromisoformat(day), loan, EPOCH + int(first) * _MINUTE
     except (ValueError, OverflowError):
         raise Rejected("bad-cursor", "after is not a cursor of this list; start without one") from None
 

@@ -9,9 +9,10 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.events.rates import Asked
+from monitor.core.groups.daily_interest import PERIODS
 from monitor.core.loans.interest import timeline
 from monitor.core.money import plain
-from monitor.core.rules.product import DAY, HOUR, Product
+from monitor.core.rules.product import Product
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, read
 from monitor.core.text import stamp
 from monitor.web import query
@@ -20,8 +21,6 @@ from monitor.web.body import parse, read_body
 from monitor.web.http import Parts, answer
 from monitor.web.problem import Rejected, invalid
 from monitor.web.query import Values, paged_by_name
-
-PERIODS = {DAY: "day", HOUR: "hour"}
 
 
 class RatesBody(msgspec.Struct, frozen=True):
@@ -133,5 +132,5 @@ def _item(product: Product, asset: str, effective: datetime, *, is_in_force: boo
     line = timeline(product, asset)
     row = line.given.get(effective)
     source = product.rules_name(product.version_at(effective)) if row is None else row.source
-    per = PERIODS.get(product.period, "minute")
+    per = PERIODS[product.period]
     return RateItem(product.kind, asset, stamp(effective), plain(line.at(effective)), per, source, is_in_force)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.instants import time_at_ms
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.frame_columns import BoardView
-from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, instant, unconfirmed
+from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, unconfirmed
 from monitor.core.rules.settings import Trust
 from tests.core.desk import START, clock
 from tests.core.plain_board import PlainBoard
@@ -313,7 +314,7 @@ def test_a_frame_whose_columns_do_not_agree_is_none(
 
 def test_a_frame_is_its_quotes() -> None:
     frame = Frame("a", "USDT", ("BTC", "ETH"), ("1.50", "2e-3"), START_MS, (0, 1))
-    at: Callable[[int], datetime] = instant
+    at: Callable[[int], datetime] = time_at_ms
     assert list(frame) == [
         Quote("BTC", D("1.50"), "USDT", "a", at(START_MS)),
         Quote("ETH", D("0.002"), "USDT", "a", at(START_MS + 1)),

@@ -7,8 +7,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.instants import time_at_ms
 from monitor.core.prices.conflation import Latest
-from monitor.core.prices.quote import Batch, Frame, Quote, instant
+from monitor.core.prices.quote import Batch, Frame, Quote
 
 ASSETS = ("BTC", "ETH", "SOL")
 
@@ -19,7 +20,7 @@ def frame(number: int, source: str = "a", assets: tuple[str, ...] = ASSETS) -> F
 
 
 def quote(number: int, asset: str = "BTC", source: str = "a") -> Quote:
-    return Quote(asset, Decimal(number), "USDT", source, instant(number))
+    return Quote(asset, Decimal(number), "USDT", source, time_at_ms(number))
 
 
 def put(*batches: Batch) -> tuple[Latest, int]:

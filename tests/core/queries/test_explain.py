@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from monitor.core.events.events import TimePassed
 from monitor.core.queries.explain import detail, row, standing
+from tests.book_lines import line
 from tests.core.desk import both_books
-from tests.looks import CALM, START, line, look_at, look_of, monitor_with, quoted
+from tests.looks import CALM, START, look_at, look_of, monitor_with, quoted
 
 pytestmark = both_books
 

@@ -12,8 +12,9 @@ from monitor.core.rules.product import ClearanceRule, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.clearance import cleared, fee_rate
 from monitor.products import vip_loan
+from tests.book_lines import book_line
 from tests.core.desk import START, both_books
-from tests.products.shelf import Shelf, line, shipped
+from tests.products.shelf import Shelf, shipped
 
 D = Decimal
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden" / "insurance_fund.json"
@@ -59,7 +60,9 @@ def test_rule_46_ada_eth_in_tier_3_costs_1_32_percent() -> None:
 
 @both_books
 def test_rule_46_the_tier_is_that_of_what_is_borrowed_at_the_groups_leverage() -> None:
-    stated = line("isolated_margin", {"BTC": "100"}, {"USDT": "140001"}, opened_at="2020-11-01T00:00:00Z", leverage=5)
+    stated = book_line(
+        "isolated_margin", {"BTC": "100"}, {"USDT": "140001"}, opened_at="2020-11-01T00:00:00Z", leverage=5
+    )
     shelf = Shelf(shipped("isolated_margin"), stated, at=datetime(2020, 11, 2, 10, 30, tzinfo=UTC))
     shelf.price(BTC="10000", USDT="1")
     assert shelf.detail()["liquidation"]["fee_usd"] == "13200", "1,000,000 * 1.32 % in the third tier of 5x"
@@ -68,7 +71,9 @@ def test_rule_46_the_tier_is_that_of_what_is_borrowed_at_the_groups_leverage() -
 @both_books
 def test_rule_46_the_tier_is_that_of_the_groups_own_lines() -> None:
     own = {"initial": "1.2", "margin_call": "1.19", "liquidation": "1.165"}
-    stated = line("isolated_margin", {"ADA": "1000"}, {"ETH": "1"}, opened_at="2022-01-01T00:00:00Z", thresholds=own)
+    stated = book_line(
+        "isolated_margin", {"ADA": "1000"}, {"ETH": "1"}, opened_at="2022-01-01T00:00:00Z", thresholds=own
+    )
     shelf = Shelf(shipped("isolated_margin"), stated, at=datetime(2022, 1, 2, 10, 30, tzinfo=UTC))
     shelf.price(ADA="3", ETH="2000")
     assert shelf.detail()["liquidation"]["fee_usd"] == "39.6", "3000 * 1.32 %"
@@ -115,7 +120,7 @@ def test_rule_47_a_fee_is_never_more_than_what_is_left(
 @both_books
 def test_rule_43_bankrupt_is_what_owes_more_than_all_its_assets_are_worth() -> None:
     """Market value decides, not what the ladders leave of it."""
-    shelf = Shelf(shipped("vip_loan"), line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
+    shelf = Shelf(shipped("vip_loan"), book_line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
     shelf.price(AAVE="100", USDT="1")
     here = shelf.detail()
     assert (here["stage"], here["band"], here["recognised_usd"]) == ("liquidation", "immediate", "8500")
@@ -132,7 +137,7 @@ def test_rule_43_bankrupt_is_what_owes_more_than_all_its_assets_are_worth() -> N
 
 @both_books
 def test_rule_43_liabilities_count_in_full_where_their_margin_decides() -> None:
-    shelf = Shelf(shipped("cross_margin_pro"), line("cross_margin_pro", {"USDT": "39000"}, {"BTC": "1"}))
+    shelf = Shelf(shipped("cross_margin_pro"), book_line("cross_margin_pro", {"USDT": "39000"}, {"BTC": "1"}))
     shelf.price(BTC="40000", USDT="1")
     ends = shelf.detail()["liquidation"]
     assert (ends["debt_usd"], ends["shortfall_usd"], ends["bankrupt"]) == ("40000", "1000", True)
@@ -140,7 +145,7 @@ def test_rule_43_liabilities_count_in_full_where_their_margin_decides() -> None:
 
 @both_books
 def test_while_a_price_is_missing_nobody_knows_what_a_liquidation_would_leave() -> None:
-    shelf = Shelf(shipped("vip_loan"), line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
+    shelf = Shelf(shipped("vip_loan"), book_line("vip_loan", {"AAVE": "100"}, {"USDT": "9000"}))
     assert shelf.detail()["liquidation"] is None
 
 
@@ -153,7 +158,7 @@ def test_rule_47_a_fee_moves_neither_lines_nor_liquidation_prices() -> None:
             "effective": START, "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91",
             "immediate": "0.95"}, "ladders": {"BTC": [["inf", "0.9"]]}, "rates": {"USDT": "0"}, "liquidation_fee": fee,
         }  # fmt: skip
-        shelf = Shelf(vip_loan.load({"version": [rules]}), line("vip_loan", {"BTC": "1"}, {"USDT": "20000"}))
+        shelf = Shelf(vip_loan.load({"version": [rules]}), book_line("vip_loan", {"BTC": "1"}, {"USDT": "20000"}))
         shelf.price(BTC="30000", USDT="1")
         here = shelf.detail()
         assert here.pop("liquidation")["fee_usd"] == {"0": "0", "0.5": "10000"}[fee]

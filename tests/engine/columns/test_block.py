@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.core.events.entries import AttachAccount, Deposit, Enroll, Repay, Withdraw, apply
 from monitor.core.groups.outcome import StoredGroup
+from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group, Loan, Rate, parse_line
 from monitor.core.money import exact
 from monitor.core.rules.product import Product, Version
@@ -21,9 +22,8 @@ from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.maturity import news_of
 from monitor.engine.columns.block import Block, Names
 from monitor.engine.columns.codec import UnreadableBlock
-from monitor.engine.columns.fields import DTYPES, WIDE
+from monitor.engine.columns.fields import DTYPES, NEVER, WIDE
 from monitor.engine.columns.floats import floats
-from monitor.engine.columns.instants import NEVER, micros_of
 from monitor.engine.columns.names import Interned, NamesFull
 from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.index import Index

@@ -10,7 +10,8 @@ import pytest
 
 from monitor.core.alerts.payload import data, envelope
 from monitor.stores._base import Attempt
-from tests.looks import START, line
+from tests.book_lines import line
+from tests.looks import START
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
 

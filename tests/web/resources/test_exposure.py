@@ -11,7 +11,7 @@ import pytest
 
 from monitor.core.events.events import ProductsChanged
 from monitor.core.rules.settings import ExposureRules
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
 

@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 
 from monitor.core.rules.settings import Fund
-from tests.looks import RULES, START, line
+from tests.book_lines import line
+from tests.looks import RULES, START
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_contract import conforms

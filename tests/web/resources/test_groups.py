@@ -13,7 +13,8 @@ from monitor.core.queries.explain import detail
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.schema import read
 from monitor.core.text import stamp
-from tests.looks import START, line
+from tests.book_lines import line
+from tests.looks import START
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
 

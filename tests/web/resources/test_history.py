@@ -13,7 +13,7 @@ import pytest
 from monitor.core.events.entries import Repay
 from monitor.core.events.events import BookEntry
 from monitor.core.queries.inbox import Look
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED

@@ -13,7 +13,8 @@ from monitor.config import WebConfig
 from monitor.core.text import stamp
 from monitor.web.app import Server
 from monitor.web.resources import ltv_history
-from tests.looks import D, line
+from tests.book_lines import line
+from tests.looks import D
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED

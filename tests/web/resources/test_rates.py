@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED

@@ -15,7 +15,7 @@ from monitor.config import WebConfig
 from monitor.core.schema import read
 from monitor.web.app import Server
 from monitor.web.resources import session as sessions
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
 from tests.web.test_admission import ask

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from monitor.core.text import stamp
-from tests.looks import START, line
+from tests.book_lines import line
+from tests.looks import START
 from tests.web.desk import Desk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer

@@ -12,7 +12,8 @@ from monitor.core.events.events import MarkPrices
 from monitor.core.prices.quote import Quote
 from monitor.core.text import stamp
 from monitor.notifiers._base import ChannelState
-from tests.looks import START, line
+from tests.book_lines import line
+from tests.looks import START
 from tests.web.desk import CALM, Desk, serving
 from tests.web.test_admission import ask
 

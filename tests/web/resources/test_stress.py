@@ -16,7 +16,7 @@ from aiohttp import web
 from monitor.config import TokenConfig, WebConfig
 from monitor.core.portfolio.snapshot import PlainSurvey, WholeBook
 from monitor.web.resources.stress import LISTS, WAITING
-from tests.looks import line
+from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask
 

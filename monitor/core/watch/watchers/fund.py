@@ -9,7 +9,7 @@ was and when the next is due is kept among the notices, so that a restart goes o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
 from typing import NamedTuple
@@ -23,11 +23,13 @@ from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.ids import alert_id
+from monitor.core.instants import micros_of, time_at
 from monitor.core.money import ONE, ZERO
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import LIQUIDATION, GroupState
-from monitor.core.valuation.clearance import NAMED, FundSight, clearance, fund_facts
+from monitor.core.text import MOST_NAMED
+from monitor.core.valuation.clearance import FundSight, clearance, fund_facts
 from monitor.core.valuation.valuation import Holding
 
 REST = timedelta(milliseconds=6)
@@ -35,8 +37,6 @@ REST = timedelta(milliseconds=6)
 SUBJECT = "fund"
 EXCEEDED, RESTORED = "fund.exceeded", "fund.restored"
 _SAID, _LOOK = f"{EXCEEDED}|{SUBJECT}", f"fund.look|{SUBJECT}"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class _Mine(NamedTuple):
@@ -75,7 +75,7 @@ class FundWatch:
         self._show(at if self._held else None)
         last, due = self._notices.get(_LOOK, (0, None))
         if due is not None:
-            self._plan(_EPOCH + int(due) * _MICROSECOND)
+            self._plan(time_at(int(due)))
         elif self._held and not last:
             self.touch(at)
 
@@ -129,14 +129,14 @@ class FundWatch:
         if self.rules.fund is None or self._is_due:
             return
         last, _ = self._notices.get(_LOOK, (0, None))
-        due = max(at, _EPOCH + last * _MICROSECOND + REST * len(self._held)) if last else at
-        self._notices[_LOOK] = (last, str((due - _EPOCH) // _MICROSECOND))
+        due = max(at, time_at(last) + REST * len(self._held)) if last else at
+        self._notices[_LOOK] = (last, str(micros_of(due)))
         self._plan(due)
 
     def come_due(self, at: datetime, out: Outcome) -> None:
         """Looks, and says what has become of the fund."""
         self._is_due = False
-        self._notices[_LOOK] = ((at - _EPOCH) // _MICROSECOND, None)
+        self._notices[_LOOK] = (micros_of(at), None)
         self._show(at)
         sight = self.sight
         assert sight is not None
@@ -183,7 +183,7 @@ class FundWatch:
             fees += ends.fee_usd
             if ends.bankrupt:
                 draws[id_] = ends.shortfall_usd
-        worst = nsmallest(NAMED, draws.items(), key=lambda item: (-item[1], item[0]))
+        worst = nsmallest(MOST_NAMED, draws.items(), key=lambda item: (-item[1], item[0]))
         self._assets = assets
         self.sight = FundSight(
             self.rules.fund.balance_usd, at, sum(draws.values(), ZERO), fees, len(draws), len(self._held), unknown,

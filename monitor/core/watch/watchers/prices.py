@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Agenda, Deadline
-from monitor.core.groups.loan_book import Exposure, LoanBook
+from monitor.core.groups.loan_book import EXACT_SUMS, Exposure, LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import GOOD, STALE, USDT, PriceChange
 from monitor.core.rules.settings import Rules
 from monitor.core.watch import compose
 
-EXACT_SUMS, EXACT_SUMS_AT_ONCE = 1_000, 5_000
-"""Up to so many exposed groups the sums of an alert about a price are exact in any book, and up to so many in all those of
-one time, which takes half a second at most: a feed that dies or comes back with 600 coins must not keep core for a minute."""
+EXACT_SUMS_AT_ONCE = 5_000
+"""Up to so many exposed groups the sums of all alerts about prices of one time are exact, which takes half a second: a
+feed that dies or comes back with 600 coins must not keep core for a minute."""
 
 
 class PriceWatch:

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from monitor.core.rules.settings import Fund, Trust
-from monitor.core.valuation.clearance import NAMED, FundSight
+from monitor.core.text import MOST_NAMED
+from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.watchers.fund import REST
 from tests.core.desk import Desk, both_books, clock, line, loan, product, version
 
@@ -199,5 +200,5 @@ def test_an_alert_names_fifty_groups_and_counts_the_others() -> None:
     it.price("00:00", "1.05")
     it.price("00:01", "1.05")
     facts = it.alerts[-1].facts
-    assert (facts["groups"], len(facts["worst"]), facts["worst_cut"]) == (60, NAMED, 10)
+    assert (facts["groups"], len(facts["worst"]), facts["worst_cut"]) == (60, MOST_NAMED, 10)
     assert facts["worst"][:2] == ["G-000", "G-001"]

@@ -1,28 +1,32 @@
-"""Times as columns hold them: microseconds, minutes and days since 1970, exactly."""
+"""Times as whole numbers since 1970, exactly: as venues send them and as stores and columns hold them."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_DAY = _EPOCH.toordinal()
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+"""The smallest step of time."""
 DAY_US = 86_400_000_000
 DAY_MINUTES = 1440
 MINUTE_US = 60_000_000
-NEVER = 2**63 - 1
-"""Later than any time of a column of 64 bits."""
+_FIRST_DAY = EPOCH.toordinal()
 
 
 def micros_of(when: datetime) -> int:
     """Microseconds since 1970; negative before."""
-    return (when - _EPOCH) // _MICROSECOND
+    return (when - EPOCH) // MICROSECOND
 
 
 def time_at(micros: int) -> datetime:
-    """The time in UTC."""
-    return _EPOCH + timedelta(0, 0, micros)
+    """The time in UTC, from microseconds since 1970."""
+    return EPOCH + timedelta(0, 0, micros)
+
+
+def time_at_ms(millis: int) -> datetime:
+    """The time in UTC, from milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=millis)
 
 
 def day_number(day: date) -> int:

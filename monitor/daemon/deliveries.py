@@ -1,0 +1,124 @@
+"""The channels of a running daemon: where alerts go, what a commit hands over, what goes out without one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monitor.config import Config
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.payload import data, envelope
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import wiring
+from monitor.daemon.journal import DEGRADED
+from monitor.dispatch.last_resort import LastResort
+from monitor.dispatch.router import route
+from monitor.dispatch.worker import Dispatcher, Tell
+from monitor.notifiers._base import ChannelState, Notifier
+from monitor.running import Running
+from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
+
+STOP_DELIVERIES_S = 5.0
+"""Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
+
+Show = Callable[[tuple[LoggedAlert, ...]], None]
+"""Shows alerts that are not durable on the streams."""
+
+
+class Deliveries:
+    """The Outlet of the journal. A reload adopts another configuration and then changes the notifiers."""
+
+    def __init__(self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show) -> None:
+        """Builds the notifiers. Raises BadConfig where one cannot be built."""
+        self._config = config
+        self._running = running
+        self._monitor = monitor
+        self._tell = tell
+        self._show = show
+        self._notifiers = wiring.build_notifiers(config)
+        self._keys = wiring.keys(config)
+        self._last_resort = LastResort(lambda: self._notifiers, self._render)
+        self._dispatcher = self._new_dispatcher()
+        self.is_changing = False
+        """The notifiers of the adopted configuration do not send yet."""
+
+    async def start(self) -> None:
+        """Begins to send what is undelivered."""
+        await self._dispatcher.start()
+
+    async def stop(self) -> None:
+        """Waits for attempts under way and cuts the rest off: they stay pending."""
+        await self._dispatcher.stop(STOP_DELIVERIES_S)
+        await self._last_resort.stop()
+
+    async def close(self) -> None:
+        """Closes the notifiers."""
+        for notifier in self._notifiers.values():
+            await notifier.close()
+
+    # -- for a reload --
+
+    def adopt(self, config: Config, keys: Mapping[Path, bytes]) -> None:
+        """Routes by `config` from now on. Called in core's thread."""
+        self.is_changing = (config.notifiers, keys) != (self._config.notifiers, self._keys)
+        self._config = config
+        self._keys = dict(keys)
+
+    async def change(self, notifiers: dict[str, Notifier]) -> dict[str, Notifier]:
+        """Sends through other notifiers after the next `start`; returns the old ones for the caller to close."""
+        await self._dispatcher.stop(STOP_DELIVERIES_S)
+        old = self._notifiers
+        self._notifiers = notifiers
+        self._dispatcher = self._new_dispatcher()
+        self.is_changing = False
+        return old
+
+    # -- for the journal --
+
+    def route(self, alert: Alert) -> tuple[Target, ...]:
+        """Where an alert goes."""
+        return route(alert, self._config.routes, self._kinds())
+
+    def take_over(self, committed: Committed) -> None:
+        """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
+        if self.is_changing:
+            committed = Committed(committed.cursor, cancelled=committed.cancelled)
+        self._dispatcher.take_over(committed)
+
+    async def send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
+        """Makes one attempt each, marked as not durable, and does not wait: the store may be gone for long."""
+        for logged, targets in alerts:
+            self._last_resort.send(logged, targets)
+            if logged.alert.type == DEGRADED:
+                await self._send_waiting()
+        self._show(tuple(logged for logged, _ in alerts))
+
+    async def _send_waiting(self) -> None:
+        """Sends what was durable before the store failed: such attempts cannot be counted now, and must not wait."""
+        for delivery in self._dispatcher.waiting():
+            with contextlib.suppress(StoreUnavailable):
+                if (logged := await self._running.store.alert(delivery.alert)) is not None:
+                    self._last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
+
+    # -- for the web --
+
+    def channels(self) -> list[ChannelState]:
+        """How each notifier does."""
+        return self._dispatcher.channels(self._kinds())
+
+    def retried(self, delivery: Delivery) -> None:
+        """Sends a delivery again that an operator has made due."""
+        if not self.is_changing:
+            self._dispatcher.offer([delivery])
+
+    def _kinds(self) -> dict[str, str]:
+        return {part.name: part.kind for part in self._config.notifiers}
+
+    def _render(self, logged: LoggedAlert) -> dict[str, Any]:
+        body = data(logged.alert, logged.cursor, self._monitor.rules.products, durable=logged.durable)
+        return envelope(logged.alert, body)
+
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(self._running, self._notifiers, self._render, self._tell)

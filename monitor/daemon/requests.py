@@ -1,0 +1,156 @@
+"""What the web asks of core, each answered in its turn between books and prices: the Inbox of core.queries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from monitor.core.alerts.silences import Act
+from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
+from monitor.core.events.rates import Asked
+from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.survey import Prices
+from monitor.core.loans.group import restated
+from monitor.core.portfolio.snapshot import WholeBook
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
+from monitor.core.rules.settings import Rules
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.journal import Journal
+from monitor.daemon.sequencer import Sequencer, Turn
+from monitor.stores._base import Applied, Audit, Store
+
+RECENT_ENTRIES = 10_000
+"""Entries remembered beside the store: more than can be between a look into the store and its commit."""
+
+
+class Requests:
+    """See core.queries.inbox.Inbox. A change is refused at once while the store is known to fail."""
+
+    def __init__(self, monitor: RiskMonitor, store: Store, journal: Journal, sequencer: Sequencer) -> None:
+        self._monitor = monitor
+        self._store = store
+        self._journal = journal
+        self._sequencer = sequencer
+        self._applied: dict[tuple[str, str], str] = {}
+        """The digest of each entry that was applied lately, by group and entry id."""
+
+    async def request(self, request: Request) -> Answer:
+        """See Inbox."""
+        self._journal.check_writable()
+        if request.entry_id is not None:
+            known = await self._store.entry(request.group_id, request.entry_id)
+            if known is not None:
+                return await self._repeated(request, known)
+        return await self._sequencer.ask(lambda at, turn: self._change(request, at, turn))
+
+    async def give_rates(self, asked: Asked, who: str) -> Given:
+        """See Inbox."""
+        self._journal.check_writable()
+        return await self._sequencer.ask(lambda at, turn: self._give(asked, who, at, turn))
+
+    async def look(self, group_id: str) -> Look | None:
+        """See Inbox."""
+        return await self._sequencer.ask(lambda at, _: self._look(group_id, at), needs_commit=False)
+
+    async def act(self, act: Act, who: str, subject: str) -> Acted:
+        """See Inbox."""
+        self._journal.check_writable()
+        return await self._sequencer.ask(lambda at, turn: self._act(act, who, subject, at, turn))
+
+    async def whole_book(self) -> WholeBook:
+        """See Inbox."""
+        await asyncio.to_thread(self._monitor.book.prepare_survey)
+        return await self._sequencer.ask(lambda at, _: self._whole_book(at), needs_commit=False)
+
+    async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
+        """See Inbox."""
+
+        def run(at: datetime, turn: Turn) -> None:
+            turn.audits.append(Audit(at, who, action, subject, before, after))
+
+        await self._sequencer.ask(run)
+
+    async def change_rules(
+        self, rules: Rules, who: str, before: object, after: object, adopt: Callable[[], None]
+    ) -> Outcome:
+        """A reload: new rules as one event, audited. `outcome.refused` says which group does not fit.
+
+        `adopt` runs in core's thread when they are taken: what they raise is routed by the new configuration already.
+        Raises StoreUnavailable where nothing was changed. If the store fails only after that, the rules are in force;
+        the journal tells the desk, and makes them durable with all else.
+        """
+        self._journal.check_writable()
+
+        def run(at: datetime, turn: Turn) -> Outcome:
+            outcome = self._sequencer.handle(ProductsChanged(at, rules), turn)
+            if outcome.refused is None:
+                adopt()
+                turn.audits.append(Audit(at, who, "reload", "configuration", before, after))
+            return outcome
+
+        return await self._sequencer.ask(run, needs_commit=False)
+
+    # -- in core's thread --
+
+    def _change(self, request: Request, at: datetime, turn: Turn) -> Answer:
+        before = self._monitor.sight(request.group_id)
+        # A repeated entry comes first: the version that it expects is the one before its own first time.
+        known = self._applied.get((request.group_id, request.entry_id or ""))
+        if known is not None:
+            return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+        if request.if_version is not None and request.if_version != (before.version if before else 0):
+            return Answer(before, is_stale=True)
+        event = request.make(at)
+        outcome = self._sequencer.handle(event, turn)
+        after = self._monitor.sight(request.group_id)
+        if outcome.refused is not None:
+            return Answer(after, refused=outcome.refused)
+        if isinstance(event, BookEntry):
+            assert request.entry_id is not None
+            assert after is not None
+            self._remember(request)
+            turn.entries.append(Applied(request.group_id, request.entry_id, request.digest or "", after.version, at))
+        shown = [restated(s.group) if s is not None else None for s in (before, after)]
+        turn.audits.append(Audit(at, request.who, request.action, request.group_id, *shown))
+        return Answer(after, is_new=before is None)
+
+    def _give(self, asked: Asked, who: str, at: datetime, turn: Turn) -> Given:
+        rows = asked.rows(self._monitor.rules, at)
+        outcome = self._sequencer.handle(RatesChanged(at, asked.product, API, rows), turn)
+        if outcome.rates:
+            turn.audits.append(Audit(at, who, "give rates", asked.product, None, msgspec.to_builtins(rows)))
+        return Given(rows, outcome.refused)
+
+    def _remember(self, request: Request) -> None:
+        """The store knows an entry only after the commit; a twin may come before that."""
+        self._applied[request.group_id, request.entry_id or ""] = request.digest or ""
+        if len(self._applied) > RECENT_ENTRIES:
+            del self._applied[next(iter(self._applied))]
+
+    async def _repeated(self, request: Request, known: Applied) -> Answer:
+        look = await self.look(request.group_id)
+        same = known.digest == request.digest
+        return Answer(look.sight if look else None, is_duplicate=same, is_conflict=not same)
+
+    def _look(self, group_id: str, at: datetime) -> Look | None:
+        sight = self._monitor.sight(group_id)
+        if sight is None:
+            return None
+        return Look(at, sight, *self._monitor.board.snapshot(), self._monitor.rules)
+
+    def _act(self, act: Act, who: str, subject: str, at: datetime, turn: Turn) -> Acted:
+        operators = self._monitor.operators
+        before = operators.known(act)
+        outcome = self._sequencer.handle(OperatorAct(at, who, act), turn)
+        acted = Acted(before, operators.known(act), outcome.refused)
+        if acted.before != acted.after:
+            shown = [msgspec.to_builtins(x) for x in acted[:2]]
+            turn.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, *shown))
+        return acted
+
+    def _whole_book(self, at: datetime) -> WholeBook:
+        _, usd, untrusted = self._monitor.board.snapshot()
+        return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.survey(at))

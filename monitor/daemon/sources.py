@@ -1,0 +1,143 @@
+"""What brings prices, loans and rates: each feed, book and source of rates of the configuration as a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from monitor import plugins
+from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
+from monitor.config import Config, Part
+from monitor.core.events.events import Event, GroupsPut
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import wiring
+from monitor.daemon.sequencer import Sequencer
+from monitor.engine.book import ColumnarBook
+from monitor.engine.ingest.reader import BlockReader
+from monitor.feeds._base import Feed, FeedStats
+from monitor.rates._base import RateSource
+from monitor.running import Running, Task
+from monitor.stores._base import StoreUnavailable
+
+WATCH_S = 1.0
+"""How often the feeds are looked at for readiness, and refused lines of books for a rate that they lacked."""
+EVENTS_AT_ONCE = 1_000
+"""Events of a book in one commit: so few delay a price by some milliseconds."""
+
+
+class Sources:
+    """`run` takes a configuration, at the start and at each reload."""
+
+    def __init__(
+        self,
+        running: Running,
+        monitor: RiskMonitor,
+        book: ColumnarBook,
+        sequencer: Sequencer,
+        progress: BookProgress | None,
+        note_bulk: Callable[[], None],
+    ) -> None:
+        self.feeds: dict[str, FeedStats] = {}
+        self._clock = running.clock
+        self._health = running.health
+        self._begin = running.tasks.begin
+        self._monitor = monitor
+        self._book = book
+        self._sequencer = sequencer
+        self._progress: BookProgress = progress or Unshown()
+        self._note_bulk = note_bulk
+        self._config: Config | None = None
+        self._at_work: dict[tuple[str, str], tuple[Part, Task]] = {}
+        """By kind and name."""
+        self._opened: dict[str, RateSource] = {}
+        """Sources of rates whose opening was taken at the start."""
+        self._rated: set[tuple[str, str]] = set()
+
+    async def open_rates(self, config: Config) -> None:
+        """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
+        self._opened = {part.name: wiring.rate_source(part, self._clock) for part in config.rates}
+        await self._sequencer.catch_up([event for s in self._opened.values() for event in await s.opening()])
+
+    def run(self, config: Config, *, judge_again: bool = False) -> None:
+        """Stops what changed or went, starts what is new, leaves the rest alone.
+
+        `judge_again`: starts every book again, as lines that were refused so far may be in order now.
+        """
+        self._config = config
+        kinds = {"rates": config.rates, "feed": config.feeds, "book": config.books}
+        wanted = {(kind, part.name): part for kind, some in kinds.items() for part in some}
+        for key, (part, task) in list(self._at_work.items()):
+            if wanted.get(key) != part or (judge_again and key[0] == "book"):
+                task.cancel()
+                del self._at_work[key]
+                if key[0] == "feed":
+                    self.feeds.pop(part.name, None)
+                    self._health.set(f"feed {part.name}", None)
+        for key, part in wanted.items():
+            if key not in self._at_work:
+                work = {"feed": self._run_feed, "book": self._run_book, "rates": self._run_rates}[key[0]]
+                self._at_work[key] = (part, self._begin(" ".join(key), work(part)))
+
+    async def watch(self) -> None:
+        """Follows the feeds for readiness, and reads books again once a rate is there that they lacked."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._judge_again()
+            for name, stats in self.feeds.items():
+                self._health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
+
+    async def stop(self) -> None:
+        """Ends all of them and waits for it."""
+        tasks = [task for _, task in self._at_work.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _judge_again(self) -> None:
+        """A line that was refused for want of a rate is in order once there is one, though its file does not change."""
+        now = self._clock.utc()
+        rated = {(kind, coin) for kind, product in self._monitor.rules.products.items() for coin in product.rated(now)}
+        if self._config is not None and self._refused() and not rated <= self._rated:
+            self.run(self._config, judge_again=True)
+        self._rated = rated
+
+    def _refused(self) -> tuple[str, ...]:
+        """The places of lines in books that are refused now."""
+        keys = [key.partition("|") for key, (_, said) in list(self._monitor.notices.items()) if said is not None]
+        return tuple(place for kind, _, place in keys if kind == "book.refused")
+
+    async def _run_feed(self, part: Part) -> None:
+        feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self._clock)
+        self.feeds[part.name] = feed.stats
+        async for quotes in feed.quotes():
+            self._sequencer.quotes(quotes)
+
+    async def _run_rates(self, part: Part) -> None:
+        source = self._opened.pop(part.name, None)
+        if source is None:  # a reload has brought it
+            source = wiring.rate_source(part, self._clock)
+            await self._take_batch(await source.opening())
+        async for batch in source.changes():
+            await self._take_batch(batch)
+
+    async def _run_book(self, part: Part) -> None:
+        kept = KeptBook(partial(self._book.of_source, part.name), self._refused())
+        progress = partial(self._progress.step, part.name)
+        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress)
+        module = plugins.module("books", part.kind)
+        source: BookSource = module.build(part.name, part.config, reader, self._clock, kept)
+        try:
+            async for batch in source.batches():
+                await self._take_batch(batch)
+        finally:
+            self._progress.end(part.name)
+
+    async def _take_batch(self, batch: Sequence[Event]) -> None:
+        """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""
+        for i in range(0, len(batch), EVENTS_AT_ONCE):
+            with contextlib.suppress(StoreUnavailable):
+                await self._sequencer.events(batch[i : i + EVENTS_AT_ONCE])
+        if any(isinstance(event, GroupsPut) for event in batch):
+            self._note_bulk()

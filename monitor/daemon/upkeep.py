@@ -1,0 +1,77 @@
+"""What a running daemon does every so often: proves the store, deletes old records, measures its own lateness."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+
+from monitor.clock import Clock
+from monitor.core.groups.outcome import Publication
+from monitor.running import Running
+from monitor.stores._base import StoreUnavailable
+from monitor.telemetry import log, trim_memory
+
+PROBE_S = 2.0
+"""How often the store is proved writable: readiness must fail within five seconds of a full disk."""
+PRUNE_S = 3600.0
+TRIM_AFTER_S = 3.0
+"""A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
+STORM = 1_000
+"""Alerts at once whose memory is worth being given back: about 10 MB."""
+
+
+class MemoryTrim:
+    """Gives memory back to the system after a large book was read or a storm of alerts is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bulk_s: float | None = None
+        """When bulk came last; None after its memory was given back."""
+
+    def note(self) -> None:
+        """A part of a large book, or many alerts, have come."""
+        self._bulk_s = self._clock.monotonic_s()
+
+    def note_storm(self, publication: Publication) -> None:
+        """Listens to what is published."""
+        if len(publication.alerts) >= STORM:
+            self.note()
+
+    async def look(self) -> None:
+        """Trims when nothing more of the bulk has come for a while."""
+        if self._bulk_s is not None and self._clock.monotonic_s() - self._bulk_s > TRIM_AFTER_S:
+            self._bulk_s = None
+            await asyncio.to_thread(trim_memory)
+
+
+async def watch_store(running: Running, save_soon: Callable[[], None]) -> None:
+    """Proves that the store takes a commit. Where it does not, the next commit shall come soon and tell the desk."""
+    while True:
+        await asyncio.sleep(PROBE_S)
+        try:
+            await running.store.probe()
+        except StoreUnavailable as e:
+            running.health.set("store probe", str(e))
+            save_soon()
+        else:
+            running.health.set("store probe", None)
+
+
+async def prune(running: Running, keep: Callable[[], timedelta]) -> None:
+    """Deletes old records, at the start as well: a daemon that restarts every night would otherwise keep everything."""
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            if rows := await running.store.prune(running.clock.utc() - keep()):
+                log.info("old records deleted", rows=rows)
+        await asyncio.sleep(PRUNE_S)
+
+
+async def watch_loop(running: Running, memory: MemoryTrim) -> None:
+    """Measures how late the event loop is."""
+    while True:
+        before_s = running.clock.monotonic_s()
+        await asyncio.sleep(1.0)
+        running.metrics.loop_lag.set(max(0.0, running.clock.monotonic_s() - before_s - 1.0))
+        await memory.look()

@@ -1,0 +1,244 @@
+"""One notifier at work: takes what is due, counts the attempt durably, makes it, and records how it ended.
+
+A delivery is out of the queue only when its end is in the store: a crash at any place sends it again under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from monitor import crashpoint
+from monitor.core.events.events import Noticed
+from monitor.dispatch import backoff
+from monitor.dispatch.breaker import Breaker
+from monitor.dispatch.ledger import Ledger
+from monitor.dispatch.notices import Notices
+from monitor.dispatch.outage import Outage
+from monitor.dispatch.queue import DeliveryQueue, Waiting
+from monitor.notifiers._base import ChannelState, DeliveryError, Notifier
+from monitor.running import Running, Task
+from monitor.stores._base import Attempt, DeliveryState
+from monitor.telemetry import BoundedLog
+
+AT_ONCE = 8
+"""Attempts of one notifier under way together: a relay that takes a second serves a storm of 500 in a minute."""
+ATTEMPT_TIMEOUT_S = 60.0
+"""The backstop behind the notifiers' own limits, which are shorter."""
+_DETAIL_LENGTH = 500
+
+
+class Shared(NamedTuple):
+    """What all channels of a dispatcher work with."""
+
+    running: Running
+    queue: DeliveryQueue
+    ledger: Ledger
+    notices: Notices
+    log: BoundedLog
+    tell: Callable[[Noticed | None], None]
+    """Tells the desk how a channel does, without waiting."""
+
+
+class _Answer(NamedTuple):
+    """How an attempt ended. `retry`: it failed in a way that may pass."""
+
+    detail: str
+    is_delivered: bool = False
+    retry: bool = False
+    after_s: float | None = None
+
+
+class _Next(NamedTuple):
+    """What follows from an attempt: `due_at` for the store, the monotonic `due_s` and `not_before_s` for the queue."""
+
+    state: DeliveryState
+    due_at: datetime
+    due_s: float
+    not_before_s: float
+
+
+class Channel:
+    """One notifier with its own loop, its own slots and its own breaker: a slow one delays no other."""
+
+    def __init__(self, name: str, notifier: Notifier, shared: Shared) -> None:
+        self.name = name
+        self.attempts: set[Task] = set()
+        self.at_work: set[Waiting] = set()
+        """Those whose attempt is under way, or is over and not recorded yet."""
+        self._notifier = notifier
+        self._queue = shared.queue
+        self._ledger = shared.ledger
+        self._notices = shared.notices
+        self._clock = shared.running.clock
+        self._metrics = shared.running.metrics
+        self._tasks = shared.running.tasks
+        self._log = shared.log
+        self._tell = shared.tell
+        self._breaker = Breaker()
+        self._outage = Outage(name)
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._delivered_at: datetime | None = None
+        self._failed_at: datetime | None = None
+        self._failure: str | None = None
+        """What the last attempt that failed ended with."""
+
+    def state(self, kind: str) -> ChannelState:
+        """How the notifier does."""
+        return ChannelState(
+            self.name,
+            kind,
+            self._breaker.is_open,
+            self._queue.depth(self.name),
+            self._queue.oldest(self.name),
+            self._delivered_at,
+            self._failed_at,
+            self._failure,
+        )
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Begins nothing more."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Sends until `stop`."""
+        while not self._is_stopping:
+            self._wake.clear()
+            batch = self._take()
+            if batch:
+                await self._start(batch)
+            else:
+                await self._wait()
+
+    def _take(self) -> list[tuple[Waiting, bool]]:
+        """What may go now, the most urgent first, and whether it is the breaker's probe."""
+        now_s = self._clock.monotonic_s()
+        taken: list[tuple[Waiting, bool]] = []
+        free = AT_ONCE - len(self.attempts)
+        while len(taken) < free and self._breaker.room(now_s, 1):
+            waiting = self._queue.take(self.name, now_s)
+            if waiting is None:
+                break
+            taken.append((waiting, self._breaker.started()))
+        return taken
+
+    async def _start(self, batch: Sequence[tuple[Waiting, bool]]) -> None:
+        """Counts the attempts in one transaction, then makes those that are still wanted."""
+        pending = set(await self._ledger.started([waiting.delivery.id for waiting, _ in batch]))
+        for waiting, is_probe in batch:
+            waiting.attempts += 1
+            if waiting.delivery.id not in pending or waiting.is_cancelled:
+                self._queue.drop(waiting.delivery.id)
+                self._breaker.abandoned(is_probe)
+            elif not self._is_stopping:
+                name = f"delivery to {self.name}"
+                task = self._tasks.begin(name, self._attempt(waiting, is_probe), self.attempts)
+                task.add_done_callback(lambda _: self._wake.set())
+
+    async def _wait(self) -> None:
+        """Until something is due and may go, or until anything changed."""
+        due_s = self._queue.next_due_s(self.name)
+        if self._breaker.is_open and due_s is not None:
+            probe_s = self._breaker.next_probe_s
+            due_s = None if probe_s is None else max(due_s, probe_s)
+        if due_s is None or len(self.attempts) >= AT_ONCE:
+            await self._wake.wait()
+            return
+        woken = asyncio.ensure_future(self._wake.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(max(due_s - self._clock.monotonic_s(), 0.0)))
+        try:
+            await asyncio.wait((woken, timer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            timer.cancel()
+
+    async def _attempt(self, waiting: Waiting, is_probe: bool) -> None:
+        """One attempt, from the sending to its durable end."""
+        self.at_work.add(waiting)
+        try:
+            await self._attempt_once(waiting, is_probe)
+        finally:
+            self.at_work.discard(waiting)
+
+    async def _attempt_once(self, waiting: Waiting, is_probe: bool) -> None:
+        id = waiting.delivery.id
+        at = self._clock.utc()
+        began_s = self._clock.monotonic_s()
+        answer = await self._send(waiting)
+        crashpoint.reached("after send")
+        then = self._settle(waiting, is_probe, answer)
+        took_ms = (self._clock.monotonic_s() - began_s) * 1000
+        await self._ledger.ended([Attempt(id, at, then.state, answer.detail[:_DETAIL_LENGTH], then.due_at, took_ms)])
+        crashpoint.reached("after mark")
+        if then.state == "pending" and not waiting.is_cancelled:
+            self._queue.retry(waiting, then.due_s, then.not_before_s)
+        else:
+            self._queue.drop(id)
+
+    async def _send(self, waiting: Waiting) -> _Answer:
+        """Makes the attempt and says how it ended; raises nothing but its cancellation."""
+        try:
+            found = await self._notices.of(waiting.delivery)
+            if found is None:
+                return _Answer("the alert is no longer in the log")
+            crashpoint.reached("before send")
+            try:
+                async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                    receipt = await self._notifier.send(found.notice)
+            finally:
+                if waiting.attempts == 1:
+                    waited_s = (self._clock.utc() - found.detected_at).total_seconds()
+                    self._metrics.tick_to_sent.labels(self.name).observe(max(waited_s, 0.0))
+            return _Answer(receipt.detail, is_delivered=True)
+        except DeliveryError as e:
+            return _Answer(e.reason, retry=e.retry, after_s=e.after_s)
+        except TimeoutError:
+            return _Answer(f"no end within {ATTEMPT_TIMEOUT_S:g} s", retry=True)
+        except Exception as e:  # noqa: BLE001
+            # A notifier is a plug-in and may raise anything. Passed on, that would end this channel's loop and so
+            # silence it; taken as a failure that may pass, it is retried, recorded and told of on another channel.
+            # Only where it happened is logged: the text of a stranger's error may hold an address with its key.
+            frame = traceback.extract_tb(e.__traceback__)[-1]
+            where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+            facts = {"notifier": self.name, "error": type(e).__name__, "where": where}
+            now_s = self._clock.monotonic_s()
+            self._log.warning(now_s, f"{self.name} {where}", "a notifier raised what it should not", **facts)
+            return _Answer(f"{type(e).__name__} at {where}", retry=True)
+
+    def _settle(self, waiting: Waiting, is_probe: bool, answer: _Answer) -> _Next:
+        """What follows from an attempt: the delivery's state, the breaker, and what the desk is told."""
+        now_s = self._clock.monotonic_s()
+        now = self._clock.utc()
+        delivery = waiting.delivery
+        delay_s = backoff.delay_s(self._queue.severity(waiting), waiting.attempts, delivery.id)
+        delay_s = max(delay_s, answer.after_s or 0.0)
+        due_at = now + timedelta(seconds=delay_s)
+        is_pending = answer.retry and not backoff.is_given_up(delivery.created_at, due_at)
+        label = "delivered" if answer.is_delivered else "retry" if is_pending else "failed"
+        self._metrics.attempts.labels(self.name, label).inc()
+        if answer.retry:
+            self._breaker.failed(now_s, is_probe)
+        elif self._breaker.answered():
+            self._queue.call_forward(self.name, now_s)
+        if answer.is_delivered:
+            self._delivered_at = now
+            self._tell(self._outage.delivered(now_s, now))
+            return _Next("delivered", now, now_s, 0.0)
+        self._failed_at = now
+        self._failure = answer.detail[:_DETAIL_LENGTH]
+        about = {"notifier": self.name, "alert": delivery.alert, "about": delivery.subject}
+        how = {"reason": answer.detail, "attempts": waiting.attempts, "gave_up": not is_pending}
+        self._log.warning(now_s, f"{self.name} {label}", "a delivery failed", **about, **how)
+        self._tell(self._outage.failed(now_s, now, delivery, answer.detail, for_good=not is_pending))
+        if not is_pending:
+            return _Next("failed", now, now_s, 0.0)
+        return _Next("pending", due_at, now_s + delay_s, now_s + (answer.after_s or 0.0))
