@@ -14,7 +14,7 @@ from monitor.engine.screen.layout import BlockSide
 
 GUARD_EXACT = Decimal(repr(GUARD))
 UNWATCHED = Decimal("1e300"), Decimal(0)
-"""A row whose lines nobody has set is beyond every line that it could have."""
+"""A row without lines counts as beyond every line that it could have."""
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> No
 
 
 def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both_books() -> None:
-    """Interest and rules of one instant: whoever is decided by the new version is so once, all groups together."""
+    """Interest and rules of one instant: the new version decides all groups together, and once."""
     at = START.replace(minute=0) + timedelta(hours=1)
     products = []
     for kind in ("cross_margin_classic", "vip_loan"):

@@ -188,7 +188,7 @@ class RowIndex:
         return StoredBlock(number, (block if alive.all() else block.without(~alive)).dump(self.names))
 
     def are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
-        """[n] Groups of which neither the id nor an account is in the book, is retired, or stands earlier in the block."""
+        """[n] Neither the id nor an account is in the book, is retired, or stands earlier in the block."""
         is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
         at, rows = block.account_keys()
         is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False

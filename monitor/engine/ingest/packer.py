@@ -263,7 +263,7 @@ class Packer:
 
 
 def _check_form(raw: bytes, text: bytes) -> None:
-    """Raises Unsure for a repeated key, of which msgspec keeps the last value.
+    """Raises Unsure for a repeated key: msgspec keeps only its last value.
 
     Such a line is longer than its canonical form, and so is one with spaces or escapes. Without escapes each quote begins
     or ends a text. So if the canonical form lacks quotes, some key stood twice.

@@ -82,8 +82,8 @@ def own_of(block: Block, rows: I64) -> Iterator[tuple[int, dict[str, Decimal]]]:
 
 def levels(lines: Thresholds) -> F64:
     """[4] Lines as ratios of debt over recognised value; infinite where there is none."""
-    stated = lines.stated
-    ratios = [float(stated[name]) if name in stated else np.inf for name in _LINES]
+    known = lines.stated
+    ratios = [float(known[name]) if name in known else np.inf for name in _LINES]
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
 
 

@@ -41,7 +41,7 @@ KEPT_MATCHES = 16
 """So many scopes and texts keep their matching label sets, one byte a label set."""
 _RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
 _DELAYED = STAGES.index(DELAYED)
-_NOBODY = -1
+_NO_ROW = -1
 
 
 @njit(nogil=True, cache=True)
@@ -161,7 +161,7 @@ class Listing:
         """The assets that are owed, and rows that between them hold every asset that is held, of each product."""
         wanted = self._wanted(GroupQuery(), scope)
         assets = len(self._names.assets)
-        example = np.full((len(self._names.products), assets), _NOBODY, np.int64)
+        example = np.full((len(self._names.products), assets), _NO_ROW, np.int64)
         owed = np.zeros(assets, bool)
         for base, block in self._whole:
             c = block.columns
@@ -169,7 +169,7 @@ class Listing:
             mark_held(c.positions, c.asset, c.product, here, base, example)
             mark_owed(c.loans, c.loan_asset, block.is_owed(), here, owed)
         names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
-        return names, np.unique(example[example != _NOBODY]).tolist()
+        return names, np.unique(example[example != _NO_ROW]).tolist()
 
     def _wanted(self, query: GroupQuery, scope: Scope) -> Bools:
         wanted: Bools = self._stage != NO_GROUP

@@ -123,7 +123,7 @@ class BlockScreen:
         return _cents(self.fast.debt[self._priced(rows)])
 
     def recognised_of(self, rows: I64) -> Decimal:
-        """USD recognised collateral, likewise."""
+        """The same for USD recognised collateral."""
         return _cents(self.fast.recognised[self._priced(rows)])
 
     def most_owing(self, rows: I64, number: int) -> list[int]:

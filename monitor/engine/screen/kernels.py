@@ -325,7 +325,7 @@ def test_run(
     run: int,
     rows: RowSums,
     lines: LinePairs,
-    seen: I64,
+    done: I64,
     turn: int,
     named: U32,
     count: int,
@@ -336,8 +336,8 @@ def test_run(
     is_blind = store.head[block, BLIND] != 0
     for j in range(base + store.start[run], base + store.start[run + 1]):
         member = store.member[j]
-        if seen[member] != turn:
-            seen[member] = turn
+        if done[member] != turn:
+            done[member] = turn
             row = origin + member
             # Do not fetch from memory what is zero in the whole block.
             owed = rows.owed[row] if has_liabilities else 0.0
@@ -367,7 +367,7 @@ def shift(
     """
     runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
     find_runs(blocks, moved, store, runs, ends[1:])
-    seen, count = np.full(GROUPS, -1), 0
+    done, count = np.full(GROUPS, -1), 0
     for n in range(blocks.size):
         if n + 1 < blocks.size:
             for k in range(ends[n + 1], ends[n + 2]):
@@ -375,7 +375,7 @@ def shift(
         for k in range(ends[n], ends[n + 1]):
             shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
         for k in range(ends[n], ends[n + 1]):
-            count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
+            count = test_run(store, blocks[n], runs[k], rows, lines, done, n, named, count)
     return count
 
 

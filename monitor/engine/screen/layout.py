@@ -62,7 +62,7 @@ class Layout:
         """Lays the collateral, debts and liabilities of a block, new or in place of the one before."""
         counts = [np.bincount(side.instrument, minlength=instruments) for side in sides]
         # The kernels check no index. A wrong one would overwrite something else.
-        assert all(count.size == instruments for count in counts), "an instrument that nobody set"
+        assert all(count.size == instruments for count in counts), "an instrument that was not set"
         assert all(side.row.max(initial=0) < rows for side in sides), "a row beyond the block's end"
         runs = sum(int(np.count_nonzero(c)) for c in counts)
         self._make_room(number, sum(side.row.size for side in sides), runs + 1)

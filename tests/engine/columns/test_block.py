@@ -71,7 +71,7 @@ def test_mappings_keep_their_order() -> None:
     assert list(block.record(1, names).group.collateral) == ["z", "a"]
 
 
-def test_only_what_is_irregular_has_an_entry_outside_the_columns() -> None:
+def test_only_groups_with_extras_have_an_entry_outside_the_columns() -> None:
     names = Names()
     block = Block.of(
         [
@@ -221,7 +221,7 @@ def test_blocks_joined_and_rows_left_out_keep_every_other_group(
 
 
 def equal(a: Block, b: Block) -> bool:
-    """The same columns, but for the order of put times and for maturities that nobody reads."""
+    """The same columns, except the order of put times and unread maturities."""
     names = [n for n in DTYPES if n not in ("times", "put", "matures")]
     return (
         all(np.array_equal(getattr(a.columns, n), getattr(b.columns, n)) for n in names)
@@ -339,7 +339,7 @@ def test_only_what_is_owed_is_due(left: dict[str, Decimal], due: bool) -> None:
 
 
 def mentioning(block: Block, text: str) -> list[int]:
-    """Rows that mention a text, in whichever case."""
+    """Rows that mention a text, in any case."""
     found = np.zeros(len(block), np.bool_)
     mark_text(block.columns, text.lower(), found)
     return np.flatnonzero(found).tolist()
@@ -390,7 +390,7 @@ def test_a_block_is_indexed_in_one_call() -> None:
 # Size
 
 
-def test_a_regular_group_with_ids_of_seven_bytes_takes_at_most_215_bytes() -> None:
+def test_a_group_without_extras_with_ids_of_seven_bytes_takes_at_most_215_bytes() -> None:
     sizes = Block.of(ordinary(2000), Names()).nbytes()
     assert set(sizes) == {"texts", "positions", "loans", "groups", "extras", "wide"}
     assert sum(sizes.values()) <= 215 * 2000

@@ -161,7 +161,7 @@ def test_a_cursor_of_another_order_is_refused() -> None:
 
 
 def test_a_new_block_is_in_the_order_of_ids() -> None:
-    """The order of ids is kept from page to page, and made anew when the blocks are others."""
+    """The order of ids is kept from page to page, until the blocks are others."""
     book = Book([], [[watched("a"), watched("c")]], PRICES)
     roster = ColumnarRoster(book)
     assert asked(roster, sort="id") == ["a", "c"]

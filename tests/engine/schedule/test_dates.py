@@ -105,7 +105,7 @@ def test_a_midnight_that_opens_many_renewals_is_one_outcome() -> None:
 
 
 def test_a_change_of_rules_counts_many_groups_by_the_screens_sums_and_says_so() -> None:
-    """1,100 groups of 100 USDT each, of which the next version recognises 80 %."""
+    """1,100 groups of 100 USDT each. The next version recognises 80 % of that."""
     at = START + timedelta(hours=1)
     half = version(effective=at, rates=RATES, ladders={"USDT": [["inf", "0.8"]]})
     both = Rules("desk-1", {"vip_loan": product(version(rates=RATES), half)}, trust=OFF)

@@ -104,11 +104,11 @@ GOOD = np.zeros(3, np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("shifts", "factor", "is_made_anew"),
+    ("shifts", "factor", "is_swept"),
     [(screen.SHIFTS, 1.5, True), (5, 9.0, True), (5, 1 / 9, True), (5, 1.5, False)],
 )
 def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went_far(
-    shifts: int, factor: float, is_made_anew: bool, monkeypatch: pytest.MonkeyPatch
+    shifts: int, factor: float, is_swept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(screen, "SHIFT_COST", 0)
     fast, price = small(), np.ones(3)
@@ -120,10 +120,10 @@ def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went
     fast.recognised[0] += 5.0  # stands for what rounding adds up to
     price[1] = factor
     fast.suspects([1], price, GOOD)
-    assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_made_anew
+    assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_swept
 
 
-def test_rows_are_named_until_somebody_sets_their_lines_and_never_after_they_are_cleared() -> None:
+def test_rows_are_named_until_their_lines_are_set_and_never_after_they_are_cleared() -> None:
     fast = small()
     fast.put_block(0, 3, *sides({0: Held({0: D(2)}, {1: D(1)}), 1: Held({0: D(1)}), 2: Held()}))
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 1, 2]
@@ -254,7 +254,7 @@ def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None
     np.testing.assert_array_equal(fast.suspects(None, np.ones(3), GOOD), below[below >= 100])
 
 
-def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
+def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
     warm()
     doors = (
         kernels.compare,
