@@ -8,7 +8,6 @@ from datetime import datetime
 from heapq import nsmallest
 from operator import attrgetter
 
-import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
@@ -59,7 +58,7 @@ class ColumnarGroups:
     def record_at(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
         stored = self.rows.stored(row)
-        state = msgspec.structs.replace(self.rows.state(row), group=stored.group.id)
+        state = self.rows.state(row, stored.group.id)
         with exact():  # a list asks from another thread, and the record works out interest
             return GroupRecord(stored, state, self._now.rules.products[stored.group.product], self._now.at)
 

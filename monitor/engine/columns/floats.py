@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from monitor.core.money import EXACT
+from monitor.core.money import CENT, EXACT, round_up
 from monitor.engine.columns.fields import F64, I8, I64, WIDE
 
 _EXACT_POWERS = 22
@@ -25,3 +25,8 @@ def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) 
         else:
             values[k] = float(EXACT.scaleb(mantissa.item(k), exponent.item(k)))
     return values
+
+
+def cents(value: float) -> Decimal:
+    """A sum of floats as it is shown: rounded up to cents."""
+    return round_up(Decimal.from_float(value), CENT)

@@ -32,6 +32,12 @@ _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
 
 
+def unpacked_state(packed: bytes | None, group_id: str) -> GroupState:
+    """The state of a group, from what a RowIndex keeps of it."""
+    state = _UNTOUCHED if packed is None else _unpacked(packed)
+    return msgspec.structs.replace(state, group=group_id)
+
+
 class RowIndex:
     """The blocks, the rows of ids and accounts, and the state of each row."""
 
@@ -129,10 +135,9 @@ class RowIndex:
 
     # -- states --
 
-    def state(self, row: int) -> GroupState:
-        """The state of a row's group, without its id."""
-        packed = self._states.get(row)
-        return _UNTOUCHED if packed is None else _unpacked(packed)
+    def state(self, row: int, group_id: str = "") -> GroupState:
+        """The state of a row's group; the id in it is the one that is given."""
+        return unpacked_state(self._states.get(row), group_id)
 
     def touched_state(self, base: int, place: int) -> GroupState | None:
         """The same for a place in the block that begins at row `base`; None for an untouched group."""
@@ -151,7 +156,7 @@ class RowIndex:
 
     def states(self) -> Iterator[GroupState]:
         """The states of all groups that are not untouched."""
-        return (msgspec.structs.replace(self.state(row), group=self.id(row)) for row in list(self._states))
+        return (self.state(row, self.id(row)) for row in list(self._states))
 
     def packed_states(self) -> Mapping[int, bytes]:
         """The same by row, as MessagePack and without ids. It changes with the book."""

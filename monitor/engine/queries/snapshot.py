@@ -11,7 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import EXACT_SUMS
@@ -27,22 +26,23 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.stages.stages import LIQUIDATION, STAGES, GroupState
+from monitor.core.stages.stages import LIQUIDATION, STAGES
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
+from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
+from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, survey
-from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
+from monitor.engine.queries.sums import mean, moves_of, pairs_of, percent, side, sums_of
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
 """So many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, and the answer says so."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
-_state = msgspec.msgpack.Decoder(GroupState)
 
 
 class BookCopy(NamedTuple):
@@ -144,9 +144,7 @@ class ColumnarSurvey:
         copy, k = self._copy, row // GROUPS
         number, block = copy.blocks[k]
         kept = block.record(row % GROUPS, copy.names)
-        packed = copy.states.get(number * GROUPS + row % GROUPS)
-        state = GroupState("") if packed is None else _state.decode(packed)
-        state = msgspec.structs.replace(state, group=kept.group.id)
+        state = unpacked_state(copy.states.get(number * GROUPS + row % GROUPS), kept.group.id)
         with exact():
             product = copy.in_force.rules.products[kept.group.product]
             record = GroupRecord(kept, state, product, copy.in_force.at)

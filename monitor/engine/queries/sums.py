@@ -7,15 +7,11 @@ from decimal import Decimal
 import numpy as np
 
 from monitor.core.groups.survey import Pair, Sums
-from monitor.core.money import CENT, round_down, round_up
+from monitor.core.money import CENT, round_down
 from monitor.core.portfolio.snapshot import nearest_shown
 from monitor.core.stages.stages import STAGES
 from monitor.engine.columns.fields import F64, I64, Bools
-
-
-def cents(value: float) -> Decimal:
-    """A sum, rounded up to cents."""
-    return round_up(Decimal.from_float(value), CENT)
+from monitor.engine.columns.floats import cents
 
 
 def moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import numpy as np
 
-from monitor.core.money import CENT, round_up
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, Bools
+from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.arrays import MISSING, LadderTiers, Positions
 from monitor.engine.screen.board_prices import BoardPrices
@@ -120,11 +120,11 @@ class BlockScreen:
 
     def debt_of(self, rows: I64) -> Decimal:
         """USD debt of these rows as of the last prices, up to the cent; a row with a missing price counts nothing."""
-        return _cents(self.fast.debt[self._priced(rows)])
+        return cents(float(self.fast.debt[self._priced(rows)].sum()))
 
     def recognised_of(self, rows: I64) -> Decimal:
         """The same for USD recognised collateral."""
-        return _cents(self.fast.recognised[self._priced(rows)])
+        return cents(float(self.fast.recognised[self._priced(rows)].sum()))
 
     def most_owing(self, rows: I64, number: int) -> list[int]:
         """So many of these rows that owe most, the largest debt first."""
@@ -136,7 +136,3 @@ class BlockScreen:
     def _priced(self, rows: I64) -> I64:
         priced: I64 = rows[self.fast.blind[rows] & MISSING == 0]
         return priced
-
-
-def _cents(column: F64) -> Decimal:
-    return round_up(Decimal.from_float(float(column.sum())), CENT)
