@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
 TIMEOUT_S = 15.0
+"""For most answers; a large stress takes longer."""
 
 
 class NoAnswer(Exception):
-    """The daemon could not be asked, or refused; the text says what to do next.
+    """The daemon did not answer, or refused; the text says what to do next.
 
-    `is_wrong_use`: what was asked makes no sense, so that asking again the same way is of no use.
+    `is_wrong_use`: the question makes no sense, so it is no use to ask it again.
     """
 
     def __init__(self, text: str, *, is_wrong_use: bool = False) -> None:
@@ -23,14 +24,32 @@ class NoAnswer(Exception):
         self.is_wrong_use = is_wrong_use
 
 
-def ask(
-    url: str, path: str, token_file: Path | None, body: object | None = None, *, method: str | None = None,
-    timeout_s: float = TIMEOUT_S, as_bytes: bool = False,
-) -> Any:  # fmt: skip
-    """GET, or POST where there is a body, or another method; the JSON answer, None where there is none, or the answer as
-    bytes. Raises NoAnswer."""
-    method = method or ("GET" if body is None else "POST")
-    return asyncio.run(_ask(method, url.rstrip("/") + path, _token(token_file), body, timeout_s, as_bytes=as_bytes))
+class DaemonClient(NamedTuple):
+    """A running daemon: its address, and the file with the token if it has tokens."""
+
+    url: str
+    token_file: Path | None = None
+
+    def get(self, path: str, timeout_s: float = TIMEOUT_S) -> Any:
+        """The JSON answer. Raises NoAnswer."""
+        return _answer(*self._ask("GET", path, None, timeout_s))
+
+    def post(self, path: str, body: object, timeout_s: float = TIMEOUT_S) -> Any:
+        """The JSON answer. Raises NoAnswer."""
+        return _answer(*self._ask("POST", path, body, timeout_s))
+
+    def post_for_bytes(self, path: str, body: object, timeout_s: float = TIMEOUT_S) -> bytes:
+        """The answer as it comes, such as CSV. Raises NoAnswer."""
+        status, raw = self._ask("POST", path, body, timeout_s)
+        return raw if status < 400 else _answer(status, raw)
+
+    def delete(self, path: str) -> None:
+        """Raises NoAnswer."""
+        _answer(*self._ask("DELETE", path, None, TIMEOUT_S))
+
+    def _ask(self, method: str, path: str, body: object | None, timeout_s: float) -> tuple[int, bytes]:
+        url = self.url.rstrip("/") + path
+        return asyncio.run(_ask(method, url, _token(self.token_file), body, timeout_s))
 
 
 def _token(token_file: Path | None) -> str | None:
@@ -42,17 +61,14 @@ def _token(token_file: Path | None) -> str | None:
         raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 
 
-async def _ask(
-    method: str, url: str, token: str | None, body: object | None, timeout_s: float, *, as_bytes: bool
-) -> Any:
+async def _ask(method: str, url: str, token: str | None, body: object | None, timeout_s: float) -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
             sent = None if body is None else msgspec.json.encode(body)
             async with session.request(method, url, data=sent) as response:
-                raw = await response.read()
-                return raw if as_bytes and response.status < 400 else _answer(response.status, raw)
+                return response.status, await response.read()
     except (aiohttp.ClientError, TimeoutError) as e:
         reason = str(e) or "no answer in time"
         raise NoAnswer(f"{url}: {reason}; is the daemon running there? name it with --url") from None

@@ -14,7 +14,7 @@ class Clock(Protocol):
         ...
 
     def monotonic_s(self) -> float:
-        """Seconds that only ever grow; unrelated to the wall clock."""
+        """Seconds that only grow; unrelated to the wall clock."""
         ...
 
     async def sleep(self, seconds: float) -> None:

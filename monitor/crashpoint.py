@@ -1,4 +1,4 @@
-"""Named places at which a test kills the process, to prove that no instant loses or repeats anything.
+"""Named places where a test kills the process, to prove that a crash loses and repeats nothing.
 
 MONITOR_CRASH_AT="before commit" dies the first time that place is reached, "before commit:3" the third time.
 """
@@ -11,7 +11,7 @@ _left = int(_count or 1)
 
 
 def reached(name: str) -> None:
-    """Dies by SIGKILL if the environment says that this is the place."""
+    """Dies by SIGKILL if the environment names this place."""
     global _left
     if name != _name:
         return

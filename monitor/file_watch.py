@@ -7,14 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 from watchfiles import awatch
 
 from monitor.telemetry import log
 
-SETTLE_S = 1.0
-"""Editors and `cp` have finished writing by then."""
-POLL_S = 3.0
-"""A reader looks by itself this often, as a watch misses network file systems, links and new folders."""
+
+class Waits(msgspec.Struct, frozen=True):
+    """How long the reader of a file waits."""
+
+    settle_s: float = 1.0
+    """Between two readings of a file that changes: editors and `cp` have finished writing by then."""
+    poll_s: float = 3.0
+    """Between two looks at a file at rest, as a watch misses network file systems, links and new folders."""
+    close_after_s: float = 5.0
+    """A book must have been at rest for so long before the groups that it lacks are closed."""
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Finds a plug-in by its kind: `kind = "webhook"` in the family `notifiers` is `monitor/notifiers/webhook.py`.
 
-A plug-in is one module with a `Config` struct, `build(...)` and one class. There is no registry: the file is the entry.
+A plug-in is one module with a `Config` struct, `build(...)` and one class; a product has `load(table)` instead. There is no
+registry: the file is the entry.
 """
 
 import difflib
@@ -10,18 +11,17 @@ from types import ModuleType
 
 
 class UnknownKind(Exception):
-    """No module of that name in the family. Says which exist and which is nearest."""
+    """The family has no module of that name. The text names those that exist, and the nearest."""
 
     def __init__(self, family: str, kind: str) -> None:
         known = kinds(family)
         near = difflib.get_close_matches(kind, known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(f"no such kind {kind!r} among the {family}; {hint}there are: {', '.join(known)}")
-        self.family, self.kind, self.known = family, kind, known
 
 
 def kinds(family: str) -> list[str]:
-    """Names of all plug-ins of a family, sorted. A module that begins with `_` is what they share, and no kind."""
+    """The names of all plug-ins of a family, sorted. A module that begins with `_` holds what they share, and is no kind."""
     package = importlib.import_module(f"monitor.{family}")
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
 

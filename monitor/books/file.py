@@ -31,7 +31,7 @@ from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
-from monitor.file_watch import POLL_S, SETTLE_S, pause, watching
+from monitor.file_watch import Waits, pause, watching
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -41,7 +41,6 @@ REFUSED = "book.refused"
 _PACKED_LINES = 1000  # a page with fewer new lines is read line by line
 _LARGE_BYTES = 1 << 20  # some thousand lines: a larger file is remembered as compactly as possible
 _CHUNK = 200  # lines that the thread judges in one go, a quarter of a second, so that a shutdown need not wait longer
-_CLOSE_AFTER_S = 5.0  # a file must have been at rest for so long before its missing groups are closed
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -89,18 +88,15 @@ class FileBook:
     """Compares each reading of the file with what was applied before, by the hash of the lines."""
 
     def __init__(
-        self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook,
-        *, settle_s: float = SETTLE_S, close_after_s: float = _CLOSE_AFTER_S, poll_s: float = POLL_S,
-    ) -> None:  # fmt: skip
+        self, name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook, waits: Waits | None = None
+    ) -> None:
         self.name = name
         self.config = config
         self.path = config.path
         self._reader = reader
         self._clock = clock
         self._held = kept.groups
-        self._settle_s = settle_s
-        self._close_after_s = close_after_s
-        self._poll_s = poll_s
+        self._waits = waits or Waits()
         self._thread = ThreadPoolExecutor(1, "book")
         self._memory: LineMemory = PlainLineMemory()
         self._is_compared = False
@@ -121,13 +117,13 @@ class FileBook:
         """The whole book first, then changes. Without `watch` it ends once it has read a file at rest."""
         wake = asyncio.Event()
         try:
-            async with watching(self.path, wake, self._poll_s) if self.config.watch else nullcontext():
+            async with watching(self.path, wake, self._waits.poll_s) if self.config.watch else nullcontext():
                 async with aclosing(self._look(0)) as look:
                     async for batch in look:
                         yield batch
                 while self.config.watch or not self._is_settled:
-                    await pause(wake, self._poll_s if self._is_settled else self._settle_s)
-                    async with aclosing(self._look(self._settle_s)) as look:
+                    await pause(wake, self._waits.poll_s if self._is_settled else self._waits.settle_s)
+                    async with aclosing(self._look(self._waits.settle_s)) as look:
                         async for batch in look:
                             if batch:
                                 yield batch
@@ -165,7 +161,8 @@ class FileBook:
         is_at_rest = file.digest == self._last
         if not is_at_rest:
             self._unchanged_since_s = now_s
-        self._last, self._stamp = file.digest, after
+        self._last = file.digest
+        self._stamp = after
         closed, is_closing = await self._apart(self._missing, bad, at, now_s)
         notices = self._say(bad, at, now_s, patience_s)
         self._clear([s for s in self._refused if s not in bad], notices, at)
@@ -180,7 +177,8 @@ class FileBook:
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Notices about a file that cannot be read. It says nothing about its lines, so their notices stand."""
         self._memory.end(forget=False)
-        self._last, self._is_settled = None, False
+        self._last = None
+        self._is_settled = False
         finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
         return self._say({str(self.path): finding}, at, self._clock.monotonic_s(), patience_s)
 
@@ -266,7 +264,7 @@ class FileBook:
             self._memory.end(forget=not closes)
             return [], False
         gone = list(self._gone()) if self._memory.lacks() or not self._is_compared else []
-        is_early = bool(gone) and now_s - self._unchanged_since_s < self._close_after_s
+        is_early = bool(gone) and now_s - self._unchanged_since_s < self._waits.close_after_s
         self._memory.end(forget=not is_early)
         self._is_compared |= not is_early
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early

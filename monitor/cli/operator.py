@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from monitor.cli import output
 from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
-from monitor.client import NoAnswer, ask
+from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
@@ -42,13 +41,14 @@ def ack(
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of POST /v1/alerts/{id}/ack.
     """
+    daemon = DaemonClient(url, token_file)
     path = f"/v1/alerts/{quote(alert, safe='')}/ack"
     if undo:
-        ask(url, path, token_file, method="DELETE")
+        daemon.delete(path)
         output.say(f"{alert}: not acknowledged any more")
         return FINE
     body = {"note": note, "until": _time(until)}
-    answer = ask(url, path, token_file, {key: value for key, value in body.items() if value is not None})
+    answer = daemon.post(path, {key: value for key, value in body.items() if value is not None})
     output.json(answer) if as_json else output.acknowledged(answer)
     return FINE
 
@@ -81,12 +81,13 @@ def silence(
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of /v1/silences.
     """
+    daemon = DaemonClient(url, token_file)
     if delete is not None:
-        ask(url, f"/v1/silences/{quote(delete, safe='')}", token_file, method="DELETE")
+        daemon.delete(f"/v1/silences/{quote(delete, safe='')}")
         output.say(f"{delete}: ended; what it hid and is still bad is told now")
         return FINE
     if not match:
-        items = _all(url, token_file)
+        items = _all(daemon)
         output.json(items) if as_json else output.silences(items)
         return FINE
     if until is None or (reason is None and not preview):
@@ -94,7 +95,7 @@ def silence(
         return WRONG
     body = {"match": _match(match), "until": _time(until), "reason": reason or "a preview", "even_worse": even_worse}
     body |= {"up_to": up_to} if up_to is not None else {}
-    answer = ask(url, "/v1/silences" + ("?preview=true" if preview else ""), token_file, body)
+    answer = daemon.post("/v1/silences" + ("?preview=true" if preview else ""), body)
     if as_json:
         output.json(answer)
     else:
@@ -102,11 +103,11 @@ def silence(
     return FINE
 
 
-def _all(url: str, token_file: Path | None) -> list[dict[str, Any]]:
+def _all(daemon: DaemonClient) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     after = ""
     while True:
-        page = ask(url, f"/v1/silences?limit=1000{after}", token_file)
+        page = daemon.get(f"/v1/silences?limit=1000{after}")
         items += page["items"]
         if page["next"] is None:
             return items

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.client import ask
+from monitor.client import DaemonClient
 from monitor.clock import SystemClock
 from monitor.replay import run as replay
 
@@ -38,13 +38,13 @@ def stress(
     Parameters
     ----------
     shock: such as BTC=-20% or BTC=30000; may be given several times.
-    scenario: name of a scenario of the daemon's folder, such as 2021-05-19: each coin falls to its lowest there.
+    scenario: a scenario in the daemon's folder, such as 2021-05-19: each coin falls to its lowest price there.
     x: one side of a matrix, such as BTC=-10%,-20%,-30%.
     y: the other side, such as ETH=-10%,-20%,-30%.
-    reverse: the share of the debt, such as 0.1, for which to find the smallest common fall.
+    reverse: a share of the debt, such as 0.1: finds the smallest common fall that brings it to the liquidation line.
     of: a coin that falls with --reverse; may be given several times. Without any: all but those near a dollar.
     limit: groups to list of each stage.
-    csv: writes every group that changes its stage into this file.
+    csv: a file for every group that changes its stage.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of POST /v1/stress.
@@ -62,13 +62,14 @@ def stress(
     if problems:
         output.problems(problems)
         return WRONG
+    daemon = DaemonClient(url, token_file)
     if csv is not None:
-        raw = ask(url, "/v1/stress?format=csv", token_file, body, timeout_s=PATIENCE_S, as_bytes=True)
+        raw = daemon.post_for_bytes("/v1/stress?format=csv", body, PATIENCE_S)
         csv.write_bytes(raw)
         groups = max(raw.count(b"\n") - 1, 0)
         output.say(f"{csv}: {groups:,} groups change their stage")
         return FINE
-    answer = ask(url, "/v1/stress", token_file, body, timeout_s=PATIENCE_S)
+    answer = daemon.post("/v1/stress", body, PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.stress(answer)
     return FINE
 
@@ -90,19 +91,19 @@ def exposure(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """What the book is exposed to: sums and shares by borrower, product or coin, the largest first.
+    """The exposure of the book: sums and shares by borrower, product or coin, the largest first.
 
     Parameters
     ----------
     by: asset, product, or a label such as label.borrower.
     limit: rows, 1 to 1000.
-    after: the next of the page before.
+    after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/exposure.
     """
     asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
-    answer = ask(url, f"/v1/exposure?{urlencode(asked)}", token_file, timeout_s=PATIENCE_S)
+    answer = DaemonClient(url, token_file).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
     return FINE
 
@@ -122,8 +123,8 @@ def report(
 
     Parameters
     ----------
-    out: the file; it is replaced.
-    config: the configuration file (TOML): its rules are used for a replay.
+    out: the file, which it replaces.
+    config: the configuration file (TOML), whose rules a replay uses.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
@@ -148,9 +149,10 @@ def report(
                 output.problems(missing)
                 return WRONG
             loaded = configuration.load(config)
-            rules, rates = loaded.rules, wiring.rates_of(loaded)
+            rules = loaded.rules if trust else replay.without_trust(loaded.rules)
+            played = gather.Played(rules, tape, book, wiring.rates_of(loaded))
             with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
-                found = gather.of_replay(rules if trust else replay.without_trust(rules), tape, book, rates, advance)
+                found = gather.of_replay(played, advance)
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, ValueError) as e:
         output.problems([str(e)])

@@ -38,9 +38,9 @@ def _shocks(answer: dict[str, Any]) -> None:
     for name, newly in answer["newly"].items():
         if newly["items"] and name != "normal":
             out.print(_worst(name, newly))
-    short, draw, fees = (_amount(answer[name]) for name in ("expected_shortfall_usd", "fund_draw_usd", "fees_usd"))
+    short, draw, fees = (_amount(answer[name]) for name in ("shortfall_usd", "fund_draw_usd", "fees_usd"))
     out.print(
-        f"bankrupt {answer['bankrupt']:,} groups; expected shortfall [bold red]{short}[/] USD, the fund pays {draw} of it;"
+        f"bankrupt {answer['bankrupt']:,} groups; shortfall [bold red]{short}[/] USD, the fund pays {draw};"
         f" clearance fees {fees}"
     )
     if answer["unknown"]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from monitor.core.money import plain
 
@@ -24,3 +27,21 @@ def stamp_or_none(when: datetime | None) -> str | None:
 def plain_or_none(value: Decimal | None) -> str | None:
     """Plain notation where there may be no number."""
     return None if value is None else plain(value)
+
+
+def as_json(of: msgspec.Struct) -> dict[str, Any]:
+    """A struct as JSON values by the names of its keys."""
+    shown: dict[str, Any] = msgspec.to_builtins(of)
+    return shown
+
+
+def texts(of: Any) -> dict[str, Any]:
+    """The fields of a struct or a named tuple as answers show them: numbers as plain text, times as RFC 3339."""
+    fields = msgspec.structs.asdict(of) if isinstance(of, msgspec.Struct) else of._asdict()
+    return {name: _shown(value) for name, value in fields.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return stamp(value) if isinstance(value, datetime) else value

@@ -9,7 +9,8 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.journal import DEGRADED
@@ -117,8 +118,8 @@ class Deliveries:
         return {part.name: part.kind for part in self._config.notifiers}
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
-        body = data(logged.alert, logged.cursor, self._monitor.rules.products, durable=logged.durable)
-        return envelope(logged.alert, body)
+        products = self._monitor.rules.products
+        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
 
     def _new_dispatcher(self) -> Dispatcher:
         return Dispatcher(self._running, self._notifiers, self._render, self._tell)

@@ -52,7 +52,6 @@ Speed = Annotated[Decimal, schema.Bounds("0", "1e9", 9, above=True)]
 Anchors = tuple[tuple[datetime, Price], ...]
 
 _NOTHING = timedelta(0)
-_MICROSECOND = timedelta(microseconds=1)
 # Quotes that follow each other faster would only keep the machine warm.
 _SHORTEST = timedelta(milliseconds=10)
 # A machine that slept goes on from where it was, instead of rushing through what it missed.

@@ -25,7 +25,7 @@ from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
 from monitor.core.text import MOST_NAMED
-from monitor.file_watch import POLL_S, SETTLE_S, pause, watching
+from monitor.file_watch import Waits, pause, watching
 
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
@@ -49,15 +49,12 @@ def build(name: str, config: Config, clock: Clock | None = None) -> FileRates:
 class FileRates:
     """States the whole file each time, so a rate to come that the file drops is taken back."""
 
-    def __init__(
-        self, name: str, config: Config, clock: Clock, *, settle_s: float = SETTLE_S, poll_s: float = POLL_S
-    ) -> None:
+    def __init__(self, name: str, config: Config, clock: Clock, waits: Waits | None = None) -> None:
         self.name = name
         self.config = config
         self.path = config.path
         self._clock = clock
-        self._settle_s = settle_s
-        self._poll_s = poll_s
+        self._waits = waits or Waits()
         self._told: bytes | None = None
         """Digest of the content that it reported last, good or bad."""
 
@@ -77,18 +74,18 @@ class FileRates:
         if not self.config.watch:
             return
         wake = asyncio.Event()
-        async with watching(self.path, wake, self._poll_s):
+        async with watching(self.path, wake, self._waits.poll_s):
             while True:
                 content = await asyncio.to_thread(_content, self.path)
                 if _digest(content) != self._told:
                     content = await self._at_rest(content)
                     if events := await asyncio.to_thread(self._news, content):
                         yield events
-                await pause(wake, self._poll_s)
+                await pause(wake, self._waits.poll_s)
 
     async def _at_rest(self, content: bytes | Problem) -> bytes | Problem:
         while True:
-            await asyncio.sleep(self._settle_s)
+            await asyncio.sleep(self._waits.settle_s)
             again = await asyncio.to_thread(_content, self.path)
             if again == content:
                 return content
@@ -99,7 +96,7 @@ class FileRates:
             age_s = self._clock.utc().timestamp() - os.stat(self.path).st_mtime
         except OSError:
             return False
-        return abs(age_s) < self._settle_s
+        return abs(age_s) < self._waits.settle_s
 
     def _news(self, content: bytes | Problem) -> list[Event]:
         """The events of a content; none of the content that it reported last."""

@@ -1,7 +1,7 @@
 """Book entries of past days from a file of JSON Lines: `monitor replay --entries` applies them among the rows of a tape.
 
 A line is the body of POST /v1/groups/{id}/entries with the group's id: `{"group":"G-1","id":"E-1","at":"...","type":...}`.
-`at` must be stated and must not fall from line to line. What cannot be used is named with its line; the rest is applied.
+Each line states `at`, which must not fall from line to line. It names the lines that it cannot use, and applies the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monitor.core.text import stamp
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a line states beside the content of the entry."""
+    """The keys of a line beside the content of the entry."""
 
     group: Id
     id: Id
@@ -36,7 +36,7 @@ class Placed(NamedTuple):
 
 
 class EntryTape:
-    """The entries of a file, handed out as time goes on. `on_refused` hears of each that cannot be used, and why."""
+    """Hands out the entries of a file as time goes on. Calls `on_refused` with each that it cannot use, and why."""
 
     def __init__(self, path: Path, on_refused: Callable[[str], None]) -> None:
         self._on_refused = on_refused
@@ -45,25 +45,25 @@ class EntryTape:
         self._next = next(self._coming, None)
 
     def until(self, at: datetime) -> Iterator[Placed]:
-        """The entries at or before a time that were not handed out yet, in the order of the file."""
+        """The next entries up to a time, in the order of the file."""
         while self._next is not None and self._next.event.at <= at:
             placed, self._next = self._next, next(self._coming, None)
             if self._is_new(placed):
                 yield placed
 
     def rest(self) -> Iterator[Placed]:
-        """All that were not handed out."""
+        """All entries that are left."""
         while self._next is not None:
             yield self._next
             self._next = next(self._coming, None)
 
     def refuse(self, placed: Placed, why: str) -> None:
-        """It was not applied; its id may be used again."""
+        """Names an entry that does not apply; another entry may use its id."""
         self._applied.pop(_key(placed.event), None)
         self._on_refused(f"{placed.where}: {why}")
 
     def _is_new(self, placed: Placed) -> bool:
-        """The same id twice for one group is one entry; with other content it is a mistake."""
+        """An id that stands twice for one group is the same entry, or a mistake if the content differs."""
         known = self._applied.setdefault(_key(placed.event), placed.event)
         if known is not placed.event and known != placed.event:
             what = f"found {placed.event.id!r}, the id of another entry of group {placed.event.group_id}"
@@ -91,7 +91,7 @@ def _key(event: BookEntry) -> tuple[str, str]:
 
 
 def read_entry(raw: bytes) -> BookEntry:
-    """The entry of a line. Raises wire.Invalid with every problem."""
+    """The entry of a line. Raises schema.Invalid with every problem."""
     stated = decoded(raw)
     if not isinstance(stated, dict):
         raise Invalid([Problem("", "the line is no object; expected an entry with its group, id, at and type")])

@@ -1,4 +1,4 @@
-"""Runs a tape or a recorded event log through the same core, in virtual time; nothing is sent and no store is opened."""
+"""Runs a tape or a recorded event log through the same core in virtual time. It sends nothing and opens no store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Replay:
         """Why the book did not allow the last event."""
 
     def feed(self, event: Event) -> list[LoggedAlert]:
-        """Handles one event; alerts are detected at the time of what decided."""
+        """Handles one event. An alert is detected at the time of the event that decided it."""
         outcome = self.monitor.handle(event)
         self.refused = outcome.refused
         return self._logged(outcome)
@@ -52,19 +52,24 @@ def without_trust(rules: Rules) -> Rules:
 
 
 Step = tuple[datetime, list[LoggedAlert]]
+"""The time of an event, and its alerts."""
 
 
 def tape(
-    rules: Rules, book: Path, rows: Iterable[Row], rates: Iterable[RatesChanged] = (), entries: EntryTape | None = None,
+    rules: Rules,
+    book: Path,
+    rows: Iterable[Row],
+    rates: Iterable[RatesChanged] = (),
+    entries: EntryTape | None = None,
     replay: Replay | None = None,
-) -> Iterator[Step]:  # fmt: skip
-    """Gives rates and puts the book at the first row's time, then takes each row as one event. Yields (time, alerts) per
-    event.
+) -> Iterator[Step]:
+    """Gives the rates and puts the book at the first row's time, then takes each row as one event.
 
-    Entries are events of their own time; those of a row's time come before its prices. Whoever wants to look at groups and
-    prices on the way hands in the replay.
+    Entries are events of their own time; those of a row's time come before its prices. A caller that wants to look at groups
+    and prices on the way passes a replay of its own.
     """
-    replay, first, last = replay or Replay(rules), None, None
+    replay = replay or Replay(rules)
+    first = last = None
     for at, quotes in rows:
         if first is None:
             first = at
@@ -83,7 +88,7 @@ def tape(
 
 
 def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) -> Iterator[Step]:
-    """Applies the entries up to a row's time. What the book does not allow is named, and the rest applies."""
+    """Applies the entries up to a row's time, and names those that the book does not allow."""
     for placed in entries.until(at):
         if placed.event.at < first:
             why = f"at: found {stamp(placed.event.at)}, before the start of the tape, {stamp(first)}, when the book is put"
@@ -95,7 +100,7 @@ def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) 
 
 
 def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
-    """The lines of a book as events, judged as the daemon judges them; the first line of a group has it."""
+    """The lines of a book as events, judged as the daemon judges them. The first line of a group has its id."""
     first: dict[str, int] = {}
     parse = PlainReader(lambda: rules.products).parse
     for number, raw in lines_of(book):
@@ -110,7 +115,7 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
 
 
 def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[Step]:
-    """Folds a file of the event log. Raises eventlog.Torn. `on_rules` hears of the rules that render its alerts."""
+    """Folds a file of the event log. Calls `on_rules` with the rules that render its alerts. Raises event_log.Torn."""
     records = event_log.read(path)
     start = next(records, None)
     if not isinstance(start, event_log.Start):

@@ -1,35 +1,35 @@
-"""What a report is made of: from a replay, or from a running daemon about one day."""
+"""Gathers the material of a report: from a replay, or from a running daemon about one day."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monitor.client import ask
-from monitor.core.alerts.payload import data, envelope
+from monitor.client import DaemonClient
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import RatesChanged
 from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK, STAGES
-from monitor.core.text import stamp
+from monitor.core.text import as_json, stamp
 from monitor.feeds import tape
 from monitor.replay import run as replay
 
 SAMPLES = 400
 """Points of a line: more than a screen shows."""
 TRACKED, COINS = 50, 8
-"""Groups and coins that are drawn; the table of alerts has all groups."""
+"""So many groups and coins have a drawing; the table of alerts has all groups."""
 LISTED = 2_000
-"""Alerts that the table has; the counts are of all."""
+"""The table has so many alerts; the counts are of all."""
 Point = tuple[datetime, Decimal]
 
 
 class Gathered(NamedTuple):
-    """See the module. Alerts are the objects of the log, oldest first."""
+    """The material of a report. Alerts are the objects of the log, oldest first."""
 
     title: str
     source: str
@@ -39,30 +39,49 @@ class Gathered(NamedTuple):
     alerts: list[dict[str, Any]]
     prices: dict[str, list[Point]]
     tracks: dict[str, list[Point]]
-    """LTV by group, of the worst ones."""
+    """LTV of the worst groups."""
     deliveries: dict[str, list[dict[str, Any]]] | None
-    """By alert; None where nothing was sent."""
+    """By alert; None for a replay, which sends nothing."""
     refused: int = 0
 
 
 Advance = Callable[[], None]
 
 
-def of_replay(rules: Rules, path: Path, book: Path, rates: Sequence[RatesChanged], advance: Advance) -> Gathered:
-    """Plays the tape twice: for its alerts, then for the lines of those that these are about. `advance` hears of each row."""
+class Played(NamedTuple):
+    """A tape, and all that it is played with."""
+
+    rules: Rules
+    path: Path
+    book: Path
+    rates: Sequence[RatesChanged]
+
+    def steps(
+        self, on_refused: Callable[[tape.Refusal], None], run: replay.Replay | None = None
+    ) -> Iterator[replay.Step]:
+        """Each event of the tape with its alerts."""
+        return replay.tape(self.rules, self.book, tape.rows(self.path, on_refused), self.rates, replay=run)
+
+
+def of_replay(played: Played, advance: Advance) -> Gathered:
+    """Plays the tape twice: for its alerts, then for the lines of the groups and coins in them. Calls `advance` for each row.
+
+    Raises EmptyReport.
+    """
     refused: list[str] = []
     alerts: list[dict[str, Any]] = []
     begin = end = None
     events = 0
-    for at, logged in replay.tape(rules, book, tape.rows(path, lambda r: refused.append(str(r))), rates):
+    for at, logged in played.steps(lambda refusal: refused.append(str(refusal))):
         begin, end, events = begin or at, at, events + 1
-        alerts += [envelope(each.alert, data(each.alert, each.cursor, rules.products)) for each in logged]
+        alerts += [as_json(alert_item(each.alert, each.cursor, played.rules.products)) for each in logged]
         advance()
     if begin is None or end is None:
-        raise EmptyReport(f"{path}: no row of the tape could be played; nothing is there to report")
-    groups, coins = worst_groups(alerts)[:TRACKED], main_coins(alerts)
-    prices, tracks = _lines(rules, path, book, rates, groups, coins, max(1, events // SAMPLES), advance)
-    title = f"{path.name} on {book.name}"
+        raise EmptyReport(f"{played.path}: no row of the tape could be played; there is nothing to report")
+    prices: dict[str, list[Point]] = {coin: [] for coin in main_coins(alerts)}
+    tracks: dict[str, list[Point]] = {group: [] for group in worst_groups(alerts)[:TRACKED]}
+    _draw(played, prices, tracks, max(1, events // SAMPLES), advance)
+    title = f"{played.path.name} on {played.book.name}"
     return Gathered(title, "replay", begin, end, events, alerts, prices, tracks, None, len(refused))
 
 
@@ -70,20 +89,12 @@ class EmptyReport(Exception):
     """Nothing happened, so there is nothing to report."""
 
 
-def _lines(
-    rules: Rules,
-    path: Path,
-    book: Path,
-    rates: Sequence[RatesChanged],
-    groups: list[str],
-    coins: list[str],
-    every: int,
-    advance: Advance,
-) -> tuple[dict[str, list[Point]], dict[str, list[Point]]]:
-    run = replay.Replay(rules)
-    prices: dict[str, list[Point]] = {coin: [] for coin in coins}
-    tracks: dict[str, list[Point]] = {group: [] for group in groups}
-    for n, (at, logged) in enumerate(replay.tape(rules, book, tape.rows(path, lambda _: None), rates, replay=run)):
+def _draw(
+    played: Played, prices: dict[str, list[Point]], tracks: dict[str, list[Point]], every: int, advance: Advance
+) -> None:
+    """Adds a point to each line of a coin or a group at every so many events, and at each event with an alert."""
+    run = replay.Replay(played.rules)
+    for n, (at, logged) in enumerate(played.steps(lambda _: None, run)):
         if n % every == 0 or logged:
             board = run.monitor.board
             for coin, points in prices.items():
@@ -95,7 +106,6 @@ def _lines(
                 if ltv is not None:
                     points.append((at, ltv))
         advance()
-    return prices, tracks
 
 
 def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
@@ -103,9 +113,7 @@ def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = begin + timedelta(days=1)
 
-    def get(path: str) -> Any:
-        return ask(url, path, token_file)
-
+    get = DaemonClient(url, token_file).get
     status = get("/v1/status")
     alerts, first = [], _first_cursor(get, begin, status["cursor"])
     after: int | None = first
@@ -123,7 +131,7 @@ def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
 
 
 def _framed(alerts: list[dict[str, Any]], begin: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The part of the day in which something was said, with some room: a crash of minutes is to be more than a stroke."""
+    """The part of the day that has alerts, with some room, so that a crash of minutes is more than a stroke."""
     if not alerts:
         return begin, end
     first, last = (instant(alerts[i]["timestamp"]) for i in (0, -1))
@@ -132,7 +140,7 @@ def _framed(alerts: list[dict[str, Any]], begin: datetime, end: datetime) -> tup
 
 
 def _first_cursor(get: Callable[[str], Any], begin: datetime, last: int) -> int:
-    """A cursor before which every alert was detected before a time: found by halving, as the log has no index of times."""
+    """A cursor before which every alert is from before a time. It halves the log, which has no index of times."""
     low, high = 0, last
     while low < high:
         middle = (low + high) // 2
@@ -163,7 +171,7 @@ def _deliveries(get: Callable[[str], Any], alerts: list[dict[str, Any]]) -> dict
 
 
 def worst_groups(alerts: Iterable[dict[str, Any]]) -> list[str]:
-    """Groups with alerts: by the worst stage that they were in, then by their highest LTV."""
+    """Groups with alerts, by their worst stage and then by their highest LTV."""
     stage: dict[str, int] = {}
     peak: dict[str, Decimal] = {}
     for item in alerts:
@@ -176,7 +184,7 @@ def worst_groups(alerts: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def main_coins(alerts: Iterable[dict[str, Any]]) -> list[str]:
-    """Coins that stand in most alerts as collateral."""
+    """The coins that most alerts have as collateral."""
     count = Counter(row["asset"] for item in alerts for row in item["data"].get("inputs") or ())
     return [coin for coin, _ in sorted(count.items(), key=lambda each: (-each[1], each[0]))][:COINS]
 

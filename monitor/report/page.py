@@ -1,7 +1,7 @@
 """A report as one HTML file: no script, nothing from elsewhere, drawings as inline SVG.
 
-Drawings are stretched to the width of the reader's screen, so they hold shapes only: words stand beside them. Positions are
-whole numbers of 1/10,000 of the width.
+The browser stretches drawings to the width of the screen, so they hold only shapes, and words stand beside them. Positions
+are whole numbers of 1/10,000 of the width.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.alerts.catalogue import SEVERITY_RANK, title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK
@@ -21,11 +21,14 @@ from monitor.core.text import stamp
 from monitor.report.gather import LISTED, TRACKED, Gathered, Point, worst_groups
 
 WIDTH, HEIGHT, STRIP, BARS = 10_000, 240, 44, 60
-"""Of a drawing, in its own units; the height of a group's strip; how many bars the histogram has."""
+"""Size of a drawing in its own units, height of a group's strip, bars of the histogram."""
 _PAGES = jinja2.Environment(
-    loader=jinja2.PackageLoader("monitor.report", "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
+    loader=jinja2.PackageLoader("monitor.report", "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 class PriceLine(NamedTuple):
@@ -40,7 +43,7 @@ class PriceLine(NamedTuple):
 
 
 class StageBand(NamedTuple):
-    """A stage for a time."""
+    """The time that a group spends in a stage."""
 
     x: int
     width: int
@@ -49,7 +52,7 @@ class StageBand(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """One group: its stages, its LTV on the way, its lines, its alerts."""
+    """One group: its stages, its LTV over time, its lines, its alerts."""
 
     id: str
     borrower: str
@@ -71,24 +74,37 @@ class Shown(NamedTuple):
     subject: str
     text: str
     sent: list[tuple[str, str]]
-    """(state, what is said of it) of each delivery."""
+    """State and description of each delivery."""
 
 
 def render(found: Gathered) -> str:
     """The file's text."""
     with exact():
         groups = worst_groups(found.alerts)
-        strips = sorted(
-            (_strip(found, group) for group in groups[:TRACKED]), key=lambda s: (STAGE_RANK[s.worst], -s.peak)
-        )
+        strips = [_strip(found, group) for group in groups[:TRACKED]]
         low, high, curves = _curves(found)
         return _PAGES.get_template("report.html").render(
-            found=found, begin=stamp(found.begin), end=stamp(found.end), severities=_severities(found),
-            kinds=sorted(Counter(item["type"] for item in found.alerts).items()), groups=len(groups),
-            strips=strips, curves=curves, low=low, high=high, zero=_zero(low, high), bars=_bars(found), axis=_axis(found),
-            alerts=[_alert(found, item) for item in found.alerts[:LISTED]], cut=max(len(found.alerts) - LISTED, 0),
-            proof=_proof(found), width=WIDTH, height=HEIGHT, strip=STRIP, more=max(len(groups) - TRACKED, 0),
-        )  # fmt: skip
+            found=found,
+            begin=stamp(found.begin),
+            end=stamp(found.end),
+            severities=_severities(found),
+            kinds=sorted(Counter(item["type"] for item in found.alerts).items()),
+            groups=len(groups),
+            strips=sorted(strips, key=lambda strip: (STAGE_RANK[strip.worst], -strip.peak)),
+            more=max(len(groups) - TRACKED, 0),
+            curves=curves,
+            low=low,
+            high=high,
+            zero=_zero(low, high),
+            bars=_bars(found),
+            axis=_axis(found),
+            alerts=[_alert(found, item) for item in found.alerts[:LISTED]],
+            cut=max(len(found.alerts) - LISTED, 0),
+            proof=_proof(found),
+            width=WIDTH,
+            height=HEIGHT,
+            strip=STRIP,
+        )
 
 
 def _severities(found: Gathered) -> list[tuple[str, int]]:
@@ -137,7 +153,7 @@ def _zero(low: str, high: str) -> int:
 
 
 def _bars(found: Gathered) -> list[tuple[int, list[tuple[str, int, int]]]]:
-    """Alerts over time: per bar its place, and (severity, from above, height) of its parts."""
+    """Alerts over time: the place of each bar, and (severity, distance from the top, height) of its parts."""
     counts: dict[int, Counter[str]] = {}
     for item in found.alerts:
         bar = min(_x(found, instant(item["timestamp"])) * BARS // WIDTH, BARS - 1)
@@ -169,12 +185,19 @@ def _strip(found: Gathered, group: str) -> Strip:
     values = [ltv for _, ltv in track] + list(stated.values())
     low, high = min(values, default=ZERO), max(values, default=ONE)
     return Strip(
-        group, str(mine[0]["data"]["group"]["labels"].get("borrower", "")), worst,
-        peak or ZERO, _percent(peak), bands,
-        " ".join(f"{_x(found, at)},{_y(ltv, low, high, STRIP)}" for at, ltv in track),
-        [(_y(level, low, high, STRIP), name) for name, level in stated.items()],
-        [(_x(found, instant(i["timestamp"])), i["data"]["severity"], f"{_time(i)} {_kind(i)}") for i in mine],
-    )  # fmt: skip
+        id=group,
+        borrower=str(mine[0]["data"]["group"]["labels"].get("borrower", "")),
+        worst=worst,
+        peak=peak or ZERO,
+        shown=_percent(peak),
+        bands=bands,
+        points=" ".join(f"{_x(found, at)},{_y(ltv, low, high, STRIP)}" for at, ltv in track),
+        lines=[(_y(level, low, high, STRIP), name) for name, level in stated.items()],
+        ticks=[
+            (_x(found, instant(i["timestamp"])), i["data"]["severity"], f"{_time(i)} {title_of(i['type'])}")
+            for i in mine
+        ],
+    )
 
 
 def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[StageBand]:
@@ -204,20 +227,19 @@ def _alert(found: Gathered, item: dict[str, Any]) -> Shown:
     facts = body.get("facts") or {}
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
-    return Shown(_time(item), _kind(item), body["severity"], str(subject), ", ".join(said), sent)
+    return Shown(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
 
 
 def _sent(delivery: dict[str, Any]) -> tuple[str, str]:
     to = ", ".join(delivery["to"])
     tries = "; ".join(f"{a['at'][11:19]} {a['state']} {a['detail']}".rstrip() for a in delivery.get("record", ()))
     times = f"{delivery['attempts']} attempt" + ("" if delivery["attempts"] == 1 else "s")
-    return delivery[
-        "state"
-    ], f"{delivery['notifier']}{f' ({to})' if to else ''}: {delivery['state']}, {times}{f': {tries}' if tries else ''}"
+    channel = delivery["notifier"] + (f" ({to})" if to else "")
+    return delivery["state"], f"{channel}: {delivery['state']}, {times}" + (f": {tries}" if tries else "")
 
 
 def _proof(found: Gathered) -> list[tuple[str, int]] | None:
-    """How many deliveries ended how; None where nothing was sent."""
+    """The number of deliveries by state; None for a replay, which sends nothing."""
     if found.deliveries is None:
         return None
     count = Counter(each["state"] for some in found.deliveries.values() for each in some)
@@ -227,10 +249,6 @@ def _proof(found: Gathered) -> list[tuple[str, int]] | None:
 
 def _time(item: dict[str, Any]) -> str:
     return str(item["timestamp"])[:19].replace("T", " ")
-
-
-def _kind(item: dict[str, Any]) -> str:
-    return str(item["type"]).removeprefix("loan_group.").replace("_", " ")
 
 
 def _percent(ltv: Decimal | None) -> str:

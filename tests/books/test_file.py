@@ -22,6 +22,7 @@ from monitor.core import schema
 from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
+from monitor.file_watch import Waits
 from tests.book_lines import book_line, open_loan
 
 LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95"))
@@ -75,7 +76,7 @@ class Book:
         config = file.Config(self.path, **{"watch": True, **other})
         self.held.update(held)
         kept = KeptBook(lambda: sorted(self.held), refused)
-        self.source = file.FileBook("file:demo", config, self.reader, SystemClock(), kept, **times)
+        self.source = file.FileBook("file:demo", config, self.reader, SystemClock(), kept, Waits(**times))
         self._task = asyncio.create_task(self._run())
         await self.until(lambda: self.batches)
         return self.batches.pop(0)

@@ -38,9 +38,9 @@ async def test_a_stress_shows_what_the_api_says(house: House, venue: Venue, read
         await page.get_by_label("Change or price of BTC").press("Tab")
         await page.get_by_role("button", name="Stress the book").click()
         answer = await stressed(daemon, {"shocks": {"BTC": "-20%", "ETH": "-25%"}})
-        assert (answer["bankrupt"], answer["expected_shortfall_usd"]) == (1, "10000")
+        assert (answer["bankrupt"], answer["shortfall_usd"]) == (1, "10000")
         for name, key in (
-            ("Expected shortfall", "expected_shortfall_usd"),
+            ("Shortfall", "shortfall_usd"),
             ("Draw on the fund", "fund_draw_usd"),
             ("Liquidation fees", "fees_usd"),
         ):
@@ -87,9 +87,7 @@ async def test_a_matrix_and_the_fall_that_it_takes(house: House, venue: Venue, r
         asked = {"matrix": {name: {"asset": a, "shocks": axis} for name, a in (("x", "BTC"), ("y", "ETH"))}}
         worst = (await stressed(daemon, asked))["cells"][0][0]
         groups = worst["stages"]["liquidation"] + worst["stages"]["delayed_liquidation"]
-        title = (
-            f"{worst['liquidation_debt_usd']} USD of {groups} groups; shortfall {worst['expected_shortfall_usd']} USD"
-        )
+        title = f"{worst['liquidation_debt_usd']} USD of {groups} groups; shortfall {worst['shortfall_usd']} USD"
         await expect(cells.first).to_have_attribute("title", title)
         await page.get_by_label("% of the debt is at its liquidation line").fill("100")
         await page.get_by_role("button", name="Search").click()

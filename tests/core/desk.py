@@ -16,7 +16,7 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.payload import CAUSE, data, envelope
+from monitor.core.alerts.payload import CAUSE, alert_item
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -37,6 +37,7 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.stages.stages import GroupState
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.products import vip_loan
 
@@ -184,10 +185,9 @@ class Desk:
         changed = msgspec.structs.replace(self.monitor.rules, **rules)
         return self.short(self.handle(ProductsChanged(at, changed)), at)
 
-    def restart(self, trust: Trust | None = None) -> None:
-        """A new monitor that knows what a restart hands over, and nothing else."""
-        rules = self.monitor.rules
-        rules = rules if trust is None else msgspec.structs.replace(rules, trust=trust)
+    def restart(self, **changes: Any) -> None:
+        """A new monitor that knows what a restart hands over, and nothing else; `changes` of the rules."""
+        rules = msgspec.structs.replace(self.monitor.rules, **changes)
         self.monitor = RiskMonitor(rules, memory=self.monitor.memory, book=new_book())
 
     @staticmethod
@@ -204,7 +204,7 @@ class Desk:
 
     def told(self, alert: Alert) -> dict[str, Any]:
         """The alert as the outside sees it."""
-        return envelope(alert, data(alert, 1, self.monitor.rules.products))
+        return as_json(alert_item(alert, 1, self.monitor.rules.products))
 
 
 def quotes(text: str, at: datetime) -> tuple[Quote, ...]:

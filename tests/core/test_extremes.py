@@ -10,7 +10,7 @@ from monitor.core.events.events import MarkPrices
 from monitor.core.money import exact
 from monitor.core.prices.quote import Quote, price
 from monitor.core.rules.settings import Trust
-from monitor.core.valuation.remedies import permitted
+from monitor.core.valuation.remedies import PermitLines, permitted, valued
 from monitor.core.valuation.valuation import positions
 from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
 
@@ -71,17 +71,9 @@ def test_the_longest_numbers_are_valued_told_and_cured_without_losing_a_digit(pl
     assert Fraction(sight.weight.debt) == want
     with exact():
         priced = positions(sight.held, usd)
-    low, call = sight.held.lines.initial, sight.held.lines.margin_call
-    assert permitted(
-        sight.weight.debt,
-        sight.weight.recognised,
-        low,
-        call,
-        priced,
-        sight.held.version.ladders,
-        sight.group.collateral,
-        True,
-    )
+    lines = PermitLines(sight.held.lines.initial, sight.held.lines.first)
+    of = valued(sight.weight, priced, sight.held.lines, sight.held.version)
+    assert permitted(of, lines, sight.group.collateral, True)
 
 
 def test_a_century_of_interest_is_a_sum_of_its_days() -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from monitor import plugins
-from monitor.core.alerts.payload import data
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, GroupPut, MarkPrices, TimePassed
 from monitor.core.groups.outcome import Outcome
@@ -21,6 +21,7 @@ from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 
 CONFIG = Path(__file__).parents[2] / "config" / "products"
@@ -67,11 +68,12 @@ class Shelf:
         """GET /v1/groups/{id}."""
         sight, board = self.monitor.sight(id_), self.monitor.board
         assert sight is not None
-        return detail(Look(self.at, sight, dict(board.marks), dict(board.usd), frozenset(board.untrusted), self.rules))
+        look = Look(self.at, sight, dict(board.marks), dict(board.usd), frozenset(board.untrusted), self.rules)
+        return as_json(detail(look))
 
     def told(self, out: Outcome) -> list[dict[str, Any]]:
         """The alerts as the outside sees them."""
-        return [data(alert, 1, self.rules.products) for alert in out.alerts]
+        return [as_json(alert_item(alert, 1, self.rules.products).data) for alert in out.alerts]
 
 
 def said(out: Outcome) -> list[str]:

@@ -17,6 +17,7 @@ from monitor.clock import SystemClock
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Invalid
+from monitor.file_watch import Waits
 from monitor.rates import file
 
 D = Decimal
@@ -25,7 +26,7 @@ GOOD = "effective,asset,rate\n2026-01-05,USDT,0.0002\n2026-01-05T10:00:00+02:00,
 
 def source(path: Path, **changes: Any) -> file.FileRates:
     config = file.Config("vip_loan", path, watch=True)
-    return file.FileRates("daily", config, SystemClock(), **({"settle_s": 0.05, "poll_s": 0.05} | changes))
+    return file.FileRates("daily", config, SystemClock(), Waits(**({"settle_s": 0.05, "poll_s": 0.05} | changes)))
 
 
 def problems(path: Path, text: str | bytes) -> list[str]:

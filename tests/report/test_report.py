@@ -13,7 +13,7 @@ import pytest
 
 from monitor import config as configuration
 from monitor.replay import run as replay
-from monitor.report.gather import EmptyReport, Gathered, of_replay, worst_groups
+from monitor.report.gather import EmptyReport, Gathered, Played, of_replay, worst_groups
 from monitor.report.page import render
 from tests.book_lines import one_btc
 from tests.faults.house import Daemon, House, until
@@ -54,7 +54,7 @@ def played(tmp_path: Path, *lines: dict[str, Any], prices: str = PRICES) -> Gath
     (tmp_path / "tape.csv").write_text(prices)
     (tmp_path / "book.jsonl").write_bytes(b"\n".join(msgspec.json.encode(each) for each in lines))
     rules = replay.without_trust(configuration.load(house.config).rules)
-    return of_replay(rules, tmp_path / "tape.csv", tmp_path / "book.jsonl", (), lambda: None)
+    return of_replay(Played(rules, tmp_path / "tape.csv", tmp_path / "book.jsonl", ()), lambda: None)
 
 
 def test_a_replay_is_told_with_its_stages_lines_and_alerts(tmp_path: Path) -> None:

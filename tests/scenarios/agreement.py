@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.alerts.payload import data, envelope
+from monitor.core.alerts.payload import alert_item
 from monitor.core.rules.product import Product
+from monitor.core.text import as_json
 
 
 def told(logged: LoggedAlert, products: Mapping[str, Product]) -> dict[str, Any]:
     """A line of `monitor replay --json`."""
-    return envelope(logged.alert, data(logged.alert, logged.cursor, products))
+    return as_json(alert_item(logged.alert, logged.cursor, products))
 
 
 def flat(line: Mapping[str, Any]) -> dict[str, Any]:

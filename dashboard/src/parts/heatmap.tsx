@@ -1,24 +1,8 @@
 /** A matrix of two shocks: the darker, the more debt at the liquidation line. The figure stands in every cell. */
 
 import { position } from "../format/decimal";
-import type { Stage } from "../types";
+import type { MatrixAnswer } from "../types";
 import { numbers, Scroll, Time } from "./figures";
-
-interface Axis {
-  readonly asset: string;
-  readonly shocks: readonly string[];
-}
-
-export interface MatrixAnswer {
-  readonly at: string;
-  readonly x: Axis;
-  readonly y: Axis;
-  readonly cells: readonly (readonly {
-    readonly stages: Readonly<Record<Stage, number>>;
-    readonly liquidation_debt_usd: string;
-    readonly expected_shortfall_usd: string;
-  }[])[];
-}
 
 /** Steps of colour: more could not be told apart. */
 export const HEATS = 6;
@@ -60,7 +44,7 @@ export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer 
                   <td
                     key={x.shocks[j]}
                     class={`right num heat-${heat(position(debt), most)}`}
-                    title={`${debt} USD of ${groups} groups; shortfall ${cell.expected_shortfall_usd} USD`}
+                    title={`${debt} USD of ${groups} groups; shortfall ${cell.shortfall_usd} USD`}
                   >
                     {numbers.short(debt)}
                     <small>{groups}</small>

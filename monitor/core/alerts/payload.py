@@ -5,19 +5,21 @@ Cure amounts and liquidation prices are pure functions of the alert's figures an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
-from monitor.core.alerts.alert import Alert, Debt, Figures, Input
-from monitor.core.money import EXACT, ZERO, plain
-from monitor.core.rules.product import Product, Version
-from monitor.core.rules.thresholds import Thresholds
-from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.remedies import Cure, cure, liquidation_prices, terms_of
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
+from monitor.core.money import EXACT, ZERO
+from monitor.core.rules.product import Product
+from monitor.core.stages.stages import Ack
+from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
+from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
 
 BODY_LIMIT = 19_000
@@ -27,162 +29,231 @@ CAUSE = ("cause", "rules_from")
 """Facts of an alert that a change of rules caused (core.watch.watchers.rules)."""
 
 
-def data(
-    alert: Alert, cursor: int, products: Mapping[str, Product], *, durable: bool = True, test: bool = False,
+class AckShown(msgspec.Struct, frozen=True):
+    """Who has a group's stage in hand; `until` is null where that holds as long as the stage."""
+
+    by: str
+    at: str
+    alert: str
+    note: str
+    until: str | None
+
+
+def acknowledged(ack: Ack) -> AckShown:
+    """An acknowledgement as it is shown."""
+    return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
+
+
+class StageChange(msgspec.Struct, frozen=True):
+    """The stages before and after."""
+
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+
+
+class InputShown(msgspec.Struct, frozen=True):
+    """One collateral asset as it went into the decision; null where the price is missing."""
+
+    asset: str
+    quantity: str
+    price: str | None
+    quote: str | None
+    quote_price: str | None
+    source: str | None
+    price_at: str | None
+    trust: str
+    value_usd: str | None
+    recognised_usd: str | None
+
+
+class DebtShown(msgspec.Struct, frozen=True):
+    """One loan as it went into the decision."""
+
+    loan: str
+    asset: str
+    principal: str
+    interest: str
+    price: str | None
+    value_usd: str | None
+
+
+class AlertData(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures."""
+
+    id: str
+    cursor: int
+    severity: str
+    test: bool
+    durable: bool
+    blind: bool
+    sequence: int
+    episode: int
+    detected_at: str
+    silenced_by: str | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
+    group: GroupRef | UnsetType = UNSET
+    stage: StageChange | UnsetType = UNSET
+    reason: str | UnsetType | None = UNSET
+    ltv: str | UnsetType | None = UNSET
+    debt_usd: str | UnsetType | None = UNSET
+    recognised_usd: str | UnsetType | None = UNSET
+    market_usd: str | UnsetType | None = UNSET
+    thresholds: dict[str, str] | UnsetType = UNSET
+    cure: CureShown | UnsetType | None = UNSET
+    liquidation_price: dict[str, str | None] | UnsetType | None = UNSET
+    inputs: list[InputShown] | UnsetType = UNSET
+    debts: list[DebtShown] | UnsetType = UNSET
+    inputs_cut: int | UnsetType = UNSET
+    rules: str | UnsetType = UNSET
+    metric: str | UnsetType = UNSET
+    margin_level: str | UnsetType | None = UNSET
+    health_factor: str | UnsetType | None = UNSET
+    deadline: str | UnsetType | None = UNSET
+    supersedes: str | UnsetType | None = UNSET
+    suppressed: list[str] | UnsetType = UNSET
+    cause: str | UnsetType = UNSET
+    rules_from: str | UnsetType = UNSET
+    facts: dict[str, Any] | UnsetType = UNSET
+    debts_cut: int | UnsetType = UNSET
+    acknowledged: AckShown | UnsetType = UNSET
+
+
+class AlertItem(msgspec.Struct, frozen=True):
+    """An alert: the same object in the log, the stream and webhooks."""
+
+    type: str
+    timestamp: str
+    """When what decided happened."""
+    data: AlertData
+
+
+Row = TypeVar("Row", InputShown, DebtShown)
+
+
+def alert_item(
+    alert: Alert,
+    cursor: int,
+    products: Mapping[str, Product],
+    *,
+    durable: bool = True,
+    test: bool = False,
     detected_at: datetime | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The `data` object of an alert. `detected_at` overrides (a replay detects everything in time)."""
-    body: dict[str, Any] = {
-        "id": alert.id,
-        "cursor": cursor,
-        "severity": alert.severity,
-        "test": test,
-        "durable": durable,
-        "blind": alert.blind,
-        "sequence": alert.sequence,
-        "episode": alert.episode,
-        "detected_at": stamp(detected_at or alert.detected_at),
-    }
-    if alert.silenced_by is not None:
-        body["silenced_by"] = alert.silenced_by
+) -> AlertItem:
+    """An item of the log, a webhook's body. `detected_at` overrides the alert's (a replay detects everything in time)."""
+    data = AlertData(
+        id=alert.id,
+        cursor=cursor,
+        severity=alert.severity,
+        test=test,
+        durable=durable,
+        blind=alert.blind,
+        sequence=alert.sequence,
+        episode=alert.episode,
+        detected_at=stamp(detected_at or alert.detected_at),
+        silenced_by=alert.silenced_by or UNSET,
+    )
     if alert.group is None:
-        body |= {"subject": alert.subject, "facts": dict(alert.facts)}
-        return body
-    body["group"] = msgspec.to_builtins(alert.group)
-    body["stage"] = {"from": alert.stage_from, "to": alert.stage_to}
-    body["reason"] = alert.reason
-    if alert.figures is not None:
-        body |= _figures(alert.figures, alert.group.product, products)
-    body |= {
-        "deadline": stamp_or_none(alert.deadline),
-        "supersedes": alert.supersedes,
-        "suppressed": list(alert.suppressed),
-    }
-    # Why the stage changed stands beside the reason; the rest is the alert's own.
-    body |= {key: alert.facts[key] for key in CAUSE if key in alert.facts}
-    if facts := {key: value for key, value in alert.facts.items() if key not in CAUSE}:
-        body["facts"] = facts
-    return _cut(body)
+        data = replace(data, subject=alert.subject, facts=dict(alert.facts))
+    else:
+        if alert.figures is not None:
+            data = _with_figures(data, alert.figures, products.get(alert.group.product))
+        data = _cut(_of_group(data, alert, alert.group))
+    return AlertItem(alert.type, stamp(alert.at), data)
 
 
-def envelope(alert: Alert, body: dict[str, Any]) -> dict[str, Any]:
-    """The alert with its type and the time of what decided: a webhook's body, an item of the log."""
-    return {"type": alert.type, "timestamp": stamp(alert.at), "data": body}
+def _of_group(data: AlertData, alert: Alert, group: GroupRef) -> AlertData:
+    """Why the stage changed stands beside the reason; other facts are the alert's own."""
+    return replace(
+        data,
+        group=group,
+        stage=StageChange(alert.stage_from, alert.stage_to),
+        reason=alert.reason,
+        deadline=stamp_or_none(alert.deadline),
+        supersedes=alert.supersedes,
+        suppressed=list(alert.suppressed),
+        cause=alert.facts.get("cause", UNSET),
+        rules_from=alert.facts.get("rules_from", UNSET),
+        facts={key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
+    )
 
 
-def _figures(figures: Figures, kind: str, products: Mapping[str, Product]) -> dict[str, Any]:
-    product = products.get(kind)
-    version = product.version_named(figures.rules) if product else None
-    shown: dict[str, Any] = {
-        "ltv": plain_or_none(figures.ltv),
-        "debt_usd": plain_or_none(figures.debt_usd),
-        "recognised_usd": plain_or_none(figures.recognised_usd),
-        "market_usd": plain_or_none(figures.market_usd),
-        "thresholds": {k: plain(v) for k, v in figures.thresholds.stated.items()},
-        "cure": None,
-        "liquidation_price": None,
-        "inputs": [_input(i) for i in figures.inputs],
-        "debts": [_debt(d) for d in figures.debts],
-        "inputs_cut": 0,
-        "rules": figures.rules,
-    }
+def _with_figures(data: AlertData, figures: Figures, product: Product | None) -> AlertData:
     metric = figures.thresholds.metric
-    if metric.falls:
-        shown |= {"metric": metric.name, metric.name: None}
+    data = replace(
+        data,
+        ltv=plain_or_none(figures.ltv),
+        debt_usd=plain_or_none(figures.debt_usd),
+        recognised_usd=plain_or_none(figures.recognised_usd),
+        market_usd=plain_or_none(figures.market_usd),
+        thresholds=figures.thresholds.shown,
+        cure=None,
+        liquidation_price=None,
+        inputs=[InputShown(**texts(each)) for each in figures.inputs],
+        debts=[DebtShown(**texts(each)) for each in figures.debts],
+        inputs_cut=0,
+        rules=figures.rules,
+        metric=metric.name if metric.falls else UNSET,
+        **({metric.name: None} if metric.falls else {}),
+    )
     if figures.debt_usd is None or figures.recognised_usd is None:
-        return shown
+        return data
+    weight = Weight(figures.debt_usd, figures.recognised_usd)
     if metric.falls:
-        shown[metric.name] = plain_or_none(Weight(figures.debt_usd, figures.recognised_usd).figure(metric))
-    if version is not None:
-        shown["cure"] = _cure(figures, version)
-        shown["liquidation_price"] = _liquidation_prices(figures, version)
-    return shown
+        data = replace(data, **{metric.name: plain_or_none(weight.figure(metric))})
+    version = product.version_named(figures.rules) if product else None
+    if version is None:
+        return data
+    held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
+    of = valued(weight, held, figures.thresholds, version)
+    prices = liquidation_prices(of, figures.thresholds.liquidation, _owed(figures.debts))
+    return replace(
+        data,
+        cure=cure_shown(of, figures.thresholds),
+        liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
+    )
 
 
-def _cure(figures: Figures, version: Version) -> dict[str, Any]:
-    assert figures.debt_usd is not None
-    assert figures.recognised_usd is not None
-    lines, priced = figures.thresholds, _positions(figures)
-    terms, ladders = terms_of(lines, version), version.ladders_of(p.asset for p in priced)
-    return way_shown(cure(figures.debt_usd, figures.recognised_usd, lines.initial, priced, ladders, terms), lines)
-
-
-def way_shown(way: Cure, lines: Thresholds) -> dict[str, Any]:
-    """A cure as JSON values; a product whose metric is a level says `to_level`, not `to_ltv`."""
-    return {
-        "to_level" if lines.falls else "to_ltv": plain(way.to_ltv),
-        "repay_usd": plain(way.repay_usd),
-        "add_recognised_usd": plain(way.add_recognised_usd),
-        "by_asset": {a: plain_or_none(q) for a, q in way.by_asset.items()},
-    }
-
-
-def _liquidation_prices(figures: Figures, version: Version) -> dict[str, str | None]:
-    assert figures.debt_usd is not None
-    assert figures.recognised_usd is not None
+def _owed(debts: Sequence[Debt]) -> dict[str, Decimal]:
     owed: dict[str, Decimal] = {}
-    for debt in figures.debts:
+    for debt in debts:
         owed[debt.asset] = EXACT.add(owed.get(debt.asset, ZERO), EXACT.add(debt.principal, debt.interest))
-    lines, priced = figures.thresholds, _positions(figures)
-    prices = liquidation_prices(
-        owed, figures.debt_usd, figures.recognised_usd, lines.liquidation, priced,
-        version.ladders_of(p.asset for p in priced), terms_of(lines, version),
-    )  # fmt: skip
-    return {a: plain_or_none(p) for a, p in prices.items()}
+    return owed
 
 
-def _positions(figures: Figures) -> list[Position]:
-    return [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
+def _cut(data: AlertData) -> AlertData:
+    """Cuts long lists, the rows of the smallest values first, and counts what is left out; the sums stay whole."""
+    excess = _size(data) - BODY_LIMIT
+    if excess <= 0 or data.inputs is UNSET or data.debts is UNSET:
+        return data
+    cure, prices = data.cure, data.liquidation_price
+    tables = [cure.by_asset if isinstance(cure, CureShown) else {}, prices if isinstance(prices, dict) else {}]
+
+    def freed(row: InputShown) -> int:
+        """An asset that is no longer listed also leaves the tables by asset."""
+        return _size(row) + sum(len(row.asset) + len(str(t[row.asset])) + 6 for t in tables if row.asset in t)
+
+    inputs, excess = _largest(data.inputs, excess, freed)
+    debts, _ = _largest(data.debts, excess, _size)
+    listed = {row.asset for row in inputs}
+    by_asset, prices_left = ({asset: t[asset] for asset in t if asset in listed} for t in tables)
+    return replace(
+        data,
+        inputs=inputs,
+        debts=debts,
+        inputs_cut=len(data.inputs) - len(inputs),
+        debts_cut=len(data.debts) - len(debts),
+        cure=replace(cure, by_asset=by_asset) if isinstance(cure, CureShown) else cure,
+        liquidation_price=prices_left if isinstance(prices, dict) else prices,
+    )
 
 
-def _input(item: Input) -> dict[str, Any]:
-    return {
-        "asset": item.asset,
-        "quantity": plain(item.quantity),
-        "price": plain_or_none(item.price),
-        "quote": item.quote,
-        "quote_price": plain_or_none(item.quote_price),
-        "source": item.source,
-        "price_at": stamp_or_none(item.price_at),
-        "trust": item.trust,
-        "value_usd": plain_or_none(item.value_usd),
-        "recognised_usd": plain_or_none(item.recognised_usd),
-    }
+def _largest(rows: Sequence[Row], excess: int, freed: Callable[[Row], int]) -> tuple[list[Row], int]:
+    """The rows of the largest values, and the excess of bytes when the others are gone."""
+    kept = sorted(rows, key=lambda row: -Decimal(row.value_usd or 0))
+    while kept and excess > 0:
+        excess -= freed(kept.pop())
+    return kept, excess
 
 
-def _debt(item: Debt) -> dict[str, Any]:
-    return {
-        "loan": item.loan,
-        "asset": item.asset,
-        "principal": plain(item.principal),
-        "interest": plain(item.interest),
-        "price": plain_or_none(item.price),
-        "value_usd": plain_or_none(item.value_usd),
-    }
-
-
-def _cut(body: dict[str, Any]) -> dict[str, Any]:
-    """Cuts long lists, smallest values last to go, and counts what is left out; the sums stay whole."""
-    excess = len(msgspec.json.encode(body)) - BODY_LIMIT
-    if excess <= 0:
-        return body
-    for name in ("inputs", "debts"):
-        rows = sorted(body.get(name, ()), key=lambda r: -Decimal(r["value_usd"] or 0))
-        kept = list(rows)
-        while kept and excess > 0:
-            gone = kept.pop()
-            excess -= len(msgspec.json.encode(gone)) + _drop_asset(body, name, gone["asset"])
-        body[name] = kept
-        body[f"{name}_cut"] = len(rows) - len(kept)
-    return body
-
-
-def _drop_asset(body: dict[str, Any], name: str, asset: str) -> int:
-    """Takes an asset that is no longer listed out of the tables by asset; returns the bytes it freed."""
-    if name != "inputs":
-        return 0
-    freed = 0
-    for table in (body["cure"] and body["cure"]["by_asset"], body["liquidation_price"]):
-        if table:
-            freed += len(asset) + len(str(table.pop(asset, ""))) + 6
-    return freed
+def _size(of: msgspec.Struct) -> int:
+    return len(msgspec.json.encode(of))

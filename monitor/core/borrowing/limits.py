@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from monitor.core.loans.group import TERM_DAYS, Group
 from monitor.core.loans.interest import timeline
@@ -15,29 +17,53 @@ from monitor.core.stages.stages import NORMAL
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.valuation import Holding
 
-MARGIN_CALL, COIN_LIMIT, COLLATERAL, PRICE, INTEREST = (
-    "margin_call",
-    "coin_limit",
-    "collateral",
-    "price",
-    "interest_not_covered",
-)
+MARGIN_CALL = "margin_call"
+COIN_LIMIT = "coin_limit"
+COLLATERAL = "collateral"
+PRICE = "price"
+INTEREST = "interest_not_covered"
 
 
-class Reason(NamedTuple):
+class Reason(msgspec.Struct, frozen=True):
     """Why something is refused: a word for programs, a sentence for people."""
 
     reason: str
     text: str
 
 
-def shown(reasons: Sequence[Reason]) -> list[dict[str, str]]:
-    """As JSON values."""
-    return [each._asdict() for each in reasons]
+class Offers(msgspec.Struct, frozen=True):
+    """Daily rates of a new order; null where there is none."""
+
+    flexible: str | None
+    term_30d: str | None = msgspec.field(name="30d")
+    term_60d: str | None = msgspec.field(name="60d")
+
+
+class BorrowableCoin(msgspec.Struct, frozen=True):
+    """One coin that the product lends. Limits are null where there are none, `left_usd` also while its price is missing."""
+
+    limit_usd: str | None
+    left_usd: str | None
+    limit: str | None
+    left: str | None
+    most_usd: str
+    allowed: bool
+    reasons: list[Reason]
+    offers: Offers
+
+
+class Borrower(NamedTuple):
+    """A group with what decides about its borrower's requests: stage, product, and prices."""
+
+    group: Group
+    stage: str
+    product: Product
+    held: Holding
+    usd: Mapping[str, Decimal]
 
 
 def at_level(levels: Sequence[Decimal], vip_level: int | None) -> Decimal:
-    """The figure of a VIP level; who states none is regular, and the last one holds for all above."""
+    """The figure of a VIP level. A borrower without a level is regular; the last figure holds for all levels above."""
     return levels[min(vip_level or 0, len(levels) - 1)]
 
 
@@ -48,7 +74,7 @@ def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal
 
 
 class CoinRoom(NamedTuple):
-    """What one coin's limits leave; None where there is no such limit, or the coin's price is missing."""
+    """What the limits of one coin leave; None where there is no such limit, or the coin's price is missing."""
 
     limit: Decimal | None
     left: Decimal | None
@@ -61,11 +87,12 @@ class CoinRoom(NamedTuple):
         return any(left < 0 if beyond else left <= 0 for left in lefts)
 
 
-def room_of(held: Holding, asset: str, vip_level: int | None, usd: Mapping[str, Decimal]) -> CoinRoom:
-    """The limits of a coin less what is owed in it, interest included; below zero where they are passed."""
-    owed = next((amount for coin, amount in held.debts if coin == asset), ZERO)
-    limit = borrow_limit(held.version, asset, vip_level)
-    levels, price = held.version.loan_limits.get(asset), usd.get(asset)
+def room_of(borrower: Borrower, asset: str) -> CoinRoom:
+    """The limits of a coin less the debt in it, interest included; below zero where the debt is over the limit."""
+    version, vip_level = borrower.held.version, borrower.group.vip_level
+    owed = next((amount for coin, amount in borrower.held.debts if coin == asset), ZERO)
+    limit = borrow_limit(version, asset, vip_level)
+    levels, price = version.loan_limits.get(asset), borrower.usd.get(asset)
     limit_usd = None if levels is None else at_level(levels, vip_level)
     owed_usd = ZERO if not owed else None if price is None else owed * price
     left_usd = None if limit_usd is None or owed_usd is None else limit_usd - owed_usd
@@ -82,7 +109,7 @@ def over_limit(asset: str, room: CoinRoom, *, beyond: bool = False) -> list[Reas
 
 
 def in_call(stage: str) -> list[Reason]:
-    """An order is in margin call, or further (VIP FAQ 7, 27)."""
+    """The group is in margin call or worse (VIP FAQ 7, 27)."""
     if stage == NORMAL:
         return []
     return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (VIP FAQ 7, 27)")]
@@ -105,46 +132,39 @@ def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list
 
 
 def borrowable(
-    group: Group, product: Product, held: Holding, at: datetime, usd: Mapping[str, Decimal], reasons: Sequence[Reason],
-    room_usd: Decimal,
-) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Per coin that the product lends: what its limits leave, whether a new order is allowed, and at which rates."""
-    version = held.version
-    coins = {*product.rated(at), *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
-    shown_by_coin: dict[str, dict[str, Any]] = {}
-    for asset in sorted(coins):
-        room = room_of(held, asset, group.vip_level, usd)
-        mine = [*reasons, *over_limit(asset, room)]
-        most = min(
-            [room_usd, *(left for left in (room.left_usd, _in_usd(room.left, usd.get(asset))) if left is not None)]
-        )
-        shown_by_coin[asset] = {
-            "limit_usd": plain_or_none(room.limit_usd),
-            "left_usd": _left(room.left_usd),
-            "limit": plain_or_none(room.limit),
-            "left": _left(room.left),
-            "most_usd": plain(max(ZERO, most)) if not mine else "0",
-            "allowed": not mine,
-            "reasons": shown(mine),
-            "offers": offers(product, held.version, at, asset, group.vip_level),
-        }
-    return shown_by_coin
+    borrower: Borrower, at: datetime, reasons: Sequence[Reason], room_usd: Decimal
+) -> dict[str, BorrowableCoin]:
+    """Per coin that the product lends: what its limits leave, whether it takes a new order, and at which rates."""
+    version = borrower.held.version
+    coins = {*borrower.product.rated(at), *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
+    return {asset: _borrowable_coin(borrower, asset, at, reasons, room_usd) for asset in sorted(coins)}
 
 
-def offers(
-    product: Product, version: Version, at: datetime, asset: str, vip_level: int | None
-) -> dict[str, str | None]:
+def _borrowable_coin(
+    borrower: Borrower, asset: str, at: datetime, reasons: Sequence[Reason], room_usd: Decimal
+) -> BorrowableCoin:
+    room, price = room_of(borrower, asset), borrower.usd.get(asset)
+    mine = [*reasons, *over_limit(asset, room)]
+    left_usd = None if room.left is None or price is None else room.left * price
+    most = min([room_usd, *(left for left in (room.left_usd, left_usd) if left is not None)])
+    return BorrowableCoin(
+        limit_usd=plain_or_none(room.limit_usd),
+        left_usd=_left(room.left_usd),
+        limit=plain_or_none(room.limit),
+        left=_left(room.left),
+        most_usd="0" if mine else plain(max(ZERO, most)),
+        allowed=not mine,
+        reasons=mine,
+        offers=offers(borrower, asset, at),
+    )
+
+
+def offers(borrower: Borrower, asset: str, at: datetime) -> Offers:
     """Daily rates of a new order in a coin: the flexible one, the same for all, and the fixed ones of the VIP level."""
-    fixed, flexible = version.fixed_rates.get(asset, {}), None
-    if asset in product.rated(at):
-        flexible = timeline(product, asset).at(at) * (DAY // product.period)
-    terms = {term: fixed.get(term) for term in TERM_DAYS}
-    rates = {term: None if levels is None else at_level(levels, vip_level) for term, levels in terms.items()}
-    return {"flexible": plain_or_none(flexible), **{term: plain_or_none(rate) for term, rate in rates.items()}}
-
-
-def _in_usd(amount: Decimal | None, price: Decimal | None) -> Decimal | None:
-    return None if amount is None or price is None else amount * price
+    product, fixed = borrower.product, borrower.held.version.fixed_rates.get(asset, {})
+    flexible = timeline(product, asset).at(at) * (DAY // product.period) if asset in product.rated(at) else None
+    rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in TERM_DAYS)
+    return Offers(plain_or_none(flexible), *map(plain_or_none, rates))
 
 
 def _left(amount: Decimal | None) -> str | None:

@@ -1,104 +1,120 @@
-"""What the detail of a group adds for some products: liabilities and what they require, and what liquidation may repay."""
+"""What some products add to the detail of a group: liabilities with their margins, and what a liquidation may repay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from monitor.core.borrowing.limits import borrow_limit
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, plain
-from monitor.core.rules.product import NOTHING, Ladder, Version
+from monitor.core.rules.product import NOTHING, Ladder, LiabilityTiers, Version
+from monitor.core.text import plain_or_none
 from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of
-from monitor.core.valuation.remedies import Permitted
-from monitor.core.valuation.valuation import Holding, Position, Weight, crossed
+from monitor.core.valuation.remedies import Permitted, Valued
+from monitor.core.valuation.valuation import Holding, Weight, crossed
 
 
-def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[dict[str, Any]]:
-    """Every coin that is owed with its tier, its margins and its limit; figures are null where the price is missing."""
-    if held.tiers is None:
-        return []
-    shown = []
-    for asset, amount in held.debts:
+class Liability(msgspec.Struct, frozen=True):
+    """The debt in one coin, where loans are liabilities; its tier counts from 1."""
+
+    asset: str
+    amount: str
+    borrow_limit: str | None
+    borrow_left: str | None
+    value_usd: str | None = None
+    tier: str | None = None
+    max_leverage: str | None = None
+    initial_rate: str | None = None
+    maintenance_rate: str | None = None
+    maintenance_amount: str | None = None
+    initial_margin_usd: str | None = None
+    maintenance_margin_usd: str | None = None
+
+
+class Closable(msgspec.Struct, frozen=True):
+    """How much of a coin's debt one liquidation may repay out of a coin of the collateral."""
+
+    debt: str
+    collateral: str
+    closable_usd: str
+
+
+def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[Liability]:
+    """The debt in each coin with its tier, its margins and its limit; figures are null where the price is missing."""
+    tiers = held.tiers or {}
+    found = []
+    for asset, amount in held.debts if tiers else ():
         limit = borrow_limit(held.version, asset, group.vip_level)
-        row: dict[str, Any] = {
-            "asset": asset,
-            "amount": plain(amount),
-            "borrow_limit": None if limit is None else plain(limit),
-            "borrow_left": None if limit is None else plain(max(ZERO, limit - amount)),
-        }
-        shown.append(row | _margins(held, asset, None if asset not in usd else amount * usd[asset]))
-    return shown
+        left = None if limit is None else max(ZERO, limit - amount)
+        coin = Liability(asset, plain(amount), plain_or_none(limit), plain_or_none(left))
+        found.append(_with_margins(coin, tiers[asset], amount * usd[asset]) if asset in usd else coin)
+    return found
 
 
-_MARGINS = (
-    "value_usd", "tier", "max_leverage", "initial_rate", "maintenance_rate", "maintenance_amount", "initial_margin_usd",
-    "maintenance_margin_usd",
-)  # fmt: skip
-
-
-def _margins(held: Holding, asset: str, value: Decimal | None) -> dict[str, Any]:
-    if value is None or held.tiers is None:
-        return dict.fromkeys(_MARGINS)
-    tiers = held.tiers[asset]
+def _with_margins(coin: Liability, tiers: LiabilityTiers, value: Decimal) -> Liability:
     place = tier_of(tiers.maintenance, value)
-    figures = (
-        value, Decimal(place + 1), tiers.max_leverage[place], tiers.initial[place][1], tiers.maintenance[place][1],
-        deductions(tiers.maintenance)[place], by_deduction(tiers.initial, value), by_deduction(tiers.maintenance, value),
-    )  # fmt: skip
-    return {name: plain(figure) for name, figure in zip(_MARGINS, figures, strict=True)}
+    return msgspec.structs.replace(
+        coin,
+        value_usd=plain(value),
+        tier=str(place + 1),
+        max_leverage=plain(tiers.max_leverage[place]),
+        initial_rate=plain(tiers.initial[place][1]),
+        maintenance_rate=plain(tiers.maintenance[place][1]),
+        maintenance_amount=plain(deductions(tiers.maintenance)[place]),
+        initial_margin_usd=plain(by_deduction(tiers.initial, value)),
+        maintenance_margin_usd=plain(by_deduction(tiers.maintenance, value)),
+    )
 
 
-def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[dict[str, str]]:
-    """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty while there is none to come.
+def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[Closable]:
+    """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty before the liquidation line.
 
-    A share of the whole debt; all that is owed in the coin where the level is low, or where either side of the pair is
-    small (DOMAIN section 5, Aave v3).
+    It may repay a share of the whole debt; all debt in the coin where the level is low, or where either side of the pair
+    is small (DOMAIN section 5, Aave v3).
     """
     close, lines = held.version.close_factor, held.lines
     if close is None or not weight.debt or not crossed(weight, lines, "liquidation"):
         return []
     is_low = weight.reaches(close.full_at, lines.falls)
-    shown = []
+    found = []
     for owed, amount in held.debts:
         debt = amount * usd[owed]
         for pledged, quantity, _ in held.collateral:
             is_full = is_low or min(debt, quantity * usd[pledged]) < close.small_usd
             repaid = debt if is_full else min(debt, close.share * weight.debt)
-            shown.append({"debt": owed, "collateral": pledged, "closable_usd": plain(repaid)})
-    return shown
+            found.append(Closable(owed, pledged, plain(repaid)))
+    return found
 
 
-Allow = Callable[[Decimal, tuple[Position, ...], Mapping[str, Ladder]], Permitted]
-"""What is permitted by a recognised value, the positions that make it up, and their ladders."""
-
-
-def permitted_by(version: Version, counted: Decimal, held: tuple[Position, ...], allow: Allow) -> Permitted:
+def permitted_by(version: Version, of: Valued, allow: Callable[[Valued], Permitted]) -> Permitted:
     """What is permitted where loans, transfers out and stages go by ladders of their own (DOMAIN section 3.8).
 
     A coin that such a table does not list counts nothing for its purpose. Orders inside the account go by the stage's.
     """
-    allowed = allow(counted, held, version.ladders_of(p.asset for p in held))
+    allowed = allow(of)
     if version.borrow_ladders is not None:
-        of_loans = _allowed_by(version.borrow_ladders, counted, held, allow)
+        of_loans = allow(_by(version.borrow_ladders, of))
         allowed = msgspec.structs.replace(allowed, new_order=of_loans.new_order, borrowable_usd=of_loans.borrowable_usd)
     if version.transfer_ladders is not None:
-        leaving = _allowed_by(version.transfer_ladders, counted, held, allow)
+        leaving = allow(_by(version.transfer_ladders, of))
         allowed = msgspec.structs.replace(
-            allowed, withdraw=leaving.withdraw, withdrawable=leaving.withdrawable,
+            allowed,
+            withdraw=leaving.withdraw,
+            withdrawable=leaving.withdrawable,
             removable_accounts=leaving.removable_accounts,
-        )  # fmt: skip
+        )
     return allowed
 
 
-def _allowed_by(table: Mapping[str, Ladder], counted: Decimal, held: tuple[Position, ...], allow: Allow) -> Permitted:
-    ladders = {p.asset: table.get(p.asset, NOTHING) for p in held}
-    revalued = tuple(
+def _by(table: Mapping[str, Ladder], of: Valued) -> Valued:
+    """The group as valued by other ladders."""
+    ladders = {p.asset: table.get(p.asset, NOTHING) for p in of.held}
+    held = tuple(
         p if p.value is None else msgspec.structs.replace(p, recognised=recognised(ladders[p.asset], p.value))
-        for p in held
+        for p in of.held
     )
-    more = sum((now.recognised or ZERO) - (p.recognised or ZERO) for now, p in zip(revalued, held, strict=True))
-    return allow(counted + more, revalued, ladders)
+    more = sum((now.recognised or ZERO) - (p.recognised or ZERO) for now, p in zip(held, of.held, strict=True))
+    return of._replace(counted=of.counted + more, held=held, ladders=ladders)

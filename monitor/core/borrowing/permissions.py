@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from collections.abc import Sequence
 
-from monitor.core.borrowing.limits import PRICE, Reason, borrowable, order_reasons
-from monitor.core.borrowing.limits import shown as reasons_shown
-from monitor.core.loans.group import Group
+import msgspec
+
+from monitor.core.borrowing.limits import PRICE, Reason
 from monitor.core.money import plain
-from monitor.core.rules.product import Product
 from monitor.core.stages.stages import LIQUIDATION
 from monitor.core.valuation.remedies import Permitted
-from monitor.core.valuation.valuation import Holding
 
-LIQUIDATED, LTV_NOW, LTV_AFTER = "liquidation", "ltv_now", "ltv_after"
-
-
-def allowed_facts(
-    group: Group, stage: str, product: Product, held: Holding, at: datetime, usd: Mapping[str, Decimal],
-    allowed: Permitted, doubted: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
-    """`permitted`, `borrowable_usd` and `borrowable`. `doubted`: coins of the group without a price that is believed."""
-    orders = order_reasons(stage, allowed.borrowable_usd, doubted)
-    return {
-        "permitted": {
-            "trade": allowed.trade,
-            "move_within_group": allowed.move_within_group,
-            "withdraw": allowed.withdraw,
-            "new_order": allowed.new_order,
-            "new_order_refusals": reasons_shown(orders),
-            "withdrawable": {asset: plain(quantity) for asset, quantity in allowed.withdrawable.items()},
-            "removable_accounts": list(allowed.removable_accounts),
-            "accounts": {
-                account: _detachable(account, stage, allowed, doubted) for account in sorted(group.collateral)
-            },
-        },
-        "borrowable_usd": plain(allowed.borrowable_usd),
-        "borrowable": borrowable(group, product, held, at, usd, orders, allowed.borrowable_usd),
-    }
+LIQUIDATED = "liquidation"
+LTV_NOW = "ltv_now"
+LTV_AFTER = "ltv_after"
 
 
-def _detachable(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> dict[str, Any]:
+class DetachableAccount(msgspec.Struct, frozen=True):
+    """Whether a collateral account may be detached now (VIP FAQ 8)."""
+
+    detachable: bool
+    reasons: list[Reason]
+
+
+class PermittedShown(msgspec.Struct, frozen=True):
+    """What the borrower may do now."""
+
+    trade: bool
+    move_within_group: bool
+    withdraw: bool
+    new_order: bool
+    new_order_refusals: list[Reason]
+    withdrawable: dict[str, str]
+    removable_accounts: list[str]
+    accounts: dict[str, DetachableAccount]
+
+
+def permitted_shown(
+    accounts: Sequence[str], stage: str, allowed: Permitted, orders: Sequence[Reason], doubted: Sequence[str]
+) -> PermittedShown:
+    """`orders`: why no new order is taken. `doubted`: coins of the group without a price that is believed."""
+    return PermittedShown(
+        trade=allowed.trade,
+        move_within_group=allowed.move_within_group,
+        withdraw=allowed.withdraw,
+        new_order=allowed.new_order,
+        new_order_refusals=list(orders),
+        withdrawable={asset: plain(quantity) for asset, quantity in allowed.withdrawable.items()},
+        removable_accounts=list(allowed.removable_accounts),
+        accounts={account: _detachable(account, stage, allowed, doubted) for account in accounts},
+    )
+
+
+def _detachable(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> DetachableAccount:
     reason = _kept(account, stage, allowed, doubted)
-    return {"detachable": reason is None, "reasons": reasons_shown([reason] if reason else [])}
+    return DetachableAccount(reason is None, [] if reason is None else [reason])
 
 
 def _kept(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> Reason | None:

@@ -11,23 +11,55 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from monitor.core.borrowing.limits import INTEREST, Reason, in_call, over_limit, room_of, shown
+import msgspec
+
+from monitor.core.borrowing.limits import INTEREST, Borrower, Reason, in_call, over_limit, room_of
 from monitor.core.groups.record import GroupRecord
-from monitor.core.loans.group import Group, Loan
+from monitor.core.loans.group import Loan
 from monitor.core.money import plain
-from monitor.core.rules.product import Product
 from monitor.core.stages.maturity import overdue_at, renewal_opens
-from monitor.core.text import stamp, stamp_or_none
+from monitor.core.text import as_json, stamp
 from monitor.core.valuation.interest_cover import balance, interest_of
-from monitor.core.valuation.valuation import Holding
 
 
-def refusals(
-    group: Group, stage: str, held: Holding, loan: Loan, owed: Decimal, usd: Mapping[str, Decimal]
-) -> list[Reason]:
+class Renewal(msgspec.Struct, frozen=True):
+    """When a term loan may be renewed, and why that would be refused now."""
+
+    opens_at: str
+    closes_at: str
+    open: bool
+    renewable: bool
+    refusals: list[Reason]
+
+
+class RenewalFacts(msgspec.Struct, frozen=True):
+    """What `loan.renewal_open` and `loan.maturing` add."""
+
+    loan: str
+    asset: str
+    principal: str
+    interest: str
+    matures_at: str
+    closes_at: str
+    renewable: bool
+    refusals: list[Reason]
+
+
+class OverdueFacts(msgspec.Struct, frozen=True):
+    """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
+
+    loan: str
+    asset: str
+    matured_at: str
+    liquidation_at: str
+    assumed: bool
+
+
+def refusals(borrower: Borrower, loan: Loan, owed: Decimal) -> list[Reason]:
     """Why a renewal of the loan would be refused now; empty where nothing known speaks against it. `owed`: its interest."""
-    reasons = in_call(stage)
-    reasons += over_limit(loan.asset, room_of(held, loan.asset, group.vip_level, usd), beyond=True)
+    group = borrower.group
+    reasons = in_call(borrower.stage)
+    reasons += over_limit(loan.asset, room_of(borrower, loan.asset), beyond=True)
     has = balance(group, loan.asset)
     if group.balances and has < owed:
         text = f"the Spot balances hold {plain(has)} {loan.asset}, the interest to be paid first is {plain(owed)}"
@@ -36,47 +68,49 @@ def refusals(
 
 
 def renewal_facts(record: GroupRecord, loan: Loan, usd: Mapping[str, Decimal]) -> dict[str, Any]:
-    """What `loan.renewal_open` and `loan.maturing` add."""
+    """The facts of an alert about a loan that may be renewed."""
     assert loan.matures_at is not None
     owed = interest_of(loan, record.product, record.held)
-    reasons = refusals(record.group, record.state.stage, record.held, loan, owed, usd)
-    return {
-        "loan": loan.id,
-        "asset": loan.asset,
-        "principal": plain(loan.principal),
-        "interest": plain(owed),
-        "matures_at": stamp(loan.matures_at),
-        "closes_at": stamp(loan.matures_at),
-        "renewable": not reasons,
-        "refusals": shown(reasons),
-    }
+    reasons = refusals(Borrower(record.group, record.state.stage, record.product, record.held, usd), loan, owed)
+    facts = RenewalFacts(
+        loan=loan.id,
+        asset=loan.asset,
+        principal=plain(loan.principal),
+        interest=plain(owed),
+        matures_at=stamp(loan.matures_at),
+        closes_at=stamp(loan.matures_at),
+        renewable=not reasons,
+        refusals=reasons,
+    )
+    return as_json(facts)
 
 
 def overdue_facts(record: GroupRecord, loan: Loan) -> dict[str, Any]:
-    """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
+    """The facts of an alert about a loan that is overdue."""
     assert loan.matures_at is not None
-    return {
-        "loan": loan.id,
-        "asset": loan.asset,
-        "matured_at": stamp(loan.matures_at),
-        "liquidation_at": stamp(overdue_at(loan.matures_at, record.held.version, record.state.waived_until)),
-        "assumed": True,
-    }
+    facts = OverdueFacts(
+        loan=loan.id,
+        asset=loan.asset,
+        matured_at=stamp(loan.matures_at),
+        liquidation_at=stamp(overdue_at(loan.matures_at, record.held.version, record.state.waived_until)),
+        assumed=True,
+    )
+    return as_json(facts)
 
 
-def renewal_shown(
-    group: Group, stage: str, product: Product, held: Holding, loan: Loan, usd: Mapping[str, Decimal], at: datetime
-) -> dict[str, Any] | None:
+def renewal_of(borrower: Borrower, loan: Loan, at: datetime) -> Renewal | None:
     """A loan's renewal in the detail of its group; None where there is none: open terms, products without it."""
-    if loan.matures_at is None or held.version.renewal_window is None or not loan.is_owed:
+    if loan.matures_at is None or not loan.is_owed:
         return None
-    opens = renewal_opens(loan.matures_at, held.version)
-    is_open = opens is not None and opens <= at < loan.matures_at
-    reasons = refusals(group, stage, held, loan, interest_of(loan, product, held), usd)
-    return {
-        "opens_at": stamp_or_none(opens),
-        "closes_at": stamp(loan.matures_at),
-        "open": is_open,
-        "renewable": is_open and not reasons,
-        "refusals": shown(reasons),
-    }
+    opens = renewal_opens(loan.matures_at, borrower.held.version)
+    if opens is None:
+        return None
+    is_open = opens <= at < loan.matures_at
+    reasons = refusals(borrower, loan, interest_of(loan, borrower.product, borrower.held))
+    return Renewal(
+        opens_at=stamp(opens),
+        closes_at=stamp(loan.matures_at),
+        open=is_open,
+        renewable=is_open and not reasons,
+        refusals=reasons,
+    )

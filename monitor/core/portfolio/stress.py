@@ -1,7 +1,7 @@
 """The whole book under shocks: who crosses which line, sums, losses; a matrix of two shocks; the fall that it takes.
 
-What is asked is a frozen struct (`Stress`), what is answered JSON values. A survey is swept once per set of prices, each set
-being a step of its own, so that whoever runs the steps may pause between them. Pure; nothing is changed.
+`Stress` is the question; `StressAnswer`, `MatrixAnswer` and `ReverseAnswer` are the answers. Each set of prices takes one
+sweep of the survey. A sweep is a step, so that the caller may pause between steps. Pure; nothing is changed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
+from msgspec.structs import asdict, astuple
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.survey import Prices, Scope, Sums, Swept
@@ -81,13 +82,135 @@ class Stress(msgspec.Struct, frozen=True):
     limit: Annotated[int, range(0, 1001)] = 100
 
     def __post_init__(self) -> None:
-        asked = [n for n, v in (("shocks", self.shocks), ("scenario", self.scenario), ("matrix", self.matrix),
-                                ("reverse", self.reverse)) if v]  # fmt: skip
+        asked = [name for name in ("shocks", "scenario", "matrix", "reverse") if getattr(self, name)]
         if len(asked) != 1:
             found = ", ".join(asked) or "none"
             raise ValueError(f"found {found}, expected exactly one of shocks, scenario, matrix, reverse")
         if len(self.shocks) > MAX_SHOCKS:
             raise ValueError(f"shocks: found {len(self.shocks)} of them, expected {MAX_SHOCKS} at most")
+
+
+class SumsShown(msgspec.Struct, frozen=True):
+    """Groups and what they come to in USD."""
+
+    groups: int
+    debt_usd: str
+    recognised_usd: str
+    market_usd: str
+
+
+class Exactness(msgspec.Struct, frozen=True):
+    """Whether every group's stage is exact, and whether the sums are: those of more than 1,000 groups have cents."""
+
+    counts: bool
+    sums: bool
+
+
+class MovedGroups(msgspec.Struct, frozen=True):
+    """Groups by their stage before and after."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    groups: int
+    debt_usd: str
+    recognised_usd: str
+    market_usd: str
+
+
+class ShockedPrice(msgspec.Struct, frozen=True):
+    """A shock and its coin's USD price."""
+
+    shock: str
+    before: str | None
+    after: str
+
+
+class MovedGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group that changes its stage; exact."""
+
+    id: str
+    product: str
+    labels: dict[str, str]
+    from_: str = msgspec.field(name="from")
+    to: str
+    ltv_before: str | None
+    ltv: str | None
+    debt_usd: str
+    recognised_usd: str
+    market_usd: str
+    shortfall_usd: str
+
+
+class NewInStage(SumsShown, frozen=True, kw_only=True):
+    """Groups that are new in a stage, the worst first; `cut` of them are not listed."""
+
+    items: list[MovedGroup]
+    cut: int
+
+
+OldShortfall = Annotated[str, msgspec.Meta(description="Use shortfall_usd.", extra_json_schema={"deprecated": True})]
+"""`shortfall_usd` under its former name, which a risk officer reads as a tail mean. It goes in the next version."""
+
+
+class StressAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="shocks"):
+    """The book before and after shocks, by stage, with what is lost."""
+
+    at: str
+    shocks: dict[str, ShockedPrice]
+    groups: int
+    unknown: int
+    is_exact: Exactness
+    before: dict[str, SumsShown]
+    after: dict[str, SumsShown]
+    moves: list[MovedGroups]
+    bankrupt: int
+    shortfall_usd: str
+    expected_shortfall_usd: OldShortfall
+    fees_usd: str
+    fund_draw_usd: str
+    scenario: str | None
+    newly: dict[str, NewInStage]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """The book under two shocks; the debt is that at or beyond the liquidation line."""
+
+    stages: dict[str, int]
+    liquidation_debt_usd: str
+    shortfall_usd: str
+    expected_shortfall_usd: OldShortfall
+    is_exact: Exactness
+
+
+class MatrixAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="matrix"):
+    """A row for each shock of y, in it a cell for each of x."""
+
+    at: str
+    x: Axis
+    y: Axis
+    cells: list[list[Cell]]
+
+
+class FallReach(msgspec.Struct, frozen=True):
+    """What a common fall brings to the liquidation line."""
+
+    fall_percent: str
+    groups: int
+    debt_usd: str
+    share: str | None
+
+
+class ReverseAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reverse"):
+    """The smallest common fall that reaches a share of the debt, and what 0.01 % less would reach."""
+
+    at: str
+    share: str
+    assets: list[str]
+    fall_percent: str | None
+    reached: FallReach | None
+    below: FallReach | None
+    reason: str | None
+    is_exact: Exactness
 
 
 Step = Iterator[None]
@@ -121,7 +244,7 @@ def shocked(on: Prices, shocks: Mapping[str, str], known: Iterable[str], where: 
 
 
 def unknown(where: str, asset: str, known: Iterable[str], kind: str = "coin that has a price or a ladder") -> Problem:
-    """A coin that is not there, with the nearest that is."""
+    """The problem of a coin that is not there; names the nearest coin that is."""
     names = sorted(known)
     near = difflib.get_close_matches(asset, names, 1)
     listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
@@ -133,88 +256,93 @@ class Shocked:
     """The book before and after shocks."""
 
     def __init__(self, book: WholeBook, shocks: Mapping[str, str], scope: Scope) -> None:
-        """Raises wire.Invalid."""
+        """Raises schema.Invalid."""
         problems: list[Problem] = []
         with exact():
             self._after = shocked(book.prices, shocks, known_coins(book, scope), "shocks", problems)
         if problems:
             raise Invalid(problems)
-        self._book, self._shocks, self._scope = book, shocks, scope
+        self._book = book
+        self._shocks = shocks
+        self._scope = scope
 
-    def run(self) -> tuple[dict[str, Any], Swept]:
-        """The answer but for its lists, and the sweep that has these."""
-        book, scope = self._book, self._scope
-        now = book.survey.sweep(book.prices, scope)
-        then = book.survey.sweep(self._after, scope)
+    def run(self) -> None:
+        """Sweeps the book before and after; what else is asked follows from that."""
+        self._now = self._book.survey.sweep(self._book.prices, self._scope)
+        self._then = self._book.survey.sweep(self._after, self._scope)
+
+    def answer(self, limit: int, scenario: str | None = None) -> StressAnswer:
+        """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
+        book, now, then = self._book, self._now, self._then
+        before, usd = book.prices.usd, self._after.usd
+        newly = {stage: self._newly(stage, limit) for stage in STAGE_RANK}
         with exact():
-            loss = then.loss
-            shown = {
-                "kind": "shocks",
-                "at": stamp(book.at),
-                "shocks": {a: {"shock": text, **self._price(a)} for a, text in self._shocks.items()},
-                "groups": sum(sums.groups for sums in then.moves.values()),
-                "unknown": then.unknown,
-                "is_exact": {"counts": then.are_counts_exact, "sums": then.are_sums_exact and now.are_sums_exact},
-                "before": _by_stage(now, 0),
-                "after": _by_stage(then, 1),
-                "moves": [
-                    {"from": before, "to": after, **sums_shown(sums)}
-                    for (before, after), sums in sorted(then.moves.items(), key=_by_rank)
+            shortfall = plain(then.loss.shortfall)
+            return StressAnswer(
+                at=stamp(book.at),
+                shocks={
+                    asset: ShockedPrice(text, plain_or_none(before.get(asset)), plain(usd[asset]))
+                    for asset, text in self._shocks.items()
+                },
+                groups=sum(sums.groups for sums in then.moves.values()),
+                unknown=then.unknown,
+                is_exact=Exactness(then.are_counts_exact, then.are_sums_exact and now.are_sums_exact),
+                before=_by_stage(now, 0),
+                after=_by_stage(then, 1),
+                moves=[
+                    MovedGroups(*move, *astuple(sums_shown(sums)))
+                    for move, sums in sorted(then.moves.items(), key=_by_rank)
                 ],
-                "bankrupt": loss.bankrupt,
-                "expected_shortfall_usd": plain(loss.shortfall),
-                "fees_usd": plain(loss.fees),
-                "fund_draw_usd": plain(loss.draw),
-            }
-        return shown, then
+                bankrupt=then.loss.bankrupt,
+                shortfall_usd=shortfall,
+                expected_shortfall_usd=shortfall,
+                fees_usd=plain(then.loss.fees),
+                fund_draw_usd=plain(then.loss.draw),
+                scenario=scenario,
+                newly=newly,
+            )
 
-    def newly(self, then: Swept, limit: int) -> dict[str, Any]:
-        """Of each stage the groups that are new in it, the worst first."""
-        found = {}
+    def _newly(self, stage: str, limit: int) -> NewInStage:
+        moves = self._then.moves.items()
+        with exact():
+            sums = _total(s for (before, after), s in moves if before != after == stage)
+        items = [self._row(sight, stage) for sight in islice(self._then.newly[stage](), min(limit, sums.groups))]
+        return NewInStage(**asdict(sums_shown(sums)), items=items, cut=sums.groups - len(items))
+
+    def rows(self) -> Iterator[MovedGroup]:
+        """When it has run: every group that changes its stage, the worst stage first, made as it is asked for."""
         for stage in STAGE_RANK:
-            with exact():
-                sums = _total(s for (before, after), s in then.moves.items() if before != after == stage)
-            items = [self.row(sight, stage) for sight in islice(then.newly[stage](), min(limit, sums.groups))]
-            found[stage] = {**sums_shown(sums), "items": items, "cut": sums.groups - len(items)}
-        return found
+            yield from (self._row(sight, stage) for sight in self._then.newly[stage]())
 
-    def rows(self, then: Swept) -> Iterator[dict[str, Any]]:
-        """Every group that changes its stage, the worst stage first."""
-        for stage in STAGE_RANK:
-            yield from (self.row(sight, stage) for sight in then.newly[stage]())
-
-    def row(self, sight: Sight, stage: str) -> dict[str, Any]:
+    def _row(self, sight: Sight, stage: str) -> MovedGroup:
         """One group before and after, exact."""
         with exact():
             before, after = worth_of(sight.held, self._book.prices), worth_of(sight.held, self._after)
             assert after is not None, "a group without all prices moves nowhere"
-            return {
-                "id": sight.group.id,
-                "product": sight.group.product,
-                "labels": dict(sight.group.labels),
-                "from": sight.state.stage,
-                "to": stage,
-                "ltv_before": plain_or_none(before.weight.ltv) if before is not None else None,
-                "ltv": plain_or_none(after.weight.ltv),
-                "debt_usd": plain(after.owed),
-                "recognised_usd": plain(after.weight.recognised),
-                "market_usd": plain(after.market),
-                "shortfall_usd": plain(clearance(sight.held, self._after.usd).shortfall_usd),
-            }
-
-    def _price(self, asset: str) -> dict[str, str | None]:
-        return {
-            "before": plain_or_none(self._book.prices.usd.get(asset)),
-            "after": plain(self._after.usd[asset]),
-        }
+            return MovedGroup(
+                id=sight.group.id,
+                product=sight.group.product,
+                labels=dict(sight.group.labels),
+                from_=sight.state.stage,
+                to=stage,
+                ltv_before=plain_or_none(before.weight.ltv) if before is not None else None,
+                ltv=plain_or_none(after.weight.ltv),
+                debt_usd=plain(after.owed),
+                recognised_usd=plain(after.weight.recognised),
+                market_usd=plain(after.market),
+                shortfall_usd=plain(clearance(sight.held, self._after.usd).shortfall_usd),
+            )
 
 
 class Grid:
     """A matrix, cell by cell. Rows go along y, the places within one along x."""
 
     def __init__(self, book: WholeBook, matrix: Matrix, scope: Scope) -> None:
-        """Raises wire.Invalid."""
-        self._book, self._matrix, self._scope, self._known = book, matrix, scope, known_coins(book, scope)
+        """Raises schema.Invalid."""
+        self._book = book
+        self._matrix = matrix
+        self._scope = scope
+        self._known = known_coins(book, scope)
         problems: list[Problem] = []
         for name, axis in (("x", matrix.x), ("y", matrix.y)):
             for i, text in enumerate(axis.shocks):
@@ -224,7 +352,7 @@ class Grid:
                 problems += [Problem(f"matrix.{name}.shocks[{i}]", p.what) for p in found]
         if problems:
             raise Invalid(problems)
-        self._cells: list[list[dict[str, Any]]] = []
+        self._cells: list[list[Cell]] = []
 
     def steps(self) -> Step:
         """One cell each."""
@@ -234,37 +362,38 @@ class Grid:
                 self._cells[-1].append(self._cell({self._matrix.x.asset: across, self._matrix.y.asset: down}))
                 yield
 
-    def _cell(self, shocks: Mapping[str, str]) -> dict[str, Any]:
+    def _cell(self, shocks: Mapping[str, str]) -> Cell:
         with exact():
             on = shocked(self._book.prices, shocks, self._known, "", [])
             swept = self._book.survey.sweep(on, self._scope)
-            reached = _total(s for (_, after), s in swept.moves.items() if after in REACHED)
-            return {
-                "stages": {stage: sums["groups"] for stage, sums in _by_stage(swept, 1).items()},
-                "liquidation_debt_usd": plain(reached.debt),
-                "expected_shortfall_usd": plain(swept.loss.shortfall),
-                "is_exact": {"counts": swept.are_counts_exact, "sums": swept.are_sums_exact},
-            }
+            shortfall = plain(swept.loss.shortfall)
+            return Cell(
+                stages={stage: sums.groups for stage, sums in _by_stage(swept, 1).items()},
+                liquidation_debt_usd=plain(_reached(swept).debt),
+                shortfall_usd=shortfall,
+                expected_shortfall_usd=shortfall,
+                is_exact=Exactness(swept.are_counts_exact, swept.are_sums_exact),
+            )
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> MatrixAnswer:
         """When all steps are done."""
-        m = self._matrix
-        axes = {name: {"asset": a.asset, "shocks": list(a.shocks)} for name, a in (("x", m.x), ("y", m.y))}
-        return {"kind": "matrix", "at": stamp(self._book.at), **axes, "cells": self._cells}
+        return MatrixAnswer(stamp(self._book.at), self._matrix.x, self._matrix.y, self._cells)
 
 
 class Search:
     """The smallest common fall that brings a share of the debt to the liquidation line, to 0.01 %."""
 
     def __init__(self, book: WholeBook, reverse: Reverse, scope: Scope) -> None:
-        """Raises wire.Invalid."""
+        """Raises schema.Invalid."""
         usd, problems = book.prices.usd, list[Problem]()
         for i, asset in enumerate(reverse.assets):
             if asset not in usd:
                 problems.append(unknown(f"reverse.assets[{i}]", asset, usd, "coin that has a price"))
         if problems:
             raise Invalid(problems)
-        self._book, self._share, self._scope = book, reverse.share, scope
+        self._book = book
+        self._share = reverse.share
+        self._scope = scope
         self.assets = sorted(
             reverse.assets or (a for a in book.survey.coins(scope).held if a in usd and not _is_pegged(usd[a]))
         )
@@ -272,8 +401,9 @@ class Search:
         self._seen: dict[int, tuple[Sums, Sums, Swept]] = {}
 
     def steps(self) -> Step:
-        """A sweep each: falls of 5 % until the share is reached, then the step is halved. Debt in a coin that falls too
-        need not grow worse with it, so the first fall that suffices is looked for from nothing on."""
+        """One sweep each: falls of 5 % until one reaches the share, then halves of that step. A fall also makes debt in a
+        falling coin smaller, so a larger fall need not reach more: the search begins at no fall and takes the first that
+        suffices."""
         low, high = -1, 0
         while high < FINEST and not self._suffices(high):
             yield
@@ -292,59 +422,52 @@ class Search:
             usd = dict(self._book.prices.usd)
             usd |= {asset: usd[asset] * factor for asset in self.assets}
             swept = self._book.survey.sweep(self._book.prices._replace(usd=usd), self._scope)
-            reached = _total(s for (_, after), s in swept.moves.items() if after in REACHED)
-            whole = _total(swept.moves.values())
+            reached, whole = _reached(swept), _total(swept.moves.values())
             self._seen[fall] = reached, whole, swept
             return reached.debt >= self._share * whole.debt and whole.debt > 0
 
-    def answer(self) -> dict[str, Any]:
-        """When all steps are done. Both sides of the edge, so that anybody can see that there is none before it."""
-        edge = self._edge
-        last = max(self._seen)
+    def answer(self) -> ReverseAnswer:
+        """When all steps are done. It has both sides of the edge, so that a reader can check it."""
+        edge, last = self._edge, max(self._seen)
         swept = self._seen[last if edge is None else edge][2]
-        return {
-            "kind": "reverse",
-            "at": stamp(self._book.at),
-            "share": plain(self._share),
-            "assets": self.assets,
-            "fall_percent": None if edge is None else _percent(edge),
-            "reached": None if edge is None else self._side(edge),
-            "below": self._side(last) if edge is None else self._side(edge - 1) if edge - 1 in self._seen else None,
-            "reason": None
-            if edge is not None
-            else f"even a fall of {_percent(last)} % of these coins does not reach it",
-            "is_exact": {"counts": swept.are_counts_exact, "sums": swept.are_sums_exact},
-        }
+        has_below = edge is None or edge - 1 in self._seen
+        return ReverseAnswer(
+            at=stamp(self._book.at),
+            share=plain(self._share),
+            assets=self.assets,
+            fall_percent=None if edge is None else _percent(edge),
+            reached=None if edge is None else self._reach(edge),
+            below=self._reach(last if edge is None else edge - 1) if has_below else None,
+            reason=f"even a fall of {_percent(last)} % of these coins does not reach it" if edge is None else None,
+            is_exact=Exactness(swept.are_counts_exact, swept.are_sums_exact),
+        )
 
-    def _side(self, fall: int) -> dict[str, Any]:
+    def _reach(self, fall: int) -> FallReach:
         reached, whole, _ = self._seen[fall]
-        return {
-            "fall_percent": _percent(fall),
-            "groups": reached.groups,
-            "debt_usd": plain(reached.debt),
-            "share": plain_or_none(share_of(reached.debt, whole.debt)),
-        }
+        share = plain_or_none(share_of(reached.debt, whole.debt))
+        return FallReach(_percent(fall), reached.groups, plain(reached.debt), share)
 
 
 def known_coins(book: WholeBook, scope: Scope) -> frozenset[str]:
-    """Coins that the rules in force recognise, and those that somebody of the scope holds or owes."""
+    """Coins that the rules in force recognise, and coins that a group of the scope holds or owes."""
     listed = (a for p in book.rules.products.values() for a in p.version_at(book.at).ladders)
     return frozenset(listed).union(*book.survey.coins(scope))
 
 
-def sums_shown(sums: Sums) -> dict[str, Any]:
-    """As JSON values."""
-    return {
-        "groups": sums.groups,
-        "debt_usd": plain(sums.debt),
-        "recognised_usd": plain(sums.recognised),
-        "market_usd": plain(sums.market),
-    }
+def sums_shown(sums: Sums) -> SumsShown:
+    """Sums as plain text."""
+    return SumsShown(sums.groups, plain(sums.debt), plain(sums.recognised), plain(sums.market))
 
 
-def _by_stage(swept: Swept, side: int) -> dict[str, dict[str, Any]]:
+def _by_stage(swept: Swept, side: int) -> dict[str, SumsShown]:
     """By stage before (0) or after (1), the worst first."""
-    return {s: sums_shown(_total(sums for move, sums in swept.moves.items() if move[side] == s)) for s in STAGE_RANK}
+    moves = swept.moves.items()
+    return {stage: sums_shown(_total(sums for move, sums in moves if move[side] == stage)) for stage in STAGE_RANK}
+
+
+def _reached(swept: Swept) -> Sums:
+    """Groups at or beyond the liquidation line."""
+    return _total(sums for (_, after), sums in swept.moves.items() if after in REACHED)
 
 
 def _total(some: Iterable[Sums]) -> Sums:

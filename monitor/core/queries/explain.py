@@ -1,12 +1,12 @@
 """Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows from them. Pure.
 
-The figures are valued anew on the prices of the look, so they are exact whatever the screen skipped. Money, prices and
-ratios are plain decimal text, times RFC 3339, ages numbers in seconds (INTERFACES sections 5 and 6).
+Every figure is worked out on the prices of the look, so it is exact whatever the screen skipped. Money, prices and ratios
+are plain decimal text, times RFC 3339, ages numbers in seconds (INTERFACES sections 5 and 6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,34 +14,37 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.alerts.payload import way_shown
-from monitor.core.borrowing.margin import closable, liabilities, permitted_by
-from monitor.core.borrowing.permissions import allowed_facts
+from monitor.core.alerts.payload import AckShown, acknowledged
+from monitor.core.borrowing.limits import BorrowableCoin, Borrower, borrowable, order_reasons
+from monitor.core.borrowing.margin import Closable, Liability, closable, liabilities, permitted_by
+from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.renewal import renewal_shown
-from monitor.core.loans.group import Rate
+from monitor.core.groups.renewal import Renewal, renewal_of
 from monitor.core.loans.interest import daily_rate, is_settling
-from monitor.core.money import CENT, ONE, ZERO, exact, plain
+from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.quote import GOOD, MISSING, Mark
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
-from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
-from monitor.core.stages.stages import LIQUIDATION, NORMAL, Ack
-from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.clearance import clearance
-from monitor.core.valuation.interest_cover import shortfalls
+from monitor.core.stages.stages import LIQUIDATION, NORMAL
+from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
+from monitor.core.valuation.clearance import ClearanceShown, clearance
+from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
 from monitor.core.valuation.ladder import tiers_filled
 from monitor.core.valuation.remedies import (
     NOTHING,
-    LineFactors,
+    CureShown,
+    NextLineShown,
+    PermitLines,
     Permitted,
-    cure,
+    Valued,
+    cure_shown,
     liquidation_prices,
-    next_line,
+    next_line_shown,
     permitted,
     terms_of,
+    valued,
 )
 from monitor.core.valuation.valuation import (
     Holding,
@@ -56,22 +59,7 @@ from monitor.core.valuation.valuation import (
 )
 
 
-class AckShown(msgspec.Struct, frozen=True):
-    """Who has a group's stage in hand; `until` is null where that holds as long as the stage."""
-
-    by: str
-    at: str
-    alert: str
-    note: str
-    until: str | None
-
-
-def acknowledged(ack: Ack) -> AckShown:
-    """An acknowledgement as it is shown."""
-    return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
-
-
-class GroupRow(msgspec.Struct, frozen=True):
+class GroupRow(msgspec.Struct, frozen=True, kw_only=True):
     """A group in a list. Figures are null while a price is missing; `ltv` is null also where nothing is recognised."""
 
     id: str
@@ -86,11 +74,160 @@ class GroupRow(msgspec.Struct, frozen=True):
     blind: bool
     unknown: bool
     version: int
-    thresholds: Mapping[str, str]
-    next_line: Mapping[str, str] | None
+    thresholds: dict[str, str]
+    next_line: NextLineShown | None
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
     acknowledged: AckShown | None = None
+
+
+class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Exact figures; null while a price is missing.
+
+    `ltv` is debt over recognised value for every product. One that is judged by a margin level or a health factor has that
+    as well; where loans are liabilities the debt is the maintenance margin, and recognised value the net equity.
+    """
+
+    ltv: str | None
+    band: str | None
+    debt_usd: str | None
+    recognised_usd: str | None
+    market_usd: str | None
+    margin_level: str | UnsetType | None = UNSET
+    health_factor: str | UnsetType | None = UNSET
+    net_equity_usd: str | UnsetType | None = UNSET
+    liabilities_usd: str | UnsetType | None = UNSET
+    initial_margin_usd: str | UnsetType | None = UNSET
+    maintenance_margin_usd: str | UnsetType | None = UNSET
+    cure: CureShown | None
+    liquidation_price: dict[str, str | None] | None
+    next_line: NextLineShown | None
+    liquidation: ClearanceShown | None
+    closable: list[Closable] | UnsetType = UNSET
+
+
+class Standing(FiguresShown, frozen=True, kw_only=True):
+    """Figures, stage, and what follows from them. While a price is missing nothing is permitted."""
+
+    stage: str
+    deadline: str | None
+    blind: bool
+    unknown: bool
+    missing: list[str]
+    permitted: PermittedShown
+    borrowable_usd: str
+    borrowable: dict[str, BorrowableCoin]
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """The part of an asset's value that lies inside one tier of its ladder."""
+
+    from_: str = msgspec.field(name="from")
+    to: str | None
+    share: str
+    value_usd: str
+    recognised_usd: str
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """One collateral asset, its price, and what the ladder recognises of it."""
+
+    asset: str
+    quantity: str
+    accounts: dict[str, str]
+    price: str | None
+    quote: str | None
+    quote_price: str | None
+    source: str | None
+    price_at: str | None
+    received_at: str | None
+    age_s: float | None
+    trust: str
+    reason: str | None
+    value_usd: str | None
+    recognised_usd: str | None
+    tiers: list[Tier]
+
+
+class Uncounted(msgspec.Struct, frozen=True):
+    """A coin that the product's ladders do not list."""
+
+    asset: str
+    quantity: str
+    accounts: dict[str, str]
+
+
+class LoanRate(msgspec.Struct, frozen=True):
+    """Flexible, or fixed with its share per day."""
+
+    kind: str
+    daily: str | None
+    paid_in: str | UnsetType = UNSET
+
+
+class LoanDetail(msgspec.Struct, frozen=True):
+    """One loan with its interest of the day."""
+
+    id: str
+    asset: str
+    principal: str
+    interest: str
+    rate: LoanRate
+    daily_rate: str
+    late_factor: str
+    settling: bool
+    term: str
+    opened_at: str
+    matures_at: str | None
+    overdue: bool
+    renewal: Renewal | None
+    price: str | None
+    value_usd: str | None
+
+
+class GroupDetail(Standing, frozen=True, kw_only=True):
+    """All that is known of a group at one instant."""
+
+    id: str
+    product: str
+    labels: dict[str, str]
+    receiving_account: str
+    leverage: int | UnsetType = UNSET
+    delayed_liquidation: bool
+    source: str
+    version: int
+    at: str
+    reason: str | None
+    since: str | None
+    episode: int
+    sequence: int
+    acknowledged: AckShown | None
+    thresholds: dict[str, str]
+    rules: str
+    contributions: list[Contribution]
+    uncounted: list[Uncounted]
+    liabilities: list[Liability] | UnsetType = UNSET
+    settling: bool
+    loans: list[LoanDetail]
+    interest_short: list[ShortCoin]
+
+
+class PriceItem(msgspec.Struct, frozen=True):
+    """An asset's price in USD, where it comes from, its ages, and whether it may be believed."""
+
+    asset: str
+    price: str | None
+    quote: str | None
+    quote_price: str | None
+    source: str | None
+    price_at: str | None
+    received_at: str | None
+    changed_at: str | None
+    exchange_age_s: float | None
+    receipt_age_s: float | None
+    change_age_s: float | None
+    trust: str
+    reason: str | None
 
 
 def row(sight: Sight) -> GroupRow:
@@ -99,122 +236,118 @@ def row(sight: Sight) -> GroupRow:
     with exact():
         level = plain_or_none(weight.figure(lines.metric)) if weight else None
         return GroupRow(
-            group.id, group.product, group.labels,
-            plain_or_none(weight.ltv) if weight else None, state.stage, band(weight, lines) if weight else None,
-            plain(weight.debt) if weight else None, plain(weight.recognised) if weight else None,
-            stamp_or_none(state.deadline), sight.blind, weight is None, sight.version, shown(lines.stated),
-            _next_line(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
+            id=group.id,
+            product=group.product,
+            labels=group.labels,
+            ltv=plain_or_none(weight.ltv) if weight else None,
+            stage=state.stage,
+            band=band(weight, lines) if weight else None,
+            debt_usd=plain(weight.debt) if weight else None,
+            recognised_usd=plain(weight.recognised) if weight else None,
+            deadline=stamp_or_none(state.deadline),
+            blind=sight.blind,
+            unknown=weight is None,
+            version=sight.version,
+            thresholds=lines.shown,
+            next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
             **({lines.metric.name: level} if lines.falls else {}),
-        )  # fmt: skip
+        )
 
 
-def detail(look: Look) -> dict[str, Any]:
+def detail(look: Look) -> GroupDetail:
     """All that is known of a group at one instant: GET /v1/groups/{id}."""
     sight, product = look.sight, product_of(look)
     group, state, held = sight.group, sight.state, sight.held
     with exact():
         loans = [_loan(o, product, look) for o in owed(group, product, held.day, look.usd, held.minute)]
-        return {
-            "id": group.id,
-            "product": group.product,
-            "labels": dict(group.labels),
-            "receiving_account": group.receiving_account,
-            **({} if group.leverage is None else {"leverage": group.leverage}),
-            "delayed_liquidation": group.delayed_liquidation,
-            "source": sight.source,
-            "version": sight.version,
-            "at": stamp(look.at),
-            **standing(look),
-            "reason": state.reason,
-            "since": stamp_or_none(state.since),
-            "episode": state.episode,
-            "sequence": state.sequence,
-            "acknowledged": msgspec.to_builtins(acknowledged(state.ack)) if state.ack else None,
-            "thresholds": shown(held.lines.stated),
-            "rules": product.rules_name(held.version),
-            "contributions": [_contribution(look, p) for p in positions(held, look.usd)],
-            "uncounted": _uncounted(look),
-            **({} if held.tiers is None else {"liabilities": liabilities(group, held, look.usd)}),
-            "settling": any(shown_loan["settling"] for shown_loan in loans),
-            "loans": loans,
-            "interest_short": [each.facts for each in shortfalls(group, product, held)],
-        }
+        return GroupDetail(
+            **msgspec.structs.asdict(standing(look)),
+            id=group.id,
+            product=group.product,
+            labels=dict(group.labels),
+            receiving_account=group.receiving_account,
+            leverage=UNSET if group.leverage is None else group.leverage,
+            delayed_liquidation=group.delayed_liquidation,
+            source=sight.source,
+            version=sight.version,
+            at=stamp(look.at),
+            reason=state.reason,
+            since=stamp_or_none(state.since),
+            episode=state.episode,
+            sequence=state.sequence,
+            acknowledged=acknowledged(state.ack) if state.ack else None,
+            thresholds=held.lines.shown,
+            rules=product.rules_name(held.version),
+            contributions=[_contribution(look, p) for p in positions(held, look.usd)],
+            uncounted=_uncounted(look),
+            liabilities=UNSET if held.tiers is None else liabilities(group, held, look.usd),
+            settling=any(loan.settling for loan in loans),
+            loans=loans,
+            interest_short=[each.shown for each in shortfalls(group, product, held)],
+        )
 
 
-def standing(look: Look) -> dict[str, Any]:
+def standing(look: Look) -> Standing:
     """Figures, stage and what follows from them. With a price missing, figures are null and nothing is permitted."""
-    held, state = look.sight.held, look.sight.state
+    group, held, stage = look.sight.group, look.sight.held, look.sight.state.stage
     missing = sorted(held.assets - look.usd.keys())
-    blind = bool(missing) or not look.untrusted.isdisjoint(held.assets)
-    facts: dict[str, Any] = dict.fromkeys(("ltv", "band", "debt_usd", "recognised_usd", "market_usd", *_own(held)))
-    facts |= {"cure": None, "liquidation_price": None, "next_line": None, "liquidation": None}
-    facts |= {
-        "stage": state.stage,
-        "deadline": stamp_or_none(state.deadline),
-        "blind": blind,
-        "unknown": bool(missing),
-        "missing": missing,
-    }
-    allowed = NOTHING
     doubted = sorted({*missing, *(look.untrusted & held.assets)})
     with exact():
+        figures, allowed = _no_figures(held), NOTHING
         if not missing:
-            weight, held_now = weigh(held, look.usd), positions(held, look.usd)
-            facts |= _figures(look, weight, held_now)
-            allowed = _permitted(look, weight, held_now, blind=blind)
-        group = look.sight.group
-        return facts | allowed_facts(group, state.stage, product_of(look), held, look.at, look.usd, allowed, doubted)
+            weight = weigh(held, look.usd)
+            of = valued(weight, positions(held, look.usd), held.lines, held.version)
+            figures, allowed = _figures(look, weight, of), _permitted(look, of, blind=bool(doubted))
+        orders = order_reasons(stage, allowed.borrowable_usd, doubted)
+        borrower = Borrower(group, stage, product_of(look), held, look.usd)
+        return Standing(
+            **msgspec.structs.asdict(figures),
+            stage=stage,
+            deadline=stamp_or_none(look.sight.state.deadline),
+            blind=bool(doubted),
+            unknown=bool(missing),
+            missing=missing,
+            permitted=permitted_shown(sorted(group.collateral), stage, allowed, orders, doubted),
+            borrowable_usd=plain(allowed.borrowable_usd),
+            borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd),
+        )
 
 
 def price_shown(
-    asset: str, marks: Mapping[str, Mark], usd: Mapping[str, Decimal], untrusted: frozenset[str], rules: Rules,
+    asset: str,
+    marks: Mapping[str, Mark],
+    usd: Mapping[str, Decimal],
+    untrusted: frozenset[str],
+    rules: Rules,
     at: datetime,
-) -> dict[str, Any]:  # fmt: skip
+) -> PriceItem:
     """An asset's price in USD, where it comes from, its three ages at a time, and whether it may be believed."""
-    mark, price = marks.get(asset), usd.get(asset)
+    mark, price = marks.get(asset), plain_or_none(usd.get(asset))
     trust, reason = _trust(asset, marks, usd, untrusted, rules)
     if mark is None:
-        source = None if price is None else "usdt_usd"
-        return {
-            "asset": asset, "price": plain_or_none(price), "quote": None if price is None else "USD",
-            "quote_price": plain_or_none(price), "source": source, "price_at": None, "received_at": None,
-            "changed_at": None, "exchange_age_s": None, "receipt_age_s": None, "change_age_s": None,
-            "trust": trust, "reason": reason,
-        }  # fmt: skip
-    return {
-        "asset": asset,
-        "price": plain_or_none(price),
-        "quote": mark.quote,
-        "quote_price": plain(mark.quote_price),
-        "source": mark.source,
-        "price_at": stamp_or_none(mark.price_at),
-        "received_at": stamp(mark.received_at),
-        "changed_at": stamp(mark.changed_at),
-        "exchange_age_s": None if mark.price_at is None else _age_s(mark.price_at, at),
-        "receipt_age_s": _age_s(mark.received_at, at),
-        "change_age_s": _age_s(mark.changed_at, at),
-        "trust": trust,
-        "reason": reason,
-    }
+        quote, source = (None, None) if price is None else ("USD", "usdt_usd")
+        return PriceItem(asset, price, quote, price, source, None, None, None, None, None, None, trust, reason)
+    return PriceItem(
+        asset=asset,
+        price=price,
+        quote=mark.quote,
+        quote_price=plain(mark.quote_price),
+        source=mark.source,
+        price_at=stamp_or_none(mark.price_at),
+        received_at=stamp(mark.received_at),
+        changed_at=stamp(mark.changed_at),
+        exchange_age_s=None if mark.price_at is None else _age_s(mark.price_at, at),
+        receipt_age_s=_age_s(mark.received_at, at),
+        change_age_s=_age_s(mark.changed_at, at),
+        trust=trust,
+        reason=reason,
+    )
 
 
 def product_of(look: Look) -> Product:
     """The product of the group that is looked at."""
     return look.rules.products[look.sight.group.product]
-
-
-def shown(value: Any) -> Any:
-    """A value of core as JSON values: decimals as plain text, times as stamps, structs as objects."""
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, datetime):
-        return stamp(value)
-    if isinstance(value, msgspec.Struct):
-        return {k: shown(v) for k, v in msgspec.structs.asdict(value).items()}
-    if isinstance(value, Mapping):
-        return {k: shown(v) for k, v in value.items()}
-    return [shown(v) for v in value] if isinstance(value, tuple | list) else value
 
 
 def _age_s(then: datetime, at: datetime) -> float:
@@ -236,92 +369,80 @@ def _trust(
     return mark.trust, mark.reason or None
 
 
-def _figures(look: Look, weight: Weight, priced: tuple[Position, ...]) -> dict[str, Any]:
-    held = look.sight.held
-    lines, terms = held.lines, terms_of(held.lines, held.version)
-    ladders = held.version.ladders_of(p.asset for p in priced)
-    debt, counted = weight.debt, weight.recognised
-    return {
-        "ltv": plain_or_none(weight.ltv),
-        "band": band(weight, lines),
-        "debt_usd": plain(debt),
-        "recognised_usd": plain(counted),
-        "market_usd": plain(sum((p.value for p in priced if p.value is not None), ZERO)),
-        **{name: plain_or_none(figure(held, weight, look.usd)) for name, figure in _own(held).items()},
-        "cure": way_shown(cure(debt, counted, lines.initial, priced, ladders, terms), lines),
-        "liquidation_price": shown(
-            liquidation_prices(dict(held.debts), debt, counted, lines.liquidation, priced, ladders, terms)
-        ),
-        "next_line": _next_line(weight, lines, terms),
-        "liquidation": shown(clearance(held, look.usd)),
-        **({} if held.version.close_factor is None else {"closable": closable(held, weight, look.usd)}),
-    }
+def _no_figures(held: Holding) -> FiguresShown:
+    """A price is missing."""
+    names = [field.name for field in msgspec.structs.fields(FiguresShown) if field.required]
+    nothing: dict[str, Any] = dict.fromkeys(names)
+    return FiguresShown(**nothing, **_own_figures(held, None, {}))
 
 
-Figure = Callable[[Holding, Weight, Mapping[str, Decimal]], Decimal | None]
+def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
+    held, usd = look.sight.held, look.usd
+    prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts))
+    return FiguresShown(
+        ltv=plain_or_none(weight.ltv),
+        band=band(weight, held.lines),
+        debt_usd=plain(weight.debt),
+        recognised_usd=plain(weight.recognised),
+        market_usd=plain(sum((p.value for p in of.held if p.value is not None), ZERO)),
+        cure=cure_shown(of, held.lines),
+        liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
+        next_line=next_line_shown(weight, held.lines, of.terms),
+        liquidation=ClearanceShown(**texts(clearance(held, usd))),
+        closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
+        **_own_figures(held, weight, usd),
+    )
 
 
-def _own(held: Holding) -> dict[str, Figure]:
+_MARGINS = ("net_equity_usd", "liabilities_usd", "initial_margin_usd", "maintenance_margin_usd")
+
+
+def _own_figures(held: Holding, weight: Weight | None, usd: Mapping[str, Decimal]) -> dict[str, Any]:
     """Figures that a product has beside those of an LTV: its metric, and the margins of liabilities (DOMAIN 37, 40)."""
-    own: dict[str, Figure] = {}
+    own: dict[str, Decimal | None] = {}
     if held.lines.falls:
-        own[held.lines.metric.name] = lambda h, w, _: w.figure(h.lines.metric)
-    if held.tiers is not None:
-        own["net_equity_usd"] = lambda _, w, __: w.recognised
-        own["liabilities_usd"] = lambda h, _, usd: sum((q * usd[a] for a, q in h.debts), ZERO)
-        own["initial_margin_usd"] = lambda h, _, usd: initial_margin(h, usd)
-        own["maintenance_margin_usd"] = lambda _, w, __: w.debt
-    return own
+        own[held.lines.metric.name] = weight.figure(held.lines.metric) if weight else None
+    if held.tiers is not None and weight is None:
+        own |= dict.fromkeys(_MARGINS)
+    elif held.tiers is not None and weight is not None:
+        owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
+        own |= zip(_MARGINS, (weight.recognised, owed_usd, initial_margin(held, usd), weight.debt), strict=True)
+    return {name: plain_or_none(figure) for name, figure in own.items()}
 
 
-def _permitted(look: Look, weight: Weight, priced: tuple[Position, ...], *, blind: bool) -> Permitted:
+def _permitted(look: Look, of: Valued, *, blind: bool) -> Permitted:
     """What the borrower may do. Nothing while the lender liquidates; nothing leaves on a price that is not trusted."""
-    sight = look.sight
-    if sight.state.stage == LIQUIDATION:
+    group, stage, held = look.sight.group, look.sight.state.stage, look.sight.held
+    if stage == LIQUIDATION:
         return NOTHING
-    held, lines = sight.held, sight.held.lines
-
-    def allow(counted: Decimal, held_now: tuple[Position, ...], ladders: Mapping[str, Ladder]) -> Permitted:
-        return permitted(
-            weight.debt, counted, lines.initial, lines.first, held_now, ladders, sight.group.collateral,
-            sight.state.stage == NORMAL, terms_of(lines, held.version), held.version.transfer_out,
-        )  # fmt: skip
-
-    allowed = permitted_by(held.version, weight.recognised, priced, allow)
+    lines = PermitLines(held.lines.initial, held.lines.first, held.version.transfer_out)
+    allowed = permitted_by(held.version, of, lambda now: permitted(now, lines, group.collateral, stage == NORMAL))
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
-def _next_line(weight: Weight, lines: Thresholds, terms: LineFactors) -> dict[str, str] | None:
-    found = next_line(weight, lines, terms, CENT)
-    if found is None:
-        return None
-    level = "level" if lines.falls else "ltv"
-    return {"name": found.name, level: plain(found.level), "distance_percent": plain(found.distance_percent)}
-
-
-def _contribution(look: Look, position: Position) -> dict[str, Any]:
+def _contribution(look: Look, position: Position) -> Contribution:
     asset = position.asset
     price = price_shown(asset, look.marks, look.usd, look.untrusted, look.rules, look.at)
     ladder = look.sight.held.version.ladders_of([asset])[asset]
-    return {
-        "asset": asset,
-        "quantity": plain(position.quantity),
-        "accounts": _accounts(look, asset),
-        "price": price["price"],
-        "quote": price["quote"],
-        "quote_price": price["quote_price"],
-        "source": price["source"],
-        "price_at": price["price_at"],
-        "received_at": price["received_at"],
-        "age_s": price["receipt_age_s"],
-        "trust": price["trust"],
-        "reason": price["reason"],
-        "value_usd": plain_or_none(position.value),
-        "recognised_usd": plain_or_none(position.recognised),
-        "tiers": [] if position.value is None else _tiers(ladder, position.value),
-    }
+    return Contribution(
+        asset=asset,
+        quantity=plain(position.quantity),
+        accounts=_accounts(look, asset),
+        price=price.price,
+        quote=price.quote,
+        quote_price=price.quote_price,
+        source=price.source,
+        price_at=price.price_at,
+        received_at=price.received_at,
+        age_s=price.receipt_age_s,
+        trust=price.trust,
+        reason=price.reason,
+        value_usd=plain_or_none(position.value),
+        recognised_usd=plain_or_none(position.recognised),
+        tiers=[] if position.value is None else _tiers(ladder, position.value),
+    )
 
 
 def _accounts(look: Look, asset: str) -> dict[str, str]:
@@ -329,53 +450,38 @@ def _accounts(look: Look, asset: str) -> dict[str, str]:
     return {account: plain(coins[asset]) for account, coins in collateral.items() if coins.get(asset)}
 
 
-def _tiers(ladder: Ladder, value: Decimal) -> list[dict[str, str | None]]:
+def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
     return [
-        {
-            "from": plain(floor),
-            "to": plain_or_none(bound),
-            "share": plain(share),
-            "value_usd": plain(inside),
-            "recognised_usd": plain(inside * share),
-        }
+        Tier(plain(floor), plain_or_none(bound), plain(share), plain(inside), plain(inside * share))
         for floor, bound, share, inside in tiers_filled(ladder, value)
     ]
 
 
-def _uncounted(look: Look) -> list[dict[str, Any]]:
+def _uncounted(look: Look) -> list[Uncounted]:
     """Coins in the collateral accounts that the product's ladders do not list: they count nothing (DESIGN section 8)."""
-    version = look.sight.held.version
-    quantities = sorted(look.sight.group.quantities().items())
-    return [
-        {"asset": asset, "quantity": plain(quantity), "accounts": _accounts(look, asset)}
-        for asset, quantity in quantities
-        if version.ladder(asset) is None
-    ]
+    version, quantities = look.sight.held.version, look.sight.group.quantities()
+    unlisted = sorted(asset for asset in quantities if version.ladder(asset) is None)
+    return [Uncounted(asset, plain(quantities[asset]), _accounts(look, asset)) for asset in unlisted]
 
 
-def _loan(item: Owed, product: Product, look: Look) -> dict[str, Any]:
+def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
     loan, at, sight = item.loan, look.at, look.sight
-    late = loan.matures_at is not None and loan.matures_at < at
-    factor = sight.held.version.late_interest_factor if late else ONE
-    return {
-        "id": loan.id,
-        "asset": loan.asset,
-        "principal": plain(loan.principal),
-        "interest": plain(item.interest),
-        "rate": _rate(loan.rate),
-        "daily_rate": plain(daily_rate(loan, product, at)),
-        "late_factor": plain(factor),
-        "settling": is_settling(product, at) and loan.is_owed and loan.since < look.sight.held.day,
-        "term": loan.term,
-        "opened_at": stamp(loan.opened_at),
-        "matures_at": stamp_or_none(loan.matures_at),
-        "overdue": is_overdue(loan, at),
-        "renewal": renewal_shown(sight.group, sight.state.stage, product, sight.held, loan, look.usd, at),
-        "price": plain_or_none(item.price),
-        "value_usd": plain_or_none(item.value),
-    }
-
-
-def _rate(rate: Rate) -> dict[str, str | None]:
-    shown = {"kind": rate.kind, "daily": plain_or_none(rate.daily)}
-    return shown if rate.paid_in is None else {**shown, "paid_in": rate.paid_in}
+    is_late = loan.matures_at is not None and loan.matures_at < at
+    borrower = Borrower(sight.group, sight.state.stage, product, sight.held, look.usd)
+    return LoanDetail(
+        id=loan.id,
+        asset=loan.asset,
+        principal=plain(loan.principal),
+        interest=plain(item.interest),
+        rate=LoanRate(loan.rate.kind, plain_or_none(loan.rate.daily), loan.rate.paid_in or UNSET),
+        daily_rate=plain(daily_rate(loan, product, at)),
+        late_factor=plain(sight.held.version.late_interest_factor if is_late else ONE),
+        settling=is_settling(product, at) and loan.is_owed and loan.since < sight.held.day,
+        term=loan.term,
+        opened_at=stamp(loan.opened_at),
+        matures_at=stamp_or_none(loan.matures_at),
+        overdue=is_overdue(loan, at),
+        renewal=renewal_of(borrower, loan, at),
+        price=plain_or_none(item.price),
+        value_usd=plain_or_none(item.value),
+    )

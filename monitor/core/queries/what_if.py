@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -16,11 +15,11 @@ from monitor.core.groups.survey import Prices
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, exact, plain
 from monitor.core.portfolio.stress import Shock, shocked, unknown
-from monitor.core.queries.explain import product_of, standing
+from monitor.core.queries.explain import Standing, product_of, standing
 from monitor.core.queries.inbox import Look
 from monitor.core.refusal import Refused
 from monitor.core.schema import Asset, Invalid, Problem
-from monitor.core.stages.decision import judge
+from monitor.core.stages.decision import Weighed, judge
 from monitor.core.text import stamp
 from monitor.core.valuation.valuation import holding, weigh
 
@@ -34,8 +33,23 @@ class WhatIf(msgspec.Struct, frozen=True):
     remove: dict[Asset, Amount] = {}
 
 
-def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
-    """The group before and after the changes, and the alerts that these would raise. Raises wire.Invalid.
+class WhatIfStanding(Standing, frozen=True, kw_only=True):
+    """A standing, and the types of the alerts that would be raised on the way to it."""
+
+    alerts: list[str]
+
+
+class WhatIfAnswer(msgspec.Struct, frozen=True):
+    """The group as it is and as it would be."""
+
+    id: str
+    at: str
+    before: WhatIfStanding
+    after: WhatIfStanding
+
+
+def what_if(look: Look, what: WhatIf) -> WhatIfAnswer:
+    """The group before and after the changes, and the alerts that these would raise. Raises schema.Invalid.
 
     What is added goes to the first collateral account by id; what is removed comes from the accounts in that order.
     """
@@ -46,16 +60,15 @@ def what_if(look: Look, what: WhatIf) -> dict[str, Any]:
         if problems:
             raise Invalid(problems)
         after, alerts = _followed(look, group, on)
-        return {
-            "id": group.id,
-            "at": stamp(look.at),
-            "before": {**standing(look), "alerts": []},
-            "after": {**standing(after), "alerts": alerts},
-        }
+        return WhatIfAnswer(group.id, stamp(look.at), _standing(look, []), _standing(after, alerts))
+
+
+def _standing(look: Look, alerts: list[str]) -> WhatIfStanding:
+    return WhatIfStanding(**msgspec.structs.asdict(standing(look)), alerts=alerts)
 
 
 def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
-    """The look that would be had after the changes, judged by the stage table, and the types of alerts it raises."""
+    """The look after the changes, judged by the stage table, and the types of the alerts that it raises."""
     sight, rules = look.sight, look.rules
     held = holding(group, product_of(look), look.at)
     usd, untrusted = on
@@ -63,7 +76,7 @@ def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
     weight, blind = weigh(held, usd) if known else None, not known or not untrusted.isdisjoint(held.assets)
     state, alerts = sight.state, []
     if weight is not None:
-        state, said = judge(rules.name, state, group, held, weight, blind, look.at, rules.lifecycle)
+        state, said = judge(rules.name, state, Weighed(group, held, weight, blind, look.at), rules.lifecycle)
         alerts = [said.type] if said is not None else []
     changed = sight._replace(group=group, held=held, weight=weight, blind=blind, state=state)
     return look._replace(sight=changed, usd=usd, untrusted=untrusted), alerts

@@ -59,6 +59,11 @@ class Thresholds(msgspec.Struct, frozen=True):
         return {name: level for name, level in lines.items() if level is not None}
 
     @property
+    def shown(self) -> dict[str, str]:
+        """The same as plain text."""
+        return {name: plain(level) for name, level in self.stated.items()}
+
+    @property
     def first(self) -> Decimal:
         """The line at which a group leaves stage normal: the margin call's, or liquidation's where there is no such call."""
         return self.liquidation if self.margin_call is None else self.margin_call

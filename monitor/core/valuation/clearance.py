@@ -1,7 +1,7 @@
 """What a forced liquidation would leave: the clearance fee, what is left over, what is missing (DOMAIN 43-47, A16). Pure.
 
-The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The
-fee never takes more than what is left once the debt is paid, and is no part of any line: it moves no liquidation price.
+The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The fee
+never takes more than what is left after the debt, and is part of no line: it moves no liquidation price.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from monitor.core.money import ONE, ZERO, plain
 from monitor.core.rules.product import ClearanceRule
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.text import stamp_or_none
+from monitor.core.text import as_json, stamp_or_none
 from monitor.core.valuation.valuation import Holding
 
 
@@ -24,16 +24,27 @@ class Clearance(msgspec.Struct, frozen=True):
     """A liquidation of the whole group, in USD, exact."""
 
     market_usd: Decimal
-    """Of what is liquidated: collateral that the ladders list, without haircut."""
+    """The value of what is liquidated: collateral that the ladders list, without haircut."""
     fee_usd: Decimal
     debt_usd: Decimal
-    """All that is owed, interest included; where loans are liabilities this is their value, not their margin."""
+    """All debt, interest included; where loans are liabilities this is their value, not their margin."""
     left_usd: Decimal
-    """Goes back to the borrower."""
+    """What goes back to the borrower."""
     shortfall_usd: Decimal
-    """Is owed by nobody else than the insurance fund."""
+    """What stays unpaid; the insurance fund pays it."""
     bankrupt: bool
     """Assets are worth less than what is owed (DOMAIN 43)."""
+
+
+class ClearanceShown(msgspec.Struct, frozen=True):
+    """What would follow were the whole group liquidated at these prices."""
+
+    market_usd: str
+    fee_usd: str
+    debt_usd: str
+    left_usd: str
+    shortfall_usd: str
+    bankrupt: bool
 
 
 def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
@@ -60,7 +71,7 @@ class FundSight(msgspec.Struct, frozen=True):
 
     balance_usd: Decimal
     at: datetime | None = None
-    """None: no group has been in liquidation yet."""
+    """None: there was no group in liquidation yet."""
     draw_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     """Flow into the fund; the draw is not lessened by them."""
@@ -68,35 +79,77 @@ class FundSight(msgspec.Struct, frozen=True):
     """Groups that draw."""
     in_liquidation: int = 0
     unknown: int = 0
-    """Groups in liquidation that count nothing in the sums, as a price is missing."""
+    """Groups in liquidation that the sums leave out, as a price is missing."""
     blind: bool = False
     """A price that counts is not trusted, or one is missing."""
     worst: tuple[tuple[str, Decimal], ...] = ()
     """(group, shortfall), the largest first, at most `MOST_NAMED` of them."""
     exceeded: bool = False
-    """The desk was told that the draw is above the balance, and has not been told otherwise."""
+    """The last word to the desk was that the draw is above the balance."""
 
 
-def fund_shown(sight: FundSight) -> dict[str, Any]:
+class BankruptGroup(msgspec.Struct, frozen=True):
+    """A group that a liquidation would leave bankrupt."""
+
+    id: str
+    shortfall_usd: str
+
+
+class FundShown(msgspec.Struct, frozen=True):
+    """The insurance fund at the last look, at most 50 groups with the largest shortfall first."""
+
+    at: str | None
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    blind: bool
+    exceeded: bool
+    items: list[BankruptGroup]
+
+
+class FundFacts(msgspec.Struct, frozen=True):
+    """What an alert about the fund says; `worst_cut` bankrupt groups are not named in `worst`."""
+
+    balance_usd: str
+    draw_usd: str
+    fees_usd: str
+    groups: int
+    in_liquidation: int
+    unknown: int
+    worst: list[str]
+    worst_cut: int
+
+
+def fund_shown(sight: FundSight) -> FundShown:
     """GET /v1/fund."""
-    return {
-        "at": stamp_or_none(sight.at),
-        "balance_usd": plain(sight.balance_usd),
-        "draw_usd": plain(sight.draw_usd),
-        "fees_usd": plain(sight.fees_usd),
-        "groups": sight.bankrupt,
-        "in_liquidation": sight.in_liquidation,
-        "unknown": sight.unknown,
-        "blind": sight.blind,
-        "exceeded": sight.exceeded,
-        "items": [{"id": id_, "shortfall_usd": plain(missing)} for id_, missing in sight.worst],
-    }
+    return FundShown(
+        at=stamp_or_none(sight.at),
+        balance_usd=plain(sight.balance_usd),
+        draw_usd=plain(sight.draw_usd),
+        fees_usd=plain(sight.fees_usd),
+        groups=sight.bankrupt,
+        in_liquidation=sight.in_liquidation,
+        unknown=sight.unknown,
+        blind=sight.blind,
+        exceeded=sight.exceeded,
+        items=[BankruptGroup(id_, plain(missing)) for id_, missing in sight.worst],
+    )
 
 
 def fund_facts(sight: FundSight) -> dict[str, Any]:
-    """What an alert about the fund says."""
-    facts = fund_shown(sight)
-    for key in ("at", "blind", "exceeded", "items"):
-        del facts[key]
+    """The facts of an alert about the fund."""
     worst = [id_ for id_, _ in sight.worst]
-    return {**facts, "worst": worst, "worst_cut": sight.bankrupt - len(worst)}
+    facts = FundFacts(
+        balance_usd=plain(sight.balance_usd),
+        draw_usd=plain(sight.draw_usd),
+        fees_usd=plain(sight.fees_usd),
+        groups=sight.bankrupt,
+        in_liquidation=sight.in_liquidation,
+        unknown=sight.unknown,
+        worst=worst,
+        worst_cut=sight.bankrupt - len(worst),
+    )
+    return as_json(facts)

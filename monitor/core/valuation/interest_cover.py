@@ -1,6 +1,6 @@
-"""Whether the stated Spot balances pay the interest that is owed (VIP FAQ 27, 28). No price is needed for that.
+"""Whether the stated Spot balances pay the interest (VIP FAQ 27, 28). That needs no price.
 
-A group that states no balances at all is not known to be short of anything.
+A group that states no balances is short of nothing, as far as the monitor knows.
 """
 
 from __future__ import annotations
@@ -8,29 +8,42 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
+
 from monitor.core.loans.group import Group, Loan
 from monitor.core.loans.interest import interest
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product
+from monitor.core.text import as_json
 from monitor.core.valuation.valuation import Holding
 
 
-class Shortfall(NamedTuple):
-    """Of one coin; quantities of it."""
+class ShortCoin(msgspec.Struct, frozen=True):
+    """A coin whose stated Spot balances do not pay its interest."""
+
+    asset: str
+    interest: str
+    balance: str
+    short: str
+
+
+class InterestShortfall(NamedTuple):
+    """The interest and the balance of one coin, as quantities of it."""
 
     asset: str
     interest: Decimal
     balance: Decimal
 
     @property
+    def shown(self) -> ShortCoin:
+        """As the detail of a group shows it."""
+        short = self.interest - self.balance
+        return ShortCoin(self.asset, plain(self.interest), plain(self.balance), plain(short))
+
+    @property
     def facts(self) -> dict[str, Any]:
-        """As alerts and the detail of a group show it."""
-        return {
-            "asset": self.asset,
-            "interest": plain(self.interest),
-            "balance": plain(self.balance),
-            "short": plain(self.interest - self.balance),
-        }
+        """The facts of an alert about it."""
+        return as_json(self.shown)
 
 
 def balance(group: Group, asset: str) -> Decimal:
@@ -43,12 +56,12 @@ def interest_of(loan: Loan, product: Product, held: Holding) -> Decimal:
     return interest(loan, product, held.day, held.minute)
 
 
-def shortfalls(group: Group, product: Product, held: Holding) -> list[Shortfall]:
+def shortfalls(group: Group, product: Product, held: Holding) -> list[InterestShortfall]:
     """Coins whose balance is less than the interest owed in them, in order."""
     if not group.balances:
         return []
     owed: dict[str, Decimal] = {}
     for loan in group.loans:
         owed[loan.asset] = owed.get(loan.asset, ZERO) + interest_of(loan, product, held)
-    found = (Shortfall(asset, amount, balance(group, asset)) for asset, amount in sorted(owed.items()))
+    found = (InterestShortfall(asset, amount, balance(group, asset)) for asset, amount in sorted(owed.items()))
     return [each for each in found if each.balance < each.interest]

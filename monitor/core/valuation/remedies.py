@@ -1,17 +1,18 @@
 """What to add or repay, what may leave, and the price at which an asset takes the group to its line.
 
-Pure functions of the figures of a valuation. Amounts lead to the initial level (VIP FAQ 13) and are rounded so that
-following them always suffices.
+Pure functions of the figures of a valuation. Amounts lead to the initial level (VIP FAQ 13), and are rounded so that they
+always suffice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import product
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor.core.money import (
     CENT,
@@ -23,16 +24,18 @@ from monitor.core.money import (
     divide_up,
     divide_up_significant,
     exact,
+    plain,
     round_down,
 )
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Version
 from monitor.core.rules.thresholds import Thresholds
+from monitor.core.text import plain_or_none
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import Position, Weight, crossed
 
 
 class LineFactors(msgspec.Struct, frozen=True):
-    """How a product weighs what is owed, as far as the ways back depend on it.
+    """How a product weighs debt, as far as the ways back depend on it.
 
     A line is two factors, so that no quotient is ever rounded: it is met where of_debt x debt = of_recognised x recognised.
     """
@@ -55,8 +58,25 @@ LTV_TERMS = LineFactors()
 
 
 def terms_of(lines: Thresholds, version: Version) -> LineFactors:
-    """Those of a group's lines under a version of its product."""
+    """The factors of a group's lines under a version of its product."""
     return LineFactors(lines.falls, version.liability_tiers)
+
+
+class Valued(NamedTuple):
+    """A group as it was valued."""
+
+    debt: Decimal
+    counted: Decimal
+    """What is recognised of the collateral, less liabilities where loans are these."""
+    held: Sequence[Position]
+    ladders: Mapping[str, Ladder]
+    terms: LineFactors = LTV_TERMS
+
+
+def valued(weight: Weight, held: Sequence[Position], lines: Thresholds, version: Version) -> Valued:
+    """A group of these sums and positions, under a version of its product's rules."""
+    ladders = version.ladders_of(p.asset for p in held)
+    return Valued(weight.debt, weight.recognised, held, ladders, terms_of(lines, version))
 
 
 class NextLine(NamedTuple):
@@ -65,6 +85,15 @@ class NextLine(NamedTuple):
     name: str
     level: Decimal
     distance_percent: Decimal
+
+
+class NextLineShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then."""
+
+    name: str
+    ltv: str | UnsetType = UNSET
+    level: str | UnsetType = UNSET
+    distance_percent: str
 
 
 def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal) -> NextLine | None:
@@ -81,6 +110,20 @@ def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decim
     return None
 
 
+def next_line_shown(weight: Weight, lines: Thresholds, terms: LineFactors) -> NextLineShown | None:
+    """The next line with its distance to the cent; a product whose metric is a level says `level`, not `ltv`."""
+    found = next_line(weight, lines, terms, CENT)
+    if found is None:
+        return None
+    level = plain(found.level)
+    return NextLineShown(
+        name=found.name,
+        ltv=UNSET if lines.falls else level,
+        level=level if lines.falls else UNSET,
+        distance_percent=plain(found.distance_percent),
+    )
+
+
 class Cure(msgspec.Struct, frozen=True):
     """The ways back to `to_ltv`: repay so many USD, or add so much recognised value, or so much of one asset.
 
@@ -94,19 +137,40 @@ class Cure(msgspec.Struct, frozen=True):
     by_asset: Mapping[str, Decimal | None]
 
 
-def cure(
-    debt: Decimal, counted: Decimal, initial: Decimal, held: Iterable[Position], ladders: Mapping[str, Ladder],
-    terms: LineFactors = LTV_TERMS,
-) -> Cure:  # fmt: skip
+class CureShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The ways back to the initial level: an LTV, or the level of a product that has one."""
+
+    to_ltv: str | UnsetType = UNSET
+    to_level: str | UnsetType = UNSET
+    repay_usd: str
+    add_recognised_usd: str
+    by_asset: dict[str, str | None]
+
+
+def cure(of: Valued, initial: Decimal) -> Cure:
     """Amounts that take the group to the initial level; zero where it is there already; None for an asset that cannot."""
     with exact():
-        of_debt, of_recognised = terms.factors(initial)
-        excess = of_debt * debt - of_recognised * counted
-        if excess <= 0 or not debt:
-            return Cure(initial, ZERO, ZERO, {p.asset: ZERO for p in held})
-        by_asset = {p.asset: _to_add(p, ladders[p.asset], of_debt * debt, counted, of_recognised) for p in held}
-        repaid = of_debt if terms.tiers is None else of_recognised
+        of_debt, of_recognised = of.terms.factors(initial)
+        required = of_debt * of.debt
+        excess = required - of_recognised * of.counted
+        if excess <= 0 or not of.debt:
+            return Cure(initial, ZERO, ZERO, {p.asset: ZERO for p in of.held})
+        by_asset = {p.asset: _to_add(p, of.ladders[p.asset], required, of.counted, of_recognised) for p in of.held}
+        repaid = of_debt if of.terms.tiers is None else of_recognised
         return Cure(initial, divide_up(excess, repaid, CENT), divide_up(excess, of_recognised, CENT), by_asset)
+
+
+def cure_shown(of: Valued, lines: Thresholds) -> CureShown:
+    """The ways back to the initial line; a product whose metric is a level says `to_level`, not `to_ltv`."""
+    way = cure(of, lines.initial)
+    target = plain(way.to_ltv)
+    return CureShown(
+        to_ltv=UNSET if lines.falls else target,
+        to_level=target if lines.falls else UNSET,
+        repay_usd=plain(way.repay_usd),
+        add_recognised_usd=plain(way.add_recognised_usd),
+        by_asset={asset: plain_or_none(quantity) for asset, quantity in way.by_asset.items()},
+    )
 
 
 def _to_add(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, initial: Decimal) -> Decimal | None:
@@ -136,34 +200,27 @@ def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal
     return None
 
 
-def liquidation_prices(
-    debts: Mapping[str, Decimal], debt: Decimal, counted: Decimal, line: Decimal,
-    held: Iterable[Position], ladders: Mapping[str, Ladder], terms: LineFactors = LTV_TERMS,
-) -> dict[str, Decimal | None]:  # fmt: skip
+def liquidation_prices(of: Valued, line: Decimal, debts: Mapping[str, Decimal]) -> dict[str, Decimal | None]:
     """Per collateral asset the price at which the group is at `line`, all others held; None where no positive price is.
 
     `debts` are quantities owed per asset: a coin that is both pledged and owed moves on both sides.
     Rounded up to 8 decimals, or to 12 significant digits where that is finer: at the shown price the line is near, not past.
     """
     with exact():
-        return {
-            p.asset: _line_price(p, debts.get(p.asset, ZERO), debt, counted, line, ladders[p.asset], terms)
-            for p in held
-        }
+        return {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
 
 
-def _line_price(
-    held: Position, owed: Decimal, debt: Decimal, counted: Decimal, line: Decimal, ladder: Ladder, terms: LineFactors
-) -> Decimal | None:
+def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
     """Solves of_debt debt(p) = of_recognised recognised(p) tier by tier; both are linear in p while p stays in its tiers."""
     if held.price is None or held.recognised is None:
         return None
+    terms, ladder = of.terms, of.ladders[held.asset]
     of_debt, of_recognised = terms.factors(line)
     required = terms.required(held.asset) if owed else WHOLE
     netted = ZERO if terms.tiers is None else owed
     value = owed * held.price
-    fixed_debt = debt - recognised(required, value)
-    fixed_counted = counted - held.recognised + netted * held.price
+    fixed_debt = of.debt - recognised(required, value)
+    fixed_counted = of.counted - held.recognised + netted * held.price
     best: Decimal | None = None
     for own, theirs in product(_pieces((*ladder, (None, ZERO))), _pieces(required)):
         # of_debt (fixed_debt + b + owed p rate) = of_recognised (fixed_counted + a + q p share - netted p)
@@ -229,40 +286,55 @@ class Permitted(msgspec.Struct, frozen=True):
 NOTHING = Permitted(False, False, False, False, ZERO, {}, ())
 
 
+class PermitLines(NamedTuple):
+    """The lines that decide what is permitted."""
+
+    initial: Decimal
+    first: Decimal
+    """The margin call's, or the first line of a product without a margin call."""
+    leaving: Decimal | None = None
+    """The line down to which assets may leave; None: the initial one."""
+
+
 def permitted(
-    debt: Decimal, counted: Decimal, initial: Decimal, margin_call: Decimal, held: tuple[Position, ...],
-    ladders: Mapping[str, Ladder], accounts: Mapping[str, Mapping[str, Decimal]], is_calm: bool,
-    terms: LineFactors = LTV_TERMS, leaving: Decimal | None = None,
-) -> Permitted:  # fmt: skip
+    of: Valued, lines: PermitLines, accounts: Mapping[str, Mapping[str, Decimal]], is_calm: bool
+) -> Permitted:
     """Trade and move below margin call; withdraw only below initial and to below it; remove an account to at most it.
 
-    `is_calm`: the group is in stage normal; in any other no new order is taken (VIP FAQ 7). `margin_call` is the first line
-    of a product without a margin call, `leaving` the one down to which assets may leave, if it is not the initial one.
+    `is_calm`: the group is in stage normal; in any other no new order is taken (VIP FAQ 7).
     Below a line is on its good side, whichever way the metric goes.
     """
     with exact():
-        of_debt, of_recognised = terms.factors(initial)
-        call_debt, call_recognised = terms.factors(margin_call)
-        required = of_debt * debt
+        debt, counted = of.debt, of.counted
+        of_debt, of_recognised = of.terms.factors(lines.initial)
+        call_debt, call_recognised = of.terms.factors(lines.first)
+        out_debt, out_recognised = of.terms.factors(lines.initial if lines.leaving is None else lines.leaving)
         below_call = not debt or call_debt * debt < call_recognised * counted
-        out_debt, out_recognised = (of_debt, of_recognised) if leaving is None else terms.factors(leaving)
         may_leave = not debt or out_debt * debt < out_recognised * counted
-        room = max(ZERO, of_recognised * counted - required) if is_calm else ZERO
-        out: dict[str, Decimal] = {}
-        gone: list[str] = []
+        room = max(ZERO, of_recognised * counted - of_debt * debt) if is_calm else ZERO
+        withdrawable: dict[str, Decimal] = {}
+        removable: list[str] = []
         if may_leave:
-            kept = out_debt * debt, counted, out_recognised
-            out = {p.asset: _may_leave(p, ladders[p.asset], *kept) for p in held}
-            liabilities = sum((p.recognised or ZERO for p in held), ZERO) - counted
-            gone = [a for a in accounts if _removable(accounts, a, held, ladders, kept[0], out_recognised, liabilities)]
-        borrowable = _rounded_room(room, of_debt, of_recognised, terms)
-        return Permitted(below_call, below_call, may_leave, is_calm and room > 0, borrowable, out, tuple(gone))
+            required = out_debt * debt
+            withdrawable = {
+                p.asset: _may_leave(p, of.ladders[p.asset], required, counted, out_recognised) for p in of.held
+            }
+            removable = [name for name, coins in accounts.items() if _removable(of, coins, required, out_recognised)]
+        return Permitted(
+            trade=below_call,
+            move_within_group=below_call,
+            withdraw=may_leave,
+            new_order=is_calm and room > 0,
+            borrowable_usd=_rounded_room(room, of_debt, of_recognised, of.terms),
+            withdrawable=withdrawable,
+            removable_accounts=tuple(removable),
+        )
 
 
 def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms: LineFactors) -> Decimal:
-    """USD that may be borrowed until the initial level, whose proceeds leave; a liability in whatever coin has tiers.
+    """USD that the group may borrow and take out until it is at the initial level.
 
-    Liabilities are taken to require what the last tier of the strictest coin does, so that what is shown is never too much.
+    A liability counts what the last tier of the strictest coin requires, so that the figure is never too much.
     """
     if terms.tiers is None:
         return divide_down(room, of_debt, CENT)
@@ -289,15 +361,12 @@ def _may_leave(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, 
     return round_down(max(ZERO, held.quantity - keep), EIGHT_PLACES)
 
 
-def _removable(
-    accounts: Mapping[str, Mapping[str, Decimal]], account: str, held: tuple[Position, ...],
-    ladders: Mapping[str, Ladder], debt: Decimal, initial: Decimal, liabilities: Decimal,
-) -> bool:  # fmt: skip
-    """Without the account's coins the group is at most at the initial level (VIP FAQ 8)."""
-    left = -liabilities
-    for position in held:
+def _removable(of: Valued, coins: Mapping[str, Decimal], required: Decimal, initial: Decimal) -> bool:
+    """Without an account's coins the group is at most at the initial level (VIP FAQ 8)."""
+    left = of.counted - sum((p.recognised or ZERO for p in of.held), ZERO)
+    for position in of.held:
         if position.price is None:
             return False
-        quantity = position.quantity - accounts[account].get(position.asset, ZERO)
-        left += recognised(ladders[position.asset], quantity * position.price)
-    return not debt or debt <= initial * left
+        quantity = position.quantity - coins.get(position.asset, ZERO)
+        left += recognised(of.ladders[position.asset], quantity * position.price)
+    return not of.debt or required <= initial * left

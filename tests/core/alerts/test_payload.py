@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.payload import BODY_LIMIT, data, envelope
+from monitor.core.alerts.payload import BODY_LIMIT, alert_item
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
-from monitor.core.text import stamp
+from monitor.core.text import as_json, stamp
 from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
 
 D = Decimal
@@ -192,7 +192,7 @@ def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
 @both_books
 def test_a_test_and_a_not_durable_alert_say_so() -> None:
     desk = example()
-    body = data(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START)
+    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START).data)
     assert (body["cursor"], body["durable"], body["test"]) == (7, False, True)
     assert body["detected_at"] == stamp(START)
 
@@ -205,7 +205,7 @@ def test_without_the_version_of_the_alert_nothing_is_computed_by_other_rules() -
     desk = example()
     other = {"vip_loan": product(version(START + timedelta(days=1)))}
     for products in (other, {}):
-        body = data(desk.alerts[0], 1, products)
+        body = as_json(alert_item(desk.alerts[0], 1, products).data)
         assert (body["cure"], body["liquidation_price"]) == (None, None)
         assert body["ltv"] == "0.77120434"
 
@@ -270,8 +270,6 @@ def test_times_are_rfc_3339_in_utc_with_milliseconds(when: str, text: str) -> No
 @both_books
 def test_the_envelope_takes_its_type_and_time_from_the_alert() -> None:
     desk = example()
-    assert envelope(desk.alerts[0], {"a": 1}) == {
-        "type": "loan_group.margin_call.opened",
-        "timestamp": "2026-01-05T12:58:00.000Z",
-        "data": {"a": 1},
-    }
+    told = desk.told(desk.alerts[0])
+    assert list(told) == ["type", "timestamp", "data"]
+    assert (told["type"], told["timestamp"]) == ("loan_group.margin_call.opened", "2026-01-05T12:58:00.000Z")

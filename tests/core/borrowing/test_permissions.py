@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from monitor.core.queries.what_if import WhatIf, what_if
+from monitor.core.text import as_json
 from monitor.products import vip_loan
+from tests.book_lines import book_line
 from tests.core.desk import Desk, both_books, line, loan, product, version
 from tests.looks import look_at
 from tests.products.shelf import Shelf
-from tests.products.shelf import line as margin_line
 
 LENDING = version(
     rates={"USDT": "0.0001", "COIN": "0"},
@@ -25,7 +26,7 @@ def standing(price: str = "0.5", of: dict[str, Any] = LENDING, **changes: Any) -
     d.price("00:00", f"COIN={price}")
     look = look_at(d.monitor, "G-1", d.last.at)
     assert look is not None
-    return what_if(look, WhatIf())["before"]
+    return as_json(what_if(look, WhatIf()).before)
 
 
 def words(reasons: list[dict[str, str]]) -> list[str]:
@@ -102,7 +103,7 @@ def test_what_if_says_what_is_allowed_after_the_change() -> None:
     d.price("00:00", "COIN=0.55")
     look = look_at(d.monitor, "G-1", d.last.at)
     assert look is not None
-    answer = what_if(look, WhatIf(shock={"COIN": "0.65"}))
+    answer = as_json(what_if(look, WhatIf(shock={"COIN": "0.65"})))
     assert answer["before"]["borrowable"]["COIN"]["allowed"]
     assert words(answer["after"]["borrowable"]["COIN"]["reasons"]) == ["coin_limit"]
 
@@ -113,7 +114,7 @@ def test_rule_42_the_limit_of_a_liability_acts_on_new_orders_by_vip_level() -> N
 
     limits = {"BTC": ["13", "20"]}
     for vip, left, allowed in ((0, "0", False), (1, "7", True)):
-        owes = margin_line(pro.KIND, {"COIN": "900000"}, {"BTC": "13", "ETH": "1"}, vip_level=vip)
+        owes = book_line(pro.KIND, {"COIN": "900000"}, {"BTC": "13", "ETH": "1"}, vip_level=vip)
         shelf = Shelf(pro.product(pro.version(borrow_limits=limits, ladders={"COIN": [["inf", "1"]]})), owes)
         shelf.price(BTC="30000", ETH="3000", COIN="1")
         shown = shelf.detail()["borrowable"]["BTC"]

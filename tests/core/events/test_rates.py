@@ -18,6 +18,7 @@ from monitor.core.money import exact
 from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import HOUR, CoinRates, DatedRate, Product, RateRow
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from tests.core.desk import START, Desk, both_books, clock, line, loan, plainly, product, version
 
@@ -47,7 +48,7 @@ def owed(desk: Desk, group: str = "G-1") -> Decimal:
 
 def look(desk: Desk, time: str, group: str = "G-1") -> dict[str, Any]:
     at, board = clock(time), desk.monitor.board
-    return detail(Look(at, desk.sight(group), board.marks, board.usd, frozenset(), desk.monitor.rules))
+    return as_json(detail(Look(at, desk.sight(group), board.marks, board.usd, frozenset(), desk.monitor.rules)))
 
 
 def refused(alerts: list[Alert]) -> list[Any]:

@@ -17,6 +17,7 @@ from monitor.core.groups.survey import Scope
 from monitor.core.portfolio.exposure import Table, days_to_sell
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.rules.settings import ExposureRules, Lifecycle, Rules, Trust
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
 from tests.core.desk import START, WHOLE, Desk, both_books, line, loan, plainly, product, version
@@ -35,7 +36,7 @@ def desk(*lines: dict[str, Any], **exposure: Any) -> Desk:
 
 
 def table(of: Desk, by: str, scope: Scope = (), limit: int = 100, after: str | None = None) -> dict[str, Any]:
-    return Table(whole(of), by, scope).page(limit, after)
+    return as_json(Table(whole(of), by, scope).page(limit, after))
 
 
 BOOK = (

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.portfolio.stress import Axis, Grid, Matrix, Reverse, Search, Shocked, Stress
+from monitor.core.portfolio.stress import Axis, Cell, Grid, Matrix, Reverse, Search, Shocked, Stress, StressAnswer
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.rules.settings import Fund, Trust
 from monitor.core.schema import Invalid, read
+from monitor.core.text import as_json
 from tests.core.desk import WHOLE, Desk, both_books, line, product, version
 
 D = Decimal
@@ -45,8 +47,8 @@ def group(id_: str, **more: Any) -> dict[str, Any]:
 
 def stress(of: Desk, shocks: dict[str, str], scope: Scope = (), limit: int = 100) -> dict[str, Any]:
     case = Shocked(whole(of), shocks, scope)
-    shown, then = case.run()
-    return {**shown, "newly": case.newly(then, limit)}
+    case.run()
+    return as_json(case.answer(limit))
 
 
 def moves(answer: dict[str, Any]) -> dict[str, int]:
@@ -85,13 +87,13 @@ def test_every_group_goes_where_its_own_what_if_says(price: str) -> None:
     of.price("00:02", "COIN=0.55")
     book = whole(of)
     case = Shocked(book, {"COIN": price}, ())
-    _, then = case.run()
-    found = {s.group.id: stage for stage, movers in then.newly.items() for s in movers()}
+    case.run()
+    found = {moved.id: moved.to for moved in case.rows()}
     for each in BOOK:
         sight, board = of.sight(each["id"]), of.monitor.board
         look = Look(book.at, sight, *board.snapshot(), of.monitor.rules)
-        after = what_if(look, WhatIf(shock={"COIN": price}))["after"]
-        assert found.get(each["id"], sight.state.stage) == after["stage"], each["id"]
+        after = what_if(look, WhatIf(shock={"COIN": price})).after
+        assert found.get(each["id"], sight.state.stage) == after.stage, each["id"]
 
 
 @both_books
@@ -102,9 +104,9 @@ def test_lists_are_cut_with_a_count_the_worst_first() -> None:
     assert (newly["groups"], newly["cut"]) == (5, 3)
     assert newly["items"][0]["ltv_before"] == "0.83333333"
     case = Shocked(whole(desk(*BOOK)), {"COIN": "0.55"}, ())
-    _, then = case.run()
-    assert len(list(case.rows(then))) == sum(
-        n for move, n in moves(case.run()[0]).items() if len(set(move.split(">"))) == 2
+    case.run()
+    assert len(list(case.rows())) == sum(
+        n for move, n in moves(as_json(case.answer(0))).items() if len(set(move.split(">"))) == 2
     )
 
 
@@ -114,7 +116,8 @@ def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_f
     of = desk(group("a", collateral={"x": {"BTC": "4"}}), group("b", usdt="250"), group("c", usdt="215"))
     answer = stress(of, {"COIN": "2.1"})
     assert answer["bankrupt"] == 1
-    assert answer["expected_shortfall_usd"] == answer["fund_draw_usd"] == "10"
+    assert answer["shortfall_usd"] == answer["fund_draw_usd"] == "10"
+    assert answer["expected_shortfall_usd"] == "10", "the old name stays for one version"
     assert answer["newly"]["liquidation"]["items"][0]["shortfall_usd"] == "10"
 
 
@@ -200,7 +203,7 @@ def test_a_matrix_has_the_book_under_both_shocks_in_each_cell() -> None:
     of = desk(group("a", collateral={"x": {"BTC": "1", "USDT": "30"}}), group("b"))
     grid = Grid(whole(of), Matrix(Axis("BTC", ("0%", "-50%")), Axis("COIN", ("0%", "0.7", "1"))), ())
     assert run(grid.steps()) == 6
-    answer = grid.answer()
+    answer = as_json(grid.answer())
     for y, shock in enumerate(("0%", "0.7", "1")):
         for x, other in enumerate(("0%", "-50%")):
             alone = stress(of, {"BTC": other, "COIN": shock})
@@ -218,7 +221,7 @@ def test_the_smallest_common_fall_is_found_to_a_hundredth_of_a_percent() -> None
     of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.5")), ())
     run(search.steps())
-    answer = search.answer()
+    answer = as_json(search.answer())
     assert answer["assets"] == ["BTC"]
     assert answer["fall_percent"] == "45.06"
     assert (answer["reached"]["share"], answer["below"]["share"]) == ("0.5", "0")
@@ -232,8 +235,8 @@ def test_a_share_that_no_fall_reaches_is_said_so() -> None:
     of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.6")), ())
     run(search.steps())
-    assert search.answer()["fall_percent"] is None
-    assert "even a fall of 95 %" in search.answer()["reason"]
+    assert search.answer().fall_percent is None
+    assert "even a fall of 95 %" in str(search.answer().reason)
     with pytest.raises(Invalid, match=r"reverse.assets\[0\]"):
         Search(whole(of), Reverse(D("0.6"), ("NONE",)), ())
 
@@ -243,4 +246,11 @@ def test_a_share_that_is_there_already_takes_no_fall() -> None:
     of = desk(group("gone", usdt="50"), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.5")), ())
     run(search.steps())
-    assert (search.answer()["fall_percent"], search.answer()["below"]) == ("0", None)
+    assert (search.answer().fall_percent, search.answer().below) == ("0", None)
+
+
+def test_the_contract_marks_the_old_name_of_the_shortfall_as_deprecated() -> None:
+    for answer in (StressAnswer, Cell):
+        fields = msgspec.json.schema(answer)["$defs"][answer.__name__]["properties"]
+        assert fields["expected_shortfall_usd"]["deprecated"]
+        assert "deprecated" not in fields["shortfall_usd"]

@@ -12,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.events.events import TimePassed
-from monitor.core.queries.explain import detail, row, standing
+from monitor.core.queries import explain
+from monitor.core.queries.explain import row
+from monitor.core.queries.inbox import Look
+from monitor.core.text import as_json
+from monitor.core.valuation.remedies import NextLineShown
 from tests.book_lines import line
 from tests.core.desk import both_books
 from tests.looks import CALM, START, look_at, look_of, monitor_with, quoted
@@ -20,6 +24,11 @@ from tests.looks import CALM, START, look_at, look_of, monitor_with, quoted
 pytestmark = both_books
 
 D = Decimal
+
+
+def detail(look: Look) -> dict[str, Any]:
+    """As the outside sees it."""
+    return as_json(explain.detail(look))
 
 
 def many(**more: Any) -> dict[str, Any]:
@@ -187,14 +196,14 @@ def test_the_list_and_the_detail_say_the_same() -> None:
 def test_the_list_says_how_far_the_next_line_is() -> None:
     shown = row(look_of(line()).sight)
     assert shown.thresholds["margin_call"] == "0.77"
-    assert shown.next_line == {"name": "initial", "ltv": "0.72", "distance_percent": "65.27"}
+    assert shown.next_line == NextLineShown(name="initial", ltv="0.72", distance_percent="65.27")
 
 
 def test_figures_are_those_of_the_look_not_of_the_last_evaluation() -> None:
     """A screen may skip a group far from its lines; an exact answer may not."""
     look = look_of(line())
     moved = look._replace(usd={**look.usd, "BTC": D(20_000)})
-    assert standing(moved)["ltv"] == "0.5"
+    assert explain.standing(moved).ltv == "0.5"
 
 
 def test_interest_of_the_day_is_part_of_the_debt() -> None:

@@ -17,6 +17,7 @@ from monitor.core.queries.explain import standing
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.schema import Invalid, read
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from tests.book_lines import line
 from tests.core.desk import both_books
@@ -34,7 +35,7 @@ def asked(**changes: Any) -> WhatIf:
 
 
 def answer(look: Look, **changes: Any) -> dict[str, Any]:
-    return what_if(look, asked(**changes))
+    return as_json(what_if(look, asked(**changes)))
 
 
 def looked(risk: RiskMonitor, at: Any = AT) -> Look:
@@ -89,7 +90,7 @@ def test_what_if_equals_making_the_change(owed: str, enrolled: bool, change: tup
     risk = monitor_with(group(owed, enrolled))
     foretold = answer(looked(risk), **question)
     alerts = made(risk, real)
-    assert foretold["after"] == {**standing(looked(risk)), "alerts": alerts}
+    assert foretold["after"] == {**as_json(standing(looked(risk))), "alerts": alerts}
 
 
 @given(
@@ -110,7 +111,7 @@ def test_several_changes_at_once_give_the_figures_of_all(
     for i, entry in enumerate((Deposit("b", "BTC", add), Withdraw("a", "ETH", remove), Repay("USDT", repay))):
         assert risk.handle(BookEntry(AT, "G-1", f"e-{i}", entry)).refused is None
     quoted(risk, {"BTC": str(price)}, AT)
-    after = standing(looked(risk))
+    after = as_json(standing(looked(risk)))
     figures = ("ltv", "band", "debt_usd", "recognised_usd", "market_usd", "cure", "liquidation_price", "next_line")
     assert {k: foretold["after"][k] for k in figures} == {k: after[k] for k in figures}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.core.money import EIGHT_PLACES, exact, plain
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
-from monitor.core.valuation.remedies import Permitted, cure, liquidation_prices, permitted
+from monitor.core.valuation.remedies import PermitLines, Permitted, Valued, cure, liquidation_prices, permitted
 from monitor.core.valuation.valuation import Position
 from tests.core.valuation.test_ladder import ladders, tiers
 from tests.reference import figures
@@ -21,6 +21,7 @@ D = Decimal
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_stages.json").read_text())
 CRYPTO_A = [["1000000", "1"], ["inf", "0.8"]]
 INITIAL, CALL, LINE = D("0.72"), D("0.77"), D("0.91")
+LINES = PermitLines(INITIAL, CALL)
 
 
 def position(asset: str, quantity: Decimal, price: Decimal, ladder: Ladder) -> Position:
@@ -34,7 +35,7 @@ def position(asset: str, quantity: Decimal, price: Decimal, ladder: Ladder) -> P
 
 @pytest.mark.parametrize("case", GOLDEN["cure"], ids=[c["debt"] for c in GOLDEN["cure"]])
 def test_vip_faq_13_the_official_figures_rounded_up_to_cents(case: dict[str, str]) -> None:
-    way = cure(D(case["debt"]), D(case["recognised"]), INITIAL, [], {})
+    way = cure(Valued(D(case["debt"]), D(case["recognised"]), [], {}), INITIAL)
     assert way.repay_usd == D(case["repay_to_initial"])
     exactly = D(case["add_recognised_to_initial"])
     assert exactly <= way.add_recognised_usd < exactly + D("0.01")
@@ -42,7 +43,7 @@ def test_vip_faq_13_the_official_figures_rounded_up_to_cents(case: dict[str, str
 
 def test_interfaces_5_the_example_of_an_alert() -> None:
     btc = position("BTC", D("12.5"), D("38210.4"), tiers([["inf", "1"]]))
-    way = cure(D(1_000_000), D("1296673.2"), INITIAL, [btc], {"BTC": tiers([["inf", "1"]])})
+    way = cure(Valued(D(1_000_000), D("1296673.2"), [btc], {"BTC": tiers([["inf", "1"]])}), INITIAL)
     assert (plain(way.repay_usd), plain(way.add_recognised_usd)) == ("66395.3", "92215.69")
     assert plain(way.by_asset["BTC"] or D(0)) == "2.41336623"
 
@@ -50,7 +51,7 @@ def test_interfaces_5_the_example_of_an_alert() -> None:
 def test_what_needs_no_cure_asks_for_nothing() -> None:
     btc = position("BTC", D(1), D(100), tiers([["inf", "1"]]))
     for debt in ("0", "50", "72"):
-        way = cure(D(debt), D(100), INITIAL, [btc], {"BTC": tiers([["inf", "1"]])})
+        way = cure(Valued(D(debt), D(100), [btc], {"BTC": tiers([["inf", "1"]])}), INITIAL)
         assert (way.repay_usd, way.add_recognised_usd, way.by_asset) == (0, 0, {"BTC": 0})
 
 
@@ -74,7 +75,7 @@ def test_an_asset_whose_ladder_cannot_cure_is_null(rows: list[list[str]], quanti
     assert held.recognised is not None
     with exact():
         debt = INITIAL * (held.recognised + 100)
-    by_asset = cure(debt, held.recognised, INITIAL, [held], {"X": ladder}).by_asset
+    by_asset = cure(Valued(debt, held.recognised, [held], {"X": ladder}), INITIAL).by_asset
     assert by_asset == {"X": None if add is None else D(add)}
 
 
@@ -89,6 +90,10 @@ class Case(NamedTuple):
     @property
     def ladders(self) -> dict[str, Ladder]:
         return {asset: tiers(rows) for asset, rows in self.rows.items()}
+
+    @property
+    def valued(self) -> Valued:
+        return Valued(self.debt, self.counted, self.held, self.ladders)
 
 
 amounts = st.decimals("0.0001", "100000", places=8)
@@ -107,7 +112,7 @@ def cases(draw: st.DrawFn, low: str = "0.5", high: str = "1.2") -> Case:
 
 @given(cases())
 def test_vip_faq_13_following_the_repayment_or_the_addition_leads_to_initial_and_not_a_cent_more(case: Case) -> None:
-    way = cure(case.debt, case.counted, INITIAL, case.held, case.ladders)
+    way = cure(case.valued, INITIAL)
     cent = D("0.01")
     with exact():
         assert case.debt - way.repay_usd <= INITIAL * case.counted
@@ -119,7 +124,7 @@ def test_vip_faq_13_following_the_repayment_or_the_addition_leads_to_initial_and
 
 @given(cases())
 def test_vip_faq_13_adding_so_much_of_one_asset_leads_to_initial_and_a_unit_less_does_not(case: Case) -> None:
-    way = cure(case.debt, case.counted, INITIAL, case.held, case.ladders)
+    way = cure(case.valued, INITIAL)
     with exact():
         for p in case.held:
             add = way.by_asset[p.asset]
@@ -141,7 +146,7 @@ def test_vip_faq_13_adding_so_much_of_one_asset_leads_to_initial_and_a_unit_less
 
 @given(cases())
 def test_cure_agrees_with_the_reference_to_the_last_digit(case: Case) -> None:
-    way = cure(case.debt, case.counted, INITIAL, case.held, case.ladders)
+    way = cure(case.valued, INITIAL)
     held = {p.asset: (p.quantity, p.price, case.rows[p.asset]) for p in case.held}
     want = figures.cure(case.debt, case.counted, INITIAL, held)  # type: ignore[arg-type]
     assert plain(way.repay_usd) == want["repay_usd"]
@@ -158,7 +163,7 @@ def test_the_official_liquidation_price_respects_the_ladder() -> None:
     held = position("A", D(case["qty"]), D(70_000), ladder)
     with exact():
         assert held.recognised == 5_800_000
-        prices_ = liquidation_prices({}, D(case["debt"]), D(5_800_000), LINE, [held], {"A": ladder})
+        prices_ = liquidation_prices(Valued(D(case["debt"]), D(5_800_000), [held], {"A": ladder}), LINE, {})
     shown = prices_["A"]
     assert shown is not None
     assert 0 <= shown - D(case["price"]) <= D("1e-8")
@@ -184,7 +189,7 @@ def test_at_the_shown_price_the_ltv_is_the_line_and_just_below_it_the_line_is_re
         x = case.held[0]
         assert x.price is not None
         case = case._replace(debt=case.debt + owed * x.price)
-        shown = liquidation_prices({"X": owed}, case.debt, case.counted, LINE, case.held, case.ladders)
+        shown = liquidation_prices(case.valued, LINE, {"X": owed})
         for p in case.held:
             price, mine = shown[p.asset], owed if p.asset == "X" else D(0)
             if price is None:
@@ -213,7 +218,7 @@ def assert_never_meets(case: Case, p: Position, owed: Decimal) -> None:
 
 @given(cases())
 def test_liquidation_prices_agree_with_the_reference_where_the_coin_is_not_owed(case: Case) -> None:
-    shown = liquidation_prices({}, case.debt, case.counted, LINE, case.held, case.ladders)
+    shown = liquidation_prices(case.valued, LINE, {})
     with exact():
         for p in case.held:
             assert p.recognised is not None
@@ -229,7 +234,7 @@ def test_liquidation_prices_agree_with_the_reference_where_the_coin_is_not_owed(
 def test_an_asset_that_does_not_decide_has_no_liquidation_price() -> None:
     whole = tiers([["inf", "1"]])
     stable, coin = position("S", D(1000), D(1), whole), position("C", D(1), D(100), whole)
-    prices_ = liquidation_prices({}, D(500), D(1100), LINE, [stable, coin], {"S": whole, "C": whole})
+    prices_ = liquidation_prices(Valued(D(500), D(1100), [stable, coin], {"S": whole, "C": whole}), LINE, {})
     assert prices_["C"] is None
     assert prices_["S"] is not None
 
@@ -238,7 +243,7 @@ def test_a_coin_that_is_owed_and_pledged_has_its_price_where_both_sides_meet() -
     """10 BTC pledged, 5 owed, and 400 other debt: 5 p + 400 = 0.91 x 10 p at p = 97.56..."""
     whole = tiers([["inf", "1"]])
     btc = position("BTC", D(10), D(200), whole)
-    shown = liquidation_prices({"BTC": D(5)}, D(1400), D(2000), LINE, [btc], {"BTC": whole})
+    shown = liquidation_prices(Valued(D(1400), D(2000), [btc], {"BTC": whole}), LINE, {"BTC": D(5)})
     assert shown["BTC"] == D("97.5609756098")
 
 
@@ -246,7 +251,7 @@ def test_of_two_prices_the_nearer_one_is_shown() -> None:
     """Short: 1000 USD counted at most from 10 BTC, 5 BTC owed. The line is met falling and rising."""
     ladder = tiers([["1000", "1"]])
     btc = position("BTC", D(10), D(100), ladder)
-    shown = liquidation_prices({"BTC": D(5)}, D(700), D(1000), LINE, [btc], {"BTC": ladder})
+    shown = liquidation_prices(Valued(D(700), D(1000), [btc], {"BTC": ladder}), LINE, {"BTC": D(5)})
     assert shown["BTC"] == 142  # 5 p + 200 = 910; falling it would be 48.78...
 
 
@@ -257,7 +262,7 @@ WHOLE = {"BTC": tiers([["inf", "1"]])}
 
 def allowed(debt: str, counted: str = "100", is_calm: bool = True) -> Permitted:
     btc = position("BTC", D(counted), D(1), WHOLE["BTC"])
-    return permitted(D(debt), D(counted), INITIAL, CALL, (btc,), WHOLE, {"a": {"BTC": D(counted)}}, is_calm)
+    return permitted(Valued(D(debt), D(counted), (btc,), WHOLE), LINES, {"a": {"BTC": D(counted)}}, is_calm)
 
 
 PERMISSIONS = [
@@ -308,7 +313,7 @@ REMOVALS = [
 def test_vip_faq_8_an_account_may_leave_if_ltv_stays_at_most_initial(left: str, removable: bool) -> None:
     accounts = {"a": {"BTC": D(left)}, "b": {"BTC": D(50)}}
     btc = position("BTC", D(left) + 50, D(1), WHOLE["BTC"])
-    now = permitted(D(72), btc.value or D(0), INITIAL, CALL, (btc,), WHOLE, accounts, True)
+    now = permitted(Valued(D(72), btc.value or D(0), (btc,), WHOLE), LINES, accounts, True)
     assert ("b" in now.removable_accounts) == removable
     assert "a" not in now.removable_accounts
 
@@ -316,8 +321,8 @@ def test_vip_faq_8_an_account_may_leave_if_ltv_stays_at_most_initial(left: str, 
 def test_vip_faq_8_no_account_may_leave_at_or_above_initial() -> None:
     accounts = {"a": {"BTC": D(100)}, "empty": {}}
     btc = position("BTC", D(100), D(1), WHOLE["BTC"])
-    assert permitted(D(72), D(100), INITIAL, CALL, (btc,), WHOLE, accounts, True).removable_accounts == ()
-    assert permitted(D(71), D(100), INITIAL, CALL, (btc,), WHOLE, accounts, True).removable_accounts == ("empty",)
+    assert permitted(Valued(D(72), D(100), (btc,), WHOLE), LINES, accounts, True).removable_accounts == ()
+    assert permitted(Valued(D(71), D(100), (btc,), WHOLE), LINES, accounts, True).removable_accounts == ("empty",)
 
 
 def test_without_debt_everything_may_leave() -> None:
@@ -334,7 +339,7 @@ def test_a15_a_withdrawal_must_end_strictly_below_initial() -> None:
 def test_a15_the_most_that_may_leave_keeps_ltv_below_initial_and_a_unit_more_does_not(case: Case) -> None:
     assume(case.debt < INITIAL * case.counted)
     accounts = {"a": {p.asset: p.quantity for p in case.held}}
-    now = permitted(case.debt, case.counted, INITIAL, CALL, tuple(case.held), case.ladders, accounts, True)
+    now = permitted(case.valued, LINES, accounts, True)
     with exact():
         for p in case.held:
             out = now.withdrawable[p.asset]
@@ -355,7 +360,7 @@ def test_a15_the_most_that_may_leave_keeps_ltv_below_initial_and_a_unit_more_doe
 
 @given(cases("0.1", "0.9"))
 def test_borrowing_all_that_is_borrowable_leads_to_initial_at_most(case: Case) -> None:
-    now = permitted(case.debt, case.counted, INITIAL, CALL, tuple(case.held), case.ladders, {}, True)
+    now = permitted(case.valued, LINES, {}, True)
     with exact():
         if now.borrowable_usd:
             assert case.debt + now.borrowable_usd <= INITIAL * case.counted < case.debt + now.borrowable_usd + D("0.01")

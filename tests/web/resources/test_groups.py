@@ -12,7 +12,7 @@ import pytest
 from monitor.core.queries.explain import detail
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.schema import read
-from monitor.core.text import stamp
+from monitor.core.text import as_json, stamp
 from tests.book_lines import line
 from tests.looks import START
 from tests.web.desk import Desk
@@ -145,9 +145,11 @@ async def test_closing_takes_a_group_off_every_answer(http: Session) -> None:
         assert (r.status, await r.read()) == (204, b"")
     assert await items(http, "") == []
     for method, path, body in (
-        ("GET", "/v1/groups/G-1", None), ("DELETE", "/v1/groups/G-1", None), ("POST", "/v1/groups/G-1/what-if", {}),
+        ("GET", "/v1/groups/G-1", None),
+        ("DELETE", "/v1/groups/G-1", None),
+        ("POST", "/v1/groups/G-1/what-if", {}),
         ("POST", "/v1/groups/G-1/entries", {**DEPOSIT, "id": "e"}),
-    ):  # fmt: skip
+    ):
         status, _, problem = await ask(http, method, path, body)
         assert (status, problem["type"]) == (404, "urn:loan-monitor:not-found")
 
@@ -265,9 +267,9 @@ async def test_detail_and_what_if_are_those_of_core(desk: Desk, http: Session) -
     assert look is not None
     status, headers, found = await ask(http, "GET", "/v1/groups/G-1")
     assert (status, headers["Etag"]) == (200, '"1"')
-    assert found == detail(look)
+    assert found == as_json(detail(look))
     asked = {"shock": {"BTC": "-70%"}, "add": {"ETH": "3"}}
-    assert (await ask(http, "POST", "/v1/groups/G-1/what-if", asked))[2] == what_if(look, read(WhatIf, asked))
+    assert (await ask(http, "POST", "/v1/groups/G-1/what-if", asked))[2] == as_json(what_if(look, read(WhatIf, asked)))
     status, _, problem = await ask(http, "POST", "/v1/groups/G-1/what-if", {"remove": {"BTC": "50"}, "shok": {}})
     assert (status, [e["where"] for e in problem["errors"]]) == (422, ["shok"])
 
