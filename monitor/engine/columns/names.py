@@ -18,7 +18,8 @@ class NamesFull(Exception):
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"this process has met {limit} distinct {what}, no more of them fit the columns; restart it")
-        self.what, self.limit = what, limit
+        self.what = what
+        self.limit = limit
 
 
 class LoanTerms(NamedTuple):
@@ -37,7 +38,8 @@ class Interned(list[T], Generic[T]):
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__()
-        self.what, self.limit = what, limit
+        self.what = what
+        self.limit = limit
         self._places: dict[Hashable, int] = {}
         self._lock = Lock()
 

@@ -104,8 +104,11 @@ class Listing:
         self._kept = kept
         self._blocks: list[Block | None] = list(rows.blocks)
         self._ids = Ids(self._blocks, kept.order)
-        self._names, stage = rows.names, rows.stage
-        debt, recognised, blind = screen.debt, screen.recognised, screen.blind
+        self._names = rows.names
+        stage = rows.stage
+        debt = screen.debt
+        recognised = screen.recognised
+        blind = screen.blind
         count = min(len(stage), len(debt), len(recognised), len(blind))
         # Core may be putting a block: it counts as soon as all arrays have its rows.
         whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
