@@ -23,11 +23,10 @@ from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, Confi
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.payload import alert_item
-from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
 from monitor.core.text import as_json as json_values
+from monitor.core.watch.compose import Statement, compose
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -157,14 +156,14 @@ def replay_(
     trust: Flag = False,
     as_json: AsJson = False,
 ) -> int:
-    """Runs a tape or a recorded event log through the same core in virtual time; nothing is sent.
+    """Runs a tape or a recorded event log through the same core in virtual time; sends nothing.
 
     Parameters
     ----------
-    config: the configuration file (TOML): its rules are used.
+    config: the configuration file (TOML), whose rules it uses.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
-    entries: book entries as JSON Lines, applied at their times among the rows of the tape.
+    entries: book entries as JSON Lines, which apply at their times among the rows of the tape.
     log: a file of the recorded event log, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
     as_json: one alert per line on stdout and nothing else.
@@ -195,7 +194,7 @@ class _Tape:
     """A run of a tape: its steps, and the rules that render its alerts."""
 
     def __init__(self, config: Config, path: Path, book: Path, entries: Path | None, *, trust: bool) -> None:
-        """Raises BadConfig for rates that cannot be used."""
+        """Raises BadConfig if rates cannot be used."""
         from monitor.daemon import wiring
 
         rates = wiring.rates_of(config)
@@ -223,7 +222,7 @@ class _Recorded:
 
 
 def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
-    """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
+    """Prints alerts as they come and a summary at the end; names refused prices and entries on stderr."""
     timeline = output.ReplayProgress(run_.title, run_.total, as_json=as_json)
     with timeline:
         for at, alerts in run_.steps:
@@ -262,7 +261,7 @@ def what_if(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; nothing is changed.
+    """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; changes nothing.
 
     Parameters
     ----------
@@ -292,7 +291,7 @@ def what_if(
 
 @commands.command
 def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] = ()) -> int:
-    """Sends a notice that is marked as a test through a channel, exactly as an alert would go.
+    """Sends a test notice through a channel, on the way that an alert takes.
 
     Parameters
     ----------
@@ -320,18 +319,8 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
 def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
     now = SystemClock().utc()
     name = config.monitor.name
-    count = int(now.timestamp())
-    type_ = "monitor.heartbeat"
-    alert = Alert(
-        type=type_,
-        id=alert_id(name, "test", 0, count, type_),
-        at=now,
-        detected_at=now,
-        subject="test",
-        sequence=count,
-        episode=0,
-        facts={"message": f"This is a test from {name}. Nobody needs to act."},
-    )
+    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
+    alert = compose(name, Statement("monitor.heartbeat", "test", int(now.timestamp()), facts), now)
     item = alert_item(alert, 0, config.rules.products, test=True)
     return Notice(item.type, item.timestamp, json_values(item.data), to)
 
@@ -349,8 +338,8 @@ def backup(file: Path, *, config: ConfigFile = CONFIG) -> int:
 
     Parameters
     ----------
-    file: where the copy goes; must not exist.
-    config: the configuration file (TOML): its store is copied.
+    file: the copy, which must not exist yet.
+    config: the configuration file (TOML), whose store it copies.
     """
     loaded = configuration.load(config)
     module = plugins.module("stores", loaded.store.kind)

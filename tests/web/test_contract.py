@@ -193,8 +193,8 @@ async def _asked_all() -> list[Answered]:
             "DELIVERY": next(iter(desk.store.sent)),
         }
         for method, path, body in (*FALLEN, *EACH):
-            if desk.risk.silences.all:
-                ids["SILENCE"] = desk.risk.silences.all[0].said.id
+            if desk.risk.silences:
+                ids["SILENCE"] = desk.risk.silences[0].said.id
             for word, id_ in ids.items():
                 path = path.replace(word, id_)
             found.append(await _asked(http, method, path, body))
