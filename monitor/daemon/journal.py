@@ -14,9 +14,9 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.outcome import Outcome, StoredBlock
-from monitor.core.ids import alert_id
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
+from monitor.core.watch.compose import Statement, compose
 from monitor.core.watch.risk import RiskMonitor
 from monitor.running import Running
 from monitor.stores._base import Applied, Audit, Change, Committed, Desk, StoreUnavailable, Target
@@ -168,12 +168,7 @@ class Journal:
     def _own(self, monitor: RiskMonitor, type_: str, facts: dict[str, Any]) -> Alert:
         """An alert about the store itself. It cannot come from core, whose outcomes wait for this very store."""
         now = self._clock.utc()
-        name = monitor.rules.name
-        count = int(now.timestamp())
-        id_ = alert_id(name, "store", 0, count, type_)
-        return Alert(
-            type=type_, id=id_, at=now, detected_at=now, subject="store", sequence=count, episode=0, facts=facts
-        )
+        return compose(monitor.rules.name, Statement(type_, "store", int(now.timestamp()), facts), now)
 
     def _change(
         self, monitor: RiskMonitor, outcomes: Sequence[Outcome], audits: Sequence[Audit], entries: Sequence[Applied]
@@ -204,7 +199,7 @@ class Journal:
 def desk_of(monitor: RiskMonitor) -> Desk:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.kept()), dict(monitor.notices), monitor.silences.all)
+    return Desk(monitor.at, tuple(monitor.board.kept()), monitor.states())
 
 
 def _merged(old: Change, new: Change) -> Change:

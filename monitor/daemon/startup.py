@@ -42,13 +42,12 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
     memory = Memory(
         at=snapshot.desk.at,
         marks=tuple(map(unconfirmed, snapshot.desk.marks)),
-        notices=dict(snapshot.desk.notices),
+        watchers=snapshot.desk.watchers,
         groups=snapshot.groups,
         states=snapshot.states,
         blocks=snapshot.blocks,
         closed=snapshot.closed,
         rates=snapshot.rates,
-        silences=snapshot.desk.silences,
     )
     try:
         return RiskMonitor(rules, memory, book)

@@ -20,9 +20,9 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -52,15 +52,12 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What core knows beside groups: the time of the last event, the marks, and what was noticed."""
+    """What core knows beside groups: the time of the last event, the marks, and what the watchers remember."""
 
     at: datetime
     marks: Iterable[Mark]
     """By asset. Each try of the commit goes through them again, in the store's thread; a Snapshot has a tuple."""
-    notices: dict[str, tuple[int, str | None]] = {}
-    """By `kind|subject`: how often it was said, and the fingerprint of what was said last."""
-    silences: tuple[Silence, ...] = ()
-    """Those in force, in the order in which they were made."""
+    watchers: WatcherStates = WatcherStates()
 
 
 class Target(msgspec.Struct, frozen=True):

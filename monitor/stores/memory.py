@@ -11,9 +11,9 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
-from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import NORMAL, GroupState
@@ -81,8 +81,7 @@ class MemoryStore:
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
-            silences = tuple(_kept(s, Silence) for s in change.desk.silences)
-            self._desk = Desk(change.desk.at, marks, dict(change.desk.notices), silences)
+            self._desk = Desk(change.desk.at, marks, _kept(change.desk.watchers, WatcherStates))
         for given in change.rates:
             self._rates[given.product, given.asset] = _kept(given, CoinRates)
             if not given.rows:

@@ -207,7 +207,7 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board, silences = self.risk.board.snapshot(), self.risk.silences.all
+        board, silences = self.risk.board.snapshot(), self.risk.silences
         self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences))
 
     def prices(self, prices: dict[str, str]) -> Outcome:

@@ -145,7 +145,7 @@ async def test_every_answer_is_as_the_document_says(desk: Desk, http: Session, c
         ("DELETE", "/v1/silences/none", None),
     ):
         answered.append(await _asked(http, method, path, body))
-    (silence,) = desk.risk.silences.all
+    (silence,) = desk.risk.silences
     answered.append(await _asked(http, "DELETE", f"/v1/silences/{silence.said.id}"))
     alert, delivery = desk.store.log[0].alert.id, next(iter(desk.store.sent))
     for path in (

@@ -27,7 +27,7 @@ class Clearance(msgspec.Struct, frozen=True):
     """Of what is liquidated: collateral that the ladders list, without haircut."""
     fee_usd: Decimal
     debt_usd: Decimal
-    """All that is owed, interest included; where loans are liabilities this is their value, not their margin."""
+    """All debt, interest included; where loans are liabilities this is their value, not their margin."""
     left_usd: Decimal
     """Goes back to the borrower."""
     shortfall_usd: Decimal

@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 from monitor import crashpoint
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import WatcherStates, from_notices
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -25,11 +26,13 @@ from monitor.stores.sqlite.rows import encode
 
 
 class _DeskBody(msgspec.Struct, frozen=True):
-    """The desk without its marks, which have a column of their own; schema 1 had them in here."""
+    """The desk without its marks, which have a column of their own. Up to schema 5 the last two stood for `watchers`."""
 
     at: datetime
-    notices: dict[str, tuple[int, str | None]]
     marks: tuple[Mark, ...] = ()
+    """Of schema 1."""
+    watchers: WatcherStates | None = None
+    notices: dict[str, tuple[int, str | None]] = {}
     silences: tuple[Silence, ...] = ()
 
 
@@ -95,7 +98,7 @@ def _write_rates(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
-    body = encode({"at": desk.at, "notices": desk.notices, "silences": desk.silences})
+    body = encode({"at": desk.at, "watchers": desk.watchers})
     db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
 
 
@@ -125,4 +128,5 @@ def _desk(db: sqlite3.Connection) -> Desk | None:
         return None
     body = _desk_body(row[0])
     marks = row[1]
-    return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices, body.silences)
+    watchers = from_notices(body.notices, body.silences) if body.watchers is None else body.watchers
+    return Desk(body.at, body.marks if marks is None else packed.marks(marks), watchers)
