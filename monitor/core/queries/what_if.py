@@ -68,7 +68,7 @@ def _standing(look: Look, alerts: list[str]) -> WhatIfStanding:
 
 
 def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
-    """The look that would be had after the changes, judged by the stage table, and the types of alerts it raises."""
+    """The look after the changes, judged by the stage table, and the types of the alerts that it raises."""
     sight, rules = look.sight, look.rules
     held = holding(group, product_of(look), look.at)
     usd, untrusted = on
