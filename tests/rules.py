@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOMAIN = ROOT / "docs" / "domain.md"
 
+_OF_CITATIONS = frozenset({"test_citations.py", "test_rules_table.py"})
+"""They make rules up."""
 _HEADING = re.compile(r"^#{2,4} ((?:Rule|Reading|Section) [A\d.]+)\b", re.MULTILINE)
 _LISTED = re.compile(r"\n+Tests:\n.*?(?=\n#|\Z)", re.DOTALL)
 _NAMED = re.compile(r"^test_(?:vip_faq|rule)_(\d+(?:_(?:to_)?\d+)*)_")
@@ -32,10 +34,15 @@ def headings() -> list[str]:
 
 def cited(text: str) -> Iterator[str]:
     """The headings of docs/domain.md that a text cites, as often as it does."""
-    plain = re.sub(r"\n\s*(?:#|//)?\s*", " ", text)
+    plain = one_line(text)
     for kind, pattern in _CITED.items():
         for numbers in pattern.findall(plain):
             yield from (f"{kind} {n}" for n in _each(numbers))
+
+
+def one_line(text: str) -> str:
+    """A text without its line breaks, nor what begins a line of a comment."""
+    return re.sub(r"\s*\n\s*(?:#|//|\*)?[ \t]*", " ", text)
 
 
 def _each(numbers: str) -> Iterator[str]:
@@ -54,6 +61,8 @@ def by_heading() -> dict[str, list[str]]:
     """The tests that cite each heading, in the order of files."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if path.name in _OF_CITATIONS:
+            continue
         place = path.relative_to(ROOT).as_posix()
         source = path.read_text("utf-8")
         of_tests: dict[str, list[str]] = {}

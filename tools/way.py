@@ -161,7 +161,7 @@ async def followed() -> Way:
                 await _until(way.is_over.is_set)
             finally:
                 sys.setprofile(None)
-                threading.setprofile(None)  # type: ignore[arg-type]
+                threading.setprofile(None)
                 await app.stop()
                 price.put_nowait("")
     return way

@@ -1,21 +1,7 @@
 /** A group's LTV over time, as the monitor kept it, made ready to be drawn. Pure. Numbers here are positions on a chart. */
 
 import { position } from "./format/decimal";
-import type { Alert } from "./types";
-
-/** LTV from `at` on for a step: lowest, highest and last; null where the group could not be valued. */
-export interface LtvPoint {
-  readonly at: string;
-  readonly low: string | null;
-  readonly high: string | null;
-  readonly last: string | null;
-  /** Nothing was kept from here until the next point. */
-  readonly gap?: boolean;
-}
-
-export interface LtvHistory {
-  readonly items: readonly LtvPoint[];
-}
+import type { Alert, LtvPoint } from "./types";
 
 /** Columns for uPlot: seconds since 1970, last, lowest, highest; null is a gap. */
 export type Columns = [number[], (number | null)[], (number | null)[], (number | null)[]];

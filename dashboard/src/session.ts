@@ -2,17 +2,7 @@
 
 import { ApiError, get, post, remove } from "./api";
 import { Store } from "./live/store";
-
-export interface Session {
-  readonly name: string;
-  readonly role: string;
-  readonly scope: Readonly<Record<string, string>>;
-  readonly may: readonly string[];
-  /** The monitor has tokens; without them whoever reaches it is admin. */
-  readonly tokens: boolean;
-  /** A cookie says who reads; else a proxy did. */
-  readonly cookie: boolean;
-}
+import type { Session } from "./types";
 
 export interface Access {
   readonly state: "asking" | "open" | "signed-in" | "sign-in";

@@ -23,11 +23,10 @@ from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, Confi
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.payload import alert_item
-from monitor.core.ids import alert_id
 from monitor.core.rules.settings import Rules
 from monitor.core.text import as_json as json_values
+from monitor.core.watch.compose import Statement, compose
 from monitor.daemon import event_log
 from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
@@ -320,18 +319,8 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
 def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
     now = SystemClock().utc()
     name = config.monitor.name
-    count = int(now.timestamp())
-    type_ = "monitor.heartbeat"
-    alert = Alert(
-        type=type_,
-        id=alert_id(name, "test", 0, count, type_),
-        at=now,
-        detected_at=now,
-        subject="test",
-        sequence=count,
-        episode=0,
-        facts={"message": f"This is a test from {name}. Nobody needs to act."},
-    )
+    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
+    alert = compose(name, Statement("monitor.heartbeat", "test", int(now.timestamp()), facts), now)
     item = alert_item(alert, 0, config.rules.products, test=True)
     return Notice(item.type, item.timestamp, json_values(item.data), to)
 

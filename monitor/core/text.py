@@ -33,3 +33,15 @@ def as_json(of: msgspec.Struct) -> dict[str, Any]:
     """A struct as JSON values by the names of its keys."""
     shown: dict[str, Any] = msgspec.to_builtins(of)
     return shown
+
+
+def texts(of: Any) -> dict[str, Any]:
+    """The fields of a struct or a named tuple as answers show them: numbers as plain text, times as RFC 3339."""
+    fields = msgspec.structs.asdict(of) if isinstance(of, msgspec.Struct) else of._asdict()
+    return {name: _shown(value) for name, value in fields.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return stamp(value) if isinstance(value, datetime) else value

@@ -25,7 +25,7 @@ from monitor.running import Running, Tasks
 from monitor.stores._base import Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log, trim_memory
 from monitor.web.app import Server
-from monitor.web.view import View
+from monitor.web.view import Daemon, View
 
 
 class App:
@@ -79,11 +79,20 @@ class App:
         self.requests = Requests(self.monitor, self.store, self.journal, self.sequencer)
         self.sources = Sources(running, self.monitor, self.book, self.sequencer, self._progress, self._memory.note)
         self.sequencer.show()
-        self.server = Server(
-            self.config.web, self.view, self.requests, self.store, self.health, running.metrics, self.sources.feeds,
-            lambda: self.monitor.rules, self.clock, self.deliveries.retried, channels=self.deliveries.channels,
+        handed_over = Daemon(
+            view=self.view,
+            inbox=self.requests,
+            store=self.store,
+            health=self.health,
+            metrics=running.metrics,
+            feeds=self.sources.feeds,
+            rules=lambda: self.monitor.rules,
+            clock=self.clock,
+            on_retry=self.deliveries.retried,
+            channels=self.deliveries.channels,
             scenarios=self.config.path.parent / "scenarios",
-        )  # fmt: skip
+        )
+        self.server = Server(self.config.web, handed_over)
 
     def _event_log(self, now: datetime) -> EventLog | None:
         if not self.config.monitor.event_log:

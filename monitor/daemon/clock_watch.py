@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from monitor.clock import Clock
 from monitor.core.events.events import ClockJumped, ClockSettled, ClockStood, PriceSilent
-from monitor.core.watch.risk import JUMP_POLICY, RiskMonitor
+from monitor.core.watch.risk import RiskMonitor
+from monitor.core.watch.watchers.noticed import JUMP_POLICY
 from monitor.telemetry import log
 
 JUMP_S = 0.5

@@ -1,8 +1,8 @@
 """The record of what core was handed: folding it gives the same alerts (DESIGN section 13, `monitor replay --log`).
 
-JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. It is
-written by the sequencer's worker thread beside the decision, never in its way: a record that cannot be written is
-counted and said aloud, and no alert waits for it.
+JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. The
+sequencer's worker thread writes it beside the decision. A record that cannot be written is counted and logged, and no
+alert waits for it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from monitor.core.alerts.silences import Silence
 from monitor.core.events.events import ClockJumped, ClockSettled, ClockStood, Event, GroupsPut, Noticed, PriceSilent
-from monitor.core.groups.outcome import Memory
+from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import from_notices
 from monitor.core.loans.group import GroupBatch, RecordedLines
+from monitor.core.prices.quote import Heard, Mark
+from monitor.core.rules.product import CoinRates
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import GroupState
 
 FILE_BYTES = 64 * 1024 * 1024
-"""A new file is begun beyond this, so that old days can be deleted by file; of a large book beyond four times its start."""
+"""A new file begins beyond this, so that old days can be deleted by file; with a large book, beyond four times its start."""
 TOTAL_BYTES = 2 * 1024 * 1024 * 1024
-"""The oldest files go beyond this, whatever their age: the disk belongs to the store."""
-
-
+"""Beyond this the oldest files are deleted, whatever their age: the store needs the disk."""
 PAUSE_S = 30.0
-"""After a failure a new file is tried this seldom: each try writes all that core knows."""
+"""After a failure a new file is tried once in so long, as each try writes all that core knows."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -58,8 +61,38 @@ def _recorded(_: type, lines: Any) -> GroupBatch:
     return RecordedLines(lines, _LATER)
 
 
+class _OldMemory(NamedTuple):
+    """Older logs hold what core knew as a list, and in it what was noticed by `kind|subject`."""
+
+    at: datetime
+    marks: tuple[Mark, ...]
+    notices: dict[str, tuple[int, str | None]]
+    groups: tuple[StoredGroup, ...]
+    states: tuple[GroupState, ...]
+    heard: tuple[Heard, ...] = ()
+    awaited: tuple[tuple[str, datetime], ...] = ()
+    blocks: tuple[StoredBlock, ...] = ()
+    closed: tuple[str, ...] = ()
+    rates: tuple[CoinRates, ...] = ()
+    silences: tuple[Silence, ...] = ()
+
+    def of_now(self) -> Memory:
+        """The same in the words of now."""
+        fields = self._asdict()
+        return Memory(watchers=from_notices(fields.pop("notices"), fields.pop("silences")), **fields)
+
+
+class _ReadStart(msgspec.Struct, frozen=True):
+    """The first line of any version."""
+
+    rules: Rules
+    memory: Memory | _OldMemory | None
+    at: datetime
+    awakened: bool = False
+
+
 _encoder = msgspec.json.Encoder(enc_hook=_written)
-_start = msgspec.json.Decoder(Start)
+_start = msgspec.json.Decoder(_ReadStart)
 _event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event, dec_hook=_recorded)
 
 
@@ -67,12 +100,14 @@ class EventLog:
     """Appends events to files `events-<time>.jsonl` in a folder."""
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
-        self.folder, self.keep = folder, keep
+        self.folder = folder
+        self.keep = keep
         self.failures = 0
         self.reason: str | None = None
         self._file: BinaryIO | None = None
         self._begun_s: float | None = None
-        self._size = self._start_size = 0
+        self._size = 0
+        self._start_size = 0
 
     def wants_start(self, now_s: float) -> bool:
         """A new file must be begun before the next event; `now_s` is monotonic time."""
@@ -159,11 +194,16 @@ def read(path: Path) -> Iterator[Start | Event]:
     with path.open("rb") as file:
         for i, line in enumerate(file, 1):
             try:
-                yield _start.decode(line) if i == 1 else _understood(_event.decode(line))
+                yield _started(_start.decode(line)) if i == 1 else _understood(_event.decode(line))
             except msgspec.DecodeError as e:
                 if i > 1 and not line.endswith(b"\n"):
                     return
                 raise Torn(path, i, f"is not a record of the event log: {e}") from None
+
+
+def _started(line: _ReadStart) -> Start:
+    memory = line.memory.of_now() if isinstance(line.memory, _OldMemory) else line.memory
+    return Start(line.rules, memory, line.at, line.awakened)
 
 
 def _understood(event: Event) -> Event:

@@ -231,7 +231,7 @@ class Sequencer:
         """Publishes what core knows. Only where core rests: before `run`, and while a turn is committed."""
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
-        self._publish(Publication(at, moved, monitor.board.snapshot(), alerts, monitor.fund, monitor.silences.all))
+        self._publish(Publication(at, moved, monitor.board.snapshot(), alerts, monitor.fund, monitor.silences))
 
     def _flush_log(self) -> None:
         if self._event_log is not None:

@@ -89,7 +89,7 @@ class Sources:
                 self._health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
 
     async def stop(self) -> None:
-        """Ends all of them and waits for it."""
+        """Ends all of them, and waits until they have ended."""
         tasks = [task for _, task in self._at_work.values()]
         for task in tasks:
             task.cancel()
@@ -99,14 +99,9 @@ class Sources:
         """A line that was refused for want of a rate is in order once there is one, though its file does not change."""
         now = self._clock.utc()
         rated = {(kind, coin) for kind, product in self._monitor.rules.products.items() for coin in product.rated(now)}
-        if self._config is not None and self._refused() and not rated <= self._rated:
+        if self._config is not None and self._monitor.refused_lines and not rated <= self._rated:
             self.run(self._config, judge_again=True)
         self._rated = rated
-
-    def _refused(self) -> tuple[str, ...]:
-        """The places of lines in books that are refused now."""
-        keys = [key.partition("|") for key, (_, said) in list(self._monitor.notices.items()) if said is not None]
-        return tuple(place for kind, _, place in keys if kind == "book.refused")
 
     async def _run_feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self._clock)
@@ -123,7 +118,7 @@ class Sources:
             await self._take_batch(batch)
 
     async def _run_book(self, part: Part) -> None:
-        kept = KeptBook(partial(self._book.of_source, part.name), self._refused())
+        kept = KeptBook(partial(self._book.of_source, part.name), self._monitor.refused_lines)
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress)
         module = plugins.module("books", part.kind)

@@ -11,6 +11,8 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
@@ -88,7 +90,7 @@ class ColumnarBook:
         if memory.blocks:
             superseded = {*memory.closed, *(r.group.id for r in memory.groups)}
             self._columns().restore(memory.blocks, superseded, memory.states)
-        self.fresh.restore(memory._replace(blocks=()), rules)
+        self.fresh.restore(msgspec.structs.replace(memory, blocks=()), rules)
         self._fold()
 
     def kept(self) -> KeptGroups:

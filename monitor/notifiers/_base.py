@@ -1,4 +1,4 @@
-"""What every channel shares: the notice, one attempt, the error that says whether to retry, and words for people."""
+"""What every channel shares: the notice, the one attempt, the error that says whether to retry, and words for people."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from monitor.telemetry import log
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """An alert as it is sent: the object of INTERFACES section 5, and to whom where the borrower is meant."""
+    """An alert as it is sent: the object of INTERFACES section 5, and the borrower's addresses where it goes to them."""
 
     type: str
     timestamp: str
     data: dict[str, Any]
     to: tuple[str, ...] = ()
-    """Addresses that replace the notifier's own (route target `contacts`)."""
+    """The borrower's addresses: they replace the notifier's own (route target `contacts`)."""
 
     @property
     def id(self) -> str:
-        """Stable over all attempts: receivers drop duplicates by it."""
+        """The same in every attempt: receivers drop duplicates by it."""
         return str(self.data["id"])
 
     @property
@@ -44,38 +44,40 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What the other side said on taking the notice: kept in the record of the attempt."""
+    """What the other side said when it took the notice. The record of the attempt keeps it."""
 
     detail: str = ""
 
 
 class DeliveryError(Exception):
-    """One attempt failed. `retry`: the same notice may go through later; `after_s`: not before, as the peer asked."""
+    """One attempt failed. `retry`: the same notice may go through later. `after_s`: the peer asked for so long a pause."""
 
     def __init__(self, reason: str, *, retry: bool, after_s: float | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.retry, self.after_s = reason, retry, after_s
+        self.reason = reason
+        self.retry = retry
+        self.after_s = after_s
 
 
 class ChannelState(msgspec.Struct, frozen=True):
-    """How a notifier does, as the dispatcher sees it. The last attempts are those since it started."""
+    """How a channel does, as the dispatcher sees it. The times are those of attempts since the start."""
 
     name: str
     kind: str
     is_open: bool
-    """The breaker is open: it is only probed."""
+    """The breaker is open: the dispatcher only probes the channel."""
     queued: int
     oldest_at: datetime | None
-    """When the oldest undelivered notice was committed."""
+    """When the store committed the oldest notice that is not delivered."""
     delivered_at: datetime | None
     failed_at: datetime | None
     failure: str | None
 
 
 class Notifier(Protocol):
-    """A channel. Its module has `Config` (a frozen struct read by schema.read) and `build(name, config) -> Notifier`.
+    """A channel. Its module has `Config` (a frozen struct that core.schema reads) and `build(name, config) -> Notifier`.
 
-    `build` reads secrets and raises BadSecret; it opens no connection, so that checking a configuration stays offline.
+    `build` reads secrets and raises BadSecret. It opens no connection, so a configuration can be checked offline.
     """
 
     async def send(self, notice: Notice) -> Receipt:
@@ -88,16 +90,16 @@ class Notifier(Protocol):
 
 
 class BadSecret(ValueError):
-    """A secret is missing, stated twice, or cannot be read. The text names the file, never the secret."""
+    """A secret is missing, stands twice, or cannot be read. The text names the file, never the secret."""
 
 
 def read_secret(secret: str | None, secret_file: Path | None) -> str:
     """The secret itself, from the configuration or from the file that it names. Raises BadSecret.
 
-    A file that others may read is used, but said aloud: it is the operator's to mend.
+    A file that every user can read works, and the log warns the operator to close it.
     """
     if secret is not None and secret_file is not None:
-        raise BadSecret("a secret is stated and a file for it too; one of the two is enough")
+        raise BadSecret("a secret stands here and a file for it too; state one of the two")
     if secret_file is None:
         if not secret or not secret.strip():
             raise BadSecret("a secret is needed, as text or as a file")
@@ -116,7 +118,7 @@ def read_secret(secret: str | None, secret_file: Path | None) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Scheme, host and port of a URL, for people: its user, path and query may hold secrets."""
+    """Scheme, host and port of a URL. Its user, path and query stay out: they may hold secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -126,7 +128,7 @@ def shown_url(url: str) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names of new files durable."""
+    """Makes the names of new files survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -135,9 +137,9 @@ def sync_folder(folder: Path) -> None:
 
 
 class Accepted:
-    """Which addresses took a notice whose attempt failed for others, so that the next attempt goes only to those.
+    """Which addresses already took a notice whose attempt failed for others: the next attempt leaves them out.
 
-    Kept in memory for the last 1,000 such notices: after a restart an address may get a duplicate with the same id.
+    It remembers the last 1,000 such notices. After a restart an address may get a duplicate with the same id.
     """
 
     def __init__(self) -> None:
@@ -149,7 +151,7 @@ class Accepted:
             self._by_id.popitem(last=False)
 
     def left(self, notice: Notice, addresses: Iterable[str]) -> list[str]:
-        """Those that have not taken it yet."""
+        """The addresses that have not taken it yet."""
         done = self._by_id.get(self._key(notice), set())
         return [a for a in addresses if a not in done]
 
@@ -161,11 +163,11 @@ class Accepted:
         return "|".join((notice.id, *notice.to))
 
 
-# Words and figures for people. Names come from loan books and feeds: whoever shows them takes them through `one_line`.
+# Words and figures for people. Names come from loan books and feeds, so they go through `one_line` before anybody sees them.
 
 
 def one_line(text: object, limit: int = 200) -> str:
-    """Printable text on one line, cut to a length: no line break, terminal code or turn of writing direction stays."""
+    """Printable text on one line, cut to a length. Line breaks, terminal codes and turns of the writing direction go."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
@@ -176,38 +178,38 @@ def title(notice: Notice) -> str:
 
 
 def subject_of(notice: Notice) -> str:
-    """What it is about: the group, else the asset, place or channel."""
+    """What it is about: the group, or else the coin, the place in a book or the channel."""
     group = notice.data.get("group") or {}
     return one_line(group.get("id") or notice.data.get("subject") or "", 128)
 
 
 def percent(ratio: str | Decimal) -> str:
-    """An LTV with two decimals, rounded down: it never shows a line as crossed that was not."""
+    """An LTV with two decimals, rounded down: it never shows a line as crossed before it is."""
     return f"{round_down(Decimal(ratio), Decimal('0.0001')).scaleb(2):.2f} %"
 
 
 def line_percent(ratio: str | Decimal) -> str:
-    """A threshold with the digits that it has."""
+    """A threshold with all its digits."""
     return f"{plain(Decimal(ratio).scaleb(2))} %"
 
 
 def points(difference: Decimal) -> str:
-    """A distance between two LTVs, rounded down: there is at least this much room."""
+    """A distance between two LTVs, rounded down: the group has at least this much room."""
     return f"{round_down(difference, Decimal('0.0001')).scaleb(2):.2f} points"
 
 
 def usd_down(amount: str) -> str:
-    """What is there, in USD to the cent, never more than it is."""
+    """What a group has, in USD, rounded down to the cent."""
     return f"{round_down(Decimal(amount), CENT):,}"
 
 
 def usd_up(amount: str) -> str:
-    """What is owed or asked for, in USD to the cent, never less than it is."""
+    """What a group owes or must bring, in USD, rounded up to the cent."""
     return f"{round_up(Decimal(amount), CENT):,}"
 
 
 def whole_usd_up(amount: str) -> str:
-    """What is asked for, in whole USD, for short texts."""
+    """What a group must bring, in whole USD, for short texts."""
     return f"{round_up(Decimal(amount), ONE):,}"
 
 
@@ -217,12 +219,12 @@ def number(quantity: str) -> str:
 
 
 def moment(timestamp: str) -> str:
-    """`2026-11-22 14:05 UTC`: cut to the minute, so that a deadline is shown early rather than late."""
+    """`2026-11-22 14:05 UTC`: cut to the minute, so a deadline looks early rather than late."""
     return datetime.fromisoformat(timestamp).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def figure_of(data: Mapping[str, Any]) -> str | None:
-    """`LTV 91.83 %`, or `margin level 1.04` for a product that is judged by a level; None where there is no figure."""
+    """`LTV 91.83 %`, or `margin level 1.04` where a level judges the product; None where there is no figure."""
     metric = data.get("metric")
     if metric is not None:
         level = data.get(metric)

@@ -1,4 +1,4 @@
-"""Prints one line per notice: for a desk that watches a terminal, and where a machine has no network left."""
+"""Prints one line for each notice: for a desk that watches a terminal, or a machine that has lost its network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build(name: str, config: Config) -> ConsoleNotifier:
 
 
 class ConsoleNotifier:
-    """Colours are left out where the stream is not a terminal."""
+    """Prints colours only on a terminal."""
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class ConsoleNotifier:
         return f"ConsoleNotifier({self.name!r})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Prints in a thread: a terminal that was stopped, or a pipe that nobody reads, must not stop the loop."""
+        """Prints in a thread: a stopped terminal or a full pipe must not hold up the event loop."""
         line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=_STYLES.get(notice.severity, ""))
         try:
             await asyncio.to_thread(self._console.print, line)

@@ -26,9 +26,9 @@ from monitor.notifiers import _base as base
 from monitor.notifiers._base import Accepted, DeliveryError, Notice, Receipt
 
 TIMEOUT_S = 30.0
-"""For the whole exchange: longer than a webhook's, as mail servers greet slowly on purpose."""
+"""For the whole exchange. Mail servers greet slowly on purpose, so it is longer than a webhook's."""
 
-# Narrower than RFC 5322: no quoting, comments, line breaks or second address can hide in a contact of a loan book.
+# Narrower than RFC 5322: a contact in a loan book cannot hide quotes, comments, line breaks or a second address.
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII
 )
@@ -45,7 +45,7 @@ _TEMPLATES = jinja2.Environment(
 class Config(msgspec.Struct, frozen=True):
     """`smtp` is smtp://host:port, smtps://host:port or file:folder (relative to the working directory).
 
-    `starttls`: with "auto" the connection is encrypted where the server offers it, and has to be for a password.
+    `starttls`: "auto" encrypts where the server offers it, and insists on it where a password is sent.
     """
 
     smtp: str
@@ -63,7 +63,7 @@ class Config(msgspec.Struct, frozen=True):
                 f"smtp: found {base.shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
             )
         if "@" in parts.netloc:
-            raise ValueError("smtp: user and password are stated by username and password_file, not in the address")
+            raise ValueError("smtp: state user and password as username and password_file, not in the address")
         for key, stated in [("sender", self.sender), *((f"to[{i}]", address) for i, address in enumerate(self.to))]:
             if not _ADDRESS.fullmatch(parseaddr(stated)[1] if key == "sender" else stated):
                 raise ValueError(f"{key}: found {stated!r}, expected a mail address such as risk@desk.example")
@@ -80,10 +80,13 @@ def build(name: str, config: Config) -> EmailNotifier:
 
 
 class EmailNotifier:
-    """One mail per notice, to all its recipients; one connection per mail."""
+    """One mail for each notice, to all its recipients, over a connection of its own."""
 
     def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
-        self.name, self._config, self._clock, self._timeout_s = name, config, clock, timeout_s
+        self.name = name
+        self._config = config
+        self._clock = clock
+        self._timeout_s = timeout_s
         has_user = config.username is not None
         self._password = base.read_secret(config.password, config.password_file) if has_user else None
         self._accepted = Accepted()
@@ -92,7 +95,7 @@ class EmailNotifier:
         return f"EmailNotifier({self.name!r}, {self._config!r})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """One mail. What the server may take later is retried, and only for those who did not get it yet."""
+        """Sends one mail. A later attempt goes only to those who did not get it yet."""
         wanted = notice.to or self._config.to
         good = [a for a in wanted if _ADDRESS.fullmatch(a)]
         refused = [f"{base.one_line(a, 80)}: not a mail address" for a in wanted if a not in good]
@@ -107,7 +110,7 @@ class EmailNotifier:
         """Nothing to free: a connection lives for one mail."""
 
     async def _transmit(self, notice: Notice, message: EmailMessage, to: list[str], refused: list[str]) -> Receipt:
-        """Hands the mail over. A part of the recipients that is refused for good is reported and not tried again."""
+        """Hands the mail over. Recipients whom the server refuses for good are reported and not tried again."""
         smtp = self._client()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -128,14 +131,14 @@ class EmailNotifier:
         later = [_answer(a, r.code, r.message) for a, r in answers.items() if r.code < 500]
         refused += [_answer(a, r.code, r.message) for a, r in answers.items() if r.code >= 500]
         if later:
-            # Those refused for good count as done too: asking again would not change the answer.
+            # A recipient who was refused for good counts as done too: a second attempt would get the same answer.
             self._accepted.note(notice, [a for a in to if a not in answers or answers[a].code >= 500])
             raise DeliveryError("; ".join(later + refused), retry=True)
         self._accepted.forget(notice)
         return Receipt(base.one_line("; ".join([f"accepted: {said}", *(f"refused {r}" for r in refused)]), 500))
 
     def _client(self) -> aiosmtplib.SMTP:
-        """A password goes over an encrypted connection only, unless the configuration says never to encrypt."""
+        """Sends a password over an encrypted connection only, unless the configuration says never to encrypt."""
         parts, config = urlsplit(self._config.smtp), self._config
         must = config.starttls == "require" or (config.starttls == "auto" and config.username is not None)
         is_tls = parts.scheme == "smtps"
@@ -151,7 +154,7 @@ class EmailNotifier:
 
 
 async def _part(smtp: aiosmtplib.SMTP) -> None:
-    """Says goodbye; the mail is taken already, so nothing that happens here matters."""
+    """Says goodbye. The server has the mail already, so a failure here changes nothing."""
     with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         await smtp.quit(timeout=1)
 
@@ -161,7 +164,7 @@ def _answer(who: str, code: int, text: str) -> str:
 
 
 def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMessage:
-    """The whole mail. Its Message-ID is the notice's id, so that a duplicate is shown once."""
+    """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
     message = EmailMessage(policy=SMTP)
     message["Subject"] = base.headline(notice)
@@ -184,7 +187,7 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMe
 
 
 def _store(folder: Path, notice: Notice, message: EmailMessage) -> Receipt:
-    """Writes the mail whole or not at all; a second attempt replaces the first one's file."""
+    """Writes the mail whole or not at all. A second attempt replaces the file of the first."""
     stamp = re.sub(r"[^0-9TZ]", "", notice.timestamp)
     whose = "-" + hashlib.sha256(",".join(notice.to).encode()).hexdigest()[:8] if notice.to else ""
     path = folder / f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', notice.id)}{whose}.eml"
@@ -202,12 +205,14 @@ def _store(folder: Path, notice: Notice, message: EmailMessage) -> Receipt:
     return Receipt(f"written: {path.name}")
 
 
-# What the templates show: texts only, ready for people; the templates decide order and looks.
+# What the templates show: finished texts. The templates decide their order and their looks.
 
-_LINES = (
-    ("initial", "initial level"), ("margin_call", "margin call"), ("liquidation", "liquidation"),
-    ("immediate", "immediate liquidation"),
-)  # fmt: skip
+_LINES = {
+    "initial": "initial level",
+    "margin_call": "margin call",
+    "liquidation": "liquidation",
+    "immediate": "immediate liquidation",
+}
 _REASONS = {
     "ltv": "the LTV line was reached",
     "immediate": "LTV is above the immediate line: no grace period is left",
@@ -217,7 +222,7 @@ _REASONS = {
 
 
 def view(notice: Notice) -> dict[str, Any]:
-    """Every name that the templates use. A key that the alert lacks is None or empty, never an error."""
+    """Every name that the templates use. What the alert lacks is None or empty, never an error."""
     data = notice.data
     crossed, following = _lines(data)
     group = data.get("group") or {}
@@ -281,7 +286,7 @@ def _stage(data: dict[str, Any]) -> str | None:
 
 
 def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The highest line that LTV is at or past, and the next one above with the distance to it."""
+    """The highest line that LTV has reached, and the next one above it with the distance."""
     thresholds, ltv = data.get("thresholds") or {}, data.get("ltv")
     if data.get("metric"):
         return _levels(thresholds, data.get(data["metric"]))
@@ -289,11 +294,11 @@ def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
         return None, None
     value = Decimal(ltv)
     past, ahead = None, None
-    for key, words in _LINES:
+    for key, words in _LINES.items():
         if key not in thresholds:
             continue
         line = Decimal(thresholds[key])
-        # Only above the immediate line there is no grace (VIP FAQ 14); the reason knows of digits that are not shown.
+        # Grace ends only above the immediate line (VIP FAQ 14). The reason knows digits that the shown LTV has lost.
         is_immediate = key == "immediate" and (value > line or data.get("reason") == "immediate")
         if is_immediate or (key != "immediate" and value >= line):
             past = f"{words} at {base.line_percent(line)}"
@@ -303,9 +308,9 @@ def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _levels(thresholds: dict[str, str], level: str | None) -> tuple[str | None, str | None]:
-    """The same where lower is worse."""
+    """The same for a product whose figure gets worse as it falls."""
     past, ahead = None, None
-    for key, words in _LINES:
+    for key, words in _LINES.items():
         if level is None or key not in thresholds:
             continue
         line = thresholds[key]
@@ -317,7 +322,7 @@ def _levels(thresholds: dict[str, str], level: str | None) -> tuple[str | None, 
 
 
 def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
-    """None where there is nothing to do."""
+    """How to cure the group; None where it needs nothing."""
     if not cure or Decimal(cure["repay_usd"]) == 0:
         return None
     return {
@@ -328,7 +333,7 @@ def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
 
 
 def _ways(data: dict[str, Any]) -> list[dict[str, str]]:
-    """Per collateral asset: what to add of it alone, its price now, and the price that leads to liquidation."""
+    """For each collateral coin: how much of it alone would cure, its price now, and the price that leads to liquidation."""
     to_add = (data.get("cure") or {}).get("by_asset") or {}
     lethal = data.get("liquidation_price") or {}
     prices = {i["asset"]: i.get("price") for i in data.get("inputs") or ()}

@@ -1,7 +1,7 @@
 """Adds notices to a capped Redis stream, for consumers inside the house.
 
-At least once: a try whose answer was lost may have added an entry already. Entries of one alert have the same `id`
-field, by which consumers drop duplicates. The stream is a bus, not the record: the alert log keeps what the cap drops.
+At least once: an attempt whose answer got lost may have added its entry already. Consumers drop duplicates by the field
+`id`. The stream is a bus, not the record: the alert log keeps what the cap drops.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, one_line, read_secret, shown_url
 
 TIMEOUT_S = 5.0
-"""A Redis in the same house answers in milliseconds; one that is silent for this long is paused or gone."""
+"""A Redis in the same house answers in milliseconds. After this long it is paused or gone."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -45,10 +45,11 @@ def build(name: str, config: Config) -> RedisStreamNotifier:
 
 
 class RedisStreamNotifier:
-    """One client; its own retries are off, as one attempt must add one entry."""
+    """One client. Its own retries are off: one attempt must add one entry."""
 
     def __init__(self, name: str, config: Config, *, timeout_s: float = TIMEOUT_S) -> None:
-        self.name, self._config = name, config
+        self.name = name
+        self._config = config
         has_password = config.password is not None or config.password_file is not None
         secret: dict[str, Any] = (
             {"password": read_secret(config.password, config.password_file)} if has_password else {}
@@ -65,10 +66,15 @@ class RedisStreamNotifier:
         return f"RedisStreamNotifier({self.name!r}, {self._config!r})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """One XADD. Every error may pass: a full, loading, read-only or absent server is tried again."""
-        fields = {"id": notice.id, "type": notice.type, "severity": notice.severity, "body": notice.body()}
+        """One XADD. Every error may pass, so a full, loading, read-only or absent server is tried again."""
+        fields: dict[Any, Any] = {
+            "id": notice.id,
+            "type": notice.type,
+            "severity": notice.severity,
+            "body": notice.body(),
+        }
         try:
-            entry = await self._redis.xadd(self._config.stream, fields, maxlen=self._config.maxlen, approximate=True)  # type: ignore[arg-type]  # the stub's dict is invariant
+            entry = await self._redis.xadd(self._config.stream, fields, maxlen=self._config.maxlen, approximate=True)
         except (RedisError, OSError) as e:
             # Redis's own words (OOM, READONLY, NOAUTH) and those of a failed connection hold no secret.
             raise DeliveryError(one_line(f"{type(e).__name__}: {e}"), retry=True) from None

@@ -30,10 +30,10 @@ from monitor.telemetry import log
 LENGTH = 160
 """One message of GSM 03.38; one character outside its alphabet would leave room for 70."""
 NAME_LENGTH = 20
-"""So much of a group's name is worth more than the longer wording."""
+"""The wording shrinks before less than this of a group's name is left."""
 GATEWAY_TIMEOUT_S = 15.0
 
-# The characters of GSM 03.38 that cost one place; those of its extension table cost two and are not worth it.
+# The characters of GSM 03.38 that cost one place. Those of its extension table cost two and become question marks.
 _GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -43,10 +43,10 @@ _NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
 
 
 class Gateway(Protocol):
-    """Takes a text for a number."""
+    """Sends a text to a number."""
 
     async def deliver(self, to: str, text: str, *, id: str) -> str:
-        """One try; returns the gateway's reference. `id` is the same in every try of a notice. Raises DeliveryError."""
+        """One attempt. Returns the gateway's reference; `id` stays the same for a notice. Raises DeliveryError."""
         ...
 
 
@@ -71,7 +71,8 @@ class StubGateway:
     """Writes what it would send to a file, one JSON object a line, and to the log."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path, self._clock = path, clock
+        self._path = path
+        self._clock = clock
 
     async def deliver(self, to: str, text: str, *, id: str) -> str:
         line = msgspec.json.encode({"time": self._clock.utc(), "to": to, "text": text, "id": id}) + b"\n"
@@ -83,7 +84,7 @@ class StubGateway:
         return f"stub:{self._path.name}"
 
     def _append(self, line: bytes) -> None:
-        """One write to the end, synced: lines of two processes do not mix and survive a power cut."""
+        """Appends in one write and syncs: lines of two processes do not mix, and they survive a power cut."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -97,17 +98,19 @@ class StubGateway:
 
 
 class SmsNotifier:
-    """Sends the same text to every number; a number that took it gets it once, also if another one fails."""
+    """Sends the same text to every number. A number that took it does not get it again when another one fails."""
 
     def __init__(self, name: str, config: Config, gateway: Gateway) -> None:
-        self.name, self._to, self._gateway = name, config.to, gateway
+        self.name = name
+        self._to = config.to
+        self._gateway = gateway
         self._accepted = Accepted()
 
     def __repr__(self) -> str:
         return f"SmsNotifier({self.name!r})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Tries every number once; raises for all that failed when at least one may be tried again."""
+        """Tries every number once. Raises DeliveryError where a later attempt may succeed, or where none got through."""
         wanted = notice.to or self._to
         numbers = [n for n in wanted if _NUMBER.fullmatch(n)]
         lost = [f"{one_line(n, 40)}: not a phone number" for n in wanted if n not in numbers]
@@ -135,7 +138,7 @@ class SmsNotifier:
 def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
-    At most 160 characters of the GSM alphabet. Where all that does not fit, what is said shrinks first, then the name.
+    At most 160 characters of the GSM alphabet. Where all that does not fit, the wording shrinks first, then the name.
     """
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = _gsm(f"{subject_of(notice)} ".lstrip())

@@ -1,7 +1,7 @@
 """Posts notices by the Standard Webhooks specification: signed, never redirected, never to an address inside.
 
-The address is checked where the socket is made. A check of the name, or a resolver of our own, is passed by: an address
-written into the URL is never resolved, and a name may resolve to another address by the time of the connection.
+The check of the address stands where the socket is made. A check of the name would miss two cases: nobody resolves an
+address that stands in the URL, and a name may resolve to another address by the time of the connection.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import BadSecret, DeliveryError, Notice, Receipt, read_secret, shown_url
 
 TIMEOUT_S = 15.0
-"""The specification asks for 15 to 30 s; the shorter leaves more attempts while a deadline runs."""
+"""The specification asks for 15 to 30 s. The shorter leaves more attempts while a deadline runs."""
 BODY_LIMIT_BYTES = 20_000
 BODY_TIME_S = 2.0
-"""The status has decided by then; the body is only read so that the connection can be used again."""
+"""The status has decided by then. We read the body only to use the connection again."""
 KEEP_ALIVE_S = 5.0
-"""Shorter than servers wait (often 15 s and more), so that we do not post on a connection that is being closed."""
+"""Servers wait longer (often 15 s and more), so we do not post on a connection that is being closed."""
 LONGEST_RETRY_AFTER_S = 3600.0
-"""A peer may ask for a pause, not for silence: ten years is taken as an hour."""
+"""A peer may ask for a pause, not for silence: ten years count as an hour."""
 RETRIED_4XX = frozenset({408, 409, 425, 429})
 
-# What `is_global` lets pass though it leads inside or to nobody: protocol assignments (a cloud's metadata), multicast,
-# documentation, and relays and tunnels that carry an IPv4 address of anybody's choice.
+# `is_global` lets these pass, though they lead inside or nowhere: protocol assignments (a cloud's metadata), multicast,
+# documentation, and relays and tunnels that carry any IPv4 address.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(n)
     for n in (
@@ -44,11 +44,11 @@ _NOT_PUBLIC = tuple(
     )
 )  # fmt: skip
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-"""All that is given out of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
+"""The assigned part of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one that anybody on the internet may be reached at, and nothing else."""
+    """Whether an IP address is a host on the public internet, and nothing else."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
@@ -64,7 +64,7 @@ class AddressRefused(OSError):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """`secret` and the file may hold several, separated by spaces or lines: all sign, so that a key can be rotated."""
+    """`secret` and the file may hold several keys, by spaces or lines. All of them sign, so you can rotate a key."""
 
     url: str
     secret: str | None = None
@@ -82,14 +82,14 @@ class Config(msgspec.Struct, frozen=True):
         if not self.allow_private and _is_inside(host):
             raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
         if (self.secret is None) == (self.secret_file is None):
-            raise ValueError('either "secret" or "secret_file" is needed')
+            raise ValueError('state either "secret" or "secret_file"')
 
     def __repr__(self) -> str:
         return f"webhook.Config({shown_url(self.url)})"
 
 
 def _is_inside(host: str) -> bool:
-    """Whether the host is written as an address that is not public; a name is judged when it is connected to."""
+    """Whether the host is an address that is not public. A name is judged when we connect to it."""
     try:
         return not is_public(host)
     except ValueError:
@@ -102,10 +102,12 @@ def build(name: str, config: Config) -> WebhookNotifier:
 
 
 class WebhookNotifier:
-    """One endpoint. The connection is kept for a few seconds, so that a storm does not shake hands for every notice."""
+    """One endpoint. It keeps the connection for a few seconds, so a storm does not shake hands for every notice."""
 
     def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
-        self.name, self._clock, self._timeout_s = name, clock, timeout_s
+        self.name = name
+        self._clock = clock
+        self._timeout_s = timeout_s
         self._url = URL(config.url)
         self._allow_private = config.allow_private
         self._signers = _signers(read_secret(config.secret, config.secret_file))
@@ -115,11 +117,11 @@ class WebhookNotifier:
         return f"WebhookNotifier({self.name!r}, {shown_url(str(self._url))})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Posts once. 2xx is success; 410 and most 4xx are final; redirects are failures that are never followed."""
+        """Posts once. 2xx is success, most 4xx are final. A redirect is a failure: nobody follows it."""
         body = notice.body()
         headers = self._headers(notice.id, body)
         session = self._open()
-        # Not chained: the texts of aiohttp's errors may hold the URL with its query.
+        # `from None`: the texts of aiohttp's errors may hold the URL with its query.
         try:
             async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 await _read_some(response)
@@ -139,7 +141,7 @@ class WebhookNotifier:
             await session.close()
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
-        """The signature is over the bytes that are sent and the time of this attempt, for every key in force."""
+        """Every key in force signs the bytes that go out and the time of this attempt."""
         at, text = self._clock.utc(), body.decode()
         return {
             "content-type": "application/json",
@@ -150,7 +152,7 @@ class WebhookNotifier:
         }
 
     def _open(self) -> aiohttp.ClientSession:
-        """Made at the first attempt, as it belongs to the running loop. Proxies of the environment are not asked."""
+        """Made at the first attempt, because it belongs to the running loop. It ignores proxies of the environment."""
         if self._session is None:
             connector = aiohttp.TCPConnector(socket_factory=self._socket, keepalive_timeout=KEEP_ALIVE_S)
             self._session = aiohttp.ClientSession(
@@ -163,7 +165,7 @@ class WebhookNotifier:
         return self._session
 
     def _socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
-        """Called by aiohttp for every connection with the final address, also where the URL names an address."""
+        """aiohttp calls this for every connection with the final address, even where the URL states an address."""
         family, kind, protocol, _, address = addr_info
         if not self._allow_private and not is_public(str(address[0])):
             raise AddressRefused
@@ -171,7 +173,7 @@ class WebhookNotifier:
 
 
 def _signers(secrets: str) -> list[Webhook]:
-    """One signer per key, newest first. Raises BadSecret."""
+    """One signer for each key, newest first. Raises BadSecret."""
     found = []
     for secret in secrets.split():
         key = secret.removeprefix("whsec_")
@@ -186,7 +188,7 @@ def _signers(secrets: str) -> list[Webhook]:
 
 
 async def _read_some(response: aiohttp.ClientResponse) -> None:
-    """Reads a short body and leaves a long or slow one: the status is the answer."""
+    """Reads a short body and leaves a long or slow one, as the status is the answer."""
     left = BODY_LIMIT_BYTES
     try:
         async with asyncio.timeout(BODY_TIME_S):
@@ -199,7 +201,7 @@ async def _read_some(response: aiohttp.ClientResponse) -> None:
 
 
 def _judge(response: aiohttp.ClientResponse, now: datetime) -> Receipt:
-    """Success as a Receipt, or the DeliveryError that the status calls for."""
+    """The Receipt of a success. Raises the DeliveryError that any other status calls for."""
     status = response.status
     if 200 <= status < 300:
         return Receipt(f"HTTP {status}")
@@ -210,7 +212,7 @@ def _judge(response: aiohttp.ClientResponse, now: datetime) -> Receipt:
 
 
 def _retry_after_s(text: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a number of seconds or an HTTP date, within an hour; None where it is neither."""
+    """Seconds to wait, an hour at most, from a number of seconds or an HTTP date; None where it is neither."""
     if text is None:
         return None
     try:

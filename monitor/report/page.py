@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.alerts.catalogue import SEVERITY_RANK, title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK
@@ -193,7 +193,10 @@ def _strip(found: Gathered, group: str) -> Strip:
         bands=bands,
         points=" ".join(f"{_x(found, at)},{_y(ltv, low, high, STRIP)}" for at, ltv in track),
         lines=[(_y(level, low, high, STRIP), name) for name, level in stated.items()],
-        ticks=[(_x(found, instant(i["timestamp"])), i["data"]["severity"], f"{_time(i)} {_kind(i)}") for i in mine],
+        ticks=[
+            (_x(found, instant(i["timestamp"])), i["data"]["severity"], f"{_time(i)} {title_of(i['type'])}")
+            for i in mine
+        ],
     )
 
 
@@ -224,7 +227,7 @@ def _alert(found: Gathered, item: dict[str, Any]) -> Shown:
     facts = body.get("facts") or {}
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
-    return Shown(_time(item), _kind(item), body["severity"], str(subject), ", ".join(said), sent)
+    return Shown(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
 
 
 def _sent(delivery: dict[str, Any]) -> tuple[str, str]:
@@ -246,10 +249,6 @@ def _proof(found: Gathered) -> list[tuple[str, int]] | None:
 
 def _time(item: dict[str, Any]) -> str:
     return str(item["timestamp"])[:19].replace("T", " ")
-
-
-def _kind(item: dict[str, Any]) -> str:
-    return str(item["type"]).removeprefix("loan_group.").replace("_", " ")
 
 
 def _percent(ltv: Decimal | None) -> str:

@@ -1,4 +1,5 @@
 """The HTTP side: requests, answers, the stream, the page.
 
-It gets a view and an inbox, never the monitor. Read `app.py` first.
+The web gets a published view and an inbox, never the monitor itself. What it shows is in `resources/`, one module for each
+thing of the API; how it decides what a group is worth is not here but in core. Read `app.py` first, then `site.py`.
 """

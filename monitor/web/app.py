@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from monitor.clock import Clock, SystemClock
 from monitor.config import TokenConfig, WebConfig, check_bind
-from monitor.core.queries.inbox import Inbox
-from monitor.core.rules.settings import Rules
-from monitor.feeds._base import FeedStats
-from monitor.notifiers._base import ChannelState
-from monitor.stores._base import Delivery, Store, StoreUnavailable
-from monitor.telemetry import Health, Metrics, log
-from monitor.web import problem
-from monitor.web.api import Apis, routes
-from monitor.web.auth import (
-    LOOPBACK,
-    SAFE_METHODS,
-    Caller,
-    Tokens,
-    is_local_host,
-    is_same_origin,
-)
-from monitor.web.body import MAX_BYTES
-from monitor.web.contract import document
-from monitor.web.http import OPEN, Endpoint, Parts, answer
+from monitor.core.portfolio.group_list import BadCursor
+from monitor.core.schema import Invalid
+from monitor.stores._base import StoreUnavailable
+from monitor.telemetry import log
+from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
+from monitor.web.contract import routes
+from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
+from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
-from monitor.web.problem import Rejected
-from monitor.web.query import Values
-from monitor.web.resources.alerts import AlertLog, RecordApi
-from monitor.web.resources.exposure import ExposureApi
-from monitor.web.resources.fund import FundApi
-from monitor.web.resources.groups import GroupsApi
-from monitor.web.resources.history import HistoryApi
-from monitor.web.resources.ltv_history import Course
-from monitor.web.resources.rates import RatesApi
-from monitor.web.resources.session import COOKIE, CSRF_HEADER, SessionApi, Sessions
-from monitor.web.resources.silences import OperateApi
-from monitor.web.resources.status import StatusApi
-from monitor.web.resources.stress import StressApi, Turns
-from monitor.web.resources.timeline import TimelineApi
-from monitor.web.stream import Hub, Limits
-from monitor.web.view import View
+from monitor.web.sessions import COOKIE, CSRF_HEADER
+from monitor.web.site import Call, Endpoint, Reply, Site
+from monitor.web.view import Daemon
 
 SHUTDOWN_S = 2.0
-"""For requests under way at a stop; the daemon as a whole has 10 s."""
-NOBODY = Caller("nobody", "nobody")
-"""Whoever asks an open path without a token."""
+"""Requests under way have so long at a stop; the daemon as a whole has 10 s."""
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -68,35 +39,14 @@ class Server:
     """The web of one daemon. `start` binds; `stop` ends streams and requests."""
 
     def __init__(
-        self, config: WebConfig, view: View, inbox: Inbox, store: Store, health: Health, metrics: Metrics,
-        feeds: Mapping[str, FeedStats], rules: Callable[[], Rules], clock: Clock | None = None,
-        on_retry: Callable[[Delivery], None] = lambda _: None, limits: Limits | None = None,
-        channels: Callable[[], Sequence[ChannelState]] = tuple, page: PageFiles | None = None,
-        scenarios: Path = Path("scenarios"),
-    ) -> None:  # fmt: skip
+        self, config: WebConfig, daemon: Daemon, limits: Limits | None = None, page: PageFiles | None = None
+    ) -> None:
         """Raises config.UnsafeBind, and schema.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
-        self._config, self._health = config, health
-        self._clock = clock or SystemClock()
-        self._tokens = Tokens(config.tokens)
-        parts = Parts(view, inbox, store, health, metrics, feeds, rules, self._clock, on_retry, channels, scenarios)
-        log_ = AlertLog(parts)
-        status = StatusApi(parts)
-        self.hub = Hub(parts, log_, status, limits)
-        status.streams = lambda: len(self.hub.clients)
-        self._sessions, self._page, turns = Sessions(self._clock), page or PageFiles(), Turns()
-        session = SessionApi(self._clock, self._sessions, lambda: self._tokens, self.hub.disconnect)
-        self.course = Course(view, store, self._clock)
-        groups, timeline = GroupsApi(parts, self.course.opened), TimelineApi(parts, self.course)
-        table = routes(
-            Apis(
-                groups, HistoryApi(parts), timeline, RatesApi(parts), RecordApi(parts, log_), OperateApi(parts),
-                FundApi(parts), ExposureApi(parts, turns), StressApi(parts, turns), status, session, self.hub.handle,
-            )
-        )  # fmt: skip
-        own = Endpoint("GET", "/openapi.json", self._contract, OPEN, "This document.", answers={200: dict[str, Any]})
-        self.routes = (*table, own)
-        self._document = msgspec.json.encode(document(self.routes))
+        self._config = config
+        self._daemon = daemon
+        self._page = page or PageFiles()
+        self.site = Site(config, daemon, limits)
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -106,15 +56,15 @@ class Server:
         self.use_tokens(Tokens(configs))
 
     def use_tokens(self, tokens: Tokens) -> None:
-        """Takes other tokens at once. Streams of the old ones end: whoever may stay comes back from where it was."""
-        if tokens != self._tokens:
-            self._tokens = tokens
-            self.hub.disconnect()
+        """Takes other tokens at once. Streams of the old ones end; a reader that may stay resumes where it was."""
+        if not tokens.same_as(self.site.tokens):
+            self.site.tokens = tokens
+            self.site.hub.disconnect()
 
     async def start(self) -> tuple[str, int]:
-        """Binds and serves; the address that was bound. Raises OSError."""
+        """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
         app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
-        for route in self.routes:
+        for route in routes():
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
         self._page.add(app)
@@ -122,7 +72,7 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._config.host, self._config.port).start()
-        for name, work in (("stream's heartbeat", self.hub.run()), ("history of LTV", self.course.run())):
+        for name, work in (("stream's heartbeat", self.site.hub.run()), ("history of LTV", self.site.ltv.run())):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(self._part_ended)
             self._tasks.append(task)
@@ -133,39 +83,38 @@ class Server:
         """Ends all streams, then closes what is open."""
         for task in self._tasks:
             task.cancel()
-        self.hub.close()
-        await self.course.flush()
+        self.site.hub.close()
+        await self.site.ltv.flush()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:
-        """Streams without a heartbeat look alive and are not, and so does a history that ends: a reason not to be ready."""
+        """The daemon is not ready then: a stream without its heartbeat looks alive and is not, and neither is the history."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._health.set("web", f"the {task.get_name()} stopped: {error!r}; restart the daemon")
+            self._daemon.health.set("web", f"the {task.get_name()} stopped: {error!r}; restart the daemon")
             log.error("web_part_stopped", part=task.get_name(), error=repr(error))
-
-    async def _contract(self, _request: web.Request, _caller: Caller) -> web.StreamResponse:
-        return answer(self._document)
 
     def _guarded(self, route: Endpoint) -> _Handle:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._caller(request, route)
             request[_WHO] = caller.name
+            call = Call(request, caller, Query(request, route.params), self.site)
             if not route.params:
-                Values(request, ()).done()
-            return await route.handler(request, caller)
+                call.query.done()
+            return _response(await route.handler(call))
 
         return handle
 
     def _caller(self, request: web.Request, route: Endpoint) -> Caller:
-        """Who asks. Raises Rejected for whoever may not."""
-        if not self._tokens:
+        """Who asks. Raises Rejected for a caller who may not."""
+        tokens = self.site.tokens
+        if not tokens:
             return LOOPBACK
         header = request.headers.get("Authorization")
         if header is not None:
-            caller = self._tokens.caller(header)
+            caller = tokens.caller(header)
         else:
-            caller = self._sessions.caller(request.cookies.get(COOKIE), self._tokens)
+            caller = self.site.sessions.caller(request.cookies.get(COOKIE), tokens)
         if route.needs == OPEN:
             return caller or NOBODY
         if caller is None:
@@ -178,29 +127,35 @@ class Server:
         return caller
 
     def _admit(self, request: web.Request) -> None:
-        """Turns away what a web page elsewhere makes a browser send. Raises Rejected."""
+        """Turns away requests that a web page elsewhere makes a browser send. Raises Rejected."""
         host = request.headers.get("Host")
-        if not self._tokens and not is_local_host(host):
+        if not self.site.tokens and not is_local_host(host):
             raise Rejected(
                 "foreign-host", f"found Host {(host or '')[:60]!r}; without tokens only loopback names are answered"
             )
-        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
         if request.method not in SAFE_METHODS and not is_same_origin(origin, site, host):
             raise Rejected("cross-origin", "a page of another origin may not change anything here")
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
-        """Every failure becomes a problem, every request one line of the log (its path, never its query)."""
-        start, status = self._clock.monotonic_s(), 500
+        """Answers every failure with a problem, and logs each request in one line: its path, never its query."""
+        start = self._daemon.clock.monotonic_s()
+        status = 500
         try:
             response = await self._answered(request, handler)
             status = response.status
             return response
         finally:
             log.debug(
-                "request", method=request.method, path=request.path, status=status, who=request.get(_WHO),
-                took_ms=round((self._clock.monotonic_s() - start) * 1000, 3),
-            )  # fmt: skip
+                "request",
+                method=request.method,
+                path=request.path,
+                status=status,
+                who=request.get(_WHO),
+                took_ms=round((self._daemon.clock.monotonic_s() - start) * 1000, 3),
+            )
 
     async def _answered(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
         try:
@@ -208,6 +163,10 @@ class Server:
             return await handler(request)
         except Rejected as e:
             rejected = e
+        except Invalid as e:
+            rejected = invalid(e.problems)
+        except BadCursor as e:
+            rejected = Rejected("bad-cursor", f"after {e}")
         except StoreUnavailable as e:
             rejected = Rejected("store-unavailable", f"{e}; try again", headers={"Retry-After": "1"})
         except web.HTTPMethodNotAllowed as e:
@@ -216,16 +175,29 @@ class Server:
         except web.HTTPException as e:
             kind = "not-found" if e.status == 404 else "bad-request" if e.status < 500 else "internal"
             rejected = Rejected(kind, f"there is no path {request.path[:200]}" if e.status == 404 else e.reason)
-        return problem.response(rejected, request.path)
+        return rejected.response(request.path)
+
+
+def _response(answer: Any) -> web.StreamResponse:
+    """What a handler returned, as it is sent."""
+    if isinstance(answer, web.StreamResponse):
+        return answer
+    if answer is None:
+        return web.Response(status=204)
+    if isinstance(answer, Reply):
+        return json_response(*answer)
+    return json_response(answer)
 
 
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
-    """Sets the headers of every answer. An answer that aiohttp made of an unforeseen error becomes a problem too."""
+    """Sets the headers of every answer, and makes a problem of the answer that aiohttp gives to an unforeseen error."""
     response.headers.update(SECURITY_HEADERS)
     if (cache := request.get(CACHE)) is not None:
         response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):
-        made = problem.response(Rejected("internal", "the log of the daemon says more"), request.path)
+        made = Rejected("internal", "the log of the daemon says more").response(request.path)
         assert isinstance(made.body, bytes)
-        response.content_type, response.charset, response.body = problem.CONTENT_TYPE, None, made.body
+        response.content_type = PROBLEM_MEDIA
+        response.charset = None
+        response.body = made.body
         response.headers["Content-Length"] = str(len(made.body))

@@ -19,7 +19,12 @@ from monitor.config import TokenConfig, is_loopback
 from monitor.core.groups.survey import Scope, within
 from monitor.core.schema import Invalid, Problem
 
-READ, FEED, OPERATE, ADMIN = "read", "feed", "operate", "admin"
+READ = "read"
+FEED = "feed"
+OPERATE = "operate"
+ADMIN = "admin"
+OPEN = "open"
+"""Needs no token: liveness, readiness, the contract."""
 MAY: Mapping[str, frozenset[str]] = {
     "viewer": frozenset({READ}),
     "feeder": frozenset({READ, FEED}),
@@ -38,7 +43,7 @@ class Caller(msgspec.Struct, frozen=True):
     role: str
     scope: Scope = ()
     session: str = ""
-    """Where a cookie says who asks: which session it is."""
+    """The session, where a cookie names the caller."""
     until: datetime | None = None
     """When that session ends."""
 
@@ -52,6 +57,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOOPBACK = Caller("loopback", "admin")
+NOBODY = Caller("nobody", "nobody")
+"""Asks an open path without a token."""
 
 
 class Tokens:
@@ -79,13 +86,12 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._callers)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokens) and self._callers == other._callers
-
-    __hash__ = None  # type: ignore[assignment]
+    def same_as(self, other: Tokens) -> bool:
+        """Both hold the same secrets, for the same callers."""
+        return self._callers == other._callers
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """Whose `Authorization: Bearer` header this is; None where it is nobody's."""
+        """The caller whom an `Authorization: Bearer` header names; None where no token has that secret."""
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             return None
@@ -93,8 +99,9 @@ class Tokens:
         return None if digest is None else self._callers[digest]
 
     def digest_of(self, secret: str) -> bytes | None:
-        """The digest by which a token is known; None where it is nobody's."""
-        presented, found = _digest(secret.strip()), None
+        """The digest of a token's secret; None where no token has it."""
+        presented = _digest(secret.strip())
+        found = None
         # Every digest is compared, and each in constant time, so that the time taken tells nothing.
         for digest in self._callers:
             if hmac.compare_digest(digest, presented):
@@ -102,7 +109,7 @@ class Tokens:
         return found
 
     def of_digest(self, digest: bytes) -> Caller | None:
-        """Whose token has this digest now."""
+        """The caller whose token has this digest now."""
         return self._callers.get(digest)
 
 

@@ -1,40 +1,57 @@
-"""The contract: an OpenAPI 3.1 document made from the table of routes and the structs that the code reads and writes."""
+"""The contract: an OpenAPI 3.1 document of the routes and of the structs that the code reads and writes.
+
+Each module of `resources/` states its own routes as `ROUTES`. They are found there: there is no list to add one to.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
+from aiohttp import web
 
 from monitor.core.alerts.catalogue import CATALOGUE, schema_of
-from monitor.web.auth import SAFE_METHODS
-from monitor.web.http import OPEN, Endpoint
-from monitor.web.problem import CONTENT_TYPE, KINDS, ProblemDetails
-from monitor.web.query import Param
-from monitor.web.resources.session import COOKIE
+from monitor.web import resources
+from monitor.web.auth import OPEN, SAFE_METHODS
+from monitor.web.http import KINDS, PROBLEM_MEDIA, Param, ProblemDetails
+from monitor.web.sessions import COOKIE
+from monitor.web.site import Call, Endpoint
 
 REF = "#/components/schemas/{name}"
-_HEADERS = {
-    ("PUT", "/v1/groups/{id}"): ("If-Match", "If-None-Match"),
-    ("DELETE", "/v1/groups/{id}"): ("If-Match",),
-    ("POST", "/v1/groups/{id}/entries"): ("If-Match", "Idempotency-Key"),
-    ("GET", "/v1/stream"): ("Last-Event-ID",),
-}
 
-_MAY_BE_ABSENT = ("/v1/fund",)
-"""Paths of what the configuration may leave out."""
+
+@functools.cache
+def routes() -> tuple[Endpoint, ...]:
+    """Every route of the API, the contract's own last."""
+    names = [module.name for module in pkgutil.iter_modules(resources.__path__, f"{resources.__name__}.")]
+    found = [importlib.import_module(name).ROUTES for name in names]
+    own = Endpoint("GET", "/openapi.json", _contract, OPEN, answers={200: dict[str, Any]})
+    return (*(route for each in found for route in each), own)
+
+
+@functools.cache
+def _encoded() -> bytes:
+    return msgspec.json.encode(document(routes()))
+
+
+async def _contract(_call: Call) -> web.StreamResponse:
+    """This document."""
+    return web.Response(body=_encoded(), content_type="application/json")
 
 
 def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
     table = tuple(routes)
-    types = [ProblemDetails, *(t for r in table for t in (r.body, *r.answers.values()) if t is not None)]
+    types = [ProblemDetails, *(t for r in table for t in (r.body, *answers(r).values()) if t is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     # The components of structs are shared; what is no struct (a union, a mapping) is written out where it is used.
-    by_type = {id(t): schema for t, schema in zip(types, schemas, strict=True)}
+    by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
@@ -49,7 +66,7 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": components | alert_schemas(),
             "responses": {
-                "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, CONTENT_TYPE)
+                "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, PROBLEM_MEDIA)
             },
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
@@ -65,20 +82,20 @@ def alert_schemas() -> dict[str, Any]:
     return {f"alert.{type_}": {"allOf": [whole, schema_of(row)]} for type_, row in CATALOGUE.items()}
 
 
-def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     parameters = [_path(name) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_query(p) for p in route.params]
-    parameters += [_header(name) for name in _HEADERS.get((route.method, route.path), ())]
+    parameters += [_header(name) for name in route.headers]
     operation: dict[str, Any] = {
-        "operationId": getattr(route.handler, "__name__", "") + "_" + re.sub(r"\W+", "_", route.path).strip("_"),
-        "summary": route.about,
-        "responses": {str(status): _answer(route, type_, by_type) for status, type_ in route.answers.items()},
+        "operationId": _name(route),
+        "summary": _about(route),
+        "responses": {str(status): _answer(route, type_, by_type) for status, type_ in answers(route).items()},
     }
     operation["responses"] |= {str(s): {"$ref": "#/components/responses/Problem"} for s in _problems(route)}
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = by_type[id(route.body)]
+        schema = by_type[route.body]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if route.needs != OPEN:
         operation["security"] = [{"token": []}, {"session": []}, {}]
@@ -86,12 +103,32 @@ def _operation(route: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
     return operation
 
 
-def _answer(route: Endpoint, type_: Any, by_type: dict[int, Any]) -> dict[str, Any]:
+def _name(route: Endpoint) -> str:
+    # A handler such as `list_` has the underscore only to leave Python's own name alone.
+    handler = getattr(route.handler, "__name__", "").removesuffix("_")
+    return handler + "_" + re.sub(r"\W+", "_", route.path).strip("_")
+
+
+def answers(route: Endpoint) -> Mapping[int, Any]:
+    """Status of success and the type of its JSON body; None where it has none or is not JSON."""
+    if route.answers:
+        return route.answers
+    found = get_type_hints(route.handler)["return"]
+    if found is type(None):
+        return {204: None}
+    return {200: None if found is web.StreamResponse else found}
+
+
+def _about(route: Endpoint) -> str:
+    return (route.handler.__doc__ or "").partition("\n")[0]
+
+
+def _answer(route: Endpoint, type_: Any, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     if type_ is not None:
-        return _response(route.about, by_type[id(type_)], route.media)
+        return _response(_about(route), by_type[type_], route.media)
     if route.media == "application/json":
-        return {"description": route.about}
-    return _response(route.about, {"type": "string"}, route.media)
+        return {"description": _about(route)}
+    return _response(_about(route), {"type": "string"}, route.media)
 
 
 def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
@@ -103,12 +140,12 @@ def _problems(route: Endpoint) -> list[int]:
     if route.needs == OPEN:
         # Signing in is the one open path that takes a body, and the one whose failures are counted.
         return [400, 500] if route.body is None else [400, 401, 403, 408, 413, 422, 429, 500]
-    found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path or route.path in _MAY_BE_ABSENT else set())
+    found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path or route.may_be_absent else set())
     if route.method not in SAFE_METHODS:
         found |= {409}
     if route.body is not None:
         found |= {408, 413, 422}
-    if (route.method, route.path) in _HEADERS and route.method not in SAFE_METHODS:
+    if "If-Match" in route.headers:
         found |= {412}
     assert found <= {status for status, _ in KINDS.values()}
     return sorted(found)

@@ -18,10 +18,16 @@ POLICY = (
     "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 )
 _TYPES = {
-    ".css": "text/css; charset=utf-8", ".html": "text/html; charset=utf-8", ".ico": "image/x-icon",
-    ".js": "text/javascript; charset=utf-8", ".json": "application/json", ".png": "image/png", ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
-}  # fmt: skip
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
 """Files of other kinds are not served: source maps, and what a build leaves behind."""
 _PACKED = frozenset({".css", ".html", ".js", ".json", ".svg"})
 NOT_BUILT = (

@@ -1,16 +1,19 @@
-"""The read model: what was published last, and what lists, counts and prices say on it.
+"""What the web sees: the book as it was published last, and the daemon behind it.
 
-`publish` runs on the event loop and only stores references. Queries run in worker threads, on the roster; what is asked
-for often and dear to make, such as counts of a million groups, is made at a bounded rate for all who ask.
+`publish` runs on the event loop and only stores references. Queries run in worker threads, on the roster. Counts of a
+million groups and other dear answers are made at a bounded rate for all who ask.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
@@ -19,22 +22,27 @@ from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Roster
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.explain import PriceItem, price_shown
+from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
+from monitor.feeds._base import FeedStats
+from monitor.notifiers._base import ChannelState
+from monitor.stores._base import Delivery, Store
+from monitor.telemetry import Health, Metrics
 
 T = TypeVar("T")
 
 REST_S = 0.25
-"""Counts are not made again sooner than this after they were made: nobody reads more than four changes a second."""
+"""Counts are made again after this time at the soonest: no person reads more than four changes a second."""
 REST_SHARE = 4
-"""Nothing is made again sooner than after so many times its own cost: it takes a quarter of a core at most."""
+"""A value is made again after so many times its own cost at the soonest: it takes a quarter of a core at most."""
 KEPT_VALUES = 1024
-"""Streams have 500 different pages at most, tokens a handful of scopes; beyond that all are made anew."""
+"""Streams have 500 different pages at most, tokens a handful of scopes. Beyond that the cache starts again."""
 
 
 class Made(NamedTuple):
-    """A value, the generation of the view on which it was made, and until when it is good enough whatever moves."""
+    """A value, the generation of the view that it was made on, and until when it may be shown though prices move."""
 
     generation: int
     value: Any
@@ -42,21 +50,23 @@ class Made(NamedTuple):
 
 
 class Paced:
-    """Values that are made once for all who ask: not while nothing moved, and not more often than their cost allows."""
+    """Makes a value once for all who ask: again only after something moved, and no more often than its cost allows."""
 
     def __init__(self, clock: Clock, rest_s: float = 0.0, most: int = KEPT_VALUES) -> None:
-        self._clock, self._rest_s, self._most = clock, rest_s, most
+        self._clock = clock
+        self._rest_s = rest_s
+        self._most = most
         self._made: dict[Hashable, Made] = {}
 
     def get(self, key: Hashable, generation: int) -> Made | None:
-        """What was made before, if it is still good enough."""
+        """The value made before, if it may still be shown."""
         made = self._made.get(key)
         if made is not None and (made.generation == generation or self._clock.monotonic_s() < made.rests_until_s):
             return made
         return None
 
     def make(self, key: Hashable, generation: int, work: Callable[[], Any]) -> Made:
-        """Makes the value anew. `generation` was read before, so that what moves meanwhile is not taken as seen."""
+        """Makes the value. Read `generation` first: a change meanwhile must not count as seen."""
         began_s = self._clock.monotonic_s()
         value = work()
         cost_s = self._clock.monotonic_s() - began_s
@@ -67,31 +77,32 @@ class Paced:
         return made
 
     def keep_only(self, keys: set[Any]) -> None:
-        """Forgets what nobody asks for any more."""
+        """Forgets every value but those of these keys."""
         self._made = {key: made for key, made in self._made.items() if key in keys}
 
 
 class View:
-    """What everybody may see. `cursor` is the end of the alert log at start (the store's snapshot has it)."""
+    """The published book. `cursor` is the end of the alert log at the start (the store's snapshot has it)."""
 
     def __init__(self, roster: Roster, clock: Clock, cursor: int = 0) -> None:
         self.cursor = cursor
         """The highest cursor of the alert log that was published."""
         self.generation = 0
-        """Grows with each publication after which figures may be others."""
+        """Grows with each publication that may change figures."""
         self.listeners: list[Callable[[Publication], None]] = []
         self.marks: Mapping[str, Mark] = {}
         self.silences: tuple[Silence, ...] = ()
-        """Those in force."""
+        """The silences in force."""
         self.published = Prices()
-        """The prices that were published last: every figure is on these."""
+        """The prices that were published last. Every figure rests on these."""
         self.fund: FundSight | None = None
         """The insurance fund as core looked at it last; None where none is configured."""
         self._roster = roster
-        self._paced, self._making = Paced(clock, REST_S), threading.Lock()
+        self._paced = Paced(clock, REST_S)
+        self._making = threading.Lock()
 
     def publish(self, publication: Publication) -> None:
-        """Takes what was committed. On the event loop; must not wait."""
+        """Takes what was committed. Runs on the event loop; must not wait."""
         self.generation += publication.moved
         self.marks, usd, untrusted = publication.prices
         self.silences = publication.silences
@@ -108,7 +119,7 @@ class View:
         return self._roster.sight(group_id, self.published)
 
     def state(self, group_id: str) -> GroupState | None:
-        """Where one group stands, or None. For a worker thread."""
+        """The stage of one group, or None. For a worker thread."""
         return self._roster.state(group_id)
 
     def groups(self, query: GroupQuery, scope: Scope = ()) -> GroupPage:
@@ -120,7 +131,7 @@ class View:
         return self._shared(("counts", scope), lambda: self._roster.counts(scope, self.published))
 
     def debts(self, scope: Scope = ()) -> Mapping[str, Decimal]:
-        """What is owed by stage, in whole USD; may be a moment old. For a worker thread."""
+        """Debt by stage, in whole USD; may be a moment old. For a worker thread."""
         return self._shared(("debts", scope), lambda: self._roster.debts(scope, self.published))
 
     def needed(self, scope: Scope = ()) -> frozenset[str]:
@@ -138,12 +149,31 @@ class View:
 
     def distrusted(self, scope: Scope = ()) -> tuple[frozenset[str], frozenset[str]]:
         """Assets that groups need, and those of them whose price is missing or not trusted. For a worker thread."""
-        needed, on = self.needed(scope), self.published
+        needed = self.needed(scope)
+        on = self.published
         return needed, frozenset(a for a in needed if a not in on.usd or a in on.untrusted)
 
     def _shared(self, key: Hashable, work: Callable[[], T]) -> T:
-        """While one thread makes a value, others that want one wait for it rather than make it beside."""
+        """Lets threads wait while one of them makes a value."""
         with self._making:
             made = self._paced.get(key, self.generation) or self._paced.make(key, self.generation, work)
             value: T = made.value
             return value
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon hands over to the web."""
+
+    view: View
+    inbox: Inbox
+    store: Store
+    health: Health
+    metrics: Metrics
+    feeds: Mapping[str, FeedStats]
+    rules: Callable[[], Rules]
+    clock: Clock
+    on_retry: Callable[[Delivery], None] = lambda _: None
+    """Gets a delivery that an operator made due at once."""
+    channels: Callable[[], Sequence[ChannelState]] = tuple
+    scenarios: Path = Path("scenarios")
+    """The folder of the scenarios that a stress may name."""

@@ -155,7 +155,7 @@ async def test_sound_and_notices_are_for_critical_alerts_and_for_who_asked(
         assert await page.evaluate("told.length") == 0
         await venue.marks({"BTCUSDT": "43000"})
         await expect(critical).to_have_count(2)
-        assert await page.evaluate("told") == [["G-2", "loan_group.liquidation.triggered"]]
+        assert await page.evaluate("told") == [["G-2", "Liquidation"]]
         assert await page.evaluate("tones") == 2 * tried
 
 

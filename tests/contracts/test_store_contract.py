@@ -13,6 +13,7 @@ import pytest
 from monitor import plugins
 from monitor.core import schema
 from monitor.core.groups.outcome import StoredBlock
+from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.stores._base import (
@@ -128,7 +129,7 @@ async def test_rates_come_back_by_product_and_coin_and_the_newest_of_a_coin_coun
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
     marks = {m.asset: m for m in desk().marks}
     for _ in range(2):
-        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().notices, desk().silences)))
+        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().watchers)))
         assert (await case.restart()).desk == desk()
 
 
@@ -151,10 +152,10 @@ async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> Non
 
 async def test_a_desk_that_silences_nothing_any_more_says_so(case: Case) -> None:
     await case.store.commit(Change(AT, desk=desk()))
-    await case.store.commit(Change(AT, desk=msgspec.structs.replace(desk(), silences=())))
+    await case.store.commit(Change(AT, desk=Desk(AT, desk().marks, WatcherStates())))
     found = (await case.restart()).desk
     assert found is not None
-    assert found.silences == ()
+    assert found.watchers.silences == ()
 
 
 # The history of LTV

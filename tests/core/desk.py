@@ -185,10 +185,9 @@ class Desk:
         changed = msgspec.structs.replace(self.monitor.rules, **rules)
         return self.short(self.handle(ProductsChanged(at, changed)), at)
 
-    def restart(self, trust: Trust | None = None) -> None:
-        """A new monitor that knows what a restart hands over, and nothing else."""
-        rules = self.monitor.rules
-        rules = rules if trust is None else msgspec.structs.replace(rules, trust=trust)
+    def restart(self, **changes: Any) -> None:
+        """A new monitor that knows what a restart hands over, and nothing else; `changes` of the rules."""
+        rules = msgspec.structs.replace(self.monitor.rules, **changes)
         self.monitor = RiskMonitor(rules, memory=self.monitor.memory, book=new_book())
 
     @staticmethod

@@ -264,7 +264,9 @@ def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_pat
     desk.play("00:00 0.5 -")
     memory = desk.monitor.memory
     assert memory is not None
-    desk.monitor = RiskMonitor(desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))))
+    desk.monitor = RiskMonitor(
+        desk.rules, memory=msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks)))
+    )
     desk.monitor.awaken(clock("01:00"))
     log = log_of(tmp_path, desk, "01:00", awakened=True)
     record(log, desk, TimePassed(clock("01:01")))
@@ -288,5 +290,5 @@ def test_a_record_keeps_groups_and_blocks_as_arrays_as_it_always_did(tmp_path: P
     assert (kept.group.id, kept.source, kept.version, kept.put_at) == ("G", "file:book.jsonl", 3, clock("00:00"))
     assert start.memory.blocks == (StoredBlock(7, b"body", ("X",)),)
     written = msgspec.json.decode(msgspec.json.encode(start))["memory"]
-    assert written[3][0][1:] == ["file:book.jsonl", 3, at]
-    assert written[7] == [[7, "Ym9keQ==", ["X"]]]
+    assert written["groups"][0][1:] == ["file:book.jsonl", 3, at]
+    assert written["blocks"] == [[7, "Ym9keQ==", ["X"]]]

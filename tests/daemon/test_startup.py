@@ -39,7 +39,7 @@ async def commit(store: Store, outcome: Outcome, monitor: RiskMonitor) -> None:
     closed = tuple(outcome.closed)
     states = tuple(outcome.states.values())
     await store.commit(
-        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=Desk(outcome.at, (), {}))
+        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=Desk(outcome.at, ()))
     )
 
 

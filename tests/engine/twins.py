@@ -98,7 +98,7 @@ class Twins:
         """As the daemon starts: kept prices are not believed until a feed confirms them."""
         for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at))):
             memory = getattr(self, side).memory
-            memory = memory._replace(marks=tuple(map(unconfirmed, memory.marks)), heard=())
+            memory = msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks)), heard=())
             setattr(self, side, RiskMonitor(self.rules, memory, book))
             getattr(self, side).awaken(at)
         self._check_stages()

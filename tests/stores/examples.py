@@ -11,6 +11,7 @@ from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Hush, Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredGroup
+from monitor.core.groups.watcher_states import FundState, Told, WatcherStates
 from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.prices.quote import Mark
@@ -87,14 +88,21 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
 
 
 def desk(at: datetime = AT) -> Desk:
-    """Marks and notices."""
+    """Marks, and what each watcher remembers."""
     price, jump = Decimal("38210.40"), Decimal("1E+5")
     mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, True, 2, 3)
     said = Hush(
         "sil_1", Match("price.*", "warning", "vip_loan", "G-*", {"desk": "EU"}), AT + DAY, "a test", "critical", True
     )
-    notices = {"book.refused|x:1": (2, "abc"), "price.stale|BTC": (1, None)}
-    return Desk(at, (mark,), notices, (Silence(said, "ops", AT),))
+    watchers = WatcherStates(
+        noticed={"book.refused": {"x:1": Told(2, "abc")}, "price.stale": {"BTC": Told(1)}},
+        prices={"ETH": Told(1, "missing")},
+        fund=FundState(Told(3, "said"), AT, AT + MINUTE),
+        concentration={"asset:BTC": Told(1, "above")},
+        rules={"vip_loan": 2},
+        silences=(Silence(said, "ops", AT),),
+    )
+    return Desk(at, (mark,), watchers)
 
 
 def say(*alerts: Alert, to: tuple[Target, ...] = (DESK,), at: datetime = AT) -> Change:

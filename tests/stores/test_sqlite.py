@@ -21,6 +21,7 @@ import pytest
 import structlog
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.stages.stages import GroupState
 from monitor.stores import sqlite
 from monitor.stores._base import (
@@ -521,7 +522,7 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
     snapshot = await store.open()
     known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), hushed=None)
     assert snapshot == Snapshot(
-        msgspec.structs.replace(desk(), silences=()), (stored("G-1"), stored("G-2", 3)),
+        msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)), (stored("G-1"), stored("G-2", 3)),
         (known, GroupState("Ö-3", episode=2, sequence=5)), 3,
     )  # fmt: skip
     assert repr(await store.alert(full_alert().id)) == repr(LoggedAlert(1, full_alert()))
@@ -544,6 +545,23 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
     assert again.cancelled == ("dlv_1_vqr7ryzd",)
     await store.close()
     assert integrity(path) == "ok"
+
+
+async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_path: Path) -> None:
+    """Its body is what the monitor of that schema wrote: all notices in one dict."""
+    path = tmp_path / "monitor.db"
+    store = built(path)
+    await store.open()
+    await store.commit(Change(AT, desk=desk()))
+    await store.close()
+    body = (Path(__file__).parent / "schema_5_desk.json").read_text()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE desk SET body = CAST(? AS BLOB)", (body,))
+        db.execute("PRAGMA user_version = 5")
+        db.commit()
+    store = built(path)
+    assert (await store.open()).desk == desk()
+    await store.close()
 
 
 def test_a_body_that_was_written_once_can_always_be_read() -> None:

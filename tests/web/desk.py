@@ -46,9 +46,9 @@ from monitor.stores._base import (
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
+from monitor.web.live import Limits
 from monitor.web.page import PageFiles
-from monitor.web.stream import Limits
-from monitor.web.view import View
+from monitor.web.view import Daemon, View
 from tests.looks import CALM, RULES, START, look_at
 
 
@@ -88,9 +88,20 @@ class DeskStore:
         for name in notifiers:
             id_ = f"dlv_{logged.cursor}_{name}"
             self.sent[id_] = Delivery(
-                id_, logged.cursor, alert.id, name, (), alert.subject, alert.type, alert.severity, alert.episode,
-                "pending", 0, alert.at, alert.at,
-            )  # fmt: skip
+                id_,
+                logged.cursor,
+                alert.id,
+                name,
+                (),
+                alert.subject,
+                alert.type,
+                alert.severity,
+                alert.episode,
+                "pending",
+                0,
+                alert.at,
+                alert.at,
+            )
         return logged
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
@@ -98,13 +109,14 @@ class DeskStore:
         await asyncio.sleep(0)
         w = wanted
         found = [
-            x for x in self.log
+            x
+            for x in self.log
             if x.cursor > w.after
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
             and (w.since is None or x.alert.at >= w.since)
-        ]  # fmt: skip
+        ]
         return found[: w.limit]
 
     async def alert(self, id: str) -> LoggedAlert | None:
@@ -116,12 +128,13 @@ class DeskStore:
         cursor, _, id_ = wanted.after.partition(":")
         start = (int(cursor or 0), id_)
         found = [
-            d for d in sorted(self.sent.values(), key=lambda d: (d.cursor, d.id))
+            d
+            for d in sorted(self.sent.values(), key=lambda d: (d.cursor, d.id))
             if (d.cursor, d.id) > start
             and wanted.state in (None, d.state)
             and wanted.notifier in (None, d.notifier)
             and wanted.alert in (None, d.alert)
-        ]  # fmt: skip
+        ]
         return found[: wanted.limit]
 
     async def delivery(self, id: str) -> Delivery | None:
@@ -141,12 +154,14 @@ class DeskStore:
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         self.check()
         found = [
-            (n, row) for n, row in enumerate(self.told, 1)
-            if n > wanted.after and row.group == wanted.group
+            (n, row)
+            for n, row in enumerate(self.told, 1)
+            if n > wanted.after
+            and row.group == wanted.group
             and (not wanted.kinds or row.kind in wanted.kinds)
             and wanted.loan in (None, row.loan)
             and (wanted.since is None or row.at >= wanted.since)
-        ]  # fmt: skip
+        ]
         return found[: wanted.limit]
 
     async def first_rows(self, group: str) -> list[tuple[int, Row]]:
@@ -161,9 +176,10 @@ class DeskStore:
     ) -> list[tuple[int, Audit]]:
         self.check()
         found = [
-            (i, a) for i, a in enumerate(self.audit_log, 1)
+            (i, a)
+            for i, a in enumerate(self.audit_log, 1)
             if i > after and subject in (None, a.subject) and (since is None or a.at >= since)
-        ]  # fmt: skip
+        ]
         return found[:limit]
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
@@ -207,7 +223,7 @@ class Desk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board, silences = self.risk.board.snapshot(), self.risk.silences.all
+        board, silences = self.risk.board.snapshot(), self.risk.silences
         self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
@@ -279,6 +295,22 @@ class Desk:
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)
 
+    def handed_over(self, scenarios: Path = Path("none")) -> Daemon:
+        """What a server of this desk gets."""
+        return Daemon(
+            view=self.view,
+            inbox=self,
+            store=self.store,  # type: ignore[arg-type]
+            health=self.health,
+            metrics=self.metrics,
+            feeds=self.feeds,
+            rules=lambda: self.risk.rules,
+            clock=self.clock,
+            on_retry=self.retried.append,
+            channels=lambda: self.channels,
+            scenarios=scenarios,
+        )
+
 
 @asynccontextmanager
 async def serving(
@@ -290,10 +322,7 @@ async def serving(
 ) -> AsyncIterator[str]:
     """A real server on a free port; gives its base address."""
     config = config or WebConfig()
-    server = Server(
-        msgspec.structs.replace(config, port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.risk.rules, desk.clock, desk.retried.append, limits, lambda: desk.channels, page, scenarios,
-    )  # fmt: skip
+    server = Server(msgspec.structs.replace(config, port=0), desk.handed_over(scenarios), limits, page)
     host, port = await server.start()
     try:
         yield f"http://{host}:{port}"

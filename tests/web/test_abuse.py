@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.web import body
+from monitor.web import http as reading
 from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.test_admission import ask
@@ -116,7 +116,7 @@ async def test_a_line_with_ten_thousand_mistakes_is_answered_in_good_time(http: 
 
 
 async def test_a_body_that_never_ends_is_given_up(http: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(reading, "READ_TIMEOUT_S", 0.1)
     reader, writer = await asyncio.open_connection(http._base_url.host, http._base_url.port)
     writer.write(b"PUT /v1/groups/G-1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     status = await asyncio.wait_for(reader.readline(), 5)

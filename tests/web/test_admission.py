@@ -89,10 +89,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
         for method, op in ops.items()
         if "security" in op
     }
-    patterns = {
-        "G-1": "{id}", "G-9": "{id}", "evt_none": "{id}", "dlv_1_risk-desk": "{id}",
-        "sil_none": "{id}",
-    }  # fmt: skip
+    patterns = {"G-1": "{id}", "G-9": "{id}", "evt_none": "{id}", "dlv_1_risk-desk": "{id}", "sil_none": "{id}"}
     named = set()
     for method, path, *_ in MATRIX:
         parts = [patterns.get(p, p) for p in path.partition("?")[0].split("/")]
@@ -177,8 +174,10 @@ async def test_an_unforeseen_error_is_a_problem_without_a_trace(desk: Desk, http
 async def test_a_store_that_is_down_is_said_and_may_be_tried_again(desk: Desk, http: aiohttp.ClientSession) -> None:
     desk.store.is_down = True
     for method, path, body in (
-        ("GET", "/v1/alerts", None), ("PUT", "/v1/groups/G-1", line()), ("GET", "/v1/deliveries", None),
-    ):  # fmt: skip
+        ("GET", "/v1/alerts", None),
+        ("PUT", "/v1/groups/G-1", line()),
+        ("GET", "/v1/deliveries", None),
+    ):
         status, headers, problem = await ask(http, method, path, body)
         assert (status, headers["Retry-After"]) == (503, "1")
         assert problem["detail"] == "the disk is full; try again"

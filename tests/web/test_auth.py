@@ -37,24 +37,27 @@ def test_a_token_is_known_by_its_secret_alone() -> None:
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "ops").write_text("  top-secret\n", "utf-8")
-    config = read(
-        WebConfig,
-        {"tokens": [{"name": "ops", "role": "operator", "secret_file": "ops"}]},
-        "web",
-        tmp_path,
-    )
+    config = read(WebConfig, {"tokens": [{"name": "ops", "role": "operator", "secret_file": "ops"}]}, "web", tmp_path)
     assert Tokens(config.tokens).caller("Bearer top-secret") == Caller("ops", "operator")
 
 
 def test_every_problem_of_the_tokens_is_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as caught:
-        Tokens([
-            token("a"), token("a", secret="other"), token("c", secret="s-a"), token("d", secret="  "),
-            token("e", secret=None, secret_file=str(tmp_path / "none")),
-        ])  # fmt: skip
+        Tokens(
+            [
+                token("a"),
+                token("a", secret="other"),
+                token("c", secret="s-a"),
+                token("d", secret="  "),
+                token("e", secret=None, secret_file=str(tmp_path / "none")),
+            ]
+        )
     assert [p.where for p in caught.value.problems] == [
-        "web.tokens[1].name", "web.tokens[2]", "web.tokens[3]", "web.tokens[4].secret_file",
-    ]  # fmt: skip
+        "web.tokens[1].name",
+        "web.tokens[2]",
+        "web.tokens[3]",
+        "web.tokens[4].secret_file",
+    ]
 
 
 @pytest.mark.parametrize("more", [{"secret": None}, {"secret_file": "x"}])
@@ -73,10 +76,22 @@ def test_loopback_names_are_local(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        None, "", "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1",
-        "evil@localhost", "localhost/evil", "localhost, evil.example", "[::1].evil.example", "0.0.0.0", "[::2]", "2130706433",
+        None,
+        "",
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "evil@localhost",
+        "localhost/evil",
+        "localhost, evil.example",
+        "[::1].evil.example",
+        "0.0.0.0",
+        "[::2]",
+        "2130706433",
     ],
-)  # fmt: skip
+)
 def test_rebound_names_are_not_local(host: str | None) -> None:
     assert not is_local_host(host)
 

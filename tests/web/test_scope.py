@@ -66,18 +66,30 @@ async def test_no_list_or_answer_names_another_s_group(desk: Desk, http: aiohttp
     secret_delivery = next(d.id for d in desk.store.sent.values() if d.subject == "G-SECRET")
     seen_by_boss = 0
     for path in (
-        "/v1/groups", "/v1/groups?q=SECRET", "/v1/groups?label.borrower=BETA", "/v1/groups?sort=id&limit=1", "/v1/alerts",
-        "/v1/alerts?group=G-SECRET", "/v1/alerts?type=book.*", "/v1/deliveries", f"/v1/deliveries?alert={secret_alert}",
-        "/v1/prices", "/v1/status", "/readyz",
-    ):  # fmt: skip
+        "/v1/groups",
+        "/v1/groups?q=SECRET",
+        "/v1/groups?label.borrower=BETA",
+        "/v1/groups?sort=id&limit=1",
+        "/v1/alerts",
+        "/v1/alerts?group=G-SECRET",
+        "/v1/alerts?type=book.*",
+        "/v1/deliveries",
+        f"/v1/deliveries?alert={secret_alert}",
+        "/v1/prices",
+        "/v1/status",
+        "/readyz",
+    ):
         status, _, found = await ask(http, "GET", path, **ACME)
         assert status in (200, 503), path
         assert not leaks(found.get("items", found)), (path, found)
         seen_by_boss += leaks((await ask(http, "GET", path, **BOSS))[2])
     assert seen_by_boss >= 8
     for path in (
-        "/v1/groups/G-SECRET", f"/v1/alerts/{secret_alert}", f"/v1/alerts/{moved_alert}", f"/v1/deliveries/{secret_delivery}",
-    ):  # fmt: skip
+        "/v1/groups/G-SECRET",
+        f"/v1/alerts/{secret_alert}",
+        f"/v1/alerts/{moved_alert}",
+        f"/v1/deliveries/{secret_delivery}",
+    ):
         assert (await ask(http, "GET", path, **BOSS))[0] == 200, path
         status, _, problem = await ask(http, "GET", path, **ACME)
         assert status == 404, path

@@ -16,7 +16,7 @@ from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
-from monitor.web.stream import Limits
+from monitor.web.live import Limits
 from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.sse import WAIT_S, stream
@@ -250,10 +250,16 @@ async def test_a_stream_without_status_is_kept_alive_too(http: Session) -> None:
 @pytest.mark.parametrize(
     ("query", "headers"),
     [
-        ("events=alerts", {}), ("events=", {}), ("events=alert,,x", {}), ("limit=501", {}), ("after=x", {}), ("foo=1", {}),
-        ("", {"Last-Event-ID": "x"}), ("", {"Last-Event-ID": "-1"}),
+        ("events=alerts", {}),
+        ("events=", {}),
+        ("events=alert,,x", {}),
+        ("limit=501", {}),
+        ("after=x", {}),
+        ("foo=1", {}),
+        ("", {"Last-Event-ID": "x"}),
+        ("", {"Last-Event-ID": "-1"}),
     ],
-)  # fmt: skip
+)
 async def test_a_stream_that_cannot_be_is_refused_before_it_begins(
     http: Session, query: str, headers: dict[str, str]
 ) -> None:

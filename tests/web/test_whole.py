@@ -25,7 +25,7 @@ from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Committed, Delivery, Store, StoreUnavailable, Target
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
-from monitor.web.view import View
+from monitor.web.view import Daemon, View
 from tests.book_lines import line
 from tests.fakes import FakeOutlet
 from tests.looks import RULES, D
@@ -61,10 +61,18 @@ class Whole:
         return await self._commit(change)
 
     def server(self, config: WebConfig) -> Server:
-        return Server(
-            msgspec.structs.replace(config, port=0), self.view, self.requests, self.store, self.health, self.metrics,
-            {}, lambda: self.rules, self.clock, self.retried.append,
-        )  # fmt: skip
+        daemon = Daemon(
+            view=self.view,
+            inbox=self.requests,
+            store=self.store,
+            health=self.health,
+            metrics=self.metrics,
+            feeds={},
+            rules=lambda: self.rules,
+            clock=self.clock,
+            on_retry=self.retried.append,
+        )
+        return Server(msgspec.structs.replace(config, port=0), daemon)
 
     def quote(self, asset: str, price: str) -> None:
         self.sequencer.quotes([Quote(asset, D(price), "USDT", "tape", self.clock.utc())])

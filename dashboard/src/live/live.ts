@@ -1,7 +1,17 @@
 /** The one connection of the page: rows, counts, prices, alerts and status, as the daemon sends them. */
 
 import { get, query } from "../api";
-import type { Alert, Counts, CountsEvent, GroupsEvent, Page, Price, PricesEvent, Status, StatusEvent } from "../types";
+import type {
+  Alert,
+  AlertList,
+  Counts,
+  CountsEvent,
+  GroupsEvent,
+  Price,
+  PricesEvent,
+  Status,
+  StatusEvent,
+} from "../types";
 import { Drift } from "./drift";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, type Pulse, START } from "./pulse";
@@ -74,7 +84,7 @@ export class Live {
       this.products.set(status.rules.map((name) => name.split("@")[0] ?? name).sort());
       if (!this.isBegun) {
         const after = Math.max(0, status.cursor - TAIL);
-        const page = await get<Page<Alert, number>>(`/v1/alerts${query({ after, limit: TAIL })}`);
+        const page = await get<AlertList>(`/v1/alerts${query({ after, limit: TAIL })}`);
         this.alerts.set(added(this.alerts.get(), page.items));
         this.cursor = status.cursor;
         this.isBegun = true;
@@ -149,7 +159,7 @@ export class Live {
   /** Reads what the stream did not bring; what cannot be read now comes with the next start of the stream. */
   private async fill(after: number, before: number): Promise<void> {
     const limit = Math.min(KEPT, before - after - 1);
-    const page = await get<Page<Alert, number>>(`/v1/alerts${query({ after, limit })}`).catch(() => null);
+    const page = await get<AlertList>(`/v1/alerts${query({ after, limit })}`).catch(() => null);
     if (page) this.alerts.set(added(this.alerts.get(), page.items));
   }
 }

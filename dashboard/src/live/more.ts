@@ -1,7 +1,7 @@
 /** Rows behind the first 500, which the stream does not follow: read page by page, and again while they are in sight. */
 
 import { get, query } from "../api";
-import type { GroupRow, Page } from "../types";
+import type { GroupList, GroupRow } from "../types";
 import { type Filter, filterQuery } from "./live";
 import { Store } from "./store";
 
@@ -81,7 +81,7 @@ export class More {
     }
   }
 
-  private read(filter: Filter, after: string | null, limit: number): Promise<Page<GroupRow>> {
+  private read(filter: Filter, after: string | null, limit: number): Promise<GroupList> {
     return get(`/v1/groups${query({ ...filterQuery(filter), after, limit })}`);
   }
 }

@@ -11,7 +11,7 @@ import { Failure } from "../parts/notices";
 import { Silences } from "../parts/silences";
 import { Deliveries } from "../parts/told";
 import { to } from "../router";
-import { type Alert, type Page, SEVERITIES } from "../types";
+import { type Alert, type AlertList, SEVERITIES } from "../types";
 
 interface Wanted {
   readonly severity: string;
@@ -136,7 +136,7 @@ async function between(wanted: Wanted, after: number, before: number): Promise<A
   const found: Alert[] = [];
   let next: number | null = after;
   while (next !== null) {
-    const page: Page<Alert, number> = await get(`/v1/alerts${query({ ...wanted, after: next, limit: 1000 })}`);
+    const page: AlertList = await get(`/v1/alerts${query({ ...wanted, after: next, limit: 1000 })}`);
     found.push(...page.items.filter((a) => a.data.cursor < before));
     next = (page.items.at(-1)?.data.cursor ?? before) >= before - 1 ? null : page.next;
   }

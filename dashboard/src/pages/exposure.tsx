@@ -6,45 +6,7 @@ import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
 import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
-
-interface Sums {
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly recognised_usd: string;
-  readonly market_usd: string;
-}
-
-interface Item extends Sums {
-  readonly key: string | null;
-  readonly share: string | null;
-  readonly max_share: string | null;
-  readonly is_above: boolean;
-  readonly nearest_percent: string | null;
-  readonly average_percent: string | null;
-  readonly quantity?: string;
-  readonly daily_volume_usd?: string | null;
-  readonly days_to_sell?: string | null;
-}
-
-interface Pair {
-  readonly issuer: string;
-  readonly debt: string;
-  readonly collateral: string;
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly market_usd: string;
-}
-
-interface Exposure {
-  readonly at: string;
-  readonly by: string;
-  readonly total: Sums;
-  readonly unknown: number;
-  readonly is_exact: boolean;
-  readonly wrong_way: readonly Pair[];
-  readonly items: readonly Item[];
-  readonly next: string | null;
-}
+import type { ExposureItem, ExposureList, FundState, Pair } from "../types";
 
 const WAYS: readonly [string, string][] = [
   ["label.borrower", "Borrower"],
@@ -55,7 +17,7 @@ const WAYS: readonly [string, string][] = [
 
 export function ExposurePage() {
   const [by, setBy] = useState("label.borrower");
-  const found = usePolled<Exposure>(`/v1/exposure${query({ by, limit: 500 })}`, 10_000);
+  const found = usePolled<ExposureList>(`/v1/exposure${query({ by, limit: 500 })}`, 10_000);
   const name = WAYS.find(([way]) => way === by)?.[1] ?? by;
   return (
     <article>
@@ -82,7 +44,7 @@ export function ExposurePage() {
   );
 }
 
-function Table({ answer, name }: { answer: Exposure; name: string }) {
+function Table({ answer, name }: { answer: ExposureList; name: string }) {
   const isCoin = answer.by === "asset";
   if (!answer.items.length) return <p class="empty">There is no group that has it.</p>;
   return (
@@ -125,7 +87,7 @@ function Table({ answer, name }: { answer: Exposure; name: string }) {
   );
 }
 
-function Row({ item, isCoin }: { item: Item; isCoin: boolean }) {
+function Row({ item, isCoin }: { item: ExposureItem; isCoin: boolean }) {
   return (
     <tr>
       <th scope="row">
@@ -208,18 +170,6 @@ function WrongWay({ pairs }: { pairs: readonly Pair[] }) {
       {!pairs.length && <p class="empty">There are none.</p>}
     </Panel>
   );
-}
-
-interface FundState {
-  readonly at: string | null;
-  readonly balance_usd: string;
-  readonly draw_usd: string;
-  readonly fees_usd: string;
-  readonly groups: number;
-  readonly in_liquidation: number;
-  readonly unknown: number;
-  readonly blind: boolean;
-  readonly exceeded: boolean;
 }
 
 /** What the insurance fund would have to pay now. A monitor for which none is configured has no such answer. */

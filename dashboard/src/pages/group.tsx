@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, path, query } from "../api";
-import { type LtvHistory, type LtvPoint, seen } from "../history";
+import { seen } from "../history";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
@@ -14,7 +14,7 @@ import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
 import { to } from "../router";
-import type { Alert, GroupDetail, Page } from "../types";
+import type { Alert, AlertList, GroupDetail, LtvHistory, LtvPoint } from "../types";
 
 const HISTORY_MS = 60_000;
 const SPANS: readonly [string, number][] = [
@@ -158,7 +158,7 @@ function useGroupAlerts(id: string): readonly Alert[] {
       let after: number | null = 0;
       while (after !== null) {
         const asked: string = `/v1/alerts${query({ group: id, after, limit: 1000 })}`;
-        const page: Page<Alert, number> = await get(asked, stop.signal);
+        const page: AlertList = await get(asked, stop.signal);
         found = [...found, ...page.items].slice(-KEPT_ALERTS);
         after = page.next;
       }

@@ -6,30 +6,13 @@ import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
 import { Age, numbers, Panel, Scroll, Time, TrustPill, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
-import type { Feed, Page, Price } from "../types";
+import type { Channel, ChannelList, FeedList, NamedFeed, Price } from "../types";
 
 const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
 
-interface Channel {
-  readonly name: string;
-  readonly kind: string;
-  readonly breaker: string;
-  readonly queued: number;
-  readonly oldest_age_s: number | null;
-  readonly last_delivered_at: string | null;
-  readonly last_failed_at: string | null;
-  readonly last_failure: string | null;
-}
-
-type NamedFeed = Feed & {
-  readonly name: string;
-  readonly last_frame_age_s: number | null;
-  readonly lag_s: number | null;
-};
-
 export function PricesPage() {
-  const channels = usePolled<Page<Channel>>("/v1/channels", 3000);
-  const feeds = usePolled<Page<NamedFeed>>("/v1/feeds", 3000);
+  const channels = usePolled<ChannelList>("/v1/channels", 3000);
+  const feeds = usePolled<FeedList>("/v1/feeds", 3000);
   return (
     <article>
       <header class="pagehead">

@@ -5,9 +5,10 @@ import { type ApiError, post, postFor } from "../api";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { numbers, Panel, Time } from "../parts/figures";
-import { HeatMap, type MatrixAnswer } from "../parts/heatmap";
+import { HeatMap } from "../parts/heatmap";
 import { Failure } from "../parts/notices";
-import { Outcome, type ReverseAnswer, type ShocksAnswer, Sides } from "../parts/stressparts";
+import { Outcome, Sides } from "../parts/stressparts";
+import type { MatrixAnswer, ReverseAnswer, ShocksAnswer } from "../types";
 import { Slider } from "./whatif";
 
 type Shocks = Readonly<Record<string, string>>;

@@ -4,8 +4,8 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { position } from "../format/decimal";
-import { columns, type LtvPoint, marks } from "../history";
-import type { Alert, Lines } from "../types";
+import { columns, marks } from "../history";
+import type { Alert, Lines, LtvPoint } from "../types";
 import { times, words } from "./figures";
 
 interface Props {

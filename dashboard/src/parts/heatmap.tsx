@@ -1,24 +1,8 @@
 /** A matrix of two shocks: the darker, the more debt at the liquidation line. The figure stands in every cell. */
 
 import { position } from "../format/decimal";
-import type { Stage } from "../types";
+import type { MatrixAnswer } from "../types";
 import { numbers, Scroll, Time } from "./figures";
-
-interface Axis {
-  readonly asset: string;
-  readonly shocks: readonly string[];
-}
-
-export interface MatrixAnswer {
-  readonly at: string;
-  readonly x: Axis;
-  readonly y: Axis;
-  readonly cells: readonly (readonly {
-    readonly stages: Readonly<Record<Stage, number>>;
-    readonly liquidation_debt_usd: string;
-    readonly shortfall_usd: string;
-  }[])[];
-}
 
 /** Steps of colour: more could not be told apart. */
 export const HEATS = 6;

@@ -4,45 +4,20 @@ import { useState } from "preact/hooks";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import { type Page, SEVERITIES, STAGE_NAMES, type Stage } from "../types";
+import {
+  type Match,
+  SEVERITIES,
+  type Silence,
+  type SilenceList,
+  type SilencePreview,
+  STAGE_NAMES,
+  type Stage,
+} from "../types";
 import { alertTitle, Scroll, StagePill, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 
-interface Match {
-  readonly type?: string | null;
-  readonly severity?: string | null;
-  readonly product?: string | null;
-  readonly group?: string | null;
-  readonly labels?: Readonly<Record<string, string>>;
-}
-
-interface Silence {
-  readonly id: string;
-  readonly match: Match;
-  readonly until: string;
-  readonly reason: string;
-  readonly up_to: string | null;
-  readonly even_worse: boolean;
-  readonly by: string;
-  readonly at: string;
-}
-
-interface Preview {
-  readonly groups: {
-    readonly count: number;
-    readonly whole: boolean;
-    readonly items: readonly { readonly id: string; readonly stage: Stage; readonly up_to: string }[];
-  };
-  readonly alerts: {
-    readonly hidden: number;
-    readonly told: number;
-    readonly whole: boolean;
-    readonly types: Readonly<Record<string, number>>;
-  };
-}
-
 export function Silences() {
-  const found = usePolled<Page<Silence>>("/v1/silences", 5000);
+  const found = usePolled<SilenceList>("/v1/silences", 5000);
   const [error, setError] = useState<ApiError | null>(null);
   const end = (id: string): void => {
     remove(path("silences", id)).then(found.again, setError);
@@ -137,7 +112,7 @@ export function bodyOf(draft: Draft, now: number): Readonly<Record<string, unkno
 /** A silence is made only of what was looked at: a change of the draft asks for another look. */
 function Maker({ onMade }: { onMade: () => void }) {
   const [draft, setDraft] = useState<Draft>(EMPTY);
-  const [preview, setPreview] = useState<Preview | null>(null);
+  const [preview, setPreview] = useState<SilencePreview | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const set = (part: Partial<Draft>): void => {
     setDraft({ ...draft, ...part });
@@ -147,7 +122,7 @@ function Maker({ onMade }: { onMade: () => void }) {
     setError(null);
     const body = bodyOf(draft, Date.now());
     try {
-      if (isPreview) setPreview(await post<Preview>("/v1/silences?preview=true", body));
+      if (isPreview) setPreview(await post<SilencePreview>("/v1/silences?preview=true", body));
       else {
         await post("/v1/silences", body);
         setDraft(EMPTY);
@@ -203,7 +178,7 @@ function Maker({ onMade }: { onMade: () => void }) {
   );
 }
 
-function Shown({ preview: { groups, alerts } }: { preview: Preview }) {
+function Shown({ preview: { groups, alerts } }: { preview: SilencePreview }) {
   return (
     <div class="body" role="status">
       <p>

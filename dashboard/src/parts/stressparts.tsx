@@ -2,67 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { to } from "../router";
-import { STAGE_NAMES, STAGES, type Stage } from "../types";
+import { type ReverseAnswer, type ShocksAnswer, type Side, STAGE_NAMES, STAGES, type Stage } from "../types";
 import { numbers, Scroll, Share, ShortUsd, StagePill, Time, Usd } from "./figures";
-
-interface Sums {
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly recognised_usd: string;
-  readonly market_usd: string;
-}
-
-interface Mover {
-  readonly id: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly from: Stage;
-  readonly to: Stage;
-  readonly ltv_before: string | null;
-  readonly ltv: string | null;
-  readonly debt_usd: string;
-  readonly market_usd: string;
-  readonly shortfall_usd: string;
-}
-
-interface Exactness {
-  readonly counts: boolean;
-  readonly sums: boolean;
-}
-
-export interface ShocksAnswer {
-  readonly at: string;
-  readonly scenario: string | null;
-  readonly shocks: Readonly<
-    Record<string, { readonly shock: string; readonly before: string | null; readonly after: string }>
-  >;
-  readonly groups: number;
-  readonly unknown: number;
-  readonly is_exact: Exactness;
-  readonly before: Readonly<Record<Stage, Sums>>;
-  readonly after: Readonly<Record<Stage, Sums>>;
-  readonly moves: readonly (Sums & { readonly from: Stage; readonly to: Stage })[];
-  readonly newly: Readonly<Record<Stage, Sums & { readonly items: readonly Mover[]; readonly cut: number }>>;
-  readonly bankrupt: number;
-  readonly shortfall_usd: string;
-  readonly fees_usd: string;
-  readonly fund_draw_usd: string;
-}
-
-interface Side {
-  readonly fall_percent: string;
-  readonly groups: number;
-  readonly debt_usd: string;
-  readonly share: string | null;
-}
-
-export interface ReverseAnswer {
-  readonly at: string;
-  readonly assets: readonly string[];
-  readonly fall_percent: string | null;
-  readonly reached: Side | null;
-  readonly below: Side | null;
-  readonly reason: string | null;
-}
 
 export function Outcome({ answer }: { answer: ShocksAnswer }) {
   return (
@@ -144,7 +85,7 @@ function Stages({ answer }: { answer: ShocksAnswer }) {
               <td>
                 {answer.moves
                   .filter((m) => m.to === stage && m.from !== stage && m.groups > 0)
-                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from].toLowerCase()}`)
+                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from as Stage].toLowerCase()}`)
                   .join(", ") || "–"}
               </td>
             </tr>

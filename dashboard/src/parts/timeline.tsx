@@ -3,37 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { path, query } from "../api";
 import { usePolled } from "../live/polled";
-import type { Page, Severity } from "../types";
+import type { GroupTimeline, TimelineItem } from "../types";
 import { alertTitle, numbers, Scroll, SeverityPill, Time, words } from "./figures";
 import { Fresh } from "./notices";
-
-interface ToldItem {
-  readonly delivery: string;
-  readonly notifier: string;
-  readonly to: readonly string[];
-  readonly state: string;
-  readonly attempts: number;
-  readonly delivered_at: string | null;
-  readonly detail: string;
-}
-
-interface TimelineItem {
-  readonly kind: "stage" | "alert" | "ack" | "entry" | "book";
-  readonly at: string;
-  readonly id?: string;
-  readonly type?: string;
-  readonly severity?: Severity;
-  readonly episode?: number;
-  readonly reason?: string | null;
-  readonly ltv?: string | null;
-  readonly blind?: boolean;
-  readonly silenced_by?: string | null;
-  readonly told?: readonly ToldItem[];
-  readonly action?: string;
-  readonly who?: string;
-  readonly note?: string;
-  readonly until?: string | null;
-}
 
 const DAY_MS = 24 * 3600_000;
 const HOUR_MS = 3600_000;
@@ -43,7 +15,7 @@ export function Timeline({ group, sequence }: { group: string; sequence: number 
   // The list is oldest first, so the newest are found from a beginning; it moves on by the hour, not with every look.
   const hour = Math.floor(Date.now() / HOUR_MS);
   const from = useMemo(() => new Date(hour * HOUR_MS - DAY_MS).toISOString(), [hour]);
-  const found = usePolled<Page<TimelineItem>>(
+  const found = usePolled<GroupTimeline>(
     `${path("groups", group, "timeline")}${query({ from, limit: LIMIT })}`,
     5000,
     sequence,

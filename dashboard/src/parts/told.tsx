@@ -4,14 +4,14 @@ import { useState } from "preact/hooks";
 import { type ApiError, path, post, query } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import type { Delivery, Page } from "../types";
+import type { Delivery, DeliveryList } from "../types";
 import { Failure } from "./notices";
 
 /** What is on its way moves on by itself; an operator waits for it. */
 const LOOK_MS = 3000;
 
 export function Deliveries({ alert }: { alert: string }) {
-  const found = usePolled<Page<Delivery>>(`/v1/deliveries${query({ alert, limit: 100 })}`, LOOK_MS);
+  const found = usePolled<DeliveryList>(`/v1/deliveries${query({ alert, limit: 100 })}`, LOOK_MS);
   if (found.error) return <Failure error={found.error} what="deliveries" />;
   if (!found.data) return <span class="none">…</span>;
   if (!found.data.items.length) return <span class="none">Nobody: there is no route, or it was silenced.</span>;

@@ -1,4 +1,4 @@
-"""Which alerts are meant: the one grammar of routes and silences."""
+"""Which alerts a route or a silence means: both use this one grammar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.core.alerts.alert import Alert, GroupRef
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a route or a silence matches: all that is stated. `type`, `group` and the values of `labels` may be globs."""
+    """What an alert must be like, in every key that is stated. `type`, `group` and the values of `labels` may be globs."""
 
     type: str | None = None
     severity: Literal["info", "warning", "critical"] | None = None
@@ -21,7 +21,7 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def takes(match: Match, alert: Alert) -> bool:
-    """Whether an alert matches. One that is about no group matches no product, group or label."""
+    """Whether an alert matches. An alert that is about no group has no product, group or label to match."""
     if match.type is not None and not fnmatchcase(alert.type, match.type):
         return False
     if match.severity is not None and alert.severity != match.severity:
@@ -30,7 +30,7 @@ def takes(match: Match, alert: Alert) -> bool:
 
 
 def covers(match: Match, group: GroupRef | None) -> bool:
-    """Whether a group is one that is meant, whatever is said of it."""
+    """Whether a match means a group, whatever the alert says of it."""
     if match.product is None and match.group is None and not match.labels:
         return True
     return (

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
-from monitor.core.money import EXACT, ZERO, plain
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
+from monitor.core.money import EXACT, ZERO
 from monitor.core.rules.product import Product
 from monitor.core.stages.stages import Ack
-from monitor.core.text import plain_or_none, stamp, stamp_or_none
+from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
 
@@ -188,8 +188,8 @@ def _with_figures(data: AlertData, figures: Figures, product: Product | None) ->
         thresholds=figures.thresholds.shown,
         cure=None,
         liquidation_price=None,
-        inputs=[_input(each) for each in figures.inputs],
-        debts=[_debt(each) for each in figures.debts],
+        inputs=[InputShown(**texts(each)) for each in figures.inputs],
+        debts=[DebtShown(**texts(each)) for each in figures.debts],
         inputs_cut=0,
         rules=figures.rules,
         metric=metric.name if metric.falls else UNSET,
@@ -218,32 +218,6 @@ def _owed(debts: Sequence[Debt]) -> dict[str, Decimal]:
     for debt in debts:
         owed[debt.asset] = EXACT.add(owed.get(debt.asset, ZERO), EXACT.add(debt.principal, debt.interest))
     return owed
-
-
-def _input(item: Input) -> InputShown:
-    return InputShown(
-        asset=item.asset,
-        quantity=plain(item.quantity),
-        price=plain_or_none(item.price),
-        quote=item.quote,
-        quote_price=plain_or_none(item.quote_price),
-        source=item.source,
-        price_at=stamp_or_none(item.price_at),
-        trust=item.trust,
-        value_usd=plain_or_none(item.value_usd),
-        recognised_usd=plain_or_none(item.recognised_usd),
-    )
-
-
-def _debt(item: Debt) -> DebtShown:
-    return DebtShown(
-        loan=item.loan,
-        asset=item.asset,
-        principal=plain(item.principal),
-        interest=plain(item.interest),
-        price=plain_or_none(item.price),
-        value_usd=plain_or_none(item.value_usd),
-    )
 
 
 def _cut(data: AlertData) -> AlertData:

@@ -74,7 +74,7 @@ def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal
 
 
 class CoinRoom(NamedTuple):
-    """What one coin's limits leave; None where there is no such limit, or the coin's price is missing."""
+    """What the limits of one coin leave; None where there is no such limit, or the coin's price is missing."""
 
     limit: Decimal | None
     left: Decimal | None
@@ -88,7 +88,7 @@ class CoinRoom(NamedTuple):
 
 
 def room_of(borrower: Borrower, asset: str) -> CoinRoom:
-    """The limits of a coin less what is owed in it, interest included; below zero where they are passed."""
+    """The limits of a coin less the debt in it, interest included; below zero where the debt is over the limit."""
     version, vip_level = borrower.held.version, borrower.group.vip_level
     owed = next((amount for coin, amount in borrower.held.debts if coin == asset), ZERO)
     limit = borrow_limit(version, asset, vip_level)
@@ -109,7 +109,7 @@ def over_limit(asset: str, room: CoinRoom, *, beyond: bool = False) -> list[Reas
 
 
 def in_call(stage: str) -> list[Reason]:
-    """An order is in margin call, or further (VIP FAQ 7, 27)."""
+    """The group is in margin call or worse (VIP FAQ 7, 27)."""
     if stage == NORMAL:
         return []
     return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (VIP FAQ 7, 27)")]

@@ -1,4 +1,4 @@
-"""What the detail of a group adds for some products: liabilities and what they require, and what liquidation may repay."""
+"""What some products add to the detail of a group: liabilities with their margins, and what a liquidation may repay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.core.valuation.valuation import Holding, Weight, crossed
 
 
 class Liability(msgspec.Struct, frozen=True):
-    """One coin that is owed where loans are liabilities; its tier counts from 1."""
+    """The debt in one coin, where loans are liabilities; its tier counts from 1."""
 
     asset: str
     amount: str
@@ -43,7 +43,7 @@ class Closable(msgspec.Struct, frozen=True):
 
 
 def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[Liability]:
-    """Every coin that is owed with its tier, its margins and its limit; figures are null where the price is missing."""
+    """The debt in each coin with its tier, its margins and its limit; figures are null where the price is missing."""
     tiers = held.tiers or {}
     found = []
     for asset, amount in held.debts if tiers else ():
@@ -70,10 +70,10 @@ def _with_margins(coin: Liability, tiers: LiabilityTiers, value: Decimal) -> Lia
 
 
 def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[Closable]:
-    """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty while there is none to come.
+    """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty before the liquidation line.
 
-    A share of the whole debt; all that is owed in the coin where the level is low, or where either side of the pair is
-    small (DOMAIN section 5, Aave v3).
+    It may repay a share of the whole debt; all debt in the coin where the level is low, or where either side of the pair
+    is small (DOMAIN section 5, Aave v3).
     """
     close, lines = held.version.close_factor, held.lines
     if close is None or not weight.debt or not crossed(weight, lines, "liquidation"):

@@ -1,4 +1,4 @@
-"""All that can happen to the monitor. Frozen, each with `at` in UTC; there is no side door."""
+"""All that can happen to the monitor. Each event is frozen and has `at` in UTC; there is no side door."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules
 
 API = "api"
-"""The source of groups that were put by API; whoever puts there is answered at once."""
+"""The source of groups that were put by API; the caller gets an answer at once."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower):

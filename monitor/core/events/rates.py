@@ -114,8 +114,11 @@ class _Taking:
     def __init__(self, event: RatesChanged, product: Product, counted: Callable[[str], Mapping[str, datetime]]) -> None:
         self.late: list[Late] = []
         self.is_counted = False
-        self._event, self._product, self._counted = event, product, counted
-        self._last, self._settled = number_of(event.at, product.period), settled(product, event.at)
+        self._event = event
+        self._product = product
+        self._counted = counted
+        self._last = number_of(event.at, product.period)
+        self._settled = settled(product, event.at)
         self._since: Mapping[str, datetime] | None = None
 
     def coin(self, asset: str, rows: list[RateRow]) -> CoinRates | None:

@@ -31,8 +31,10 @@ class Register:
         self.replaced: GroupRecord | None = None
         """The group before the last put or entry that was applied; None where there was none."""
         self.retired: dict[str, GroupState] = {}
-        """States of closed groups: a group that comes back goes on counting, so that no alert id is used twice. One that a
-        block may still hold is here as well, as new: it must come back singly, or its tombstone would win over its block."""
+        """States of closed groups. One that comes back goes on counting, so that no alert id is used twice.
+
+        A closed group that a stored block may still hold is here too: it must come back singly, as the row that says it is
+        closed would win over a new block."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
@@ -44,7 +46,7 @@ class Register:
         self.retired |= {s.group: s for s in memory.states if self.book.find(s.group) is None}
 
     def put(self, event: GroupPut, products: Mapping[str, Product]) -> GroupRecord | None:
-        """The group as it is now watched; None when the line states what is known. Raises Refused."""
+        """The group as it is now; None where the line states what is known already. Raises Refused."""
         group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
@@ -119,12 +121,12 @@ class Register:
 
 
 def _was_applied(group: Group, event: GroupPut) -> bool:
-    """A book that states again what it stated last undoes no entry; who puts by API wants what the put states."""
+    """A book that states the same line again undoes no entry. A put by API always counts as it stands."""
     return event.source != API and group.line == event.group.line != ""
 
 
 def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Group:
-    """The group as put at a time: when interest begins to count is the event's, not that of whoever read the line."""
+    """The group with interest that counts from the time of the event, not from when its line was read."""
     product = products.get(group.product)
     now = day, minute = product.moment(at) if product else (at.date(), 0)
     if all((loan.since, loan.minute) == now for loan in group.loans):
@@ -151,7 +153,7 @@ def _check_fit(group: Group, product: Product, at: datetime, kept: frozenset[str
 
 
 def _check_kept(group: Group, product: Product, at: datetime) -> None:
-    """A group that is watched already also fits where only an older version lists the rate of its loan. Raises Refused."""
+    """A group that is here already also fits where only an older version lists the rate of its loan. Raises Refused."""
     _check_fit(group, product, at, product.rates_until(at))
 
 

@@ -115,9 +115,17 @@ def _charge(stretch: Stretch, day: date, first: datetime, period: timedelta, cou
         for at in (first - period, first + period * (count - 1))
     )
     return Charge(
-        day, loan.id, first, loan.asset, loan.principal, rate_at(loan, product, first), PERIODS[period],
-        _late_factor(stretch, first), count, after - before,
-    )  # fmt: skip
+        day=day,
+        loan=loan.id,
+        first=first,
+        asset=loan.asset,
+        principal=loan.principal,
+        rate=rate_at(loan, product, first),
+        period=PERIODS[period],
+        late_factor=_late_factor(stretch, first),
+        periods=count,
+        amount=after - before,
+    )
 
 
 def _late_factor(stretch: Stretch, at: datetime) -> Decimal:

@@ -41,7 +41,7 @@ class Exposure(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """The groups of a product, and what those of them whose prices are all known are recognised for, in USD."""
+    """How many groups a product has, and the recognised collateral of those whose prices are all known, in USD."""
 
     groups: int
     recognised: Decimal
@@ -53,12 +53,12 @@ class TakenBatch(NamedTuple):
     """What a book did with a batch of puts."""
 
     block: StoredBlock | None
-    """The part that it took whole; None where it took nothing so."""
+    """The part that it took as a whole; None where there is none."""
     rest: Iterable[int]
     """Places in the batch that must be put one by one, by the exact path."""
     look: Iterable[str] = ()
-    """Groups of the block that must be decided and planned now: those with a date of a loan that is past or comes within a
-    day, and those whose stated balances may not pay their interest."""
+    """Groups of the block that must be decided and planned now: a date of a loan is past or comes within a day, or the stated
+    balances may not pay the interest."""
     assets: frozenset[str] = frozenset()
     """Assets whose price decides about some group of the block."""
 
@@ -69,7 +69,7 @@ class KeptGroups(NamedTuple):
     groups: tuple[StoredGroup, ...]
     """Those that are not in blocks."""
     states: tuple[GroupState, ...]
-    """Of all groups; one that is as new may be left out."""
+    """Of all groups; that of a group that nothing happened to may be left out."""
     blocks: tuple[StoredBlock, ...] = ()
 
 
@@ -91,7 +91,7 @@ class LoanBook(Protocol):
         ...
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
-        """Takes of a batch what is new and regular as a whole, but nothing `retired`; says what is left to put one by one."""
+        """Takes the new and regular groups of a batch as a whole, but none that is `retired`; names the others."""
         ...
 
     def keep(self, record: GroupRecord) -> None:
@@ -107,7 +107,7 @@ class LoanBook(Protocol):
         ...
 
     def restore(self, memory: Memory, rules: Rules) -> None:
-        """Takes all groups and states that a memory holds. States of groups that are not there stay with the caller."""
+        """Takes all groups and states that a memory holds. The caller keeps the states of groups that are not there."""
         ...
 
     def kept(self) -> KeptGroups:
@@ -115,18 +115,18 @@ class LoanBook(Protocol):
         ...
 
     def renew(self, at: datetime, rules: Rules) -> None:
-        """Another day, or other rules: every group is held anew."""
+        """Another day, or other rules: works out the holding of every group again."""
         ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
-        """Interest is added to the groups of these products, which do so more often than daily: they are held anew.
+        """Adds interest to the groups of these products, which add it more often than daily.
 
-        Names those of them that are surely to be decided; `suspects` after it names the others.
+        Names the groups that must be decided in any case; `suspects` names the others afterwards.
         """
         ...
 
     def examples(self) -> Iterable[Group]:
-        """Groups such that rules which fit these fit all."""
+        """Some groups such that rules that fit them fit all groups."""
         ...
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
@@ -142,14 +142,14 @@ class LoanBook(Protocol):
         ...
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not when
-        they were looked at last."""
+        """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not at the
+        last look."""
         ...
 
     def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
-        """What all groups of a product are recognised for together under a version, on the prices in force.
+        """The recognised collateral of all groups of a product, on the prices in force.
 
-        The version is that under which the groups were held anew last: a book may sum otherwise than one by one.
+        `version` must be the one that the groups are held under: a book may have that sum at hand.
         """
         ...
 
@@ -164,16 +164,16 @@ class LoanBook(Protocol):
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         """The groups whose valuation needs any of these assets, on the prices in force.
 
-        Sums are exact up to so many groups; whether they are beyond depends on the book.
+        Sums are exact up to `exact_to` groups; beyond, it depends on the book.
         """
         ...
 
     def prepare_survey(self) -> None:
-        """Any thread, before a survey that is kept: takes the memory for it, so that core need not wait for that."""
+        """Takes the memory for a survey that is kept, so that core does not wait for it. May be called in any thread."""
         ...
 
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        """All groups as they stand now, to be asked in any thread; if not `is_kept` by core alone, and at once."""
+        """All groups as they stand now. Any thread may ask it later; one that is not `is_kept` only core, and at once."""
         ...
 
 

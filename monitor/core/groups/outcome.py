@@ -10,6 +10,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
+from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.loans.group import Group
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Heard, Mark
@@ -34,11 +35,7 @@ class Sight(NamedTuple):
 
 
 class Outcome:
-    """Collected while an event is handled."""
-
-    __slots__ = (
-        "alerts", "at", "blocks", "changed", "closed", "deskful", "history", "rates", "refused", "states", "touched",
-    )  # fmt: skip
+    """What happens while core handles an event is collected here."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -53,7 +50,7 @@ class Outcome:
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
         self.refused: Refused | None = None
         self.deskful = False
-        """Something that only the desk record holds (marks that were announced, notices) must be kept."""
+        """Something that only the desk's row holds must be kept: marks that were announced, what watchers remember."""
         self.history: list[Row] = []
         """What became of loans; never without a group that changed or moved."""
         self.rates: tuple[CoinRates, ...] = ()
@@ -86,15 +83,16 @@ class StoredBlock(msgspec.Struct, frozen=True, array_like=True):
     """Groups that the block holds now. A store deletes the rows that it has kept for them so far."""
 
 
-class Memory(NamedTuple):
-    """What a restart hands to core. The last two are in a recording only: no price counts as good after a restart."""
+class Memory(msgspec.Struct, frozen=True):
+    """What a restart hands to core."""
 
     at: datetime
     marks: tuple[Mark, ...]
-    notices: dict[str, tuple[int, str | None]]
+    watchers: WatcherStates
     groups: tuple[StoredGroup, ...]
     states: tuple[GroupState, ...]
     heard: tuple[Heard, ...] = ()
+    """In a recording only, as the next: no price counts as good after a restart."""
     awaited: tuple[tuple[str, datetime], ...] = ()
     """Assets without a price, and when the desk is told."""
     blocks: tuple[StoredBlock, ...] = ()
@@ -102,7 +100,6 @@ class Memory(NamedTuple):
     """Groups that blocks may still hold, but that were closed."""
     rates: tuple[CoinRates, ...] = ()
     """Flexible rates that were given beside those of the rules."""
-    silences: tuple[Silence, ...] = ()
 
 
 class Publication(NamedTuple):

@@ -20,10 +20,6 @@ from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, ho
 class GroupRecord:
     """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
 
-    __slots__ = (
-        "blind", "calm", "group", "has_past", "held", "product", "put_at", "source", "state", "version", "weight",
-    )  # fmt: skip
-
     def __init__(self, stored: StoredGroup, state: GroupState, product: Product, at: datetime) -> None:
         self.group = stored.group
         self.source = stored.source
@@ -36,7 +32,7 @@ class GroupRecord:
         self.renew(at)
 
     def renew(self, at: datetime) -> None:
-        """Takes the holding anew: another day, other rules, other holdings."""
+        """Works out the holding again: another day, other rules, other holdings."""
         self.held: Holding = holding(self.group, self.product, at)
         self.calm: Calm | None = None
         """Between which LTVs nothing is to be decided; None until the state and the holding of now are looked at."""
@@ -45,7 +41,8 @@ class GroupRecord:
 
     def keep(self, state: GroupState) -> None:
         """Takes the state that a verdict or a deadline left."""
-        self.state, self.calm = state, None
+        self.state = state
+        self.calm = None
 
     def past_deadlines(self) -> list[Due]:
         """Those of `loan_deadlines` that had passed when the group was put."""
@@ -66,7 +63,7 @@ class GroupRecord:
         return GroupRef(g.id, g.product, g.receiving_account, g.labels)
 
     def deadlines(self, how: Lifecycle) -> tuple[Deadline | None, Deadline | None]:
-        """The next firm deadline and the clear hold, see agenda.py.
+        """The next firm deadline and the end of the clear hold, see core/deadlines.py.
 
         A loan's deadline that was past when the group was put is none of them: it runs after the first evaluation.
         """
@@ -74,7 +71,7 @@ class GroupRecord:
         firm = [Deadline(due, GROUP, id_, kind) for due, kind, _ in self.loan_deadlines() if due > self.put_at]
         hold = self.hold_end(how)
         reminder = reminder_due(state, how)
-        # A reminder of the very end of a hold waits behind it, or an idle TimePassed would send what a cure makes void.
+        # A reminder that is due just when a hold ends waits behind it: a cure would make it void.
         if reminder is not None and reminder != hold:
             firm.append(Deadline(reminder, GROUP, id_, REMINDER))
         if state.stage == DELAYED and state.deadline is not None:

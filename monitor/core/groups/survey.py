@@ -1,9 +1,10 @@
-"""What is asked of the whole book: the questions of a survey and their answers. `PlainSurvey` and the columns give them."""
+"""The questions about the whole book, and their answers. `PlainSurvey` and the columns of the engine answer them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import add
 from typing import NamedTuple, Protocol
 
 from monitor.core.groups.outcome import Sight
@@ -26,7 +27,7 @@ def within(scope: Scope, labels: Mapping[str, str]) -> bool:
 
 
 class Sums(NamedTuple):
-    """So many groups and what they come to, in USD."""
+    """A number of groups and their sums in USD."""
 
     groups: int = 0
     debt: Decimal = ZERO
@@ -35,9 +36,7 @@ class Sums(NamedTuple):
 
     def plus(self, other: Sums) -> Sums:
         """Both together."""
-        return Sums(
-            self.groups + other.groups, self.debt + other.debt, self.recognised + other.recognised, self.market + other.market
-        )  # fmt: skip
+        return Sums(*map(add, self, other))
 
     @property
     def rounded(self) -> Sums:
@@ -50,17 +49,15 @@ class Loss(NamedTuple):
 
     bankrupt: int = 0
     shortfall: Decimal = ZERO
-    """Of all groups that owe more than their collateral fetches."""
+    """What all groups together owe beyond what their collateral fetches."""
     fees: Decimal = ZERO
-    """Clearance fees of the groups in stage liquidation, never more than what is left of each."""
+    """Clearance fees of the groups in stage liquidation. A fee is never more than what is left of its group."""
     draw: Decimal = ZERO
-    """The part of the shortfall that the fund pays: of groups in stage liquidation."""
+    """The part of the shortfall that the fund pays: that of groups in stage liquidation."""
 
     def plus(self, other: Loss) -> Loss:
         """Both together."""
-        return Loss(
-            self.bankrupt + other.bankrupt, self.shortfall + other.shortfall, self.fees + other.fees, self.draw + other.draw
-        )  # fmt: skip
+        return Loss(*map(add, self, other))
 
     @property
     def rounded(self) -> Loss:
@@ -73,23 +70,23 @@ Movers = Callable[[], Iterator[Sight]]
 
 
 class Swept(NamedTuple):
-    """What one evaluation of every group at some prices comes to."""
+    """The outcome of one evaluation of every group at some prices."""
 
     moves: Mapping[tuple[str, str], Sums]
-    """By stage before and after; groups without all prices are in none."""
+    """By stage before and after; a group that lacks a price is in none."""
     unknown: int
     loss: Loss
     newly: Mapping[str, Movers]
-    """By stage, the groups that are in it then and are not in it now."""
+    """By stage, the groups that enter it."""
     are_counts_exact: bool = True
     are_sums_exact: bool = True
 
 
 class Exposed(NamedTuple):
-    """What shares a key: a label's value, a product, or a coin.
+    """Groups with one key: a label's value, a product, or a coin.
 
-    Of a coin `sums` has the groups that hold it, what is owed in it, and what is held of it; the distances are those of the
-    groups that hold it.
+    For a coin, `sums` counts the groups that hold it, and adds up what groups owe in it and hold of it. The distances are
+    those of the groups that hold it.
     """
 
     key: str | None
@@ -126,7 +123,7 @@ class Pair(NamedTuple):
 
 
 class Coins(NamedTuple):
-    """Those that count as somebody's collateral, and those that somebody owes."""
+    """Coins that count as collateral of some group, and coins that some group owes."""
 
     held: frozenset[str]
     owed: frozenset[str]

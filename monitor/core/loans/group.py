@@ -1,4 +1,4 @@
-"""What is held: loan groups, their collateral accounts and their loans (VIP FAQ 6; INTERFACES section 4)."""
+"""Loan groups with their collateral accounts and their loans (VIP FAQ 6; INTERFACES section 4)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+from monitor.core.text import as_json
 
 Term = Literal["open", "30d", "60d"]
 TERM_DAYS = {"30d": 30, "60d": 60}
@@ -93,7 +94,7 @@ class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
     matures_at: datetime | None
     since: date
     minute: int = 0
-    """Of `since`, where the product adds interest more often than daily."""
+    """The minute of `since`, where the product adds interest more often than daily."""
 
     @property
     def is_owed(self) -> bool:
@@ -116,9 +117,9 @@ class Group(msgspec.Struct, frozen=True):
     vip_level: int | None
     contacts: Mapping[str, tuple[str, ...]]
     line: str = ""
-    """`line_digest` of the line that was put; entries leave it, so that the same line is known again after them."""
+    """`line_digest` of the line that was put. Entries leave it as it is, so the book knows the same line again after them."""
     leverage: int | None = None
-    """Of an account whose lines depend on it (DOMAIN section 3.10)."""
+    """The leverage of an account whose lines depend on it (DOMAIN section 3.10)."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -136,7 +137,7 @@ class Group(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class GroupBatch(Protocol):
-    """Many groups of one book at once, in whatever form they were read; no two have the same id."""
+    """Many groups of one book at once, in the form that the reader gave them; no two have the same id."""
 
     def __len__(self) -> int: ...
 
@@ -154,10 +155,11 @@ class GroupBatch(Protocol):
 
 
 class RecordedLines:
-    """A GroupBatch of lines that were checked against their products before, read again one by one: a recorded one."""
+    """A GroupBatch of an event log: its lines were checked against their products when they were recorded."""
 
     def __init__(self, stated: Sequence[Any], at: datetime) -> None:
-        self.stated, self._at = stated, at
+        self.stated = stated
+        self._at = at
 
     def __len__(self) -> int:
         return len(self.stated)
@@ -197,14 +199,14 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
 
 
 def line_digest(canonical: bytes) -> bytes:
-    """8 bytes by which a line, as `canonical` writes it, is known again."""
+    """8 bytes that name a line as `canonical` writes it."""
     return hashlib.blake2b(canonical, digest_size=8).digest()
 
 
 def misfits(
     stated: GroupLine | Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()
 ) -> list[Problem]:
-    """What of a group fits neither the rules in force at a time nor, for its lines and tiers, those that are to come.
+    """What does not fit the rules in force at a time, nor, for lines and tiers, the rules to come.
 
     `kept`: coins whose loans keep the rate that an older version listed.
     """
@@ -263,7 +265,7 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
 
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
-    line = msgspec.to_builtins(group, enc_hook=None)
+    line = as_json(group)
     del line["line"]
     line["collateral"] = _holdings(group.collateral)
     line["balances"] = _holdings(group.balances)
@@ -272,7 +274,7 @@ def restated(group: Group) -> dict[str, Any]:
         del stated["since"]
         stated.pop("minute", None)
         stated.update(principal=plain(loan.principal), interest=plain(loan.interest))
-    return line  # type: ignore[no-any-return]
+    return line
 
 
 def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, str]]:
@@ -280,7 +282,7 @@ def _holdings(holdings: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[s
 
 
 def same_line(group: Group, other: Group) -> bool:
-    """The two state the same; the days on which they were put, and how it was written, are no difference."""
+    """The two state the same, however they were written and on whatever day they were put."""
     day = date.min
     return _dated(group, day) == _dated(other, day)
 

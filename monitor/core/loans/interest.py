@@ -1,9 +1,9 @@
 """Interest as a function of time, never a counter (DESIGN section 6; VIP FAQ 22, 24, 25).
 
-Each 00:00 UTC after a loan was put adds a day's interest on its principal; where a product accrues by the hour or the minute,
-so does each of those on flexible loans. The rate and the late factor of such an instant are those of the version then in
-force; one after maturity counts `late_interest_factor` times (DOMAIN A12). The days that are free of interest are those of
-the version in force when the loan was opened (DOMAIN 32, 33): an old loan keeps its own.
+Each 00:00 UTC after a loan was put adds a day's interest on its principal. Where a product accrues by the hour or the minute,
+each hour or minute adds its part to flexible loans. The version in force at such an instant gives its rate and its late
+factor; an instant after maturity counts `late_interest_factor` times (DOMAIN A12). The version in force when the loan was
+opened says which days are free of interest (DOMAIN 32, 33): an old loan keeps its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SETTLING = timedelta(hours=1)
 
 
 def interest(loan: Loan, product: Product, day: date, minute: int = 0) -> Decimal:
-    """Accrued and unpaid interest in the loan's coin at a minute of a day, that of the instant itself included. Exact."""
+    """Accrued and unpaid interest in the loan's coin up to and including a minute of a day. Exact."""
     first, last = (loan.since, loan.minute), (day, minute)
     if last <= first or not loan.principal:
         return loan.interest
@@ -56,8 +56,10 @@ def _index(loan: Loan, product: Product, after: datetime, until: datetime) -> De
 
 
 def _curve(product: Product, asset: str | None, *, is_cheaper: bool = False, is_late: bool = False) -> RateSums:
-    """The rate of a coin per period, or one where a loan has a rate of its own, times what the version in force makes of
-    it: the late factor, the discount for interest that is paid in another coin. Worked out once."""
+    """The rate of a coin per period, times the late factor and the discount of the version in force. Worked out once.
+
+    Without an asset the rate is one: such a loan has a rate of its own.
+    """
     key = asset, is_cheaper, is_late
     curve: RateSums | None = product.curves.get(key)
     if curve is None:

@@ -1,7 +1,7 @@
 """A coin's flexible rate over time, and sums of a figure over instants without adding up each of them.
 
-A rate holds from its effective time until the next one of its coin. What the versions of the rules list and what was given
-beside them (a file, the API) stand in one line: the newer by effective time holds, of one time the one that was given.
+A rate holds from its effective time until the next rate of its coin. The rates that versions of the rules list, and those
+that a file or the API gave, stand in one line: the newer by effective time holds, and of two at one time the given one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def first_from(at: datetime, period: timedelta) -> int:
 
 
 class RateCurve:
-    """The rates of one coin of a product. Rates may be put into it and taken out: whoever does so has one of his own."""
+    """The rates of one coin of a product. A caller that puts rates in, or takes them out, makes its own."""
 
     def __init__(self, product: Product, asset: str) -> None:
         self._listed = {v.effective: v.rates[asset] for v in product.versions if asset in v.rates}
@@ -70,14 +70,15 @@ class RateCurve:
 
 
 class RateSums:
-    """A figure per instant that is constant between its changes; its sum over any instants takes two look-ups. Exact."""
+    """A figure per instant that stays between its changes. Its sum over any instants takes two look-ups. Exact."""
 
     __slots__ = ("_changes", "_sums", "_values")
 
     def __init__(self, before: Decimal, changes: Iterable[tuple[int, Decimal]]) -> None:
         """`changes`: (first instant, figure from there on), rising; of several at one instant the last counts."""
         steps = dict(changes)
-        self._changes, self._values = list(steps), [before, *steps.values()]
+        self._changes = list(steps)
+        self._values = [before, *steps.values()]
         self._sums = [ZERO]
         """By change: the sum of the instants from the first change up to it, that one not included."""
         for i in range(1, len(self._changes)):

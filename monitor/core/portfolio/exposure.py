@@ -1,12 +1,10 @@
 """What the book is exposed to: sums by borrower, product or coin, the time to sell a coin, debt and collateral of one issuer.
 
-Shares of a label or a product are of the debt, shares of a coin of the collateral's market value. Pure.
+The share of a label or a product is a share of the debt, that of a coin a share of the collateral's market value. Pure.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -14,20 +12,20 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
-from monitor.core.groups.survey import Exposed, Pair, Scope, Sums
+from monitor.core.groups.survey import Exposed, Scope, Sums
 from monitor.core.money import CENT, ZERO, divide_up, exact, plain
-from monitor.core.portfolio.group_list import BadCursor
+from monitor.core.portfolio.group_list import BadCursor, decoded, encoded
 from monitor.core.portfolio.snapshot import LABEL_PREFIX, WholeBook, share_of
 from monitor.core.portfolio.stress import SumsShown, sums_shown
 from monitor.core.rules.settings import ExposureRules
-from monitor.core.text import plain_or_none, stamp
+from monitor.core.text import plain_or_none, stamp, texts
 
 ASSET, PRODUCT = "asset", "product"
 
 
 class ExposureItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the
-    collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it."""
+    """Groups with one key. `key` is null for groups without the label. A share is of the debt, for a coin of the market value
+    of the collateral. For a coin the sums are what groups hold of it, its debt what they owe in it."""
 
     key: str | None
     groups: int
@@ -97,7 +95,7 @@ class Table:
                 total=sums_shown(self._found.total),
                 unknown=self._found.unknown,
                 is_exact=self._found.are_sums_exact,
-                wrong_way=[_pair_shown(pair) for pair in self._pairs],
+                wrong_way=[IssuerPair(**texts(pair)) for pair in self._pairs],
                 items=[self._row(row) for row in rows[:limit]],
                 next=_cursor(self.by, rows[limit - 1]) if len(rows) > limit else None,
             )
@@ -150,27 +148,11 @@ def _place(row: Exposed, by: str) -> tuple[Decimal, bool, str]:
 
 
 def _cursor(by: str, row: Exposed) -> str:
-    place, is_last, key = _place(row, by)
-    return base64.urlsafe_b64encode(msgspec.json.encode((by, place, is_last, key))).decode().rstrip("=")
+    return encoded((by, *_place(row, by)))
 
 
 def _start(by: str, text: str) -> tuple[Decimal, bool, str]:
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        made_for, place, is_last, key = msgspec.json.decode(raw, type=tuple[str, Decimal, bool, str])
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise BadCursor("is not a cursor of this list; start without one") from None
-    if made_for != by or not place.is_finite():
+    made_for, *place = decoded(text, tuple[str, Decimal, bool, str], "is not a cursor of this list; start without one")
+    if made_for != by or not place[0].is_finite():
         raise BadCursor("is a cursor of another key; start without one")
-    return place, is_last, key
-
-
-def _pair_shown(pair: Pair) -> IssuerPair:
-    return IssuerPair(
-        issuer=pair.issuer,
-        debt=pair.debt,
-        collateral=pair.collateral,
-        groups=pair.groups,
-        debt_usd=plain(pair.debt_usd),
-        market_usd=plain(pair.market_usd),
-    )
+    return tuple(place)

@@ -1,11 +1,10 @@
 """What lists show: which groups are wanted, in which order, and from which place on.
 
-A roster is read by worker threads while core's thread goes on. It shows the live state of core, on the prices that were
-published last. So a row's stage and deadline may be a few milliseconds ahead of the commit that makes them durable, and
-during an outage of the store as far ahead as the outage lasts. That is meant: a row is a look, the alert log is the
-record, and only what was committed enters that log or answers a change. The alternative, a second copy of every state,
-would cost a million groups more than their debts do. Who follows the stream loses nothing by it: rows are sent after a
-publication, never before one.
+Worker threads read a roster while core's thread goes on. It shows the live state of core, on the prices that were published
+last. So the stage and the deadline of a row may be a few milliseconds ahead of the commit that makes them durable, and during
+an outage of the store as far ahead as the outage lasts. That is intended: a row is a look, the alert log is the record, and
+only committed changes enter that log or answer a request. A second copy of every state would cost a million groups more than
+their debts do. A reader of the stream loses nothing: rows go out after a publication, never before it.
 
 `PlainRoster` is exact and slow, and the reference; `ColumnarRoster` of the engine gives the same pages of a million groups.
 """
@@ -18,7 +17,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,7 +56,7 @@ class GroupQuery(msgspec.Struct, frozen=True):
 
     @property
     def is_reversed(self) -> bool:
-        """The order is turned round, all but that rows without a value come last."""
+        """The order is reversed, but rows without a value still come last."""
         return self.sort.startswith("-")
 
     @property
@@ -83,7 +82,7 @@ class Counts(NamedTuple):
 
 
 class BadCursor(ValueError):
-    """A cursor that this list did not give in this order."""
+    """A cursor that this list did not give, or gave in another order."""
 
 
 class Key(NamedTuple):
@@ -116,7 +115,7 @@ class Roster(Protocol):
         ...
 
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
-        """What is owed by stage, in whole USD rounded down; a group that cannot be valued counts nothing."""
+        """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
         ...
 
     def needed(self, scope: Scope) -> frozenset[str]:
@@ -238,19 +237,29 @@ _Place = Annotated[int, msgspec.Meta(ge=0, le=_LAST_PLACE)]
 
 def cursor_of(sort: str, key: Key) -> str:
     """The cursor of the page that begins behind a key."""
-    return base64.urlsafe_b64encode(msgspec.json.encode((sort, *key))).decode().rstrip("=")
+    return encoded((sort, *key))
 
 
 def start_of(query: GroupQuery) -> Key | None:
     """The key behind which the page begins; None at the start of the list. Raises BadCursor."""
-    text = query.after
-    if text is None:
+    if query.after is None:
         return None
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        made_for, place, value, id_ = msgspec.json.decode(raw, type=tuple[str, _Place, Decimal, str])
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise BadCursor("is not a cursor of this list in this order; start without one") from None
-    if made_for != query.sort or not value.is_finite():
+    problem = "is not a cursor of this list in this order; start without one"
+    made_for, *key = decoded(query.after, tuple[str, _Place, Decimal, str], problem)
+    if made_for != query.sort or not key[1].is_finite():
         raise BadCursor("is a cursor of another order; start without one")
-    return Key(place, value, id_)
+    return Key(*key)
+
+
+def encoded(place: tuple[Any, ...]) -> str:
+    """A cursor out of a place in a list."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def decoded(cursor: str, kind: Any, problem: str) -> Any:
+    """The place that a cursor was made of. Raises BadCursor with `problem` where it is none."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise BadCursor(problem) from None

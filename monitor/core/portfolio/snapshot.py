@@ -1,8 +1,8 @@
-"""The whole book at one instant between two events, and what it comes to at some prices: the input of stress and exposure.
+"""The whole book at one instant between two events, valued at some prices: the input of stress and exposure.
 
-Nothing is changed. A survey keeps what it was made of, so that it may be asked in any thread while core goes on.
-`PlainSurvey` is exact, group by group, and the reference; `ColumnarSurvey` of the engine answers for a million groups: the
-stage of every group is exact there too, as each that is near a line is looked at again, and sums of many groups are floats.
+Nothing is changed. A survey keeps its own copy, so any thread may ask it while core goes on. `PlainSurvey` looks at each
+group exactly and is the reference. `ColumnarSurvey` of the engine answers for a million groups. There too the stage
+of every group is exact, as core looks again at each group near a line; sums of many groups are floats.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LABEL_PREFIX = "label."
 
 
 class Worth(NamedTuple):
-    """One group at some prices: its two sums, and what its collateral and its loans would fetch and cost."""
+    """One group at some prices: its two sums, the market value of its collateral, and what it owes."""
 
     weight: Weight
     market: Decimal
@@ -49,7 +49,7 @@ class Worth(NamedTuple):
 
     @property
     def sums(self) -> Sums:
-        """As a sum of one group. Its debt is what is owed, also where it is judged by what liabilities require."""
+        """As a sum of one group. Its debt is what it owes, also where its product judges it by what liabilities require."""
         return Sums(1, self.owed, self.weight.recognised, self.market)
 
 
@@ -66,7 +66,8 @@ class PlainSurvey:
     """Every group looked at, every figure exact."""
 
     def __init__(self, sights: Sequence[Sight], at: datetime) -> None:
-        self._sights, self._at = sights, at
+        self._sights = sights
+        self._at = at
 
     def __len__(self) -> int:
         return len(self._sights)

@@ -244,7 +244,7 @@ def shocked(on: Prices, shocks: Mapping[str, str], known: Iterable[str], where: 
 
 
 def unknown(where: str, asset: str, known: Iterable[str], kind: str = "coin that has a price or a ladder") -> Problem:
-    """A coin that is not there, with the nearest that is."""
+    """The problem of a coin that is not there; names the nearest coin that is."""
     names = sorted(known)
     near = difflib.get_close_matches(asset, names, 1)
     listed = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
@@ -401,8 +401,9 @@ class Search:
         self._seen: dict[int, tuple[Sums, Sums, Swept]] = {}
 
     def steps(self) -> Step:
-        """A sweep each: falls of 5 % until the share is reached, then the step is halved. Debt in a coin that falls too
-        need not grow worse with it, so the first fall that suffices is looked for from nothing on."""
+        """One sweep each: falls of 5 % until one reaches the share, then halves of that step. A fall also makes debt in a
+        falling coin smaller, so a larger fall need not reach more: the search begins at no fall and takes the first that
+        suffices."""
         low, high = -1, 0
         while high < FINEST and not self._suffices(high):
             yield
@@ -426,7 +427,7 @@ class Search:
             return reached.debt >= self._share * whole.debt and whole.debt > 0
 
     def answer(self) -> ReverseAnswer:
-        """When all steps are done. Both sides of the edge, so that anybody can see that there is none before it."""
+        """When all steps are done. It has both sides of the edge, so that a reader can check it."""
         edge, last = self._edge, max(self._seen)
         swept = self._seen[last if edge is None else edge][2]
         has_below = edge is None or edge - 1 in self._seen
@@ -448,7 +449,7 @@ class Search:
 
 
 def known_coins(book: WholeBook, scope: Scope) -> frozenset[str]:
-    """Coins that the rules in force recognise, and those that somebody of the scope holds or owes."""
+    """Coins that the rules in force recognise, and coins that a group of the scope holds or owes."""
     listed = (a for p in book.rules.products.values() for a in p.version_at(book.at).ladders)
     return frozenset(listed).union(*book.survey.coins(scope))
 

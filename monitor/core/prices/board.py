@@ -1,15 +1,15 @@
 """The price board: what is in force for every asset, and whether it may be believed (DESIGN section 8).
 
-Quotes are judged one by one and exactly (belief.py). Of a frame, most columns need no judging: the asset is led by the same
-column of the same feed's frame before, and the new price is later and near it. Floats decide that where they can: two
-correctly rounded floats that differ prove two prices that differ, and "near" is left to the exact comparison within 1e-9
-of the limit. All other columns are judged as quotes.
+The board judges quotes one by one and exactly (trust.py). Most columns of a frame need no judging: in force is the same
+column of the same feed's last frame, and the new price is later and near it. Floats decide that where they can: two correctly
+rounded floats that differ prove two prices that differ, and within 1e-9 of the limit the exact comparison decides what is
+near. The board judges all other columns as quotes.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, MutableSequence, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -25,40 +25,88 @@ from monitor.core.prices.trust import Belief, accepted
 from monitor.core.rules.settings import Trust
 
 _GUARD = 1e-9
-"""Within this share of a limit floats decide nothing; the quotient of two prices is wrong by 4e-16 at most."""
+"""Floats this close to a limit decide nothing; the quotient of two prices is wrong by 4e-16 at most."""
 _GOOD = (GOOD, MISSING)
-"""A price that is not there cannot be distrusted: it is missing."""
+"""A missing price is not a distrusted one."""
 _MAX_ORDERS = 64
-"""Orders of assets that are remembered: a feed has a few, one that invents them must not fill the memory."""
+"""Orders of assets that the board remembers: a feed has a few, and one that invents them must not fill the memory."""
 
 
 class _Order:
-    """How the columns of a feed's frames lie on the board, and the sheet that the last of them left."""
+    """Where the columns of a feed's frames lie on the board, and the sheet of its last frame."""
 
     def __init__(self, assets: Sequence[str], places: Sequence[int], apart: Sequence[int]) -> None:
         self.names = frozenset(assets)
         self.columns = {asset: column for column, asset in enumerate(assets)}
         self.places = places
         self.apart = apart
-        """Columns that are always judged as quotes: USDT and what converts it."""
+        """Columns that the board always judges as quotes: USDT and what converts it."""
         self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*places)
         self.last: Sheet | None = None
         assert len(self.columns) == len(assets), "an asset is in a frame once"
+
+    def odd(self, frame: Frame, sheets: Sequence[Sheet | None], low: float, high: float) -> Collection[int]:
+        """Columns that must be judged as quotes: not led by this feed's last frame, not later than it, or not surely near it.
+
+        A price is surely near where its quotient by the last one is between `low` and `high`.
+        """
+        last = self.last
+        if last is None:
+            return range(len(frame))
+        led, times = self.pick(sheets), last.frame.times
+        ratios = tuple(map(truediv, frame.floats, last.frame.floats))
+        is_near = low < min(ratios) and max(ratios) < high
+        if is_near and led.count(last) == len(frame) - len(self.apart) and all(map(lt, times, frame.times)):
+            return self.apart
+        columns = zip(led, ratios, times, frame.times, strict=True)
+        return [
+            column
+            for column, (sheet, ratio, then, now) in enumerate(columns)
+            if sheet is not last or not low < ratio < high or then >= now
+        ]
+
+    def unmoved(self, frame: Frame) -> list[int]:
+        """Columns whose price is that of the last frame. Different floats are different prices; equal ones may be."""
+        last = self.last
+        if last is None or not any(map(eq, frame.floats, last.frame.floats)):
+            return []
+        return [
+            column
+            for column, (now, then) in enumerate(zip(frame.floats, last.frame.floats, strict=True))
+            if now == then and frame.price(column) == last.frame.price(column)
+        ]
+
+    def spread(self, sheet: Sheet, odd: Collection[int], columns: FrameColumns, floats: MutableSequence[float]) -> None:
+        """Puts all columns but the odd ones in force, at the rate of USDT in force."""
+        sheets, places, values = columns.sheets, self.places, sheet.frame.floats
+        if sheet.frame.quote == USDT and columns.rate != ONE:
+            rate = float(columns.rate or 0)
+            values = tuple(value * rate for value in values)
+        if odd:
+            judged = frozenset(odd)
+            left = [column for column in range(len(places)) if column not in judged]
+            places = [places[column] for column in left]
+            values = tuple(values[column] for column in left)
+        for place, value in zip(places, values, strict=True):
+            floats[place] = value
+            sheets[place] = sheet
 
 
 class PriceBoard:
     """The marks of all assets. Mutated only by the RiskMonitor, one event at a time.
 
     By place, for the engine: `index` asset -> place, only ever added to; `floats` the price in USD, within 1e-15 of itself, 0
-    where missing; `flags` 1 where it is not trusted and 2 where it is missing. Copy the two, or look at them anew at each
-    event: new assets make them longer, which an array that somebody else exports would refuse.
+    where missing; `flags` 1 where it is not trusted and 2 where it is missing. Copy the two, or read them again at each
+    event: new assets make them longer, which an array refuses while another object exports it.
     """
 
     def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
         self._columns = FrameColumns()
-        self.index, self.flags = self._columns.index, self._columns.flags
+        self.index = self._columns.index
+        self.flags = self._columns.flags
         self.floats = array("d")
-        self.marks, self.usd = Marks(self._columns), Usd(self._columns)
+        self.marks = Marks(self._columns)
+        self.usd = Usd(self._columns)
         self.untrusted: set[str] = set()
         self.dropped = 0
         self._seen: dict[str, dict[str, Heard]] = {}
@@ -74,7 +122,7 @@ class PriceBoard:
         self.trust = trust
         self._belief = Belief(trust)
         jump = float(trust.confirm_jump)
-        self._near_low, self._near_high = 1 - jump + _GUARD, 1 + jump - _GUARD
+        self._near = 1 - jump + _GUARD, 1 + jump - _GUARD
         named = trust.usdt_usd[:1].isalpha()
         self._parity_asset = trust.usdt_usd if named else None
         self._parity = None if named else number(trust.usdt_usd)
@@ -117,7 +165,10 @@ class PriceBoard:
     def stale_due(self, asset: str) -> datetime | None:
         """The last instant at which this asset is not yet stale; None when it cannot become so."""
         place = self._columns.find(asset)
-        return None if place is None else self._stale_due(place)
+        if place is None or not self.trust.enabled or self._columns.trust(place) == STALE:
+            return None
+        received_at = self._columns.received_at(place)
+        return None if received_at is None else received_at + self.trust.stale_after
 
     def shift(self, delta: timedelta, at: datetime) -> None:
         """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
@@ -140,7 +191,8 @@ class PriceBoard:
     def heard(self) -> tuple[Heard, ...]:
         """What every source said last: whether another one confirms a price depends on it."""
         alone = (each for by_source in self._seen.values() for each in by_source.values())
-        return (*alone, *(sheet.heard(asset) for asset, sheet in self._on_sheets()))
+        columns = zip(self._columns.names, self._columns.sheets, strict=True)
+        return (*alone, *(sheet.heard(asset) for asset, sheet in columns if sheet is not None))
 
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""
@@ -171,11 +223,11 @@ class PriceBoard:
         return told
 
     def kept(self) -> Iterable[Mark]:
-        """All marks of now, which a restart needs; made by whoever iterates, in any thread and as often as wanted."""
+        """All marks of now, which a restart needs; iterating makes them, in any thread and as often as wanted."""
         return self.snapshot().marks.values()
 
     def snapshot(self) -> BoardView:
-        """The prices of now for other threads. Some microseconds; marks and decimals are made by whoever looks at them."""
+        """The prices of now for other threads, in microseconds; a reader makes the marks and decimals that it looks at."""
         columns = self._columns.copy()
         return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
 
@@ -193,10 +245,10 @@ class PriceBoard:
         return len(set(named)) == len(named)
 
     def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
-        """Judges the columns that need it, takes the others at once; of the latter, the assets whose price moved."""
+        """Judges the odd columns as quotes and takes the others at once; returns those of the others whose price moved."""
         order = self._order(frame)
         last, n = order.last, len(frame)
-        odd, unmoved = self._odd(order, frame), self._unmoved(order, frame)
+        odd, unmoved = order.odd(frame, self._columns.sheets, *self._near), order.unmoved(frame)
         changed_at = [at] * n
         for column in unmoved:
             assert last is not None
@@ -208,51 +260,10 @@ class PriceBoard:
                 changed_at[column] = updated.changed_at
                 self._seen[updated.asset].pop(frame.source)
                 self._columns.sheets[order.places[column]] = sheet
-        self._spread(order, sheet, odd)
+        order.spread(sheet, odd, self._columns, self.floats)
         if not odd and not unmoved:
             return order.names
         return order.names.difference(map(frame.assets.__getitem__, chain(odd, unmoved)))
-
-    def _odd(self, order: _Order, frame: Frame) -> Collection[int]:
-        """Columns to be judged as quotes: not led by this feed's frame before, not later than it, or not surely near it."""
-        last = order.last
-        if last is None:
-            return range(len(frame))
-        led, times, low, high = order.pick(self._columns.sheets), last.frame.times, self._near_low, self._near_high
-        ratios = tuple(map(truediv, frame.floats, last.frame.floats))
-        is_near = low < min(ratios) and max(ratios) < high
-        if is_near and led.count(last) == len(frame) - len(order.apart) and all(map(lt, times, frame.times)):
-            return order.apart
-        columns = zip(led, ratios, times, frame.times, strict=True)
-        return [
-            column
-            for column, (sheet, ratio, then, now) in enumerate(columns)
-            if sheet is not last or not low < ratio < high or then >= now
-        ]
-
-    def _unmoved(self, order: _Order, frame: Frame) -> list[int]:
-        """Columns whose price is that of the frame before. Different floats are different prices; equal ones may be."""
-        last = order.last
-        if last is None or not any(map(eq, frame.floats, last.frame.floats)):
-            return []
-        return [
-            column
-            for column, (now, then) in enumerate(zip(frame.floats, last.frame.floats, strict=True))
-            if now == then and frame.price(column) == last.frame.price(column)
-        ]
-
-    def _spread(self, order: _Order, sheet: Sheet, odd: Collection[int]) -> None:
-        """Puts the columns that were not judged as quotes in force, at the rate of USDT that was in force."""
-        sheets, floats, places, values = self._columns.sheets, self.floats, order.places, sheet.frame.floats
-        if sheet.frame.quote == USDT and self._columns.rate != ONE:
-            rate = float(self._columns.rate or 0)
-            values = tuple(value * rate for value in values)
-        if odd:
-            judged = frozenset(odd)
-            left = [column for column in range(len(places)) if column not in judged]
-            places, values = [places[c] for c in left], tuple(values[c] for c in left)
-        for place, value in zip(places, values, strict=True):
-            floats[place], sheets[place] = value, sheet
 
     def _order(self, frame: Frame) -> _Order:
         key = (frame.source, frame.quote, frame.assets)
@@ -279,7 +290,7 @@ class PriceBoard:
         return updated
 
     def _put(self, place: int, mark: Mark) -> None:
-        """Lets a mark stand alone; what its sheet said is remembered as said by its source."""
+        """Lets a mark stand alone; the board remembers what its sheet said as said by the source."""
         sheet = self._columns.sheets[place]
         if sheet is not None:
             self._seen[mark.asset].setdefault(sheet.frame.source, sheet.heard(mark.asset))
@@ -293,11 +304,6 @@ class PriceBoard:
         sheet = None if place is None else self._columns.sheets[place]
         return said if sheet is None else {**said, sheet.frame.source: sheet.heard(asset)}
 
-    def _on_sheets(self) -> Iterator[tuple[str, Sheet]]:
-        for asset, sheet in zip(self._columns.names, self._columns.sheets, strict=True):
-            if sheet is not None:
-                yield asset, sheet
-
     def _believe(self, mark: Mark | None, quote: Quote, at: datetime) -> Mark | None:
         """The mark after a quote, or None where the quote changes nothing."""
         said = self._said(quote.asset)
@@ -306,12 +312,6 @@ class PriceBoard:
             return None
         self._seen[quote.asset][quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
         return self._belief.judge(mark, quote, said, at)
-
-    def _stale_due(self, place: int) -> datetime | None:
-        if not self.trust.enabled or self._columns.trust(place) == STALE:
-            return None
-        received_at = self._columns.received_at(place)
-        return None if received_at is None else received_at + self.trust.stale_after
 
     # -- what changed --
 

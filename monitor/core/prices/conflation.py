@@ -1,11 +1,11 @@
-"""Prices that wait to be handled: of each asset and source only the newest, never a queue of old ones (DESIGN section 5)."""
+"""Prices that wait for core: only the newest of each asset and source, never a queue of old ones (DESIGN section 5)."""
 
 from __future__ import annotations
 
 from monitor.core.prices.quote import Batch, Frame, Quote
 
 _MAX_FRAMES = 16
-"""Frames of as many feeds or orders of assets; a feed that changes its order in every message must not fill the memory."""
+"""Frames that may wait, one for each feed and order of assets. A feed that changes its order must not fill the memory."""
 
 
 class Latest:
@@ -32,7 +32,8 @@ class Latest:
     def take(self) -> tuple[tuple[Quote, ...], tuple[Frame, ...]]:
         """All that waits, the oldest frame first; nothing waits afterwards."""
         quotes, frames = tuple(self._quotes.values()), tuple(self._frames.values())
-        self._quotes, self._frames = {}, {}
+        self._quotes = {}
+        self._frames = {}
         return quotes, frames
 
     def _put_frame(self, frame: Frame) -> int:

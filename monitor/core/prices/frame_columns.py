@@ -1,8 +1,8 @@
-"""Marks by column: a frame that is believed stays one object, and a mark or a Decimal is made when somebody asks.
+"""Marks by column: a trusted frame stays one object, and makes a mark or a Decimal when a caller asks for it.
 
-A board has a place for each asset. What is in force at a place is either a mark that stands alone, or a column of a sheet: a
-frame whose prices were all believed at one time, as nearly all are in every second of a calm day. Sheets never change, so
-a copy of the columns is a snapshot that any thread may read.
+A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a sheet. A sheet is
+a frame that the board trusted as a whole; on a calm day nearly all are. Sheets never change, so a copy of the columns is a
+snapshot that any thread may read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class Sheet:
     def __init__(
         self, frame: Frame, columns: Mapping[str, int], received_at: datetime, changed_at: Sequence[datetime]
     ) -> None:
-        self.frame, self.columns, self.received_at, self.changed_at = frame, columns, received_at, changed_at
+        self.frame = frame
+        self.columns = columns
+        self.received_at = received_at
+        self.changed_at = changed_at
         self._marks: dict[str, Mark] = {}
         self._prices: dict[str, Decimal] = {}
 
@@ -43,9 +46,17 @@ class Sheet:
         if made is None:
             frame, column = self.frame, self.columns[asset]
             made = self._marks[asset] = Mark(
-                asset, frame.quote, self.price(asset), frame.source, frame.at(column), self.received_at,
-                self.changed_at[column], announced=told.announced, episode=told.episode, sequence=told.sequence,
-            )  # fmt: skip
+                asset=asset,
+                quote=frame.quote,
+                quote_price=self.price(asset),
+                source=frame.source,
+                price_at=frame.at(column),
+                received_at=self.received_at,
+                changed_at=self.changed_at[column],
+                announced=told.announced,
+                episode=told.episode,
+                sequence=told.sequence,
+            )
         return made
 
     def heard(self, asset: str) -> Heard:
@@ -70,8 +81,12 @@ class FrameColumns:
     def copy(self) -> FrameColumns:
         """The columns as they are now; what happens later to these does not show in it."""
         made = FrameColumns()
-        made.index, made.names, made.rate = self.index, self.names, self.rate
-        made.alone, made.sheets, made.flags = self.alone[:], self.sheets[:], self.flags[:]
+        made.index = self.index
+        made.names = self.names
+        made.rate = self.rate
+        made.alone = self.alone[:]
+        made.sheets = self.sheets[:]
+        made.flags = self.flags[:]
         return made
 
     def place(self, asset: str) -> int:
@@ -104,7 +119,7 @@ class FrameColumns:
         return MISSING if alone is None else alone.trust
 
     def quote(self, place: int) -> str | None:
-        """In what the price is quoted, None where there is none."""
+        """The coin that the price is quoted in; None where there is no price."""
         sheet, alone = self.sheets[place], self.alone[place]
         if sheet is not None:
             return sheet.frame.quote

@@ -1,8 +1,8 @@
 """Prices and whether they may be believed: good, stale, suspect or missing (DESIGN section 8).
 
 A quote is what a feed said. A mark is what is in force for an asset: the last good price, which an unconfirmed jump does
-not move and which staleness does not erase. An untrusted price can block good news but never makes bad news alone.
-A frame is many quotes by column; the board that believes or doubts them is in board.py.
+not move and staleness does not erase. An untrusted price can block good news but never makes bad news alone.
+A frame is many quotes by column; board.py decides which of them count.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Quote(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """Prices of many coins that one message of a feed gave together, by column. Iterating gives the quotes.
 
-    Texts are those of the message, per coin, in plain or exponent form; a Decimal is made of one when somebody asks. Each
-    asset is there once. Raises ValueError where columns differ in length or a text is no number.
+    Texts are those of the message, per coin, in plain or exponent form; `price` makes a Decimal of one. Each asset is
+    there once. Raises ValueError where columns differ in length or a text is no number.
     """
 
     source: str
@@ -132,12 +132,16 @@ def price(text: object) -> Decimal:
 
 
 def sure_frame(
-    source: str, quote: str, assets: tuple[str, ...], texts: tuple[str, ...], times: tuple[int, ...],
+    source: str,
+    quote: str,
+    assets: tuple[str, ...],
+    texts: tuple[str, ...],
+    times: tuple[int, ...],
     powers: Sequence[tuple[int, int]] = (),
-) -> Frame | None:  # fmt: skip
-    """The frame of texts that are prices beyond doubt, times in milliseconds; None where `price` has to judge one of them.
+) -> Frame | None:
+    """The frame, where all texts are surely prices; None where `price` must judge one of them. Times are in milliseconds.
 
-    `powers` are of (column, power of ten): the text is for so many coins. An exponent moves the point and loses no digit.
+    `powers`: (column, power of ten) of texts that price so many coins. An exponent moves the point and loses no digit.
     """
     digits = "".join(texts)
     if (
@@ -174,7 +178,7 @@ class Mark(msgspec.Struct, frozen=True):
     candidate: Decimal | None = None
     candidate_since: datetime | None = None
     announced: bool = False
-    """The desk was told that this price is not trusted, and is owed the word that it is again."""
+    """The desk was told that this price is not trusted, and must hear when it is trusted again."""
     episode: int = 0
     sequence: int = 0
 
@@ -190,7 +194,7 @@ class Heard(NamedTuple):
 
 
 class PriceChange(msgspec.Struct, frozen=True):
-    """What a batch of quotes or a deadline did: assets whose price or trust moved, and those to announce."""
+    """What a batch of quotes or a deadline changed: assets whose price or trust moved, and those to announce."""
 
     moved: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()

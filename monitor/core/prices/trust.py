@@ -1,4 +1,4 @@
-"""Whether a quote is believed: jumps, sources, silence (DESIGN section 8). Pure: what is known goes in, a mark comes out."""
+"""Whether the monitor trusts a quote: jumps, sources, silence (DESIGN section 8). Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Belief:
         self._rank = {name: i for i, name in enumerate(trust.sources)}
 
     def is_news(self, mark: Mark | None, quote: Quote, last: Heard | None) -> bool:
-        """Whether a quote tells anything; `last` is what its source said of the asset before."""
+        """Whether a quote says something new; `last` is what its source said of the asset before."""
         if last is not None:
             # Older than what is known, or frozen: the same price of the same time is no sign of life.
             return quote.at > last.at or (quote.at == last.at and quote.price != last.price)
@@ -74,6 +74,14 @@ def accepted(mark: Mark | None, quote: Quote, at: datetime) -> Mark:
         return Mark(quote.asset, quote.quote, quote.price, quote.source, quote.at, at, at)
     changed_at = mark.changed_at if mark.quote_price == quote.price else at
     return Mark(
-        quote.asset, quote.quote, quote.price, quote.source, quote.at, at, changed_at,
-        announced=mark.announced, episode=mark.episode, sequence=mark.sequence,
-    )  # fmt: skip
+        asset=quote.asset,
+        quote=quote.quote,
+        quote_price=quote.price,
+        source=quote.source,
+        price_at=quote.at,
+        received_at=at,
+        changed_at=changed_at,
+        announced=mark.announced,
+        episode=mark.episode,
+        sequence=mark.sequence,
+    )

@@ -28,8 +28,8 @@ from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL
-from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.clearance import ClearanceShown, clearance, clearance_shown
+from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
+from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
 from monitor.core.valuation.ladder import tiers_filled
 from monitor.core.valuation.remedies import (
@@ -212,7 +212,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     interest_short: list[ShortCoin]
 
 
-class PriceItem(msgspec.Struct, frozen=True, kw_only=True):
+class PriceItem(msgspec.Struct, frozen=True):
     """An asset's price in USD, where it comes from, its ages, and whether it may be believed."""
 
     asset: str
@@ -326,21 +326,8 @@ def price_shown(
     mark, price = marks.get(asset), plain_or_none(usd.get(asset))
     trust, reason = _trust(asset, marks, usd, untrusted, rules)
     if mark is None:
-        return PriceItem(
-            asset=asset,
-            price=price,
-            quote=None if price is None else "USD",
-            quote_price=price,
-            source=None if price is None else "usdt_usd",
-            price_at=None,
-            received_at=None,
-            changed_at=None,
-            exchange_age_s=None,
-            receipt_age_s=None,
-            change_age_s=None,
-            trust=trust,
-            reason=reason,
-        )
+        quote, source = (None, None) if price is None else ("USD", "usdt_usd")
+        return PriceItem(asset, price, quote, price, source, None, None, None, None, None, None, trust, reason)
     return PriceItem(
         asset=asset,
         price=price,
@@ -384,18 +371,9 @@ def _trust(
 
 def _no_figures(held: Holding) -> FiguresShown:
     """A price is missing."""
-    return FiguresShown(
-        ltv=None,
-        band=None,
-        debt_usd=None,
-        recognised_usd=None,
-        market_usd=None,
-        cure=None,
-        liquidation_price=None,
-        next_line=None,
-        liquidation=None,
-        **_own_figures(held, None, {}),
-    )
+    names = [field.name for field in msgspec.structs.fields(FiguresShown) if field.required]
+    nothing: dict[str, Any] = dict.fromkeys(names)
+    return FiguresShown(**nothing, **_own_figures(held, None, {}))
 
 
 def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
@@ -410,7 +388,7 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
         next_line=next_line_shown(weight, held.lines, of.terms),
-        liquidation=clearance_shown(clearance(held, usd)),
+        liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
         **_own_figures(held, weight, usd),
     )

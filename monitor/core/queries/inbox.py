@@ -20,7 +20,7 @@ from monitor.core.stages.stages import Ack
 
 
 class Request(NamedTuple):
-    """One change that somebody asks for. The sequencer stamps the time and makes the event."""
+    """A request to change something. The sequencer stamps the time and makes the event."""
 
     make: Callable[[datetime], Event]
     who: str
@@ -102,5 +102,5 @@ class Inbox(Protocol):
         ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
-        """Keeps in the audit record what somebody changed beside the book, with the state before and after (JSON values)."""
+        """Audits a change that is not in the book, with the state before and after (JSON values)."""
         ...

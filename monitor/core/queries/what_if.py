@@ -19,7 +19,7 @@ from monitor.core.queries.explain import Standing, product_of, standing
 from monitor.core.queries.inbox import Look
 from monitor.core.refusal import Refused
 from monitor.core.schema import Asset, Invalid, Problem
-from monitor.core.stages.decision import judge
+from monitor.core.stages.decision import Weighed, judge
 from monitor.core.text import stamp
 from monitor.core.valuation.valuation import holding, weigh
 
@@ -68,7 +68,7 @@ def _standing(look: Look, alerts: list[str]) -> WhatIfStanding:
 
 
 def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
-    """The look that would be had after the changes, judged by the stage table, and the types of alerts it raises."""
+    """The look after the changes, judged by the stage table, and the types of the alerts that it raises."""
     sight, rules = look.sight, look.rules
     held = holding(group, product_of(look), look.at)
     usd, untrusted = on
@@ -76,7 +76,7 @@ def _followed(look: Look, group: Group, on: Prices) -> tuple[Look, list[str]]:
     weight, blind = weigh(held, usd) if known else None, not known or not untrusted.isdisjoint(held.assets)
     state, alerts = sight.state, []
     if weight is not None:
-        state, said = judge(rules.name, state, group, held, weight, blind, look.at, rules.lifecycle)
+        state, said = judge(rules.name, state, Weighed(group, held, weight, blind, look.at), rules.lifecycle)
         alerts = [said.type] if said is not None else []
     changed = sight._replace(group=group, held=held, weight=weight, blind=blind, state=state)
     return look._replace(sight=changed, usd=usd, untrusted=untrusted), alerts

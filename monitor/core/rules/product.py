@@ -1,9 +1,9 @@
 """What a product must state: a metric with its lines, ladders, liability tiers, rates, periods, in dated versions.
 
-Rules are data. Both the old and the new version are kept, and an event is judged by the version in force at its time;
-before the first version's date the first one applies. Every product decides by two sums, debt and recognised value: what is
-owed in full or through liability tiers, against collateral through ladders. What differs is data as well: whether the
-figure that is compared rises or falls when things get worse, and which of its lines must be passed, not only reached.
+Rules are data. A product keeps its old versions, and the version in force at the time of an event judges it; before the date
+of the first version the first one applies. Every product compares two sums: debt, in full or through liability tiers, and the
+value that ladders recognise of the collateral. The rest is data as well: whether the figure rises or falls when things get
+worse, and which lines a group must pass, not only reach.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Grade(msgspec.Struct, frozen=True):
 
     lines: Thresholds
     caps: Mapping[str, Decimal] = {}
-    """Principal by coin; of a coin that is not named any amount may be borrowed."""
+    """Principal by coin; a coin without a cap may be borrowed in any amount."""
 
     def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
         """So much of each coin is within the caps; the cap itself is."""
@@ -62,10 +62,10 @@ class Grade(msgspec.Struct, frozen=True):
 
 
 class CloseFactor(msgspec.Struct, frozen=True):
-    """How much one liquidation may repay, where it is in part (DOMAIN section 5, Aave v3)."""
+    """How much one liquidation may repay, where that is only a part (DOMAIN section 5, Aave v3)."""
 
     share: Decimal
-    """Of the whole debt."""
+    """The share of the whole debt."""
     full_at: Decimal
     """Level at or beyond which all may be repaid."""
     small_usd: Decimal
@@ -77,7 +77,7 @@ class ClearanceRule(msgspec.Struct, frozen=True):
 
     share: Decimal = Decimal("0.02")
     by_tier: bool = False
-    """`share` counts of what the group's liquidation line exceeds 1 by: 8 % of 0.165 are 1.32 % (DOMAIN 46)."""
+    """The fee is `share` of the part of the group's liquidation line above 1: 8 % of 0.165 is 1.32 % (DOMAIN 46)."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Version(msgspec.Struct, frozen=True):
     rates: Mapping[str, Decimal] = {}
     """Flexible rates per period of the product."""
     grace: timedelta | None = timedelta(hours=24)
-    """None: nobody is given time once the liquidation line is crossed."""
+    """None: a group gets no time once it crosses the liquidation line."""
     overdue_after: timedelta = timedelta(hours=24)
     clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
@@ -112,13 +112,13 @@ class Version(msgspec.Struct, frozen=True):
     is_interest_free: bool = False
     """Loans opened under this version never bear interest (DOMAIN 32)."""
     paid_in_discount: Decimal = Decimal(0)
-    """Off the rate of a loan whose interest is paid in another coin (DOMAIN 42)."""
+    """The discount on the rate of a loan that pays its interest in another coin (DOMAIN 42)."""
     transfer_out: Decimal | None = None
-    """Level that assets may leave down to; None: to the initial one."""
+    """The level down to which assets may leave; None: the initial one."""
     borrow_ladders: Mapping[str, Ladder] | None = None
-    """Not None: what collateral counts for new loans, by other ladders than stages are judged by (DOMAIN section 3.8)."""
+    """Not None: new loans count collateral by these ladders, stages by `ladders` (DOMAIN section 3.8)."""
     transfer_ladders: Mapping[str, Ladder] | None = None
-    """Not None: what it counts where assets leave."""
+    """Not None: transfers out count collateral by these ladders."""
     lines_by_coin: Mapping[str, Thresholds] = {}
     """Lines of a group by the coin that it pledges; `thresholds` where it pledges none of these."""
     lines_by_leverage: Mapping[int, tuple[Grade, ...]] = {}
@@ -126,9 +126,9 @@ class Version(msgspec.Struct, frozen=True):
     max_coins: int | None = None
     """How many coins one group may pledge; None: any number."""
     close_factor: CloseFactor | None = None
-    """Not None: liquidation repays a part of the debt."""
+    """Not None: a liquidation repays only a part of the debt."""
     borrow_limits: Mapping[str, tuple[Decimal, ...]] = {}
-    """How much of a coin may be owed, by VIP level from 0 on; the last one holds for all above."""
+    """How much of a coin a borrower may owe, by VIP level from 0 on; the last figure holds for all levels above."""
     loan_limits: Mapping[str, tuple[Decimal, ...]] = {}
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
@@ -172,7 +172,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class RateRow(msgspec.Struct, frozen=True):
-    """A flexible rate per period of the product, from a time on, as somebody states it."""
+    """A flexible rate per period of the product, from a time on, as a file or the API states it."""
 
     effective: datetime
     asset: str
@@ -185,11 +185,11 @@ class DatedRate(msgspec.Struct, frozen=True, array_like=True):
     effective: datetime
     rate: Decimal
     source: str
-    """Who gave it: the name of a rate source, or `api`."""
+    """The name of a rate source, or `api`."""
 
 
 class CoinRates(msgspec.Struct, frozen=True, array_like=True):
-    """All that was given for a coin of a product, oldest first: what a store keeps."""
+    """All rates that were given for a coin of a product, oldest first, as a store keeps them."""
 
     product: str
     asset: str
@@ -208,7 +208,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def curves(self) -> dict[Any, Any]:
-        """What loans/interest.py has worked out of rates: the interest of each group must not add up years of them anew."""
+        """Sums of rates that loans/interest.py keeps here, so that it does not add up years of rates for each group."""
         return {}
 
     def moment(self, at: datetime) -> tuple[date, int]:

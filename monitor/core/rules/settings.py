@@ -21,9 +21,7 @@ class Lifecycle(msgspec.Struct, frozen=True):
 
     clear_margin: Ratio = Decimal("0.01")
     clear_hold: Wait = timedelta(minutes=15)
-    grace_reminders: tuple[timedelta, ...] = (
-        timedelta(hours=12), timedelta(hours=6), timedelta(hours=1), timedelta(minutes=15),
-    )  # fmt: skip
+    grace_reminders: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (720, 360, 60, 15))
     margin_call_repeat: timedelta = timedelta(hours=24)
 
 
@@ -52,9 +50,9 @@ class ExposureRules(msgspec.Struct, frozen=True):
     daily_volume_usd: dict[Asset, Annotated[Decimal, Bounds("0", "1e18", 2, above=True)]] = {}
     """By coin, what the market trades in a day."""
     max_share_of_volume: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.1")
-    """Of that, what a sale may be without moving the price much."""
+    """The share of that volume which a sale may take without moving the price much."""
     issuers: dict[str, tuple[Asset, ...]] = {}
-    """Coins by whoever issues them."""
+    """Coins by their issuer."""
     max_share: dict[str, Annotated[Decimal, Bounds("0", "1", 8, above=True)]] = {}
     """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
 

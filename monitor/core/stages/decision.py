@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.stages.stages import (  # fmt: skip
+from monitor.core.stages.stages import (
     DELAYED,
     EARLY_WARNING,
     LIQUIDATION,
@@ -24,7 +25,9 @@ from monitor.core.stages.stages import (  # fmt: skip
     OPENED,
     OVERDUE_REASON,
     SKIPPED,
+    STARTED,
     TABLE,
+    TRIGGERED,
     GroupState,
     Signal,
     signal_of,
@@ -35,7 +38,7 @@ from monitor.core.valuation.valuation import Holding, Weight, band
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What one alert about a group says of its lifecycle; the figures are added by whoever has the prices."""
+    """What one alert says of a group's stage; its figures are added where the prices are."""
 
     type: str
     id: str
@@ -52,20 +55,30 @@ class Said(msgspec.Struct, frozen=True):
 
 Verdict = tuple[GroupState, Said | None]
 
+_TOLD_BY = {MARGIN_CALL: OPENED, DELAYED: STARTED, LIQUIDATION: TRIGGERED}
 
-def judge(
-    name: str, state: GroupState, group: Group, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
-    *, is_settled: bool = True,
-) -> Verdict:  # fmt: skip
-    """Decides one group at a time on a weight of that time. `blind`: no good news, and no early warning re-arms.
 
-    `is_settled`: the weight is on the prices of `at`. A put or the accrual at the very end of a clear hold is not: prices
-    of the same time come after it, and the hold is decided on those.
-    """
+class Weighed(NamedTuple):
+    """A group at a time, with what it weighed then."""
+
+    group: Group
+    held: Holding
+    weight: Weight
+    blind: bool
+    """A price is not trusted: no good news, and no early warning re-arms."""
+    at: datetime
+    is_settled: bool = True
+    """The weight is on the prices of `at`. That of a put, or of interest that is added at the very end of a clear hold, is
+    not: prices of the same time come after it, and the hold is decided on those."""
+
+
+def judge(name: str, state: GroupState, seen: Weighed, how: Lifecycle) -> Verdict:
+    """Decides one group."""
+    group, held, weight, blind, at, _ = seen
     lines, has_grace = held.lines, group.delayed_liquidation or held.version.is_grace_for_all
     signal = signal_of(state.stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
     if state.stage == MARGIN_CALL:
-        state, signal = _hold(state, signal, held, weight, blind, at, how, is_settled)
+        state, signal = _hold(state, signal, seen, how)
     if signal == Signal.INITIAL and (blind or waits_for_overdue(state, group, at)):
         signal = None
     state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight, lines))
@@ -109,7 +122,7 @@ class Calm(msgspec.Struct, frozen=True):
 def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
     """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
 
-    While a clear hold runs its end is a matter of time besides: whoever evaluates then judges whatever this says.
+    While a clear hold runs, its end is a matter of time as well: judge the group then, whatever this says.
     """
     return calm_between(state, held.lines, held.version.warnings, how)
 
@@ -134,11 +147,9 @@ def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, 
     return Calm(lines.worst(lows), high, lines.falls)
 
 
-def _hold(
-    state: GroupState, signal: Signal | None, held: Holding, weight: Weight, blind: bool, at: datetime, how: Lifecycle,
-    is_settled: bool,
-) -> tuple[GroupState, Signal | None]:  # fmt: skip
+def _hold(state: GroupState, signal: Signal | None, seen: Weighed, how: Lifecycle) -> tuple[GroupState, Signal | None]:
     """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
+    _, held, weight, blind, at, is_settled = seen
     lines = held.lines
     if not weight.below(lines.eased(lines.first, how.clear_margin), lines.falls):
         return (state if state.below_since is None else msgspec.structs.replace(state, below_since=None)), signal
@@ -172,22 +183,25 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
         return (msgspec.structs.replace(state, reason=OVERDUE_REASON) if signal == Signal.OVERDUE else state), None
     if weight is not None:
         state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
-    episode = state.episode + 1 if state.stage == NORMAL else state.episode
-    sequence = state.sequence + 1
     deadline = None
     if row.stage == DELAYED:
         assert held.version.grace is not None, "a product without a grace period enrols nobody"
         deadline = at + held.version.grace
-    said = Said(
-        row.alert, alert_id(name, state.group, episode, sequence, row.alert), at, sequence, episode,
-        state.stage, row.stage, row.reason, deadline, state.last_alert, _skipped(state.stage, signal, held.lines),
-    )  # fmt: skip
     after = msgspec.structs.replace(
-        state, stage=row.stage, reason=row.reason if row.stage == LIQUIDATION else None, episode=episode,
-        sequence=sequence, since=at, deadline=deadline, below_since=None, reminded_at=None,
-        last_alert=None if row.stage == NORMAL else said.id, ack=None,
-    )  # fmt: skip
-    return after, said
+        state,
+        stage=row.stage,
+        reason=row.reason if row.stage == LIQUIDATION else None,
+        episode=state.episode + 1 if state.stage == NORMAL else state.episode,
+        since=at,
+        deadline=deadline,
+        below_since=None,
+        reminded_at=None,
+        ack=None,
+    )
+    after, said = say(name, after, row.alert, at, row.reason)
+    skipped = _skipped(state.stage, signal, held.lines)
+    said = msgspec.structs.replace(said, stage_from=state.stage, supersedes=state.last_alert, suppressed=skipped)
+    return msgspec.structs.replace(after, last_alert=None if row.stage == NORMAL else said.id), said
 
 
 def _skipped(stage: str, signal: Signal, lines: Thresholds) -> tuple[str, ...]:
@@ -202,6 +216,13 @@ def say(name: str, state: GroupState, type_: str, at: datetime, reason: str = "l
     id_ = alert_id(name, state.group, state.episode, sequence, type_)
     said = Said(type_, id_, at, sequence, state.episode, state.stage, state.stage, reason, state.deadline)
     return msgspec.structs.replace(state, sequence=sequence), said
+
+
+def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
+    """The alert of the stage that a group is in, once more: under an id of its own, on the figures of now."""
+    after, said = say(name, state, _TOLD_BY[state.stage], at, state.reason or "ltv")
+    said = msgspec.structs.replace(said, supersedes=state.last_alert)
+    return msgspec.structs.replace(after, last_alert=said.id, hushed=None), said
 
 
 def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:

@@ -1,7 +1,7 @@
 """The dates of a term loan: when it may be renewed, when it matures, what has been said of that (VIP FAQ 25, 27; A12, A13).
 
-Three pieces of news come in the order of their times, each once per loan and maturity, and a later one makes those before it
-void: of a loan that is put late only the latest is said. A renewal moves the maturity and so begins anew.
+Three pieces of news come in the order of their times, each once per loan and maturity. A later one makes those before it
+void: if a loan is put late, only the latest is said. A renewal moves the maturity, so all of them come again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def renewal_opens(matures_at: datetime, version: Version) -> datetime | None:
 
 
 def news_of(matures_at: datetime, version: Version) -> list[tuple[datetime, int]]:
-    """(time, RENEWAL, MATURING or MATURITY) in order. Of two at one time the later alone is news."""
+    """(time, RENEWAL, MATURING or MATURITY) in order. Where two come at one time, only the later counts."""
     times = {matures_at: MATURITY}
     if version.maturity_notice is not None:
         times.setdefault(matures_at - version.maturity_notice, MATURING)
@@ -40,7 +40,7 @@ def news_of(matures_at: datetime, version: Version) -> list[tuple[datetime, int]
 
 
 def dates(loans: Iterable[Loan], state: GroupState, version: Version, put_at: datetime) -> list[Due]:
-    """What has not run of every owed term loan, in order; of news that was past when the group was put the latest."""
+    """The dates of all owed term loans that have not run, in order. Of news that was past at the put only the latest."""
     found: list[Due] = []
     terms = [(x, x.matures_at) for x in loans if x.matures_at is not None and x.is_owed]
     for loan, matures_at in terms:
@@ -80,7 +80,7 @@ def ran(state: GroupState, loan: Loan, kind: int) -> GroupState:
 def without_gone(state: GroupState, loans: Iterable[Loan]) -> GroupState:
     """Forgets the dates of loans that are repaid, renewed or gone.
 
-    One that is owed again is overdue again, and the state of a group of many years does not grow without bound.
+    A loan that comes back can be overdue again, and the state of a group of many years stays small.
     """
     owed = {(loan.id, loan.matures_at) for loan in loans if loan.is_owed}
     noted, called = (tuple(key for key in keys if key in owed) for keys in (state.noted, state.called))

@@ -99,11 +99,11 @@ SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
     (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
     (MARGIN_CALL, Signal.IMMEDIATE): (STARTED,),
 }
-"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, told to nobody."""
+"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, and sent nowhere."""
 
 
 class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It falls with the next change of stage."""
+    """Somebody has the group's stage in hand: no reminder goes out meanwhile. It ends with the next change of stage."""
 
     by: str
     at: datetime
@@ -196,7 +196,7 @@ def reminders_after(state: GroupState, began: datetime) -> datetime:
 
 
 def unacknowledged(state: GroupState, at: datetime) -> GroupState:
-    """Nobody has it in hand any more. What was due meanwhile is not made up for."""
+    """The group is in hand no longer. Reminders that were due meanwhile are not sent later."""
     since = state.since or at
     return msgspec.structs.replace(state, ack=None, reminded_at=max(state.reminded_at or since, at))
 

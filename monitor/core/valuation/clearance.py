@@ -1,7 +1,7 @@
 """What a forced liquidation would leave: the clearance fee, what is left over, what is missing (DOMAIN 43-47, A16). Pure.
 
-The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The
-fee never takes more than what is left once the debt is paid, and is no part of any line: it moves no liquidation price.
+The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The fee
+never takes more than what is left after the debt, and is part of no line: it moves no liquidation price.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Clearance(msgspec.Struct, frozen=True):
     """A liquidation of the whole group, in USD, exact."""
 
     market_usd: Decimal
-    """Of what is liquidated: collateral that the ladders list, without haircut."""
+    """The value of what is liquidated: collateral that the ladders list, without haircut."""
     fee_usd: Decimal
     debt_usd: Decimal
-    """All that is owed, interest included; where loans are liabilities this is their value, not their margin."""
+    """All debt, interest included; where loans are liabilities this is their value, not their margin."""
     left_usd: Decimal
-    """Goes back to the borrower."""
+    """What goes back to the borrower."""
     shortfall_usd: Decimal
     """What stays unpaid; the insurance fund pays it."""
     bankrupt: bool
@@ -45,18 +45,6 @@ class ClearanceShown(msgspec.Struct, frozen=True):
     left_usd: str
     shortfall_usd: str
     bankrupt: bool
-
-
-def clearance_shown(of: Clearance) -> ClearanceShown:
-    """A clearance as the detail of a group shows it."""
-    return ClearanceShown(
-        market_usd=plain(of.market_usd),
-        fee_usd=plain(of.fee_usd),
-        debt_usd=plain(of.debt_usd),
-        left_usd=plain(of.left_usd),
-        shortfall_usd=plain(of.shortfall_usd),
-        bankrupt=of.bankrupt,
-    )
 
 
 def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
@@ -83,7 +71,7 @@ class FundSight(msgspec.Struct, frozen=True):
 
     balance_usd: Decimal
     at: datetime | None = None
-    """None: no group has been in liquidation yet."""
+    """None: there was no group in liquidation yet."""
     draw_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     """Flow into the fund; the draw is not lessened by them."""
@@ -91,13 +79,13 @@ class FundSight(msgspec.Struct, frozen=True):
     """Groups that draw."""
     in_liquidation: int = 0
     unknown: int = 0
-    """Groups in liquidation that count nothing in the sums, as a price is missing."""
+    """Groups in liquidation that the sums leave out, as a price is missing."""
     blind: bool = False
     """A price that counts is not trusted, or one is missing."""
     worst: tuple[tuple[str, Decimal], ...] = ()
     """(group, shortfall), the largest first, at most `MOST_NAMED` of them."""
     exceeded: bool = False
-    """The desk was told that the draw is above the balance, and has not been told otherwise."""
+    """The last word to the desk was that the draw is above the balance."""
 
 
 class BankruptGroup(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""Whether the stated Spot balances pay the interest that is owed (VIP FAQ 27, 28). No price is needed for that.
+"""Whether the stated Spot balances pay the interest (VIP FAQ 27, 28). That needs no price.
 
-A group that states no balances at all is not known to be short of anything.
+A group that states no balances is short of nothing, as far as the monitor knows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.core.valuation.valuation import Holding
 
 
 class ShortCoin(msgspec.Struct, frozen=True):
-    """A coin whose stated Spot balances do not pay the interest that is owed in it."""
+    """A coin whose stated Spot balances do not pay its interest."""
 
     asset: str
     interest: str
@@ -28,7 +28,7 @@ class ShortCoin(msgspec.Struct, frozen=True):
 
 
 class InterestShortfall(NamedTuple):
-    """Of one coin; quantities of it."""
+    """The interest and the balance of one coin, as quantities of it."""
 
     asset: str
     interest: Decimal

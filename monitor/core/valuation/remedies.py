@@ -1,7 +1,7 @@
 """What to add or repay, what may leave, and the price at which an asset takes the group to its line.
 
-Pure functions of the figures of a valuation. Amounts lead to the initial level (VIP FAQ 13) and are rounded so that
-following them always suffices.
+Pure functions of the figures of a valuation. Amounts lead to the initial level (VIP FAQ 13), and are rounded so that they
+always suffice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from monitor.core.valuation.valuation import Position, Weight, crossed
 
 
 class LineFactors(msgspec.Struct, frozen=True):
-    """How a product weighs what is owed, as far as the ways back depend on it.
+    """How a product weighs debt, as far as the ways back depend on it.
 
     A line is two factors, so that no quotient is ever rounded: it is met where of_debt x debt = of_recognised x recognised.
     """
@@ -58,7 +58,7 @@ LTV_TERMS = LineFactors()
 
 
 def terms_of(lines: Thresholds, version: Version) -> LineFactors:
-    """Those of a group's lines under a version of its product."""
+    """The factors of a group's lines under a version of its product."""
     return LineFactors(lines.falls, version.liability_tiers)
 
 
@@ -332,9 +332,9 @@ def permitted(
 
 
 def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms: LineFactors) -> Decimal:
-    """USD that may be borrowed until the initial level, whose proceeds leave; a liability in whatever coin has tiers.
+    """USD that the group may borrow and take out until it is at the initial level.
 
-    Liabilities are taken to require what the last tier of the strictest coin does, so that what is shown is never too much.
+    A liability counts what the last tier of the strictest coin requires, so that the figure is never too much.
     """
     if terms.tiers is None:
         return divide_down(room, of_debt, CENT)

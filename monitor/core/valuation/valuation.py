@@ -2,7 +2,7 @@
 
 LTV = sum of (principal + interest) in USD, without haircut, over the sum per asset of ladder(quantity x price).
 Where loans are liabilities the two sums are the maintenance margin, which is the sum per coin of tiers(owed x price), and the
-net equity, which is recognised collateral less liabilities (DOMAIN 37). Lines are compared by multiplication, never by a
+net equity, which is recognised collateral less liabilities (DOMAIN 37). A line is compared by multiplication, never by a
 rounded quotient.
 """
 
@@ -21,13 +21,11 @@ from monitor.core.rules.product import Ladder, LiabilityTiers, Product, Version
 from monitor.core.rules.thresholds import Metric, Thresholds
 from monitor.core.valuation.ladder import recognised
 
-NORMAL, RESTRICTED, MARGIN_CALL, LIQUIDATION, IMMEDIATE = (
-    "normal",
-    "restricted",
-    "margin_call",
-    "liquidation",
-    "immediate",
-)
+NORMAL = "normal"
+RESTRICTED = "restricted"
+MARGIN_CALL = "margin_call"
+LIQUIDATION = "liquidation"
+IMMEDIATE = "immediate"
 BANDS = (NORMAL, RESTRICTED, MARGIN_CALL, LIQUIDATION, IMMEDIATE)
 
 
@@ -80,9 +78,13 @@ def under(group: Group, held: Holding, version: Version) -> Holding:
     coins = [asset for asset, _, _ in collateral]
     lines = lines_of(group.thresholds, version.lines_for(coins, group.leverage, group.loans))
     return msgspec.structs.replace(
-        held, version=version, lines=lines, collateral=collateral, tiers=version.liability_tiers,
+        held,
+        version=version,
+        lines=lines,
+        collateral=collateral,
+        tiers=version.liability_tiers,
         assets=frozenset(coins).union(asset for asset, _ in held.debts),
-    )  # fmt: skip
+    )
 
 
 class Weight(msgspec.Struct, frozen=True):

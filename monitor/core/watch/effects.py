@@ -1,4 +1,4 @@
-"""Keeps what was decided about a group, and raises the alert that tells of it, with the figures of its time."""
+"""Decides groups one by one, keeps what was decided, and raises the alert that tells of it, with the figures of its time."""
 
 from __future__ import annotations
 
@@ -9,45 +9,68 @@ from typing import Any
 import msgspec
 
 from monitor.core import deadlines
-from monitor.core.alerts.silences import Silences
 from monitor.core.deadlines import Deadline
 from monitor.core.groups import loan_history
-from monitor.core.groups.loan_book import LoanBook, weigh_now
+from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
-from monitor.core.prices.board import PriceBoard
-from monitor.core.stages.decision import Verdict, move, say
+from monitor.core.stages.decision import Verdict, Weighed, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
-from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, Signal, unacknowledged
+from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
-from monitor.core.valuation.valuation import Weight
-from monitor.core.watch import compose
+from monitor.core.watch.compose import group_alert
+from monitor.core.watch.watcher import Ground
 from monitor.core.watch.watchers.fund import FundWatch
+from monitor.core.watch.watchers.rules import RulesWatch
+from monitor.core.watch.watchers.schedule import Schedule
+from monitor.core.watch.watchers.silences import SilenceWatch
 
 
-class Teller:
-    """What follows from a verdict, from a group's deadlines, and from interest that Spot balances do not pay."""
+class GroupEffects:
+    """What follows for a group from a weight, from its deadlines, and from interest that Spot balances do not pay."""
 
-    def __init__(self, name: str, board: PriceBoard, book: LoanBook, fund: FundWatch, silences: Silences) -> None:
-        self.name = name
-        self._board, self._book, self._fund, self._silences = board, book, fund, silences
+    def __init__(
+        self, ground: Ground, schedule: Schedule, rules: RulesWatch, fund: FundWatch, silences: SilenceWatch
+    ) -> None:
+        self._ground = ground
+        self._schedule = schedule
+        self._rules = rules
+        self._fund = fund
+        self._silences = silences
 
-    def known(self, group_id: str) -> GroupRecord:
-        """A group that is on the agenda or a suspect."""
-        record = self._book.find(group_id)
-        assert record is not None, f"group {group_id} is on the agenda or a suspect, but not in the book"
-        return record
+    # -- decisions --
 
-    def weigh(self, record: GroupRecord) -> None:
-        """Values a group on the prices in force."""
-        weigh_now(record, self._board)
+    def decide_all(self, group_ids: Iterable[str], priced: frozenset[str], at: datetime, out: Outcome) -> None:
+        """Decides groups; their alerts are sorted by id, as a book names groups in an order of its own.
 
-    def weight(self, record: GroupRecord) -> Weight | None:
-        """What the group weighs on the prices in force; None while one is missing."""
-        if record.weight is None:
-            self.weigh(record)
-        return record.weight
+        A clear hold may end now only for a group that holds an asset of `priced`: a book may name other groups too.
+        """
+        start = len(out.alerts)
+        for group_id in group_ids:
+            record = self._ground.known(group_id)
+            self.decide(record, at, out, is_settled=not priced.isdisjoint(record.held.assets))
+        if len(out.alerts) - start > 1:
+            out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
+
+    def decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool) -> None:
+        """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
+        was_blind, state = record.blind, record.state
+        weigh_now(record, self._ground.board)
+        out.touched.add(record.group.id)
+        if record.weight is not None:
+            if record.calm is None or state.below_since is not None or not record.calm.holds(record.weight):
+                self._judge(record, state, at, out, is_settled)
+            if record.has_past:
+                record.has_past = False
+                self._run_dates(record, record.past_deadlines(), at, out)
+                self._ground.book.keep(record)
+        elif state.below_since is not None:
+            # A price of the group is missing now: its clear hold is dropped and begins again.
+            self.follow(record, (msgspec.structs.replace(state, below_since=None), None), out)
+        # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
+        if record.state is not state or record.blind != was_blind or state.below_since is not None:
+            self._schedule.plan(record)
 
     def follow(
         self, record: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None
@@ -55,26 +78,50 @@ class Teller:
         """Keeps the new state and raises its alert, if it has one."""
         state, said = verdict
         if said is not None:
-            self.weight(record)
-            alert = compose.group_alert(said, record, record.figures(self._board), out.at, facts or {})
+            self._ground.weight(record)
+            alert = group_alert(said, record, record.figures(self._ground.board), out.at, facts or {})
             alert, state = self._silences.judge(alert, record.state, state)
             out.alerts.append(alert)
         if state is not record.state:
             record.keep(state)
-            self._book.keep(record)
+            self._ground.book.keep(record)
             out.states[record.group.id] = state
             out.touched.add(record.group.id)
         if said is not None and said.stage_from != said.stage_to:
             self._fund.note(record, said.at)
-            out.history += loan_history.of_stage(record, said, self._board.usd)
+            out.history += loan_history.of_stage(record, said, self._ground.board.usd)
 
-    def run(self, record: GroupRecord, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
-        """A deadline of a group other than its clear hold. `handled`: the time of the last event."""
-        at, kind = deadline.at, deadline.kind
+    def follow_and_plan(
+        self, record: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """As `follow`, where the deadlines of the group may lie elsewhere afterwards."""
+        self.follow(record, verdict, out, facts)
+        self._schedule.plan(record)
+
+    def _judge(self, record: GroupRecord, state: GroupState, at: datetime, out: Outcome, is_settled: bool) -> None:
+        rules = self._ground.rules
+        assert record.weight is not None
+        seen = Weighed(record.group, record.held, record.weight, record.blind, at, is_settled)
+        verdict = judge(rules.name, state, seen, rules.lifecycle)
+        self.follow(record, verdict, out, self._rules.cause(record, state, verdict, at))
+        record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
+
+    # -- deadlines --
+
+    def due(self, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
+        """A deadline of a group. `handled`: the time of the last event."""
+        record = self._ground.known(deadline.subject)
+        if deadline.kind == deadlines.HOLD:
+            self.decide(record, deadline.at, out, is_settled=True)
+        else:
+            self._run(record, deadline, handled, out)
+        self._schedule.plan(record)
+
+    def _run(self, record: GroupRecord, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
+        at, kind, name = deadline.at, deadline.kind, self._ground.rules.name
         if kind == deadlines.GRACE:
-            self.follow(
-                record, move(self.name, record.state, Signal.GRACE_OVER, at, record.held, self.weight(record)), out
-            )
+            weight = self._ground.weight(record)
+            self.follow(record, move(name, record.state, Signal.GRACE_OVER, at, record.held, weight), out)
         elif kind == deadlines.ACKNOWLEDGED:
             self.follow(record, (unacknowledged(record.state, at), None), out)
         elif kind == deadlines.REMINDER:
@@ -82,26 +129,31 @@ class Teller:
             type_ = DELAY_REMINDER if record.state.stage == DELAYED else CALL_REMINDER
             # An extended deadline or other settings move reminders; those for which it is too late are passed over.
             is_past = handled is not None and at < handled
-            self.follow(record, (state, None) if is_past else say(self.name, state, type_, at), out)
+            self.follow(record, (state, None) if is_past else say(name, state, type_, at), out)
         else:
-            self.run_dates(record, [d for d in record.loan_deadlines() if d[0] == at], at, out)
+            self._run_dates(record, [d for d in record.loan_deadlines() if d[0] == at], at, out)
 
-    def run_dates(self, record: GroupRecord, due: Iterable[Due], at: datetime, out: Outcome) -> None:
+    def _run_dates(self, record: GroupRecord, due: Iterable[Due], at: datetime, out: Outcome) -> None:
         """Dates of the group's loans, said to be of a time."""
+        name = self._ground.rules.name
         for _, kind, loan in due:
             state = ran(record.state, loan, kind)
             if kind == deadlines.OVERDUE:
-                self.follow(record, move(self.name, state, Signal.OVERDUE, at, record.held, self.weight(record)), out)
+                weight = self._ground.weight(record)
+                self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out)
             elif kind == deadlines.MATURITY:
-                self.follow(record, say(self.name, state, NEWS[kind], at, "overdue"), out, overdue_facts(record, loan))
+                self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, overdue_facts(record, loan))
             else:
-                news = say(self.name, state, NEWS[kind], at, "term")
-                self.follow(record, news, out, renewal_facts(record, loan, self._board.usd))
+                facts = renewal_facts(record, loan, self._ground.board.usd)
+                self.follow(record, say(name, state, NEWS[kind], at, "term"), out, facts)
+
+    # -- interest --
 
     def look_at_interest(self, group_ids: Iterable[str], at: datetime, out: Outcome) -> None:
         """Says once, until it is paid or covered again, that Spot balances do not pay a coin's interest (VIP FAQ 28)."""
+        name = self._ground.rules.name
         for group_id in sorted(group_ids):
-            record = self.known(group_id)
+            record = self._ground.known(group_id)
             found, known = shortfalls(record.group, record.product, record.held), record.state.short
             now = tuple(each.asset for each in found)
             if now == known:
@@ -109,9 +161,7 @@ class Teller:
             state = msgspec.structs.replace(record.state, short=now)
             for each in found:
                 if each.asset not in known:
-                    self.follow(
-                        record, say(self.name, state, "loan.interest_shortfall", at, "interest"), out, each.facts
-                    )
+                    self.follow(record, say(name, state, "loan.interest_shortfall", at, "interest"), out, each.facts)
                     state = record.state
             if state is not record.state:
                 self.follow(record, (state, None), out)

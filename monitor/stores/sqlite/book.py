@@ -1,7 +1,7 @@
-"""Book, states, rates and desk: what a restart needs, and how one commit changes it.
+"""Groups, states, rates and desk: what a restart needs, and how a commit changes it.
 
 A group has a row of its own, or is in a block, whose body only the engine reads. An empty body in `groups` says that
-the group is closed though a block may still hold it.
+the group is closed, though a block may still hold it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ from msgspec.structs import astuple
 from monitor import crashpoint
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import WatcherStates, from_notices
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.stores._base import Change, Desk, Snapshot, is_as_new
+from monitor.stores._base import Change, Desk, Snapshot, is_untouched
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
 
 
 class _DeskBody(msgspec.Struct, frozen=True):
-    """The desk without its marks, which have a column of their own; schema 1 had them in here."""
+    """The desk without its marks, which have a column of their own. Up to schema 5 the last two stood for `watchers`."""
 
     at: datetime
-    notices: dict[str, tuple[int, str | None]]
     marks: tuple[Mark, ...] = ()
+    """Of schema 1."""
+    watchers: WatcherStates | None = None
+    notices: dict[str, tuple[int, str | None]] = {}
     silences: tuple[Silence, ...] = ()
 
 
@@ -80,10 +83,10 @@ def _has_blocks(db: sqlite3.Connection) -> bool:
 def _write_states(db: sqlite3.Connection, change: Change) -> None:
     # In the order of the table, so that each of its pages is visited once.
     states = {s.group: s for s in sorted(change.states, key=attrgetter("group"))}
-    as_new = [id for id, s in states.items() if is_as_new(s)]
+    untouched = [id for id, s in states.items() if is_untouched(s)]
     rows = ((id, s.stage, s.episode, encode(s)) for id, s in states.items())
     db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", rows)
-    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in as_new))
+    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in untouched))
 
 
 def _write_rates(db: sqlite3.Connection, change: Change) -> None:
@@ -95,13 +98,14 @@ def _write_rates(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
-    body = encode({"at": desk.at, "notices": desk.notices, "silences": desk.silences})
+    body = encode({"at": desk.at, "watchers": desk.watchers})
     db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
 
 
 def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
     """All that a restart needs."""
-    groups, closed = list[StoredGroup](), list[str]()
+    groups: list[StoredGroup] = []
+    closed: list[str] = []
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
         if body:
             groups.append(StoredGroup(*astuple(_group(body))))
@@ -123,4 +127,5 @@ def _desk(db: sqlite3.Connection) -> Desk | None:
     if row is None:
         return None
     body, marks = _desk_body(row[0]), row[1]
-    return Desk(body.at, body.marks if marks is None else packed.marks(marks), body.notices, body.silences)
+    watchers = from_notices(body.notices, body.silences) if body.watchers is None else body.watchers
+    return Desk(body.at, body.marks if marks is None else packed.marks(marks), watchers)

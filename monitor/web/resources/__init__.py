@@ -1,1 +1,5 @@
-"""One module for each thing that the API shows: its answers, its handlers and its routes."""
+"""The things of the API, one module each: its answers as structs, its handlers, and `ROUTES`.
+
+A new endpoint is a handler and a row of `ROUTES` in one of these modules; the server and the contract find it. What
+lives between requests is in `site.py`, and how requests are read in `http.py`. Read `alerts.py` first.
+"""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import web
 
 from monitor.core.events.history import LOAN, Row, opened
 from monitor.core.groups.daily_interest import Charge, Place, Stretch, charges
@@ -21,11 +20,11 @@ from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Product
 from monitor.core.text import stamp
 from monitor.stores._base import HistoryFilter
-from monitor.web import query
-from monitor.web.auth import Caller
-from monitor.web.http import Parts, answer, listing
-from monitor.web.problem import Rejected
-from monitor.web.query import Values
+from monitor.web.auth import READ
+from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, bad_cursor, one_of
+from monitor.web.resources.groups import nothing
+from monitor.web.site import Call, Endpoint
+from monitor.web.view import Daemon
 
 INTEREST = "interest"
 SCANNED_PAGES = 20
@@ -78,7 +77,7 @@ class RepaymentItem(_Item, frozen=True, tag="repayment", kw_only=True):
 
 
 class LiquidationItem(_Item, frozen=True, tag="liquidation", kw_only=True):
-    """A liquidation began, was carried out, or was cleared. Sums are null of the last, and where a price was missing."""
+    """A liquidation began, was carried out, or was cleared. Sums are null of one cleared, and where a price was missing."""
 
     at: str
     what: str
@@ -114,14 +113,18 @@ class HistoryList(msgspec.Struct, frozen=True):
     next: str | None
 
 
-_FIELDS: Mapping[str, tuple[str, ...]] = {
-    str(item.__struct_config__.tag): item.__struct_fields__ for item in (LoanItem, RepaymentItem, LiquidationItem)
+_RECORDED: Mapping[str, type[LoanItem | RepaymentItem | LiquidationItem]] = {
+    "loan": LoanItem,
+    "repayment": RepaymentItem,
+    "liquidation": LiquidationItem,
 }
+Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
 
 
 class _Asked(NamedTuple):
-    """Whose history, as far as it is there: a group that was closed has rows, but is not in the book."""
+    """What is asked of which group. A group that was closed has rows, but no look: it is not in the book."""
 
+    daemon: Daemon
     group: str
     look: Look | None
     loan: str | None
@@ -129,96 +132,96 @@ class _Asked(NamedTuple):
     limit: int
 
 
-class HistoryApi:
-    """Handler of /v1/groups/{id}/history."""
+async def history(call: Call) -> HistoryList:
+    """What became of a group's loans, what was repaid, liquidated and charged; newest last."""
+    kind = call.query.required("kind")
+    loan = call.query.text("loan")
+    after, limit = call.query.page()
+    call.query.done()
+    daemon = call.daemon
+    look = await daemon.inbox.look(call.id)
+    if (look is None and call.caller.scope) or (look is not None and not call.caller.sees(look.sight.group.labels)):
+        raise nothing(call.id)
+    asked = _Asked(daemon, call.id, look, loan, after, limit)
+    if look is None and not await daemon.store.history(HistoryFilter(call.id, limit=1)):
+        raise nothing(call.id)
+    items, cursor = await (_interest(asked) if kind == INTEREST else _recorded(asked, kind))
+    return HistoryList([*items], cursor)
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
 
-    async def history(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """GET /v1/groups/{id}/history"""
-        values = Values(request, query.HISTORY)
-        kind, loan = values.required("kind"), values.text("loan")
-        after, limit = values.cursor(), values.number("limit")
-        values.done()
-        id_ = request.match_info["id"]
-        look = await self._parts.inbox.look(id_)
-        if (look is None and caller.scope) or (look is not None and not caller.sees(look.sight.group.labels)):
-            raise _nothing(id_)
-        asked = _Asked(id_, look, loan, after, limit)
-        if look is None and not await self._parts.store.history(HistoryFilter(id_, limit=1)):
-            raise _nothing(id_)
-        items, cursor = await (self._interest(asked) if kind == INTEREST else self._recorded(asked, kind))
-        return answer(listing([msgspec.json.encode(item) for item in items], cursor))
+async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | None]:
+    """Rows as they were committed. Loans that came with their group stand before them."""
+    found: list[tuple[str, Row]] = []
+    if kind == LOAN and (asked.after is None or asked.after.startswith(_OPENING)):
+        seen = "" if asked.after is None else asked.after.removeprefix(_OPENING)
+        found = [(_OPENING + row.loan, row) for row in await _openings(asked) if row.loan > seen]
+        number = 0
+    else:
+        number = _number(asked.after)
+    wanted = HistoryFilter(asked.group, (kind,), asked.loan, number, limit=asked.limit + 1)
+    found += [(str(n), row) for n, row in await asked.daemon.store.history(wanted)]
+    page = found[: asked.limit]
+    return [_item(cursor, row) for cursor, row in page], page[-1][0] if len(found) > asked.limit else None
 
-    async def _recorded(self, asked: _Asked, kind: str) -> tuple[list[dict[str, Any]], str | None]:
-        """Rows as they were committed; of loans those first that came with their group."""
-        found: list[tuple[str, Row]] = []
-        if kind == LOAN and (asked.after is None or asked.after.startswith(_OPENING)):
-            seen = "" if asked.after is None else asked.after.removeprefix(_OPENING)
-            found = [(_OPENING + row.loan, row) for row in await self._openings(asked) if row.loan > seen]
-            number = 0
-        else:
-            number = _number(asked.after)
-        wanted = HistoryFilter(asked.group, (kind,), asked.loan, number, limit=asked.limit + 1)
-        found += [(str(n), row) for n, row in await self._parts.store.history(wanted)]
-        page = found[: asked.limit]
-        return [_shown(cursor, row) for cursor, row in page], page[-1][0] if len(found) > asked.limit else None
 
-    async def _openings(self, asked: _Asked) -> list[Row]:
-        """Loans whose opening was not recorded, by id: of those that changed since, their first row has kept it."""
-        first = {row.loan: row for _, row in await self._parts.store.first_rows(asked.group)}
-        loans: dict[str, Loan] = {id_: row.before for id_, row in first.items() if row.before is not None}
-        if asked.look is not None:
-            loans |= {x.id: x for x in asked.look.sight.group.loans if x.id not in first}
-        wanted = [loans[id_] for id_ in sorted(loans) if asked.loan in (None, id_)]
-        return [opened(asked.group, loan) for loan in wanted]
+async def _openings(asked: _Asked) -> list[Row]:
+    """Loans whose opening was not recorded, by id. Where one changed since, its first row kept how it was."""
+    first = {row.loan: row for _, row in await asked.daemon.store.first_rows(asked.group)}
+    loans: dict[str, Loan] = {id_: row.before for id_, row in first.items() if row.before is not None}
+    if asked.look is not None:
+        loans |= {x.id: x for x in asked.look.sight.group.loans if x.id not in first}
+    wanted = [loans[id_] for id_ in sorted(loans) if asked.loan in (None, id_)]
+    return [opened(asked.group, loan) for loan in wanted]
 
-    async def _interest(self, asked: _Asked) -> tuple[list[dict[str, Any]], str | None]:
-        after = _place(asked.after)
-        stretches, read_until = await self._stretches(asked, after)
-        now = asked.look.at if asked.look is not None else self._parts.clock.utc()
-        last = min(now - SETTLING, read_until or now)
 
-        def page() -> tuple[list[Charge], bool]:
-            found: list[Charge] = []
-            with exact():
-                for charge in charges(stretches, after, last):
-                    if len(found) == asked.limit:
-                        return found, True
-                    found.append(charge)
-            return found, read_until is not None
+async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
+    after = _place(asked.after)
+    stretches, read_until = await _stretches(asked, after)
+    now = asked.look.at if asked.look is not None else asked.daemon.clock.utc()
+    last = min(now - SETTLING, read_until or now)
 
-        found, has_more = await asyncio.to_thread(page)
-        items = [_charged(charge) for charge in found]
-        if not has_more:
-            return items, None
-        if len(items) < asked.limit:
-            return items, _cursor((last.date() - timedelta(days=1), _LAST, EPOCH))
-        return items, items[-1]["cursor"]
+    def page() -> tuple[list[Charge], bool]:
+        found: list[Charge] = []
+        with exact():
+            for charge in charges(stretches, after, last):
+                if len(found) == asked.limit:
+                    return found, True
+                found.append(charge)
+        return found, read_until is not None
 
-    async def _stretches(self, asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
-        """Loans as they were until each change from a place on, and as they are; and how far the changes were read, where
-        there are more."""
-        products = (asked.look.rules if asked.look is not None else self._parts.rules()).products
-        # A day is charged until the midnight that ends it, so a change within it is later than its beginning.
-        since = None if after is None else datetime.combine(after[0], datetime.min.time(), UTC)
-        found: list[Stretch] = []
-        number, read_until = 0, None
-        for scanned in range(SCANNED_PAGES + 1):
-            wanted = HistoryFilter(asked.group, (), asked.loan, number, since, query.MAX_LIMIT)
-            rows = await self._parts.store.history(wanted)
-            if scanned == SCANNED_PAGES and rows:
-                return found, read_until
-            found += [s for _, row in rows if (s := _stretch(row, products, asked.look)) is not None]
-            if len(rows) < query.MAX_LIMIT:
-                break
-            number, read_until = rows[-1][0], rows[-1][1].at
-        if asked.look is not None:
-            look, group = asked.look, asked.look.sight.group
-            loans = [x for x in group.loans if asked.loan in (None, x.id)]
-            found += [Stretch(loan, products[group.product], look.at) for loan in loans]
-        return found, None
+    found, has_more = await asyncio.to_thread(page)
+    items = [_charged(charge) for charge in found]
+    if not has_more:
+        return items, None
+    if len(items) < asked.limit:
+        return items, _cursor((last.date() - timedelta(days=1), _LAST, EPOCH))
+    return items, items[-1].cursor
+
+
+async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
+    """Loans as they were until each change from a place on, and as they are now. Where there are more changes than one
+    request reads, also the time until which it read them."""
+    look = asked.look
+    store = asked.daemon.store
+    products = (look.rules if look is not None else asked.daemon.rules()).products
+    # A day is charged until the midnight that ends it, so a change within it is later than its beginning.
+    since = None if after is None else datetime.combine(after[0], datetime.min.time(), UTC)
+    found: list[Stretch] = []
+    number = 0
+    read_until = None
+    for scanned in range(SCANNED_PAGES + 1):
+        rows = await store.history(HistoryFilter(asked.group, (), asked.loan, number, since, MAX_LIMIT))
+        if scanned == SCANNED_PAGES and rows:
+            return found, read_until
+        found += [s for _, row in rows if (s := _stretch(row, products, look)) is not None]
+        if len(rows) < MAX_LIMIT:
+            break
+        number = rows[-1][0]
+        read_until = rows[-1][1].at
+    if look is not None:
+        loans = [x for x in look.sight.group.loans if asked.loan in (None, x.id)]
+        found += [Stretch(loan, products[look.sight.group.product], look.at) for loan in loans]
+    return found, None
 
 
 def _stretch(row: Row, products: Mapping[str, Product], look: Look | None) -> Stretch | None:
@@ -234,17 +237,26 @@ def _stretch(row: Row, products: Mapping[str, Product], look: Look | None) -> St
     return Stretch(row.before, product, row.until)
 
 
-def _shown(cursor: str, row: Row) -> dict[str, Any]:
-    facts = {"kind": row.kind, "cursor": cursor, "at": stamp(row.at), "loan": row.loan, **row.facts}
-    return {"kind": row.kind} | {name: facts.get(name) for name in _FIELDS[row.kind]}
+def _item(cursor: str, row: Row) -> Item:
+    kind = _RECORDED[row.kind]
+    facts = {"cursor": cursor, "at": stamp(row.at), "loan": row.loan, **row.facts}
+    shown: dict[str, Any] = {name: facts.get(name) for name in kind.__struct_fields__}
+    return kind(**shown)
 
 
-def _charged(c: Charge) -> dict[str, Any]:
-    return {
-        "kind": INTEREST, "cursor": _cursor((c.day, c.loan, c.first)), "accrued_at": stamp(c.accrued_at), "loan": c.loan,
-        "asset": c.asset, "principal": plain(c.principal), "rate": plain(c.rate), "period": c.period,
-        "late_factor": plain(c.late_factor), "periods": c.periods, "amount": plain(c.amount),
-    }  # fmt: skip
+def _charged(c: Charge) -> InterestItem:
+    return InterestItem(
+        cursor=_cursor((c.day, c.loan, c.first)),
+        accrued_at=stamp(c.accrued_at),
+        loan=c.loan,
+        asset=c.asset,
+        principal=plain(c.principal),
+        rate=plain(c.rate),
+        period=c.period,
+        late_factor=plain(c.late_factor),
+        periods=c.periods,
+        amount=plain(c.amount),
+    )
 
 
 def _cursor(place: Place) -> str:
@@ -259,16 +271,28 @@ def _place(cursor: str | None) -> Place | None:
         day, first, loan = cursor.split("/", 2)
         return date.fromisoformat(day), loan, EPOCH + int(first) * _MINUTE
     except (ValueError, OverflowError):
-        raise Rejected("bad-cursor", "after is not a cursor of this list; start without one") from None
+        raise bad_cursor() from None
 
 
 def _number(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not _NUMBER.fullmatch(cursor):
-        raise Rejected("bad-cursor", "after is not a cursor of this list; start without one")
+        raise bad_cursor()
     return int(cursor)
 
 
-def _nothing(id_: str) -> Rejected:
-    return Rejected("not-found", f"there is no group {id_}")
+ROUTES = (
+    Endpoint(
+        "GET",
+        "/v1/groups/{id}/history",
+        history,
+        READ,
+        (
+            Param("kind", "Which history. Required.", one_of((*_RECORDED, INTEREST))),
+            Param("loan", "Only of this loan."),
+            LIMIT,
+            AFTER,
+        ),
+    ),
+)

@@ -1,179 +1,101 @@
-"""The history of LTV that the page draws: sampled from the view, kept in the store off the way of any tick.
-
-It is kept for groups that somebody may ask about: the worst of the list as far as they are in a bad stage, near their next
-line or unknown, or were so within a day, and those whose page was looked at within a day. Each has a point a minute for a day
-and a point per quarter of an hour for thirty days, with the lowest, the highest and the last LTV that was seen. In memory is
-one minute of that.
-"""
+"""A group's LTV over time, as far as it was followed."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 
 import msgspec
 
-from monitor.clock import Clock
-from monitor.core.groups.outcome import Sight
-from monitor.core.money import exact
-from monitor.core.portfolio.group_list import GroupQuery
-from monitor.core.portfolio.snapshot import distance_of
-from monitor.core.stages.stages import NORMAL
-from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
-from monitor.telemetry import BoundedLog
-from monitor.web.view import View
+from monitor.core.schema import Problem
+from monitor.core.text import plain_or_none, stamp
+from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint
+from monitor.web.auth import READ
+from monitor.web.http import TIME, Param, invalid, whole_number
+from monitor.web.ltv_follower import COARSE_FOR
+from monitor.web.resources.groups import visible
+from monitor.web.site import Call, Endpoint
 
-SAMPLE_S = 10.0
-"""Six looks a minute find most lows and highs; what is between two looks is in the alerts if it mattered."""
-FLUSH_S = 60.0
-FINE_S, COARSE_S = 60, 900
-FINE_FOR, COARSE_FOR = timedelta(hours=24), timedelta(days=30)
-FOLLOWED = 400
-"""Groups of the list that are followed, and as many that were so lately: together a tenth of a second of a thread in ten
-seconds, and 60 MB of the store for a day."""
-NEAR_PERCENT = Decimal(10)
-"""How far the recognised value may fall until the next line."""
-OPENED, FOLLOWED_FOR_S = 200, 86_400.0
-"""Groups whose page was looked at, and how long a group is followed after the last reason to."""
-PENDING = 20_000
-"""Points that wait for a store which does not take them; beyond it the oldest minutes are lost, and said to be."""
-PRUNE_EVERY = 60
+DEFAULT_SPAN = timedelta(hours=24)
 
 
-class Course:
-    """Follows groups. `run` samples and keeps; `points` reads."""
+class LtvItem(msgspec.Struct, frozen=True):
+    """LTV from `at` on for one step: the lowest, the highest and the last that was seen; null where there was none.
 
-    def __init__(self, view: View, store: Store, clock: Clock) -> None:
-        self._view, self._store, self._clock = view, store, clock
-        self._pending: dict[tuple[str, int, datetime], LtvPoint] = {}
-        self._opened, self._lately = _Lately(OPENED), _Lately(FOLLOWED)
-        self._flushes = 0
-        self._log = BoundedLog()
+    `blind`: a price was not trusted at some time in it; `unknown`: one was missing; `unrecognised`: nothing was recognised;
+    `gap`: nothing was kept from `at` until the next point.
+    """
 
-    def opened(self, group_id: str) -> None:
-        """Somebody looks at a group: it is followed from now on, for a day."""
-        self._opened.add(group_id, self._clock.monotonic_s())
-
-    async def run(self) -> None:
-        """Samples and keeps until it is cancelled."""
-        flushed_s = self._clock.monotonic_s()
-        while True:
-            await asyncio.sleep(SAMPLE_S)
-            await self.sample()
-            if self._clock.monotonic_s() - flushed_s >= FLUSH_S:
-                flushed_s = self._clock.monotonic_s()
-                await self.flush()
-
-    async def sample(self) -> None:
-        """One look at all groups that are followed."""
-        at, now_s = self._clock.utc(), self._clock.monotonic_s()
-        since_s = now_s - FOLLOWED_FOR_S
-        known = (*self._opened.since(since_s), *self._lately.since(since_s))
-        for sight in await asyncio.to_thread(self._followed, known):
-            self._add(_point(sight, at))
-            if _is_noted(sight):
-                self._lately.add(sight.group.id, now_s)
-
-    async def flush(self) -> None:
-        """Hands what was sampled to the store, at a finer and at a coarser resolution."""
-        points = [*self._pending.values()]
-        coarse = [msgspec.structs.replace(p, step_s=COARSE_S, at=_start(p.at, COARSE_S)) for p in points]
-        try:
-            await self._store.keep_points([*points, *merged(coarse)])
-            self._pending.clear()
-            self._flushes += 1
-            if self._flushes % PRUNE_EVERY == 1:
-                now = self._clock.utc()
-                await self._store.prune_points(FINE_S, now - FINE_FOR)
-                await self._store.prune_points(COARSE_S, now - COARSE_FOR)
-        except StoreUnavailable as e:
-            self._log.warning(
-                self._clock.monotonic_s(), "history", "the history of LTV could not be kept", reason=str(e)
-            )
-            if len(self._pending) > PENDING:
-                self._pending.clear()
-
-    async def points(self, group: str, start: datetime, end: datetime, most: int) -> tuple[int, list[LtvPoint]]:
-        """The points of a group in [start, end), at most so many, and how many seconds each covers."""
-        span_s = max((end - start).total_seconds(), 1.0)
-        kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR else COARSE_S
-        step_s = kept_s * max(1, -(-int(span_s) // (kept_s * most)))
-        start = _start(start, step_s)
-        waiting = [p for p in self._pending.values() if p.group == group and start <= p.at < end]
-        stored = await self._store.points(group, kept_s, start, end)
-        found = (msgspec.structs.replace(p, step_s=step_s, at=_start(p.at, step_s)) for p in (*stored, *waiting))
-        return step_s, merged(found)
-
-    def _add(self, point: LtvPoint) -> None:
-        key = (point.group, point.step_s, point.at)
-        known = self._pending.get(key)
-        self._pending[key] = point if known is None else _joined(known, point)
-
-    def _followed(self, known: Sequence[str]) -> list[Sight]:
-        """The groups to look at: those of the list that give a reason, and those that gave one. In a worker thread."""
-        found = {s.group.id: s for s in self._view.groups(GroupQuery(limit=FOLLOWED)).rows if _is_noted(s)}
-        for id_ in known:
-            if id_ not in found and (sight := self._view.sight(id_)) is not None:
-                found[id_] = sight
-        return [*found.values()]
+    at: str
+    low: str | None
+    high: str | None
+    last: str | None
+    blind: bool = False
+    unknown: bool = False
+    unrecognised: bool = False
+    gap: bool = False
 
 
-class _Lately:
-    """So many groups that gave a reason to be followed, and when (monotonic seconds); the longest ago goes first."""
+class LtvHistory(msgspec.Struct, frozen=True):
+    """What was kept of a group's LTV, oldest first; each point covers `step_s` seconds."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._at_s: OrderedDict[str, float] = OrderedDict()
-
-    def add(self, id_: str, now_s: float) -> None:
-        self._at_s[id_] = now_s
-        self._at_s.move_to_end(id_)
-        if len(self._at_s) > self._most:
-            self._at_s.popitem(last=False)
-
-    def since(self, since_s: float) -> list[str]:
-        while self._at_s and next(iter(self._at_s.values())) < since_s:
-            self._at_s.popitem(last=False)
-        return [*self._at_s]
+    id: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    step_s: int
+    items: list[LtvItem]
 
 
-def merged(points: Iterable[LtvPoint]) -> list[LtvPoint]:
-    """Points of the same group, step and time made one; in order. The later ones are the newer ones."""
-    found: dict[tuple[str, int, datetime], LtvPoint] = {}
+async def ltv(call: Call) -> LtvHistory:
+    """LTV over time, for groups in a bad stage, near a line or looked at lately."""
+    query = call.query
+    now = call.daemon.clock.utc()
+    end = query.time("to") or now
+    start = query.time("from") or end - DEFAULT_SPAN
+    most = query.number("points")
+    query.done()
+    if not start < end:
+        wrong = Problem("from", f"found {stamp(start)}, which is not before `to`, {stamp(end)}")
+        raise invalid([wrong], "bad-query")
+    id_ = (await visible(call)).sight.group.id
+    call.site.ltv.opened(id_)
+    start = max(start, now - COARSE_FOR)
+    end = min(end, now)
+    step_s, points = await call.site.ltv.points(id_, start, end, most) if start < end else (0, [])
+    return LtvHistory(id_, stamp(start), stamp(end), step_s, _with_gaps(points, step_s))
+
+
+def _with_gaps(points: list[LtvPoint], step_s: int) -> list[LtvItem]:
+    """Points as the answer shows them. A time without any becomes a point with `gap`: no line may be drawn over it."""
+    items: list[LtvItem] = []
+    expected: datetime | None = None
     for p in points:
-        key = (p.group, p.step_s, p.at)
-        found[key] = _joined(found[key], p) if key in found else p
-    return [found[key] for key in sorted(found)]
+        if expected is not None and p.at > expected:
+            items.append(LtvItem(stamp(expected), None, None, None, gap=True))
+        items.append(
+            LtvItem(
+                stamp(p.at),
+                plain_or_none(p.low),
+                plain_or_none(p.high),
+                plain_or_none(p.last),
+                bool(p.flags & BLIND),
+                bool(p.flags & UNKNOWN),
+                bool(p.flags & UNRECOGNISED),
+            )
+        )
+        expected = p.at + timedelta(seconds=step_s)
+    return items
 
 
-def _joined(old: LtvPoint, new: LtvPoint) -> LtvPoint:
-    lows: Sequence[Decimal] = [v for v in (old.low, new.low) if v is not None]
-    highs: Sequence[Decimal] = [v for v in (old.high, new.high) if v is not None]
-    last = old.last if new.last is None else new.last
-    return LtvPoint(
-        old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, old.flags | new.flags
-    )
-
-
-def _point(sight: Sight, at: datetime) -> LtvPoint:
-    ltv = sight.weight.ltv if sight.weight is not None else None
-    flags = BLIND if sight.blind else 0
-    if ltv is None:
-        flags |= UNKNOWN if sight.weight is None else UNRECOGNISED
-    return LtvPoint(sight.group.id, FINE_S, _start(at, FINE_S), ltv, ltv, ltv, flags)
-
-
-def _is_noted(sight: Sight) -> bool:
-    """In a bad stage, unknown, or near its next line."""
-    if sight.state.stage != NORMAL or sight.weight is None:
-        return True
-    with exact():
-        return distance_of(sight.weight, sight.held) <= NEAR_PERCENT
-
-
-def _start(at: datetime, step_s: int) -> datetime:
-    """When the bucket of a time begins."""
-    return datetime.fromtimestamp(int(at.timestamp()) // step_s * step_s, UTC)
+ROUTES = (
+    Endpoint(
+        "GET",
+        "/v1/groups/{id}/ltv",
+        ltv,
+        READ,
+        (
+            Param("from", "The beginning; a day before the end by default, at most 30 days before now.", TIME),
+            Param("to", "The end; now by default.", TIME),
+            Param("points", "At most so many points, 10 to 5000.", whole_number(10, 5000, 500)),
+        ),
+    ),
+)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import msgspec
-from aiohttp import web
 
 from monitor.core.events.rates import Asked
 from monitor.core.groups.daily_interest import PERIODS
 from monitor.core.loans.interest import timeline
 from monitor.core.money import plain
 from monitor.core.rules.product import Product
-from monitor.core.schema import Asset, DailyRate, Invalid, Problem, read
+from monitor.core.schema import Asset, DailyRate, Problem
 from monitor.core.text import stamp
-from monitor.web import query
-from monitor.web.auth import Caller
-from monitor.web.body import parse, read_body
-from monitor.web.http import Parts, answer
-from monitor.web.problem import Rejected, invalid
-from monitor.web.query import Values, paged_by_name
+from monitor.web.auth import OPERATE, READ
+from monitor.web.http import AFTER, LIMIT, Param, Rejected, invalid, paged_by_name, read_as, read_body
+from monitor.web.site import Call, Endpoint
 
 
 class RatesBody(msgspec.Struct, frozen=True):
@@ -60,54 +56,43 @@ class RatesAnswer(msgspec.Struct, frozen=True):
     items: list[RateItem]
 
 
-class RatesApi:
-    """Handlers of /v1/rates."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    async def list(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """GET /v1/rates"""
-        values = Values(request, query.RATES)
-        product, asset = values.text("product"), values.text("asset")
-        after, limit = values.cursor(), values.number("limit")
-        values.done()
-        at, products = self._parts.clock.utc(), self._parts.rules().products
-        found = {
-            f"{item.product} {item.asset} {item.effective}": item
-            for kind, each in products.items()
-            for item in _listed(each, at)
-            if product in (None, kind) and asset in (None, item.asset)
-        }
-        page, cursor = paged_by_name(sorted(found), after, limit)
-        return answer(RateList([found[name] for name in page], cursor))
-
-    async def give(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """POST /v1/rates"""
-        if caller.scope:
-            raise Rejected("forbidden", "rates are the whole desk's; a token with a scope cannot give them")
-        raw = await read_body(request)
-        asked = _read(raw, self._parts)
-        given = await self._parts.inbox.give_rates(asked, caller.name)
-        if given.refused is not None:
-            raise Rejected("invalid", str(given.refused), reason=given.refused.reason)
-        at, product = self._parts.clock.utc(), self._parts.rules().products[asked.product]
-        items = [
-            _item(
-                product, row.asset, row.effective, is_in_force=timeline(product, row.asset).since(at) == row.effective
-            )
-            for row in sorted(given.rows, key=lambda row: row.asset)
-        ]
-        return answer(RatesAnswer(items))
+async def list_(call: Call) -> RateList:
+    """Flexible rates in force and to come, by product, coin and time."""
+    product = call.query.text("product")
+    asset = call.query.text("asset")
+    after, limit = call.query.page()
+    call.query.done()
+    at = call.daemon.clock.utc()
+    found = {
+        f"{item.product} {item.asset} {item.effective}": item
+        for kind, each in call.daemon.rules().products.items()
+        for item in _listed(each, at)
+        if product in (None, kind) and asset in (None, item.asset)
+    }
+    return RateList(*paged_by_name(found, after, limit))
 
 
-def _read(raw: bytes, parts: Parts) -> Asked:
-    """What is asked for. Raises Rejected with every problem."""
-    products = parts.rules().products
-    try:
-        body = read(RatesBody, parse(raw))
-    except Invalid as e:
-        raise invalid(e.problems) from None
+async def give(call: Call) -> RatesAnswer:
+    """Gives flexible rates of a product, from now or later on."""
+    if call.caller.scope:
+        raise Rejected("forbidden", "rates are the whole desk's; a token with a scope cannot give them")
+    daemon = call.daemon
+    asked = _asked(await read_body(call.request), daemon.rules().products)
+    given = await daemon.inbox.give_rates(asked, call.caller.name)
+    if given.refused is not None:
+        raise Rejected("invalid", str(given.refused), reason=given.refused.reason)
+    at = daemon.clock.utc()
+    product = daemon.rules().products[asked.product]
+    items = []
+    for row in sorted(given.rows, key=lambda row: row.asset):
+        is_in_force = timeline(product, row.asset).since(at) == row.effective
+        items.append(_item(product, row.asset, row.effective, is_in_force=is_in_force))
+    return RatesAnswer(items)
+
+
+def _asked(raw: bytes, products: Mapping[str, Product]) -> Asked:
+    """The rates that a body gives. Raises Rejected with every problem."""
+    body = read_as(RatesBody, raw)
     if body.product not in products:
         known = ", ".join(sorted(products))
         raise invalid([Problem("product", f"found {body.product[:60]!r}, expected one of: {known}", "unknown_product")])
@@ -117,7 +102,8 @@ def _read(raw: bytes, parts: Parts) -> Asked:
 def _listed(product: Product, at: datetime) -> Iterator[RateItem]:
     """Of each coin the rate in force, and those to come. The first version is in force before its date as well."""
     for asset in sorted({*product.given, *(asset for v in product.versions for asset in v.rates)}):
-        line, first = timeline(product, asset), product.versions[0]
+        line = timeline(product, asset)
+        first = product.versions[0]
         since = line.since(at)
         if since is None and asset in first.rates:
             since = first.effective
@@ -134,3 +120,15 @@ def _item(product: Product, asset: str, effective: datetime, *, is_in_force: boo
     source = product.rules_name(product.version_at(effective)) if row is None else row.source
     per = PERIODS[product.period]
     return RateItem(product.kind, asset, stamp(effective), plain(line.at(effective)), per, source, is_in_force)
+
+
+ROUTES = (
+    Endpoint(
+        "GET",
+        "/v1/rates",
+        list_,
+        READ,
+        (Param("product", "Only rates of this product."), Param("asset", "Only rates of this coin."), LIMIT, AFTER),
+    ),
+    Endpoint("POST", "/v1/rates", give, OPERATE, body=RatesBody),
+)

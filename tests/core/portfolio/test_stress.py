@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.portfolio.stress import Axis, Grid, Matrix, Reverse, Search, Shocked, Stress
+from monitor.core.portfolio.stress import Axis, Cell, Grid, Matrix, Reverse, Search, Shocked, Stress, StressAnswer
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.rules.settings import Fund, Trust
@@ -246,3 +247,10 @@ def test_a_share_that_is_there_already_takes_no_fall() -> None:
     search = Search(whole(of), Reverse(D("0.5")), ())
     run(search.steps())
     assert (search.answer().fall_percent, search.answer().below) == ("0", None)
+
+
+def test_the_contract_marks_the_old_name_of_the_shortfall_as_deprecated() -> None:
+    for answer in (StressAnswer, Cell):
+        fields = msgspec.json.schema(answer)["$defs"][answer.__name__]["properties"]
+        assert fields["expected_shortfall_usd"]["deprecated"]
+        assert "deprecated" not in fields["shortfall_usd"]

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.alerts import silences
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
 from monitor.core.events.events import OperatorAct
 from monitor.core.rules.settings import Trust
+from monitor.core.watch.watchers import silences
 from tests.core.desk import Desk, both_books, clock, line, loan
 
 pytestmark = both_books
@@ -253,7 +253,7 @@ def test_a_restart_keeps_silences_what_they_hid_and_their_ends() -> None:
     desk.play("02:00 0.78 margin_call.opened")
     desk.restart()
     desk.play("06:00 ... margin_call.opened@05:00")
-    assert desk.monitor.silences.all == ()
+    assert desk.monitor.silences == ()
 
 
 def test_a_group_that_is_closed_meanwhile_is_not_told_of() -> None:
@@ -279,7 +279,7 @@ def test_a_silence_that_cannot_be_is_refused(changes: dict[str, Any], reason: st
     act(desk, "01:00", msgspec.structs.replace(Hush("sil-2", ALL, clock("02:00"), "r"), **changes))
     assert desk.last.refused is not None
     assert desk.last.refused.reason == reason
-    assert [s.said.id for s in desk.monitor.silences.all] == ["sil-1"]
+    assert [s.said.id for s in desk.monitor.silences] == ["sil-1"]
 
 
 def test_there_are_not_more_silences_than_every_alert_can_be_held_against() -> None:

@@ -29,10 +29,17 @@ async def test_the_fund_names_who_would_draw_most() -> None:
         desk.pass_time(timedelta(seconds=1))
         found = (await ask(http, "GET", "/v1/fund"))[2]
         assert found == {
-            "at": "2026-03-02T12:00:00.000Z", "balance_usd": "1000", "draw_usd": "1500", "fees_usd": "2000", "groups": 2,
-            "in_liquidation": 3, "unknown": 0, "blind": False, "exceeded": True,
+            "at": "2026-03-02T12:00:00.000Z",
+            "balance_usd": "1000",
+            "draw_usd": "1500",
+            "fees_usd": "2000",
+            "groups": 2,
+            "in_liquidation": 3,
+            "unknown": 0,
+            "blind": False,
+            "exceeded": True,
             "items": [{"id": "G-2", "shortfall_usd": "1000"}, {"id": "G-1", "shortfall_usd": "500"}],
-        }  # fmt: skip
+        }
         contract = (await ask(http, "GET", "/openapi.json"))[2]
         assert conforms(contract, {"$ref": "#/components/schemas/FundShown"}, found) == []
         assert [x.alert.type for x in desk.store.log][-1] == "fund.exceeded"

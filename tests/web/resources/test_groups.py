@@ -145,9 +145,11 @@ async def test_closing_takes_a_group_off_every_answer(http: Session) -> None:
         assert (r.status, await r.read()) == (204, b"")
     assert await items(http, "") == []
     for method, path, body in (
-        ("GET", "/v1/groups/G-1", None), ("DELETE", "/v1/groups/G-1", None), ("POST", "/v1/groups/G-1/what-if", {}),
+        ("GET", "/v1/groups/G-1", None),
+        ("DELETE", "/v1/groups/G-1", None),
+        ("POST", "/v1/groups/G-1/what-if", {}),
         ("POST", "/v1/groups/G-1/entries", {**DEPOSIT, "id": "e"}),
-    ):  # fmt: skip
+    ):
         status, _, problem = await ask(http, method, path, body)
         assert (status, problem["type"]) == (404, "urn:loan-monitor:not-found")
 

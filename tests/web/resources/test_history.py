@@ -40,8 +40,14 @@ async def live(desk: Desk, http: Session) -> None:
     desk.pass_time(36 * HOUR + 2 * HOUR)
     desk.prices({"BTC": "40000"})
     await enter(http, "r-1", type="repay", asset="USDT", amount="60032")
-    loan = {"id": "L-2", "asset": "BTC", "principal": "1", "rate": {"kind": "flexible"}, "term": "open",
-            "opened_at": "2026-03-04T02:00:00Z"}  # fmt: skip
+    loan = {
+        "id": "L-2",
+        "asset": "BTC",
+        "principal": "1",
+        "rate": {"kind": "flexible"},
+        "term": "open",
+        "opened_at": "2026-03-04T02:00:00Z",
+    }
     await enter(http, "b-1", type="borrow", loan=loan)
     desk.pass_time(48 * HOUR)
 
@@ -65,10 +71,19 @@ async def test_repayments_have_their_split_and_what_remains(desk: Desk, http: Se
     await live(desk, http)
     (item,) = await history(http, "repayment")
     assert item == {
-        "kind": "repayment", "cursor": "1", "at": "2026-03-04T02:00:00.000Z", "loan": "G-1-L1", "asset": "USDT",
-        "entry": "r-1", "amount": "60032", "interest_paid": "32", "principal_paid": "60000", "interest_left": "0",
-        "principal_left": "40000", "ltv_after": "0.1",
-    }  # fmt: skip
+        "kind": "repayment",
+        "cursor": "1",
+        "at": "2026-03-04T02:00:00.000Z",
+        "loan": "G-1-L1",
+        "asset": "USDT",
+        "entry": "r-1",
+        "amount": "60032",
+        "interest_paid": "32",
+        "principal_paid": "60000",
+        "interest_left": "0",
+        "principal_left": "40000",
+        "ltv_after": "0.1",
+    }
 
 
 async def test_loans_that_came_with_their_group_stand_before_what_was_recorded(desk: Desk, http: Session) -> None:
@@ -76,8 +91,9 @@ async def test_loans_that_came_with_their_group_stand_before_what_was_recorded(d
     await live(desk, http)
     found = await history(http, "loan")
     assert [(x["cursor"], x["what"], x["loan"], x["principal"]) for x in found] == [
-        ("o:G-1-L1", "opened", "G-1-L1", "100000"), ("2", "opened", "L-2", "1"),
-    ]  # fmt: skip
+        ("o:G-1-L1", "opened", "G-1-L1", "100000"),
+        ("2", "opened", "L-2", "1"),
+    ]
     assert found[0] == before[0], "the same line before and after the loan changed"
     assert found[0]["at"] == "2026-03-01T10:00:00.000Z"
     assert [x["loan"] for x in await history(http, "loan", "&loan=L-2")] == ["L-2"]
@@ -146,13 +162,18 @@ async def test_a_liquidation_from_its_start_to_its_end(desk: Desk, http: Session
     await enter(http, "l-1", type="liquidated", proceeds_usd="99000")
     found = await history(http, "liquidation")
     assert [(x["what"], x["reason"], x["entry"], x["left_usd"], x["shortfall_usd"]) for x in found] == [
-        ("started", "ltv", None, "0", "0"), ("liquidated", None, "l-1", "0", "1000"), ("cleared", "ltv", None, None, None),
-    ]  # fmt: skip
+        ("started", "ltv", None, "0", "0"),
+        ("liquidated", None, "l-1", "0", "1000"),
+        ("cleared", "ltv", None, None, None),
+    ]
     assert found[0]["alert"].startswith("evt_")
     closed = (await history(http, "loan"))[-1]
     assert (closed["what"], closed["reason"], closed["principal_before"], closed["principal"]) == (
-        "closed", "liquidated", "100000", "0",
-    )  # fmt: skip
+        "closed",
+        "liquidated",
+        "100000",
+        "0",
+    )
 
 
 async def test_a_put_that_restates_a_loan_is_in_the_history(desk: Desk, http: Session) -> None:
@@ -160,8 +181,11 @@ async def test_a_put_that_restates_a_loan_is_in_the_history(desk: Desk, http: Se
     await ask(http, "PUT", "/v1/groups/G-1", line(owed="70000"))
     found = (await history(http, "loan"))[-1]
     assert [found[k] for k in ("what", "principal_before", "interest_before", "principal")] == [
-        "restated", "100000", "16", "70000",
-    ]  # fmt: skip
+        "restated",
+        "100000",
+        "16",
+        "70000",
+    ]
 
 
 async def test_a_closed_group_keeps_its_history(desk: Desk, http: Session) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.config import WebConfig
 from monitor.core.text import stamp
+from monitor.web import ltv_follower
 from monitor.web.app import Server
-from monitor.web.resources import ltv_history
 from tests.book_lines import line
 from tests.looks import D
 from tests.web.desk import Desk, serving
@@ -27,15 +27,17 @@ class Followed:
     """A server whose history is sampled by hand."""
 
     def __init__(self, desk: Desk, server: Server, http: Session) -> None:
-        self.desk, self.course, self.http = desk, server.course, http
+        self.desk = desk
+        self.follower = server.site.ltv
+        self.http = http
 
     async def pass_minutes(self, number: int = 1, *btc: str) -> None:
         """Each with a sample at its beginning at the price in force, and one after each of the prices."""
         for _ in range(number):
-            await self.course.sample()
+            await self.follower.sample()
             for price in btc:
                 self.desk.prices({"BTC": price})
-                await self.course.sample()
+                await self.follower.sample()
             self.desk.clock.now += MINUTE
 
     async def ltv(self, group: str = "G-1", query: str = "") -> Any:
@@ -46,10 +48,7 @@ class Followed:
 
 @pytest.fixture
 async def followed(desk: Desk) -> AsyncIterator[Followed]:
-    server = Server(
-        WebConfig(port=0), desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock,
-    )  # fmt: skip
+    server = Server(WebConfig(port=0), desk.handed_over())
     host, port = await server.start()
     async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
         yield Followed(desk, server, http)
@@ -74,16 +73,13 @@ async def test_a_point_has_the_lowest_the_highest_and_the_last(desk: Desk, follo
 async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(desk: Desk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
-    await followed.course.flush()
-    after = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+    await followed.follower.flush()
+    after = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
     desk.clock.now -= timedelta(seconds=30)
     desk.prices({"BTC": "39062.5"})
     await after.sample()
     step, points = await after.points("G-1", desk.clock.now - 9 * MINUTE, desk.clock.now + MINUTE, 500)
-    assert (step, [(p.low, p.high) for p in points]) == (
-        60,
-        [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))],
-    )
+    assert (step, [(p.low, p.high) for p in points]) == (60, [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))])
 
 
 async def test_a_gap_and_a_missing_price_are_said(desk: Desk, followed: Followed) -> None:
@@ -102,7 +98,7 @@ async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
     desk = Desk(priced={"ETH": "2000"})
     async with serving(desk) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line())
-        kept = ltv_history.Course(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+        kept = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
         await kept.sample()
         await kept.flush()
         desk.clock.now += MINUTE
@@ -115,37 +111,37 @@ async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: De
         await ask(followed.http, "PUT", f"/v1/groups/{id_}", line(id_, btc=btc))
     await ask(followed.http, "GET", "/v1/groups/SEEN")
     await ask(followed.http, "GET", "/v1/groups/SHOWN/ltv")
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
-    followed.course._pending.clear()
-    desk.clock.now += timedelta(seconds=ltv_history.FOLLOWED_FOR_S + 1)
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"NEAR", "BAD"}
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"NEAR", "BAD", "SEEN", "SHOWN"}
+    followed.follower._pending.clear()
+    desk.clock.now += timedelta(seconds=ltv_follower.FOLLOWED_FOR_S + 1)
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"NEAR", "BAD"}
 
 
 async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
-    monkeypatch.setattr(ltv_history, "FOLLOWED", 3)
-    followed.course._opened._most = 2
-    followed.course._lately._most = 2
+    monkeypatch.setattr(ltv_follower, "FOLLOWED", 3)
+    followed.follower._opened._most = 2
+    followed.follower._lately._most = 2
     for n in range(6):
         await ask(followed.http, "PUT", f"/v1/groups/G-{n}", line(f"G-{n}", btc="3.2"))
         await ask(followed.http, "GET", f"/v1/groups/G-{n}")
-    await followed.course.sample()
-    assert {p.group for p in followed.course._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
+    await followed.follower.sample()
+    assert {p.group for p in followed.follower._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
 
 
 async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: Desk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.clock.now += timedelta(days=2)
-    followed.course._flushes = 0
-    await followed.course.flush()
+    followed.follower._flushes = 0
+    await followed.follower.flush()
     found = await followed.ltv(query=f"?from={stamp(desk.clock.now - timedelta(days=3))}")
     assert (found["step_s"], [p["last"] for p in found["items"]]) == (900, ["0.78125"])
     desk.clock.now += timedelta(days=31)
-    followed.course._flushes = 0
-    await followed.course.flush()
+    followed.follower._flushes = 0
+    await followed.follower.flush()
     assert await desk.store.points("G-1", 900, desk.clock.now - timedelta(days=99), desk.clock.now) == []
     assert await desk.store.points("G-1", 60, desk.clock.now - timedelta(days=99), desk.clock.now) == []
 
@@ -154,12 +150,12 @@ async def test_a_store_that_is_down_loses_nothing_for_a_while(desk: Desk, follow
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     desk.store.is_down = True
     await followed.pass_minutes(2)
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.store.is_down = False
     assert len((await followed.ltv(query=f"?from={stamp(desk.clock.now - 3 * MINUTE)}"))["items"]) == 2
-    monkeypatch.setattr(ltv_history, "PENDING", 1)
+    monkeypatch.setattr(ltv_follower, "PENDING", 1)
     desk.store.is_down = True
-    await followed.course.flush()
+    await followed.follower.flush()
     desk.store.is_down = False
     assert (await followed.ltv())["items"] == []
 
@@ -184,70 +180,3 @@ async def test_another_borrowers_history_is_not_there(desk: Desk) -> None:
         for path in ("ltv", "timeline"):
             assert (await ask(http, "GET", f"/v1/groups/G-2/{path}", **bearer("acme")))[0] == 404
             assert (await ask(http, "GET", f"/v1/groups/G-2/{path}", **bearer("boss")))[0] == 200
-
-
-# The timeline
-
-
-async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk: Desk, http: Session) -> None:
-    await ask(http, "PUT", "/v1/groups/G-1", line())
-    desk.clock.now += MINUTE
-    desk.prices({"BTC": "12500"})
-    alert = desk.store.log[-1].alert
-    desk.clock.now += MINUTE
-    await ask(http, "POST", f"/v1/alerts/{alert.id}/ack", {"note": "called"})
-    desk.clock.now += MINUTE
-    entry = {"type": "deposit", "account": "G-1-a", "asset": "BTC", "quantity": "5", "id": "e-1"}
-    await ask(http, "POST", "/v1/groups/G-1/entries", entry)
-    found = (await ask(http, "GET", "/v1/groups/G-1/timeline"))[2]
-    shown = [(i["kind"], i.get("action") or i["type"].removeprefix("loan_group.")) for i in found["items"]]
-    assert shown == [
-        ("book", "put group"), ("stage", "margin_call.opened"), ("ack", "acknowledge"), ("entry", "entry deposit"),
-        ("stage", "margin_call.cured"),
-    ]  # fmt: skip
-    opened, acked = found["items"][1], found["items"][2]
-    assert opened["stage"] == {"from": "normal", "to": "margin_call"}
-    assert opened["told"] == [
-        {
-            "delivery": "dlv_1_risk-desk", "notifier": "risk-desk", "to": [], "state": "pending", "attempts": 0,
-            "delivered_at": None, "detail": "",
-        }
-    ]  # fmt: skip
-    assert (acked["who"], acked["note"]) == ("loopback", "called")
-    later = f"?from={stamp(desk.clock.now - MINUTE)}"
-    assert len((await ask(http, "GET", f"/v1/groups/G-1/timeline{later}"))[2]["items"]) == 3
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_a_timeline_is_paged_without_loss_or_repeat(desk: Desk, http: Session, limit: int) -> None:
-    await ask(http, "PUT", "/v1/groups/G-1", line())
-    for btc in ("12500", "40000", "12500", "40000"):
-        desk.clock.now += MINUTE
-        desk.prices({"BTC": btc})
-        entry = {
-            "type": "deposit",
-            "account": "G-1-a",
-            "asset": "BTC",
-            "quantity": "0.001",
-            "id": f"e-{desk.clock.now}",
-        }
-        await ask(http, "POST", "/v1/groups/G-1/entries", {**entry, "id": f"e-{btc}-{desk.clock.now.minute}"})
-    whole = (await ask(http, "GET", "/v1/groups/G-1/timeline"))[2]["items"]
-    assert len(whole) == 9
-    seen, after = [], ""
-    while True:
-        page = (await ask(http, "GET", f"/v1/groups/G-1/timeline?limit={limit}{after}"))[2]
-        seen += page["items"]
-        if page["next"] is None:
-            break
-        after = f"&after={page['next']}"
-    assert seen == whole
-    assert (await ask(http, "GET", "/v1/groups/G-1/timeline?after=x"))[0] == 400
-
-
-async def test_a_borrower_learns_what_was_done_and_not_by_whom(desk: Desk) -> None:
-    async with serving(desk, SCOPED) as url, Session(url) as http:
-        await ask(http, "PUT", "/v1/groups/G-1", line(), **bearer("boss"))
-        await ask(http, "PUT", "/v1/groups/G-1", line(btc="9"), **bearer("acme"))
-        items = (await ask(http, "GET", "/v1/groups/G-1/timeline", **bearer("acme")))[2]["items"]
-        assert [i.get("who") for i in items] == [None, "acme"]

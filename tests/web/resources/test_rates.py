@@ -20,9 +20,14 @@ LISTED = {"source": "vip_loan@2024-04-29", "effective": "2024-04-29T00:00:00.000
 
 def item(asset: str, rate: str, effective: str, in_force: bool, source: str = "api") -> dict[str, Any]:
     return {
-        "product": "vip_loan", "asset": asset, "effective": effective, "rate": rate, "per": "day", "source": source,
+        "product": "vip_loan",
+        "asset": asset,
+        "effective": effective,
+        "rate": rate,
+        "per": "day",
+        "source": source,
         "in_force": in_force,
-    }  # fmt: skip
+    }
 
 
 async def give(http: Session, rates: Any, status: int = 200, **more: Any) -> Any:

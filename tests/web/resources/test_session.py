@@ -13,8 +13,8 @@ from yarl import URL
 
 from monitor.config import WebConfig
 from monitor.core.schema import read
+from monitor.web import sessions
 from monitor.web.app import Server
-from monitor.web.resources import session as sessions
 from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
@@ -36,10 +36,7 @@ def config(**secrets: str) -> WebConfig:
 
 @asynccontextmanager
 async def daemon(desk: Desk, of: WebConfig) -> AsyncIterator[tuple[Server, str]]:
-    server = Server(
-        of, desk.view, desk, desk.store, desk.health, desk.metrics,  # type: ignore[arg-type]
-        desk.feeds, lambda: desk.rules, desk.clock,
-    )  # fmt: skip
+    server = Server(of, desk.handed_over())
     host, port = await server.start()
     try:
         yield server, f"http://{host}:{port}"
@@ -68,9 +65,14 @@ async def test_a_cookie_stands_for_the_token(desk: Desk) -> None:
         assert "s-ops" not in cookie
         status, _, who = await ask(http, "GET", "/v1/session")
         assert who == {
-            "name": "ops", "role": "operator", "may": ["operate", "read"], "scope": {}, "tokens": True, "cookie": True,
+            "name": "ops",
+            "role": "operator",
+            "may": ["operate", "read"],
+            "scope": {},
+            "tokens": True,
+            "cookie": True,
             "until": "2026-03-03T00:00:00.000Z",
-        }  # fmt: skip
+        }
         assert (await ask(http, "GET", "/v1/groups"))[0] == 200
         assert (await ask(http, "GET", "/v1/audit"))[0] == 403
 
@@ -92,7 +94,7 @@ async def test_a_change_by_cookie_needs_a_header_that_no_other_page_can_send(des
         assert (await ask(http, "POST", "/v1/silences", body, **CHANGE, Origin="http://evil.example"))[0] == 403
         assert (await ask(http, "POST", "/v1/silences", body, **CHANGE))[0] == 201
         assert (await ask(http, "POST", "/v1/silences", body, Authorization="Bearer s-ops"))[0] == 201
-        (by,) = {s.by for s in desk.risk.silences.all}
+        (by,) = {s.by for s in desk.risk.silences}
         assert by == "ops"
 
 
@@ -125,7 +127,7 @@ async def test_signing_out_ends_the_session_and_its_streams(desk: Desk) -> None:
             status, headers, _ = await ask(http, "DELETE", "/v1/session", **CHANGE)
             assert status == 204
             assert sessions.COOKIE in headers["Set-Cookie"]
-            await until(lambda: len(server.hub.clients) == 1)
+            await until(lambda: len(server.site.hub.clients) == 1)
         async with Session(base_url=url, cookies={sessions.COOKIE: cookie}) as thief:
             assert (await ask(thief, "GET", "/v1/session"))[0] == 401
         assert (await ask(other, "GET", "/v1/session"))[0] == 200
@@ -145,16 +147,14 @@ async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: Des
         async with stream(http) as reader:
             await reader.next()
             desk.clock.now += timedelta(hours=12)
-            await until(lambda: not server.hub.clients)
+            await until(lambda: not server.site.hub.clients)
         assert (await ask(http, "GET", "/v1/groups"))[0] == 401
 
 
 async def test_a_session_goes_with_its_token_and_follows_its_role(desk: Desk) -> None:
     async with daemon(desk, config()) as (server, url), browser(url) as http:
         await sign_in(http)
-        changed = [
-            msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens
-        ]  # fmt: skip
+        changed = [msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens]
         server.change_tokens(changed)
         assert (await ask(http, "GET", "/v1/session"))[2]["role"] == "admin"
         server.change_tokens(config(ops="another", acme="s-acme").tokens)

@@ -1,4 +1,4 @@
-"""Acknowledgements and silences by the API: shown, audited, refused with a reason, limited to a token's scope."""
+"""Silences by the API: made, listed, ended, refused with a reason, limited to a token's scope."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from monitor.core.text import stamp
 from tests.book_lines import line
 from tests.looks import START
 from tests.web.desk import Desk, serving
-from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -35,71 +34,20 @@ async def called(desk: Desk, http: Session, *ids: str, **headers: str) -> str:
     return desk.store.log[-1].alert.id
 
 
-# Acknowledgements
-
-
-async def test_an_acknowledgement_is_shown_wherever_the_group_is(desk: Desk, http: Session) -> None:
-    alert = await called(desk, http)
-    async with stream(http, "events=groups") as reader:
-        assert (await reader.next("groups")).data["rows"][0]["acknowledged"] is None
-        status, _, found = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {"note": "mine", "until": until(1)})
-        assert status == 200, found
-        shown = {"by": "loopback", "at": stamp(START), "alert": alert, "note": "mine", "until": until(1)}
-        assert found == {"alert": alert, "group": "G-1", "acknowledged": shown}
-        assert (await reader.next("groups")).data["rows"][0]["acknowledged"] == shown
-    for path in ("/v1/groups/G-1", f"/v1/alerts/{alert}"):
-        answer = (await ask(http, "GET", path))[2]
-        assert answer.get("data", answer)["acknowledged"] == shown, path
-    assert (await ask(http, "GET", "/v1/groups"))[2]["items"][0]["acknowledged"] == shown
-    assert (await ask(http, "GET", "/v1/alerts"))[2]["items"][0]["data"]["acknowledged"] == shown
-    desk.pass_time(2 * HOUR)
-    assert (await ask(http, "GET", "/v1/groups/G-1"))[2]["acknowledged"] is None
-    assert "acknowledged" not in (await ask(http, "GET", f"/v1/alerts/{alert}"))[2]["data"]
-
-
-async def test_an_acknowledgement_is_audited_once_however_often_it_is_said(desk: Desk, http: Session) -> None:
-    alert = await called(desk, http)
-    for _ in range(3):
-        assert (await ask(http, "POST", f"/v1/alerts/{alert}/ack", {}))[0] == 200
-    assert (await ask(http, "DELETE", f"/v1/alerts/{alert}/ack"))[0] == 204
-    assert (await ask(http, "DELETE", f"/v1/alerts/{alert}/ack"))[0] == 204
-    audits = (await ask(http, "GET", "/v1/audit"))[2]["items"]
-    assert [(a["action"], a["subject"]) for a in audits[1:]] == [("acknowledge", "G-1"), ("unacknowledge", "G-1")]
-    assert audits[1]["after"]["by"] == "loopback"
-
-
-async def test_what_cannot_be_acknowledged_says_why(desk: Desk, http: Session) -> None:
-    alert = await called(desk, http)
-    notice = desk.notice().alert.id
-    for id_, body, status, kind, reason in (
-        ("evt_none", {}, 404, "not-found", None),
-        (notice, {}, 409, "refused", "no_stage"),
-        (alert, {"until": until(-1)}, 422, "invalid", None),
-        (alert, {"until": "soon"}, 422, "invalid", None),
-        (alert, {"note": "x\n" * 9}, 422, "invalid", None),
-        (alert, {"notes": "x"}, 422, "invalid", None),
-    ):
-        got, _, problem = await ask(http, "POST", f"/v1/alerts/{id_}/ack", body)
-        assert (got, problem["type"], problem.get("reason")) == (status, f"urn:loan-monitor:{kind}", reason), body
-    desk.prices({"BTC": "20000"})
-    got, _, problem = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {})
-    assert (got, problem["reason"]) == (409, "other_stage")
-    desk.prices({"BTC": "90000"})
-    got, _, problem = await ask(http, "POST", f"/v1/alerts/{alert}/ack", {})
-    assert (got, problem["reason"]) == (409, "nothing_to_acknowledge")
-
-
-# Silences
-
-
 async def test_a_silence_is_made_listed_and_ended(desk: Desk, http: Session) -> None:
     status, headers, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call"))
     assert status == 201, made
     assert headers["Location"] == f"/v1/silences/{made['id']}"
     expected = {
-        "id": made["id"], "match": {"group": "G-1"}, "until": until(2), "reason": "a test", "up_to": "margin_call",
-        "even_worse": False, "by": "loopback", "at": stamp(START),
-    }  # fmt: skip
+        "id": made["id"],
+        "match": {"group": "G-1"},
+        "until": until(2),
+        "reason": "a test",
+        "up_to": "margin_call",
+        "even_worse": False,
+        "by": "loopback",
+        "at": stamp(START),
+    }
     assert made == expected
     assert (await ask(http, "GET", "/v1/silences"))[2] == {"items": [expected], "next": None}
     alert = await called(desk, http)

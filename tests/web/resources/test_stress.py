@@ -15,7 +15,7 @@ from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
 from monitor.core.portfolio.snapshot import PlainSurvey, WholeBook
-from monitor.web.resources.stress import LISTS, WAITING
+from monitor.web.whole_book import LISTS, WAITING
 from tests.book_lines import line
 from tests.web.desk import Desk, serving
 from tests.web.test_admission import ask
@@ -85,15 +85,22 @@ async def test_a_scenario_is_each_coins_way_to_its_lowest(desk: Desk, tmp_path: 
         _, answer = await stressed(http, {"scenario": "bad-day"})
         assert answer["shocks"] == {"BTC": {"shock": "-30.01%", "before": "40000", "after": "27996"}}
         assert answer["scenario"] == "bad-day"
-        for name, word in (("bad-dya", "bad-day, broken, calm"), ("broken", "broken: "), ("calm", "no price falls"),
-                           ("../monitor", "name of a scenario")):  # fmt: skip
+        for name, word in (
+            ("bad-dya", "bad-day, broken, calm"),
+            ("broken", "broken: "),
+            ("calm", "no price falls"),
+            ("../monitor", "name of a scenario"),
+        ):
             status, problem = await stressed(http, {"scenario": name})
             assert status == 422
             assert word in problem["detail"]
 
 
 async def test_a_scoped_token_sees_only_its_groups(desk: Desk) -> None:
-    tokens = (TokenConfig("all", "admin", secret="a"), TokenConfig("one", "viewer", secret="b", scope={"borrower": "ACME"}))  # fmt: skip
+    tokens = (
+        TokenConfig("all", "admin", secret="a"),
+        TokenConfig("one", "viewer", secret="b", scope={"borrower": "ACME"}),
+    )
     async with serving(desk, WebConfig(tokens=tokens)) as url, Session(base_url=url) as http:
         for id_, who in (("G-1", "ACME"), ("G-2", "other")):
             body = line(id_, owed="250000", labels={"borrower": who})

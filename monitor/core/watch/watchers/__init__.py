@@ -1,4 +1,4 @@
-"""What looks at the whole book, one watcher each.
+"""What looks at the whole book, one watcher a module.
 
-`RiskMonitor` tells each of them of every event and of its deadlines.
+`RiskMonitor` shows each of them what changed, and runs its deadlines. Read `../watcher.py` first.
 """

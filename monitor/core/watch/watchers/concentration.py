@@ -1,71 +1,77 @@
-"""Says when a coin, a product or a borrower is more of the book than the desk allows, and when it is so no more.
+"""Says when a coin, a product or a borrower is more of the book than the desk allows, and when it no longer is.
 
-Looked at once a minute of the events' time, and only after a minute in which something happened. It is a deadline like any
-other: firm, at the whole minute, on the prices in force until then. So it needs no memory beside what was said.
+Looked at once a minute of the events' time, and only after a minute in which something changed. It is a deadline like any
+other: firm, at the whole minute, on the prices in force until then. So all that it remembers is what was said.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from monitor.core import deadlines
-from monitor.core.alerts.alert import Alert
-from monitor.core.deadlines import Agenda, Deadline
-from monitor.core.events.events import Event, Noticed, OperatorAct, TimePassed
-from monitor.core.groups.loan_book import LoanBook
+from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.survey import Exposed, Exposures, Prices
-from monitor.core.ids import alert_id
+from monitor.core.groups.watcher_states import Told
 from monitor.core.money import ONE, plain
 from monitor.core.portfolio.exposure import basis, by_of
 from monitor.core.portfolio.snapshot import share_of
-from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.product import MINUTE
-from monitor.core.rules.settings import Rules
 from monitor.core.text import plain_or_none
+from monitor.core.watch.compose import Statement, raise_alert
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"
-_KEY = f"{ABOVE}|"
 
 
-class Concentration:
-    """The deadline of the next look, and the alerts that it raises. `rules` is replaced by whoever changes the rules."""
+class Concentration(Watcher):
+    """The deadline of the next look, and the alerts that it raises."""
 
-    def __init__(
-        self, rules: Rules, board: PriceBoard, planned: Agenda, book: LoanBook, notices: dict[str, tuple[int, str | None]]
-    ) -> None:  # fmt: skip
-        self.rules = rules
-        self._board, self._agenda, self._book, self._notices = board, planned, book, notices
-        said = (
-            key.removeprefix(_KEY) for key, (_, last) in notices.items() if last is not None and key.startswith(_KEY)
-        )
-        self._above = dict.fromkeys(said)
-        """Subjects that were said to be above their share, such as `asset:BTC`."""
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._told: dict[str, Told] = {}
+        self._above: dict[str, None] = {}
+        """Subjects that are said to be above their share, such as `asset:BTC`, in the order in which they were said."""
         self._is_planned = False
+
+    def kept(self) -> dict[str, Told]:
+        """By subject."""
+        return dict(self._told)
+
+    def restore(self, kept: Mapping[str, Told]) -> None:
+        """Goes on counting."""
+        self._told = dict(kept)
+        self._above = dict.fromkeys(subject for subject, told in kept.items() if told.last is not None)
 
     def plan(self, at: datetime) -> None:
-        """Something happened at a time: shares may be others at the next whole minute."""
-        if not self._is_planned and (self.rules.exposure.max_share or self._above):
+        """Shares may be others at the next whole minute."""
+        if not self._is_planned and (self._ground.rules.exposure.max_share or self._above):
             self._is_planned = True
             due = at - timedelta(seconds=at.second, microseconds=at.microsecond) + MINUTE
-            self._agenda.set(deadlines.EXPOSURE, "", Deadline(due, deadlines.EXPOSURE, ""))
+            self._ground.agenda.set(deadlines.EXPOSURE, "", Deadline(due, deadlines.EXPOSURE, ""))
 
-    def follow(self, event: Event) -> None:
-        """An event was taken: all but the passing of time, notices and what operators say may have changed shares."""
-        if not isinstance(event, TimePassed | Noticed | OperatorAct):
-            self.plan(event.at)
+    def configure(self, at: datetime) -> None:
+        """Other shares are allowed."""
+        self.plan(at)
 
-    def look(self, at: datetime, out: Outcome) -> None:
+    def observe(self, change: BookChange, out: Outcome) -> None:
+        """Something changed."""
+        self.plan(change.at)
+
+    def due(self, deadline: Deadline, out: Outcome) -> None:
         """The whole minute has come."""
         self._is_planned = False
-        on, survey = Prices(self._board.usd, frozenset(self._board.untrusted)), self._book.survey(at, is_kept=False)
+        at, rules, board = deadline.at, self._ground.rules, self._ground.board
+        on = Prices(board.usd, frozenset(board.untrusted))
+        survey = self._ground.book.survey(at, is_kept=False)
         seen: set[str] = set()
-        for name, most in sorted(self.rules.exposure.max_share.items()):
+        for name, most in sorted(rules.exposure.max_share.items()):
             by = by_of(name)
             found = survey.exposures(by, on, (), has_distances=False)
-            whole, eased = basis(found.total, by), most * (ONE - self.rules.lifecycle.clear_margin)
+            whole, eased = basis(found.total, by), most * (ONE - rules.lifecycle.clear_margin)
             for row in sorted((r for r in found.rows if r.key is not None), key=lambda r: str(r.key)):
                 subject, part = f"{name}:{row.key}", basis(row.sums, by)
                 seen.add(subject)
@@ -75,22 +81,18 @@ class Concentration:
                     self._say(RESTORED, subject, _facts(name, row, found, most), at, out)
         for subject in [s for s in self._above if s not in seen]:
             # Nothing of it is left, or its share is not watched any more.
-            self._say(RESTORED, subject, {"by": subject.partition(":")[0], "key": subject.partition(":")[2]}, at, out)
+            by_name, _, key = subject.partition(":")
+            self._say(RESTORED, subject, {"by": by_name, "key": key}, at, out)
 
     def _say(self, type_: str, subject: str, facts: dict[str, Any], at: datetime, out: Outcome) -> None:
-        key, is_above = _KEY + subject, type_ == ABOVE
-        count = self._notices.get(key, (0, None))[0] + 1
-        self._notices[key] = (count, "above" if is_above else None)
-        if is_above:
+        count = self._told.get(subject, Told()).times + 1
+        if type_ == ABOVE:
+            self._told[subject] = Told(count, "above")
             self._above[subject] = None
         else:
+            self._told[subject] = Told(count)
             del self._above[subject]
-        alert = Alert(
-            type=type_, id=alert_id(self.rules.name, subject, 0, count, type_), at=at, detected_at=out.at,
-            subject=subject, sequence=count, episode=0, facts=facts,
-        )  # fmt: skip
-        out.alerts.append(alert)
-        out.deskful = True
+        raise_alert(out, self._ground.rules.name, Statement(type_, subject, count, facts), at)
 
 
 def _facts(name: str, row: Exposed, found: Exposures, most: Decimal) -> dict[str, Any]:

@@ -1,21 +1,31 @@
-"""A change of rules: what is said of it, and which alerts it caused (VIP FAQ 31; the issue's "LTV moves and says so")."""
+"""Puts rules, rates and interest in force, says what a new version changed, and marks the alerts that it caused.
+
+See VIP FAQ 31: when a product's rules change, LTV moves without a price, and the desk must be told why.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
-from monitor.core.events.events import Noticed
+from monitor.core import deadlines
+from monitor.core.deadlines import Deadline
+from monitor.core.events.events import ProductsChanged, RatesChanged
+from monitor.core.events.rates import Rates, RatesTaken
 from monitor.core.groups.loan_book import Counted
+from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.loans.interest import accrues_at, next_accrual
 from monitor.core.money import plain
+from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.decision import Verdict, judge
+from monitor.core.stages.decision import Verdict, Weighed, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import under, weigh
+from monitor.core.watch.compose import Statement, raise_alert
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 RULES_CHANGED = "rules.changed"
 NAMED_LADDERS = 500
@@ -34,55 +44,148 @@ class Former(NamedTuple):
         return self.product.rules_name(self.version)
 
 
-class InForce:
-    """The versions that were in force when groups were held anew last."""
+class RulesWatch(Watcher):
+    """Under which version of each product the groups are held, and when that changes or interest is added."""
 
-    def __init__(self) -> None:
-        self._of: dict[str, Former] = {}
-        self.replaced: Mapping[str, Former] = {}
-        """While groups are decided under new rules: the versions of before, by product."""
+    def __init__(self, ground: Ground, rates: Rates) -> None:
+        self._ground = ground
+        self._rates = rates
+        self._told: dict[str, int] = {}
+        self._versions: dict[str, Former] = {}
+        """The versions under which the groups are held."""
+        self._replaced: Mapping[str, Former] = {}
+        """While groups are decided under new versions: those of before, by product."""
 
-    def take(self, rules: Rules, at: datetime) -> dict[str, Former]:
-        """The versions of now; returns those that others have replaced, by product."""
-        now = {kind: Former(product, product.version_at(at)) for kind, product in sorted(rules.products.items())}
-        before, self._of = self._of, now
-        return {kind: before[kind] for kind in now if kind in before and before[kind].version != now[kind].version}
+    def kept(self) -> dict[str, int]:
+        """By product: how often a change was said."""
+        return dict(self._told)
 
-    def of(self, kind: str) -> Former:
-        """The version of a product that was taken last."""
-        return self._of[kind]
+    def restore(self, kept: Mapping[str, int]) -> None:
+        """Goes on counting."""
+        self._told = dict(kept)
 
-    def cause(
-        self,
-        rules: Rules,
-        record: GroupRecord,
-        state: GroupState,
-        verdict: Verdict,
-        usd: Mapping[str, Decimal],
-        at: datetime,
-    ) -> dict[str, Any]:
+    def begin(self, at: datetime) -> None:
+        """The first event, or the memory of a restart."""
+        self._plan_accrual(at)
+        self._plan_version(at)
+        self._take_versions(at)
+        self._ground.book.renew(at, self._ground.rules)
+
+    def replace(self, rules: Rules) -> None:
+        """Puts other rules in force for everybody who reads them."""
+        self._ground.rules = rules
+        self._ground.board.configure(rules.trust)
+
+    def with_rates(self, event: ProductsChanged) -> Rules:
+        """The rules of an event with the rates that were given beside them."""
+        return self._rates.into(event.rules)
+
+    def configure(self, at: datetime) -> None:
+        """Interest may be added, and versions come into force, at other times."""
+        self._plan_accrual(at)
+        self._plan_version(at)
+
+    def take_rates(self, event: RatesChanged, out: Outcome) -> tuple[RatesTaken, BookChange | None]:
+        """Flexible rates of a product. Raises Refused, and has taken nothing then."""
+        ground, book = self._ground, self._ground.book
+        taken = self._rates.take(event, ground.rules, book.counted_since)
+        if not taken.changed:
+            return taken, None
+        out.rates = taken.changed
+        ground.rules = self._rates.into(ground.rules)
+        book.renew(event.at, ground.rules)
+        change = BookChange(event.at, renewed=ground.rules.products.keys())
+        if taken.is_counted:
+            change = change._replace(suspects=book.suspects(None, ground.board), interest=(event.product,))
+        return taken, change
+
+    def due(self, deadline: Deadline, out: Outcome) -> BookChange:
+        """Interest is added, or a version comes into force."""
+        if deadline.phase == deadlines.ACCRUAL:
+            self._plan_accrual(deadline.at)
+            return self._accrue(deadline.at, out)
+        self._plan_version(deadline.at)
+        return self.renew_all(deadline.at, out, is_told=True)
+
+    def renew_all(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
+        """Other rules: works out every holding again; deadlines may lie elsewhere.
+
+        `is_told`: tells the desk of versions whose date came. It hears nothing of a reload: the person who reloads knows what
+        changed, and it is in the audit.
+        """
+        return self._renew(at, out, is_told=is_told)._replace(has_new_rules=True, needed=self._ground.book.needed())
+
+    def conclude(self, change: BookChange, out: Outcome) -> None:
+        """What is decided from now on no longer follows from the change of rules."""
+        self._replaced = {}
+
+    def cause(self, record: GroupRecord, before: GroupState, verdict: Verdict, at: datetime) -> dict[str, Any]:
         """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
 
-        `state` is that before the verdict.
+        `before`: the group's state before the verdict.
         """
-        old, said = self.replaced.get(record.group.product), verdict[1]
+        old, said = self._replaced.get(record.group.product), verdict[1]
         if old is None or said is None:
             return {}
+        rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version)
         if held.assets <= usd.keys():
-            _, before = judge(
-                rules.name, state, record.group, held, weigh(held, usd), record.blind, at, rules.lifecycle
-            )
-            if before is not None and before.type == said.type:
+            seen = Weighed(record.group, held, weigh(held, usd), record.blind, at)
+            _, then = judge(rules.name, before, seen, rules.lifecycle)
+            if then is not None and then.type == said.type:
                 return {}
         return {"cause": "rules", "rules_from": old.name}
 
+    def _renew(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
+        book, board, rules = self._ground.book, self._ground.board, self._ground.rules
+        replaced = self._take_versions(at)
+        told = replaced if is_told else {}
+        before = {kind: book.counted(kind, old.version, board) for kind, old in told.items()}
+        book.renew(at, rules)
+        suspects = book.suspects(None, board)
+        for kind, former in told.items():
+            sums = before[kind], book.counted(kind, self._versions[kind].version, board)
+            self._told[kind] = count = self._told.get(kind, 0) + 1
+            facts = _changed(kind, former, self._versions[kind], sums)
+            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at)
+        self._replaced = replaced
+        return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 
-def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], at: datetime) -> Noticed:
+    def _accrue(self, at: datetime, out: Outcome) -> BookChange:
+        """At midnight for all groups; at other instants for those of products that add interest more often.
+
+        For all as well where a version comes into force just then: a book takes the rules of a time for all groups or none.
+        """
+        book, products = self._ground.book, self._ground.rules.products
+        kinds = frozenset(kind for kind, product in products.items() if accrues_at(product, at))
+        if len(kinds) == len(products) or any(v.effective == at for p in products.values() for v in p.versions):
+            return self._renew(at, out, is_told=True)
+        suspects = dict.fromkeys((*book.accrue(at, kinds), *book.suspects(PriceChange(), self._ground.board)))
+        return BookChange(at, suspects=suspects.keys(), renewed=kinds, interest=kinds)
+
+    def _take_versions(self, at: datetime) -> dict[str, Former]:
+        """Notes the versions of now; returns those that others have replaced, by product."""
+        products = self._ground.rules.products
+        now = {kind: Former(product, product.version_at(at)) for kind, product in sorted(products.items())}
+        before, self._versions = self._versions, now
+        return {kind: before[kind] for kind in now if kind in before and before[kind].version != now[kind].version}
+
+    def _plan_accrual(self, at: datetime) -> None:
+        """The next instant at which some product adds interest."""
+        due = next_accrual(self._ground.rules.products.values(), at)
+        self._ground.agenda.set(deadlines.ACCRUAL, "", Deadline(due, deadlines.ACCRUAL, ""))
+
+    def _plan_version(self, at: datetime) -> None:
+        """The next time at which a version of some product's rules comes into force."""
+        due = self._ground.rules.next_version(at)
+        self._ground.agenda.set(deadlines.RULES, "", Deadline(due, deadlines.RULES, "") if due else None)
+
+
+def _changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted]) -> dict[str, Any]:
     """What the desk is told; `sums` are those of before and after, on the same prices."""
     before, after = sums
     ladders = _ladders_changed(old.version, new.version)
-    facts: dict[str, Any] = {
+    return {
         "product": kind,
         "from": old.name,
         "to": new.name,
@@ -93,9 +196,8 @@ def changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted], 
         "recognised_after_usd": plain(after.recognised),
         "is_exact": before.is_exact and after.is_exact,
     }
-    return Noticed(at, RULES_CHANGED, kind, facts)
 
 
 def _ladders_changed(old: Version, new: Version) -> list[str]:
-    coins = old.ladders.keys() | new.ladders.keys()
+    coins: Collection[str] = old.ladders.keys() | new.ladders.keys()
     return sorted(coin for coin in coins if old.ladder(coin) != new.ladder(coin))

@@ -7,7 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from monitor.core.rules.settings import Fund, Trust
@@ -171,10 +170,20 @@ def test_a_restart_goes_on_in_the_same_rhythm() -> None:
 def test_a_restart_with_another_balance_says_so() -> None:
     it = desk()
     it.play(f"00:10 1.03 {both()}; 00:11 ... -")
-    it.monitor.rules = msgspec.structs.replace(it.monitor.rules, fund=Fund(D(2)))
-    it.restart()
+    it.restart(fund=Fund(D(2)))
     it.monitor.awaken(clock("00:20"))
     it.play("00:21 ... fund.exceeded:fund@00:20")
+
+
+def test_a_fund_that_comes_back_after_a_restart_without_one_is_looked_at() -> None:
+    """A look was due when the monitor stopped."""
+    it = desk()
+    it.play(f"00:10 1.05 {both()}")
+    it.restart(fund=None)
+    assert it.monitor.fund is None
+    it.play("00:20 1.05 -")
+    assert it.change("00:30", fund=Fund(D(1))) == "-"
+    it.play("00:31 ... fund.exceeded:fund@00:30")
 
 
 def test_a_reload_takes_another_balance_and_a_fund_that_is_gone_is_silent() -> None:

@@ -311,7 +311,7 @@ def test_after_a_restart_kept_prices_have_their_time_and_bad_news_does_not_wait(
     desk.play("00:00 0.92 delayed_liquidation.started")
     memory = desk.monitor.memory
     assert memory is not None
-    memory = memory._replace(marks=tuple(map(unconfirmed, memory.marks)))
+    memory = msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks)))
     desk.monitor = RiskMonitor(desk.rules, memory=memory, book=tests.core.desk.new_book())
     desk.monitor.awaken(clock("01:00"))
     assert desk.sight().blind
@@ -325,7 +325,9 @@ def test_after_a_restart_a_group_put_meanwhile_does_not_hurry_the_announcement()
     memory = desk.monitor.memory
     assert memory is not None
     desk.monitor = RiskMonitor(
-        desk.rules, memory=memory._replace(marks=tuple(map(unconfirmed, memory.marks))), book=tests.core.desk.new_book()
+        desk.rules,
+        memory=msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks))),
+        book=tests.core.desk.new_book(),
     )
     desk.monitor.awaken(clock("01:00"))
     assert desk.put("01:00:01", line("G-2")) == "-"

@@ -1,0 +1,67 @@
+"""What each watcher of the whole book remembers: kept with every commit, handed back after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.core.alerts.silences import Silence
+from monitor.core.instants import time_at
+
+Notices = Mapping[str, tuple[int, str | None]]
+"""What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
+
+
+class Told(NamedTuple):
+    """What the desk was told of one thing."""
+
+    times: int = 0
+    """How often: the sequence of the last alert about it."""
+    last: str | None = None
+    """What was said last, while it holds; None once it is over."""
+
+
+class FundState(msgspec.Struct, frozen=True):
+    """What was said of the insurance fund, and the rhythm in which it is looked at."""
+
+    told: Told = Told()
+    looked_at: datetime | None = None
+    due: datetime | None = None
+    """When the next look is due; None while nothing has changed."""
+
+
+class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One field a watcher."""
+
+    noticed: dict[str, dict[str, Told]] = {}
+    """By the type of the alert and its subject."""
+    prices: dict[str, Told] = {}
+    """By asset: whether it is said that no price of it was ever seen."""
+    fund: FundState = FundState()
+    concentration: dict[str, Told] = {}
+    """By subject, such as `asset:BTC`: whether it is said to be above its share."""
+    rules: dict[str, int] = {}
+    """By product: how often a change of its rules was said."""
+    silences: tuple[Silence, ...] = ()
+    """Those in force, in the order in which they were made."""
+
+
+def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:
+    """The states that older versions kept in one dict of notices."""
+    noticed: dict[str, dict[str, Told]] = {}
+    for key, (count, last) in notices.items():
+        kind, _, subject = key.partition("|")
+        noticed.setdefault(kind, {})[subject] = Told(count, last)
+    prices, concentration = noticed.pop("price.missing", {}), noticed.pop("exposure.concentration", {})
+    rules = {kind: told.times for kind, told in noticed.pop("rules.changed", {}).items()}
+    fund, look = noticed.pop("fund.exceeded", {}).get("fund", Told()), noticed.pop("fund.look", {}).get("fund", Told())
+    looked_at, due = _time_of(look.times), _time_of(int(look.last or 0))
+    return WatcherStates(noticed, prices, FundState(fund, looked_at, due), concentration, rules, silences)
+
+
+def _time_of(microseconds: int) -> datetime | None:
+    """The times of looks were kept as counts since 1970; 0 where there was none."""
+    return time_at(microseconds) if microseconds else None

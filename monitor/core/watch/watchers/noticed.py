@@ -1,0 +1,132 @@
+"""What was noticed or refused on the way into core becomes an alert, once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
+from monitor.core.events.rates import Late, late_words
+from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.watcher_states import Told
+from monitor.core.money import plain
+from monitor.core.refusal import Refused
+from monitor.core.rules.product import Product
+from monitor.core.text import MOST_NAMED, stamp
+from monitor.core.watch.compose import Statement, raise_alert
+from monitor.core.watch.watcher import Ground, Watcher
+
+REFUSED, CLOCK_JUMP = "book.refused", "monitor.clock_jump"
+CLOCK = "clock"
+JUMP_POLICY = "deadlines follow the wall clock"
+
+
+class NoticedWatch(Watcher):
+    """Remembers for each kind and subject how often it was said, and the fingerprint of what was said last."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._told: dict[str, dict[str, Told]] = {}
+
+    def kept(self) -> dict[str, dict[str, Told]]:
+        """By kind and subject."""
+        return {kind: dict(told) for kind, told in self._told.items()}
+
+    def restore(self, kept: Mapping[str, Mapping[str, Told]]) -> None:
+        """Goes on counting."""
+        self._told = {kind: dict(told) for kind, told in kept.items()}
+
+    def awaken(self, at: datetime) -> None:
+        """A jump that was said before a restart must not hide one that comes now."""
+        self._clear(CLOCK_JUMP, CLOCK)
+
+    @property
+    def refused_lines(self) -> tuple[str, ...]:
+        """Places in books and rates whose refusal still holds. May be asked in any thread."""
+        return tuple(place for place, told in list(self._told.get(REFUSED, {}).items()) if told.last is not None)
+
+    def take(self, event: Noticed, out: Outcome) -> None:
+        """Something that the shell noticed, or that it is over."""
+        if event.clears:
+            out.deskful |= self._clear(event.kind, event.subject)
+        else:
+            self._say(event.kind, event.subject, event.facts, event.fingerprint, out)
+
+    def jumped(self, event: ClockJumped, out: Outcome) -> None:
+        """The wall clock jumped: said once a direction."""
+        facts = {"seconds": f"{event.seconds:.3f}", "wall": event.wall.isoformat(), "policy": JUMP_POLICY}
+        self._say(CLOCK_JUMP, CLOCK, facts, "forward" if event.seconds > 0 else "backward", out)
+
+    def settled(self, out: Outcome) -> None:
+        """The wall clock runs true again."""
+        out.deskful |= self._clear(CLOCK_JUMP, CLOCK)
+
+    def refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
+        """The outcome answers a caller of the API. Nobody waits for an answer to a source: a refusal there is an alert."""
+        out.refused = refused
+        if not isinstance(event, GroupPut | GroupClosed | RatesChanged) or event.source == API:
+            return
+        source, why = event.source, {"problem": str(refused), "reason": refused.reason}
+        if isinstance(event, RatesChanged):
+            about, facts = event.product, {**why, "source": source, "product": event.product}
+        else:
+            about = event.group.id if isinstance(event, GroupPut) else event.group_id
+            facts = {**why, "group": about, "source": source}
+        self._say(REFUSED, f"{source}#{about}", facts, str(refused), out)
+
+    def accept(self, event: GroupPut, out: Outcome) -> None:
+        """A line that may have been refused is in order."""
+        out.deskful |= self._clear(REFUSED, f"{event.source}#{event.group.id}")
+
+    def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
+        """The lines of a batch are in order, all but those in the places of `rest`."""
+        mine = f"{event.source}#"
+        refused = [place for place in self.refused_lines if place.startswith(mine)]
+        taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if refused else set()
+        for place in refused:
+            if place.removeprefix(mine) in taken:
+                out.deskful |= self._clear(REFUSED, place)
+
+    def late_rates(self, event: RatesChanged, late: Sequence[Late], product: Product, out: Outcome) -> None:
+        """Rates of a source came too late to be taken; where `late` is empty none does any more."""
+        place = f"{event.source}#{event.product}"
+        if not late:
+            out.deskful |= self._clear(REFUSED, place)
+            return
+        rows = [_shown(each) for each in late[:MOST_NAMED]]
+        more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
+        facts = {
+            "problem": late_words(late[0], product) + more,
+            "reason": "past",
+            "source": event.source,
+            "product": event.product,
+            "rates": rows,
+            "rates_cut": len(late) - len(rows),
+        }
+        self._say(REFUSED, place, facts, f"{len(late)} rates: {rows}", out)
+
+    def _say(self, kind: str, subject: str, facts: Mapping[str, Any], fingerprint: str | None, out: Outcome) -> None:
+        """Raises the alert, unless the very same was said last."""
+        told = self._told.setdefault(kind, {})
+        count, last = told.get(subject, Told())
+        if fingerprint is None or fingerprint != last:
+            told[subject] = Told(count + 1, fingerprint)
+            raise_alert(out, self._ground.rules.name, Statement(kind, subject, count + 1, facts), out.at)
+
+    def _clear(self, kind: str, subject: str) -> bool:
+        """It is over. Returns whether that is news."""
+        told = self._told.get(kind, {})
+        count, last = told.get(subject, Told())
+        if last is not None:
+            told[subject] = Told(count)
+        return last is not None
+
+
+def _shown(late: Late) -> dict[str, str]:
+    return {
+        "asset": late.row.asset,
+        "effective": stamp(late.row.effective),
+        "rate": plain(late.row.rate),
+        "counted": plain(late.counted),
+    }

@@ -1,0 +1,107 @@
+"""Which silences are in force, which alerts they hide, and which groups have a stage that they hid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from monitor.core import deadlines
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS
+from monitor.core.alerts.matching import covers
+from monitor.core.alerts.silences import Hush, Silence, hides
+from monitor.core.deadlines import Agenda, Deadline
+from monitor.core.refusal import Refused
+from monitor.core.stages.stages import NORMAL, GroupState
+from monitor.core.watch.watcher import Watcher
+
+MOST_SILENCES = 100
+"""In force at once. Every alert is held against each of them, and a desk that needs more has the wrong routes."""
+LONGEST_SILENCE = timedelta(days=30)
+"""What must stay silent for longer is a matter of routes."""
+
+
+class SilenceWatch(Watcher):
+    """The silences in force. `Operators` ends them, as groups must be told again then."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._known: dict[str, Silence] = {}
+        self._hushed: dict[str, set[str]] = {}
+        """By silence: groups whose state may name it in `hushed`."""
+
+    def kept(self) -> tuple[Silence, ...]:
+        """In the order in which they were made."""
+        return tuple(self._known.values())
+
+    def restore(self, kept: Iterable[Silence], states: Iterable[GroupState]) -> None:
+        """Takes what was kept; `states` name the groups whose stage was hidden."""
+        for silence in kept:
+            self._plan(silence)
+        for state in states:
+            if state.hushed is not None:
+                self._hushed.setdefault(state.hushed, set()).add(state.group)
+
+    def find(self, id_: str) -> Silence | None:
+        """One that is in force."""
+        return self._known.get(id_)
+
+    def take(self, said: Hush, by: str, at: datetime) -> None:
+        """A new silence. Raises Refused."""
+        if said.id in self._known:
+            raise Refused("silence_exists", f"there is a silence {said.id} already")
+        if not at < said.until <= at + LONGEST_SILENCE:
+            raise Refused(
+                "bad_until",
+                f"until {said.until.isoformat()} is not within {LONGEST_SILENCE.days} days after {at.isoformat()}",
+            )
+        if len(self._known) >= MOST_SILENCES:
+            raise Refused("too_many_silences", f"{MOST_SILENCES} silences are in force; end one of them first")
+        self._plan(Silence(said, by, at))
+
+    def end(self, id_: str) -> set[str]:
+        """Ends a silence; returns the groups whose stage it may have hidden."""
+        del self._known[id_]
+        self._agenda.set(deadlines.SILENCE, id_, None)
+        return self._hushed.pop(id_, set())
+
+    def judge(self, alert: Alert, before: GroupState, after: GroupState) -> tuple[Alert, GroupState]:
+        """An alert about a group as it is sent, and the group's state with what must be remembered of silences."""
+        has_moved = before.stage != after.stage
+        covering = [s for s in self._known.values() if covers(s.said.match, alert.group)]
+        ceilings = dict(after.ceilings)
+        if has_moved:
+            over = {s.said.id: before.stage for s in covering}
+            ceilings = over | {id_: stage for id_, stage in ceilings.items() if id_ in over}
+        by = _hiding(covering, alert, ceilings, before.stage)
+        hushed = by if has_moved or alert.type in BAD_STAGE_NEWS else after.hushed
+        if hushed is not None:
+            self._hushed.setdefault(hushed, set()).add(after.group)
+        kept = tuple(ceilings.items())
+        if (kept, hushed) != (after.ceilings, after.hushed):
+            after = msgspec.structs.replace(after, ceilings=kept, hushed=hushed)
+        return _marked(alert, by), after
+
+    def mark(self, alerts: list[Alert], start: int) -> None:
+        """Marks those of the alerts from a place on that are about no group."""
+        if self._known:
+            alerts[start:] = [
+                a if a.group is not None else _marked(a, _hiding(self._known.values(), a, {}, NORMAL))
+                for a in alerts[start:]
+            ]
+
+    def _plan(self, silence: Silence) -> None:
+        id_ = silence.said.id
+        self._known[id_] = silence
+        self._agenda.set(deadlines.SILENCE, id_, Deadline(silence.said.until, deadlines.SILENCE, id_))
+
+
+def _hiding(silences: Iterable[Silence], alert: Alert, ceilings: Mapping[str, str], stage: str) -> str | None:
+    """The first silence that hides an alert; `stage`: where the group was, unless it is noted among the ceilings."""
+    return next((s.said.id for s in silences if hides(s.said, alert, ceilings.get(s.said.id, stage))), None)
+
+
+def _marked(alert: Alert, by: str | None) -> Alert:
+    return alert if by is None else msgspec.structs.replace(alert, silenced_by=by)

@@ -1,0 +1,79 @@
+"""The alert log as far as a caller may see it. Each alert is rendered once for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.payload import alert_item
+from monitor.stores._base import AlertFilter
+from monitor.web.auth import Caller
+from monitor.web.http import MAX_LIMIT
+from monitor.web.view import Daemon
+
+KEPT_RENDERINGS = 2000
+"""Alerts kept as text, 2-20 kB each: a burst is rendered once, not once per stream."""
+SCANNED_PAGES = 10
+"""Pages of the store that one request of a scoped token may read; what is left comes with the next cursor."""
+
+
+def may_see(caller: Caller, alert: Alert) -> bool:
+    """A token with a scope sees the alerts of its groups, by the labels that the group had then, and no others."""
+    return not caller.scope or (alert.group is not None and caller.sees(alert.group.labels))
+
+
+class AlertLog:
+    """Reads the alert log for a caller and renders it."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._texts: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self._rendering = asyncio.Lock()
+
+    async def page(self, wanted: AlertFilter, caller: Caller) -> tuple[list[LoggedAlert], int | None]:
+        """Alerts of the log that the caller may see, oldest first, and the cursor after which more may come."""
+        found: list[LoggedAlert] = []
+        after = wanted.after
+        limit = wanted.limit
+        for _ in range(SCANNED_PAGES):
+            # Only the alert itself knows which labels its group had when it was raised.
+            asked = MAX_LIMIT if caller.scope else limit + 1 - len(found)
+            page = await self._daemon.store.alerts(msgspec.structs.replace(wanted, after=after, limit=asked))
+            found += [x for x in page if may_see(caller, x.alert)]
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].cursor
+            if len(page) < asked:
+                return found, None
+            after = page[-1].cursor
+        return found, after
+
+    async def texts(self, alerts: Sequence[LoggedAlert]) -> list[bytes]:
+        """Each alert as `{"type","timestamp","data"}`, encoded. Rendered in a worker thread, once for all who ask."""
+        cached = self._cached(alerts)
+        if cached is not None:
+            return cached
+        async with self._rendering:
+            return await asyncio.to_thread(lambda: [self._text(a) for a in alerts])
+
+    def _cached(self, alerts: Sequence[LoggedAlert]) -> list[bytes] | None:
+        texts = [self._texts.get((a.cursor, a.alert.id)) for a in alerts]
+        known = [t for t in texts if t is not None]
+        return known if len(known) == len(texts) else None
+
+    def _text(self, logged: LoggedAlert) -> bytes:
+        key = (logged.cursor, logged.alert.id)
+        text = self._texts.get(key)
+        if text is None:
+            products = self._daemon.rules().products
+            text = msgspec.json.encode(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
+            with self._lock:
+                self._texts[key] = text
+                while len(self._texts) > KEPT_RENDERINGS:
+                    self._texts.popitem(last=False)
+        return text

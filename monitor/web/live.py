@@ -1,0 +1,279 @@
+"""Rows, counts, prices and status as the streams show them, made and encoded once for all.
+
+They are conflated: a slow reader gets the newest of each and misses those between. A tick looks for changes; a stream then
+asks for what it has not shown yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.core.groups.survey import Scope
+from monitor.core.money import plain
+from monitor.core.portfolio.group_list import GroupQuery
+from monitor.core.queries.explain import GroupRow, PriceItem, row
+from monitor.core.text import stamp
+from monitor.web.http import encoded
+from monitor.web.view import Daemon, Made, Paced, View
+
+EVENTS = ("alert", "groups", "counts", "prices", "status")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of the streams."""
+
+    streams: int = 500
+    """Each has a task and up to 500 rows to compare: 500 keep a core busy for a tenth of its time."""
+    alerts: int = 5000
+    """Recent alerts kept for all streams together; about 25 MB where each has ten inputs."""
+    batch: int = 100
+    """Alerts in one write: the place to resume from is known to that many."""
+    write_timeout_s: float = 30.0
+    """A reader that takes nothing for so long is cut off; EventSource comes back by itself."""
+    tick_s: float = 0.25
+    """Changed rows at most 4 times a second."""
+    prices_every: int = 4
+    """Ticks between looks at the prices, and at the counts: at most once a second."""
+    status_every: int = 20
+    """Ticks between status events when nothing changes: 5 s, which also shows that the line is alive."""
+
+
+class GroupCounts(msgspec.Struct, frozen=True):
+    """How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued."""
+
+    total: int
+    unknown: int
+    blind: int
+    stages: dict[str, int]
+    debt_usd: dict[str, str]
+
+
+class GroupsEvent(msgspec.Struct, frozen=True):
+    """Rows of the filter that changed, and ids that left it. The first event, a snapshot, has them all."""
+
+    at: str
+    snapshot: bool
+    rows: list[GroupRow]
+    gone: list[str]
+
+
+class CountsEvent(msgspec.Struct, frozen=True):
+    """How the groups of the caller stand."""
+
+    at: str
+    groups: GroupCounts
+
+
+class PricesEvent(msgspec.Struct, frozen=True):
+    """Prices that changed. The first event, a snapshot, has them all."""
+
+    at: str
+    snapshot: bool
+    items: list[PriceItem]
+
+
+class Pulse(NamedTuple):
+    """The facts of a status event: cheap enough for four looks a second."""
+
+    ready: bool
+    reasons: Mapping[str, str]
+    feeds: Mapping[str, bool]
+
+
+class StatusEvent(msgspec.Struct, frozen=True):
+    """Whether the daemon does its work, which feeds are connected, and the end of the alert log."""
+
+    at: str
+    ready: bool
+    reasons: dict[str, str | None]
+    feeds: Mapping[str, bool]
+    cursor: int
+
+
+class GapEvent(msgspec.Struct, frozen=True):
+    """The stream ends: alerts were lost for it. Ask again from this cursor."""
+
+    resume_after: int
+    reason: str
+
+
+EVENT_TYPES = (GroupsEvent, CountsEvent, PricesEvent, StatusEvent, GapEvent)
+"""The data of every event but an alert, whose data is as in the log."""
+
+
+def group_counts(view: View, scope: Scope) -> GroupCounts:
+    """How the groups of a scope stand. For a worker thread."""
+    counts = view.counts(scope)
+    owed = {stage: plain(usd) for stage, usd in view.debts(scope).items()}
+    return GroupCounts(counts.total, counts.unknown, counts.blind, dict(counts.stages), owed)
+
+
+def reasons_told(reasons: Mapping[str, str], *, scoped: bool) -> dict[str, str | None]:
+    """Why the daemon is not ready, by part. The texts may name groups, so a token with a scope sees the parts alone."""
+    return {part: None if scoped else text for part, text in reasons.items()}
+
+
+def frame(event: str, data: bytes | msgspec.Struct, id_: int | None = None) -> bytes:
+    """One event as it is sent; bytes are JSON that is encoded already."""
+    raw = data if isinstance(data, bytes) else msgspec.json.encode(data)
+    head = f"event: {event}\n" + (f"id: {id_}\n" if id_ is not None else "")
+    return head.encode() + b"data: " + raw + b"\n\n"
+
+
+class Shown:
+    """What one stream wants to see, and what it was shown last."""
+
+    def __init__(self, events: frozenset[str], wanted: GroupQuery, scope: Scope) -> None:
+        self.events = events
+        self.wanted = wanted
+        self.scope = scope
+        self.rows: dict[str, bytes] = {}
+        self.counts: GroupCounts | None = None
+        self.generation = -1
+        self.prices = -1
+        self.status = -1
+        self.beat = -1
+        self.counted = -1
+
+
+class LiveFigures:
+    """The newest rows, counts, prices and status; `news` is what one stream has not shown yet."""
+
+    def __init__(self, daemon: Daemon, limits: Limits) -> None:
+        self._daemon = daemon
+        self._view = daemon.view
+        self._limits = limits
+        self._ticks = 0
+        self._beat = 0
+        self._generation = 0
+        self._count_tick = 0
+        self._pages = Paced(daemon.clock)
+        self._making = asyncio.Lock()
+        self._prices: dict[str, tuple[int, object, bytes]] = {}
+        self._price_version = 0
+        self._status_version = 0
+        self._status_seen: Pulse | None = None
+
+    async def tick(self, streams: Iterable[Shown]) -> None:
+        """Looks for changes since the last tick."""
+        self._ticks += 1
+        self._look_at_status()
+        shown = [*streams]
+        if self._generation != self._view.generation:
+            self._generation = self._view.generation
+            self._pages.keep_only({(s.wanted, s.scope) for s in shown})
+        if self._ticks % self._limits.prices_every == 0:
+            self._count_tick += 1
+            if any("prices" in s.events for s in shown):
+                await self._take_prices()
+
+    async def news(self, shown: Shown) -> bytes:
+        """The events that a stream has not shown yet. From now on they count as shown."""
+        frames = b""
+        if "status" in shown.events and shown.status != self._status_version:
+            shown.status = self._status_version
+            frames += frame("status", self._status(is_scoped=bool(shown.scope)))
+        elif shown.beat != self._beat:
+            frames += b": alive\n\n"
+        shown.beat = self._beat
+        if "groups" in shown.events and shown.generation != self._generation:
+            frames += await self._changed_rows(shown)
+        if "counts" in shown.events and shown.counted != self._count_tick:
+            frames += await self._changed_counts(shown)
+        if "prices" in shown.events and shown.prices != self._price_version:
+            frames += await self._changed_prices(shown)
+        return frames
+
+    async def _changed_rows(self, shown: Shown) -> bytes:
+        is_first = shown.generation < 0
+        generation = self._generation
+        made = await self._rows(shown.wanted, shown.scope)
+        rows: dict[str, bytes] = made.value
+        changed = [text for id_, text in rows.items() if shown.rows.get(id_) != text]
+        gone = [id_ for id_ in shown.rows if id_ not in rows]
+        shown.rows = rows
+        # A page that costs too much for every tick may be behind: the next tick asks again.
+        shown.generation = min(generation, made.generation)
+        if not (changed or gone or is_first):
+            return b""
+        return frame("groups", GroupsEvent(self._now(), is_first, encoded(changed), gone))
+
+    async def _changed_counts(self, shown: Shown) -> bytes:
+        """How the groups stand. The view makes it at a bounded rate for all who ask."""
+        shown.counted = self._count_tick
+        counts = await asyncio.to_thread(group_counts, self._view, shown.scope)
+        if counts == shown.counts:
+            return b""
+        shown.counts = counts
+        return frame("counts", CountsEvent(self._now(), counts))
+
+    async def _changed_prices(self, shown: Shown) -> bytes:
+        is_first = shown.prices < 0
+        since = shown.prices
+        if is_first:
+            await self._take_prices()
+        items = [text for version, _, text in self._prices.values() if version > since]
+        shown.prices = self._price_version
+        if not items and not is_first:
+            return b""
+        return frame("prices", PricesEvent(self._now(), is_first, encoded(items)))
+
+    async def _rows(self, wanted: GroupQuery, scope: Scope) -> Made:
+        """The rows of a filter, by id and encoded, worst first; made once for all streams that ask the same."""
+        key = (wanted, scope)
+        async with self._making:
+            generation = self._view.generation
+            made = self._pages.get(key, generation)
+            if made is None:
+                made = await asyncio.to_thread(self._pages.make, key, generation, lambda: self._page(wanted, scope))
+            return made
+
+    def _page(self, wanted: GroupQuery, scope: Scope) -> dict[str, bytes]:
+        sights = self._view.groups(wanted, scope).rows
+        return {s.group.id: msgspec.json.encode(row(s)) for s in sights}
+
+    def _look_at_status(self) -> None:
+        """A status that changed, or is due again, becomes a new version."""
+        seen = self._pulse()
+        is_due = self._ticks % self._limits.status_every == 0
+        if is_due or seen != self._status_seen:
+            self._status_seen = seen
+            self._status_version += 1
+            self._beat += is_due
+
+    async def _take_prices(self) -> None:
+        async with self._making:
+            changed = await asyncio.to_thread(self._new_prices, self._price_version + 1)
+            if changed:
+                self._prices = {**self._prices, **changed}
+                self._price_version += 1
+
+    def _new_prices(self, version: int) -> dict[str, tuple[int, object, bytes]]:
+        """The prices that are not what they were, encoded: another mark, another rate, another trust."""
+        view = self._view
+        rules = self._daemon.rules()
+        at = self._daemon.clock.utc()
+        changed: dict[str, tuple[int, object, bytes]] = {}
+        marks = view.marks
+        on = view.published
+        for asset in sorted(marks.keys() | on.usd.keys()):
+            state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted)
+            if asset not in self._prices or self._prices[asset][1] != state:
+                changed[asset] = (version, state, msgspec.json.encode(view.price(asset, rules, at)))
+        return changed
+
+    def _pulse(self) -> Pulse:
+        reasons = dict(self._daemon.health.reasons)
+        return Pulse(not reasons, reasons, {name: feed.connected for name, feed in self._daemon.feeds.items()})
+
+    def _status(self, *, is_scoped: bool) -> StatusEvent:
+        pulse = self._pulse()
+        reasons = reasons_told(pulse.reasons, scoped=is_scoped)
+        return StatusEvent(self._now(), pulse.ready, reasons, pulse.feeds, self._view.cursor)
+
+    def _now(self) -> str:
+        return stamp(self._daemon.clock.utc())

@@ -1,0 +1,199 @@
+"""Deliveries of alerts to notifiers, with every attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import msgspec
+
+from monitor.core.text import stamp
+from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
+from monitor.web.alert_log import SCANNED_PAGES, may_see
+from monitor.web.auth import OPERATE, READ
+from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, Query, Rejected, one_of
+from monitor.web.site import Call, Endpoint
+
+STATES = ("pending", "delivered", "superseded", "failed")
+_PLACE = re.compile(r"\d{1,18}:[\x21-\x7e]{1,128}", re.ASCII)
+
+
+class AttemptItem(msgspec.Struct, frozen=True):
+    """One attempt and what it ended with."""
+
+    at: str
+    state: DeliveryState
+    detail: str
+    due_at: str
+    took_ms: float
+
+
+class DeliveryItem(msgspec.Struct, frozen=True):
+    """One alert on its way to one notifier."""
+
+    id: str
+    cursor: int
+    alert: str
+    notifier: str
+    to: list[str]
+    subject: str
+    type: str
+    severity: str
+    state: DeliveryState
+    attempts: int
+    due_at: str
+    created_at: str
+    detail: str
+
+
+class DeliveryDetail(DeliveryItem, frozen=True):
+    """A delivery with the record of its attempts."""
+
+    record: list[AttemptItem]
+
+
+class DeliveryList(msgspec.Struct, frozen=True):
+    """Deliveries, oldest alert first."""
+
+    items: list[DeliveryItem]
+    next: str | None
+
+
+async def deliveries(call: Call) -> DeliveryList:
+    """Deliveries of alerts to notifiers."""
+    query = call.query
+    wanted = DeliveryFilter(
+        after=_after(query),
+        state=query.choice("state"),
+        notifier=query.text("notifier"),
+        alert=query.text("alert"),
+        limit=query.number("limit"),
+    )
+    query.done()
+    found, cursor = await _page(call, wanted)
+    return DeliveryList([_item(d) for d in found], cursor)
+
+
+async def delivery(call: Call) -> DeliveryDetail:
+    """One delivery with every attempt."""
+    found = await _visible(call)
+    record = [_attempt(a) for a in await call.daemon.store.attempts(found.id)]
+    return DeliveryDetail(**msgspec.structs.asdict(_item(found)), record=record)
+
+
+async def retry(call: Call) -> DeliveryItem:
+    """Makes a delivery due at once."""
+    found = await _visible(call)
+    again = await call.daemon.store.retry(found.id, call.daemon.clock.utc())
+    if again is None:
+        raise _absent(found.id)
+    call.daemon.on_retry(again)
+    before, after = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
+    await call.daemon.inbox.record(call.caller.name, "retry delivery", again.id, before, after)
+    return _item(again)
+
+
+async def _page(call: Call, wanted: DeliveryFilter) -> tuple[list[Delivery], str | None]:
+    """Deliveries that the caller may see, and the cursor after which more may come."""
+    found: list[Delivery] = []
+    after = wanted.after
+    limit = wanted.limit
+    for _ in range(SCANNED_PAGES):
+        asked = MAX_LIMIT if call.caller.scope else limit + 1
+        page = await call.daemon.store.deliveries(msgspec.structs.replace(wanted, after=after, limit=asked))
+        found += await _visible_of(call, page)
+        if len(found) > limit:
+            return found[:limit], _place(found[limit - 1])
+        if len(page) < asked:
+            return found, None
+        after = _place(page[-1])
+    return found, after
+
+
+async def _visible_of(call: Call, page: list[Delivery]) -> list[Delivery]:
+    """Those of a page that the caller may see."""
+    if not call.caller.scope:
+        return page
+    # Most deliveries belong to others: the subject rules them out without a look at the alert. A group that was closed
+    # since is not there; its labels are those of the alert.
+    theirs = await asyncio.to_thread(_of_others, call, {d.subject for d in page})
+    return [d for d in page if d.subject not in theirs and await _may_see(call, d)]
+
+
+def _of_others(call: Call, subjects: set[str]) -> set[str]:
+    """The groups among the subjects that the caller may not see."""
+    sights = [sight for s in subjects if (sight := call.daemon.view.sight(s)) is not None]
+    return {s.group.id for s in sights if not call.caller.sees(s.group.labels)}
+
+
+async def _may_see(call: Call, delivery: Delivery) -> bool:
+    logged = await call.daemon.store.alert(delivery.alert)
+    return logged is not None and may_see(call.caller, logged.alert)
+
+
+async def _visible(call: Call) -> Delivery:
+    found = await call.daemon.store.delivery(call.id)
+    if found is None or not await _visible_of(call, [found]):
+        raise _absent(call.id)
+    return found
+
+
+def _absent(id_: str) -> Rejected:
+    return Rejected("not-found", f"there is no delivery {id_}")
+
+
+def _after(query: Query) -> str:
+    """The place to go on behind."""
+    text = query.text("after")
+    if text is None:
+        return ""
+    if not _PLACE.fullmatch(text):
+        query.wrong("after", text, "the `next` of the page before")
+        return ""
+    return text
+
+
+def _place(d: Delivery) -> str:
+    """What DeliveryFilter.after takes to go on behind a delivery."""
+    return f"{d.cursor}:{d.id}"
+
+
+def _item(d: Delivery) -> DeliveryItem:
+    return DeliveryItem(
+        id=d.id,
+        cursor=d.cursor,
+        alert=d.alert,
+        notifier=d.notifier,
+        to=list(d.to),
+        subject=d.subject,
+        type=d.type,
+        severity=d.severity,
+        state=d.state,
+        attempts=d.attempts,
+        due_at=stamp(d.due_at),
+        created_at=stamp(d.created_at),
+        detail=d.detail,
+    )
+
+
+def _attempt(a: Attempt) -> AttemptItem:
+    return AttemptItem(stamp(a.at), a.state, a.detail, stamp(a.due_at), a.took_ms)
+
+
+ROUTES = (
+    Endpoint(
+        "GET",
+        "/v1/deliveries",
+        deliveries,
+        READ,
+        (
+            Param("state", "Only deliveries in this state.", one_of(STATES)),
+            Param("notifier", "Only deliveries to this notifier."),
+            Param("alert", "Only deliveries of this alert."),
+            LIMIT,
+            AFTER,
+        ),
+    ),
+    Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
+    Endpoint("POST", "/v1/deliveries/{id}/retry", retry, OPERATE),
+)

@@ -1,0 +1,99 @@
+"""What every handler gets: the call, and the site that answers it.
+
+A handler is a function of one `Call`. It returns the struct of its answer, a `Reply` where status or headers are others,
+None for 204, or a response of its own where it is no JSON. It fails by raising Rejected, schema.Invalid, BadCursor or
+StoreUnavailable: each is answered as a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from monitor.config import WebConfig
+from monitor.telemetry import BoundedLog
+from monitor.web.alert_log import AlertLog
+from monitor.web.auth import Caller, Tokens
+from monitor.web.http import Param, Query
+from monitor.web.live import Limits
+from monitor.web.ltv_follower import LtvFollower
+from monitor.web.sessions import Failures, Sessions
+from monitor.web.stream import Hub
+from monitor.web.view import Daemon, Paced
+from monitor.web.whole_book import Turns
+
+EXPOSURE_REST_S = 1.0
+"""A table of exposures is not made again sooner: that takes a copy of the book."""
+EXPOSURE_TABLES = 8
+"""By key and scope; one by a label may have a row for each group."""
+
+
+class Site:
+    """What the web keeps between requests, and the daemon behind it."""
+
+    def __init__(self, config: WebConfig, daemon: Daemon, limits: Limits | None = None) -> None:
+        """Raises schema.Invalid for tokens that cannot be used."""
+        self.daemon = daemon
+        self.tokens = Tokens(config.tokens)
+        self.sessions = Sessions(daemon.clock)
+        self.failures = Failures(daemon.clock)
+        self.alert_log = AlertLog(daemon)
+        self.hub = Hub(daemon, self.alert_log, limits)
+        self.ltv = LtvFollower(daemon.view, daemon.store, daemon.clock)
+        self.turns = Turns()
+        self.exposures = Paced(daemon.clock, EXPOSURE_REST_S, EXPOSURE_TABLES)
+        self.refusals = BoundedLog()
+        """Names refused changes of the book in the log."""
+
+
+class Call(NamedTuple):
+    """One request: who asks what, and the site that answers."""
+
+    request: web.Request
+    caller: Caller
+    query: Query
+    site: Site
+
+    @property
+    def daemon(self) -> Daemon:
+        """The daemon behind the site."""
+        return self.site.daemon
+
+    @property
+    def id(self) -> str:
+        """The id in the path."""
+        return self.request.match_info["id"]
+
+
+class Reply(NamedTuple):
+    """A JSON answer with a status or headers of its own."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = {}
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class Endpoint(NamedTuple):
+    """One row of the API: what is served, to whom, and how the contract describes it.
+
+    The first line of the handler's docstring is the summary. A struct that the handler returns is the answer to 200.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    needs: str
+    params: tuple[Param, ...] = ()
+    body: Any = None
+    answers: Mapping[int, Any] = {}
+    """Status of success and the type of its JSON body, or None; only where the handler's own type does not say it."""
+    media: str = "application/json"
+    headers: tuple[str, ...] = ()
+    """Headers that a caller may send beside those of every request."""
+    may_be_absent: bool = False
+    """The configuration may leave it out: then it is not found."""
