@@ -38,7 +38,7 @@ class Tasks:
         raise self.error
 
     async def cancel(self) -> None:
-        """Ends all that still runs, and waits for it."""
+        """Cancels all that still runs, and waits until it has ended."""
         left = list(self._running)
         for task in left:
             task.cancel()

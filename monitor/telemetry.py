@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import sys
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,9 +17,8 @@ _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2
 
 def configure(level: str = "info", *, as_json: bool = False) -> None:
     """Sends all logs to stderr, as lines for people or as JSON."""
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty()
-    )  # fmt: skip
+    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else for_people
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -34,8 +34,7 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
 
 
 class _Unfailing:
-    """Standard error. It may lead to a full disk or to a pipe that nobody reads any more: a line of the log may be lost
-    then, what it tells of must go on."""
+    """Standard error. It may lead to a full disk or a closed pipe: then the line is lost, and the monitor goes on."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
@@ -72,7 +71,7 @@ class BoundedLog:
 
 
 class Health:
-    """Why the daemon is not ready, by part. Written by the parts, read by readiness; empty means ready."""
+    """Why the daemon is not ready, by part; empty means ready. The parts write it, readiness reads it."""
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {"startup": "still starting"}
@@ -89,49 +88,42 @@ class Metrics:
     """The daemon's metrics, in a registry of their own so that a process can run two daemons."""
 
     def __init__(self) -> None:
-        self.registry = r = CollectorRegistry()
-        self.tick_to_commit = Histogram(
-            "monitor_tick_to_commit_seconds", "Batch received to alert durable.", buckets=_LATENCY_BUCKETS, registry=r
-        )
-        self.tick_to_sent = Histogram(
-            "monitor_tick_to_sent_seconds", "Batch received to first attempt answered.", ["notifier"],
-            buckets=_LATENCY_BUCKETS, registry=r,
-        )  # fmt: skip
-        self.handle = Histogram("monitor_handle_seconds", "Core's time for one event.", ["event"],
-                                buckets=_LATENCY_BUCKETS, registry=r)  # fmt: skip
-        self.commit = Histogram("monitor_commit_seconds", "One store commit.", buckets=_LATENCY_BUCKETS, registry=r)
-        self.alerts = Counter("monitor_alerts_total", "Alerts committed.", ["type", "severity"], registry=r)
-        self.attempts = Counter("monitor_delivery_attempts_total", "Attempts by outcome.", ["notifier", "outcome"],
-                                registry=r)  # fmt: skip
-        self.superseded = Counter(
-            "monitor_deliveries_superseded_total", "Notices cancelled before delivery.", registry=r
-        )
-        self.groups = Gauge("monitor_groups", "Groups by stage.", ["stage"], registry=r)
-        self.groups_unknown = Gauge("monitor_groups_unknown", "Groups with a missing price.", registry=r)
-        self.groups_blind = Gauge("monitor_groups_blind", "Groups with an untrusted price.", registry=r)
-        self.fund = Gauge("monitor_fund_usd", "Insurance fund: balance, projected draw, fees.", ["figure"], registry=r)
-        self.price_age = Gauge("monitor_price_age_seconds", "Since the last receipt.", ["asset"], registry=r)
-        self.price_trust = Gauge(
-            "monitor_price_untrusted", "1 where a price is stale or suspect.", ["asset"], registry=r
-        )
-        self.queue_depth = Gauge("monitor_queue_depth", "Undelivered notices.", ["notifier"], registry=r)
-        self.oldest_undelivered = Gauge("monitor_oldest_undelivered_seconds", "Age of the oldest undelivered notice.",
-                                        ["notifier"], registry=r)  # fmt: skip
-        self.feed_connected = Gauge("monitor_feed_connected", "1 while connected.", ["feed"], registry=r)
-        self.feed_frames = Gauge("monitor_feed_frames", "Frames received.", ["feed"], registry=r)
-        self.feed_refused = Gauge("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"], registry=r)
-        self.feed_reconnects = Gauge("monitor_feed_reconnects", "Connections made again.", ["feed"], registry=r)
-        self.book_refused = Counter(
-            "monitor_book_refused_total", "Lines, puts and entries refused.", ["source", "reason"], registry=r
-        )
-        self.conflated = Counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.", registry=r)
-        self.loop_lag = Gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.", registry=r)
-        self.store_ok = Gauge("monitor_store_writable", "1 while the store takes commits.", registry=r)
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        seconds = partial(Histogram, buckets=_LATENCY_BUCKETS, registry=self.registry)
+
+        self.tick_to_commit = seconds("monitor_tick_to_commit_seconds", "Batch received to alert durable.")
+        tick_to_sent = "Batch received to first attempt answered."
+        self.tick_to_sent = seconds("monitor_tick_to_sent_seconds", tick_to_sent, ["notifier"])
+        self.handle = seconds("monitor_handle_seconds", "Core's time for one event.", ["event"])
+        self.commit = seconds("monitor_commit_seconds", "One store commit.")
+        self.alerts = counter("monitor_alerts_total", "Alerts committed.", ["type", "severity"])
+        attempts = "Attempts by outcome."
+        self.attempts = counter("monitor_delivery_attempts_total", attempts, ["notifier", "outcome"])
+        self.superseded = counter("monitor_deliveries_superseded_total", "Notices cancelled before delivery.")
+        self.groups = gauge("monitor_groups", "Groups by stage.", ["stage"])
+        self.groups_unknown = gauge("monitor_groups_unknown", "Groups with a missing price.")
+        self.groups_blind = gauge("monitor_groups_blind", "Groups with an untrusted price.")
+        self.fund = gauge("monitor_fund_usd", "Insurance fund: balance, projected draw, fees.", ["figure"])
+        self.price_age = gauge("monitor_price_age_seconds", "Since the last receipt.", ["asset"])
+        self.price_trust = gauge("monitor_price_untrusted", "1 where a price is stale or suspect.", ["asset"])
+        self.queue_depth = gauge("monitor_queue_depth", "Undelivered notices.", ["notifier"])
+        oldest = "Age of the oldest undelivered notice."
+        self.oldest_undelivered = gauge("monitor_oldest_undelivered_seconds", oldest, ["notifier"])
+        self.feed_connected = gauge("monitor_feed_connected", "1 while connected.", ["feed"])
+        self.feed_frames = gauge("monitor_feed_frames", "Frames received.", ["feed"])
+        self.feed_refused = gauge("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"])
+        self.feed_reconnects = gauge("monitor_feed_reconnects", "Connections made again.", ["feed"])
+        refused = "Lines, puts and entries refused."
+        self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])
+        self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
+        self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
+        self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
 
 def trim_memory() -> None:
     """Gives back to the system what was freed. Reading a large book leaves a third of its memory in half-empty pages."""
-    with contextlib.suppress(
-        OSError, AttributeError
-    ):  # a C library other than glibc has no such call, and gives pages back itself
+    # A C library other than glibc has no such call, and gives pages back itself.
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

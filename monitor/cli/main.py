@@ -156,14 +156,14 @@ def replay_(
     trust: Flag = False,
     as_json: AsJson = False,
 ) -> int:
-    """Runs a tape or a recorded event log through the same core in virtual time; nothing is sent.
+    """Runs a tape or a recorded event log through the same core in virtual time; sends nothing.
 
     Parameters
     ----------
-    config: the configuration file (TOML): its rules are used.
+    config: the configuration file (TOML), whose rules it uses.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
-    entries: book entries as JSON Lines, applied at their times among the rows of the tape.
+    entries: book entries as JSON Lines, which apply at their times among the rows of the tape.
     log: a file of the recorded event log, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
     as_json: one alert per line on stdout and nothing else.
@@ -194,7 +194,7 @@ class _Tape:
     """A run of a tape: its steps, and the rules that render its alerts."""
 
     def __init__(self, config: Config, path: Path, book: Path, entries: Path | None, *, trust: bool) -> None:
-        """Raises BadConfig for rates that cannot be used."""
+        """Raises BadConfig if rates cannot be used."""
         from monitor.daemon import wiring
 
         rates = wiring.rates_of(config)
@@ -222,7 +222,7 @@ class _Recorded:
 
 
 def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
-    """Prints alerts as they come and a summary at the end. Refused prices and entries are named on stderr."""
+    """Prints alerts as they come and a summary at the end; names refused prices and entries on stderr."""
     timeline = output.ReplayProgress(run_.title, run_.total, as_json=as_json)
     with timeline:
         for at, alerts in run_.steps:
@@ -261,7 +261,7 @@ def what_if(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; nothing is changed.
+    """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; changes nothing.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def what_if(
 
 @commands.command
 def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] = ()) -> int:
-    """Sends a notice that is marked as a test through a channel, exactly as an alert would go.
+    """Sends a test notice through a channel, on the way that an alert takes.
 
     Parameters
     ----------
@@ -338,8 +338,8 @@ def backup(file: Path, *, config: ConfigFile = CONFIG) -> int:
 
     Parameters
     ----------
-    file: where the copy goes; must not exist.
-    config: the configuration file (TOML): its store is copied.
+    file: the copy, which must not exist yet.
+    config: the configuration file (TOML), whose store it copies.
     """
     loaded = configuration.load(config)
     module = plugins.module("stores", loaded.store.kind)

@@ -38,13 +38,13 @@ def stress(
     Parameters
     ----------
     shock: such as BTC=-20% or BTC=30000; may be given several times.
-    scenario: name of a scenario of the daemon's folder, such as 2021-05-19: each coin falls to its lowest there.
+    scenario: a scenario in the daemon's folder, such as 2021-05-19: each coin falls to its lowest price there.
     x: one side of a matrix, such as BTC=-10%,-20%,-30%.
     y: the other side, such as ETH=-10%,-20%,-30%.
-    reverse: the share of the debt, such as 0.1, for which to find the smallest common fall.
+    reverse: a share of the debt, such as 0.1: finds the smallest common fall that brings it to the liquidation line.
     of: a coin that falls with --reverse; may be given several times. Without any: all but those near a dollar.
     limit: groups to list of each stage.
-    csv: writes every group that changes its stage into this file.
+    csv: a file for every group that changes its stage.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of POST /v1/stress.
@@ -91,13 +91,13 @@ def exposure(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """What the book is exposed to: sums and shares by borrower, product or coin, the largest first.
+    """The exposure of the book: sums and shares by borrower, product or coin, the largest first.
 
     Parameters
     ----------
     by: asset, product, or a label such as label.borrower.
     limit: rows, 1 to 1000.
-    after: the next of the page before.
+    after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/exposure.
@@ -123,8 +123,8 @@ def report(
 
     Parameters
     ----------
-    out: the file; it is replaced.
-    config: the configuration file (TOML): its rules are used for a replay.
+    out: the file, which it replaces.
+    config: the configuration file (TOML), whose rules a replay uses.
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.

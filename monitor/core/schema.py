@@ -78,6 +78,7 @@ Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyp
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
 # A calendar ends in the year 9999: deadlines are sums of times and durations, and must stay far below that.
 _FIRST_YEAR, _LAST_YEAR, _LONGEST = 1900, 2200, timedelta(days=36525)
+_SECONDS = Bounds("0", "31536000", 6)
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -218,23 +219,19 @@ class _Reader:
     def seconds(self, hint: Any, table: dict[str, Any], name: str, where: str) -> timedelta | None:
         """A duration that stands under its old key as a number of seconds."""
         key = f"{name}_s"
-        number, place = table[key], _under(where, key)
+        place = _under(where, key)
         if name in table:
-            what = f"found {_show(number, place)} beside {name} = {_show(table[name], name)}; leave {key} out"
+            what = f"found {_show(table[key], key)} beside {name} = {_show(table[name], name)}; leave {key} out"
             self.problems.append(Problem(place, what))
             return None
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int | float)
-            or not abs(number) < _LONGEST.total_seconds()
-        ):
-            self.wrong(place, number, f'a number of seconds, or better {name} = "10s"')
+        seconds = self.float((_SECONDS,), table[key], place)
+        if seconds is None:
             return None
-        duration = timedelta(seconds=number)
-        self.old_keys.append(
-            f'{place} is now {name} = "{in_words(duration)}"; the old key works until the next version'
-        )
-        return self.limited(duration, get_args(hint)[1:], number, place)
+        duration = self.limited(timedelta(seconds=seconds), get_args(hint)[1:], table[key], place)
+        if duration is not None:
+            now = f'{name} = "{in_words(duration)}"'
+            self.old_keys.append(f"{place} is now {now}; the old key works until the next version")
+        return duration
 
     def limited(self, duration: timedelta, limits: Any, found: object, where: str) -> timedelta | None:
         for limit in limits:

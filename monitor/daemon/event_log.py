@@ -1,8 +1,8 @@
 """The record of what core was handed: folding it gives the same alerts (DESIGN section 13, `monitor replay --log`).
 
-JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. It is
-written by the sequencer's worker thread beside the decision, never in its way: a record that cannot be written is
-counted and said aloud, and no alert waits for it.
+JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. The
+sequencer's worker thread writes it beside the decision. A record that cannot be written is counted and logged, and no
+alert waits for it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 
 FILE_BYTES = 64 * 1024 * 1024
-"""A new file is begun beyond this, so that old days can be deleted by file; of a large book beyond four times its start."""
+"""A new file begins beyond this, so that old days can be deleted by file; with a large book, beyond four times its start."""
 TOTAL_BYTES = 2 * 1024 * 1024 * 1024
-"""The oldest files go beyond this, whatever their age: the disk belongs to the store."""
-
-
+"""Beyond this the oldest files are deleted, whatever their age: the store needs the disk."""
 PAUSE_S = 30.0
-"""After a failure a new file is tried this seldom: each try writes all that core knows."""
+"""After a failure a new file is tried once in so long, as each try writes all that core knows."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -102,12 +100,14 @@ class EventLog:
     """Appends events to files `events-<time>.jsonl` in a folder."""
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
-        self.folder, self.keep = folder, keep
+        self.folder = folder
+        self.keep = keep
         self.failures = 0
         self.reason: str | None = None
         self._file: BinaryIO | None = None
         self._begun_s: float | None = None
-        self._size = self._start_size = 0
+        self._size = 0
+        self._start_size = 0
 
     def wants_start(self, now_s: float) -> bool:
         """A new file must be begun before the next event; `now_s` is monotonic time."""

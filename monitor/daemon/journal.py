@@ -1,6 +1,6 @@
 """From outcomes to a commit, and what to do when the store does not take it.
 
-What could not be committed is kept and merged into the next try: nothing is dropped. When the store has failed for
+A change that could not be committed is merged into the next try: nothing is dropped. When the store has failed for
 longer than FAIL_S the desk is told on every channel that alerts are not durable, and alerts go out marked so; when it
 takes commits again, everything is made durable under the same ids (DESIGN section 10).
 """
@@ -23,9 +23,9 @@ from monitor.stores._base import Applied, Audit, Change, Committed, Desk, StoreU
 from monitor.telemetry import BoundedLog, log
 
 FAIL_S = 3.0
-"""How long a store may fail before alerts go out without it: longer than a checkpoint, shorter than anybody's patience."""
+"""How long a store may fail before alerts go out without it: longer than a checkpoint takes."""
 RETRY_S = 0.5
-"""How often a failing store is tried again when nothing else happens."""
+"""How often a failing store is tried again while nothing else happens."""
 
 DEGRADED, RECOVERED = "monitor.degraded", "monitor.recovered"
 
@@ -65,11 +65,11 @@ class Journal:
 
     @property
     def is_saved(self) -> bool:
-        """All that was handed over is durable."""
+        """Everything that was handed over is durable."""
         return self._waiting is None
 
     def check_writable(self) -> None:
-        """Raises StoreUnavailable while the store is known to fail; a commit that is merely under way refuses nobody."""
+        """Raises StoreUnavailable while the store is known to fail. A commit under way is no reason to refuse."""
         if self._failing_since_s is not None:
             raise StoreUnavailable("the store cannot be written now; nothing was changed, try again")
 
@@ -98,14 +98,14 @@ class Journal:
 
     async def _try(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         assert self._waiting is not None
-        started_s = self._tried_s = self._clock.monotonic_s()
+        self._tried_s = self._clock.monotonic_s()
         try:
             committed = await self._store.commit(self._waiting)
         except StoreUnavailable as e:
             await self._failed(monitor, e)
             raise
         self._waiting = None
-        self._metrics.commit.observe(self._clock.monotonic_s() - started_s)
+        self._metrics.commit.observe(self._clock.monotonic_s() - self._tried_s)
         for logged in committed.alerts:
             self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
             if logged.alert.type == "book.refused":
@@ -117,12 +117,12 @@ class Journal:
 
     def _refused(self, alert: Alert) -> None:
         """A refused line is an alert, a counter and a line of the log, the last at a bounded rate."""
-        source, reason = str(alert.facts.get("source", "")), str(alert.facts.get("reason", "invalid"))
+        source = str(alert.facts.get("source", ""))
+        reason = str(alert.facts.get("reason", "invalid"))
         self._metrics.book_refused.labels(source, reason).inc()
-        self._bounded.warning(
-            self._clock.monotonic_s(), f"{source} {reason}", "a line of the loan book was refused", place=alert.subject,
-            reason=reason, problem=str(alert.facts.get("problem", ""))[:300],
-        )  # fmt: skip
+        facts = {"place": alert.subject, "reason": reason, "problem": str(alert.facts.get("problem", ""))[:300]}
+        now_s = self._clock.monotonic_s()
+        self._bounded.warning(now_s, f"{source} {reason}", "a line of the loan book was refused", **facts)
 
     async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
         now_s = self._clock.monotonic_s()
@@ -149,7 +149,8 @@ class Journal:
 
     async def _recovered(self, monitor: RiskMonitor) -> tuple[LoggedAlert, ...]:
         failed_s = self._clock.monotonic_s() - (self._failing_since_s or 0)
-        self._failing_since_s, self._told = None, 0
+        self._failing_since_s = None
+        self._told = 0
         self._health.set("store", None)
         self._metrics.store_ok.set(1)
         log.warning("the store takes commits again", failed_s=round(failed_s, 1))
@@ -161,11 +162,11 @@ class Journal:
         try:
             return await self._try(monitor)
         except StoreUnavailable:
-            # Failing again: that is no reason to tell those whose changes were just committed that they were not.
+            # It fails again, but the changes before this alert are durable: their callers must not hear a failure.
             return ()
 
     def _own(self, monitor: RiskMonitor, type_: str, facts: dict[str, Any]) -> Alert:
-        """An alert about the store itself: it cannot come through core, whose outcomes wait for that very store."""
+        """An alert about the store itself. It cannot come from core, whose outcomes wait for this very store."""
         now = self._clock.utc()
         return compose(monitor.rules.name, Statement(type_, "store", int(now.timestamp()), facts), now)
 
@@ -226,7 +227,7 @@ def _merged(old: Change, new: Change) -> Change:
 
 
 def _newest_blocks(blocks: Iterable[StoredBlock]) -> tuple[StoredBlock, ...]:
-    """The last body of each number. The ids of all of them: no row of the store is newer than any of these bodies."""
+    """The last body of each number, with the ids of all its bodies, as no row of the store is newer than any of them."""
     newest: dict[int, StoredBlock] = {}
     for block in blocks:
         before = newest[block.number].ids if block.number in newest else ()

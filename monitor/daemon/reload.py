@@ -1,4 +1,4 @@
-"""What of a configuration a reload cannot change, and what the audit record keeps of one."""
+"""What a reload cannot change, and what the audit record keeps of a configuration."""
 
 from __future__ import annotations
 

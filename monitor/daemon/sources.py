@@ -89,7 +89,7 @@ class Sources:
                 self._health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
 
     async def stop(self) -> None:
-        """Ends all of them and waits for it."""
+        """Ends all of them, and waits until they have ended."""
         tasks = [task for _, task in self._at_work.values()]
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What a start does before anything runs: takes up what the store kept, stores it anew where that pays, loads the engine."""
+"""What a start does: restores what the store kept, writes its blocks again where that pays, loads the engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from monitor.stores._base import Change, Snapshot, Store
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0
-"""The array libraries are loaded in the background soon after the start, so that a book that grows need not wait."""
+"""The array libraries load in the background soon after the start, so that a book that grows need not wait."""
 REWRITE_FROM = 20_000
 """Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
 IO_THREADS = 32
@@ -30,19 +30,18 @@ SWITCH_S = 0.0005
 
 
 def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
-    """Name look-ups that hang and files on a slow disk must not wait for each other; core must not make the loop late."""
+    """Gives I/O many threads, as a look-up that hangs must not hold up files, and keeps core from delaying the loop."""
     sys.setswitchinterval(SWITCH_S)
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
 def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
-    """The monitor as it was committed. Raises BadConfig where the rules of now do not fit a group that was kept."""
+    """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept."""
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
-    marks = tuple(map(unconfirmed, snapshot.desk.marks))
     memory = Memory(
         at=snapshot.desk.at,
-        marks=marks,
+        marks=tuple(map(unconfirmed, snapshot.desk.marks)),
         watchers=snapshot.desk.watchers,
         groups=snapshot.groups,
         states=snapshot.states,
@@ -57,7 +56,7 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
 
 
 async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -> None:
-    """Stores blocks anew where many groups are kept beside them: a start reads a group alone fifty times slower."""
+    """Writes all blocks again where many groups are kept beside them: a start reads such a group fifty times slower."""
     beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
     if len(beside) < REWRITE_FROM or snapshot.desk is None:
         return
@@ -69,7 +68,7 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -
 
 
 async def warm(state_dir: Path) -> None:
-    """Loads and compiles the engine, in two steps, as a stop must wait for a step that has begun."""
+    """Loads and compiles the engine. In two steps, as a stop waits for the step that has begun."""
     await asyncio.sleep(WARM_AFTER_S)
     engine = await asyncio.to_thread(_import_engine, state_dir)
     await asyncio.to_thread(engine.warm)

@@ -1,4 +1,4 @@
-"""What a configuration names must be there and usable before a daemon starts, or goes on, with it."""
+"""Builds what a configuration names, and says what of it is missing or cannot be used, before a start or a reload."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_tokens(config: Config) -> Tokens:
 
 
 def keys(config: Config) -> dict[Path, bytes]:
-    """Digests of the files that channels name: a key that is replaced in its file makes another channel of it."""
+    """Digests of the files that channels name: a new key in the same file is another channel."""
     named = (getattr(p.config, field) for p in config.notifiers for field in p.config.__struct_fields__)
     return {path: sha256(path.read_bytes()).digest() for path in named if isinstance(path, Path) and path.is_file()}
 
@@ -86,7 +86,8 @@ def rate_source(part: Part, clock: Clock) -> RateSource:
 
 def stated_rates(rates: tuple[Part, ...]) -> tuple[list[RatesChanged], list[str]]:
     """What the sources of rates state now, and what is wrong with those that cannot be used."""
-    stated, problems = list[RatesChanged](), list[str]()
+    stated: list[RatesChanged] = []
+    problems: list[str] = []
     for part in rates:
         try:
             stated.append(rate_source(part, SystemClock()).read())

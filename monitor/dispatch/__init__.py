@@ -1,1 +1,1 @@
-"""From a committed alert to a delivered notice: order, retries, breakers. Read `worker.py` first."""
+"""From a committed alert to a delivered notice: order, retries, breakers. Read `worker.py` first, then `channel.py`."""

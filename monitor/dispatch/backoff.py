@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again: the more urgent, the sooner; never for ever.
+"""When a failed delivery is tried again: the more urgent, the sooner, until a horizon.
 
 The jitter comes from the delivery's id, not from a random number: two runs of one test wait alike, and ten thousand
 deliveries that failed together still spread.

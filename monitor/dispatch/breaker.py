@@ -1,6 +1,6 @@
-"""Keeps a dead channel from being asked by everybody: after some failures one probe at a time goes out.
+"""Spares a dead channel: after some failures only one probe at a time goes out.
 
-It counts only failures that may pass. A channel that refuses a notice for good has answered: it is alive.
+Only failures that may pass count. A channel that refuses a notice for good has answered: it is alive.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 OPENS_AFTER = 5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Shorter than the longest wait of a critical notice, so that the breaker never is what delays one."""
+"""Shorter than the longest wait of a critical notice, so that the breaker never delays one."""
 
 
 class Breaker:
-    """Closed: all may go. Open: nobody until the pause is over, then one probe decides. Times are monotonic seconds."""
+    """Closed: all may go. Open: none may go until the pause is over, then one probe decides. In monotonic seconds."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -36,7 +36,7 @@ class Breaker:
         return None if self._is_probing else self._opens_at_s
 
     def started(self) -> bool:
-        """An attempt begins; True if it is the probe, which its end must say."""
+        """An attempt begins; True if it is the probe. The end of the attempt must say so."""
         self._is_probing = self.is_open
         return self._is_probing
 
@@ -48,14 +48,18 @@ class Breaker:
     def answered(self) -> bool:
         """The channel took a notice or refused it for good; True if it was open until now."""
         was_open = self.is_open
-        self._failures, self._pause_s, self._opens_at_s, self._is_probing = 0, FIRST_PAUSE_S, None, False
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._opens_at_s = None
+        self._is_probing = False
         return was_open
 
     def failed(self, now_s: float, is_probe: bool) -> None:
-        """An attempt failed in a way that may pass. One that began before the breaker opened lengthens no pause."""
+        """An attempt failed in a way that may pass. Only a probe makes the pause longer."""
         self._failures += 1
         if is_probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-            self._opens_at_s, self._is_probing = now_s + self._pause_s, False
+            self._opens_at_s = now_s + self._pause_s
+            self._is_probing = False
         elif self._failures >= OPENS_AFTER and not self.is_open:
             self._opens_at_s = now_s + self._pause_s

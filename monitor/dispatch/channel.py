@@ -204,9 +204,9 @@ class Channel:
         except TimeoutError:
             return _Answer(f"no end within {ATTEMPT_TIMEOUT_S:g} s", retry=True)
         except Exception as e:  # noqa: BLE001
-            # A notifier is a plug-in and may raise anything. Passed on, that would end this channel's loop and so
-            # silence it; taken as a failure that may pass, it is retried, recorded and told of on another channel.
-            # Only where it happened is logged: the text of a stranger's error may hold an address with its key.
+            # A notifier is a plug-in and may raise anything. Passed on, the error would end this channel's loop and
+            # silence it. As a failure that may pass it is retried, recorded, and told of on another channel. The log
+            # says only where it happened, as the text of a foreign error may hold an address with its key.
             frame = traceback.extract_tb(e.__traceback__)[-1]
             where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
             facts = {"notifier": self.name, "error": type(e).__name__, "where": where}

@@ -1,4 +1,4 @@
-"""The record of attempts, kept in the store: many in one transaction, and never given up while the store is away."""
+"""The record of attempts in the store: many in one transaction. While the store is away it tries again and again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
-"""A disk that has room again is noticed this soon, and a disk that has none is not asked in a spin."""
+"""A disk that has room again is noticed this soon, and one that has none is not asked without a pause."""
 
 
 class _Batch(Generic[T, R]):
@@ -26,7 +26,7 @@ class _Batch(Generic[T, R]):
 
 
 class _Together(Generic[T, R]):
-    """A group commit: what is submitted while one write is under way goes together in the next one."""
+    """A group commit: all that is submitted during one write goes together into the next one."""
 
     def __init__(self, write: Callable[[list[T]], Awaitable[R]]) -> None:
         self._write = write
@@ -39,7 +39,8 @@ class _Together(Generic[T, R]):
         if batch is not None:
             batch.items += items
             return await asyncio.shield(batch.result)
-        batch = self._next = _Batch()
+        batch = _Batch[T, R]()
+        self._next = batch
         batch.items += items
         try:
             async with self._lock:
@@ -53,7 +54,7 @@ class _Together(Generic[T, R]):
             if self._next is batch:
                 self._next = None
             if not batch.result.done():
-                # Cut off by a stop, or broken: those who came along end with whoever wrote for them.
+                # Cut off by a stop, or broken: those who came along end with the one that wrote for them.
                 batch.result.cancel()
 
 

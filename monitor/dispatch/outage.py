@@ -15,8 +15,11 @@ HOLD_S = 60.0
 
 
 class Outage:
-    """What the desk was told about one notifier. Whether core said it before a restart is unknown, so the first success
-    after a start clears it too; saying or clearing twice changes nothing there (`fingerprint`)."""
+    """What the desk was told about one notifier.
+
+    After a start it is unknown whether the desk was told before, so the first success clears an outage too. Saying or
+    clearing twice changes nothing in core.
+    """
 
     def __init__(self, notifier: str) -> None:
         self._notifier = notifier
@@ -25,11 +28,12 @@ class Outage:
         self._said_at_s = 0.0
 
     def failed(self, now_s: float, at: datetime, delivery: Delivery, reason: str, *, for_good: bool) -> Noticed | None:
-        """Counts a failure; the event if it is time to tell. A notice that is given up is told of at once."""
+        """Counts a failure; returns the event if it is time to tell. A notice that is given up is told of at once."""
         self._failures += 1
         if self._is_said or not (for_good or self._failures >= SAYS_AFTER):
             return None
-        self._is_said, self._said_at_s = True, now_s
+        self._is_said = True
+        self._said_at_s = now_s
         facts = {
             "notifier": self._notifier,
             "reason": reason,
@@ -42,7 +46,7 @@ class Outage:
         return Noticed(at, KIND, self._notifier, facts, fingerprint="failing")
 
     def delivered(self, now_s: float, at: datetime) -> Noticed | None:
-        """Counts a success; the event that ends an outage which was told of."""
+        """Counts a success; returns the event that ends an outage of which the desk was told."""
         self._failures = 0
         if self._is_said is False or (self._is_said and now_s - self._said_at_s < HOLD_S):
             return None

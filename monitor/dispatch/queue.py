@@ -1,7 +1,7 @@
-"""The order of what is to be sent: one lane per subject, notifier and recipients, and only its head may go.
+"""The order of what is sent: one lane for each subject, notifier and recipients, and only its head may go.
 
-So a receiver never gets an older notice of a group after a newer one, and one failing lane holds up no other. A lane's
-head that waits for its next try is called forward when something more urgent comes to stand behind it.
+So a receiver never gets an older notice of a group after a newer one, and a failing lane holds up no other. A head that
+waits for its next try is called forward when something more urgent comes behind it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from monitor.stores._base import Delivery
 
 
 class LaneKey(NamedTuple):
-    """Whose order is kept: the desk's addresses and a borrower's are different receivers."""
+    """A receiver about a subject; the desk's addresses and a borrower's are different receivers."""
 
     notifier: str
     subject: str
@@ -32,7 +32,9 @@ class Waiting:
     __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "lane", "not_before_s")
 
     def __init__(self, delivery: Delivery, due_s: float, lane: _Lane) -> None:
-        self.delivery, self.due_s, self.lane = delivery, due_s, lane
+        self.delivery = delivery
+        self.due_s = due_s
+        self.lane = lane
         self.attempts = delivery.attempts
         self.not_before_s = 0.0
         """The peer asked not to be asked before."""
@@ -65,7 +67,7 @@ class _Lane:
 
     @property
     def rank(self) -> int:
-        """The rank of the most urgent one: what waits behind the head is as late as the head is."""
+        """The rank of the most urgent one, as what waits behind the head waits as long as the head."""
         return min(SEVERITY_RANK[w.delivery.severity] for w in self.waiting)
 
 
@@ -145,14 +147,17 @@ class DeliveryQueue:
 
     def retry(self, waiting: Waiting, due_s: float, not_before_s: float = 0.0) -> None:
         """Puts a delivery back whose attempt failed; it stays the head of its lane."""
-        waiting.is_in_flight, waiting.due_s, waiting.not_before_s = False, max(due_s, not_before_s), not_before_s
+        waiting.is_in_flight = False
+        waiting.due_s = max(due_s, not_before_s)
+        waiting.not_before_s = not_before_s
         self._schedule(self._channels[waiting.delivery.notifier], waiting)
 
     def drop(self, id: str) -> None:
         """Takes a delivery out: it was delivered, given up or superseded. The next of its lane may go."""
         waiting = self._by_id.pop(id)
         channel = self._channels[waiting.delivery.notifier]
-        lane, was_head = waiting.lane, waiting.is_head
+        lane = waiting.lane
+        was_head = waiting.is_head
         lane.waiting.remove(waiting)
         if not lane.waiting:
             del channel.lanes[lane.key]
@@ -160,19 +165,19 @@ class DeliveryQueue:
             self._schedule(channel, lane.waiting[0])
 
     def call_forward(self, notifier: str, now_s: float) -> None:
-        """Makes all that waits due: the channel answers again. What a peer asked to hold back stays back."""
+        """Makes all that waits due, as the channel answers again. Where a peer asked for a pause, it gets the pause."""
         channel = self._channels.get(notifier)
         for lane in channel.lanes.values() if channel else ():
             if not lane.waiting[0].is_in_flight:
                 self._move(lane.waiting[0], now_s)
 
     def severity(self, waiting: Waiting) -> str:
-        """The severity by whose schedule a delivery is tried again: the highest in its lane."""
+        """The severity whose schedule a delivery follows: the highest in its lane."""
         rank = waiting.lane.rank
         return next(s for s, r in SEVERITY_RANK.items() if r == rank)
 
     def next_due_s(self, notifier: str) -> float | None:
-        """When the next head of a notifier is due; None if none is waiting. Overdue ones count as they are."""
+        """When the next head of a notifier is due, which may be past; None if none is waiting."""
         channel = self._channels.get(notifier)
         if channel is None:
             return None

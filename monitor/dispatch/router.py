@@ -1,6 +1,6 @@
-"""Decides where an alert goes. Pure: the sequencer puts the answer into the same commit as the alert.
+"""Decides where an alert goes. The journal puts the answer into the same commit as the alert.
 
-- Without any route every alert goes to every notifier: who names a channel wants to hear.
+- Without any route every alert goes to every notifier.
 - With routes the first that matches decides, and those after it only if it says `continue = true`.
 - An alert that no route matches goes to the log alone, unless it is critical: that one goes to every notifier, because
   a forgotten route must not hide a liquidation. The same holds when the only target is `contacts` and the borrower has

@@ -24,7 +24,7 @@ from monitor.telemetry import BoundedLog
 ADMITTED_AT_ONCE = 500
 """Deliveries taken into the queue in one turn of the event loop, 3 us each: a storm's twenty thousand hold up nobody."""
 LAST_WORD_S = 1.0
-"""What the last attempts before a stop found out has this long to be told: a turn of the sequencer and a commit."""
+"""At a stop, news of the last attempts has this long to reach core: a turn of the sequencer and a commit."""
 
 Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 """Hears that a channel fails or is back (Noticed, kind delivery.failing)."""
@@ -122,7 +122,7 @@ class Dispatcher:
         return 0.0 if oldest is None else max((self._clock.utc() - oldest).total_seconds(), 0.0)
 
     def _tell(self, event: Noticed | None) -> None:
-        """On its own, as the sequencer may wait for the very store that the caller waits for."""
+        """Tells in a task of its own, as the sequencer may wait for the same store as the caller."""
         if event is not None:
             self._tasks.begin("word of a channel", self._hear(event), self._errands)
 
@@ -139,8 +139,8 @@ class Dispatcher:
 def _wait_s(delivery: Delivery, now: datetime) -> float:
     """How long a delivery that comes from the store has to wait.
 
-    Its due time is of the wall clock, which may have been set back since; commits go on in a time that is then ahead of
-    it. So a first attempt never waits, and another one no longer than its schedule ever does.
+    The wall clock gave its due time and may have been set back since. So a first attempt never waits, and a later one
+    waits no longer than the longest step of its schedule.
     """
     if not delivery.attempts:
         return 0.0

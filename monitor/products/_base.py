@@ -1,6 +1,6 @@
 """What product files have in common: dated versions, ladders of marginal tiers, lines and warnings in their order.
 
-Each function that reads a part notes every problem with its place and goes on, so that the desk hears of all at once.
+Each function that reads a part notes every problem with its place and goes on, so that the desk sees all of them at once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
 _BOUNDS = Bounds("0", "1e30", 24)
-"""Of a tier's bound: more digits would outgrow exact arithmetic."""
-
+"""Of the bound of a tier: more digits would outgrow exact arithmetic."""
 
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
@@ -97,7 +96,7 @@ def graceless(table: VersionTable, lines: Thresholds, ladders: Mapping[str, Ladd
 def thresholds(
     stated: msgspec.Struct, warnings: Sequence[Decimal], where: str, problems: list[Problem], metric: Metric = LTV
 ) -> Thresholds | None:
-    """The lines of a version, with its warnings before the first of them; None where they are out of order."""
+    """The lines of a version, with its warnings before the first line; None if the lines are out of order."""
     levels: dict[str, Any] = dict.fromkeys(("initial", "margin_call", "liquidation", "immediate"))
     levels |= msgspec.structs.asdict(stated)
     try:
@@ -115,7 +114,7 @@ def thresholds(
 
 
 class GradeTable(msgspec.Struct, frozen=True):
-    """One [[version.tiers]] of a file: lines of a leverage up to caps on the principal that is borrowed of each coin."""
+    """One [[version.tiers]] of a file: lines of a leverage, up to caps on the principal that a group borrows of each coin."""
 
     leverage: Annotated[int, range(1, 126)]
     initial: Level
@@ -130,7 +129,7 @@ class LeverageTable(VersionTable, frozen=True, kw_only=True):
     transfer_out: Level = Decimal(2)
     """Assets leave only while the level stays above it."""
     tiers: tuple[GradeTable, ...] = ()
-    """Lines of groups that state their `leverage`; `thresholds` are those of the others."""
+    """Lines of groups that state their `leverage`; all others have `thresholds`."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -155,13 +154,14 @@ def by_leverage(
 
 
 def _grades(tables: Sequence[GradeTable], where: str, problems: list[Problem]) -> dict[int, tuple[Grade, ...]]:
-    """The tiers of each leverage. Caps rise and lines never ease, or a larger position would be held to less.
+    """The tiers of each leverage. Caps rise and lines never ease, as a larger position must not have milder lines.
 
-    What is borrowed beyond the last cap is judged by the last tier: a cap must not make a group free of lines.
+    The last tier holds beyond its cap too: a group that borrows more must not be free of lines.
     """
     found: dict[int, list[Grade]] = {}
     for i, table in enumerate(tables):
-        place, tiers = f"{where}[{i}]", found.setdefault(table.leverage, [])
+        place = f"{where}[{i}]"
+        tiers = found.setdefault(table.leverage, [])
         try:
             lines = Thresholds(table.initial, table.margin_call, table.liquidation, None, MARGIN_LEVEL)
         except ValueError as e:
@@ -178,9 +178,9 @@ def _grades(tables: Sequence[GradeTable], where: str, problems: list[Problem]) -
 
 
 def _misgraded(before: Grade, lines: Thresholds, caps: Mapping[str, Decimal], place: str) -> list[Problem]:
-    """What is wrong with a tier after the one before it."""
+    """The problems of a tier that follows another one."""
     if not before.caps:
-        return [Problem(place, "comes after a tier of this leverage without `up_to`, so it can never be reached")]
+        return [Problem(place, "comes after a tier of this leverage without `up_to`, so no group can reach it")]
     problems = []
     for name, level in lines.stated.items():
         milder = before.lines.stated[name]
@@ -188,9 +188,8 @@ def _misgraded(before: Grade, lines: Thresholds, caps: Mapping[str, Decimal], pl
             text = f"{name} {plain(level)} is milder than {plain(milder)} of the tier before"
             problems.append(Problem(f"{place}.{name}", text))
     if caps and caps.keys() != before.caps.keys():
-        text = (
-            f"found {', '.join(sorted(caps))}, expected the coins of the tier before: {', '.join(sorted(before.caps))}"
-        )
+        found, expected = (", ".join(sorted(coins)) for coins in (caps, before.caps))
+        text = f"found {found}, expected the coins of the tier before: {expected}"
         return [*problems, Problem(f"{place}.up_to", text)]
     for asset, cap in caps.items():
         if cap <= before.caps[asset]:
@@ -205,16 +204,15 @@ def ladders(tables: Mapping[str, LadderTable], where: str, problems: list[Proble
 
 
 def ladder(tiers: LadderTable, where: str, problems: list[Problem]) -> Ladder:
-    """Bounds rise strictly, shares never rise, `inf` only last: otherwise tiers would overlap or recognise by growing."""
+    """Bounds rise strictly, shares never rise, `inf` comes last: no tiers overlap, and more never earns a larger share."""
     if not tiers:
         problems.append(Problem(where, 'is empty; a ladder has at least one tier such as ["inf", "0.9"]'))
     bounds = _bounds([text for text, _ in tiers], where, problems)
     above = Decimal(1)
     for i, (_, share) in enumerate(tiers):
         if share > above:
-            problems.append(
-                Problem(f"{where}[{i}]", f"share {plain(share)} rises above {plain(above)} of the tier before")
-            )
+            what = f"share {plain(share)} rises above {plain(above)} of the tier before"
+            problems.append(Problem(f"{where}[{i}]", what))
         above = share
     return tuple(zip(bounds, (share for _, share in tiers), strict=True))
 
@@ -231,12 +229,12 @@ def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityT
         problems.append(Problem(where, f"is empty; liability tiers have at least one tier such as {example}"))
         return LiabilityTiers((), (), ())
     leverages = [_leverage(t[1], f"{where}[{i}][1]", problems) for i, t in enumerate(tiers)]
-    falling = [
+    ordered = [
         (leverages, "leverage", -1),
         ([t[2] for t in tiers], "initial rate", 1),
         ([t[3] for t in tiers], "maintenance rate", 1),
     ]
-    for values, name, sign in falling:
+    for values, name, sign in ordered:
         for i, (before, now) in enumerate(pairwise(values), 1):
             if sign * now < sign * before:
                 verb = "falls below" if sign > 0 else "rises above"
@@ -247,7 +245,7 @@ def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityT
             text = f"maintenance rate {plain(maintenance)} is not above 0 and at most the initial rate {plain(initial)}"
             problems.append(Problem(f"{where}[{i}]", text))
     bounds = _bounds([t[0] for t in tiers], where, problems)
-    # What is owed above the last cap is charged like the last tier: a cap must not make debt free.
+    # The last tier also holds above its cap: a cap must not make debt free.
     bounds[-1] = None
     maintenance_rates = tuple(zip(bounds, (t[3] for t in tiers), strict=True))
     initial_rates = tuple(zip(bounds, (t[2] for t in tiers), strict=True))
@@ -268,7 +266,7 @@ def _leverage(found: object, where: str, problems: list[Problem]) -> Decimal:
 
 
 def by_level(found: object, kind: Any, where: str, problems: list[Problem]) -> tuple[Decimal, ...]:
-    """Figures by VIP level from 0 on, the last of which holds for all above; a single text is one for all levels."""
+    """Figures by VIP level from 0 on; the last one holds for all higher levels, and a single text for every level."""
     stated = [found] if isinstance(found, str) else found
     try:
         levels: tuple[Decimal, ...] = read(tuple[kind, ...], stated, where)
@@ -298,7 +296,7 @@ def _bounds(texts: Sequence[str], where: str, problems: list[Problem]) -> list[D
     for i, text in enumerate(texts):
         bound = _bound(text, f"{where}[{i}]", problems)
         if bound is None and i < len(texts) - 1:
-            problems.append(Problem(f"{where}[{i}]", '"inf" ends a ladder; tiers after it can never be reached'))
+            problems.append(Problem(f"{where}[{i}]", '"inf" ends a ladder; no value can reach the tiers after it'))
         if bound is not None and bound <= floor:
             text = f"bound {text} is not above {plain(floor)}; tiers must neither overlap nor fall"
             problems.append(Problem(f"{where}[{i}]", text))

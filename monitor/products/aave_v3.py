@@ -1,7 +1,7 @@
-"""Aave v3 positions: a health factor that is liquidated below 1, at once and in part (DOMAIN section 5).
+"""Aave v3 positions: a position is liquidated at once and in part when its health factor falls below 1 (DOMAIN section 5).
 
-Health factor = sum of collateral x the liquidation threshold of its asset, over debt. There is no notice and no grace: the
-initial line is the desk's own, to which cures lead. eMode is stated as other thresholds in a product file of its own.
+Health factor = sum of collateral x the liquidation threshold of its asset, over debt. There is no notice and no grace. The
+initial line is the desk's own: cures lead to it. For eMode, write another product file with other thresholds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AaveV3Version(VersionTable, frozen=True, kw_only=True):
     thresholds: HealthFactorLevels = HealthFactorLevels()
     close: Closing = Closing()
     liquidation_fee: Ratio = Decimal(0)
-    """Of all collateral. The bonus of a liquidator, which depends on the pair, can be stated here as the worst of them."""
+    """Of all collateral. A liquidator's bonus depends on the pair; state the worst bonus here."""
     warnings: tuple[Level, ...] = ()
 
 

@@ -1,8 +1,8 @@
 """Bybit crypto loans: one LTV over all orders, with four lines at 80, 85, 93 and 95 % (DOMAIN section 5).
 
-What the lender calls delayed liquidation, at 93 %, is our liquidation line with a grace period that everybody has; what it
-calls liquidation, at 95 %, is our immediate line, and it is reached, not passed. The length of the grace period is not
-published: `grace` is a setting.
+The lender's delayed liquidation, at 93 %, is our liquidation line, with a grace period for every group. Its liquidation, at
+95 %, is our immediate line, which counts as soon as LTV reaches it. The lender does not publish how long the grace period
+is, so `grace` is a setting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Cross Collateral, a product that is retired: free UTC days, then interest on the principal at each 00:00 (DOMAIN 1B).
+"""Cross Collateral, a retired product: free UTC days, then interest on the principal at each 00:00 (DOMAIN 1B).
 
-Loans opened under a version with `interest = false` never bear any; others have the free days of their coin as it was when
-they were opened. A repayment goes to all interest first, oldest order first, then to principal (`core.events.entries`).
+A loan that was opened under a version with `interest = false` never bears any. Every other loan keeps the free days that its
+coin had at the opening. A repayment pays all interest first, oldest order first, then principal (`core.events.entries`).
 """
 
 from __future__ import annotations

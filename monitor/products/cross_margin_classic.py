@@ -1,7 +1,7 @@
 """Cross Margin Classic: a margin level of all assets over liabilities and interest, without haircut (DOMAIN section 3.6).
 
 The exchange values both in BTC; a level is a ratio, so it is the same in USD. An account of 5x states `leverage` in its book
-line and has other lines. A call is repeated every 24 hours, as `margin_call_repeat` is by default.
+line and has other lines. A margin call repeats every 24 hours, the default of `margin_call_repeat`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Cross Margin Pro: a margin level of net equity over the maintenance margin of liabilities (DOMAIN 1C, section 3.7).
 
-A group's loans are its liabilities, its collateral its assets. Each liability goes through the tiers of its coin; the
-margin level is liquidated when it falls to its line, at once. Until 2025-01-21 10:00 UTC net equity counts assets in full,
-from then on what the collateral ratios leave of them (DOMAIN A18). From 2026-01-21 13:00 UTC there are three ratios: that of
-liquidation makes net equity, those of borrowing and of transfers out say what is permitted. Losses of open orders are no part
-of a loan book.
+A group's loans are its liabilities, and its collateral is its assets. Each liability goes through the tiers of its coin. A
+group is liquidated at once when its margin level falls to the line. Until 2025-01-21 10:00 UTC net equity counts assets in
+full, since then by the collateral ratios (DOMAIN A18). Since 2026-01-21 13:00 UTC there are three ratios: the liquidation
+ratio makes net equity, and the other two say what a group may borrow and transfer out. A loan book has no open orders, so
+their losses do not count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HAIRCUT_FROM = datetime(2025, 1, 21, 10, tzinfo=UTC)
 
 
 class ProMarginLevels(msgspec.Struct, frozen=True):
-    """`thresholds` of a version: margin levels. Only liquidation at 1 is published, the others are settings."""
+    """`thresholds` of a version: margin levels. The exchange publishes only liquidation at 1; the others are settings."""
 
     initial: Level = Decimal("1.5")
     margin_call: Level | None = None
@@ -44,12 +44,12 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     """The collateral ratios, or from 2026-01-21 13:00 UTC on the liquidation collateral ratios."""
     borrow_ladders: dict[Asset, LadderTable] | None = None
     transfer_ladders: dict[Asset, LadderTable] | None = None
-    """The borrow and the transfer-out collateral ratios; left out: as `ladders`."""
+    """The borrow and the transfer-out collateral ratios; None: as `ladders`."""
     net_equity: Literal["plain", "haircut"] | None = None
-    """How assets count; left out: as at the effective date."""
+    """How assets count; None: as the exchange did at the effective date."""
     bnb_discount: Ratio = Decimal("0.05")
     borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
-    """How much of a coin may be owed, by VIP level from 0 on."""
+    """How much of a coin a group may owe, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
     """Of the liquidated assets: 3 % since 2024-09-03 (DOMAIN section 3.11)."""
     warnings: tuple[Level, ...] = ()
@@ -92,5 +92,5 @@ def _optional(
 
 
 def _counted(ladders: Mapping[str, Ladder], mode: str) -> tuple[Mapping[str, Ladder], Ladder | None]:
-    """The ladders that net equity goes through, and that of every other coin (DOMAIN section 3.7)."""
+    """The ladders by which net equity counts coins, and the ladder of every other coin (DOMAIN section 3.7)."""
     return (ladders, None) if mode == "haircut" else ({}, WHOLE)

@@ -1,6 +1,6 @@
 """Flexible crypto loans: the LTV of one collateral coin against one loan, interest by the minute (DOMAIN section 3.12, 4.3).
 
-Lines are those of the collateral coin. There is no grace period.
+Each collateral coin has its own lines. There is no grace period.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class FlexibleLoanVersion(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of the file."""
 
     collateral: dict[Asset, LtvLines]
-    """Which coins may be pledged, each with its lines."""
+    """The coins that a group may pledge, each with its lines."""
 
 
 def load(table: Mapping[str, object]) -> Product:
@@ -38,6 +38,6 @@ def _version(table: FlexibleLoanVersion, where: str, problems: list[Problem]) ->
             lines[asset] = found
     if not lines:
         return None
-    # What is owed against nothing, or against a coin without lines, is judged by the strictest ones.
+    # The strictest lines judge debt against no collateral, or against a coin without lines.
     strictest = min(lines.values(), key=lambda line: (line.liquidation, line.first, line.initial))
     return base.graceless(table, strictest, dict.fromkeys(lines, WHOLE), lines_by_coin=lines, max_coins=1)

@@ -1,8 +1,8 @@
-"""Isolated Margin: one pair, a margin level of its assets over what is owed in its coins (DOMAIN section 3.10).
+"""Isolated Margin: one pair, a margin level of its assets over the debt in its coins (DOMAIN section 3.10).
 
-The lines depend on the leverage of the account, which its book line states, and in older versions on the tier of what it
-borrows: tiers are by the principal of each coin, as the exchange gives them by the amount that may be borrowed, so interest
-moves nobody to another tier.
+The lines depend on the leverage of the account, which its book line states, and in older versions on the tier of its loans.
+The exchange gives tiers by the amount that may be borrowed, so they count the principal of each coin, and interest moves no
+account to another tier.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class IsolatedMarginVersion(LeverageTable, frozen=True, kw_only=True):
 
     thresholds: IsolatedMarginLevels = IsolatedMarginLevels()
     fee_by_tier: bool = False
-    """The fee counts of what the liquidation line exceeds 1 by, as before 2024-09-03 (DOMAIN 45, section 3.11)."""
+    """The fee is a share of the liquidation line's excess over 1, as before 2024-09-03 (DOMAIN 45, section 3.11)."""
 
 
 def load(table: Mapping[str, object]) -> Product:

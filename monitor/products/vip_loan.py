@@ -1,6 +1,6 @@
 """VIP loans: an LTV product with marginal ladders, four lines and a grace period (DOMAIN 1A).
 
-The rules come from TOML in dated versions (INTERFACES section 3); this file says what such a version may hold.
+The rules come from TOML in dated versions (INTERFACES section 3); this file says what a version may hold.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class VipLoanVersion(VersionTable, frozen=True, kw_only=True):
     maturity_notice: timedelta = timedelta(hours=24)
     warnings: tuple[Line, ...] = ()
     loan_limits: dict[Asset, object] = field(default_factory=dict)
-    """USD by VIP level from 0 on; a single text is one for all."""
+    """USD by VIP level from 0 on; a single text holds for every level."""
     fixed_rates: dict[Asset, dict[Literal["30d", "60d"], object]] = field(default_factory=dict)
-    """Daily rates on offer, by term and VIP level likewise."""
+    """Daily rates on offer, by term and VIP level in the same form."""
 
 
 def load(table: Mapping[str, object]) -> Product:
@@ -60,7 +60,7 @@ def _version(table: VipLoanVersion, where: str, problems: list[Problem]) -> Vers
     }
     if lines is None:
         return None
-    # A window or a notice of no length is none.
+    # "0s" switches a window or a notice off.
     dates = {"renewal_window": table.renewal_window or None, "maturity_notice": table.maturity_notice or None}
     stated = msgspec.structs.asdict(table)
     clearance = ClearanceRule(stated.pop("liquidation_fee"))

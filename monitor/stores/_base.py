@@ -1,7 +1,7 @@
-"""What every store shares: one commit for everything that one event made durable, and the queries of the rest.
+"""What every store shares: one commit for all that one event makes durable, and the queries.
 
-Good news is owed to a channel only if the bad news of the episode was attempted there; a stage alert cancels the older
-undelivered notices of its group on every channel. Both are decided inside the commit: no attempt can slip between.
+A channel gets good news only if the bad news of the same episode was attempted there. A stage alert cancels the older
+undelivered notices of its group on every channel. The commit decides both, so that no attempt comes in between.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Desk(msgspec.Struct, frozen=True):
 
     at: datetime
     marks: Iterable[Mark]
-    """By asset. Read anew at every try of the commit, in the store's thread; a Snapshot has them in a tuple."""
+    """By asset. Each try of the commit goes through them again, in the store's thread; a Snapshot has a tuple."""
     watchers: WatcherStates = WatcherStates()
 
 
@@ -68,11 +68,11 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Everything that one commit makes durable, as if in this order: blocks, dropped blocks, groups, closed.
+    """All that one commit makes durable. Its order: blocks, dropped blocks, groups, closed.
 
-    A block stands for its groups in place of their own rows, so the rows of its `ids` go. A group has a row again when
-    it changes. A closed group is gone, whatever a block still holds; its state stays, so that a group which comes back
-    goes on counting and no alert id is used twice.
+    A block replaces the rows of its groups, so the rows of its `ids` go. A group has a row again when it changes. A
+    closed group is gone, even if a block still holds it. Its state stays: a group that comes back goes on counting, so
+    that no alert id is used twice.
     """
 
     at: datetime
@@ -87,7 +87,7 @@ class Change(msgspec.Struct, frozen=True):
     dropped_blocks: tuple[int, ...] = ()
     history: tuple[Row, ...] = ()
     rates: tuple[CoinRates, ...] = ()
-    """Each in place of all that was kept for its coin; one without rows forgets them."""
+    """Each replaces all that was kept for its coin; one without rows deletes that."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -111,7 +111,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> str:
-        """Where it stands in every list of deliveries: what DeliveryFilter.after takes to go on behind it."""
+        """Its place in every list of deliveries; DeliveryFilter.after takes it, to go on behind it."""
         return f"{self.cursor}:{self.id}"
 
 
@@ -138,8 +138,8 @@ class Committed(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """All that a restart needs to go on as if nothing had happened.
 
-    A group is as `groups` says; if it is not there nor in `closed`, as the block of the highest number says that holds
-    it. A group whose state is as new has none in `states`.
+    A group is as `groups` says. One that is neither there nor in `closed` is as the last block says that holds it. A
+    group to which nothing has happened yet has no state in `states`.
     """
 
     desk: Desk | None
@@ -149,7 +149,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     blocks: tuple[StoredBlock, ...] = ()
     """By number, without their ids."""
     closed: tuple[str, ...] = ()
-    """Groups that a block may hold but that were closed since."""
+    """Groups that were closed, though a block may still hold them."""
     rates: tuple[CoinRates, ...] = ()
     """By product and coin."""
 
@@ -163,13 +163,14 @@ class AlertFilter(msgspec.Struct, frozen=True):
     severity: str | None = None
     limit: int = 100
     since: datetime | None = None
-    """Begins with the first alert in the log that is as young."""
+    """Begins with the first alert in the log at this time or later."""
 
     def types(self) -> tuple[str, ...] | None:
         """The alert types that `type` and `severity` leave, or None where they leave all."""
         if self.type is None and self.severity is None:
             return None
-        glob, severity = self.type or "*", self.severity
+        glob = self.type or "*"
+        severity = self.severity
         return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
 
 
@@ -205,11 +206,11 @@ class HistoryFilter(msgspec.Struct, frozen=True):
 
 
 BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
-"""Of LtvPoint.flags: while it was sampled a price was not trusted, one was missing, nothing was recognised."""
+"""Of LtvPoint.flags. While it was sampled: a price was not trusted, a price was missing, nothing was recognised."""
 
 
 class LtvPoint(msgspec.Struct, frozen=True):
-    """The LTV of a group in the `step_s` seconds from `at` on, as far as it was looked at; None while there was none."""
+    """The LTV of a group in the `step_s` seconds from `at` on, as far as it was sampled; None where it had none."""
 
     group: str
     step_s: int
@@ -225,11 +226,11 @@ class StoreUnavailable(Exception):
 
 
 class StoreRefused(StoreUnavailable):
-    """The store cannot be used as it is (held by another process, newer than known, not a store): a person must act."""
+    """The store cannot be used as it is: another process holds it, it is newer than known, or no store. A person must act."""
 
 
-def is_as_new(state: GroupState) -> bool:
-    """Nothing happened to the group yet: a store keeps no state for it."""
+def is_untouched(state: GroupState) -> bool:
+    """Nothing has happened to the group yet: a store keeps no state for it."""
     return state == GroupState(state.group)
 
 
@@ -238,7 +239,27 @@ def delivery_id(cursor: int, target: Target) -> str:
     return f"dlv_{cursor}_{_target_id(target)}"
 
 
-@lru_cache(maxsize=4096)  # the notifiers of a desk, and the addresses of the borrowers who were told lately
+def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
+    """The delivery of an alert to a target, due at once."""
+    alert = logged.alert
+    return Delivery(
+        id=delivery_id(logged.cursor, target),
+        cursor=logged.cursor,
+        alert=alert.id,
+        notifier=target.notifier,
+        to=target.to,
+        subject=alert.subject,
+        type=alert.type,
+        severity=alert.severity,
+        episode=alert.episode,
+        state="pending",
+        attempts=0,
+        due_at=at,
+        created_at=at,
+    )
+
+
+@lru_cache(maxsize=4096)  # the notifiers of a desk, and the addresses of borrowers who were told lately
 def _target_id(target: Target) -> str:
     digest = hashlib.sha256("|".join((target.notifier, ",".join(target.to))).encode()).digest()
     return base64.b32encode(digest[:5]).decode().lower()
@@ -252,7 +273,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, change: Change) -> Committed:
-        """ONE transaction, synced to disk. An alert whose id is in the log already is not added again."""
+        """One transaction, synced to disk. An alert whose id is in the log already is not added again."""
         ...
 
     async def open_deliveries(self) -> list[Delivery]:
@@ -264,7 +285,7 @@ class Store(Protocol):
         ...
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """Records outcomes. One that was superseded meanwhile stays so unless it was delivered."""
+        """Records outcomes. A delivery that was superseded meanwhile stays so, unless it was delivered."""
         ...
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]: ...
@@ -278,7 +299,7 @@ class Store(Protocol):
     async def attempts(self, delivery: str) -> list[Attempt]: ...
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
-        """Makes a delivery due at once, one that was delivered as well; None if there is no such id."""
+        """Makes a delivery due at once, even one that was delivered; None if there is no such id."""
         ...
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
@@ -286,11 +307,11 @@ class Store(Protocol):
     async def audits(
         self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
     ) -> list[tuple[int, Audit]]:
-        """What was done after a number, oldest first; about one subject, or not before a time, where that is said."""
+        """The audits after a number, oldest first; of one subject, or not before a time, if given."""
         ...
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
-        """Adds points of the history of LTV; one that is there already takes in what is newer."""
+        """Adds points of the history of LTV; a point that is there already is merged with the newer one."""
         ...
 
     async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
@@ -310,9 +331,10 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: datetime) -> int:
-        """Deletes what is older: alerts with their deliveries and attempts, entries, audits, history; returns how many rows.
+        """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.
 
-        An alert stays while a delivery of it is pending, or while its episode runs: good news is owed by what was told.
+        An alert stays while a delivery of it is pending. It also stays while its episode runs, as the record of what was
+        told decides who gets the good news.
         """
         ...
 
@@ -321,7 +343,7 @@ class Store(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Writes and removes one row: proves that a commit would go through."""
+        """Writes and removes one row, which proves that a commit would succeed."""
         ...
 
     async def checkpoint(self) -> None:

@@ -1,4 +1,4 @@
-"""A store without a disk, for tests and trials: the rules of a commit in their plainest form."""
+"""A store without a disk, for tests and trials. It shows the rules of a commit in their plainest form."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from monitor.stores._base import (
     Snapshot,
     StoreRefused,
     Target,
-    delivery_id,
-    is_as_new,
+    is_untouched,
+    new_delivery,
 )
 
 T = TypeVar("T")
@@ -86,16 +86,19 @@ class MemoryStore:
             self._rates[given.product, given.asset] = _kept(given, CoinRates)
             if not given.rows:
                 del self._rates[given.product, given.asset]
-        alerts, made, cancelled = [], list[str](), list[str]()
+        alerts: list[LoggedAlert] = []
+        made: list[str] = []
+        cancelled: list[str] = []
         for alert, targets in change.alerts:
             if alert.id in self._log:
                 continue
             self._cursor += 1
             self._log[alert.id] = LoggedAlert(self._cursor, _kept(alert, Alert))
-            alerts.append(LoggedAlert(self._cursor, alert))
+            logged = LoggedAlert(self._cursor, alert)
+            alerts.append(logged)
             if alert.type in STAGE_NEWS:
                 cancelled += self._supersede(alert.subject)
-            made += [self._deliver(alert, target, change.at) for target in targets if self._is_owed(alert, target)]
+            made += [self._deliver(logged, target, change.at) for target in targets if self._hears(alert, target)]
         for entry in change.entries:
             self._entries.setdefault((entry.group_id, entry.id), entry)
         for audit in change.audits:
@@ -125,34 +128,29 @@ class MemoryStore:
             self._closed.clear()
         for state in change.states:
             self._states[state.group] = _kept(state, GroupState)
-            if is_as_new(state):
+            if is_untouched(state):
                 del self._states[state.group]
 
     def _supersede(self, subject: str) -> list[str]:
-        """A stage alert cancels whatever of its group was not delivered yet, on every channel."""
-        older = [
-            d for d in self._deliveries.values()
-            if d.state == "pending" and d.subject == subject and d.type.startswith("loan_group.")
-        ]  # fmt: skip
+        """A stage alert cancels all undelivered notices of its group, on every channel."""
+        news = [d for d in self._listed() if d.subject == subject and d.type.startswith("loan_group.")]
+        older = [d for d in news if d.state == "pending"]
         for delivery in older:
             self._deliveries[delivery.id] = msgspec.structs.replace(delivery, state="superseded")
-        return [d.id for d in sorted(older, key=lambda d: (d.cursor, d.id))]
+        return [d.id for d in older]
 
-    def _is_owed(self, alert: Alert, target: Target) -> bool:
-        """Good news is owed only to a channel on which the episode's bad news was attempted."""
-        return alert.type not in GOOD_STAGE_NEWS or any(
-            d.type in BAD_STAGE_NEWS and d.attempts > 0
-            and (d.subject, d.episode, d.notifier) == (alert.subject, alert.episode, target.notifier)
-            for d in self._deliveries.values()
-        )  # fmt: skip
+    def _hears(self, alert: Alert, target: Target) -> bool:
+        """Good news goes only to a channel on which the episode's bad news was attempted."""
+        if alert.type not in GOOD_STAGE_NEWS:
+            return True
+        told = [d for d in self._deliveries.values() if d.type in BAD_STAGE_NEWS and d.attempts > 0]
+        asked = (alert.subject, alert.episode, target.notifier)
+        return any((d.subject, d.episode, d.notifier) == asked for d in told)
 
-    def _deliver(self, alert: Alert, target: Target, at: datetime) -> str:
-        id = delivery_id(self._cursor, target)
-        self._deliveries[id] = Delivery(
-            id, self._cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
-            alert.episode, "pending", 0, at, at,
-        )  # fmt: skip
-        return id
+    def _deliver(self, logged: LoggedAlert, target: Target, at: datetime) -> str:
+        made = new_delivery(logged, target, at)
+        self._deliveries[made.id] = made
+        return made.id
 
     async def open_deliveries(self) -> list[Delivery]:
         return [d for d in self._listed() if d.state == "pending"]
@@ -179,16 +177,15 @@ class MemoryStore:
             self._deliveries[delivery.id] = delivery
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        types, since = wanted.types(), wanted.since
+        types = wanted.types()
+        since = wanted.since
         young = [x.cursor for x in self._log.values() if since is not None and x.alert.at >= since]
         first = min(young, default=self._cursor + 1) if since is not None else 0
-        found = [
-            x for x in self._log.values()
-            if x.cursor > wanted.after
-            and x.cursor >= first
-            and (types is None or x.alert.type in types)
-            and (wanted.group is None or _group(x.alert) == wanted.group)
-        ]  # fmt: skip
+        found = [x for x in self._log.values() if x.cursor > wanted.after and x.cursor >= first]
+        if types is not None:
+            found = [x for x in found if x.alert.type in types]
+        if wanted.group is not None:
+            found = [x for x in found if _group(x.alert) == wanted.group]
         return found[: wanted.limit]
 
     async def alert(self, id: str) -> LoggedAlert | None:
@@ -196,13 +193,10 @@ class MemoryStore:
 
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
         start = wanted.start()
-        found = [
-            d for d in self._listed()
-            if (d.cursor, d.id) > start
-            and wanted.state in (None, d.state)
-            and wanted.notifier in (None, d.notifier)
-            and wanted.alert in (None, d.alert)
-        ]  # fmt: skip
+        found = [d for d in self._listed() if (d.cursor, d.id) > start]
+        for name in ("state", "notifier", "alert"):
+            if (value := getattr(wanted, name)) is not None:
+                found = [d for d in found if getattr(d, name) == value]
         return found[: wanted.limit]
 
     def _listed(self) -> list[Delivery]:
@@ -226,11 +220,8 @@ class MemoryStore:
     async def audits(
         self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
     ) -> list[tuple[int, Audit]]:
-        found = [
-            (n, a) for n, a in self._audits.items()
-            if n > after and subject in (None, a.subject) and (since is None or a.at >= since)
-        ]  # fmt: skip
-        return found[:limit]
+        found = [(n, a) for n, a in self._audits.items() if n > after and subject in (None, a.subject)]
+        return [(n, a) for n, a in found if since is None or a.at >= since][:limit]
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         for p in points:
@@ -253,14 +244,12 @@ class MemoryStore:
         return len(old)
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-        found = [
-            (n, row) for n, row in self._history.items()
-            if n > wanted.after and row.group == wanted.group
-            and (not wanted.kinds or row.kind in wanted.kinds)
-            and wanted.loan in (None, row.loan)
-            and (wanted.since is None or row.at >= wanted.since)
-        ]  # fmt: skip
-        return found[: wanted.limit]
+        rows = [(n, row) for n, row in self._history.items() if n > wanted.after and row.group == wanted.group]
+        if wanted.kinds:
+            rows = [(n, row) for n, row in rows if row.kind in wanted.kinds]
+        if wanted.since is not None:
+            rows = [(n, row) for n, row in rows if row.at >= wanted.since]
+        return [(n, row) for n, row in rows if wanted.loan in (None, row.loan)][: wanted.limit]
 
     async def first_rows(self, group: str) -> list[tuple[int, Row]]:
         first: dict[str, tuple[int, Row]] = {}
@@ -271,19 +260,20 @@ class MemoryStore:
 
     async def prune(self, before: datetime) -> int:
         held = {d.alert for d in self._deliveries.values() if d.state == "pending"}
-        alerts = {
-            id for id, x in self._log.items()
-            if x.alert.at < before and id not in held and not self._is_running(x.alert)
-        }  # fmt: skip
+        old = [(id, x.alert) for id, x in self._log.items() if x.alert.at < before and id not in held]
+        alerts = {id for id, alert in old if not self._is_running(alert)}
         deliveries = {id for id, d in self._deliveries.items() if d.alert in alerts}
         attempts = sum(len(self._attempts.pop(id, ())) for id in deliveries)
         entries = {key for key, e in self._entries.items() if e.at < before}
         audits = {n for n, a in self._audits.items() if a.at < before}
         rows = {n for n, row in self._history.items() if row.at < before}
         gone: list[tuple[dict[Any, Any], set[Any]]] = [
-            (self._log, alerts), (self._deliveries, deliveries), (self._entries, entries), (self._audits, audits),
+            (self._log, alerts),
+            (self._deliveries, deliveries),
+            (self._entries, entries),
+            (self._audits, audits),
             (self._history, rows),
-        ]  # fmt: skip
+        ]
         for table, keys in gone:
             for key in keys:
                 del table[key]

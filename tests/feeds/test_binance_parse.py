@@ -290,7 +290,7 @@ def test_a_peer_that_invents_symbols_does_not_fill_the_memory() -> None:
         ("url", "https://example.test", "ws:// or wss://"),
         ("silence", "0s", 'a duration from "10ms" up to "1h"'),
         ("silence_s", 0, 'a duration from "10ms" up to "1h"'),
-        ("silence_s", float("nan"), "a number of seconds"),
+        ("silence_s", float("nan"), "expected a number"),
         ("reconnect_after", "48h", 'from "1s" up to "24h"'),
         ("retry_max", "500ms", 'at least retry_min = "1s"'),
         ("max_frame_bytes", 10, "from 1000"),

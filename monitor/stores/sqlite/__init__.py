@@ -2,7 +2,7 @@
 
 Two connections, each with its thread. The writer makes every change, and it alone checkpoints: SQLite up to 3.51.2 can
 corrupt a file whose log two connections reset at once (REFERENCES 0.10). The reader serves the API's queries, so that a
-long read never delays a commit; it is opened `mode=ro`, which neither commits nor checkpoints.
+long read never delays a commit; it is open `mode=ro`, which neither commits nor checkpoints.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class SqliteStore:
                 self._file_id = _file_id(self.path)
                 snapshot = await writer.run(log.snapshot)
             file.say_version(self.path)
-            self._writer, self._reader = writer, reader
+            self._writer = writer
+            self._reader = reader
             self._opened = opening.pop_all()
         return snapshot
 
@@ -170,8 +171,9 @@ class SqliteStore:
         await self._write(file.checkpoint)
 
     async def close(self) -> None:
-        """Waits for what was begun, moves the log into the file, gives up the lock."""
-        self._writer = self._reader = None
+        """Waits for work that has begun, moves the log into the file, gives up the lock."""
+        self._writer = None
+        self._reader = None
         with explained(self.path):
             await self._opened.aclose()
 

@@ -1,7 +1,7 @@
-"""Book, states, rates and desk: what a restart needs, and how one commit changes it.
+"""Groups, states, rates and desk: what a restart needs, and how a commit changes it.
 
 A group has a row of its own, or is in a block, whose body only the engine reads. An empty body in `groups` says that
-the group is closed though a block may still hold it.
+the group is closed, though a block may still hold it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from monitor.core.groups.watcher_states import WatcherStates, from_notices
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.stores._base import Change, Desk, Snapshot, is_as_new
+from monitor.stores._base import Change, Desk, Snapshot, is_untouched
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
 
@@ -83,10 +83,10 @@ def _has_blocks(db: sqlite3.Connection) -> bool:
 def _write_states(db: sqlite3.Connection, change: Change) -> None:
     # In the order of the table, so that each of its pages is visited once.
     states = {s.group: s for s in sorted(change.states, key=attrgetter("group"))}
-    as_new = [id for id, s in states.items() if is_as_new(s)]
+    untouched = [id for id, s in states.items() if is_untouched(s)]
     rows = ((id, s.stage, s.episode, encode(s)) for id, s in states.items())
     db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", rows)
-    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in as_new))
+    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in untouched))
 
 
 def _write_rates(db: sqlite3.Connection, change: Change) -> None:
@@ -104,7 +104,8 @@ def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
 
 def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
     """All that a restart needs."""
-    groups, closed = list[StoredGroup](), list[str]()
+    groups: list[StoredGroup] = []
+    closed: list[str] = []
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
         if body:
             groups.append(StoredGroup(*astuple(_group(body))))

@@ -24,8 +24,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connect, iter_chunk_size=64)
-        # An error that ends the daemon must end the process, even where nobody came to close the store. What the thread
-        # has begun then is cut off as by a kill, which the file survives.
+        # An error that ends the daemon must end the process, even if nothing has closed the store. The work of the thread
+        # is then cut off as by a kill, which the file survives.
         self._thread.daemon = True
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -48,7 +48,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns what the disk or SQLite says about the file into StoreUnavailable; mistakes of ours stay as they are."""
+    """Turns errors of the disk and of the file into StoreUnavailable; mistakes in our own SQL stay as they are."""
     try:
         yield
     except OSError as e:

@@ -12,19 +12,19 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.instants import micros_of
-from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, delivery_id
+from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, new_delivery
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, each, targets_text
+from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, delivery_row, each
 
 _GROUP_NEWS = "loan_group."
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
 
 
 class Outbox:
-    """The deliveries that a commit makes and cancels, decided alert by alert in memory and written as one.
+    """The deliveries that a commit makes and cancels: decided alert by alert in memory, then written together.
 
-    Stage news cancels all that its group has not been told yet, on every channel. Good news goes only where the bad
-    news of the episode was attempted: whoever heard nothing is owed nothing.
+    Stage news cancels all undelivered notices of its group, on every channel. Good news goes only to channels where the
+    bad news of the episode was attempted.
     """
 
     def __init__(self, db: sqlite3.Connection, at: datetime, alerts: Iterable[Alert]) -> None:
@@ -53,28 +53,21 @@ class Outbox:
                 self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")
 
     def _make(self, logged: LoggedAlert, target: Target) -> tuple[int, str]:
-        alert, id = logged.alert, delivery_id(logged.cursor, target)
-        self.made[id] = Delivery(
-            id, logged.cursor, alert.id, target.notifier, target.to, alert.subject, alert.type, alert.severity,
-            alert.episode, "pending", 0, self.at, self.at,
-        )  # fmt: skip
-        return logged.cursor, id
+        made = new_delivery(logged, target, self.at)
+        self.made[made.id] = made
+        return made.cursor, made.id
 
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
         at = micros_of(self.at)
-        rows = (
-            (d.cursor, d.id, d.alert, d.notifier, targets_text(d.to), d.subject, d.type, d.severity, d.episode, d.state,
-             0, at, at, "")
-            for d in self.made.values()
-        )  # fmt: skip
+        rows = (delivery_row(d, at) for d in self.made.values())
         db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
         older = (_key(id) for id in self.cancelled if id not in self.made)
         db.executemany("UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", older)
 
 
 def _key(id: str) -> tuple[int, str]:
-    """Cursor and id, by which a delivery is found; what is no id of ours has a cursor that no alert has."""
+    """Cursor and id, by which a delivery is found; a text that is no id of ours gets a cursor that no alert has."""
     cursor = id.removeprefix("dlv_").partition("_")[0]
     return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else -1, id
 
@@ -92,7 +85,7 @@ def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdi
 
 
 def _told(db: sqlite3.Connection, subjects: set[str]) -> set[tuple[str, int, str]]:
-    """Subject, episode and notifier wherever bad news was attempted, whatever came of it."""
+    """Subject, episode and notifier of every attempt at bad news, failed ones too."""
     sql = (
         f"SELECT DISTINCT subject, episode, notifier FROM deliveries INDEXED BY deliveries_told "  # noqa: S608
         f"WHERE subject IN {EACH} AND type IN ({_BAD}) AND attempts > 0"
@@ -102,7 +95,7 @@ def _told(db: sqlite3.Connection, subjects: set[str]) -> set[tuple[str, int, str
 
 def pending(db: sqlite3.Connection) -> list[Delivery]:
     """All that are to be delivered, by cursor."""
-    # Without the hint SQLite reads the whole record, to save itself the sorting of a few rows.
+    # Without the hint SQLite reads the whole table, to spare the sorting of a few rows.
     sql = f"SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' ORDER BY cursor, id"  # noqa: S608
     return [delivery(row) for row in db.execute(sql)]
 
@@ -115,7 +108,7 @@ def start(db: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
 
 
 def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
-    """Records outcomes. Only a pending delivery takes any new state; delivered is delivered from whichever state."""
+    """Records outcomes. A delivery that is not pending any more takes only one new state: delivered."""
     takes = "(state = 'pending' OR ? = 'delivered')"
     update = (
         f"UPDATE deliveries SET detail = ?, due_at = iif({takes}, ?, due_at), state = iif({takes}, ?, state) "  # noqa: S608
@@ -132,10 +125,7 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
 def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
     """A page of deliveries by cursor and id."""
     cursor, place = wanted.start()
-    values = {
-        "cursor": cursor, "place": place, "id": wanted.alert, "notifier": wanted.notifier, "state": wanted.state,
-        "limit": wanted.limit,
-    }  # fmt: skip
+    values = {**msgspec.structs.asdict(wanted), "cursor": cursor, "place": place, "id": wanted.alert}
     conditions = ["(cursor, id) > (:cursor, :place)"]
     if wanted.alert is not None:
         conditions.append(f"cursor = (SELECT cursor FROM alerts WHERE {BY_ID})")  # noqa: S608
@@ -157,7 +147,7 @@ def attempts(db: sqlite3.Connection, delivery: str) -> list[Attempt]:
 
 
 def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | None:
-    """Due at once, whatever became of it."""
+    """Makes a delivery due at once, in whatever state it is."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
         db.execute(sql, (micros_of(at), *_key(delivery)))

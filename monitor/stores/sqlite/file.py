@@ -16,11 +16,11 @@ from monitor.telemetry import log
 APPLICATION_ID = 0x4C4D4F4E  # "LMON"
 _MAGIC = b"SQLite format 3\0"
 
-# A commit moves the log into the file by itself when the log holds so many pages (64 MB). Most of them are pages written
-# again and again, so that this is seldom much; ten thousand alerts at once, about 30 MB, seldom wait for it.
+# A commit moves the log into the file when the log holds so many pages (64 MB). Most of them are the same pages written
+# again, so this seldom takes long; ten thousand alerts at once, about 30 MB, seldom wait for it.
 _AUTOCHECKPOINT_PAGES = 16000
 _LOG_KEPT_BYTES = 64 << 20  # what a storm of alerts may leave behind in the size of the log file
-# Nobody else may write (the lock sees to it), but a person may look at the file with a tool that locks it for a moment.
+# The lock keeps other monitors away, but a person may look at the file with a tool that locks it for a moment.
 _BUSY_S = 1.0
 # About what one event commits, its marks included: a probe of a few bytes fits where no commit does.
 _PROBE_BYTES = 64 << 10
@@ -64,9 +64,9 @@ CREATE TABLE audits (number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NU
 CREATE INDEX audits_at ON audits (at);
 CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
 """
-# Blocks of groups; marks beside the desk's body; no state that is as new. The rest makes a storm cheap: each alert writes
-# two deliveries, and a page of every index whose order is not that of the log. So the id of a delivery begins with its
-# cursor and needs no index of its own, alerts are found by a part of their id, and what was told is noted when it is.
+# Blocks of groups; marks beside the desk's body; no state of an untouched group. The rest makes a storm cheap: each alert
+# writes two deliveries, and a page of each index whose order is not that of the log. So the id of a delivery begins with
+# its cursor and needs no index of its own, and alerts are found by a part of their id.
 _SCHEMA_2 = """
 CREATE TABLE blocks (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 ALTER TABLE desk ADD COLUMN marks BLOB;
@@ -153,7 +153,7 @@ def claim(path: Path) -> int:
 
 
 def prepare(path: Path) -> None:
-    """Sees that a store is at `path`, made whole or not at all. Anything else there stays untouched (StoreRefused)."""
+    """Makes the store at `path` where there is none, whole or not at all. Raises StoreRefused where something else is."""
     if path.exists() and not path.is_file():
         raise StoreRefused(f"store {path} is not a regular file")
     header = b""
@@ -182,7 +182,7 @@ def _check_version(path: Path, version: int) -> None:
 
 
 def _create(path: Path) -> None:
-    """Builds the store beside its place and renames it: a kill in between leaves nothing that looks like a store."""
+    """Builds the store beside its place, then renames it: a kill in between leaves nothing that looks like a store."""
     for suffix in ("-wal", "-journal"):
         left = Path(f"{path}{suffix}")
         if left.exists() and left.stat().st_size:
@@ -243,10 +243,8 @@ def say_version(path: Path) -> None:
     version = sqlite3.sqlite_version
     log.info("store opened", path=str(path), sqlite=version)
     if has_wal_reset_bug(sqlite3.sqlite_version_info):
-        log.warning(
-            "this SQLite has the WAL-reset bug: let no other tool write to the store while the monitor runs",
-            sqlite=version, mended_in="3.51.3",
-        )  # fmt: skip
+        bug = "this SQLite has the WAL-reset bug: let no other tool write to the store while the monitor runs"
+        log.warning(bug, sqlite=version, mended_in="3.51.3")
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
@@ -256,7 +254,7 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
 
 
 def probe(db: sqlite3.Connection) -> None:
-    """Writes and removes a row, each durably; whatever stops this would stop a commit."""
+    """Writes and removes a row, each durably; what stops this would stop a commit too."""
     with transaction(db):
         db.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(?))", [_PROBE_BYTES])
     with transaction(db):
@@ -264,7 +262,7 @@ def probe(db: sqlite3.Connection) -> None:
 
 
 def checkpoint(db: sqlite3.Connection) -> None:
-    """Moves the log into the file, and empties it unless somebody still reads it: commits never wait for a reader."""
+    """Moves the log into the file, and empties it unless a reader is at work: commits never wait for a reader."""
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     crashpoint.reached("during checkpoint")
     db.execute("PRAGMA busy_timeout = 0")
@@ -296,9 +294,10 @@ def _refuse_overwriting(target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    old, new = connect_read_only(source), sqlite3.connect(target, isolation_level=None)
+    old = connect_read_only(source)
+    new = sqlite3.connect(target, isolation_level=None)
     try:
-        # Inside one read transaction all steps see one state; without it each commit would start the copy anew.
+        # Inside one read transaction all steps see one state; without it each commit would start the copy again.
         old.execute("BEGIN")
         old.execute("SELECT count(*) FROM desk").fetchone()
         old.backup(new, pages=_BACKUP_PAGES)

@@ -63,7 +63,7 @@ def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
 
 
 def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
-    """Those that are in the log, and some that only look alike."""
+    """The ids that are in the log, and some others that begin alike."""
     alike = f"SELECT id FROM alerts INDEXED BY alerts_id WHERE substr(id, 5, 8) IN {EACH}"  # noqa: S608
     return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])}
 
@@ -75,7 +75,7 @@ def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
-    """Of the newest alert ever logged, pruned or not: a subscriber's cursor never comes to mean another alert."""
+    """The cursor of the newest alert ever logged, pruned or not, so that no cursor is used twice."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'alerts'").fetchone()
     return int(row[0]) if row else 0
 
@@ -132,7 +132,8 @@ def audits(
     db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None
 ) -> list[tuple[int, Audit]]:
     """A page of the audit record."""
-    conditions, values = ["number > :after"], {"after": after, "limit": limit, "subject": subject, "since": 0}
+    conditions = ["number > :after"]
+    values = {"after": after, "limit": limit, "subject": subject, "since": 0}
     if subject is not None:
         conditions.append("subject = :subject")
     if since is not None:

@@ -1,7 +1,7 @@
 """Alerts and marks as MessagePack arrays: the names of the fields would be more than half of what a storm writes.
 
-A body is read by the places of its fields, so a field of these types that is new goes to the end and has a default, and
-none is moved or taken out. What schema 1 wrote was JSON, which stays readable: it begins with a brace.
+A body is read by the places of its fields. So a new field of these types goes to the end and has a default, and no field
+is moved or removed. Schema 1 wrote JSON, which begins with a brace and stays readable.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from monitor.stores.sqlite.connection import transaction
 _PRUNED_AT_ONCE = 5000
 _PLACES = 8
 _LARGEST = 2**63 - 1
-"""What a column holds: an LTV of ninety billion is shown as that, and so is every larger one."""
+"""The most that a column holds; an LTV above ninety billion is shown as that."""
 
 
 def keep(db: sqlite3.Connection, points: Sequence[LtvPoint]) -> None:
-    """Adds points. One that is there already takes in what is newer: a bucket may be written in parts."""
+    """Adds points. One that is there already is merged with the newer one: a bucket may be written in parts."""
     rows = (
         (p.group, p.step_s, micros_of(p.at), _units(p.low), _units(p.high), _units(p.last), p.flags)
         for p in sorted(points, key=lambda p: (p.group, p.step_s, p.at))

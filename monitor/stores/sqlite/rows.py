@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from monitor.core.instants import time_at
 from monitor.stores._base import Attempt, Delivery
@@ -16,10 +17,12 @@ encode = msgspec.json.Encoder().encode
 EACH = "(SELECT value FROM json_each(?))"
 # An alert of this id, in the words of the index. Without the plus SQLite would put the value in the place of every `id`.
 BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND +id = :id"
+# The columns of a delivery, in the order of the fields of Delivery.
 DELIVERY = (
-    "cursor, id, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
+    "id, cursor, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
     "detail"
 )
+_TO, _DUE_AT, _CREATED_AT = map(Delivery.__struct_fields__.index, ("to", "due_at", "created_at"))
 _targets = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -36,11 +39,20 @@ def targets_text(to: tuple[str, ...]) -> str:
 
 def delivery(row: Any) -> Delivery:
     """From a row in the order of DELIVERY."""
-    cursor, id, alert, notifier, targets, subject, type_, severity, episode, state, attempts, due, made, detail = row
-    return Delivery(
-        id, cursor, alert, notifier, _targets(targets), subject, type_, severity, episode, state, attempts, time_at(due),
-        time_at(made), detail,
-    )  # fmt: skip
+    values = list(row)
+    values[_TO] = _targets(values[_TO])
+    values[_DUE_AT] = time_at(values[_DUE_AT])
+    values[_CREATED_AT] = time_at(values[_CREATED_AT])
+    return Delivery(*values)
+
+
+def delivery_row(new: Delivery, at: int) -> tuple[Any, ...]:
+    """The row of a delivery that was made at this time, in the order of DELIVERY."""
+    values = list(astuple(new))
+    values[_TO] = targets_text(new.to)
+    values[_DUE_AT] = at
+    values[_CREATED_AT] = at
+    return tuple(values)
 
 
 def attempt(row: Any) -> Attempt:
