@@ -280,7 +280,7 @@ export interface Exactness {
   readonly sums: boolean;
 }
 
-/** What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it. */
+/** Groups with one key. `key` is null for groups without the label. A share is of the debt, for a coin of the market value of the collateral. For a coin the sums are what groups hold of it, its debt what they owe in it. */
 export interface ExposureItem {
   readonly key: string | null;
   readonly groups: number;
@@ -544,7 +544,7 @@ export interface IssuerPair {
   readonly market_usd: string;
 }
 
-/** One coin that is owed where loans are liabilities; its tier counts from 1. */
+/** The debt in one coin, where loans are liabilities; its tier counts from 1. */
 export interface Liability {
   readonly asset: string;
   readonly amount: string;
@@ -645,7 +645,7 @@ export interface LtvItem {
   readonly gap?: boolean;
 }
 
-/** What a route or a silence matches: all that is stated. `type`, `group` and the values of `labels` may be globs. */
+/** What an alert must be like, in every key that is stated. `type`, `group` and the values of `labels` may be globs. */
 export interface Match {
   readonly type?: string | null;
   readonly severity?: "critical" | "info" | "warning" | null;
@@ -882,7 +882,7 @@ export interface ShockedPrice {
   readonly after: string;
 }
 
-/** A coin whose stated Spot balances do not pay the interest that is owed in it. */
+/** A coin whose stated Spot balances do not pay its interest. */
 export interface ShortCoin {
   readonly asset: string;
   readonly interest: string;
