@@ -82,13 +82,7 @@ class LineRows:
     def _misnamed(self) -> set[int]:
         """Rows with an invalid id."""
         texts = iter(self.texts)
-<<<<<<< HEAD
-        return {row for row, group in enumerate(self.groups) if not all([*map(_ID.fullmatch, islice(texts, group[5]))])}
-=======
-        return {
-            row for row, group in enumerate(self.groups) if not all([*map(ID.fullmatch, islice(texts, group[5]))])
-        }  # fmt: skip
->>>>>>> h-catalogue
+        return {row for row, group in enumerate(self.groups) if not all([*map(ID.fullmatch, islice(texts, group[5]))])}
 
 
 def _rows_of(slots: I64, positions: I64, loans: I64) -> set[int]:

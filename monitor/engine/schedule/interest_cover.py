@@ -13,11 +13,6 @@ from monitor.engine.columns.fields import F64, I64
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.arrays import GUARD
 
-<<<<<<< HEAD
-GUARD = 1e-9
-"""A balance and an interest within this share of each other are compared exactly."""
-=======
->>>>>>> h-catalogue
 _SPAN = 1 << 16
 """Columns number coins in 16 bits."""
 
@@ -60,14 +55,9 @@ def in_doubt(
     owed = np.bincount(places, interest[counts], len(keys))
     at = np.minimum(np.searchsorted(balances.keys, keys), max(len(balances.keys) - 1, 0))
     has = np.zeros(len(keys))
-<<<<<<< HEAD
     if len(balances.keys):
         has = np.where(balances.keys[at] == keys, balances.amounts[at], 0.0)
-=======
-    if len(stated.keys):
-        has = np.where(stated.keys[at] == keys, stated.amounts[at], 0.0)
     # Within this share of each other core compares a balance and an interest exactly.
->>>>>>> h-catalogue
     near = np.abs(owed - has) <= GUARD * np.maximum(owed, has)
     near &= (owed > 0) | (has > 0)
     short: dict[int, list[str]] = {row: [] for row in balances.rows.tolist() if row in known}
