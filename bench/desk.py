@@ -88,7 +88,7 @@ def new_feed() -> binance_futures.BinanceFutures:
 
 
 def of_one_product(book: Book) -> Book:
-    """The same groups, all with the first profile: lines of their own would make a book file's line irregular."""
+    """The same groups, all with the first profile: lines of their own would be extras."""
     return replace(book, profile=np.zeros_like(book.profile))
 
 

@@ -16,7 +16,7 @@ from monitor.stores._base import Committed, Target
 from monitor.telemetry import Health, Metrics
 
 TARGETS = (Target("desk"),)
-"""Every alert is owed to one channel, so that a delivery is made durable with it."""
+"""Every alert goes to one channel, so that a delivery is made durable with it."""
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from monitor.core.queries.explain import row as shown
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import STAGES, GroupState
-from monitor.engine.queries.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarRoster
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ASSETS = [f"A{i:03d}" for i in range(600)]
@@ -61,12 +61,14 @@ class Block:
             mantissa=held.ravel(),
             loans=(np.arange(count + 1) * LOANS).astype(np.uint32),
             loan_asset=np.tile(np.array([0, 1], np.uint16), count),
-            principal_mantissa=np.repeat(owed, LOANS), principal_exponent=np.zeros(count * LOANS, np.int8),
-            interest_mantissa=np.zeros(count * LOANS, np.int64), interest_exponent=np.zeros(count * LOANS, np.int8),
-        )  # fmt: skip
+            principal_mantissa=np.repeat(owed, LOANS),
+        )
 
     def __len__(self) -> int:
         return self.count
+
+    def is_owed(self) -> np.ndarray:
+        return self.columns.principal_mantissa != 0
 
     def id(self, i: int) -> str:
         at = 26 * i + 1
@@ -87,7 +89,7 @@ class Block:
         )
 
 
-class Rows:
+class Columnar:
     """What lists read of the groups in columns. One in a hundred lacks a price; stages follow the LTV."""
 
     def __init__(self, groups: int) -> None:
@@ -104,9 +106,11 @@ class Rows:
             debt[at] = block.ltv * recognised[at]
             self.stage[at] = np.searchsorted([0.94, 0.955, 0.965], block.ltv)
         blind = np.where(rng.random(rows) < 0.01, 2, 0).astype(np.uint8)
-        self.screen = SimpleNamespace(debt=debt, recognised=recognised, blind=blind)
+        self.rows = self
+        self.fast = SimpleNamespace(debt=debt, recognised=recognised, blind=blind)
+        self.screen = self
 
-    def watched(self, row: int) -> GroupRecord:
+    def record_at(self, row: int) -> GroupRecord:
         group = self.blocks[row // BLOCK].group(row % BLOCK, self.names.labels)
         return GroupRecord(StoredGroup(group, "bench", 1, START), self.state(row), PRODUCTS[group.product], START)
 
@@ -119,7 +123,7 @@ class Rows:
 class Fresh:
     """No group is fresh."""
 
-    def watched(self) -> list[GroupRecord]:
+    def records(self) -> list[GroupRecord]:
         return []
 
     def find(self, group_id: str) -> None:
@@ -158,9 +162,9 @@ def queries(roster: ColumnarRoster, groups: int) -> dict[str, Callable[[], objec
     return calls
 
 
-def new_order(rows: Rows) -> float:
+def new_order(columnar: Columnar) -> float:
     """Seconds for the first page by id after the blocks became others."""
-    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), rows=rows))  # type: ignore[arg-type]
+    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
     return timed(lambda: encoded(roster, GroupQuery(sort="id")))
 
 
@@ -175,31 +179,33 @@ def both(call: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - started, time.thread_time() - used
 
 
-def keys_of(rows: Rows) -> list[tuple[int, float, str]]:
+def keys_of(columnar: Columnar) -> list[tuple[int, float, str]]:
     """A Python object for every row, ready to be sorted: what the obvious way would hold."""
-    ltv, stage = (rows.screen.debt / np.maximum(rows.screen.recognised, 1)).tolist(), rows.stage.tolist()
+    ltv, stage = (columnar.fast.debt / np.maximum(columnar.fast.recognised, 1)).tolist(), columnar.stage.tolist()
     return [
-        (-stage[n * BLOCK + i], -ltv[n * BLOCK + i], b.id(i)) for n, b in enumerate(rows.blocks) for i in range(len(b))
+        (-stage[n * BLOCK + i], -ltv[n * BLOCK + i], b.id(i))
+        for n, b in enumerate(columnar.blocks)
+        for i in range(len(b))
     ]
 
 
 def main() -> None:
     """Prints the table."""
     groups, rounds = (int(a) for a in (*sys.argv[1:], *("1000000", "20")[len(sys.argv) - 1 :]))
-    rows: Any = Rows(groups)
-    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), rows=rows))  # type: ignore[arg-type]
+    columnar: Any = Columnar(groups)
+    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
     calls = queries(roster, groups)
     cold = {name: timed(call) for name, call in calls.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     naive, order = [], []
-    keys = keys_of(rows)
+    keys = keys_of(columnar)
     random.Random(1).shuffle(keys)  # noqa: S311
     for i in range(rounds):
         for name, call in calls.items():
             times[name].append(both(call))
         if i % 5 == 0:
             naive.append(timed(lambda: sorted(keys)[:100]))
-            order.append(new_order(rows))
+            order.append(new_order(columnar))
     base = statistics.median(naive)
     print(f"{groups} groups, {rounds} rounds; sorted() of all rows takes {base * 1e3:.0f} ms (median)")
     print(f"{'query':36} {'p95 ms':>8} {'median ms':>10} {'cpu ms':>8} {'x faster':>9} {'first ms':>9}")

@@ -1,6 +1,6 @@
 """How long a midnight keeps the monitor from evaluating: `python -m bench.midnight 1000000` prints one line a midnight.
 
-The book is calm, so interest is all that moves: the event takes every holding anew and decides it with the day's interest.
+The book is calm, so only interest moves: the event works out every holding again, with the interest of the day.
 """
 
 from __future__ import annotations

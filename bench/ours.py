@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.book import ASSETS, LINES, Book, Floats, Ints, Positions
 from bench.contender import Stages, Tick
-from monitor.engine.screen.screen import FastScreen, Leg
+from monitor.engine.screen.screen import BlockSide, FastScreen
 
 BLOCK = 8192
 """Groups of a block; with all blocks but the last full, a group's row is its number."""
@@ -33,7 +33,7 @@ class Ours:
         self.screen.instruments(np.arange(ASSETS, dtype=np.uint16), ladders)
         for number, begin in enumerate(range(0, len(book), BLOCK)):
             end = min(begin + BLOCK, len(book))
-            held, owed = _leg(book.collateral, begin, end), _leg(book.debts, begin, end)
+            held, owed = _side(book.collateral, begin, end), _side(book.debts, begin, end)
             self.screen.put_block(number, end - begin, held, owed, NOTHING)
         self._watch(np.arange(len(book)), self._stage)
 
@@ -65,11 +65,11 @@ class Ours:
         self.screen.watch(rows, LOW[self._profile[rows], stage], HIGH[self._profile[rows], stage])
 
 
-NOTHING = Leg(np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0))
+NOTHING = BlockSide(np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0))
 
 
-def _leg(positions: Positions, begin: int, end: int) -> Leg:
+def _side(positions: Positions, begin: int, end: int) -> BlockSide:
     """What the groups from `begin` to `end` hold or owe."""
     a, b = positions.start[begin], positions.start[end]
     row = (positions.group[a:b] - begin).astype(np.uint16)
-    return Leg(row, positions.asset[a:b], positions.quantity[a:b])
+    return BlockSide(row, positions.asset[a:b], positions.quantity[a:b])

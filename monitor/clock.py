@@ -11,15 +11,12 @@ class Clock(Protocol):
 
     def utc(self) -> datetime:
         """Now, aware, in UTC."""
-        ...
 
     def monotonic_s(self) -> float:
         """Seconds that only grow; unrelated to the wall clock."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Waits so long by monotonic time."""
-        ...
 
 
 class SystemClock:

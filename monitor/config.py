@@ -1,4 +1,4 @@
-"""Reads the configuration from TOML into frozen structs and names all its problems at once (INTERFACES section 2).
+"""Reads the configuration from TOML into frozen structs and names all its problems at once (docs/configuration.md).
 
 Paths of products, books and secrets are relative to the configuration's folder; `state_dir`, `store.path` and `file:`
 targets to the working directory.

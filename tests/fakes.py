@@ -76,9 +76,14 @@ async def settle(rounds: int = 60) -> None:
 
 
 def alert(
-    type_: str = "loan_group.margin_call.opened", subject: str = "G-1", *, sequence: int = 1, episode: int = 1,
-    at: datetime = START, **more: Any,
-) -> Alert:  # fmt: skip
+    type_: str = "loan_group.margin_call.opened",
+    subject: str = "G-1",
+    *,
+    sequence: int = 1,
+    episode: int = 1,
+    at: datetime = START,
+    **more: Any,
+) -> Alert:
     """An alert about a group, or about something else where the type says so."""
     group = GroupRef(subject, "vip_loan", "acct-1", {"borrower": "ACME"}) if type_.startswith("loan") else None
     id = f"evt_{subject}_{type_}_{episode}_{sequence}".replace(".", "_").replace("-", "_").lower()
@@ -86,17 +91,22 @@ def alert(
 
 
 def rendered(logged: LoggedAlert) -> dict[str, Any]:
-    """The least of INTERFACES section 5 that a notifier needs."""
+    """The least of docs/alerts.md that a notifier needs."""
     one = logged.alert
     group = {"id": one.subject, "product": "vip_loan", "labels": {}} if one.group else None
     return {
         "type": one.type,
         "timestamp": one.at.isoformat().replace("+00:00", "Z"),
         "data": {
-            "id": one.id, "cursor": logged.cursor, "severity": one.severity, "group": group,
-            "subject": one.subject, "facts": dict(one.facts), "detected_at": one.detected_at.isoformat(),
+            "id": one.id,
+            "cursor": logged.cursor,
+            "severity": one.severity,
+            "group": group,
+            "subject": one.subject,
+            "facts": dict(one.facts),
+            "detected_at": one.detected_at.isoformat(),
         },
-    }  # fmt: skip
+    }
 
 
 class FakeOutlet:
@@ -186,9 +196,7 @@ class FakeStore:
         return Committed(len(self.log), tuple(alerts), deliveries, tuple(i for i in cancelled if i not in set(added)))
 
     def _supersede(self, one: Alert) -> list[str]:
-        ids = sorted(
-            i for i in self._pending_of.get(one.subject, ()) if self.rows[i].type.startswith("loan_group.")
-        )  # fmt: skip
+        ids = sorted(i for i in self._pending_of.get(one.subject, ()) if self.rows[i].type.startswith("loan_group."))
         for i in ids:
             self._set(i, state="superseded")
         return ids
@@ -196,17 +204,31 @@ class FakeStore:
     def _is_owed(self, one: Alert, target: Target) -> bool:
         """Good news goes where the bad news of the episode was attempted."""
         return one.type not in GOOD_STAGE_NEWS or any(
-            d.attempts and d.type in BAD_STAGE_NEWS and d.episode == one.episode and d.subject == one.subject
+            d.attempts
+            and d.type in BAD_STAGE_NEWS
+            and d.episode == one.episode
+            and d.subject == one.subject
             and (d.notifier, d.to) == (target.notifier, target.to)
             for d in self.rows.values()
-        )  # fmt: skip
+        )
 
     def _add(self, logged: LoggedAlert, target: Target, index: int) -> str:
         one, now = logged.alert, self._clock.utc()
         row = Delivery(
-            f"dlv_{logged.cursor:08d}_{index}", logged.cursor, one.id, target.notifier, target.to, one.subject,
-            one.type, one.severity, one.episode, "pending", 0, now, now,
-        )  # fmt: skip
+            f"dlv_{logged.cursor:08d}_{index}",
+            logged.cursor,
+            one.id,
+            target.notifier,
+            target.to,
+            one.subject,
+            one.type,
+            one.severity,
+            one.episode,
+            "pending",
+            0,
+            now,
+            now,
+        )
         self.rows[row.id] = row
         self._pending_of.setdefault(one.subject, set()).add(row.id)
         return row.id
@@ -240,13 +262,14 @@ class FakeStore:
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
         self._check()
         found = [
-            x for x in self.log
+            x
+            for x in self.log
             if x.cursor > wanted.after
             and wanted.group in (None, x.alert.subject)
             and wanted.severity in (None, x.alert.severity)
             and (wanted.type is None or fnmatchcase(x.alert.type, wanted.type))
             and (wanted.groups is None or x.alert.subject in wanted.groups)
-        ]  # fmt: skip
+        ]
         return found[: wanted.limit]
 
     async def alert(self, id: str) -> LoggedAlert | None:
@@ -256,12 +279,13 @@ class FakeStore:
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
         self._check()
         found = [
-            d for i, d in sorted(self.rows.items())
+            d
+            for i, d in sorted(self.rows.items())
             if i > wanted.after
             and wanted.state in (None, d.state)
             and wanted.notifier in (None, d.notifier)
             and wanted.alert in (None, d.alert)
-        ]  # fmt: skip
+        ]
         return found[: wanted.limit]
 
     async def attempts(self, delivery: str) -> list[Attempt]:

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOMAIN = ROOT / "docs" / "domain.md"
+PAGE = ROOT / "docs" / "domain.md"
 
 _OF_CITATIONS = frozenset({"test_citations.py", "test_rules_table.py"})
 """They make rules up."""
 _HEADING = re.compile(r"^#{2,4} ((?:Rule|Reading|Section) [A\d.]+)\b", re.MULTILINE)
 _LISTED = re.compile(r"\n+Tests:\n.*?(?=\n#|\Z)", re.DOTALL)
-_NAMED = re.compile(r"^test_(?:vip_faq|rule)_(\d+(?:_(?:to_)?\d+)*)_")
+_NAMED = re.compile(r"^test_rule_(\d+(?:_(?:to_)?\d+)*)_")
 _CITED = {
     "Rule": re.compile(r"\b[Rr]ules? (\d{1,2}(?:(?:-|, | and | to |, and )\d{1,2})*)\b"),
     "Reading": re.compile(r"\b[Rr]eadings? (A\d{1,2}(?:(?:-|, | and | to |, and )A\d{1,2})*)\b"),
@@ -29,7 +29,7 @@ _CITED = {
 
 def headings() -> list[str]:
     """`Rule 1`, `Reading A1`, `Section 3.8`: what may be cited, in the order of the document."""
-    return _HEADING.findall(DOMAIN.read_text("utf-8"))
+    return _HEADING.findall(PAGE.read_text("utf-8"))
 
 
 def cited(text: str) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _named(name: str) -> Iterable[str]:
 def document() -> str:
     """docs/domain.md as it must stand."""
     found = by_heading()
-    text = _LISTED.sub("\n", DOMAIN.read_text("utf-8"))
+    text = _LISTED.sub("\n", PAGE.read_text("utf-8"))
     starts = [match.start() for match in re.finditer(r"^#", text, re.MULTILINE)]
     parts = [text[a:b].strip("\n") for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
     return "\n\n".join(_with_tests(part, found) for part in parts) + "\n"
@@ -114,4 +114,4 @@ def _with_tests(part: str, found: dict[str, list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    DOMAIN.write_text(document(), "utf-8")
+    PAGE.write_text(document(), "utf-8")

@@ -1,4 +1,4 @@
-"""The configuration: all problems at once with file, key path, found and expected; secrets never shown (INTERFACES 2)."""
+"""The configuration: all problems at once with file, key path, found and expected; secrets never shown (docs/configuration.md)."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A configuration that is wrong is refused by name, all of it at once, and never half used (INTERFACES section 2)."""
+"""A configuration that is wrong is refused by name, all of it at once, and never half used (docs/configuration.md)."""
 
 from __future__ import annotations
 

@@ -10,20 +10,29 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
+from jsonschema import Draft202012Validator
 
 from monitor.books._base import KeptBook, PlainReader
 from monitor.clock import SystemClock
+from monitor.core.alerts.catalogue import CATALOGUE, schema_of
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.schema import Invalid, read
-from monitor.notifiers._base import DeliveryError, Notice
+from monitor.notifiers._base import DeliveryError, Notice, headline
+from monitor.web.contract import routes
+from tests.core.desk import START, Desk
+from tests.web.desk import Desk as WebDesk
+from tests.web.desk import serving
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-EXAMPLES = dict(re.findall(r"`(monitor/\w+/\w+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
+EXAMPLES = dict(re.findall(r"`(monitor/[\w/]+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
+EDITS = re.findall(r"`(monitor/[\w/]+\.py)`, (before|after) `([^`\n]+)`:\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 NOTICE = Notice(
     "loan_group.margin_call.opened", "2021-05-19T12:58:00.000Z",
     {"id": "evt_1", "severity": "warning", "ltv": "0.7712", "group": {"id": "G-1"}},
@@ -34,12 +43,12 @@ Example = Callable[[str], ModuleType]
 
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[Example]:
-    """The module of an example, by its path in the text."""
+    """The module of an example by its path in the text, or one of ours after the edits that the text names."""
     names: list[str] = []
 
     def load(path: str) -> ModuleType:
         file = tmp_path / Path(path).name
-        file.write_text(EXAMPLES[path])
+        file.write_text(EXAMPLES.get(path) or _edited(path))
         name = f"example_{file.stem}"
         spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None
@@ -52,6 +61,15 @@ def example(tmp_path: Path) -> Iterator[Example]:
     yield load
     for name in names:
         del sys.modules[name]
+
+
+def _edited(path: str) -> str:
+    """A file of ours with each block before or after the line that the text names, which must stand once."""
+    lines = (ROOT / path).read_text("utf-8").splitlines(keepends=True)
+    for _, side, named, block in (edit for edit in EDITS if edit[0] == path):
+        (place,) = (i for i, line in enumerate(lines) if line.strip() == named)
+        lines.insert(place if side == "before" else place + 1, block)
+    return "".join(lines)
 
 
 class Peer:
@@ -79,7 +97,7 @@ async def peer() -> AsyncIterator[Peer]:
 
 def test_every_family_but_the_store_has_an_example() -> None:
     """A family without one would be a section that nobody can follow."""
-    assert {path.split("/")[1] for path in EXAMPLES} == {"notifiers", "feeds", "books", "products"}
+    assert {path.split("/")[1] for path in EXAMPLES} == {"notifiers", "feeds", "books", "products", "web"}
 
 
 @pytest.mark.parametrize(("status", "retry"), [(500, True), (429, True), (400, False), (302, False)])
@@ -181,3 +199,36 @@ def test_the_product_names_what_is_wrong(example: Example) -> None:
     """Lines that are out of order are refused with their place."""
     with pytest.raises(Invalid, match=r"version\[0\]: lines out of order"):
         example("monitor/products/flat_loan.py").load(tomllib.loads(RULES.replace('"0.8"', '"0.6"')))
+
+
+def test_the_alert_type_is_raised_with_its_severity_and_title(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notice that is refused for good becomes an alert that fits its row of the catalogue."""
+    row = example("monitor/core/alerts/catalogue.py").CATALOGUE["delivery.lost"]
+    monkeypatch.setitem(cast("dict[str, Any]", CATALOGUE), "delivery.lost", row)
+    refused = SimpleNamespace(id="dlv_1", alert="evt_1", type="loan.overdue", subject="G-1")
+    outage = example("monitor/dispatch/outage.py").Outage("desk-mail")
+    desk = Desk()
+    (alert,) = desk.handle(outage.failed(0.0, START, refused, "HTTP 410", for_good=True))
+    told = desk.told(alert)
+    assert headline(Notice(told["type"], told["timestamp"], told["data"])) == "[CRITICAL] dlv_1 notice lost"
+    Draft202012Validator(schema_of(row)).validate(told)
+
+
+async def test_the_endpoint_answers(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is served beside all others."""
+    added = example("monitor/web/resources/untrusted.py").ROUTES
+    monkeypatch.setattr("monitor.web.app.routes", lambda: (*routes(), *added))
+    async with serving(WebDesk()) as base, ClientSession() as session, session.get(f"{base}/v1/untrusted") as answer:
+        assert (answer.status, await answer.json()) == (200, {"assets": []})
+
+
+def test_the_entry_is_read_and_changes_the_group(example: Example) -> None:
+    """Other labels, and nothing else."""
+    entries = example("monitor/core/events/entries.py")
+    product = example("monitor/products/flat_loan.py").load(tomllib.loads(RULES))
+    group = PlainReader(lambda: {"flat_loan": product}).parse(msgspec.json.decode(LINE), START)
+    entry = msgspec.convert({"type": "relabel", "labels": {"desk": "EU"}}, entries.Entry)
+    after = entries.apply(group, entry, START, product)
+    assert after == msgspec.structs.replace(group, labels={"desk": "EU"})

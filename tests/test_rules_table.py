@@ -1,10 +1,10 @@
 """docs/domain.md names the tests that there are."""
 
-from tests.rules import DOMAIN, by_heading, document, headings
+from tests.rules import PAGE, by_heading, document, headings
 
 
 def test_the_lists_of_tests_are_those_that_there_are() -> None:
-    assert DOMAIN.read_text("utf-8") == document(), "run: python -m tests.rules"
+    assert PAGE.read_text("utf-8") == document(), "run: python -m tests.rules"
 
 
 def test_no_heading_stands_twice() -> None:

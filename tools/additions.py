@@ -317,7 +317,7 @@ ROUTES = (Endpoint("GET", "/v1/untrusted", untrusted, READ),)
         ),
     ),
     generate=("tools.typescript",),
-    tests=("tests/web/test_contract.py", "tests/web/test_admission.py", "tests/tools"),
+    tests=("tests/web/test_contract.py", "tests/web/test_admission.py", "tests/tools/test_typescript.py"),
 )
 
 ADDITIONS = (ALERT, ENDPOINT, VENUE, NOTIFIER)

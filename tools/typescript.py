@@ -25,7 +25,7 @@ BY_STAGE = frozenset({"stages", "debt_usd", "before", "after", "newly"})
 """Fields that have a value for each stage, where they are tables."""
 HEAD = """/** Made by `python -m tools.typescript` from the structs that the monitor sends; change those, not this file.
 
-Money, prices and ratios are decimal text, times RFC 3339 in UTC. */
+Money, prices and ratios are decimal text, times RFC 3339 in UTC. What each is stands in /openapi.json. */
 
 import type { Severity, Stage } from "./alerts.generated";
 """
@@ -40,8 +40,7 @@ def types() -> str:
 
 def interface(name: str, schema: Mapping[str, Any]) -> str:
     """A struct's schema as an interface of TypeScript."""
-    about = " ".join(schema.get("description", "").split())
-    return f"\n/** {about} */\nexport interface {name} {{\n{''.join(_fields(schema))}}}\n"
+    return f"\nexport interface {name} {{\n{''.join(_fields(schema))}}}\n"
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -1,17 +1,15 @@
 /** Made by `python -m tools.typescript` from the structs that the monitor sends; change those, not this file.
 
-Money, prices and ratios are decimal text, times RFC 3339 in UTC. */
+Money, prices and ratios are decimal text, times RFC 3339 in UTC. What each is stands in /openapi.json. */
 
 import type { Severity, Stage } from "./alerts.generated";
 
-/** What was acknowledged. */
 export interface AckAnswer {
   readonly alert: string;
   readonly group: string;
   readonly acknowledged: AckShown;
 }
 
-/** Who has a group's stage in hand; `until` is null where that holds as long as the stage. */
 export interface AckShown {
   readonly by: string;
   readonly at: string;
@@ -20,7 +18,6 @@ export interface AckShown {
   readonly until: string | null;
 }
 
-/** The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures. */
 export interface AlertData {
   readonly id: string;
   readonly cursor: number;
@@ -60,25 +57,21 @@ export interface AlertData {
   readonly acknowledged?: AckShown;
 }
 
-/** An alert: the same object in the log, the stream and webhooks. */
 export interface AlertItem {
   readonly type: string;
   readonly timestamp: string;
   readonly data: AlertData;
 }
 
-/** Alerts, oldest first. */
 export interface AlertList {
   readonly items: readonly AlertItem[];
   readonly next: number | null;
 }
 
-/** The event loop runs. */
 export interface Alive {
   readonly alive: boolean;
 }
 
-/** One attempt and what it ended with. */
 export interface AttemptItem {
   readonly at: string;
   readonly state: "delivered" | "failed" | "pending" | "superseded";
@@ -87,7 +80,6 @@ export interface AttemptItem {
   readonly took_ms: number;
 }
 
-/** Who changed what and when, with the state before and after. */
 export interface AuditItem {
   readonly cursor: number;
   readonly at: string;
@@ -98,25 +90,21 @@ export interface AuditItem {
   readonly after: unknown;
 }
 
-/** The audit record, oldest first. */
 export interface AuditList {
   readonly items: readonly AuditItem[];
   readonly next: number | null;
 }
 
-/** One side of a matrix. */
 export interface Axis {
   readonly asset: string;
   readonly shocks: readonly string[];
 }
 
-/** A group that a liquidation would leave bankrupt. */
 export interface BankruptGroup {
   readonly id: string;
   readonly shortfall_usd: string;
 }
 
-/** One coin that the product lends. Limits are null where there are none, `left_usd` also while its price is missing. */
 export interface BorrowableCoin {
   readonly limit_usd: string | null;
   readonly left_usd: string | null;
@@ -128,7 +116,6 @@ export interface BorrowableCoin {
   readonly offers: Offers;
 }
 
-/** The book under two shocks; the debt is that at or beyond the liquidation line. */
 export interface Cell {
   readonly stages: Readonly<Record<Stage, number>>;
   readonly liquidation_debt_usd: string;
@@ -137,7 +124,6 @@ export interface Cell {
   readonly is_exact: Exactness;
 }
 
-/** One notifier. `breaker`: open while it is only probed. Times of the last attempts are since the daemon's start. */
 export interface ChannelItem {
   readonly name: string;
   readonly kind: string;
@@ -150,13 +136,11 @@ export interface ChannelItem {
   readonly last_failure: string | null;
 }
 
-/** Notifiers by name. */
 export interface ChannelList {
   readonly items: readonly ChannelItem[];
   readonly next: string | null;
 }
 
-/** What would follow were the whole group liquidated at these prices. */
 export interface ClearanceShown {
   readonly market_usd: string;
   readonly fee_usd: string;
@@ -166,14 +150,12 @@ export interface ClearanceShown {
   readonly bankrupt: boolean;
 }
 
-/** How much of a coin's debt one liquidation may repay out of a coin of the collateral. */
 export interface Closable {
   readonly debt: string;
   readonly collateral: string;
   readonly closable_usd: string;
 }
 
-/** One collateral asset, its price, and what the ladder recognises of it. */
 export interface Contribution {
   readonly asset: string;
   readonly quantity: string;
@@ -192,13 +174,11 @@ export interface Contribution {
   readonly tiers: readonly Tier[];
 }
 
-/** How the groups of the caller stand. */
 export interface CountsEvent {
   readonly at: string;
   readonly groups: GroupCounts;
 }
 
-/** The ways back to the initial level: an LTV, or the level of a product that has one. */
 export interface CureShown {
   readonly to_ltv?: string;
   readonly to_level?: string;
@@ -207,7 +187,6 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
-/** One loan as it went into the decision. */
 export interface DebtShown {
   readonly loan: string;
   readonly asset: string;
@@ -217,7 +196,6 @@ export interface DebtShown {
   readonly value_usd: string | null;
 }
 
-/** A delivery with the record of its attempts. */
 export interface DeliveryDetail {
   readonly id: string;
   readonly cursor: number;
@@ -235,7 +213,6 @@ export interface DeliveryDetail {
   readonly record: readonly AttemptItem[];
 }
 
-/** One alert on its way to one notifier. */
 export interface DeliveryItem {
   readonly id: string;
   readonly cursor: number;
@@ -252,19 +229,16 @@ export interface DeliveryItem {
   readonly detail: string;
 }
 
-/** Deliveries, oldest alert first. */
 export interface DeliveryList {
   readonly items: readonly DeliveryItem[];
   readonly next: string | null;
 }
 
-/** Whether a collateral account may be detached now (VIP FAQ 8). */
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
 }
 
-/** What became of a book entry. `group` is null where the group was closed since a first, equal entry. */
 export interface EntryAnswer {
   readonly id: string;
   readonly type: string;
@@ -274,13 +248,11 @@ export interface EntryAnswer {
   readonly group: GroupRow | null;
 }
 
-/** Whether every group's stage is exact, and whether the sums are: those of more than 1,000 groups have cents. */
 export interface Exactness {
   readonly counts: boolean;
   readonly sums: boolean;
 }
 
-/** What shares a key. `key` is null for groups without the label. Shares are of the debt, those of a coin of the collateral's market value; of a coin the sums are what is held of it, its debt what is owed in it. */
 export interface ExposureItem {
   readonly key: string | null;
   readonly groups: number;
@@ -297,7 +269,6 @@ export interface ExposureItem {
   readonly days_to_sell?: string | null;
 }
 
-/** The book by key. `wrong_way` comes with `by=asset`. */
 export interface ExposureList {
   readonly at: string;
   readonly by: string;
@@ -309,7 +280,6 @@ export interface ExposureList {
   readonly next: string | null;
 }
 
-/** What a common fall brings to the liquidation line. */
 export interface FallReach {
   readonly fall_percent: string;
   readonly groups: number;
@@ -317,7 +287,6 @@ export interface FallReach {
   readonly share: string | null;
 }
 
-/** One price source: what came, and what was refused or ignored, by reason. `lag_s`: how long after the venue's own time its newest price in force was received; 0 where the venue's clock is ahead. */
 export interface FeedItem {
   readonly connected: boolean;
   readonly reason: string;
@@ -331,13 +300,11 @@ export interface FeedItem {
   readonly lag_s: number | null;
 }
 
-/** Price sources by name. */
 export interface FeedList {
   readonly items: readonly NamedFeed[];
   readonly next: string | null;
 }
 
-/** The insurance fund at the last look, at most 50 groups with the largest shortfall first. */
 export interface FundShown {
   readonly at: string | null;
   readonly balance_usd: string;
@@ -351,13 +318,11 @@ export interface FundShown {
   readonly items: readonly BankruptGroup[];
 }
 
-/** The stream ends: alerts were lost for it. Ask again from this cursor. */
 export interface GapEvent {
   readonly resume_after: number;
   readonly reason: string;
 }
 
-/** How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued. */
 export interface GroupCounts {
   readonly total: number;
   readonly unknown: number;
@@ -366,7 +331,6 @@ export interface GroupCounts {
   readonly debt_usd: Readonly<Record<Stage, string>>;
 }
 
-/** All that is known of a group at one instant. */
 export interface GroupDetail {
   readonly ltv: string | null;
   readonly band: string | null;
@@ -416,13 +380,11 @@ export interface GroupDetail {
   readonly interest_short: readonly ShortCoin[];
 }
 
-/** Groups, worst first. */
 export interface GroupList {
   readonly items: readonly GroupRow[];
   readonly next: string | null;
 }
 
-/** The group that an alert is about. */
 export interface GroupRef {
   readonly id: string;
   readonly product: string;
@@ -430,7 +392,6 @@ export interface GroupRef {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** A group in a list. Figures are null while a price is missing; `ltv` is null also where nothing is recognised. */
 export interface GroupRow {
   readonly id: string;
   readonly product: string;
@@ -451,13 +412,11 @@ export interface GroupRow {
   readonly acknowledged?: AckShown | null;
 }
 
-/** What happened to a group, oldest first. */
 export interface GroupTimeline {
   readonly items: readonly TimelineItem[];
   readonly next: string | null;
 }
 
-/** Rows of the filter that changed, and ids that left it. The first event, a snapshot, has them all. */
 export interface GroupsEvent {
   readonly at: string;
   readonly snapshot: boolean;
@@ -465,7 +424,6 @@ export interface GroupsEvent {
   readonly gone: readonly string[];
 }
 
-/** An alert that a silence would have hidden. */
 export interface HiddenAlert {
   readonly id: string;
   readonly cursor: number;
@@ -475,7 +433,6 @@ export interface HiddenAlert {
   readonly timestamp: string;
 }
 
-/** Alerts of the last 24 hours that match: `hidden` would have been, `told` not, as worse or as good news. */
 export interface HiddenAlerts {
   readonly hidden: number;
   readonly told: number;
@@ -484,7 +441,6 @@ export interface HiddenAlerts {
   readonly whole: boolean;
 }
 
-/** A group that a silence would be about, and what of it would be hidden at worst. */
 export interface HiddenGroup {
   readonly id: string;
   readonly product: string;
@@ -492,20 +448,17 @@ export interface HiddenGroup {
   readonly up_to: string;
 }
 
-/** Groups in a bad stage that a silence would be about; the first 100 are listed. `whole`: all were looked at. */
 export interface HiddenGroups {
   readonly count: number;
   readonly items: readonly HiddenGroup[];
   readonly whole: boolean;
 }
 
-/** Items of one kind, newest last. */
 export interface HistoryList {
   readonly items: readonly (LoanItem | RepaymentItem | LiquidationItem | InterestItem)[];
   readonly next: string | null;
 }
 
-/** One collateral asset as it went into the decision; null where the price is missing. */
 export interface InputShown {
   readonly asset: string;
   readonly quantity: string;
@@ -519,7 +472,6 @@ export interface InputShown {
   readonly recognised_usd: string | null;
 }
 
-/** What one UTC day charged a loan at one rate; `rate` is per `period`, of which there were `periods`. */
 export interface InterestItem {
   readonly kind: "interest";
   readonly cursor: string;
@@ -534,7 +486,6 @@ export interface InterestItem {
   readonly amount: string;
 }
 
-/** Groups that owe one coin and hold one of the same issuer. */
 export interface IssuerPair {
   readonly issuer: string;
   readonly debt: string;
@@ -544,7 +495,6 @@ export interface IssuerPair {
   readonly market_usd: string;
 }
 
-/** One coin that is owed where loans are liabilities; its tier counts from 1. */
 export interface Liability {
   readonly asset: string;
   readonly amount: string;
@@ -560,7 +510,6 @@ export interface Liability {
   readonly maintenance_margin_usd?: string | null;
 }
 
-/** A liquidation began, was carried out, or was cleared. Sums are null of one cleared, and where a price was missing. */
 export interface LiquidationItem {
   readonly kind: "liquidation";
   readonly cursor: string;
@@ -577,7 +526,6 @@ export interface LiquidationItem {
   readonly shortfall_usd: string | null;
 }
 
-/** One loan with its interest of the day. */
 export interface LoanDetail {
   readonly id: string;
   readonly asset: string;
@@ -596,7 +544,6 @@ export interface LoanDetail {
   readonly value_usd: string | null;
 }
 
-/** A loan was opened, renewed, restated by a put, or closed, and how it stood then. */
 export interface LoanItem {
   readonly kind: "loan";
   readonly cursor: string;
@@ -617,14 +564,12 @@ export interface LoanItem {
   readonly interest_before: string | null;
 }
 
-/** Flexible, or fixed with its share per day. */
 export interface LoanRate {
   readonly kind: string;
   readonly daily: string | null;
   readonly paid_in?: string;
 }
 
-/** What was kept of a group's LTV, oldest first; each point covers `step_s` seconds. */
 export interface LtvHistory {
   readonly id: string;
   readonly from: string;
@@ -633,7 +578,6 @@ export interface LtvHistory {
   readonly items: readonly LtvItem[];
 }
 
-/** LTV from `at` on for one step: the lowest, the highest and the last that was seen; null where there was none. `blind`: a price was not trusted at some time in it; `unknown`: one was missing; `unrecognised`: nothing was recognised; `gap`: nothing was kept from `at` until the next point. */
 export interface LtvItem {
   readonly at: string;
   readonly low: string | null;
@@ -645,7 +589,6 @@ export interface LtvItem {
   readonly gap?: boolean;
 }
 
-/** What a route or a silence matches: all that is stated. `type`, `group` and the values of `labels` may be globs. */
 export interface Match {
   readonly type?: string | null;
   readonly severity?: "critical" | "info" | "warning" | null;
@@ -654,7 +597,6 @@ export interface Match {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** A row for each shock of y, in it a cell for each of x. */
 export interface MatrixAnswer {
   readonly kind: "matrix";
   readonly at: string;
@@ -663,7 +605,6 @@ export interface MatrixAnswer {
   readonly cells: readonly (readonly Cell[])[];
 }
 
-/** A group that changes its stage; exact. */
 export interface MovedGroup {
   readonly id: string;
   readonly product: string;
@@ -678,7 +619,6 @@ export interface MovedGroup {
   readonly shortfall_usd: string;
 }
 
-/** Groups by their stage before and after. */
 export interface MovedGroups {
   readonly from: string;
   readonly to: string;
@@ -688,7 +628,6 @@ export interface MovedGroups {
   readonly market_usd: string;
 }
 
-/** A price source with its name. */
 export interface NamedFeed {
   readonly connected: boolean;
   readonly reason: string;
@@ -703,7 +642,6 @@ export interface NamedFeed {
   readonly name: string;
 }
 
-/** Groups that are new in a stage, the worst first; `cut` of them are not listed. */
 export interface NewInStage {
   readonly groups: number;
   readonly debt_usd: string;
@@ -713,7 +651,6 @@ export interface NewInStage {
   readonly cut: number;
 }
 
-/** The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then. */
 export interface NextLineShown {
   readonly name: string;
   readonly ltv?: string;
@@ -721,14 +658,12 @@ export interface NextLineShown {
   readonly distance_percent: string;
 }
 
-/** Daily rates of a new order; null where there is none. */
 export interface Offers {
   readonly flexible: string | null;
   readonly "30d": string | null;
   readonly "60d": string | null;
 }
 
-/** What the borrower may do now. */
 export interface PermittedShown {
   readonly trade: boolean;
   readonly move_within_group: boolean;
@@ -740,7 +675,6 @@ export interface PermittedShown {
   readonly accounts: Readonly<Record<string, DetachableAccount>>;
 }
 
-/** Prices that groups need, those of them that are not trusted (at most 20 named), and the oldest receipt. */
 export interface PriceHealth {
   readonly needed: number;
   readonly untrusted: number;
@@ -749,7 +683,6 @@ export interface PriceHealth {
   readonly oldest_age_s: number | null;
 }
 
-/** An asset's price in USD, where it comes from, its ages, and whether it may be believed. */
 export interface PriceItem {
   readonly asset: string;
   readonly price: string | null;
@@ -766,20 +699,17 @@ export interface PriceItem {
   readonly reason: string | null;
 }
 
-/** Prices by asset. */
 export interface PriceList {
   readonly items: readonly PriceItem[];
   readonly next: string | null;
 }
 
-/** Prices that changed. The first event, a snapshot, has them all. */
 export interface PricesEvent {
   readonly at: string;
   readonly snapshot: boolean;
   readonly items: readonly PriceItem[];
 }
 
-/** An error of this API. `errors` names every place that is wrong; `reason` is the book's, for programs. */
 export interface ProblemDetails {
   readonly type: string;
   readonly title: string;
@@ -790,7 +720,6 @@ export interface ProblemDetails {
   readonly reason?: string | null;
 }
 
-/** A coin's rate per period of the product, from a time on. `source` is a version of the rules, a rate source or `api`. */
 export interface RateItem {
   readonly product: string;
   readonly asset: string;
@@ -801,18 +730,15 @@ export interface RateItem {
   readonly in_force: boolean;
 }
 
-/** Rates by product, coin and time. */
 export interface RateList {
   readonly items: readonly RateItem[];
   readonly next: string | null;
 }
 
-/** The rates that were given, by coin, and since when they hold. */
 export interface RatesAnswer {
   readonly items: readonly RateItem[];
 }
 
-/** Whether the daemon does its work, and what keeps it from it, by part. */
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
@@ -820,13 +746,11 @@ export interface Readiness {
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
 }
 
-/** Why something is refused: a word for programs, a sentence for people. */
 export interface Reason {
   readonly reason: string;
   readonly text: string;
 }
 
-/** When a term loan may be renewed, and why that would be refused now. */
 export interface Renewal {
   readonly opens_at: string;
   readonly closes_at: string;
@@ -835,7 +759,6 @@ export interface Renewal {
   readonly refusals: readonly Reason[];
 }
 
-/** What one repayment took off one loan, what remains, and the group's LTV after it. */
 export interface RepaymentItem {
   readonly kind: "repayment";
   readonly cursor: string;
@@ -851,7 +774,6 @@ export interface RepaymentItem {
   readonly ltv_after: string | null;
 }
 
-/** The smallest common fall that reaches a share of the debt, and what 0.01 % less would reach. */
 export interface ReverseAnswer {
   readonly kind: "reverse";
   readonly at: string;
@@ -864,7 +786,6 @@ export interface ReverseAnswer {
   readonly is_exact: Exactness;
 }
 
-/** Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`. */
 export interface SessionItem {
   readonly name: string;
   readonly role: string;
@@ -875,14 +796,12 @@ export interface SessionItem {
   readonly until: string | null;
 }
 
-/** A shock and its coin's USD price. */
 export interface ShockedPrice {
   readonly shock: string;
   readonly before: string | null;
   readonly after: string;
 }
 
-/** A coin whose stated Spot balances do not pay the interest that is owed in it. */
 export interface ShortCoin {
   readonly asset: string;
   readonly interest: string;
@@ -890,7 +809,6 @@ export interface ShortCoin {
   readonly short: string;
 }
 
-/** A silence in force. */
 export interface SilenceItem {
   readonly id: string;
   readonly match: Match;
@@ -902,25 +820,21 @@ export interface SilenceItem {
   readonly at: string;
 }
 
-/** Silences in force, by id. */
 export interface SilenceList {
   readonly items: readonly SilenceItem[];
   readonly next: string | null;
 }
 
-/** What a silence would hide, were it made now. Nothing is made. */
 export interface SilencePreview {
   readonly groups: HiddenGroups;
   readonly alerts: HiddenAlerts;
 }
 
-/** The stages before and after. */
 export interface StageChange {
   readonly from: string | null;
   readonly to: string | null;
 }
 
-/** The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups. */
 export interface Status {
   readonly at: string;
   readonly name: string;
@@ -935,7 +849,6 @@ export interface Status {
   readonly rules: readonly string[];
 }
 
-/** Whether the daemon does its work, which feeds are connected, and the end of the alert log. */
 export interface StatusEvent {
   readonly at: string;
   readonly ready: boolean;
@@ -944,7 +857,6 @@ export interface StatusEvent {
   readonly cursor: number;
 }
 
-/** The book before and after shocks, by stage, with what is lost. */
 export interface StressAnswer {
   readonly kind: "shocks";
   readonly at: string;
@@ -964,7 +876,6 @@ export interface StressAnswer {
   readonly newly: Readonly<Record<Stage, NewInStage>>;
 }
 
-/** Groups and what they come to in USD. */
 export interface SumsShown {
   readonly groups: number;
   readonly debt_usd: string;
@@ -972,7 +883,6 @@ export interface SumsShown {
   readonly market_usd: string;
 }
 
-/** The part of an asset's value that lies inside one tier of its ladder. */
 export interface Tier {
   readonly from: string;
   readonly to: string | null;
@@ -981,7 +891,6 @@ export interface Tier {
   readonly recognised_usd: string;
 }
 
-/** Something that happened to a group. `kind` is `stage` or `alert` with what was said and who was `told`; or `ack`, `entry` or `book` with `action` and `who`. */
 export interface TimelineItem {
   readonly kind: "ack" | "alert" | "book" | "entry" | "stage";
   readonly at: string;
@@ -1003,7 +912,6 @@ export interface TimelineItem {
   readonly until?: string | null;
 }
 
-/** Who was told of an alert, and when; `delivered_at` is null while that has not happened. */
 export interface ToldItem {
   readonly delivery: string;
   readonly notifier: string;
@@ -1014,14 +922,12 @@ export interface ToldItem {
   readonly detail: string;
 }
 
-/** A coin that the product's ladders do not list. */
 export interface Uncounted {
   readonly asset: string;
   readonly quantity: string;
   readonly accounts: Readonly<Record<string, string>>;
 }
 
-/** The group as it is and as it would be. */
 export interface WhatIfAnswer {
   readonly id: string;
   readonly at: string;
@@ -1029,7 +935,6 @@ export interface WhatIfAnswer {
   readonly after: WhatIfStanding;
 }
 
-/** A standing, and the types of the alerts that would be raised on the way to it. */
 export interface WhatIfStanding {
   readonly ltv: string | null;
   readonly band: string | null;

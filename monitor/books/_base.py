@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from monitor.books._seen import PlainSeen, Seen
+from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.core.events.events import Event
 from monitor.core.loans.group import Group, GroupBatch, parse_line
 from monitor.core.rules.product import Product
@@ -33,7 +33,7 @@ class Reader(Protocol):
         """Up to 8192 lines at once, many times faster; None if the reader cannot. Two lines may have the same id."""
         ...
 
-    def seen(self) -> Seen:
+    def line_memory(self) -> LineMemory:
         """An empty memory of the lines of a large book."""
         ...
 
@@ -59,9 +59,9 @@ class PlainReader:
         """See Reader. It packs nothing."""
         return None
 
-    def seen(self) -> Seen:
+    def line_memory(self) -> LineMemory:
         """See Reader."""
-        return PlainSeen()
+        return PlainLineMemory()
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         """See Reader."""

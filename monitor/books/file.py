@@ -26,8 +26,8 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import msgspec
 
 from monitor.books._base import KeptBook, Reader
+from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
-from monitor.books._seen import PlainSeen, Seen
 from monitor.clock import Clock, SystemClock
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
@@ -98,7 +98,7 @@ class FileBook:
         self._held = kept.groups
         self._waits = waits or Waits()
         self._thread = ThreadPoolExecutor(1, "book")
-        self._seen: Seen = PlainSeen()
+        self._memory: LineMemory = PlainLineMemory()
         self._is_compared = False
         """The groups that the store has of this source were compared with those of the file."""
         ours = [subject for subject in kept.refused if subject.startswith(str(config.path))]
@@ -154,7 +154,7 @@ class FileBook:
             problem = f"the file cannot be read: {e.strerror or e}; the last good book stays in force"
             yield puts + self._unreadable(problem, at, patience_s)
             return
-        if file.is_blank and (len(self._seen) or any(True for _ in self._held())):
+        if file.is_blank and (len(self._memory) or any(True for _ in self._held())):
             yield self._unreadable("the file is empty; the last good book stays in force", at, patience_s)
             return
         now_s = self._clock.monotonic_s()
@@ -170,13 +170,13 @@ class FileBook:
         yield [*puts, *closed, *notices]
 
     def _remember_compactly(self, size_bytes: int) -> None:
-        if size_bytes >= _LARGE_BYTES and isinstance(self._seen, PlainSeen):
-            small, self._seen = self._seen, self._reader.seen()
-            small.hand_over(self._seen)
+        if size_bytes >= _LARGE_BYTES and isinstance(self._memory, PlainLineMemory):
+            small, self._memory = self._memory, self._reader.line_memory()
+            small.hand_over(self._memory)
 
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Notices about a file that cannot be read. It says nothing about its lines, so their notices stand."""
-        self._seen.end(forget=False)
+        self._memory.end(forget=False)
         self._last = None
         self._is_settled = False
         finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
@@ -211,7 +211,7 @@ class FileBook:
         if page is None:
             return None
         lines = array("q", map(hash, page.raws))
-        sheet = _Sheet(page, self._seen.applied(lines), lines)
+        sheet = _Sheet(page, self._memory.applied(lines), lines)
         fresh = [place for place, id_ in enumerate(sheet.ids) if not id_]
         sheet.left = fresh if len(fresh) < _PACKED_LINES else self._packed(sheet, fresh, at)
         return sheet
@@ -233,7 +233,7 @@ class FileBook:
 
     def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, RefusedLine]) -> list[Event]:
         """The puts of a page; refused lines go to `bad`, by file and line. The first line of a group has its id."""
-        firsts = self._seen.name(sheet.ids, sheet.numbers)
+        firsts = self._memory.name(sheet.ids, sheet.numbers)
         doubles = {place for place, first in enumerate(firsts) if first}
         if not doubles.isdisjoint(sheet.packed):
             self._judge(sheet, doubles, at)
@@ -251,7 +251,7 @@ class FileBook:
                 fingerprint = _fingerprint(sheet.raws[place], problem)
                 bad[f"{self.path}:{number}"] = RefusedLine(problem, fingerprint, reason, id_)
         taken = [place for place in range(len(sheet.raws)) if place not in refused]
-        self._seen.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
+        self._memory.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
         puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
         singles = sorted(sheet.judged.keys() - refused)
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
@@ -261,11 +261,11 @@ class FileBook:
         closes = self.config.close_missing
         # A refused line whose id cannot be read may belong to any of them.
         if not closes or any(f.group is None for f in bad.values()):
-            self._seen.end(forget=not closes)
+            self._memory.end(forget=not closes)
             return [], False
-        gone = list(self._gone()) if self._seen.lacks() or not self._is_compared else []
+        gone = list(self._gone()) if self._memory.lacks() or not self._is_compared else []
         is_early = bool(gone) and now_s - self._unchanged_since_s < self._waits.close_after_s
-        self._seen.end(forget=not is_early)
+        self._memory.end(forget=not is_early)
         self._is_compared |= not is_early
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early
 
@@ -273,7 +273,7 @@ class FileBook:
         """Groups of this source that this reading does not name."""
         held = iter(self._held())
         while ids := list(islice(held, 8192)):
-            named = self._seen.named(array("q", map(hash, ids)))
+            named = self._memory.named(array("q", map(hash, ids)))
             yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
     def _say(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:

@@ -149,7 +149,7 @@ class ReplayProgress:
             self._progress.update(self._task, completed=self.events)
 
     def alert(self, item: dict[str, Any]) -> None:
-        """One alert, as the object of INTERFACES section 5."""
+        """One alert, as the object of docs/alerts.md."""
         self.counts[item["type"]] += 1
         if self.as_json:
             json(item)

@@ -1,4 +1,4 @@
-"""Deadlines in order (DESIGN section 6).
+"""Deadlines in order (decision 5).
 
 At one time accrual comes first, then new rules, then the groups in the order of their ids; within a group the grace period,
 then renewal, maturing, maturity, overdue, reminders and the end of an acknowledgement. Ends of silences follow, then the look

@@ -2,7 +2,7 @@
 
 Every sum, product and comparison of money is exact: the context traps Inexact, so a lost digit stops the process
 instead of deciding about somebody's loan. The roundings named here are the only ones, and only figures that are shown
-pass through them (INTERFACES section 5).
+pass through them (docs/alerts.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How values are written outside: the one form of a time and of a number (INTERFACES)."""
+"""How values are written outside: the one form of a time and of a number (docs/alerts.md)."""
 
 from __future__ import annotations
 
@@ -38,10 +38,7 @@ def as_json(of: msgspec.Struct) -> dict[str, Any]:
 def texts(of: Any) -> dict[str, Any]:
     """The fields of a struct or a named tuple as answers show them: numbers as plain text, times as RFC 3339."""
     fields = msgspec.structs.asdict(of) if isinstance(of, msgspec.Struct) else of._asdict()
-    return {name: _shown(value) for name, value in fields.items()}
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain(value)
-    return stamp(value) if isinstance(value, datetime) else value
+    return {
+        name: plain(value) if isinstance(value, Decimal) else stamp(value) if isinstance(value, datetime) else value
+        for name, value in fields.items()
+    }

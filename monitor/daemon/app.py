@@ -20,7 +20,7 @@ from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
 from monitor.engine.book import ColumnarBook
-from monitor.engine.queries.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarRoster
 from monitor.running import Running, Tasks
 from monitor.stores._base import Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log, trim_memory

@@ -35,15 +35,12 @@ class Outlet(Protocol):
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """The targets of an alert; they go into the commit with it."""
-        ...
 
     def take_over(self, committed: Committed) -> None:
         """Sends what a commit made due, without waiting."""
-        ...
 
     async def send_volatile(self, alerts: Sequence[tuple[LoggedAlert, tuple[Target, ...]]]) -> None:
         """Sends alerts that the store does not take, without waiting for their end."""
-        ...
 
 
 class Journal:

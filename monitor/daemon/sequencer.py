@@ -1,4 +1,4 @@
-"""Puts every input in one order: take, handle, commit, publish (DESIGN section 5).
+"""Puts every input in one order: take, handle, commit, publish (decision 3).
 
 Prices are conflated: of each asset and source only the latest quote waits. Everything else waits in a bounded queue.
 Core runs in one worker thread; the event loop stays free for sockets. Only what was committed is published or sent.
@@ -178,7 +178,7 @@ class Sequencer:
         self._wake.clear()
 
     def _handle_all(self, jumps: list[ClockEvent], jobs: list[_Job], prices: MarkPrices, turn: Turn) -> None:
-        """In core's thread: everything of one turn, in order. Books before prices of the same time (DESIGN section 6)."""
+        """In core's thread: everything of one turn, in order. Books before prices of the same time (decision 5)."""
         for jump in jumps:
             self.handle(msgspec.structs.replace(jump, at=self._now()), turn)
         for job in jobs:

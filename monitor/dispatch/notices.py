@@ -15,7 +15,7 @@ from monitor.notifiers._base import Notice
 from monitor.stores._base import Committed, Delivery
 
 Render = Callable[[LoggedAlert], dict[str, Any]]
-"""Gives the object of INTERFACES section 5: type, timestamp, data."""
+"""Gives the object of docs/alerts.md: type, timestamp, data."""
 
 KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""

@@ -1,7 +1,7 @@
-"""The loan book for a million groups: few as objects, the others in columns (ARCHITECTURE, "How a million groups are held").
+"""The loan book for a million groups: few as objects, the others in columns (docs/engine.md).
 
-A group that changes is taken out of its block and lives as an object among the fresh ones; when these are many they are
-folded into the last block. So a change costs what a group costs, and one block is rebuilt for hundreds of changes.
+A group that changes leaves its block and lives among the *fresh* groups, as an object. When these are many, they are folded
+into the last block. So a change costs what one group costs, and hundreds of changes rebuild one block.
 """
 
 from __future__ import annotations
@@ -29,51 +29,50 @@ if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
 
 FOLD_AT = 512
-"""Fresh groups: each is evaluated exactly whenever its assets move, which takes about 20 us; 512 of them 10 ms a tick."""
+"""Beyond so many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick in all."""
 
 
 class ColumnarBook:
-    """A LoanBook. `fold_at` is another number only where a test wants every group in columns."""
+    """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
     def __init__(self, fold_at: int = FOLD_AT) -> None:
         self.fresh = PlainBook()
         self.names = Names()
-        self.rows: ColumnarGroups | None = None
+        self.columnar: ColumnarGroups | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
         self._rules: tuple[datetime, Rules] | None = None
 
     def __len__(self) -> int:
-        return len(self.fresh) + (len(self.rows) if self.rows else 0)
+        return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
 
     def ids(self) -> Iterator[str]:
-        return chain(list(self.fresh.ids()), self.rows.ids() if self.rows else ())
+        return chain(list(self.fresh.ids()), self.columnar.rows.ids() if self.columnar else ())
 
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put. Any thread may ask."""
         fresh = [record.group.id for record in self.fresh.records() if record.source == source]
-        return fresh if self.rows is None else [*fresh, *self.rows.of_source(source)]
+        return fresh if self.columnar is None else [*fresh, *self.columnar.rows.of_source(source)]
 
     def find(self, group_id: str) -> GroupRecord | None:
         record = self.fresh.find(group_id)
-        return record if record is not None or self.rows is None else self.rows.find(group_id)
+        return record if record is not None or self.columnar is None else self.columnar.find(group_id)
 
     def put(self, record: GroupRecord) -> None:
-        # First in its new place, then out of the old one: whoever lists the groups meanwhile sees it in one at least.
-        is_in_columns = (
-            self.fresh.find(record.group.id) is None and self.rows is not None and record.group.id in self.rows
-        )
+        # First into its new place, then out of the old one, so that a list never misses it.
+        id_ = record.group.id
+        is_in_columns = self.fresh.find(id_) is None and self.columnar is not None and id_ in self.columnar.rows
         self.fresh.put(record)
         if is_in_columns:
-            self._forget(record.group.id)
+            self._forget(id_)
         self._fold()
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
 
     def keep(self, record: GroupRecord) -> None:
-        if self.rows is not None and self.fresh.find(record.group.id) is None:
-            self.rows.keep(record)
+        if self.columnar is not None and self.fresh.find(record.group.id) is None:
+            self.columnar.keep(record)
 
     def drop(self, group_id: str) -> None:
         if self.fresh.find(group_id) is not None:
@@ -83,7 +82,7 @@ class ColumnarBook:
 
     def owner(self, account: str) -> str | None:
         owner = self.fresh.owner(account)
-        return owner if owner is not None or self.rows is None else self.rows.owner(account)
+        return owner if owner is not None or self.columnar is None else self.columnar.rows.owner(account)
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         self.renew(memory.at, rules)
@@ -95,21 +94,23 @@ class ColumnarBook:
 
     def kept(self) -> KeptGroups:
         kept = self.fresh.kept()
-        if self.rows is None:
+        if self.columnar is None:
             return kept
-        return KeptGroups(kept.groups, (*kept.states, *self.rows.states()), self.rows.dumped())
+        return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
 
     def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
-        """All blocks as they are now, to be stored in place of every older one. `beside`: groups that are stored singly, or
-        as closed; each block names those that it stands for from now on, all but the fresh ones."""
-        if self.rows is None:
+        """All blocks as they are now, to be stored in place of all older ones.
+
+        `beside` are groups that the store keeps singly or as closed. Each block names those that it now holds itself.
+        """
+        if self.columnar is None:
             return ()
         puts, left = [], {id_ for id_ in beside if self.fresh.find(id_) is None}
-        for put in self.rows.dumped():
-            ids = left.intersection(self.rows.ids_of(put.number))
+        for put in self.columnar.rows.dumped():
+            ids = left.intersection(self.columnar.rows.ids_in(put.number))
             left -= ids
             puts.append(StoredBlock(put.number, put.body, tuple(ids)))
-        # What is left was closed: no block holds it any more, so nothing need say so.
+        # The others were closed. No block holds them any more, so the store need not say so.
         if puts:
             last = puts[-1]
             puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
@@ -118,74 +119,74 @@ class ColumnarBook:
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules
         self.fresh.renew(at, rules)
-        if self.rows is not None:
-            self.rows.renew(at, rules)
+        if self.columnar is not None:
+            self.columnar.renew(at, rules)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
         assert self._rules is not None, "the book was given no rules"
         self._rules = at, self._rules[1]
-        if self.rows is not None:
-            self.rows.accrue(at, kinds)
+        if self.columnar is not None:
+            self.columnar.accrue(at, kinds)
         return self.fresh.accrue(at, kinds)
 
     def examples(self) -> Iterable[Group]:
-        return chain(self.fresh.examples(), self.rows.examples() if self.rows else ())
+        return chain(self.fresh.examples(), self.columnar.examples() if self.columnar else ())
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         fresh = self.fresh.suspects(change, board)
-        return fresh if self.rows is None else [*fresh, *self.rows.suspects(change, board)]
+        return fresh if self.columnar is None else [*fresh, *self.columnar.suspects(change, board)]
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
-        return chain(self.fresh.waiting(at, until), self.rows.waiting(at, until) if self.rows else ())
+        return chain(self.fresh.waiting(at, until), self.columnar.waiting(at, until) if self.columnar else ())
 
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
-        return chain(self.fresh.nearing(after, until), self.rows.nearing(after, until) if self.rows else ())
+        return chain(self.fresh.nearing(after, until), self.columnar.nearing(after, until) if self.columnar else ())
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        return chain(self.fresh.spare(kinds), self.rows.spare(kinds) if self.rows else ())
+        return chain(self.fresh.spare(kinds), self.columnar.spare(kinds) if self.columnar else ())
 
     def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
         fresh = self.fresh.counted(kind, version, board)
-        return fresh if self.rows is None else self.rows.counted(kind, version, board, fresh)
+        return fresh if self.columnar is None else self.columnar.counted(kind, version, board, fresh)
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         since = dict(self.fresh.counted_since(product))
-        for asset, at in self.rows.counted_since(product).items() if self.rows else ():
+        for asset, at in self.columnar.counted_since(product).items() if self.columnar else ():
             since[asset] = min(at, since.get(asset, at))
         return since
 
     def needed(self) -> Collection[str]:
-        return {*self.fresh.needed(), *(self.rows.needed() if self.rows else ())}
+        return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
-        if self.rows is None:
+        if self.columnar is None:
             return self.fresh.exposure(assets, board, exact_to)
-        return self.rows.exposure(assets, board, self.fresh, exact_to)
+        return self.columnar.exposure(assets, board, self.fresh, exact_to)
 
     def prepare_survey(self) -> None:
-        if self.rows is not None:
-            self.rows.prepare_survey()
+        if self.columnar is not None:
+            self.columnar.prepare_survey()
 
     def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        return self.fresh.survey(at) if self.rows is None else self.rows.survey(at, self.fresh, is_kept=is_kept)
+        return self.fresh.survey(at) if self.columnar is None else self.columnar.survey(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""
-        return {} if self.rows is None else self.rows.nbytes()
+        return {} if self.columnar is None else self.columnar.nbytes()
 
     def _forget(self, group_id: str) -> None:
-        """Takes a group out of the columns; what is left of a block that is mostly gone becomes fresh."""
-        assert self.rows is not None
-        self.rows.drop(group_id, self.fresh.put)
+        """Takes a group out of the columns. If its block is mostly dead then, the rest of the block becomes fresh."""
+        assert self.columnar is not None
+        self.columnar.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
         if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.records()):
             self.fresh = PlainBook()
 
     def _columns(self) -> ColumnarGroups:
-        if self.rows is None:
+        if self.columnar is None:
             from monitor.engine.columnar_groups import ColumnarGroups  # the array libraries cost a second and 100 MB
 
             assert self._rules is not None, "the book was given no rules"
-            self.rows = ColumnarGroups(self.names, *self._rules)
-        return self.rows
+            self.columnar = ColumnarGroups(self.names, *self._rules)
+        return self.columnar

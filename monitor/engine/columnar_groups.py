@@ -1,23 +1,21 @@
-"""The groups that are in columns, under the screen: taken in blocks, named when something is to be decided (places.py)."""
+"""The groups in columns: their blocks come and go here, and here they become records when core must decide about them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from heapq import nsmallest
 from operator import attrgetter
 
-import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
-from monitor.core.instants import DAY_MINUTES, MINUTE_US, day_number, micros_of, time_at
+from monitor.core.instants import MINUTE_US, time_at
 from monitor.core.loans.group import Group, GroupBatch
-from monitor.core.money import CENT, exact, round_up
+from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
@@ -27,351 +25,266 @@ from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import IRREGULAR, U8, Bools, Columns
+from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
 from monitor.engine.columns.names import Names, NamesFull
-from monitor.engine.columns.ragged import owners
-from monitor.engine.index.places import NO_GROUP
+from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
-from monitor.engine.queries.snapshot import ColumnarSurvey, Copy
-from monitor.engine.schedule.almanac import Almanac
+from monitor.engine.queries.snapshot import BookCopy, ColumnarSurvey
+from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
-from monitor.engine.screen.arrays import GROUPS, MISSING, Positions
-from monitor.engine.screen.board_prices import Quoted
+from monitor.engine.schedule.in_force import InForce
+from monitor.engine.screen.block_screen import BlockScreen
 from monitor.engine.screen.defaults import defaults
-from monitor.engine.screen.exposures import Instruments, OwedInstruments, examples
-from monitor.engine.screen.screen import FastScreen
+from monitor.engine.screen.exposures import examples
 
 
-class ColumnarGroups(Almanac):
-    """Places and their dates, and the screen over them."""
+class ColumnarGroups:
+    """Three parts: `rows` knows where each group is, `agenda` when it comes due, `screen` who is near a line."""
 
     def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
-        super().__init__(names, at, rules)
-        self.screen = FastScreen()
-        self._lines_due: dict[int, tuple[float, float]] = {}
-        """Lines that the screen is told with the next prices, by row: telling it one by one costs more than the decision."""
-        self._instruments = Instruments(self.names)
-        self._quoted = Quoted(self.names)
-        self._flags: U8 = np.zeros(0, np.uint8)
-        self._needed: dict[int, frozenset[str]] = {}
-        """By block, as the next."""
-        self._products: dict[int, frozenset[int]] = {}
-        self._room: Positions | None = None
-        """Memory for the next survey."""
-        self._instruments.take(self._versions)
+        self.names = names
+        self.rows = RowIndex(names)
+        self.agenda = ColumnarAgenda(self.rows)
+        self._now = InForce.of(at, rules, names)
+        self.screen = BlockScreen(names, self._now.versions)
 
-    # -- groups --
+    # -- single groups --
 
     def find(self, group_id: str) -> GroupRecord | None:
-        """A group, made anew from its columns, or None."""
-        row = self.row_of(group_id)
+        """A group, made from its columns, or None."""
+        row = self.rows.row_of(group_id)
         return None if row < 0 else self.record_at(row)
 
     def record_at(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
-        kept = self.record(row)
-        state = msgspec.structs.replace(self.state(row), group=kept.group.id)
-        with exact():  # interest is worked out here, also for whoever looks on from outside of core
-            return GroupRecord(kept, state, self._rules.products[kept.group.product], self._at)
+        stored = self.rows.stored(row)
+        state = self.rows.state(row, stored.group.id)
+        with exact():  # a list asks from another thread, and the record works out interest
+            return GroupRecord(stored, state, self._now.rules.products[stored.group.product], self._now.at)
 
     def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
-        row = self.row_of(record.group.id)
+        row = self.rows.row_of(record.group.id)
         assert row >= 0, f"group {record.group.id} is not in columns"
-        self._keep(row, record)
-        self._lines_due[row] = self._lines(record)
+        self._set_state(row, record)
+        self.screen.watch_soon(row, self._lines(record))
 
     def drop(self, group_id: str, take: Callable[[GroupRecord], None]) -> None:
-        """Takes a group out. Hands over what is left of its block where that is mostly dead: it is not here any more then."""
-        row = self.row_of(group_id)
-        self._bury(row, self.record_at(row).group)
-        self.screen.clear_row(row)
+        """Takes a group out. If most of its block is dead then, hands over the others and drops the block."""
+        row = self.rows.row_of(group_id)
+        self._remove(row, self.record_at(row).group)
         number = row // GROUPS
-        block = self.blocks[number]
-        assert block is not None
-        if self.dead[number] * 2 > len(block):
-            self._dissolve(number, take)
+        block = self.rows.block(number)
+        alive = np.flatnonzero(self.rows.alive(number, block))
+        if 2 * len(alive) >= len(block):
+            return
+        for other in (number * GROUPS + alive).tolist():
+            record = self.record_at(other)
+            take(record)
+            self._remove(other, record.group)
+        self.screen.drop_block(number)
+        self.agenda.drop_block(number)
+        self.rows.blocks[number] = None
+
+    # -- blocks --
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Takes groups as a part of the last block, or as a new one. False where names do not fit the columns any more."""
+        """Takes groups into the last block, or as a new one. False where names do not fit the columns any more."""
         try:
             part = Block.of([record.stored() for record in records], self.names)
         except NamesFull:
             return False
-        number = len(self.blocks) - 1
-        last = self.blocks[number] if number >= 0 else None
+        number = len(self.rows.blocks) - 1
+        last = self.rows.blocks[number] if number >= 0 else None
         if last is None or len(last) + len(part) > GROUPS:
-            self._install(len(self.blocks), part, 0)
+            number, first = number + 1, 0
+            self._install(number, part, 0)
         else:
-            self._install(number, Block.join([last, part]), len(last))
-        base = (len(self.blocks) - 1) * GROUPS + len(self._tail()) - len(part)
-        for i, record in enumerate(records):
-            self._keep(base + i, record)
-        self._watch(len(self.blocks) - 1)
+            first = len(last)
+            self._install(number, Block.join([last, part]), first)
+        for row, record in enumerate(records, number * GROUPS + first):
+            self._set_state(row, record)
+        self._watch(number)
         return True
 
     def put_all(
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
     ) -> TakenBatch:
-        """A new block of those groups of a batch whose ids and accounts are new; the others are left to the exact path."""
-        if not isinstance(batch, PackedGroups) or batch.products is not self._rules.products or len(batch) > GROUPS:
+        """Makes a block of those groups of a batch whose ids and accounts are new, and leaves the others to core."""
+        if not isinstance(batch, PackedGroups) or batch.products is not self._now.rules.products or len(batch) > GROUPS:
             return TakenBatch(None, range(len(batch)))
-        block = Block(self._put_on(batch.columns, at))
-        is_new = self.are_new(block, fresh, retired)
+        block = Block(self._now.put_at(at, batch.columns))
+        is_new = self.rows.are_new(block, fresh, retired)
         rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
         if not is_new.any():
             return TakenBatch(None, rest)
         block = block if is_new.all() else block.without(~is_new)
-        number = len(self.blocks)
+        number = len(self.rows.blocks)
         self._install(number, block, 0)
         self._watch(number)
-        first = self.dates_in(block).first(len(block))
-        near = np.flatnonzero(first <= micros_of(at + timedelta(days=1)))
-        past = near[first[near] <= micros_of(at)]
-        self._restless.update(dict.fromkeys((number * GROUPS + past).tolist()))
-        look = [block.id(i) for i in {*near.tolist(), *self.in_doubt(number, block)}]
-        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self._needed[number])
-
-    def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
-        """The group of this line is here as this very line said, but for what was entered since: that is no event."""
-        group_id, line = block.id(i), block.columns.line.item(i)
-        record = fresh.find(group_id)
-        if record is not None:
-            return record.source == source and record.group.line == f"{line:016x}"
-        row = self.row_of(group_id)
-        if row < 0 or not line:
-            return False
-        columns, place = self.block_of(row).columns, row % GROUPS
-        return columns.line.item(place) == line and self.names.sources[columns.source.item(place)] == source
+        look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
+        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self.screen.coins_of(number))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
-        """Takes blocks as they were dumped, but for the groups that are kept elsewhere or were closed since."""
-        for put in sorted(blocks, key=attrgetter("number")):
-            block = Block.load(put.body, self.names)
-            while len(self.blocks) < put.number:
-                self.blocks.append(None)
-                self.dead.append(0)
+        """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""
+        for stored in sorted(blocks, key=attrgetter("number")):
+            block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
-            self._install(put.number, block, 0, np.array(gone, bool) if any(gone) else None)
+            self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
         for state in states:
-            row = self.row_of(state.group)
+            row = self.rows.row_of(state.group)
             if row >= 0:
-                self.set_state(row, state)
-        for number, found in enumerate(self.blocks):
-            if found is not None:
-                self._watch(number)
-                self.note_past(number, found)
+                self.rows.set_state(row, state)
+        for number, block in self.rows.living():
+            self._watch(number)
+            self.agenda.take_stored(number, block, self._now)
 
-    def nbytes(self) -> dict[str, int]:
-        """What the parts take of the memory, in bytes."""
-        sizes: Counter[str] = Counter()
-        for block in self.blocks:
-            if block is not None:
-                sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
-        sizes.update({f"screen {part}": size for part, size in self.screen.nbytes.items()})
-        sizes.update(self.sizes())
-        return dict(sizes)
-
-    # -- what is to be decided --
+    # -- rules and time --
 
     def renew(self, at: datetime, rules: Rules) -> None:
-        """Another time or other rules. Debts of the day and lines are taken anew; blocks only where other coins count."""
-        debts, versions, lifecycle = self._debts, self._versions, self._rules.lifecycle
-        self.take_rules(at, rules)
-        if has_other_dates(versions, self._versions):
-            for place, dated in self.living():
-                self.note_past(place, dated)
-        has_other_coins = self._instruments.take(self._versions)
-        has_other_lines = (versions, lifecycle) != (self._versions, rules.lifecycle)
-        if not has_other_lines and debts.hold_for(self._debts):
+        """Takes another time or other rules: hands debts and lines over again, and whole blocks where other coins count."""
+        before, now = self._now, InForce.of(at, rules, self.names)
+        self._now = now
+        if has_other_dates(before.versions, now.versions):
+            for number, block in self.rows.living():
+                self.agenda.take_stored(number, block, now)
+        has_other_coins = self.screen.take_versions(now.versions)
+        has_other_lines = (before.versions, before.rules.lifecycle) != (now.versions, rules.lifecycle)
+        if not has_other_lines and before.debts.hold_for(now.debts):
             return
-        self._instruments.give(self.screen)
-        for number, block in enumerate(self.blocks):
-            if block is not None:
-                if has_other_coins:
-                    self._put_legs(number, block)
-                else:
-                    self._owe(number, block)
-                if has_other_coins or has_other_lines:
-                    self._watch(number)
+        for number, block in self.rows.living():
+            if has_other_coins:
+                self._screen_block(number, block)
+            else:
+                self.screen.owe(number, block, now.debts.owed(block))
+            if has_other_coins or has_other_lines:
+                self._watch(number)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
-        """Interest is added to the groups of these products. Who crosses a line by it is named with the next suspects."""
-        self.take_time(at)
-        theirs = {place for kind in kinds if (place := self.names.products.find(kind)) is not None}
-        for number, block in enumerate(self.blocks):
-            if block is not None and not theirs.isdisjoint(self._products[number]):
-                self._owe(number, block)
+        """Adds interest to the groups of these products. Those that cross a line by it are among the next suspects."""
+        self._now = self._now.later(at, self.names)
+        theirs = {self.names.products.find(kind) for kind in kinds}
+        for number, block in self.rows.living():
+            if not theirs.isdisjoint(block.products()):
+                self.screen.owe(number, block, self._now.debts.owed(block))
+
+    def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
+        """See LoanBook."""
+        return self.agenda.waiting(at, until, self._now)
+
+    def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
+        """See LoanBook."""
+        return self.agenda.nearing(after, until, self._now)
+
+    def spare(self, kinds: Collection[str]) -> Iterable[str]:
+        """See LoanBook."""
+        return self.agenda.spare(kinds, self._now)
+
+    # -- answers about all groups --
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> list[str]:
         """See LoanBook."""
-        self._tell_lines()
-        moved = None if change is None else self._quoted.places(change.moved)
-        before = self._flags
-        price, self._flags = self._quoted.prices(board)
-        rows = self.screen.suspects(moved, price, self._flags).tolist()
-        if change is None or not np.array_equal(before, self._flags):
-            rows = list(dict.fromkeys((*rows, *self._restless)))
-        self._found = {self.id(row): row for row in rows}
-        return list(self._found)
+        rows, is_trust_new = self.screen.suspects(change, board)
+        restless = self.agenda.restless if change is None or is_trust_new else ()
+        return self.rows.name((*rows, *restless))
 
     def counted(self, kind: str, version: Version, board: PriceBoard, fresh: Counted) -> Counted:
-        """Exact while they are few; otherwise the screen's sum. `fresh` is that of the groups that are not in columns."""
-        rows = self.rows_of(self.names.products.find(kind))
+        """Exact while the groups are few, else the screen's sum. `fresh` counts the groups that are not in columns."""
+        rows = self.rows.of_product(self.names.products.find(kind))
         if len(rows) <= EXACT_SUMS:
             own = counted_of((self.record_at(row) for row in rows.tolist()), version, board.usd)
         else:
-            known = rows[self.screen.blind[rows] & MISSING == 0]
-            own = Counted(len(rows), _cents(float(self.screen.recognised[known].sum())), is_exact=False)
+            own = Counted(len(rows), self.screen.recognised_of(rows), is_exact=False)
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
         """See LoanBook."""
-        place, since = self.names.products.find(product), dict[str, datetime]()
-        for number, block in enumerate(self.blocks):
-            if block is not None and place is not None:
-                for coin, minute in block.flexible_since(place, ~self.is_dead(number, len(block)), self.names).items():
-                    asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
-                    since[asset] = min(at, since.get(asset, at))
+        since: dict[str, datetime] = {}
+        place = self.names.products.find(product)
+        if place is None:
+            return since
+        for number, block in self.rows.living():
+            for coin, minute in block.flexible_since(place, self.rows.alive(number, block), self.names).items():
+                asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
+                since[asset] = min(at, since.get(asset, at))
         return since
 
-    def needed(self) -> frozenset[str]:
-        """Assets whose price decides about some group; one that only dead groups held may be among them."""
-        return frozenset().union(*self._needed.values())
-
     def examples(self) -> Iterator[Group]:
-        """See legs.examples."""
-        for number, block in enumerate(self.blocks):
-            if block is not None:
-                for i in examples(block, self.names, ~self.is_dead(number, len(block))):
-                    yield block.record(i, self.names).group
+        """Groups such that rules which fit these fit all."""
+        for number, block in self.rows.living():
+            places = examples(block, self.names, self.rows.alive(number, block))
+            yield from (block.record(i, self.names).group for i in places)
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
-        """Exact while few are exposed; otherwise the screen's sums, and the ids of those that owe most."""
-        rows = self.screen.holders(self._quoted.places(assets))
-        singles = fresh.holders(assets)
+        """Exact while few are exposed, else the screen's sums and the ids of the groups that owe most."""
+        rows, singles = self.screen.holders(assets), fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= exact_to:
-            places = {self.id(row): row for row in rows.tolist()}
-            named = nsmallest(MOST_NAMED, [*singles, *places])
-            found = (fresh.find(id_) or self.record_at(places[id_]) for id_ in (*singles, *places))
-            return exposure_of((record for record in found if record is not None), count, named, board.usd)
+            row_of = {self.rows.id(row): row for row in rows.tolist()}
+            named = nsmallest(MOST_NAMED, [*singles, *row_of])
+            found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
+            return exposure_of(found, count, named, board.usd)
         part = fresh.exposure(assets, board, exact_to)
-        known = rows[self.screen.blind[rows] & MISSING == 0]
-        debt, recognised = (_cents(float(x[known].sum())) for x in (self.screen.debt, self.screen.recognised))
-        owed = -self.screen.debt[rows]
-        most = np.argpartition(owed, MOST_NAMED)[:MOST_NAMED] if len(rows) > MOST_NAMED else np.arange(len(rows))
-        named = [self.id(row) for row in rows[most[np.argsort(owed[most], kind="stable")]].tolist()]
-        ids = (*named, *part.ids)[:MOST_NAMED]
-        return Exposure(count, part.debt + debt, part.recognised + recognised, ids, is_exact=False)
+        debt, recognised = part.debt + self.screen.debt_of(rows), part.recognised + self.screen.recognised_of(rows)
+        largest = (self.rows.id(row) for row in self.screen.most_owing(rows, MOST_NAMED))
+        return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
 
     def prepare_survey(self) -> None:
         """See LoanBook."""
-        self._room = self.screen.room()
+        self.screen.prepare_copy()
 
     def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
-        """See LoanBook. Holds core up for as long as the positions take to be copied."""
-        blocks = [(number, block) for number, block in enumerate(self.blocks) if block is not None]
-        if is_kept:
-            room, self._room = self._room, None
-            store, tiers = self.screen.copy(room)
-        else:
-            store, tiers = self.screen.laid
-        states = dict(self._states) if is_kept else self._states
-        copy = Copy(
-            blocks, self.stage.copy(), states, store, tiers, self.names, self._rules, dict(self._versions), self._at,
-            fresh.sights(), at,
-        )  # fmt: skip
-        return ColumnarSurvey(copy)
+        """See LoanBook. Core waits while the positions are copied."""
+        blocks, stage = list(self.rows.living()), self.rows.stage.copy()
+        store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
+        states = dict(self.rows.packed_states()) if is_kept else self.rows.packed_states()
+        return ColumnarSurvey(BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at))
+
+    def nbytes(self) -> dict[str, int]:
+        """What the parts take of the memory, in bytes."""
+        sizes: Counter[str] = Counter()
+        for _, block in self.rows.living():
+            sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
+        sizes.update({f"screen {part}": size for part, size in self.screen.fast.nbytes.items()})
+        sizes.update(self.rows.nbytes())
+        return dict(sizes)
 
     # -- within --
 
-    def _put_on(self, columns: Columns, at: datetime) -> Columns:
-        """The columns as put at a time: interest counts from the event, not from when somebody read the lines."""
-        since = np.zeros(len(self.names.products), columns.since.dtype)
-        for place, product in self._kinds.items():
-            day, minute = product.moment(at)
-            since[place] = day_number(day) * DAY_MINUTES + minute
-        of_loan = since[columns.product[owners(columns.loans)]]
-        return columns._replace(times=np.array([micros_of(at)]), put=np.zeros_like(columns.put), since=of_loan)
-
-    def _tail(self) -> Block:
-        block = self.blocks[-1]
-        assert block is not None
-        return block
-
-    def _keep(self, row: int, record: GroupRecord) -> None:
-        self.set_state(row, record.state)
-        if record.has_past or record.state.below_since is not None:
-            self._restless[row] = None
-        else:
-            self._restless.pop(row, None)
-
-    def _lines(self, record: GroupRecord) -> tuple[float, float]:
-        """The LTVs between which nothing is to be decided, as the screen takes them."""
-        return calm(record.state, record.held, self._rules.lifecycle).bounds
-
-    def _dissolve(self, number: int, take: Callable[[GroupRecord], None]) -> None:
-        """Hands over the groups of a block, which is no more."""
-        block = self.blocks[number]
-        assert block is not None
-        for row in (number * GROUPS + np.flatnonzero(~self.is_dead(number, len(block)))).tolist():
-            record = self.record_at(row)
-            take(record)
-            self._bury(row, record.group)
-        self.screen.drop_block(number)
-        self.blocks[number] = None
-        del self._needed[number], self._products[number]
-        self._balances.pop(number, None)
+    def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
+        """The group is here, and this very line put it. What was entered since does not make the line an event."""
+        group_id, line = block.id(i), block.columns.line.item(i)
+        record = fresh.find(group_id)
+        if record is None:
+            return self.rows.is_of_line(group_id, line, source)
+        return record.source == source and record.group.line == f"{line:016x}"
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
-        self.install(number, block, first, dead)
-        self._put_legs(number, block)
+        self.rows.install(number, block, first, dead)
+        self._screen_block(number, block)
 
-    def _bury(self, row: int, group: Group) -> None:
-        self.unlist(row, group)
-        self._lines_due.pop(row, None)
-        self._restless.pop(row, None)
-
-    def _put_legs(self, number: int, block: Block) -> None:
-        """Hands the block's holdings and debts of now to the screen."""
-        collateral, assets = self._instruments.collateral(block, ~self.is_dead(number, len(block)))
-        owed = self._owed(block)
-        self._instruments.give(self.screen)
-        self.screen.put_block(number, len(block), collateral, owed.debts, owed.liabilities)
-        for i in np.flatnonzero(self.is_dead(number, len(block))).tolist():
-            self.screen.clear_row(number * GROUPS + i)
-        self._needed[number] = assets | owed.coins
-        self._products[number] = frozenset(block.products())
-
-    def _owe(self, number: int, block: Block) -> None:
-        """Hands the block's debts of now to the screen."""
-        owed = self._owed(block)
-        self.screen.owe(number, owed.debts, owed.liabilities)
-
-    def _owed(self, block: Block) -> OwedInstruments:
-        """What the groups of a block owe now. Of the same loans at any time, those of groups that died since included."""
-        return self._instruments.owed(block, self._debts.owed(block), block.is_owed())
+    def _screen_block(self, number: int, block: Block) -> None:
+        self.screen.put(number, block, self.rows.alive(number, block), self._now.debts.owed(block))
 
     def _watch(self, number: int) -> None:
-        """Sets the lines of a block's rows: by their product where they are as new, one by one otherwise."""
-        self._tell_lines()  # older ones must not come after these
-        block, base = self.blocks[number], number * GROUPS
-        assert block is not None
-        low, high, unsure = defaults(block, self.names, self._versions, self._rules.lifecycle)
-        special = np.flatnonzero(block.columns.flags & IRREGULAR).tolist()
-        alive = np.flatnonzero(self.stage[base : base + len(block)] != NO_GROUP)
-        for i in {*special, *unsure.tolist(), *self.changed(number)}.intersection(alive.tolist()):
+        """Sets the lines of a block: those of the product for untouched groups, one by one for the others."""
+        block, base = self.rows.block(number), number * GROUPS
+        low, high, unsure = defaults(block, self.names, self._now.versions, self._now.rules.lifecycle)
+        special = np.flatnonzero(block.columns.flags & HAS_EXTRAS).tolist()
+        alive = np.flatnonzero(self.rows.alive(number, block))
+        for i in {*special, *unsure.tolist(), *self.rows.touched(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.record_at(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
 
-    def _tell_lines(self) -> None:
-        if self._lines_due:
-            rows = np.fromiter(self._lines_due, np.int64, len(self._lines_due))
-            low, high = np.array(list(self._lines_due.values())).T.copy()
-            self._lines_due.clear()
-            self.screen.watch(rows, low, high)
+    def _lines(self, record: GroupRecord) -> tuple[float, float]:
+        """The LTVs between which nothing is to be decided."""
+        return calm(record.state, record.held, self._now.rules.lifecycle).bounds
 
+    def _set_state(self, row: int, record: GroupRecord) -> None:
+        self.rows.set_state(row, record.state)
+        self.agenda.note(row, record)
 
-def _cents(value: float) -> Decimal:
-    return round_up(Decimal.from_float(value), CENT)
+    def _remove(self, row: int, group: Group) -> None:
+        self.rows.remove(row, group)
+        self.agenda.forget(row)
+        self.screen.drop_row(row)

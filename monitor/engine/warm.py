@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, U8
+from monitor.engine.columns.fields import F64, GROUPS, U8
 from monitor.engine.queries import snapshot_kernels
 from monitor.engine.screen import screen
-from monitor.engine.screen.arrays import GROUPS
-from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.layout import BlockSide
 
 
 def warm() -> None:
-    """Walks a tiny book through every way of the screen; what is compiled is kept on disk beside the package."""
+    """Takes a tiny book through every kernel. What is compiled is kept on disk beside the package."""
     fast = screen.FastScreen(threads=1)
     ladder = [(1.0, 1.0), (np.inf, 0.5)]
     fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])
-    leg = Leg(np.zeros(1, np.uint16), np.zeros(1, np.uint16), np.ones(1))
-    rare = leg._replace(instrument=np.ones(1, np.uint16))
-    none = Leg(leg.row[:0], leg.instrument[:0], leg.amount[:0])
+    side = BlockSide(np.zeros(1, np.uint16), np.zeros(1, np.uint16), np.ones(1))
+    rare = side._replace(instrument=np.ones(1, np.uint16))
+    none = BlockSide(side.row[:0], side.instrument[:0], side.amount[:0])
     for number in range(screen.SHIFT_COST + 2):
-        fast.put_block(number, 1, leg, leg, rare if number == 0 else none)
+        fast.put_block(number, 1, side, side, rare if number == 0 else none)
     fast.watch(np.zeros(1, np.int64), np.ones(1), np.ones(1))
     good, calm = np.zeros(2, np.uint8), np.ones(2)
     fast.suspects(None, calm, good)
-    fast.owe(1, leg, none)
+    fast.owe(1, side, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
     _warm_survey(fast, calm, good)
@@ -32,11 +31,11 @@ def warm() -> None:
 
 def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
     (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
-    debt, recognised, market, liable = (np.zeros(GROUPS) for _ in range(4))
-    blind = np.zeros(GROUPS, np.uint8)
-    snapshot_kernels.survey(blocks, store, tiers, price, flag, debt, recognised, market, liable, blind)
-    snapshot_kernels.by_asset(blocks, store, tiers, price, blind, recognised, debt, np.zeros((2, 8)))
-    snapshot_kernels.of_asset(blocks, store, tiers, price, 0, recognised, debt)
+    weighed = snapshot_kernels.Weighed.zeros(GROUPS)
+    snapshot_kernels.survey(blocks, store, tiers, price, flag, weighed)
+    wanted, distance, debt = weighed.blind, weighed.recognised, weighed.debt
+    snapshot_kernels.by_asset(blocks, store, tiers, price, wanted, distance, debt, np.zeros((2, 8)))
+    snapshot_kernels.of_asset(blocks, store, tiers, price, 0, distance, debt)
 
 
 if __name__ == "__main__":

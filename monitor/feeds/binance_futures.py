@@ -1,4 +1,4 @@
-"""Mark prices of Binance USD-M futures: the stream `!markPrice@arr@1s` (DOMAIN section 4.4).
+"""Mark prices of Binance USD-M futures: the stream `!markPrice@arr@1s` (domain section 4.4).
 
 Every second the venue sends an array of all its markets, in more than one message, raw or wrapped as
 `{"stream", "data"}`. Only perpetuals in USDT give quotes. The rest is counted:

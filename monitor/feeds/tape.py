@@ -1,4 +1,4 @@
-"""Tapes: prices of a past day from a CSV file (INTERFACES section 7), for replays and as a feed that plays the day again.
+"""Tapes: prices of a past day from a CSV file (docs/replay.md), for replays and as a feed that plays the day again.
 
 Long: `at,asset,price[,source]`, coins in USD, RFC 3339 times; all rows of one `at` are one event. Wide:
 `ts_utc,BTCUSDT,...`, milliseconds, one column per USDT pair; a row is an event and an empty cell is no price. A name that

@@ -20,7 +20,7 @@ from monitor.telemetry import log
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """An alert as it is sent: the object of INTERFACES section 5, and the borrower's addresses where it goes to them."""
+    """An alert as it is sent: the object of docs/alerts.md, and the borrower's addresses where it goes to them."""
 
     type: str
     timestamp: str

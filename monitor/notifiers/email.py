@@ -298,7 +298,7 @@ def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
         if key not in thresholds:
             continue
         line = Decimal(thresholds[key])
-        # Grace ends only above the immediate line (VIP FAQ 14). The reason knows digits that the shown LTV has lost.
+        # Grace ends only above the immediate line (rule 14). The reason knows digits that the shown LTV has lost.
         is_immediate = key == "immediate" and (value > line or data.get("reason") == "immediate")
         if is_immediate or (key != "immediate" and value >= line):
             past = f"{words} at {base.line_percent(line)}"

@@ -42,7 +42,7 @@ class LtvLines(msgspec.Struct, frozen=True):
 
 
 class GraceLines(LtvLines, frozen=True):
-    """Lines of a product with a grace period, which `immediate` ends (VIP FAQ 9)."""
+    """Lines of a product with a grace period, which `immediate` ends (rule 9)."""
 
     immediate: Line
 
@@ -223,7 +223,7 @@ def liability_tiers(tables: Mapping[str, TiersTable], where: str, problems: list
 
 
 def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityTiers:
-    """Caps rise strictly; a higher liability never has a lower rate or a higher leverage (DOMAIN 37)."""
+    """Caps rise strictly; a higher liability never has a lower rate or a higher leverage (rule 37)."""
     if not tiers:
         example = '["50000", 10, "0.1112", "0.05"]'
         problems.append(Problem(where, f"is empty; liability tiers have at least one tier such as {example}"))
@@ -279,7 +279,7 @@ def by_level(found: object, kind: Any, where: str, problems: list[Problem]) -> t
 
 
 def limits(tables: Mapping[str, LimitsTable], where: str, problems: list[Problem]) -> None:
-    """A higher VIP level never has a lower limit (DOMAIN 42)."""
+    """A higher VIP level never has a lower limit (rule 42)."""
     for asset, levels in tables.items():
         if not levels:
             problems.append(Problem(f"{where}.{asset}", "is empty; state a limit for VIP level 0 at least"))

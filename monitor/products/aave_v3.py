@@ -1,4 +1,4 @@
-"""Aave v3 positions: a position is liquidated at once and in part when its health factor falls below 1 (DOMAIN section 5).
+"""Aave v3 positions: a position is liquidated at once and in part when its health factor falls below 1 (domain section 5).
 
 Health factor = sum of collateral x the liquidation threshold of its asset, over debt. There is no notice and no grace. The
 initial line is the desk's own: cures lead to it. For eMode, write another product file with other thresholds.

@@ -1,4 +1,4 @@
-"""Bybit crypto loans: one LTV over all orders, with four lines at 80, 85, 93 and 95 % (DOMAIN section 5).
+"""Bybit crypto loans: one LTV over all orders, with four lines at 80, 85, 93 and 95 % (domain section 5).
 
 The lender's delayed liquidation, at 93 %, is our liquidation line, with a grace period for every group. Its liquidation, at
 95 %, is our immediate line, which counts as soon as LTV reaches it. The lender does not publish how long the grace period

@@ -1,4 +1,4 @@
-"""Cross Collateral, a retired product: free UTC days, then interest on the principal at each 00:00 (DOMAIN 1B).
+"""Cross Collateral, a retired product: free UTC days, then interest on the principal at each 00:00 (rules 32 to 36).
 
 A loan that was opened under a version with `interest = false` never bears any. Every other loan keeps the free days that its
 coin had at the opening. A repayment pays all interest first, oldest order first, then principal (`core.events.entries`).

@@ -1,4 +1,4 @@
-"""Cross Margin Classic: a margin level of all assets over liabilities and interest, without haircut (DOMAIN section 3.6).
+"""Cross Margin Classic: a margin level of all assets over liabilities and interest, without haircut (domain section 3.6).
 
 The exchange values both in BTC; a level is a ratio, so it is the same in USD. An account of 5x states `leverage` in its book
 line and has other lines. A margin call repeats every 24 hours, the default of `margin_call_repeat`.

@@ -1,8 +1,8 @@
-"""Cross Margin Pro: a margin level of net equity over the maintenance margin of liabilities (DOMAIN 1C, section 3.7).
+"""Cross Margin Pro: a margin level of net equity over the maintenance margin (rules 37 to 42, domain section 3.7).
 
 A group's loans are its liabilities, and its collateral is its assets. Each liability goes through the tiers of its coin. A
 group is liquidated at once when its margin level falls to the line. Until 2025-01-21 10:00 UTC net equity counts assets in
-full, since then by the collateral ratios (DOMAIN A18). Since 2026-01-21 13:00 UTC there are three ratios: the liquidation
+full, since then by the collateral ratios (reading A18). Since 2026-01-21 13:00 UTC there are three ratios: the liquidation
 ratio makes net equity, and the other two say what a group may borrow and transfer out. A loan book has no open orders, so
 their losses do not count.
 """
@@ -51,7 +51,7 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
     """How much of a coin a group may owe, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
-    """Of the liquidated assets: 3 % since 2024-09-03 (DOMAIN section 3.11)."""
+    """Of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -92,5 +92,5 @@ def _optional(
 
 
 def _counted(ladders: Mapping[str, Ladder], mode: str) -> tuple[Mapping[str, Ladder], Ladder | None]:
-    """The ladders by which net equity counts coins, and the ladder of every other coin (DOMAIN section 3.7)."""
+    """The ladders by which net equity counts coins, and the ladder of every other coin (domain section 3.7)."""
     return (ladders, None) if mode == "haircut" else ({}, WHOLE)

@@ -1,4 +1,4 @@
-"""Flexible crypto loans: the LTV of one collateral coin against one loan, interest by the minute (DOMAIN section 3.12, 4.3).
+"""Flexible crypto loans: the LTV of one collateral coin against one loan, interest by the minute (domain section 3.12).
 
 Each collateral coin has its own lines. There is no grace period.
 """

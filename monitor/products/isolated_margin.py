@@ -1,4 +1,4 @@
-"""Isolated Margin: one pair, a margin level of its assets over the debt in its coins (DOMAIN section 3.10).
+"""Isolated Margin: one pair, a margin level of its assets over the debt in its coins (domain section 3.10).
 
 The lines depend on the leverage of the account, which its book line states, and in older versions on the tier of its loans.
 The exchange gives tiers by the amount that may be borrowed, so they count the principal of each coin, and interest moves no
@@ -34,7 +34,7 @@ class IsolatedMarginVersion(LeverageTable, frozen=True, kw_only=True):
 
     thresholds: IsolatedMarginLevels = IsolatedMarginLevels()
     fee_by_tier: bool = False
-    """The fee is a share of the liquidation line's excess over 1, as before 2024-09-03 (DOMAIN 45, section 3.11)."""
+    """The fee is a share of the liquidation line's excess over 1, as before 2024-09-03 (rule 45, domain section 3.11)."""
 
 
 def load(table: Mapping[str, object]) -> Product:

@@ -1,6 +1,6 @@
-"""VIP loans: an LTV product with marginal ladders, four lines and a grace period (DOMAIN 1A).
+"""VIP loans: an LTV product with marginal ladders, four lines and a grace period (rules 1 to 31).
 
-The rules come from TOML in dated versions (INTERFACES section 3); this file says what a version may hold.
+The rules come from TOML in dated versions (docs/configuration.md); this file says what a version may hold.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Sources of flexible rates that change, one file each. What they share is in `_base.py`."""
+"""Sources of flexible rates that change with the market, one module a kind, with `Config` and `build(name, config, clock)`.
+
+How rates and the versions of a product make one curve is in `core.loans`. Read `_base` first.
+"""

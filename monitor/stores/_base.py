@@ -270,23 +270,18 @@ class Store(Protocol):
 
     async def open(self) -> Snapshot:
         """Opens or creates the store and loads what a restart needs."""
-        ...
 
     async def commit(self, change: Change) -> Committed:
         """One transaction, synced to disk. An alert whose id is in the log already is not added again."""
-        ...
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""
-        ...
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
         """Counts an attempt for each, durably and before it is made; returns those still pending."""
-        ...
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Records outcomes. A delivery that was superseded meanwhile stays so, unless it was delivered."""
-        ...
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]: ...
 
@@ -300,7 +295,6 @@ class Store(Protocol):
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         """Makes a delivery due at once, even one that was delivered; None if there is no such id."""
-        ...
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
 
@@ -308,27 +302,21 @@ class Store(Protocol):
         self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
     ) -> list[tuple[int, Audit]]:
         """The audits after a number, oldest first; of one subject, or not before a time, if given."""
-        ...
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         """Adds points of the history of LTV; a point that is there already is merged with the newer one."""
-        ...
 
     async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
         """The points of a group that begin in [start, end), in order."""
-        ...
 
     async def prune_points(self, step_s: int, before: datetime) -> int:
         """Deletes points of a resolution that are older; returns how many."""
-        ...
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         """A page of a group's history, each row with its number, which only grows."""
-        ...
 
     async def first_rows(self, group: str) -> list[tuple[int, Row]]:
         """The first row of each loan of a group, in their order."""
-        ...
 
     async def prune(self, before: datetime) -> int:
         """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.
@@ -336,18 +324,14 @@ class Store(Protocol):
         An alert stays while a delivery of it is pending. It also stays while its episode runs, as the record of what was
         told decides who gets the good news.
         """
-        ...
 
     async def backup(self, path: Path) -> None:
         """An online copy of the store at `path`. Raises StoreRefused where a file is already, or none can be made."""
-        ...
 
     async def probe(self) -> None:
         """Writes and removes one row, which proves that a commit would succeed."""
-        ...
 
     async def checkpoint(self) -> None:
         """Moves the write-ahead log into the main file where there is one."""
-        ...
 
     async def close(self) -> None: ...

@@ -1,7 +1,7 @@
 """Rows, counts, prices and status as the streams show them, made and encoded once for all.
 
 They are conflated: a slow reader gets the newest of each and misses those between. A tick looks for changes; a stream then
-asks for what it has not shown yet.
+asks for what its reader has not seen yet.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def frame(event: str, data: bytes | msgspec.Struct, id_: int | None = None) -> b
     return head.encode() + b"data: " + raw + b"\n\n"
 
 
-class Shown:
-    """What one stream wants to see, and what it was shown last."""
+class StreamReader:
+    """The reader of one stream: what it wants to see, and what it was shown last."""
 
     def __init__(self, events: frozenset[str], wanted: GroupQuery, scope: Scope) -> None:
         self.events = events
@@ -141,7 +141,7 @@ class Shown:
 
 
 class LiveFigures:
-    """The newest rows, counts, prices and status; `news` is what one stream has not shown yet."""
+    """The newest rows, counts, prices and status; `news` is what one reader has not seen yet."""
 
     def __init__(self, daemon: Daemon, limits: Limits) -> None:
         self._daemon = daemon
@@ -158,66 +158,66 @@ class LiveFigures:
         self._status_version = 0
         self._status_seen: Pulse | None = None
 
-    async def tick(self, streams: Iterable[Shown]) -> None:
+    async def tick(self, all_readers: Iterable[StreamReader]) -> None:
         """Looks for changes since the last tick."""
         self._ticks += 1
         self._look_at_status()
-        shown = [*streams]
+        readers = [*all_readers]
         if self._generation != self._view.generation:
             self._generation = self._view.generation
-            self._pages.keep_only({(s.wanted, s.scope) for s in shown})
+            self._pages.keep_only({(s.wanted, s.scope) for s in readers})
         if self._ticks % self._limits.prices_every == 0:
             self._count_tick += 1
-            if any("prices" in s.events for s in shown):
+            if any("prices" in s.events for s in readers):
                 await self._take_prices()
 
-    async def news(self, shown: Shown) -> bytes:
-        """The events that a stream has not shown yet. From now on they count as shown."""
+    async def news(self, reader: StreamReader) -> bytes:
+        """The events that a reader has not seen yet. From now on they count as seen."""
         frames = b""
-        if "status" in shown.events and shown.status != self._status_version:
-            shown.status = self._status_version
-            frames += frame("status", self._status(is_scoped=bool(shown.scope)))
-        elif shown.beat != self._beat:
+        if "status" in reader.events and reader.status != self._status_version:
+            reader.status = self._status_version
+            frames += frame("status", self._status(is_scoped=bool(reader.scope)))
+        elif reader.beat != self._beat:
             frames += b": alive\n\n"
-        shown.beat = self._beat
-        if "groups" in shown.events and shown.generation != self._generation:
-            frames += await self._changed_rows(shown)
-        if "counts" in shown.events and shown.counted != self._count_tick:
-            frames += await self._changed_counts(shown)
-        if "prices" in shown.events and shown.prices != self._price_version:
-            frames += await self._changed_prices(shown)
+        reader.beat = self._beat
+        if "groups" in reader.events and reader.generation != self._generation:
+            frames += await self._changed_rows(reader)
+        if "counts" in reader.events and reader.counted != self._count_tick:
+            frames += await self._changed_counts(reader)
+        if "prices" in reader.events and reader.prices != self._price_version:
+            frames += await self._changed_prices(reader)
         return frames
 
-    async def _changed_rows(self, shown: Shown) -> bytes:
-        is_first = shown.generation < 0
+    async def _changed_rows(self, reader: StreamReader) -> bytes:
+        is_first = reader.generation < 0
         generation = self._generation
-        made = await self._rows(shown.wanted, shown.scope)
+        made = await self._rows(reader.wanted, reader.scope)
         rows: dict[str, bytes] = made.value
-        changed = [text for id_, text in rows.items() if shown.rows.get(id_) != text]
-        gone = [id_ for id_ in shown.rows if id_ not in rows]
-        shown.rows = rows
+        changed = [text for id_, text in rows.items() if reader.rows.get(id_) != text]
+        gone = [id_ for id_ in reader.rows if id_ not in rows]
+        reader.rows = rows
         # A page that costs too much for every tick may be behind: the next tick asks again.
-        shown.generation = min(generation, made.generation)
+        reader.generation = min(generation, made.generation)
         if not (changed or gone or is_first):
             return b""
         return frame("groups", GroupsEvent(self._now(), is_first, encoded(changed), gone))
 
-    async def _changed_counts(self, shown: Shown) -> bytes:
+    async def _changed_counts(self, reader: StreamReader) -> bytes:
         """How the groups stand. The view makes it at a bounded rate for all who ask."""
-        shown.counted = self._count_tick
-        counts = await asyncio.to_thread(group_counts, self._view, shown.scope)
-        if counts == shown.counts:
+        reader.counted = self._count_tick
+        counts = await asyncio.to_thread(group_counts, self._view, reader.scope)
+        if counts == reader.counts:
             return b""
-        shown.counts = counts
+        reader.counts = counts
         return frame("counts", CountsEvent(self._now(), counts))
 
-    async def _changed_prices(self, shown: Shown) -> bytes:
-        is_first = shown.prices < 0
-        since = shown.prices
+    async def _changed_prices(self, reader: StreamReader) -> bytes:
+        is_first = reader.prices < 0
+        since = reader.prices
         if is_first:
             await self._take_prices()
         items = [text for version, _, text in self._prices.values() if version > since]
-        shown.prices = self._price_version
+        reader.prices = self._price_version
         if not items and not is_first:
             return b""
         return frame("prices", PricesEvent(self._now(), is_first, encoded(items)))

@@ -18,7 +18,7 @@ from monitor.stores._base import AlertFilter, StoreUnavailable
 from monitor.web.alert_log import AlertLog, may_see
 from monitor.web.auth import Caller
 from monitor.web.http import Rejected
-from monitor.web.live import GapEvent, Limits, LiveFigures, Shown, frame
+from monitor.web.live import GapEvent, Limits, LiveFigures, StreamReader, frame
 from monitor.web.view import Daemon
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -35,7 +35,7 @@ class Client:
     def __init__(self, caller: Caller, events: frozenset[str], wanted: GroupQuery, after: int | None) -> None:
         self.caller = caller
         self.events = events
-        self.shown = Shown(events, wanted, caller.scope)
+        self.reader = StreamReader(events, wanted, caller.scope)
         self.after = after
         self.wake = asyncio.Event()
         self.place = 0
@@ -125,7 +125,7 @@ class Hub:
                 await self._begin(client, response)
             while not self._is_over(client):
                 await self._send_alerts(client, response)
-                if frames := await self._figures.news(client.shown):
+                if frames := await self._figures.news(client.reader):
                     await self._write(response, frames)
                 await client.wake.wait()
                 client.wake.clear()
@@ -184,7 +184,7 @@ class Hub:
         client.cursor = max([client.cursor, *(a.cursor for a in alerts if a.durable)])
 
     async def _tick(self) -> None:
-        await self._figures.tick(client.shown for client in self.clients)
+        await self._figures.tick(client.reader for client in self.clients)
         for client in self.clients:
             client.wake.set()
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from monitor.books import file
+from monitor.books._line_memory import PlainLineMemory
 from monitor.books._lines import BookFile, LinePage
-from monitor.books._seen import PlainSeen
 from monitor.core.events.events import Event, GroupPut, GroupsPut
 from monitor.engine.columns.names import Names
-from monitor.engine.ingest.line_memory import CompactSeen
+from monitor.engine.ingest.line_memory import CompactLineMemory
 from monitor.engine.ingest.reader import BlockReader
 from tests.books.test_file import PRODUCTS, Book, cleared, closed, said, written
 
@@ -122,10 +122,10 @@ async def test_a_book_that_grows_large_is_remembered_compactly_and_nothing_is_pu
     few = lines(100)
     book.write(*few)
     await read(book)
-    assert isinstance(book.source._seen, PlainSeen)
+    assert isinstance(book.source._memory, PlainLineMemory)
     book.write(*lines())
     await book.until(lambda: put_count(book.batches) >= GROUPS - 100)
-    assert isinstance(book.source._seen, CompactSeen)
+    assert isinstance(book.source._memory, CompactLineMemory)
     assert set(quantities(book.batches)) == {f"G-{k}" for k in range(100, GROUPS)}
 
 

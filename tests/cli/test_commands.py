@@ -1,4 +1,4 @@
-"""Exit codes of the commands that ask a running daemon: 0 fine, 1 found trouble, 2 wrong use (INTERFACES section 1)."""
+"""Exit codes of the commands that ask a running daemon: 0 fine, 1 found trouble, 2 wrong use (docs/operations.md)."""
 
 from __future__ import annotations
 

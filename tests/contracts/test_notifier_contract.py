@@ -24,15 +24,20 @@ HINT = "hunter2"
 TABLES: dict[str, dict[str, Any]] = {
     "console": {},
     "email": {
-        "smtp": "smtp://127.0.0.1:{port}", "sender": "m@desk.example", "to": ["r@desk.example"],
-        "username": "monitor", "password_file": "secret",
+        "smtp": "smtp://127.0.0.1:{port}",
+        "sender": "m@desk.example",
+        "to": ["r@desk.example"],
+        "username": "monitor",
+        "password_file": "secret",
     },
     "redis_stream": {"url": "redis://monitor:hunter2@127.0.0.1:{port}/0"},
     "sms": {"to": ["+15550100"], "file": "{folder}/sms.log"},
     "webhook": {
-        "url": "http://user:hunter2@127.0.0.1:{port}/hooks?key=hunter2", "secret": SECRET, "allow_private": True,
+        "url": "http://user:hunter2@127.0.0.1:{port}/hooks?key=hunter2",
+        "secret": SECRET,
+        "allow_private": True,
     },
-}  # fmt: skip
+}
 
 NOTICE = Notice(
     "price.stale", "2026-11-21T14:05:59.000Z", {"id": "evt_1", "severity": "warning", "subject": "BTC", "facts": {}}
@@ -82,9 +87,10 @@ def test_a_module_has_one_config_one_build_and_one_notifier(module: ModuleType) 
     assert module.Config.__struct_config__.frozen
     assert list(inspect.signature(module.build).parameters) == ["name", "config"]
     own = [
-        c for _, c in inspect.getmembers(module, inspect.isclass)
+        c
+        for _, c in inspect.getmembers(module, inspect.isclass)
         if c.__module__ == module.__name__ and hasattr(c, "send") and hasattr(c, "close")
-    ]  # fmt: skip
+    ]
     assert len(own) == 1
 
 

@@ -184,8 +184,11 @@ async def test_a_point_that_is_written_in_parts_is_one(case: Case) -> None:
     await case.store.keep_points([point(0, "0.4", "0.55")])
     (found,) = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
     assert (found.low, found.high, found.last, found.flags) == (
-        Decimal("0.4"), Decimal("0.6"), Decimal("0.55"), BLIND | UNKNOWN,
-    )  # fmt: skip
+        Decimal("0.4"),
+        Decimal("0.6"),
+        Decimal("0.55"),
+        BLIND | UNKNOWN,
+    )
 
 
 async def test_an_ltv_beyond_all_measure_is_kept_as_the_largest(case: Case) -> None:
@@ -263,10 +266,13 @@ async def test_a_dropped_block_is_gone_and_the_last_one_takes_word_of_the_closed
 async def test_one_commit_writes_blocks_then_drops_then_puts_then_closes(case: Case) -> None:
     await case.store.commit(
         Change(
-            AT, groups=(stored("G-1"), stored("G-2")), closed=("G-2",), dropped_blocks=(1,),
+            AT,
+            groups=(stored("G-1"), stored("G-2")),
+            closed=("G-2",),
+            dropped_blocks=(1,),
             blocks=(block(1, "b", "G-1", "G-2"), block(2, "b", "G-1", "G-2")),
         )
-    )  # fmt: skip
+    )
     found = await case.restart()
     assert [g.group.id for g in found.groups] == ["G-1"]
     assert (found.blocks, found.closed) == ((block(2, "b"),), ("G-2",))
@@ -330,9 +336,12 @@ async def test_an_alert_twice_in_one_commit_is_one(store: Store) -> None:
 
 async def test_filters_choose_by_type_severity_group_and_scope(store: Store) -> None:
     said = [
-        alert(WARNING, "G-1"), alert(TRIGGERED, "G-2"), alert("price.stale", "G-1"), alert("loan.overdue", "G-1"),
+        alert(WARNING, "G-1"),
+        alert(TRIGGERED, "G-2"),
+        alert("price.stale", "G-1"),
+        alert("loan.overdue", "G-1"),
         alert(CLEARED, "G-2", 2),
-    ]  # fmt: skip
+    ]
     await store.commit(say(*said))
 
     async def cursors(**wanted: Any) -> list[int]:
@@ -688,9 +697,12 @@ async def test_rows_of_the_history_come_back_in_order_to_the_last_digit(case: Ca
 
 async def test_the_history_is_filtered_and_paged_by_number(store: Store) -> None:
     history = (
-        told(kind="loan", loan="A"), told(loan="B", at=AT + MINUTE), told("G-2"), told(kind="liquidation", loan=""),
+        told(kind="loan", loan="A"),
+        told(loan="B", at=AT + MINUTE),
+        told("G-2"),
+        told(kind="liquidation", loan=""),
         told(loan="A", at=AT + DAY),
-    )  # fmt: skip
+    )
     await store.commit(Change(AT, history=history))
     assert await rows(store, limit=2) == [(1, "loan", "A"), (2, "repayment", "B")]
     assert await rows(store, after=2) == [(4, "liquidation", ""), (5, "repayment", "A")]

@@ -1,4 +1,4 @@
-"""Core against the reference model, which was written from DOMAIN and DESIGN alone: random books, prices and clocks.
+"""Core against the reference model, written from docs/domain.md and the decisions alone: random books, prices and clocks.
 
 Puts, closes and puts again, entries in mid-run, price gaps, equal prices, prices exactly on lines, lines of a group's own, no
 clear margin and no hold. Every alert must agree to the last digit, and so must their order.

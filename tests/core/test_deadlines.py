@@ -1,4 +1,4 @@
-"""Deadlines in order: DESIGN section 6."""
+"""Deadlines in order: decision 5."""
 
 from datetime import timedelta
 from decimal import Decimal

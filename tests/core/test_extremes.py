@@ -1,4 +1,4 @@
-"""The longest numbers that the interfaces accept, all at once: exact arithmetic holds them, and nothing is lost (DESIGN 7)."""
+"""The longest numbers that the interfaces accept, all at once: exact arithmetic holds them, and nothing is lost (decision 8)."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A run is a fold over its events (DESIGN section 6): what was told of time, restarts and recordings change no alert."""
+"""A run is a fold over its events (decision 4): what was told of time, restarts and recordings change no alert."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Exact arithmetic, the permitted roundings, and how numbers are written (INTERFACES section 5; DESIGN section 7)."""
+"""Exact arithmetic, the permitted roundings, and how numbers are written (docs/alerts.md; decision 8)."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, Inexact
 from fractions import Fraction

@@ -28,8 +28,7 @@ EARLIEST = timedelta(milliseconds=2)
 class Continued(Model):
     """The reference, and what a restart means to it.
 
-    Prices that were kept over a restart count as stale until the feed confirms them (ARCHITECTURE, "What is durable
-    when"): alerts say `blind`, and neither a cure nor a clear hold is decided on them.
+    Prices that were kept over a restart count as stale until the feed confirms them (decision 15): alerts say `blind`, and neither a cure nor a clear hold is decided on them.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -37,7 +36,7 @@ class Continued(Model):
         self.unconfirmed: set[str] = set()
 
     def restart(self) -> None:
-        """The daemon was started anew from what it kept."""
+        """The daemon started again from what it kept."""
         self.unconfirmed = {asset for asset in self.price if asset != "USDT" or not self.usdt_is_fixed}
         for group in self.groups.values():
             self._set_next(group)

@@ -1,4 +1,4 @@
-"""The record of what core was handed: written beside the decision, folded to the same alerts (DESIGN section 13)."""
+"""The record of what core was handed: written beside the decision, folded to the same alerts (decision 18)."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -145,9 +145,14 @@ def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Pat
     desk = Desk()
     log = log_of(tmp_path, desk)
     record(
-        log, desk, GroupPut(START, group(line(delayed_liquidation=True)), "book"), prices("00:01", "0.92"),
-        prices("00:02", "0.8"), TimePassed(clock("30:00")), prices("30:01", "0.7"),
-    )  # fmt: skip
+        log,
+        desk,
+        GroupPut(START, group(line(delayed_liquidation=True)), "book"),
+        prices("00:01", "0.92"),
+        prices("00:02", "0.8"),
+        TimePassed(clock("30:00")),
+        prices("30:01", "0.7"),
+    )
     log.close()
     assert len(desk.alerts) == 7
     assert folded(tmp_path) == list(plainly(desk.alerts))
@@ -158,11 +163,17 @@ def test_frames_of_a_day_fold_to_the_same_alerts(tmp_path: Path) -> None:
     desk = Desk(trust=Trust())
     log = log_of(tmp_path, desk)
     record(
-        log, desk, frames("00:00:01", "1", "10"), GroupPut(clock("00:00:02"), group(line()), "book"),
-        frames("00:00:03", "0.9", "10"), frames("00:00:04", "0.8", "11"), frames("00:00:05", "0.1", "11"),
-        TimePassed(clock("00:00:30")), frames("00:00:31", "0.79", "11.0"),
+        log,
+        desk,
+        frames("00:00:01", "1", "10"),
+        GroupPut(clock("00:00:02"), group(line()), "book"),
+        frames("00:00:03", "0.9", "10"),
+        frames("00:00:04", "0.8", "11"),
+        frames("00:00:05", "0.1", "11"),
+        TimePassed(clock("00:00:30")),
+        frames("00:00:31", "0.79", "11.0"),
         MarkPrices(clock("00:00:32"), quotes("COIN=0.7", clock("00:00:32"))),
-    )  # fmt: skip
+    )
     log.close()
     said = [a.type.rpartition("loan_group.")[2] for a in desk.alerts]
     assert said == ["liquidation.triggered", "price.suspect", "price.restored", "liquidation.cleared"]

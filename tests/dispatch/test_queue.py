@@ -11,9 +11,20 @@ def delivery(
     cursor: int, subject: str = "G-1", severity: str = "warning", notifier: str = "mail", to: tuple[str, ...] = ()
 ) -> Delivery:
     return Delivery(
-        f"d{cursor}{notifier}{''.join(to)}", cursor, f"evt_{cursor}", notifier, to, subject, "loan_group.x", severity,
-        1, "pending", 0, START, START,
-    )  # fmt: skip
+        f"d{cursor}{notifier}{''.join(to)}",
+        cursor,
+        f"evt_{cursor}",
+        notifier,
+        to,
+        subject,
+        "loan_group.x",
+        severity,
+        1,
+        "pending",
+        0,
+        START,
+        START,
+    )
 
 
 def taken(queue: DeliveryQueue, now_s: float = 0.0, notifier: str = "mail") -> list[int]:
@@ -148,5 +159,9 @@ def test_nothing_is_left_behind_when_all_has_ended(queue: DeliveryQueue) -> None
         queue.drop(waiting.delivery.id)
         done += 1
     assert (done, len(queue), queue.depth("mail"), queue.next_due_s("mail"), queue.oldest("mail")) == (
-        100, 0, 0, None, None,
-    )  # fmt: skip
+        100,
+        0,
+        0,
+        None,
+        None,
+    )

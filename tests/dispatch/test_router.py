@@ -95,15 +95,18 @@ def test_a_route_to_nobody_is_kept_even_for_a_critical_alert() -> None:
 def test_contacts_go_through_the_first_notifier_of_their_kind() -> None:
     one = msgspec.structs.replace(CALL, contacts={"email": ("a@acme.example", "a@acme.example"), "sms": ("+15550100",)})
     assert route(one, [Route(("hook", "contacts"))], CHANNELS) == (
-        Target("hook"), Target("mail", ("a@acme.example",)), Target("phone", ("+15550100",)),
-    )  # fmt: skip
+        Target("hook"),
+        Target("mail", ("a@acme.example",)),
+        Target("phone", ("+15550100",)),
+    )
 
 
 def test_the_desk_and_the_borrower_both_get_theirs_through_one_notifier() -> None:
     one = msgspec.structs.replace(CALL, contacts={"email": ("a@acme.example",)})
     assert route(one, [Route(("mail", "contacts", "mail"))], CHANNELS) == (
-        Target("mail"), Target("mail", ("a@acme.example",)),
-    )  # fmt: skip
+        Target("mail"),
+        Target("mail", ("a@acme.example",)),
+    )
 
 
 def test_a_critical_alert_for_a_borrower_without_contacts_goes_to_everybody() -> None:

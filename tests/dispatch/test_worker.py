@@ -164,8 +164,11 @@ async def test_an_outage_is_told_once_and_cleared_by_the_next_success(open_desk:
     await desk.clock.advance(600)
     (told,) = desk.events
     assert (told.kind, told.subject, told.fingerprint, told.facts["failures"]) == (
-        "delivery.failing", "mail", "failing", 3,
-    )  # fmt: skip
+        "delivery.failing",
+        "mail",
+        "failing",
+        3,
+    )
     mail.behave = None
     await desk.clock.advance(600)
     assert [e.clears for e in desk.events] == [False, True]

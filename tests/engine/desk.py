@@ -7,9 +7,10 @@ from decimal import Decimal, localcontext
 import numpy as np
 
 from monitor.core.rules.product import Ladder
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
+from monitor.engine.columns.fields import GROUPS
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.screen import FastScreen
-from tests.engine.model import GUARD_EXACT, Held, Model, floats, legs
+from tests.engine.model import GUARD_EXACT, Held, Model, floats, sides
 
 D = Decimal
 ASSETS = 7
@@ -78,7 +79,7 @@ class Desk:
         groups = {i: self.group() for i in range(size)}
         self.forget(number)
         self.laid[number] = groups
-        self.fast.put_block(number, size, *legs(groups))
+        self.fast.put_block(number, size, *sides(groups))
         rows = [number * GROUPS + i for i in groups]
         self.model.groups |= dict(zip(rows, groups.values(), strict=True))
         self.touched |= set(rows)
@@ -107,7 +108,7 @@ class Desk:
             if row in self.model.groups:
                 self.model.groups[row] = self.laid[number][i]
                 self.touched.add(row)
-        self.fast.owe(number, *legs(self.laid[number])[1:])
+        self.fast.owe(number, *sides(self.laid[number])[1:])
 
     def watch(self, rows: Sequence[int]) -> None:
         pairs = [(a, b) for a in LINES for b in LINES if a is None or b is None or a < b]

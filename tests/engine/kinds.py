@@ -110,7 +110,7 @@ class Kinds:
         return {coin: self.ladder() for coin in self._listed()}
 
     def ladder(self) -> list[list[str]]:
-        """One to eight tiers, the last of which has a bound in one of three."""
+        """One to eight tiers. In one of three cases the last has a bound."""
         r, tiers = self._random, self._random.randint(1, 8)
         bounds = self._bounds(tiers)
         shares = sorted((D(r.randint(100, 10_000)) / 10_000 for _ in bounds), reverse=True)

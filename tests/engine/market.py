@@ -85,7 +85,7 @@ class Market:
         return Rules("desk-1", products, lifecycle, trust)
 
     def product(self, kind: str) -> Product:
-        """Two versions, of which the second comes into force in the run or was in force before it."""
+        """Two versions: the second comes into force in the run, or was in force before it."""
         hours = self.random.choice((-48, 2, 14, 20))
         dates = START - timedelta(days=400), START + timedelta(hours=9 + hours, minutes=1)
         return self._making.product(kind, dates)

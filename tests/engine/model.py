@@ -10,11 +10,11 @@ from monitor.core.money import ZERO, exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED
-from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.layout import BlockSide
 
 GUARD_EXACT = Decimal(repr(GUARD))
 UNWATCHED = Decimal("1e300"), Decimal(0)
-"""A row whose lines nobody has set is beyond every line that it could have."""
+"""A row without lines counts as beyond every line that it could have."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ class Model:
         return found
 
 
-def leg(groups: Mapping[int, Mapping[int, Decimal]]) -> Leg:
-    """A leg of {place in the block: {instrument: amount}}."""
+def side(groups: Mapping[int, Mapping[int, Decimal]]) -> BlockSide:
+    """A side of {place in the block: {instrument: amount}}."""
     items = [(row, i, float(amount)) for row, held in groups.items() for i, amount in held.items()]
     rows, instruments, amounts = zip(*items, strict=True) if items else ((), (), ())
-    return Leg(np.array(rows, np.uint16), np.array(instruments, np.uint16), np.array(amounts, float))
+    return BlockSide(np.array(rows, np.uint16), np.array(instruments, np.uint16), np.array(amounts, float))
 
 
-def legs(groups: Mapping[int, Held]) -> tuple[Leg, Leg, Leg]:
+def sides(groups: Mapping[int, Held]) -> tuple[BlockSide, BlockSide, BlockSide]:
     """Collateral, debts and liabilities of a block of {place: group}."""
-    collateral, debts, liabilities = (leg({row: h.parts()[k] for row, h in groups.items()}) for k in range(3))
+    collateral, debts, liabilities = (side({row: h.parts()[k] for row, h in groups.items()}) for k in range(3))
     return collateral, debts, liabilities
 
 

@@ -49,14 +49,14 @@ class Block:
             asset=np.array([place(names.assets, a) for each in held for a, _ in each], np.uint16),
             loans=offsets(loans).astype(np.uint32),
             loan_asset=np.array([place(names.assets, x.asset) for x in every], np.uint16),
-            principal_mantissa=np.array([int(bool(x.principal)) for x in every], np.int64),
-            principal_exponent=np.zeros(len(every), np.int8),
-            interest_mantissa=np.array([int(bool(x.interest)) for x in every], np.int64),
-            interest_exponent=np.zeros(len(every), np.int8),
         )
+        self.owed = np.array([bool(x.principal or x.interest) for x in every], np.bool_)
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def is_owed(self) -> np.ndarray:
+        return self.owed
 
     def id(self, i: int) -> str:
         return self.groups[i].group.id
@@ -66,15 +66,17 @@ def offsets(parts: Sequence[Sequence[object]]) -> np.ndarray:
     return np.cumsum([0, *map(len, parts)])
 
 
-class Rows:
-    """Blocks of groups, swept on some prices."""
+class Columnar:
+    """Blocks of groups, swept on some prices: its own `rows`, and a screen that is its own `fast`."""
 
     def __init__(self, blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.names = Names()
         self.blocks: list[Block | None] = [Block(groups, self.names) for groups in blocks]
         rows = len(blocks) * GROUPS
         self.stage = np.full(rows, NO_GROUP, np.uint8)
-        self.screen = SimpleNamespace(debt=np.zeros(rows), recognised=np.zeros(rows), blind=np.zeros(rows, np.uint8))
+        self.rows = self
+        self.screen = self
+        self.fast = SimpleNamespace(debt=np.zeros(rows), recognised=np.zeros(rows), blind=np.zeros(rows, np.uint8))
         for number, block in enumerate(blocks):
             for i, w in enumerate(block):
                 self.stage[number * GROUPS + i] = STAGES.index(w.state.stage)
@@ -84,10 +86,10 @@ class Rows:
         for number, block in enumerate(self.blocks):
             for i, w in enumerate(block.groups if block else ()):
                 sight, row = seen(w, prices), number * GROUPS + i
-                self.screen.blind[row] = 2 if sight.weight is None else int(sight.blind)
+                self.fast.blind[row] = 2 if sight.weight is None else int(sight.blind)
                 if sight.weight is not None:
-                    self.screen.debt[row] = float(sight.weight.debt)
-                    self.screen.recognised[row] = float(sight.weight.recognised)
+                    self.fast.debt[row] = float(sight.weight.debt)
+                    self.fast.recognised[row] = float(sight.weight.recognised)
 
     def record_at(self, row: int) -> GroupRecord:
         block = self.blocks[row // GROUPS]
@@ -117,13 +119,13 @@ class Book:
 
     def __init__(self, fresh: Sequence[GroupRecord], blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.fresh = Fresh(fresh)
-        self.rows = Rows(blocks, prices) if blocks else None
+        self.columnar = Columnar(blocks, prices) if blocks else None
 
     def leave(self, w: GroupRecord) -> None:
-        assert self.rows is not None
-        for number, block in enumerate(self.rows.blocks):
+        assert self.columnar is not None
+        for number, block in enumerate(self.columnar.blocks):
             if block is not None and w in block.groups:
-                self.rows.stage[number * GROUPS + block.groups.index(w)] = NO_GROUP
+                self.columnar.stage[number * GROUPS + block.groups.index(w)] = NO_GROUP
 
     def change(self, old: GroupRecord, new: GroupRecord) -> None:
         self.leave(old)

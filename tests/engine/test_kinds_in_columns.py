@@ -23,8 +23,8 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups
+from monitor.engine.group_list import ColumnarRoster
 from monitor.engine.ingest.reader import BlockReader
-from monitor.engine.queries.group_list import ColumnarRoster
 from monitor.products import cross_collateral, cross_margin_pro
 from tests.book_lines import book_line
 from tests.products.shelf import START, shipped
@@ -47,9 +47,9 @@ class Desk:
         self.monitor = RiskMonitor(self.rules, book=self.book)
 
     @property
-    def rows(self) -> ColumnarGroups:
-        assert self.book.rows is not None
-        return self.book.rows
+    def columnar(self) -> ColumnarGroups:
+        assert self.book.columnar is not None
+        return self.book.columnar
 
     def put(self, *lines: dict[str, Any], at: datetime = START) -> None:
         """One by one, and so into one block."""
@@ -89,8 +89,8 @@ def test_an_hour_touches_the_blocks_of_those_products_alone(monkeypatch: pytest.
     desk.put_all(book_line("vip_loan", {"BTC": "1"}, {"USDT": "1000"}, "V-1"))
     desk.put_all(book_line("cross_margin_classic", {"BTC": "1"}, {"USDT": "1000"}, "C-1"))
     owed: list[int] = []
-    owe = desk.rows.screen.owe
-    monkeypatch.setattr(desk.rows.screen, "owe", lambda number, *legs: (owed.append(number), owe(number, *legs)))
+    owe = desk.columnar.screen.owe
+    monkeypatch.setattr(desk.columnar.screen, "owe", lambda number, *rest: (owed.append(number), owe(number, *rest)))
     desk.wait(START + timedelta(hours=1))
     assert owed == [1]
     desk.wait(datetime(2026, 1, 6, tzinfo=UTC))
@@ -145,7 +145,7 @@ def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None
     out = desk.reload(retired(60))
     desk.price(START + timedelta(seconds=1), BTC="100000.5")
     assert out.refused is None
-    assert desk.rows.screen.debt[0] == 74_000
+    assert desk.columnar.screen.fast.debt[0] == 74_000
 
 
 def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_was_closed() -> None:
@@ -196,14 +196,14 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     desk = Desk(plain)
     desk.put_all(book_line(plain.kind, {"BTC": "1", "COIN": "100"}, {"USDT": "2000"}))
     assert desk.price(BTC="2000", COIN="5") == []
-    assert desk.rows.screen.debt[0] == 150
-    assert desk.rows.screen.recognised[0] == 500
+    assert desk.columnar.screen.fast.debt[0] == 150
+    assert desk.columnar.screen.fast.recognised[0] == 500
     assert of_groups(desk.reload(haircut)) == ["G-1 loan_group.liquidation.triggered"]
-    assert desk.rows.screen.recognised[0] == -1000
+    assert desk.columnar.screen.fast.recognised[0] == -1000
     desk.reload(plain)
-    assert desk.rows.screen.recognised[0] == 500
+    assert desk.columnar.screen.fast.recognised[0] == 500
     desk.reload(cross_margin_pro.load({"version": [base | {"net_equity": "haircut"}]}))
-    assert desk.rows.screen.recognised[0] == -2000
+    assert desk.columnar.screen.fast.recognised[0] == -2000
 
 
 def test_two_loans_of_a_coin_are_one_liability() -> None:
@@ -215,7 +215,7 @@ def test_two_loans_of_a_coin_are_one_liability() -> None:
     stated["loans"].append(stated["loans"][0] | {"id": "L-2"})
     desk.put_all(stated)
     desk.price(BTC="5000")
-    assert desk.rows.screen.debt[0] == 50 + 60  # not twice 40
+    assert desk.columnar.screen.fast.debt[0] == 50 + 60  # not twice 40
 
 
 def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
@@ -243,12 +243,12 @@ def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> No
     desk.price(at, BTC="10000")
     desk.wait(at + timedelta(hours=10))
     desk.price(at + timedelta(hours=10), BTC="10000.5")
-    owed = 10_000.5 - desk.rows.screen.recognised[:2]
+    owed = 10_000.5 - desk.columnar.screen.fast.recognised[:2]
     assert np.allclose(owed, [1010, 1009.5], rtol=1e-12)
 
 
 def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both_books() -> None:
-    """Interest and rules of one instant: whoever is decided by the new version is so once, all groups together."""
+    """Interest and rules of one instant: the new version decides all groups together, and once."""
     at = START.replace(minute=0) + timedelta(hours=1)
     products = []
     for kind in ("cross_margin_classic", "vip_loan"):

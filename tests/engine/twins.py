@@ -23,9 +23,9 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import STAGES, GroupState
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.engine.columnar_groups import NO_GROUP
+from monitor.engine.columns.fields import NO_GROUP
+from monitor.engine.group_list import ColumnarRoster
 from monitor.engine.ingest.reader import BlockReader
-from monitor.engine.queries.group_list import ColumnarRoster
 from tests.core.desk import plainly
 
 Line = dict[str, Any]
@@ -126,7 +126,8 @@ class Twins:
     def _check_stages(self) -> None:
         assert len(self.book) == len(self.objects)
         states = _stirred(w.state for w in self.objects.records())
-        fresh, rows = self.book.fresh.records(), self.book.rows
+        fresh, columnar = self.book.fresh.records(), self.book.columnar
+        rows = columnar.rows if columnar else None
         assert _stirred([*(w.state for w in fresh), *(rows.states() if rows else ())]) == states
         if rows is not None:
             moved = np.flatnonzero((rows.stage != 0) & (rows.stage != NO_GROUP)).tolist()

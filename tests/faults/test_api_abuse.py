@@ -1,4 +1,4 @@
-"""The API under abuse: many at once, the same key twice, wrong everything (REFERENCES, fault test 24)."""
+"""The API under abuse: many at once, the same key twice, wrong everything."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The wall clock is set, or runs wrong: prices stay believed, deadlines keep to the wall, waits do not notice
-(REFERENCES, fault test 4; the policy is ARCHITECTURE.md "Time")."""
+"""The wall clock is set, or runs wrong: prices stay believed, deadlines keep to the wall, waits do not notice (decision 20)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The disk is full: said on every channel that needs no disk, refused where it would lie, whole when there is room again
-(REFERENCES, fault test 5)."""
+"""The disk is full: every channel that needs no disk hears it, requests are refused, and all is whole again when there is room."""
 
 from __future__ import annotations
 
@@ -95,7 +94,7 @@ async def _calm(daemon: Daemon, groups: int) -> None:
 
 @on_both
 async def test_a_full_disk_is_said_and_heals_by_itself(disk: Disk, full_house: House, receiver: Receiver) -> None:
-    """All of fault test 5 in one life of the daemon."""
+    """The whole outage in one life of the daemon."""
     venue = full_house.venue
     assert venue is not None
     async with Daemon(full_house) as daemon:

@@ -57,7 +57,7 @@ async def test_rule_40_the_example_of_the_page_over_http(house: House) -> None:
         assert shown["maintenance_margin_usd"] == "31330"
         assert (shown["net_equity_usd"], shown["liabilities_usd"]) == ("71000", "429000")
         assert shown["margin_level"] == "2.26619854"
-        # By the other formula of net equity (DOMAIN A18) the coin, which has no ratio, counts nothing.
+        # By the other formula of net equity (reading A18) the coin, which has no ratio, counts nothing.
         pro(house, "haircut")
         await daemon.reload()
         shown = await daemon.get("/v1/groups/P-1")

@@ -1,4 +1,4 @@
-"""Rates from a file and by API in the whole daemon: what outlives a kill, a missed night, a bad file (DOMAIN 22, 24, A11)."""
+"""Rates from a file and by API in the whole daemon: a kill, a missed night, a bad file (rules 22 and 24, reading A11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reload: all of a configuration or nothing of it, and nobody notices but those it means (REFERENCES, fault test 24)."""
+"""Reload: a configuration applies whole or not at all, and only the parts that it names notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping: SIGTERM and SIGINT end the daemon cleanly, in time, and lose nothing (REFERENCES, fault test 3)."""
+"""Stopping: SIGTERM and SIGINT end the daemon cleanly, in time, and lose nothing."""
 
 from __future__ import annotations
 

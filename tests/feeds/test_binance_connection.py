@@ -254,7 +254,7 @@ async def ticking(venue: Venue, numbers: list[int], stop: asyncio.Event) -> None
 
 
 async def test_the_planned_change_of_sockets_misses_and_repeats_nothing_and_opens_no_third() -> None:
-    """REFERENCES fault test 10: the 24 h cut, scaled to 2.5 s, with the change planned at 1 s."""
+    """The cut after 24 h (domain section 4.4), scaled to 2.5 s, with the change planned at 1 s."""
     async with Venue(life_s=2.5) as venue:
         feed = quick(venue.url, reconnect_after="1s")
         sent: list[int] = []

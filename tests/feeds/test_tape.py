@@ -285,7 +285,7 @@ def test_every_recorded_tape_reads_whole(name: str, events: int, quotes: int, fi
 
 
 def test_a_time_whose_prices_are_all_refused_is_still_an_event(tmp_path: Path) -> None:
-    """INTERFACES 7: all rows of one time are one event; a wide row without a price is one too."""
+    """docs/replay.md: all rows of one time are one event; a wide row without a price is one too."""
     long = (
         "at,asset,price\n2021-05-19T12:00:00Z,BTC,-1\n2021-05-19T12:01:00Z,BTC,38000\n2021-05-19T12:02:00Z,BTC,zero\n"
     )

@@ -1,4 +1,4 @@
-"""A local exchange: a real websocket server that speaks the mark-price protocol of DOMAIN 4.4 and misbehaves on demand.
+"""A local exchange: a real websocket server that speaks the mark-price protocol of domain section 4.4 and misbehaves on demand.
 
 Usable by any test:
 

@@ -1,4 +1,4 @@
-"""Flexible crypto loans and Cross Collateral: lines of the coin, interest by the minute, free days (DOMAIN 1B, 3.12)."""
+"""Flexible crypto loans and Cross Collateral: lines of the coin, interest by the minute, free days (rules 32 to 36, domain section 3.12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross Margin Classic and isolated margin: levels, bars, the call that is repeated every day (DOMAIN section 3.6, 3.10)."""
+"""Cross Margin Classic and isolated margin: levels, bars, the call that is repeated every day (domain sections 3.6 and 3.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lenders that are not Binance: a health factor that is strict, and an LTV with four lines that are all reached."""
+"""Lenders that are not Binance (domain section 5): a strict health factor, and an LTV with four lines that are all inclusive."""
 
 from __future__ import annotations
 

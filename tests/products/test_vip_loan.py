@@ -30,7 +30,7 @@ def product(*later: dict[str, Any]) -> Any:
     return vip_loan.load({"version": [first, *(first | changes for changes in later)]})
 
 
-def test_vip_faq_5_only_designated_coins_in_the_collateral_accounts_count() -> None:
+def test_rule_05_only_designated_coins_in_the_collateral_accounts_count() -> None:
     stated = book_line(
         "vip_loan", {"AAA": "100", "JUNK": "9999"}, {"USDC": "50"}, balances={"elsewhere": {"AAA": "500"}}
     )
@@ -41,14 +41,14 @@ def test_vip_faq_5_only_designated_coins_in_the_collateral_accounts_count() -> N
     assert [u["asset"] for u in shown["uncounted"]] == ["JUNK"]
 
 
-def test_vip_faq_29_the_ratio_is_marginal_per_asset_over_all_accounts() -> None:
+def test_rule_29_the_ratio_is_marginal_per_asset_over_all_accounts() -> None:
     stated = book_line("vip_loan", {}, {"USDC": "1"}, collateral={"a": {"AAA": "2500000"}, "b": {"AAA": "2500000"}})
     shelf = Shelf(product(), stated)
     shelf.price(AAA="1", USDC="1")
     assert shelf.detail()["recognised_usd"] == "4200000"
 
 
-def test_vip_faq_31_ratios_change_by_date_and_move_ltv_without_a_price() -> None:
+def test_rule_31_ratios_change_by_date_and_move_ltv_without_a_price() -> None:
     lower = {"effective": START + timedelta(hours=1), "ladders": {"AAA": [["inf", "0.5"]]}}
     shelf = Shelf(product(lower), book_line("vip_loan", {"AAA": "100"}, {"USDC": "46"}))
     assert shelf.price(AAA="1", USDC="1") == []
@@ -68,7 +68,7 @@ TERMS = [
 
 
 @pytest.mark.parametrize(("term", "matures", "rate", "why"), TERMS, ids=[f"{t[0]}-{t[2]['kind']}" for t in TERMS])
-def test_vip_faq_21_terms_are_open_30_and_60_days_and_only_term_loans_are_fixed(
+def test_rule_21_terms_are_open_30_and_60_days_and_only_term_loans_are_fixed(
     term: str, matures: str | None, rate: dict[str, str], why: str | None
 ) -> None:
     stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
@@ -80,7 +80,7 @@ def test_vip_faq_21_terms_are_open_30_and_60_days_and_only_term_loans_are_fixed(
             parse_line(stated, START, {"vip_loan": product()})
 
 
-def test_vip_faq_23_a_renewal_does_not_change_between_fixed_and_flexible() -> None:
+def test_rule_23_a_renewal_does_not_change_between_fixed_and_flexible() -> None:
     stated = book_line("vip_loan", {"AAA": "100"}, {"USDC": "1"})
     stated["loans"][0] |= {"term": "30d", "matures_at": "2026-01-10T00:00:00Z"}
     shelf = Shelf(product(), stated)
@@ -91,7 +91,7 @@ def test_vip_faq_23_a_renewal_does_not_change_between_fixed_and_flexible() -> No
     assert shelf.enter({**renewal, "rate": {"kind": "flexible"}}).refused is None
 
 
-def test_vip_faq_26_repayment_is_by_amount_or_by_percent_of_interest_and_principal() -> None:
+def test_rule_26_repayment_is_by_amount_or_by_percent_of_interest_and_principal() -> None:
     for entry, left in (
         ({"amount": "0.05"}, ("50", "0")),  # a day's interest
         ({"amount": "10.05"}, ("40", "0")),

@@ -213,7 +213,7 @@ def _maturity(rng: Random, start: datetime, end: datetime, days: int) -> datetim
 
 
 def _over_accounts(rng: Random, quantities: Quantities, accounts: list[str]) -> dict[str, dict[str, str]]:
-    """Spread each asset over one account or two; the ladders see the sum (A1)."""
+    """Spread each asset over one account or two; the ladders see the sum (reading A1)."""
     spread: dict[str, dict[str, str]] = {account: {} for account in accounts}
     for asset, quantity in quantities.items():
         first, second = rng.choice(accounts), rng.choice(accounts)

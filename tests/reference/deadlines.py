@@ -1,4 +1,4 @@
-"""What a group waits for: the dates of its loans, its grace period, reminders and the clear hold (DESIGN section 6)."""
+"""What a group waits for: the dates of its loans, its grace period, reminders and the clear hold (decision 4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def forget_gone(group: Group) -> None:
 
 
 def of_loan(group: Group, number: int, loan: Loan, version: Version) -> list[Deadline]:
-    """Its news and the liquidation expected 24 hours after maturity (A12), or when a waiver ends: what has not run."""
+    """Its news and the liquidation expected 24 hours after maturity (reading A12), or when a waiver ends: what has not run."""
     if loan.matures_at is None or not loan.owes:
         return []
     ran = {kind for kind, *key in group.ran if key == [loan.id, loan.matures_at]}
@@ -36,7 +36,7 @@ def of_loan(group: Group, number: int, loan: Loan, version: Version) -> list[Dea
 
 
 def _news(matures_at: datetime, version: Version, ran: set[int], put_at: datetime) -> list[tuple[datetime, int]]:
-    """The opening of its renewal (rule 27, A13), its maturity's notice, its maturity: what is still news of it.
+    """The opening of its renewal (rule 27, reading A13), its maturity's notice, its maturity: what is still news of it.
 
     Later news makes earlier void: a loan put late is not told of from the beginning. Of two at one time the later one stays.
     """

@@ -1,4 +1,4 @@
-"""What a book entry makes of a line whose interest is settled (INTERFACES section 6), in plain steps."""
+"""What a book entry makes of a line whose interest is settled (docs/api.md), in plain steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Pure figures of a loan group: ladder, LTV comparisons, cure and liquidation price, all exact.
 
-Decimal where sums of money are made, Fraction where something is divided. "Rule n" and "An" are of DOMAIN.md.
+Decimal where sums of money are made, Fraction where something is divided. Rules and readings are those of
+docs/domain.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ class Figures(NamedTuple):
 def read_ladder(tiers: Tiers) -> Ladder:
     """Read `[USD value up to, share recognised]` rows; a bound of "inf" or null is none.
 
-    A ladder that ends at a bound gets the bracket above it, of which nothing is recognised (INTERFACES section 3).
+    A ladder that ends at a bound gets the bracket above it, which recognises nothing (docs/configuration.md).
     """
     ladder, lower, below = [], ZERO, ZERO
     with localcontext(EXACT):
@@ -67,12 +68,12 @@ def ladder_value(tiers: Tiers, usd: Decimal) -> Decimal:
         return climb(read_ladder(tiers), usd)
 
 
-# A figure is compared by multiplication, never as a quotient (DESIGN section 7). It is debt / recognised (an LTV), or, where
+# A figure is compared by multiplication, never as a quotient (decision 8). It is debt / recognised (an LTV), or, where
 # it `falls` when things get worse, recognised / debt (a level).
 
 
 def is_below(figures: Figures, level: Decimal, falls: bool = False) -> bool:
-    """Tell whether LTV < level; without debt the LTV is 0, with debt on nothing it is infinite (A1).
+    """Tell whether LTV < level; without debt the LTV is 0, with debt on nothing it is infinite (reading A1).
 
     Of a figure that falls: whether it is above the level.
     """

@@ -1,7 +1,6 @@
 """How each lender judges a group: the figure that it compares, which of its lines must be passed, when it adds interest.
 
-Written from DOMAIN alone (sections 1B, 1C, 3 and 5), and read from the tables of a product file, not from the monitor's
-reading of them.
+Written from docs/domain.md alone, and read from the tables of a product file, not from the monitor's reading of them.
 """
 
 from __future__ import annotations
@@ -150,7 +149,7 @@ class Rates:
 
 
 def charge(loan: Loan, at: datetime, version: Version, opened: Version, rates: Rates) -> Decimal:
-    """The interest that one instant adds to a loan, in its coin: simple, on the principal (rules 24, 34, A17).
+    """The interest that one instant adds to a loan, in its coin: simple, on the principal (rules 24, 34, reading A17).
 
     `version` is the one in force at the instant, `opened` at the loan's opening: its free days count UTC days, the day of
     borrowing included (rule 33). After maturity the rate counts three times in all (rule 25, A12).

@@ -1,8 +1,8 @@
 """The reference model of loan monitoring: a fold over events, exact, small and slow.
 
 It is the oracle that the monitor must agree with, alert by alert and to the last digit, so it shares no code with the
-monitor, and prefers what can be checked by eye against DESIGN.md sections 6 and 9. Every price is good: staleness,
-confirmation and operator acts are outside of it. "Rule n" and "An" are the numbers of DOMAIN.md.
+monitor. It prefers what can be checked by eye against decisions 4, 5 and 11. Every price is good: staleness, confirmation and
+operator acts are outside of it. Rules and readings are those of docs/domain.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -148,7 +148,7 @@ class Model:
         version = self._in_force(group.put_at)
         refusals.check(group, self.groups.values(), version, self.lender, self.rates, group.put_at)
 
-    # Time: deadlines run before the event, in order, one by one (DESIGN section 6).
+    # Time: deadlines run before the event, in order, one by one (decision 5).
 
     def _advance(self, at: datetime) -> None:
         """Run what is due at or before `at`: accrual first, then group by group in order of ids.
@@ -230,7 +230,7 @@ class Model:
         self._set_next(group)
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
-        """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (A12)."""
+        """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (reading A12)."""
         loan, kind = group.line.loans[deadline.loan], deadline.kind
         group.ran.add(state.loan_key(group, deadline))
         deadlines.schedule(group, self.version)
@@ -250,7 +250,7 @@ class Model:
     def _hold_end(self, group: Group) -> datetime | None:
         return group.hold_since and group.hold_since + self.clear_hold
 
-    # Value: what the group holds and owes under the rules in force (rules 29 and 30, A1).
+    # Value: what the group holds and owes under the rules in force (rules 29 and 30, reading A1).
 
     def _apply_rules(self, group: Group) -> None:
         """Apply the version in force and the interest so far; only listed, non-zero quantities need a price."""
@@ -274,7 +274,7 @@ class Model:
             group.hold_since = None
 
     def _figures(self, group: Group) -> Figures:
-        """Debt and recognised value (A1); of liabilities their maintenance margin and the net equity (rule 37)."""
+        """Debt and recognised value (reading A1); of liabilities their maintenance margin and the net equity (rule 37)."""
         price, debt, recognised, tiers = self.price, ZERO, ZERO, self.version.maintenance
         for asset, quantity in group.debts:
             value = quantity * price[asset]
@@ -287,7 +287,7 @@ class Model:
             recognised += climb(ladder, quantity * price[asset])
         return Figures(debt, recognised)
 
-    # Decisions: the stage table of DESIGN section 9.
+    # Decisions: the stage table of decision 11.
 
     def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False, former: Version | None = None) -> None:
         """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on.
@@ -339,7 +339,7 @@ class Model:
         return reached == "margin_call" and group.stage == NORMAL and self._move(group, at, MARGIN_CALL, state.OPENED)
 
     def _improve(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
-        """The rows that lead back to normal: LTV <= initial (A5) with no loan overdue, or the end of a clear hold."""
+        """The rows that lead back to normal: LTV <= initial (reading A5) with no loan overdue, or the end of a clear hold."""
         healthy = is_at_most(figures, group.thresholds["initial"], self.lender.falls)
         if group.stage == LIQUIDATION and group.reason == "overdue":
             healthy = healthy and not any(loan.is_overdue(at) for loan in group.line.loans)

@@ -1,4 +1,4 @@
-"""What INTERFACES section 4 refuses of a line; an oracle that guessed on would prove nothing."""
+"""What docs/configuration.md, "The loan book" refuses of a line; an oracle that guessed on would prove nothing."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def shortfalls(group: Group) -> dict[str, dict[str, str]]:
 
 
 def renewal(group: Group, loan: Loan, version: Version, price: Mapping[str, Decimal]) -> dict[str, Any]:
-    """The facts of `loan.renewal_open` and `loan.maturing`; a renewal closes at the maturity (A13)."""
+    """The facts of `loan.renewal_open` and `loan.maturing`; a renewal closes at the maturity (reading A13)."""
     assert loan.matures_at is not None
     reasons = _refusals(group, loan, version, price)
     return {

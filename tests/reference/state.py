@@ -36,7 +36,7 @@ LEVELS = ("initial", "margin_call", "liquidation", "immediate")
 FIGURES = ("ltv", "debt_usd", "recognised_usd", "market_usd")
 NEVER = datetime.max.replace(tzinfo=UTC)
 
-# The order of the deadlines of one group at one time (DESIGN section 6).
+# The order of the deadlines of one group at one time (decision 5).
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
 
 
@@ -83,7 +83,7 @@ class Group:
     priced: bool = False
 
     def inherit(self, before: "Group") -> None:
-        """Keep the state of the line that this one replaces (INTERFACES section 2)."""
+        """Keep the state of the line that this one replaces (docs/configuration.md)."""
         for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since", "waived_until"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
@@ -124,6 +124,6 @@ def passed_warnings(group: Group, figures: Figures, falls: bool) -> set[Decimal]
 
 
 def alert_id(name: str, subject: str, episode: int, sequence: int, kind: str) -> str:
-    """The id of DESIGN section 9: a replay finds the same one."""
+    """The id of decision 13: a replay finds the same one."""
     parts = (name, subject, str(episode), str(sequence), kind)
     return "evt_" + b32encode(sha256("|".join(parts).encode()).digest()).decode().lower()[:26]

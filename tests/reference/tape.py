@@ -1,4 +1,4 @@
-"""Reading wide price tapes: `ts_utc` in milliseconds and one column per USDT pair (INTERFACES section 7)."""
+"""Reading wide price tapes: `ts_utc` in milliseconds and one column per USDT pair (docs/replay.md)."""
 
 import csv
 import gzip

@@ -84,7 +84,7 @@ class Loan:
         return bool(self.principal or self.interest)
 
     def is_overdue(self, at: datetime) -> bool:
-        """A loan is overdue from its maturity on, while anything of it is owed (A12)."""
+        """A loan is overdue from its maturity on, while anything of it is owed (reading A12)."""
         return self.owes and self.matures_at is not None and self.matures_at <= at
 
 
@@ -93,7 +93,7 @@ Holdings = dict[str, dict[str, Decimal]]
 
 @dataclass(frozen=True)
 class Line:
-    """One group as put: collateral summed per asset over all accounts before any ladder sees it (A1)."""
+    """One group as put: collateral summed per asset over all accounts before any ladder sees it (reading A1)."""
 
     id: str
     accounts: frozenset[str]
@@ -111,7 +111,7 @@ class Line:
 
 
 def read_line(line: dict[str, Any], kind: str = "vip_loan") -> Line:
-    """Read a line of INTERFACES section 4; what does not bear on alerts (labels, contacts, ...) is passed over."""
+    """Read a line of docs/configuration.md, "The loan book"; what does not bear on alerts (labels, contacts, ...) is passed over."""
     if line["product"] != kind:
         raise ValueError(f"{line['id']}: this run knows {kind} only, not {line['product']}")
     holdings = _holdings(line["collateral"])

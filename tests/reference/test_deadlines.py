@@ -1,4 +1,4 @@
-"""Time as an input (DESIGN section 6): the clear hold, reminders, accrual, maturity, versions, unknown groups."""
+"""Time as an input (decision 6): the clear hold, reminders, accrual, maturity, versions, unknown groups."""
 
 from decimal import Decimal
 
@@ -93,7 +93,7 @@ def test_margin_call_repeats_count_forward_from_the_opening() -> None:
 
 
 def test_a_reminder_at_the_end_of_the_hold_queues_behind_it() -> None:
-    """So telling time to pass at that moment changes nothing (DESIGN section 6)."""
+    """So telling time to pass at that moment changes nothing (decision 4)."""
     start = "00:00 0.80 margin_call.opened ; 23:45 0.755 - ; "
     Desk(line()).play(start + "24:01 0.755 margin_call.cured@24:00")
     Desk(line()).play(start + "24:00 ... - ; 24:01 0.755 margin_call.cured@24:00")
@@ -104,7 +104,7 @@ def debt_of(desk: Desk, group: str = "G-1") -> Decimal:
     return sum((quantity for _, quantity in desk.model.groups[group].debts), Decimal(0))
 
 
-def test_vip_faq_24_interest_accrues_at_each_midnight_after_the_put() -> None:
+def test_rule_24_interest_accrues_at_each_midnight_after_the_put() -> None:
     """10,000 at 0.1503 % is 15.03 a day; a put at 00:00 brings its interest, so that midnight adds none."""
     owes = loan("USDT", "10000", interest="5", rate={"kind": "flexible"})
     desk = Desk(line(loans=[owes], collateral={"a": {"USDT": "100000"}}))
@@ -116,7 +116,7 @@ def test_vip_faq_24_interest_accrues_at_each_midnight_after_the_put() -> None:
 
 
 @pytest.mark.parametrize(("days", "debt"), [(1, "10015.03"), (2, "10030.06"), (3, "10075.15"), (4, "10120.24")])
-def test_vip_faq_25_interest_is_tripled_at_midnights_after_maturity(days: int, debt: str) -> None:
+def test_rule_25_interest_is_tripled_at_midnights_after_maturity(days: int, debt: str) -> None:
     """15.03 on a normal day, 45.09 on a late one; the midnight of the maturity itself is a normal one."""
     owes = loan("USDT", "10000", matures="48:00", rate={"kind": "fixed", "daily": "0.001503"})
     desk = Desk(line(loans=[owes], collateral={"a": {"USDT": "100000"}}))

@@ -28,11 +28,11 @@ LEVELS = {name: Decimal(level) for name, level in THRESHOLDS.items()}
         ([["100000000", "1"], [None, "0.975"]], "120000000", "119500000"),
     ],
 )
-def test_vip_faq_30_ladder_is_marginal(tiers: list[list[str | None]], usd: str, recognised: str) -> None:
+def test_rule_30_ladder_is_marginal(tiers: list[list[str | None]], usd: str, recognised: str) -> None:
     assert ladder_value(tiers, Decimal(usd)) == Decimal(recognised)
 
 
-def test_vip_faq_30_ladder_is_exact_beyond_28_digits() -> None:
+def test_rule_30_ladder_is_exact_beyond_28_digits() -> None:
     assert ladder_value(CRYPTO_A, Decimal("1000000.00000000000000000000000000000005")) == Decimal(
         "1000000.00000000000000000000000000000004"
     )
@@ -61,7 +61,7 @@ def test_a1_accounts_are_summed_before_the_ladder() -> None:
         ("0.96", False, "liquidation"),
     ],
 )
-def test_vip_faq_9_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) -> None:
+def test_rule_09_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) -> None:
     desk = Desk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
     alerts = desk.model.prices(desk.model.now, {"COIN": ltv})  # type: ignore[arg-type]
     assert [alert["stage_to"] for alert in alerts] == ([] if stage == "normal" else [stage])
@@ -96,7 +96,7 @@ def test_interfaces_5_ltv_is_rounded_down_and_null_without_collateral() -> None:
 @pytest.mark.parametrize(
     ("debt", "recognised", "repay", "add"), [("91", "100", "19", "26.39"), ("80", "100", "8", "11.12")]
 )
-def test_vip_faq_13_cure_leads_to_the_initial_level(debt: str, recognised: str, repay: str, add: str) -> None:
+def test_rule_13_cure_leads_to_the_initial_level(debt: str, recognised: str, repay: str, add: str) -> None:
     """91 / 0.72 - 100 = 26.3888..., 80 / 0.72 - 100 = 11.1111..., rounded up to cents."""
     found = cure(Decimal(debt), Decimal(recognised), Decimal("0.72"), {})
     assert (found["repay_usd"], found["add_recognised_usd"]) == (repay, add)

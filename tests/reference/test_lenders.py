@@ -1,4 +1,4 @@
-"""The worked examples of DOMAIN for what is not a plain LTV with daily interest, recomputed by the reference model."""
+"""The worked examples of docs/domain.md beyond a plain LTV with daily interest, recomputed by the reference model."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def term(**changes: Any) -> Desk:
     return Desk(line(loans=[loan(matures=f"{20 * 24 + 12}:00")], **changes), product=rules)
 
 
-def test_vip_faq_27_the_renewal_opens_at_the_midnight_seven_days_before_and_the_maturity_is_announced() -> None:
+def test_rule_27_the_renewal_opens_at_the_midnight_seven_days_before_and_the_maturity_is_announced() -> None:
     alerts = term().play("00:00 0.5 - ; 500:00 0.5 loan.renewal_open@312:00 loan.maturing@468:00 loan.overdue@492:00")
     assert [alert["facts"]["loan"] for alert in alerts] == ["L-1"] * 3
     assert alerts[0]["facts"]["refusals"] == []
 
 
-def test_vip_faq_27_a_margin_call_and_interest_that_is_not_covered_refuse_a_renewal() -> None:
+def test_rule_27_a_margin_call_and_interest_that_is_not_covered_refuse_a_renewal() -> None:
     dear = [loan(matures="492:00", interest="1")]
     rules = {"version": [version(renewal_window="7d", maturity_notice="0s", loan_limits={"COIN": ["50", "90"]})]}
     desk = Desk(line(loans=dear, balances={"a": {"COIN": "0.9"}}, vip_level=7), product=rules)
@@ -116,7 +116,7 @@ def test_a_loan_put_late_is_told_of_by_its_latest_news_alone() -> None:
     assert desk.put("470:00", line(loans=[loan(matures="492:00")])) == "loan.maturing"
 
 
-def test_vip_faq_28_a_balance_that_does_not_pay_the_interest_is_said_once_until_it_does() -> None:
+def test_rule_28_a_balance_that_does_not_pay_the_interest_is_said_once_until_it_does() -> None:
     owes = [loan("USDT", "10000", rate={"kind": "flexible"})]  # 15.03 a day
     holds = {"a": {"USDT": "100000"}}
     desk = Desk(line(loans=owes, collateral=holds, balances={"s": {"USDT": "20"}, "t": {"USDT": "10.06"}}))

@@ -1,4 +1,4 @@
-"""The stage table of DESIGN section 9: every row, episodes, what is skipped and what is superseded."""
+"""The stage table of decision 11: every row, episodes, what is skipped and what is superseded."""
 
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ STARTED = "loan_group.delayed_liquidation.started"
         ("margin_call, the same", True, "00:00 0.8 margin_call.opened ; 00:01 0.95 delayed_liquidation.started"),
         ("normal, liquidation band, not enrolled", False, "00:00 0.91 liquidation.triggered(ltv)"),
         ("margin_call, the same", False, "00:00 0.9 margin_call.opened ; 00:01 0.91 liquidation.triggered(ltv)"),
-        ("normal, immediate band, not enrolled (A7)", False, "00:00 0.96 liquidation.triggered(ltv)"),
+        ("normal, immediate band, not enrolled (reading A7)", False, "00:00 0.96 liquidation.triggered(ltv)"),
         ("margin_call, the same", False, "00:00 0.8 margin_call.opened ; 00:01 0.96 liquidation.triggered(ltv)"),
         ("normal, immediate band, enrolled", True, "00:00 0.9500001 liquidation.triggered(immediate)"),
         ("margin_call, the same", True, "00:00 0.8 margin_call.opened ; 00:01 0.96 liquidation.triggered(immediate)"),
@@ -48,8 +48,8 @@ def test_stage_table(row: str, enrolled: bool, table: str) -> None:
     Desk(line(delayed_liquidation=enrolled)).play(table)
 
 
-def test_vip_faq_13_grace_expires_even_below_the_liquidation_level() -> None:
-    """A5: 80 % is not a cure and does not stop the clock; A6: at exactly 24 h it is over, before the prices of then."""
+def test_rule_13_grace_expires_even_below_the_liquidation_level() -> None:
+    """80 % is no cure and stops no clock (reading A5). At exactly 24 h it is over, before the prices of that time (reading A6)."""
     desk = Desk(line(delayed_liquidation=True), grace_reminders=[])
     started, expired, *_ = desk.play(
         """
@@ -163,7 +163,7 @@ def test_alerts_state_their_figures_exactly() -> None:
     }
 
 
-def test_vip_faq_9_thresholds_are_overridden_per_group() -> None:
+def test_rule_09_thresholds_are_overridden_per_group() -> None:
     Desk(line(thresholds={"initial": "0.5", "margin_call": "0.6"})).play(
         """
         00:00  0.59  -
@@ -174,12 +174,12 @@ def test_vip_faq_9_thresholds_are_overridden_per_group() -> None:
     )
 
 
-def test_vip_faq_9_thresholds_out_of_order_are_refused() -> None:
+def test_rule_09_thresholds_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="thresholds must rise"):
         Desk(line(thresholds={"margin_call": "0.72"}))
 
 
-def test_vip_faq_6_an_account_used_elsewhere_is_refused() -> None:
+def test_rule_06_an_account_used_elsewhere_is_refused() -> None:
     account = {"acct": {"USDT": "100"}}
     with pytest.raises(ValueError, match="already used in G-1"):
         Desk(line(collateral=account), line("G-2", collateral=account))

@@ -1,4 +1,4 @@
-"""A tape through the same core in virtual time: INTERFACES section 7."""
+"""A tape through the same core in virtual time: docs/replay.md."""
 
 import json
 import os

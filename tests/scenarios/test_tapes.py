@@ -99,7 +99,7 @@ def test_a_replay_agrees_with_the_reference_model_alert_by_alert(day: Day) -> No
 
 
 def test_a_replay_in_which_usdt_is_worth_less_than_a_dollar_agrees_as_well() -> None:
-    """INTERFACES 7: a pair's price is in USDT, and USDT itself is worth `usdt_usd`."""
+    """docs/replay.md: a pair's price is in USDT, and USDT itself is worth `usdt_usd`."""
     played = play(DAYS[5])
     ours, theirs = played.ours("0.9983"), played.theirs("0.9983")
     assert first_difference(ours, theirs) is None

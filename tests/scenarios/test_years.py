@@ -89,7 +89,7 @@ def test_two_years_show_every_alert_of_a_group_and_every_reason_of_a_liquidation
 
 
 def test_rule_27_a_term_renewed_for_two_years_opens_its_renewal_every_month_and_is_never_overdue() -> None:
-    """DOMAIN A13: 00:00 UTC, seven days before the maturity's day."""
+    """Reading A13: 00:00 UTC, seven days before the maturity's day."""
     said = of_group("G-renewed")
     assert {alert["type"] for alert in said} == {"loan.renewal_open"}
     first = datetime.fromisoformat("2024-01-20T00:00:00+00:00")
@@ -98,7 +98,7 @@ def test_rule_27_a_term_renewed_for_two_years_opens_its_renewal_every_month_and_
 
 
 def test_rule_25_a_forgotten_loan_is_overdue_liquidated_a_day_later_and_pays_three_times_the_interest() -> None:
-    """DOMAIN A12: matured 2024-03-21 09:15, paid twelve days later."""
+    """Reading A12: matured 2024-03-21 09:15, paid twelve days later."""
     said = of_group("G-late")
     assert short(said) == [
         ("2024-03-14T00:00:00.000Z", "loan.renewal_open"),

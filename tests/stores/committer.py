@@ -20,10 +20,15 @@ def change(n: int) -> Change:
     id = f"G-{n}"
     said = [alert(OPENED, id, sequence=0), *(alert(REMINDER, id, sequence=s) for s in range(1, PARTS))]
     return Change(
-        AT + n * MINUTE, groups=(stored(id),), states=(state(id),), alerts=tuple((a, (DESK, PHONE)) for a in said),
-        entries=(Applied(id, "e", str(n), n, AT),), audits=(Audit(AT, "ops", "put", id, None, n),),
-        desk=msgspec.structs.replace(desk(), at=AT + n * MINUTE), history=(told(id), told(id, loan="")),
-    )  # fmt: skip
+        AT + n * MINUTE,
+        groups=(stored(id),),
+        states=(state(id),),
+        alerts=tuple((a, (DESK, PHONE)) for a in said),
+        entries=(Applied(id, "e", str(n), n, AT),),
+        audits=(Audit(AT, "ops", "put", id, None, n),),
+        desk=msgspec.structs.replace(desk(), at=AT + n * MINUTE),
+        history=(told(id), told(id, loan="")),
+    )
 
 
 async def check(store: Store, acknowledged: int) -> int:

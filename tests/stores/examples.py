@@ -52,24 +52,49 @@ def full_alert() -> Alert:
     debts = (Debt("L-1", "USDT", Decimal("900000.00"), Decimal("1E-18"), None, None),)
     figures = Figures(Decimal("0.77120434"), long, far, tiny, thresholds, inputs, debts, "vip_loan@2024-04-29")
     return alert(
-        stage_from="normal", stage_to="margin_call", reason="ltv", figures=figures, deadline=AT + DAY,
-        supersedes="evt_x", suppressed=("a", "b"), blind=True, facts={"n": 1, "ö": ["x", None, {"y": 1.5}]},
-        contacts={"email": ("a@b", "c@d")}, detected_at=AT + MINUTE,
-    )  # fmt: skip
+        stage_from="normal",
+        stage_to="margin_call",
+        reason="ltv",
+        figures=figures,
+        deadline=AT + DAY,
+        supersedes="evt_x",
+        suppressed=("a", "b"),
+        blind=True,
+        facts={"n": 1, "ö": ["x", None, {"y": 1.5}]},
+        contacts={"email": ("a@b", "c@d")},
+        detected_at=AT + MINUTE,
+    )
 
 
 def stored(id: str = "G-1", version: int = 1) -> StoredGroup:
     """A group with a fixed and a flexible loan."""
     loans = (
         Loan("L-1", "USDT", Decimal("9E+5"), Decimal("0.10"), Rate("flexible"), "open", AT, None, date(2026, 1, 5)),
-        Loan("L-2", "USDC", Decimal(1), Decimal(0), Rate("fixed", Decimal("0.00018")), "30d", AT, AT + 30 * DAY,
-             date(2026, 2, 28)),
-    )  # fmt: skip
+        Loan(
+            "L-2",
+            "USDC",
+            Decimal(1),
+            Decimal(0),
+            Rate("fixed", Decimal("0.00018")),
+            "30d",
+            AT,
+            AT + 30 * DAY,
+            date(2026, 2, 28),
+        ),
+    )
     group = Group(
-        id, "vip_loan", "acct-1", {"acct-1": {"BTC": Decimal("12.50")}, "acct-2": {}}, loans, True,
-        {"margin_call": Decimal("0.75")}, {"borrower": "Ä"}, {"acct-1": {"USDT": Decimal("1E+4")}}, 5,
+        id,
+        "vip_loan",
+        "acct-1",
+        {"acct-1": {"BTC": Decimal("12.50")}, "acct-2": {}},
+        loans,
+        True,
+        {"margin_call": Decimal("0.75")},
+        {"borrower": "Ä"},
+        {"acct-1": {"USDT": Decimal("1E+4")}},
+        5,
         {"email": ("treasury@acme.example",)},
-    )  # fmt: skip
+    )
     return StoredGroup(group, "file:book.jsonl", version, AT)
 
 
@@ -81,10 +106,26 @@ def told(group: str = "G-1", kind: str = "repayment", at: datetime = AT, loan: s
 def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> GroupState:
     """A state with all that a restart needs."""
     return GroupState(
-        group, stage, "ltv", episode, 7, AT, AT + DAY, (Decimal("0.740"),), AT, AT + MINUTE, "evt_x", AT + DAY,
-        (("L-1", AT),), (("L-2", AT + DAY),), (("L-3", AT + DAY, "loan.maturing"),), ("USDT",),
-        Ack("ops", AT, "evt_x", "called", AT + DAY), (("sil_1", "normal"),), "sil_1",
-    )  # fmt: skip
+        group,
+        stage,
+        "ltv",
+        episode,
+        7,
+        AT,
+        AT + DAY,
+        (Decimal("0.740"),),
+        AT,
+        AT + MINUTE,
+        "evt_x",
+        AT + DAY,
+        (("L-1", AT),),
+        (("L-2", AT + DAY),),
+        (("L-3", AT + DAY, "loan.maturing"),),
+        ("USDT",),
+        Ack("ops", AT, "evt_x", "called", AT + DAY),
+        (("sil_1", "normal"),),
+        "sil_1",
+    )
 
 
 def desk(at: datetime = AT) -> Desk:

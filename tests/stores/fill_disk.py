@@ -53,9 +53,12 @@ async def run(path: Path) -> None:
     committed = await store.commit(say(*(alert(subject=f"G-{durable}", sequence=s) for s in range(ALERTS))))
     await store.close()
     facts = {
-        "durable": durable, "said": said, "readable": readable, "probe_failed": probe_failed,
+        "durable": durable,
+        "said": said,
+        "readable": readable,
+        "probe_failed": probe_failed,
         "after": len(committed.alerts),
-    }  # fmt: skip
+    }
     sys.stdout.write(msgspec.json.encode(facts).decode())
 
 

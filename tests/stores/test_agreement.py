@@ -44,10 +44,14 @@ targets = st.lists(st.builds(Target, st.sampled_from(NOTIFIERS), st.sampled_from
 said = st.tuples(
     st.builds(
         lambda type_, subject, sequence, episode, days: alert(type_, subject, sequence, episode, at=AT + days * DAY),
-        st.sampled_from(TYPES), st.sampled_from(SUBJECTS), st.integers(0, 5), st.integers(1, 2), st.integers(0, 2),
+        st.sampled_from(TYPES),
+        st.sampled_from(SUBJECTS),
+        st.integers(0, 5),
+        st.integers(1, 2),
+        st.integers(0, 2),
     ),
     targets,
-)  # fmt: skip
+)
 changes = st.builds(
     Change,
     at=st.integers(0, 5000).map(lambda n: AT + n * MINUTE),
@@ -65,22 +69,39 @@ changes = st.builds(
     ).map(tuple),
     alerts=st.lists(said, max_size=5).map(tuple),
     entries=st.lists(
-        st.builds(Applied, st.sampled_from(SUBJECTS), st.sampled_from(KEYS), st.sampled_from("xy"), st.just(1),
-                  st.integers(0, 2).map(lambda n: AT + n * DAY)),
+        st.builds(
+            Applied,
+            st.sampled_from(SUBJECTS),
+            st.sampled_from(KEYS),
+            st.sampled_from("xy"),
+            st.just(1),
+            st.integers(0, 2).map(lambda n: AT + n * DAY),
+        ),
         max_size=2,
     ).map(tuple),
     audits=st.lists(
-        st.builds(Audit, st.integers(0, 2).map(lambda n: AT + n * DAY), st.just("ops"), st.just("put"),
-                  st.sampled_from(SUBJECTS), st.none(), st.integers()),
+        st.builds(
+            Audit,
+            st.integers(0, 2).map(lambda n: AT + n * DAY),
+            st.just("ops"),
+            st.just("put"),
+            st.sampled_from(SUBJECTS),
+            st.none(),
+            st.integers(),
+        ),
         max_size=2,
     ).map(tuple),
     rates=st.lists(
-        st.builds(CoinRates, st.sampled_from(("vip_loan", "other")), st.sampled_from(("USDT", "BTC")),
-                  st.integers(0, 2).map(lambda n: tuple(DatedRate(AT + k * DAY, Decimal(k), "x") for k in range(n)))),
+        st.builds(
+            CoinRates,
+            st.sampled_from(("vip_loan", "other")),
+            st.sampled_from(("USDT", "BTC")),
+            st.integers(0, 2).map(lambda n: tuple(DatedRate(AT + k * DAY, Decimal(k), "x") for k in range(n))),
+        ),
         max_size=2,
     ).map(tuple),
     desk=st.none() | st.integers(0, 9).map(lambda n: desk(AT + n * MINUTE)),
-)  # fmt: skip
+)
 # Deliveries are named by their number in the list of all, as their ids are not known beforehand.
 numbers = st.integers(0, 11)
 steps = st.lists(
@@ -90,8 +111,9 @@ steps = st.lists(
     | st.tuples(st.just("retry"), numbers)
     | st.tuples(st.just("prune"), st.integers(0, 3))
     | st.tuples(st.just("restart"), st.none()),
-    min_size=1, max_size=12,
-)  # fmt: skip
+    min_size=1,
+    max_size=12,
+)
 
 
 async def step(store: Store, name: str, what: Any) -> Any:
@@ -116,14 +138,20 @@ async def answers(store: Store) -> list[Any]:
     """Everything that can be asked."""
     listed = await store.deliveries(DeliveryFilter(limit=1000))
     alerts = [
-        AlertFilter(), AlertFilter(after=3, limit=2), AlertFilter(severity="critical"), AlertFilter(type="loan*.*d"),
-        AlertFilter(group="G-1"), AlertFilter(group="G-2", type="*.reminder"),
+        AlertFilter(),
+        AlertFilter(after=3, limit=2),
+        AlertFilter(severity="critical"),
+        AlertFilter(type="loan*.*d"),
+        AlertFilter(group="G-1"),
+        AlertFilter(group="G-2", type="*.reminder"),
         *(AlertFilter(type=t, severity=CATALOGUE[t].severity) for t in TYPES),
-    ]  # fmt: skip
+    ]
     deliveries = [
-        *(DeliveryFilter(state=s) for s in OUTCOMES), DeliveryFilter(notifier="desk", state="pending"),
-        *(DeliveryFilter(after=d.place, limit=3) for d in listed[:3]), *(DeliveryFilter(alert=d.alert) for d in listed),
-    ]  # fmt: skip
+        *(DeliveryFilter(state=s) for s in OUTCOMES),
+        DeliveryFilter(notifier="desk", state="pending"),
+        *(DeliveryFilter(after=d.place, limit=3) for d in listed[:3]),
+        *(DeliveryFilter(alert=d.alert) for d in listed),
+    ]
     return [
         await store.open(),
         listed,

@@ -61,9 +61,12 @@ def integrity(path: Path) -> str:
 
 def started(module: str, path: Path, **env: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(path)], cwd=ROOT, env={**os.environ, **env},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", module, str(path)],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def numbers(out: bytes) -> list[int]:
@@ -182,8 +185,9 @@ async def test_a_process_that_forgets_to_close_ends_nevertheless(tmp_path: Path)
         "    raise SystemExit(3)\n"
         "asyncio.run(main())"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "m.db")], cwd=ROOT, timeout=30, check=False,
-                          capture_output=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "m.db")], cwd=ROOT, timeout=30, check=False, capture_output=True
+    )
     assert done.returncode == 3, done.stderr.decode()
 
 
@@ -407,8 +411,10 @@ async def test_a_cancelled_commit_is_whole_and_leaves_no_transaction_open(store:
 
 async def test_ten_thousand_alerts_are_one_commit_while_the_loop_runs_on(store: sqlite.SqliteStore) -> None:
     """Counted, not timed: work on the loop itself would let it turn a handful of times."""
-    said = say(*(msgspec.structs.replace(full_alert(), id=f"evt_{n}", subject=f"G-{n}") for n in range(10_000)),
-               to=(DESK, PHONE))  # fmt: skip
+    said = say(
+        *(msgspec.structs.replace(full_alert(), id=f"evt_{n}", subject=f"G-{n}") for n in range(10_000)),
+        to=(DESK, PHONE),
+    )
     turns = 0
 
     async def tick() -> None:
@@ -522,9 +528,11 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
     snapshot = await store.open()
     known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), hushed=None)
     assert snapshot == Snapshot(
-        msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)), (stored("G-1"), stored("G-2", 3)),
-        (known, GroupState("Ö-3", episode=2, sequence=5)), 3,
-    )  # fmt: skip
+        msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)),
+        (stored("G-1"), stored("G-2", 3)),
+        (known, GroupState("Ö-3", episode=2, sequence=5)),
+        3,
+    )
     assert repr(await store.alert(full_alert().id)) == repr(LoggedAlert(1, full_alert()))
     assert [x.cursor for x in await store.alerts(AlertFilter())] == [1, 2]
     told, *waiting = await store.deliveries(DeliveryFilter())
@@ -588,11 +596,19 @@ async def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("version", "affected"),
     [
-        ((3, 6, 23), False), ((3, 7, 0), True), ((3, 40, 1), True), ((3, 44, 5), True), ((3, 44, 6), False),
-        ((3, 45, 0), True), ((3, 50, 6), True), ((3, 50, 7), False), ((3, 51, 2), True), ((3, 51, 3), False),
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 0), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
         ((3, 53, 0), False),
     ],
-)  # fmt: skip
+)
 def test_versions_with_the_wal_reset_bug_are_known(version: tuple[int, ...], affected: bool) -> None:
     assert file.has_wal_reset_bug(version) == affected
 

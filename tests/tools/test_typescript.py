@@ -24,8 +24,7 @@ def test_the_dashboards_types_are_current() -> None:
 
 def test_a_struct_is_an_interface() -> None:
     assert typescript.interface("Sample", msgspec.json.schema_components([Sample])[1]["Sample"]) == (
-        "\n/** What a struct may hold. */\n"
-        "export interface Sample {\n"
+        "\nexport interface Sample {\n"
         "  readonly id: string;\n"
         "  readonly stage: Stage;\n"
         "  readonly from: string | null;\n"

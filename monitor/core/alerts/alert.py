@@ -1,6 +1,6 @@
 """An alert: a frozen value with its figures and inputs. Its id is a function of what it is about.
 
-`catalogue.py` has a row for each type; `payload.py` makes the object of INTERFACES section 5.
+`catalogue.py` has a row for each type; `payload.py` makes the object of docs/alerts.md.
 """
 
 from __future__ import annotations

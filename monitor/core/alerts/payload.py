@@ -178,38 +178,34 @@ def _of_group(data: AlertData, alert: Alert, group: GroupRef) -> AlertData:
 
 
 def _with_figures(data: AlertData, figures: Figures, product: Product | None) -> AlertData:
-    metric = figures.thresholds.metric
-    data = replace(
+    lines, metric = figures.thresholds, figures.thresholds.metric
+    level: str | None = None
+    way: CureShown | None = None
+    prices: dict[str, str | None] | None = None
+    if figures.debt_usd is not None and figures.recognised_usd is not None:
+        weight = Weight(figures.debt_usd, figures.recognised_usd)
+        level = plain_or_none(weight.figure(metric)) if metric.falls else None
+        if (version := product.version_named(figures.rules) if product else None) is not None:
+            held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
+            of = valued(weight, held, lines, version)
+            way = cure_shown(of, lines)
+            found = liquidation_prices(of, lines.liquidation, _owed(figures.debts))
+            prices = {asset: plain_or_none(price) for asset, price in found.items()}
+    return replace(
         data,
         ltv=plain_or_none(figures.ltv),
         debt_usd=plain_or_none(figures.debt_usd),
         recognised_usd=plain_or_none(figures.recognised_usd),
         market_usd=plain_or_none(figures.market_usd),
-        thresholds=figures.thresholds.shown,
-        cure=None,
-        liquidation_price=None,
+        thresholds=lines.shown,
+        cure=way,
+        liquidation_price=prices,
         inputs=[InputShown(**texts(each)) for each in figures.inputs],
         debts=[DebtShown(**texts(each)) for each in figures.debts],
         inputs_cut=0,
         rules=figures.rules,
         metric=metric.name if metric.falls else UNSET,
-        **({metric.name: None} if metric.falls else {}),
-    )
-    if figures.debt_usd is None or figures.recognised_usd is None:
-        return data
-    weight = Weight(figures.debt_usd, figures.recognised_usd)
-    if metric.falls:
-        data = replace(data, **{metric.name: plain_or_none(weight.figure(metric))})
-    version = product.version_named(figures.rules) if product else None
-    if version is None:
-        return data
-    held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
-    of = valued(weight, held, figures.thresholds, version)
-    prices = liquidation_prices(of, figures.thresholds.liquidation, _owed(figures.debts))
-    return replace(
-        data,
-        cure=cure_shown(of, figures.thresholds),
-        liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
+        **({metric.name: level} if metric.falls else {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""How much of a coin a borrower may take, at which rates, and why no more: VIP level, stage, collateral (VIP FAQ 7, 22)."""
+"""How much of a coin a borrower may take, at which rates, and why no more: VIP level, stage, collateral (rules 7 and 22)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def at_level(levels: Sequence[Decimal], vip_level: int | None) -> Decimal:
 
 
 def borrow_limit(version: Version, asset: str, vip_level: int | None) -> Decimal | None:
-    """How much of a coin a borrower of a VIP level may owe (DOMAIN 42). None: no limit."""
+    """How much of a coin a borrower of a VIP level may owe (rule 42). None: no limit."""
     levels = version.borrow_limits.get(asset)
     return None if levels is None else at_level(levels, vip_level)
 
@@ -109,14 +109,14 @@ def over_limit(asset: str, room: CoinRoom, *, beyond: bool = False) -> list[Reas
 
 
 def in_call(stage: str) -> list[Reason]:
-    """The group is in margin call or worse (VIP FAQ 7, 27)."""
+    """The group is in margin call or worse (rules 7 and 27)."""
     if stage == NORMAL:
         return []
-    return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (VIP FAQ 7, 27)")]
+    return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (rules 7 and 27)")]
 
 
 def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list[Reason]:
-    """Why the group may take no new order now, whatever the coin (VIP FAQ 7).
+    """Why the group may take no new order now, whatever the coin (rule 7).
 
     `doubted`: coins of the group without a price that is believed.
     """

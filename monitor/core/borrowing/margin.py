@@ -73,7 +73,7 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
     """Per coin owed and coin pledged, the USD of debt that one liquidation may repay; empty before the liquidation line.
 
     It may repay a share of the whole debt; all debt in the coin where the level is low, or where either side of the pair
-    is small (DOMAIN section 5, Aave v3).
+    is small (domain section 5, Aave v3).
     """
     close, lines = held.version.close_factor, held.lines
     if close is None or not weight.debt or not crossed(weight, lines, "liquidation"):
@@ -90,7 +90,7 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
 
 
 def permitted_by(version: Version, of: Valued, allow: Callable[[Valued], Permitted]) -> Permitted:
-    """What is permitted where loans, transfers out and stages go by ladders of their own (DOMAIN section 3.8).
+    """What is permitted where loans, transfers out and stages go by ladders of their own (domain section 3.8).
 
     A coin that such a table does not list counts nothing for its purpose. Orders inside the account go by the stage's.
     """

@@ -1,4 +1,4 @@
-"""What a borrower may do now, with the reasons where not: new orders, collateral accounts (VIP FAQ 7, 8, 17-20)."""
+"""What a borrower may do now, with the reasons where not: new orders, collateral accounts (rules 7, 8 and 17-20)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LTV_AFTER = "ltv_after"
 
 
 class DetachableAccount(msgspec.Struct, frozen=True):
-    """Whether a collateral account may be detached now (VIP FAQ 8)."""
+    """Whether a collateral account may be detached now (rule 8)."""
 
     detachable: bool
     reasons: list[Reason]
@@ -58,13 +58,13 @@ def _detachable(account: str, stage: str, allowed: Permitted, doubted: Sequence[
 
 
 def _kept(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> Reason | None:
-    """Why an account may not leave (VIP FAQ 8): LTV must be below initial now, and at most initial without it (A15)."""
+    """Why an account may not leave (rule 8): LTV must be below initial now, and at most initial without it (reading A15)."""
     if stage == LIQUIDATION:
         return Reason(LIQUIDATED, "the group is being liquidated")
     if doubted:
         return Reason(PRICE, f"not every price is there and believed: {', '.join(doubted[:5])}")
     if not allowed.withdraw:
-        return Reason(LTV_NOW, "LTV is not below the initial level (VIP FAQ 8)")
+        return Reason(LTV_NOW, "LTV is not below the initial level (rule 8)")
     if account not in allowed.removable_accounts:
-        return Reason(LTV_AFTER, "without it LTV would be above the initial level (VIP FAQ 8)")
+        return Reason(LTV_AFTER, "without it LTV would be above the initial level (rule 8)")
     return None

@@ -1,4 +1,4 @@
-"""Book entries: single changes of a group's holdings, loans and accounts (INTERFACES section 6).
+"""Book entries: single changes of a group's holdings, loans and accounts (docs/api.md).
 
 `apply` is pure. Whatever changes a loan first settles its interest to the day, so that no day is booked twice.
 """
@@ -57,7 +57,7 @@ class Borrow(_Entry, frozen=True, tag="borrow"):
 
 
 class Repay(_Entry, frozen=True, tag="repay"):
-    """An amount or a percentage of what is owed in a coin: interest first, oldest order first (DOMAIN rules 26, 36)."""
+    """An amount or a percentage of what is owed in a coin: interest first, oldest order first (rules 26 and 36)."""
 
     asset: Asset
     amount: Amount | None = None
@@ -88,7 +88,7 @@ class Enroll(_Entry, frozen=True, tag="enroll"):
 
 
 class Liquidated(_Entry, frozen=True, tag="liquidated"):
-    """The lender has liquidated: all loans are repaid out of the collateral (VIP FAQ 12)."""
+    """The lender has liquidated: all loans are repaid out of the collateral (rule 12)."""
 
     proceeds_usd: Quantity | None = None
     fee_usd: Quantity | None = None
@@ -163,7 +163,7 @@ def _moved(group: Group, account: str, asset: str, delta: Decimal) -> Group:
 
 
 def _renewal(group: Group, loan_id: str, loans: tuple[Loan, ...], at: datetime, product: Product) -> Group:
-    """The interest until then is paid first, out of the Spot balances as far as any are stated (VIP FAQ 27)."""
+    """The interest until then is paid first, out of the Spot balances as far as any are stated (rule 27)."""
     loan = next(x for x in loans if x.id == loan_id)
     left, balances = loan.interest, dict(group.balances)
     for account, coins in sorted(group.balances.items()):
@@ -209,17 +209,17 @@ def _existing(loans: list[Loan], loan_id: str) -> list[Loan]:
 
 
 def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
-    """A term loan runs on from its maturity for another term (VIP FAQ 23, 27)."""
+    """A term loan runs on from its maturity for another term (rules 23 and 27)."""
     if loan.matures_at is None or term not in TERM_DAYS:
-        raise Refused("not_renewable", "only term loans are renewed, for 30d or 60d (VIP FAQ 27)")
+        raise Refused("not_renewable", "only term loans are renewed, for 30d or 60d (rule 27)")
     if rate.kind != loan.rate.kind:
-        raise Refused("rate_kind", "fixed and flexible change only by full repayment and a new order (VIP FAQ 23)")
+        raise Refused("rate_kind", "fixed and flexible change only by full repayment and a new order (rule 23)")
     matures_at = loan.matures_at + timedelta(days=TERM_DAYS[term])
     return msgspec.structs.replace(loan, term=term, rate=rate, matures_at=matures_at)
 
 
 def _repaid(loans: list[Loan], entry: Repay) -> list[Loan]:
-    """Two passes, each from the oldest order: all interest, and only then principal (DOMAIN rule 36).
+    """Two passes, each from the oldest order: all interest, and only then principal (rule 36).
 
     What is paid by percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity:
     interest has more of them, and digits that every payment adds to would outgrow exact arithmetic in a year.

@@ -103,7 +103,7 @@ class LoanBook(Protocol):
         ...
 
     def owner(self, account: str) -> str | None:
-        """The group that an account belongs to (VIP FAQ 6)."""
+        """The group that an account belongs to (rule 6)."""
         ...
 
     def restore(self, memory: Memory, rules: Rules) -> None:

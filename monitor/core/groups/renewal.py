@@ -1,6 +1,6 @@
 """What is said of a term loan that comes near its maturity: until when it may be renewed, and why it would be refused.
 
-VIP FAQ 27: a renewal is refused while the order is in margin call, while the coin is over its limit, and where the Spot
+rule 27: a renewal is refused while the order is in margin call, while the coin is over its limit, and where the Spot
 wallet cannot pay the interest, which is paid first.
 """
 
@@ -46,7 +46,7 @@ class RenewalFacts(msgspec.Struct, frozen=True):
 
 
 class OverdueFacts(msgspec.Struct, frozen=True):
-    """What `loan.overdue` adds: the loan and when its liquidation is assumed (DOMAIN A12)."""
+    """What `loan.overdue` adds: the loan and when its liquidation is assumed (reading A12)."""
 
     loan: str
     asset: str

@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What liquidation would leave unpaid (DOMAIN 43 to 47)."""
+    """What liquidation would leave unpaid (rules 43 to 47)."""
 
     bankrupt: int = 0
     shortfall: Decimal = ZERO

@@ -1,4 +1,4 @@
-"""Loan groups with their collateral accounts and their loans (VIP FAQ 6; INTERFACES section 4)."""
+"""Loan groups with their collateral accounts and their loans (rule 6; docs/configuration.md, "The loan book")."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Rate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Flexible (rates of the product) or fixed (`daily`, a share of the principal per day) (VIP FAQ 21, 22).
+    """Flexible (rates of the product) or fixed (`daily`, a share of the principal per day) (rules 21 and 22).
 
-    `paid_in`: interest is paid in another coin, at a discount where the product gives one (DOMAIN 42).
+    `paid_in`: interest is paid in another coin, at a discount where the product gives one (rule 42).
     """
 
     kind: Literal["flexible", "fixed"]
@@ -61,7 +61,7 @@ class LoanLine(msgspec.Struct, frozen=True):
         if (self.term == "open") != (self.matures_at is None):
             raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
         if self.rate.kind == "fixed" and self.term == "open":
-            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
+            raise ValueError("a fixed rate exists for 30d and 60d terms only (rule 21)")
 
 
 class GroupLine(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One receiving account, its collateral accounts and all its loans; LTV is a property of the group (VIP FAQ 6)."""
+    """One receiving account, its collateral accounts and all its loans; LTV is a property of the group (rule 6)."""
 
     id: str
     product: str
@@ -119,14 +119,14 @@ class Group(msgspec.Struct, frozen=True):
     line: str = ""
     """`line_digest` of the line that was put. Entries leave it as it is, so the book knows the same line again after them."""
     leverage: int | None = None
-    """The leverage of an account whose lines depend on it (DOMAIN section 3.10)."""
+    """The leverage of an account whose lines depend on it (domain section 3.10)."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
         return {self.receiving_account, *self.collateral}
 
     def quantities(self) -> dict[str, Decimal]:
-        """Collateral per asset, summed over all accounts before any ladder (DOMAIN A1), zero holdings left out."""
+        """Collateral per asset, summed over all accounts before any ladder (reading A1), zero holdings left out."""
         total: dict[str, Decimal] = {}
         for holdings in self.collateral.values():
             for asset, quantity in holdings.items():
@@ -250,7 +250,7 @@ def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Itera
 
 
 def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
-    """The group's own lines over the product's (VIP FAQ 9). Raises ValueError when they are out of order or are none."""
+    """The group's own lines over the product's (rule 9). Raises ValueError when they are out of order or are none."""
     for name in overrides:
         if name not in defaults.stated:
             raise ValueError(f"the product has no line {name}; it has: {', '.join(defaults.stated)}")

@@ -1,9 +1,9 @@
-"""Interest as a function of time, never a counter (DESIGN section 6; VIP FAQ 22, 24, 25).
+"""Interest as a function of time, never a counter (decision 7; rules 22, 24 and 25).
 
 Each 00:00 UTC after a loan was put adds a day's interest on its principal. Where a product accrues by the hour or the minute,
 each hour or minute adds its part to flexible loans. The version in force at such an instant gives its rate and its late
-factor; an instant after maturity counts `late_interest_factor` times (DOMAIN A12). The version in force when the loan was
-opened says which days are free of interest (DOMAIN 32, 33): an old loan keeps its own.
+factor; an instant after maturity counts `late_interest_factor` times (reading A12). The version in force when the loan was
+opened says which days are free of interest (rules 32 and 33): an old loan keeps its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import DAY, Product, Version
 
 SETTLING = timedelta(hours=1)
-"""Daily interest is computed between 00:00 and 01:00 UTC: until then a day's step may still be corrected (DOMAIN A11)."""
+"""Daily interest is computed between 00:00 and 01:00 UTC: until then a day's step may still be corrected (reading A11)."""
 
 
 def interest(loan: Loan, product: Product, day: date, minute: int = 0) -> Decimal:
@@ -110,7 +110,7 @@ def settled(product: Product, at: datetime) -> int:
 
 
 def is_settling(product: Product, at: datetime) -> bool:
-    """The day's interest may still be corrected (DOMAIN A11)."""
+    """The day's interest may still be corrected (reading A11)."""
     return product.period == DAY and (at - EPOCH) % DAY < SETTLING
 
 

@@ -1,4 +1,4 @@
-"""The price board: what is in force for every asset, and whether it may be believed (DESIGN section 8).
+"""The price board: what is in force for every asset, and whether it may be believed (decision 9).
 
 The board judges quotes one by one and exactly (trust.py). Most columns of a frame need no judging: in force is the same
 column of the same feed's last frame, and the new price is later and near it. Floats decide that where they can: two correctly

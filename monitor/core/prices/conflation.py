@@ -1,4 +1,4 @@
-"""Prices that wait for core: only the newest of each asset and source, never a queue of old ones (DESIGN section 5)."""
+"""Prices that wait for core: only the newest of each asset and source, never a queue of old ones (decision 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and whether they may be believed: good, stale, suspect or missing (DESIGN section 8).
+"""Prices and whether they may be believed: good, stale, suspect or missing (decision 9).
 
 A quote is what a feed said. A mark is what is in force for an asset: the last good price, which an unconfirmed jump does
 not move and staleness does not erase. An untrusted price can block good news but never makes bad news alone.

@@ -1,4 +1,4 @@
-"""Whether the monitor trusts a quote: jumps, sources, silence (DESIGN section 8). Pure."""
+"""Whether the monitor trusts a quote: jumps, sources, silence (decision 9). Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows from them. Pure.
 
 Every figure is worked out on the prices of the look, so it is exact whatever the screen skipped. Money, prices and ratios
-are plain decimal text, times RFC 3339, ages numbers in seconds (INTERFACES sections 5 and 6).
+are plain decimal text, times RFC 3339, ages numbers in seconds (docs/alerts.md and docs/api.md).
 """
 
 from __future__ import annotations
@@ -398,7 +398,7 @@ _MARGINS = ("net_equity_usd", "liabilities_usd", "initial_margin_usd", "maintena
 
 
 def _own_figures(held: Holding, weight: Weight | None, usd: Mapping[str, Decimal]) -> dict[str, Any]:
-    """Figures that a product has beside those of an LTV: its metric, and the margins of liabilities (DOMAIN 37, 40)."""
+    """Figures that a product has beside those of an LTV: its metric, and the margins of liabilities (rules 37 and 40)."""
     own: dict[str, Decimal | None] = {}
     if held.lines.falls:
         own[held.lines.metric.name] = weight.figure(held.lines.metric) if weight else None
@@ -458,7 +458,7 @@ def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
 
 
 def _uncounted(look: Look) -> list[Uncounted]:
-    """Coins in the collateral accounts that the product's ladders do not list: they count nothing (DESIGN section 8)."""
+    """Coins in the collateral accounts that the product's ladders do not list: they count nothing (decision 9)."""
     version, quantities = look.sight.held.version, look.sight.group.quantities()
     unlisted = sorted(asset for asset in quantities if version.ladder(asset) is None)
     return [Uncounted(asset, plain(quantities[asset]), _accounts(look, asset)) for asset in unlisted]

@@ -31,7 +31,7 @@ DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 class LiabilityTiers(msgspec.Struct, frozen=True):
     """What a liability in one coin requires, by its USD value: marginal tiers like a ladder's, with rates that never fall.
 
-    Every ladder ends with a tier without a bound: what lies above the last cap is charged like the last tier (DOMAIN 37-41).
+    Every ladder ends with a tier without a bound: what lies above the last cap is charged like the last tier (rules 37-41).
     """
 
     maintenance: Ladder
@@ -50,7 +50,7 @@ class Borrows(Protocol):
 
 
 class Grade(msgspec.Struct, frozen=True):
-    """One tier of the lines of a leverage: they hold while no coin is borrowed beyond its cap (DOMAIN section 3.10)."""
+    """One tier of the lines of a leverage: they hold while no coin is borrowed beyond its cap (domain section 3.10)."""
 
     lines: Thresholds
     caps: Mapping[str, Decimal] = {}
@@ -62,7 +62,7 @@ class Grade(msgspec.Struct, frozen=True):
 
 
 class CloseFactor(msgspec.Struct, frozen=True):
-    """How much one liquidation may repay, where that is only a part (DOMAIN section 5, Aave v3)."""
+    """How much one liquidation may repay, where that is only a part (domain section 5, Aave v3)."""
 
     share: Decimal
     """The share of the whole debt."""
@@ -73,11 +73,11 @@ class CloseFactor(msgspec.Struct, frozen=True):
 
 
 class ClearanceRule(msgspec.Struct, frozen=True):
-    """What a forced liquidation costs: a share of the market value that is liquidated (DOMAIN 45, A16)."""
+    """What a forced liquidation costs: a share of the market value that is liquidated (rule 45, reading A16)."""
 
     share: Decimal = Decimal("0.02")
     by_tier: bool = False
-    """The fee is `share` of the part of the group's liquidation line above 1: 8 % of 0.165 is 1.32 % (DOMAIN 46)."""
+    """The fee is `share` of the part of the group's liquidation line above 1: 8 % of 0.165 is 1.32 % (rule 46)."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class Version(msgspec.Struct, frozen=True):
     clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
     renewal_window: timedelta | None = None
-    """Before a term loan's maturity, from 00:00 UTC of that day on (DOMAIN A13); None: there are no renewals."""
+    """Before a term loan's maturity, from 00:00 UTC of that day on (reading A13); None: there are no renewals."""
     maturity_notice: timedelta | None = None
     """How long before its maturity the desk hears of a term loan; None: not at all."""
     warnings: tuple[Decimal, ...] = ()
@@ -105,18 +105,18 @@ class Version(msgspec.Struct, frozen=True):
     """The ladder of a coin that `ladders` does not list; None: such a coin counts nothing."""
     liability_tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: loans are liabilities. Debt is the maintenance margin that they require, and their value is taken off
-    what the collateral is recognised for: recognised is net equity (DOMAIN 37)."""
+    what the collateral is recognised for: recognised is net equity (rule 37)."""
 
     free_days: Mapping[str, int] = {}
-    """UTC days without interest of a loan opened under this version, the day of borrowing included (DOMAIN 33)."""
+    """UTC days without interest of a loan opened under this version, the day of borrowing included (rule 33)."""
     is_interest_free: bool = False
-    """Loans opened under this version never bear interest (DOMAIN 32)."""
+    """Loans opened under this version never bear interest (rule 32)."""
     paid_in_discount: Decimal = Decimal(0)
-    """The discount on the rate of a loan that pays its interest in another coin (DOMAIN 42)."""
+    """The discount on the rate of a loan that pays its interest in another coin (rule 42)."""
     transfer_out: Decimal | None = None
     """The level down to which assets may leave; None: the initial one."""
     borrow_ladders: Mapping[str, Ladder] | None = None
-    """Not None: new loans count collateral by these ladders, stages by `ladders` (DOMAIN section 3.8)."""
+    """Not None: new loans count collateral by these ladders, stages by `ladders` (domain section 3.8)."""
     transfer_ladders: Mapping[str, Ladder] | None = None
     """Not None: transfers out count collateral by these ladders."""
     lines_by_coin: Mapping[str, Thresholds] = {}
@@ -132,7 +132,7 @@ class Version(msgspec.Struct, frozen=True):
     loan_limits: Mapping[str, tuple[Decimal, ...]] = {}
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
-    """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (VIP FAQ 22)."""
+    """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (rule 22)."""
 
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""

@@ -39,7 +39,7 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class Fund(msgspec.Struct, frozen=True):
-    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; DOMAIN 43)."""
+    """The insurance fund that pays what bankrupt groups leave unpaid (configuration [fund]; rule 43)."""
 
     balance_usd: Quantity
 

@@ -12,24 +12,24 @@ from monitor.core.money import plain
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """The figure that a lender compares with its lines, made of a group's two sums (DOMAIN section 5)."""
+    """The figure that a lender compares with its lines, made of a group's two sums (domain section 5)."""
 
     name: str = "ltv"
     """Under which it is shown."""
     falls: bool = False
     """Recognised value over debt, so that lower is worse (margin level, health factor); else debt over recognised value."""
     strict: tuple[str, ...] = ("immediate",)
-    """Lines that are crossed only beyond them; the others are when they are reached (VIP FAQ 10, 11, 14)."""
+    """Lines that are crossed only beyond them; the others are when they are reached (rules 10, 11 and 14)."""
 
 
 LTV = Metric()
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """Lines of a group in terms of its metric, each worse than the one before (VIP FAQ 9).
+    """Lines of a group in terms of its metric, each worse than the one before (rule 9).
 
     `margin_call` and `immediate` are None for a product without a margin call, or without a line that ends a grace period.
-    A product whose lines have other names maps them onto these four, which are the bounds of the bands (DESIGN section 9).
+    A product whose lines have other names maps them onto these four, which are the bounds of the bands (decision 11).
     """
 
     initial: Decimal

@@ -1,4 +1,4 @@
-"""The dates of a term loan: when it may be renewed, when it matures, what has been said of that (VIP FAQ 25, 27; A12, A13).
+"""The dates of a term loan: when it may be renewed, when it matures, what was said (rules 25 and 27, readings A12, A13).
 
 Three pieces of news come in the order of their times, each once per loan and maturity. A later one makes those before it
 void: if a loan is put late, only the latest is said. A renewal moves the maturity, so all of them come again.
@@ -23,7 +23,7 @@ Due = tuple[datetime, int, Loan]
 
 
 def renewal_opens(matures_at: datetime, version: Version) -> datetime | None:
-    """00:00 UTC, so many days before the maturity's day (DOMAIN A13); None where there are no renewals."""
+    """00:00 UTC, so many days before the maturity's day (reading A13); None where there are no renewals."""
     window = version.renewal_window
     return None if window is None else midnight(matures_at.date()) - window
 

@@ -1,4 +1,4 @@
-"""Whether the stated Spot balances pay the interest (VIP FAQ 27, 28). That needs no price.
+"""Whether the stated Spot balances pay the interest (rules 27 and 28). That needs no price.
 
 A group that states no balances is short of nothing, as far as the monitor knows.
 """

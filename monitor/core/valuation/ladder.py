@@ -1,4 +1,4 @@
-"""Marginal tiers, like tax brackets: USD value -> recognised value, and back (VIP FAQ 29, 30).
+"""Marginal tiers, like tax brackets: USD value -> recognised value, and back (rules 29 and 30).
 
 Tiers are (upper bound or None, share); what lies above the last bound counts nothing. The sum of an asset over all
 accounts of the group goes through its ladder once.
@@ -38,7 +38,7 @@ def tiers_filled(ladder: Ladder, value_usd: Decimal) -> list[tuple[Decimal, Deci
 
 
 def deductions(tiers: Ladder) -> tuple[Decimal, ...]:
-    """Per tier the maintenance amount: what the tier's rate, taken of the whole value, charges too much (DOMAIN 38, 41)."""
+    """Per tier the maintenance amount: what the tier's rate, taken of the whole value, charges too much (rules 38 and 41)."""
     found, before, floor = [ZERO], tiers[0][1], tiers[0][0]
     for bound, rate in tiers[1:]:
         assert floor is not None, "only the last tier has no bound"
@@ -48,11 +48,11 @@ def deductions(tiers: Ladder) -> tuple[Decimal, ...]:
 
 
 def tier_of(tiers: Ladder, value_usd: Decimal) -> int:
-    """The place of the tier that a value is in; a cap itself belongs to the lower one (DOMAIN 41)."""
+    """The place of the tier that a value is in; a cap itself belongs to the lower one (rule 41)."""
     return next(i for i, (bound, _) in enumerate(tiers) if bound is None or value_usd <= bound)
 
 
 def by_deduction(tiers: Ladder, value_usd: Decimal) -> Decimal:
-    """The quick way to `recognised`: the whole value at its tier's rate, less the tier's deduction (DOMAIN 40, 41)."""
+    """The quick way to `recognised`: the whole value at its tier's rate, less the tier's deduction (rules 40 and 41)."""
     place = tier_of(tiers, value_usd)
     return value_usd * tiers[place][1] - deductions(tiers)[place]

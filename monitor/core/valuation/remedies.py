@@ -1,6 +1,6 @@
 """What to add or repay, what may leave, and the price at which an asset takes the group to its line.
 
-Pure functions of the figures of a valuation. Amounts lead to the initial level (VIP FAQ 13), and are rounded so that they
+Pure functions of the figures of a valuation. Amounts lead to the initial level (rule 13), and are rounded so that they
 always suffice.
 """
 
@@ -272,7 +272,7 @@ def _nearer(one: Decimal | None, other: Decimal | None, price: Decimal) -> Decim
 
 
 class Permitted(msgspec.Struct, frozen=True):
-    """What the borrower may do now (VIP FAQ 7, 8, 17-20)."""
+    """What the borrower may do now (rules 7, 8 and 17-20)."""
 
     trade: bool
     move_within_group: bool
@@ -301,7 +301,7 @@ def permitted(
 ) -> Permitted:
     """Trade and move below margin call; withdraw only below initial and to below it; remove an account to at most it.
 
-    `is_calm`: the group is in stage normal; in any other no new order is taken (VIP FAQ 7).
+    `is_calm`: the group is in stage normal; in any other no new order is taken (rule 7).
     Below a line is on its good side, whichever way the metric goes.
     """
     with exact():
@@ -343,7 +343,7 @@ def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms
 
 
 def _may_leave(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, initial: Decimal) -> Decimal:
-    """The most of one asset that may be withdrawn so that LTV stays strictly below initial (DOMAIN A15)."""
+    """The most of one asset that may be withdrawn so that LTV stays strictly below initial (reading A15)."""
     if not debt:
         return held.quantity
     if held.price is None or held.value is None or held.recognised is None:
@@ -362,7 +362,7 @@ def _may_leave(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, 
 
 
 def _removable(of: Valued, coins: Mapping[str, Decimal], required: Decimal, initial: Decimal) -> bool:
-    """Without an account's coins the group is at most at the initial level (VIP FAQ 8)."""
+    """Without an account's coins the group is at most at the initial level (rule 8)."""
     left = of.counted - sum((p.recognised or ZERO for p in of.held), ZERO)
     for position in of.held:
         if position.price is None:

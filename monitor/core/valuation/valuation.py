@@ -1,8 +1,8 @@
-"""Recognised collateral, market value, debt and LTV: the reference formulas (DOMAIN A1).
+"""Recognised collateral, market value, debt and LTV: the reference formulas (reading A1).
 
 LTV = sum of (principal + interest) in USD, without haircut, over the sum per asset of ladder(quantity x price).
 Where loans are liabilities the two sums are the maintenance margin, which is the sum per coin of tiers(owed x price), and the
-net equity, which is recognised collateral less liabilities (DOMAIN 37). A line is compared by multiplication, never by a
+net equity, which is recognised collateral less liabilities (rule 37). A line is compared by multiplication, never by a
 rounded quotient.
 """
 
@@ -95,7 +95,7 @@ class Weight(msgspec.Struct, frozen=True):
 
     @property
     def ltv(self) -> Decimal | None:
-        """Rounded down to 8 decimals for display; None when nothing is recognised; 0 without debt (DOMAIN A1)."""
+        """Rounded down to 8 decimals for display; None when nothing is recognised; 0 without debt (reading A1)."""
         if not self.debt:
             return ZERO
         return divide_down(self.debt, self.recognised, EIGHT_PLACES) if self.recognised > 0 else None
@@ -143,13 +143,13 @@ def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
 
 
 def initial_margin(held: Holding, usd: Mapping[str, Decimal]) -> Decimal:
-    """What the liabilities require to be taken up, in USD (DOMAIN 40). Raises KeyError where a price is missing."""
+    """What the liabilities require to be taken up, in USD (rule 40). Raises KeyError where a price is missing."""
     tiers = held.tiers or {}
     return sum((recognised(tiers[asset].initial, q * usd[asset]) for asset, q in held.debts), ZERO)
 
 
 def band(weight: Weight, lines: Thresholds) -> str:
-    """The band. A line is crossed where it is reached, a strict one only beyond it (VIP FAQ 10, 11, 14).
+    """The band. A line is crossed where it is reached, a strict one only beyond it (rules 10, 11 and 14).
 
     Debt without recognised value is the worst band, whatever lines there are.
     """

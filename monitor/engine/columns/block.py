@@ -1,4 +1,4 @@
-"""An immutable block of groups in columns (ARCHITECTURE): what a million groups are held in, exactly."""
+"""An immutable block of groups in columns: how the book holds a million groups, exactly (docs/engine.md)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ from monitor.core.instants import DAY_MINUTES, DAY_US, day_at, time_at
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT
 from monitor.engine.columns import codec, ragged
-from monitor.engine.columns.extras import Irregular, read_extra
+from monitor.engine.columns.extras import GroupExtras, read_extras
 from monitor.engine.columns.fields import (
     APART,
     DELAYED,
     DTYPES,
     F64,
+    HAS_EXTRAS,
     I8,
     I64,
-    IRREGULAR,
+    NEVER,
     NO_VIP,
+    OF_GROUPS,
+    OF_LOANS,
+    OF_POSITIONS,
     U8,
     WIDE,
     Bools,
@@ -34,33 +38,25 @@ from monitor.engine.columns.fields import (
 from monitor.engine.columns.floats import floats
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.packing import pack
-from monitor.engine.columns.text_search import lowered, rows_with
 
 __all__ = ["Block", "Columns", "Names"]
 
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
-_REGULAR = Irregular()
+_NO_EXTRAS = GroupExtras()
 _ITS_OWN = -1_000_000
-"""In place of the days of terms that do not state them."""
+"""In place of days, where the terms have none."""
 _PARTS = {
     "texts": ("arena", "start"),
-    "positions": ("positions", "asset", "mantissa", "exponent"),
-    "loans": (
-        "loans", "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent",
-        "terms", "opened", "since", "matures",
-    ),
-}  # fmt: skip
-_OFTEN_EQUAL = {
-    "product", "source", "labels", "put", "version", "vip", "leverage", "flags", "interest_mantissa",
-    "interest_exponent", "since",
-}  # fmt: skip
-_NEVER = np.iinfo(np.int64).max
+    "positions": ("positions", *OF_POSITIONS),
+    "loans": ("loans", *OF_LOANS, "matures"),
+}
+_OFTEN_EQUAL = {*OF_GROUPS, "put", "interest_mantissa", "interest_exponent", "since"} - {"line"}
 _scaleb = EXACT.scaleb
 
 
 class Block:
-    """Groups as columns; rows, positions and loans are numbered from 0 within the block."""
+    """Groups as columns. Rows, positions and loans are numbered from 0 within the block."""
 
     __slots__ = ("columns",)
 
@@ -95,8 +91,8 @@ class Block:
         c = self.columns
         flags, line, vip = c.flags.item(i), c.line.item(i), c.vip.item(i)
         id_, receiving, *texts = self._texts(i)
-        odd = read_extra(c.extras[i]) if flags & IRREGULAR else _REGULAR
-        collateral = odd.collateral
+        extras = read_extras(c.extras[i]) if flags & HAS_EXTRAS else _NO_EXTRAS
+        collateral = extras.collateral
         if collateral is None:
             collateral = {texts.pop(0) if flags & APART else receiving: self._held(i, names)}
         group = Group(
@@ -106,11 +102,11 @@ class Block:
             collateral,
             self._loans(c.loans.item(i), c.loans.item(i + 1), texts, names),
             bool(flags & DELAYED),
-            odd.thresholds,
+            extras.thresholds,
             names.labels[c.labels.item(i)],
-            odd.balances,
+            extras.balances,
             None if vip == NO_VIP else vip,
-            odd.contacts,
+            extras.contacts,
             f"{line:016x}" if line else "",
             c.leverage.item(i) or None,
         )
@@ -165,26 +161,22 @@ class Block:
         return is_owed
 
     def flexible_since(self, product: int, alive: Bools, names: Names) -> dict[int, int]:
-        """The minute (since 1970) after which the first flexible loan of a product accrues, by coin; of `alive` groups."""
+        """By coin: the minute (since 1970) after which the first flexible loan of a product accrues, among `alive` groups."""
         c, rows = self.columns, self.loan_rows()
         used, which = np.unique(c.terms, return_inverse=True)
         flexible = np.array([names.terms[place].rate.daily is None for place in used.tolist()], bool)[which]
         mine = np.flatnonzero(flexible & alive[rows] & (c.product[rows] == product)) if len(rows) else rows
         coins, first = np.unique(c.loan_asset[mine], return_inverse=True)
-        since = np.full(len(coins), _NEVER)
+        since = np.full(len(coins), NEVER)
         np.minimum.at(since, first, c.since[mine].astype(np.int64))
         return dict(zip(coins.tolist(), since.tolist(), strict=True))
 
-    def find_text(self, text: bytes) -> I64:
-        """Rows whose id or receiving account contains a text of at least one byte, in whichever case (ASCII)."""
-        return rows_with(self.columns.arena, self.columns.start, lowered(text))
-
     def id_keys(self) -> tuple[I64, I64]:
-        """Where the ids stand in the arena, and their rows: for Index.add_block, after the rows got the block's number."""
+        """Where the ids stand in the arena, and their rows within the block. For Index.add_block."""
         return self.columns.start[:-1].astype(np.int64), np.arange(len(self))
 
     def account_keys(self) -> tuple[I64, I64]:
-        """The same of receiving accounts and of collateral accounts that are in the arena; `far_accounts` has the rest."""
+        """The same for receiving accounts, and for collateral accounts in the arena; `far_accounts` has the others."""
         c = self.columns
         receiving = _after(c.arena, c.start[:-1].astype(np.int64))
         apart = np.flatnonzero(c.flags & APART)
@@ -192,10 +184,10 @@ class Block:
         return at, np.concatenate([np.arange(len(self)), apart])
 
     def far_accounts(self) -> Iterator[tuple[int, str]]:
-        """(row, account) of the collateral accounts of irregular groups, except where it is the receiving account."""
+        """(row, account) of the collateral accounts that stand in extras. The receiving account is left out."""
         for row, raw in self.columns.extras.items():
             receiving = self._texts(row)[1]
-            yield from ((row, account) for account in read_extra(raw).collateral or () if account != receiving)
+            yield from ((row, account) for account in read_extras(raw).collateral or () if account != receiving)
 
     def without(self, dead: Bools) -> Block:
         """A block of the rows [n] that are not dead, in their order."""
@@ -212,11 +204,11 @@ class Block:
 
     @staticmethod
     def load(raw: bytes, names: Names) -> Block:
-        """A block that was dumped by this or an older monitor. Raises blob.UnreadableBlock, NamesFull."""
+        """A block that was dumped by this or an older monitor. Raises codec.UnreadableBlock, NamesFull."""
         return Block(codec.load(raw, names))
 
     def nbytes(self) -> dict[str, int]:
-        """Bytes by part: of the columns, and of the objects that hold what is irregular or wide."""
+        """Bytes by part: those of the columns, and those of the objects for extras and wide quantities."""
         c = self.columns
         sizes = {part: sum(_size(getattr(c, name)) for name in names) for part, names in _PARTS.items()}
         sizes["groups"] = sum(_size(getattr(c, name)) for name in DTYPES) - sum(sizes.values())
@@ -226,7 +218,7 @@ class Block:
         return sizes
 
     def _texts(self, i: int) -> list[str]:
-        """Id, receiving account, the collateral account if it is apart, ids of loans."""
+        """Id, receiving account, the collateral account if APART, ids of the loans."""
         c = self.columns
         raw = c.arena[c.start.item(i) : c.start.item(i + 1)].tobytes()
         text, texts, at = raw.decode("latin-1"), [], 0
@@ -267,7 +259,7 @@ class Block:
         return tuple(loans)
 
     def _exact(self, mantissa: I64, exponent: I8, slot: int) -> list[Decimal]:
-        """Exact quantities; `slot` is that of the first in `wide`."""
+        """Exact quantities. `slot` is the place of the first in `wide`."""
         powers = exponent.tolist()
         values = list(map(_scaleb, mantissa.tolist(), powers))
         if WIDE in powers:
@@ -277,9 +269,9 @@ class Block:
 
 
 def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """The array for a block: read-only, and its own, as a slice would keep alive the array that it was cut from.
+    """A read-only array of the block's own: a slice would keep the array alive that it was cut from.
 
-    Of a column that says the same everywhere one value is kept: most books have one product, one source and one day.
+    A column that says the same everywhere keeps one value: most books have one product, one source and one day.
     """
     assert array.dtype == np.dtype(DTYPES[name]), f"{name} has type {array.dtype}, expected {DTYPES[name]}"
     if name in _OFTEN_EQUAL and len(array) > 1 and (array == array[0]).all():
@@ -290,7 +282,7 @@ def _kept(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 
 
 def _size(array: npt.NDArray[Any]) -> int:
-    """Bytes that the array takes: one value where it is the same everywhere."""
+    """Bytes that the array takes. A column that says the same everywhere takes one value."""
     return array.itemsize if array.strides == (0,) else array.nbytes
 
 

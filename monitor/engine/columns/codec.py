@@ -54,7 +54,7 @@ _decode = msgspec.msgpack.Decoder(_Head).decode
 
 
 def dump(columns: Columns, names: Names) -> bytes:
-    """The block as bytes; `load` in any process makes the same of them."""
+    """The block as bytes, which `load` reads in any process."""
     c = columns
     arrays = {name: getattr(c, name).astype(_LITTLE[name], copy=False) for name in DTYPES}
     head = _Head(
@@ -73,7 +73,7 @@ def dump(columns: Columns, names: Names) -> bytes:
 
 
 def load(raw: bytes, names: Names) -> Columns:
-    """The columns that `dump` wrote, with this process's places. Raises UnreadableBlock, NamesFull."""
+    """Reads what `dump` wrote, with the places of this process. Raises UnreadableBlock, NamesFull."""
     head, at, written = _opened(raw)
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, dtype in _LITTLE.items():

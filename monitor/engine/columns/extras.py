@@ -10,8 +10,8 @@ import msgspec
 from monitor.core.loans.group import Group
 
 
-class Irregular(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of Columns.extras. `collateral` is None where the positions are all of it (Columns)."""
+class GroupExtras(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of Columns.extras. `collateral` is None where the positions say it all (Columns)."""
 
     collateral: dict[str, dict[str, Decimal]] | None = None
     thresholds: dict[str, Decimal] = {}
@@ -19,14 +19,14 @@ class Irregular(msgspec.Struct, frozen=True, omit_defaults=True):
     contacts: dict[str, tuple[str, ...]] = {}
 
 
-_NOTHING = Irregular()
+_NOTHING = GroupExtras()
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Irregular).decode
+_decode = msgspec.msgpack.Decoder(GroupExtras).decode
 
 
-def extra_of(group: Group) -> bytes | None:
-    """The group's entry in `extras`, None for a regular group."""
-    found = Irregular(
+def extras_of(group: Group) -> bytes | None:
+    """The group's entry in Columns.extras; None for a group that needs none."""
+    found = GroupExtras(
         collateral=None if sole_account(group.collateral) else _plain(group.collateral),
         thresholds=dict(group.thresholds),
         balances=_plain(group.balances),
@@ -35,8 +35,8 @@ def extra_of(group: Group) -> bytes | None:
     return None if found == _NOTHING else _encode(found)
 
 
-def read_extra(raw: bytes) -> Irregular:
-    """What `extra_of` made."""
+def read_extras(raw: bytes) -> GroupExtras:
+    """Reads what `extras_of` made."""
     return _decode(raw)
 
 

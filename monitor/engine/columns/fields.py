@@ -1,4 +1,4 @@
-"""The layout of a block of groups: one exactly sized array per field, ragged parts by offsets (ARCHITECTURE)."""
+"""The layout of a block: one exactly sized array per field, ragged parts by offsets (docs/engine.md)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ F64: TypeAlias = npt.NDArray[np.float64]
 Int: TypeAlias = int | np.int64
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-DELAYED, IRREGULAR, APART = 1, 2, 4
+GROUPS = 8192
+"""The most groups of a block. Measured: their sums (64 KB) still fit the first caches, and most runs of the screen are long
+enough to pay off. A row of the book is block number * GROUPS + place in the block."""
+NO_GROUP = 255
+"""In place of a stage: the row has no group, or none any more."""
+NEVER = 2**63 - 1
+"""Later than any time of a column."""
+DELAYED, HAS_EXTRAS, APART = 1, 2, 4
 """Flags of a group: enrolled for delayed liquidation; has an entry in `extras`; its whole collateral is in one account
-other than the receiving one, which the arena names third."""
+other than the receiving one. The arena names it third."""
 WIDE = 127
-"""The exponent of a quantity that stands in `wide`, as its digits do not fit a mantissa."""
+"""The exponent of a quantity that stands in `wide`, because its digits do not fit a mantissa."""
 NO_VIP = 255
 NO_LEVERAGE = 0
 
@@ -33,7 +40,7 @@ class Columns(NamedTuple):
 
     A quantity is mantissa * 10**exponent, exactly; its mantissa need not be free of trailing zeros. A group's positions
     are its coins summed over its accounts, zeros left out. A group without an entry in `extras` has one collateral
-    account, whose holdings are the positions in their order; no thresholds, balances or contacts of its own.
+    account, whose holdings are the positions in their order. It has no thresholds, balances or contacts of its own.
     """
 
     arena: U8
@@ -75,7 +82,7 @@ class Columns(NamedTuple):
     matures: I64
     """[l], or empty if no loan needs it: the maturity of a term loan whose terms do not state its days; else unread."""
     extras: dict[int, bytes]
-    """Of groups that are irregular (monitor.engine.columns.extras), by row."""
+    """By row: what no column has a place for (monitor.engine.columns.extras). Few groups have an entry."""
     wide: dict[int, Decimal]
     """Exact values of exponent WIDE: by position; p + loan for a principal; p + l + loan for interest."""
 
@@ -88,3 +95,10 @@ DTYPES = {
     "times": "i8", "matures": "i8",
 }  # fmt: skip
 """The array columns in the order of Columns, with their types."""
+OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
+OF_POSITIONS = ("asset", "mantissa", "exponent")
+OF_LOANS = (
+    "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",
+    "since",
+)  # fmt: skip
+"""Columns with one value a group, a position, a loan."""

@@ -1,4 +1,4 @@
-"""Exact quantities as floats, for screening: the nearest float or one beside it, as a long mantissa rounds twice."""
+"""Exact quantities as floats, for the screen: the nearest float, or one beside it where a long mantissa rounds twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from monitor.core.money import EXACT
+from monitor.core.money import CENT, EXACT, round_up
 from monitor.engine.columns.fields import F64, I8, I64, WIDE
 
 _EXACT_POWERS = 22
@@ -16,7 +16,7 @@ _TEN = np.array([float(10**n) for n in range(_EXACT_POWERS + 1)])
 
 
 def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) -> F64:
-    """mantissa * 10**exponent; `slot` is that of the first quantity in `wide`."""
+    """mantissa * 10**exponent. `slot` is the place of the first quantity in `wide`."""
     powers = _TEN[np.minimum(np.abs(exponent.astype(np.int64)), _EXACT_POWERS)]
     values: F64 = np.where(exponent < 0, mantissa / powers, mantissa * powers)
     for k in np.flatnonzero(np.abs(exponent.astype(np.int64)) > _EXACT_POWERS).tolist():
@@ -25,3 +25,8 @@ def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) 
         else:
             values[k] = float(EXACT.scaleb(mantissa.item(k), exponent.item(k)))
     return values
+
+
+def cents(value: float) -> Decimal:
+    """A sum of floats as it is shown: rounded up to cents."""
+    return round_up(Decimal.from_float(value), CENT)

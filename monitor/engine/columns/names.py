@@ -14,11 +14,12 @@ _U16, _U32 = 2**16, 2**32
 
 
 class NamesFull(Exception):
-    """A column cannot number so many distinct values; the group that brings one more stays outside the columns."""
+    """A column cannot number one more distinct value. The group that brings it stays out of the columns."""
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"this process has met {limit} distinct {what}, no more of them fit the columns; restart it")
-        self.what, self.limit = what, limit
+        self.what = what
+        self.limit = limit
 
 
 class LoanTerms(NamedTuple):
@@ -37,12 +38,13 @@ class Interned(list[T], Generic[T]):
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__()
-        self.what, self.limit = what, limit
+        self.what = what
+        self.limit = limit
         self._places: dict[Hashable, int] = {}
         self._lock = Lock()
 
     def place(self, value: T) -> int:
-        """The value's place, a new one at its first sight. Raises NamesFull."""
+        """The place of a value. A value that is new gets the next one. Raises NamesFull."""
         key = self._key(value)
         found = self._places.get(key)
         if found is None:
@@ -53,7 +55,7 @@ class Interned(list[T], Generic[T]):
         return found
 
     def find(self, value: T) -> int | None:
-        """The value's place, or None where it was never met."""
+        """The place of a value, or None if it is new."""
         return self._places.get(self._key(value))
 
     def _append(self, key: Hashable, value: T) -> int:
@@ -69,7 +71,7 @@ class Interned(list[T], Generic[T]):
 
 
 class LabelSets(Interned[Mapping[str, str]]):
-    """Label sets; two with the same labels are one, in whichever order they were stated. The first is the empty one."""
+    """Label sets; two with the same labels are one, in any order. The first is the empty one."""
 
     def __init__(self) -> None:
         super().__init__("label sets", _U32)

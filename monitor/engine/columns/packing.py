@@ -1,19 +1,19 @@
-"""Groups into columns, exactly. The slow way in, for groups that were changed one by one; ingest.py packs whole files."""
+"""Packs groups into columns, exactly. This is the slow way, for groups that changed; `engine/ingest` packs whole files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.instants import DAY_MINUTES, day_number, micros_of
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT, exact
-from monitor.engine.columns.extras import extra_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, DTYPES, IRREGULAR, NO_LEVERAGE, NO_VIP, WIDE, Columns
+from monitor.engine.columns.extras import extras_of, sole_account
+from monitor.engine.columns.fields import APART, DELAYED, DTYPES, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, WIDE, Columns
 from monitor.engine.columns.names import LoanTerms, Names
 
 _LARGEST = 2**63
@@ -23,8 +23,8 @@ _LEAST_POWER = -128
 def pack(records: Sequence[StoredGroup], names: Names) -> Columns:
     """The columns of these groups in this order. Raises NamesFull.
 
-    Labels come back in the order in which their set was first stated; all other mappings keep their order. Quantities
-    of columns lose trailing zeros.
+    Labels come back in the order in which their set first came; all other mappings keep their order. Quantities lose
+    trailing zeros.
     """
     packing = _Packing(names)
     for row, record in enumerate(records):
@@ -44,7 +44,7 @@ def split(value: Decimal) -> tuple[int, int]:
 
 
 class _Quantities:
-    """The mantissa and the exponent column of one kind of quantity, and the wide ones by their place."""
+    """The mantissa and exponent columns of one kind of quantity, and its wide ones by place."""
 
     def __init__(self) -> None:
         self.mantissa: list[int] = []
@@ -69,13 +69,15 @@ class _Packing:
             self.lists[ends].append(0)
         self.arena = bytearray()
         self.times: dict[int, int] = {}
-        self.held, self.principal, self.interest = _Quantities(), _Quantities(), _Quantities()
+        self.held = _Quantities()
+        self.principal = _Quantities()
+        self.interest = _Quantities()
         self.extras: dict[int, bytes] = {}
         self.needs_maturities = False
 
     def group(self, row: int, record: StoredGroup) -> None:
         group, lists, names = record.group, self.lists, self.names
-        account, extra = sole_account(group.collateral), extra_of(group)
+        account, extra = sole_account(group.collateral), extras_of(group)
         is_apart = account is not None and account != group.receiving_account
         if extra is not None:
             self.extras[row] = extra
@@ -92,7 +94,7 @@ class _Packing:
         lists["line"].append(int(group.line[:16] or "0", 16))
         lists["leverage"].append(group.leverage or NO_LEVERAGE)
         lists["vip"].append(NO_VIP if group.vip_level is None else group.vip_level)
-        lists["flags"].append(DELAYED * group.delayed_liquidation | IRREGULAR * (extra is not None) | APART * is_apart)
+        lists["flags"].append(DELAYED * group.delayed_liquidation | HAS_EXTRAS * (extra is not None) | APART * is_apart)
 
     def _texts(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -129,7 +131,7 @@ class _Packing:
         lists["times"] = list(self.times)
         if not self.needs_maturities:
             lists["matures"] = []
-        arrays: dict[str, npt.NDArray[np.generic]] = {
+        arrays: dict[str, Any] = {
             name: np.array(lists[name], dtype) for name, dtype in DTYPES.items() if name != "arena"
         }
         arrays["arena"] = np.frombuffer(bytes(self.arena), np.uint8).copy()
@@ -138,4 +140,4 @@ class _Packing:
             | {positions + k: value for k, value in self.principal.wide.items()}
             | {positions + loans + k: value for k, value in self.interest.wide.items()}
         )
-        return Columns(**arrays, extras=self.extras, wide=wide)  # type: ignore[arg-type]
+        return Columns(**arrays, extras=self.extras, wide=wide)

@@ -1,4 +1,4 @@
-"""Columns cut and joined: rows left out, blocks put together, with their ragged parts."""
+"""Leaves rows out of columns and puts columns together; the ragged parts follow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitor.engine.columns.fields import I64, U32, Columns
-
-_OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
-_OF_POSITIONS = ("asset", "mantissa", "exponent")
-_OF_LOANS = (
-    "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",
-    "since",
-)  # fmt: skip
+from monitor.engine.columns.fields import I64, OF_GROUPS, OF_LOANS, OF_POSITIONS, U32, Columns
 
 
 def owners(ends: U32) -> I64:
@@ -31,21 +24,26 @@ def chosen(columns: Columns, rows: I64) -> Columns:
     positions, held = _items(c.positions, rows)
     loans, owed = _items(c.loans, rows)
     times, put = np.unique(c.times[c.put[rows]], return_inverse=True)
-    taken: dict[str, Any] = {name: getattr(c, name)[rows] for name in _OF_GROUPS}
-    taken |= {name: getattr(c, name)[held] for name in _OF_POSITIONS}
-    taken |= {name: getattr(c, name)[owed] for name in _OF_LOANS}
+    taken: dict[str, Any] = {name: getattr(c, name)[rows] for name in OF_GROUPS}
+    taken |= {name: getattr(c, name)[held] for name in OF_POSITIONS}
+    taken |= {name: getattr(c, name)[owed] for name in OF_LOANS}
     row_of = dict(zip(rows.tolist(), range(len(rows)), strict=True)) if c.extras else {}
     return Columns(
-        arena=c.arena[texts], start=start, positions=positions, loans=loans, times=times, put=put.astype(np.uint16),
+        arena=c.arena[texts],
+        start=start,
+        positions=positions,
+        loans=loans,
+        times=times,
+        put=put.astype(np.uint16),
         matures=c.matures[owed] if len(c.matures) else c.matures,
         extras={row_of[row]: extra for row, extra in c.extras.items() if row in row_of},
         wide=_wide_of(c, held, owed) if c.wide else {},
         **taken,
-    )  # fmt: skip
+    )
 
 
 def _items(ends: U32, rows: I64) -> tuple[U32, I64]:
-    """Offsets [len(rows)+1] of the rows' items when they stand one after the other, and where those items stand now."""
+    """Offsets [len(rows)+1] of the items of these rows once they are moved together, and where the items are now."""
     counts = np.diff(ends)[rows].astype(np.int64)
     after = np.concatenate([[0], np.cumsum(counts)])
     return after.astype(np.uint32), np.repeat(ends[:-1][rows] - after[:-1], counts) + np.arange(after[-1])
@@ -62,7 +60,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     times, put = np.unique(np.concatenate([c.times[c.put] for c in parts]), return_inverse=True)
     plain: dict[str, Any] = {
         name: np.concatenate([getattr(c, name) for c in parts])
-        for name in ("arena", *_OF_GROUPS, *_OF_POSITIONS, *_OF_LOANS)
+        for name in ("arena", *OF_GROUPS, *OF_POSITIONS, *OF_LOANS)
     }
     extras: dict[int, bytes] = {}
     row = 0
@@ -70,11 +68,16 @@ def joined(parts: Sequence[Columns]) -> Columns:
         extras |= {row + key: extra for key, extra in c.extras.items()}
         row += len(c.product)
     return Columns(
-        start=_joined_ends([c.start for c in parts]), positions=_joined_ends([c.positions for c in parts]),
-        loans=_joined_ends([c.loans for c in parts]), times=times, put=put.astype(np.uint16),
-        matures=_joined_maturities(parts), extras=extras, wide=_joined_wide(parts),
+        start=_joined_ends([c.start for c in parts]),
+        positions=_joined_ends([c.positions for c in parts]),
+        loans=_joined_ends([c.loans for c in parts]),
+        times=times,
+        put=put.astype(np.uint16),
+        matures=_joined_maturities(parts),
+        extras=extras,
+        wide=_joined_wide(parts),
         **plain,
-    )  # fmt: skip
+    )
 
 
 def _joined_ends(parts: Sequence[U32]) -> U32:

@@ -1,1 +1,1 @@
-"""From an id or an account to a row, for millions of keys. Read `index.py` first."""
+"""From an id or an account to a row, and what is kept by row. Read `rows.py` first."""

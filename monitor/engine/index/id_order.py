@@ -1,4 +1,4 @@
-"""The texts of blocks: whose id or account mentions something, and all rows in the order of their ids.
+"""All rows in the order of their ids.
 
 A block's arena holds, per group from `start` on, texts that each follow a byte with their length: the id and the receiving
 account come first. Both are printable ASCII, so the order of their bytes is the order of the texts.
@@ -9,43 +9,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numba import njit
 
-from monitor.engine.columns.fields import I64, U8, U32, U64, Bools
-from monitor.engine.screen.arrays import GROUPS
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import GROUPS, I64, U8, U32, U64, Bools
 
 FEW = 1000
-"""Ids that are made and compared one by one, at 1 us each; for more the order of all ids is made, which takes 0.1 s."""
+"""Up to so many ids are compared one by one, at 1 us each. For more, all ids are put in order, which takes 0.1 s."""
 WORD = 8
-_TEXTS = 2
-
-
-@njit(nogil=True, cache=True)
-def mark_mentions(arena: U8, start: U32, needle: U8, found: Bools) -> None:
-    """Marks, among the groups that are not marked yet, those whose id or account holds a needle in small letters."""
-    size = len(needle)
-    for i in range(len(start) - 1):
-        at = np.int64(start[i])
-        for _ in range(0 if found[i] else _TEXTS):
-            end = at + 1 + arena[at]
-            for first in range(at + 1, end - size + 1):
-                j = 0
-                while j < size:
-                    byte = arena[first + j]
-                    if byte >= 65 and byte <= 90:
-                        byte += 32
-                    if byte != needle[j]:
-                        break
-                    j += 1
-                if j == size:
-                    found[i] = True
-                    break
-            if found[i]:
-                break
-            at = end
+Blocks = Sequence[Block | None]
 
 
 @njit(nogil=True, cache=True)
@@ -77,15 +51,15 @@ def take_words(arena: U8, start: U32, skip: int, words: U64) -> None:
 class IdOrder:
     """All rows of some blocks in the order of their ids: made when it is first needed, 4 bytes a row.
 
-    Blocks never change, so it is good until one is put or dropped; groups that die in their block stay in it.
+    Blocks never change, so the order holds until a block is put or dropped. Dead rows stay in it.
     """
 
     def __init__(self) -> None:
-        self._blocks: list[Any] = []
+        self._blocks: Blocks = []
         self._rows: U32 = np.zeros(0, np.uint32)
 
-    def of(self, blocks: list[Any]) -> U32:
-        """[rows] Row numbers, by id. Two rows have one id where a group left the first of them."""
+    def of(self, blocks: Blocks) -> U32:
+        """[rows] Row numbers by id. Two rows have the same id if a group left the first of them."""
         if not same_blocks(blocks, self._blocks):
             self._rows, self._blocks = rows_by_id(blocks), blocks
         return self._rows
@@ -94,8 +68,9 @@ class IdOrder:
 class Ids:
     """The ids of some blocks, for one query."""
 
-    def __init__(self, blocks: list[Any], order: IdOrder) -> None:
-        self._blocks, self._order = blocks, order
+    def __init__(self, blocks: Blocks, order: IdOrder) -> None:
+        self._blocks = blocks
+        self._order = order
 
     def of(self, row: int) -> str:
         """The id of a row."""
@@ -110,7 +85,7 @@ class Ids:
             yield int(row)
 
     def behind(self, rows: U32, group_id: str, is_reversed: bool) -> Bools:
-        """[rows] Whether the row's id comes behind another, in the order or in the reverse order."""
+        """[rows] Whether the row's id comes behind this one, in the order or in the reverse order."""
         if len(rows) <= FEW:
             ids = map(self.of, rows.tolist())
             return np.array([id_ < group_id if is_reversed else id_ > group_id for id_ in ids], bool)
@@ -119,7 +94,7 @@ class Ids:
         return found if is_reversed else self._rank[rows] >= first + sum(1 for _ in self.find(group_id))
 
     def first(self, rows: U32, number: int, is_reversed: bool) -> I64:
-        """[number] The places, among the rows, of those that come first, in no order."""
+        """[number] Which of the rows come first, as places among them and in no order."""
         if len(rows) <= number:
             return np.arange(len(rows))
         if len(rows) <= FEW:
@@ -145,19 +120,20 @@ class Ids:
         return rank
 
 
-def id_at(blocks: Sequence[Any], row: int) -> str:
+def id_at(blocks: Blocks, row: int) -> str:
     """The id of a row."""
-    id_: str = blocks[row // GROUPS].id(row % GROUPS)
-    return id_
+    block = blocks[row // GROUPS]
+    assert block is not None, f"row {row} has no group"
+    return block.id(row % GROUPS)
 
 
-def same_blocks(some: list[Any], other: list[Any]) -> bool:
-    """The very same blocks in the same places."""
+def same_blocks(some: Blocks, other: Blocks) -> bool:
+    """The same blocks, by identity, in the same places."""
     return len(some) == len(other) and all(a is b for a, b in zip(some, other, strict=True))
 
 
-def rows_by_id(blocks: Sequence[Any]) -> U32:
-    """[rows] All rows by id: by the eight bytes behind what all ids begin with, ties by the eight bytes after, and so on."""
+def rows_by_id(blocks: Blocks) -> U32:
+    """[rows] All rows by id: by the eight bytes behind what all ids begin with, ties by the next eight, and so on."""
     whole = [(number, block) for number, block in enumerate(blocks) if block is not None and len(block)]
     if not whole:
         return np.zeros(0, np.uint32)
@@ -179,7 +155,7 @@ def rows_by_id(blocks: Sequence[Any]) -> U32:
     return rows[order]
 
 
-def _words(whole: list[tuple[int, Any]], skip: int, count: int) -> U64:
+def _words(whole: list[tuple[int, Block]], skip: int, count: int) -> U64:
     words, at = np.zeros(count, np.uint64), 0
     for _, block in whole:
         take_words(block.columns.arena, block.columns.start, skip, words[at : at + len(block)])
@@ -190,9 +166,3 @@ def _words(whole: list[tuple[int, Any]], skip: int, count: int) -> U64:
 def _is_as_next(words: U64) -> Bools:
     same: Bools = words[1:] == words[:-1]
     return same
-
-
-def mark_text(block: Any, text: str, found: Bools) -> None:
-    """Marks the groups of a block that mention a text in small letters. Ids are ASCII: no other text is in any."""
-    if text.isascii():
-        mark_mentions(block.columns.arena, block.columns.start, np.frombuffer(text.encode(), np.uint8), found)

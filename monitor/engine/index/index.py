@@ -1,4 +1,4 @@
-"""Where a key is: an id or an account to a row number, for millions of keys without an object for any of them."""
+"""From a key, which is an id or an account, to a row. Millions of keys take no Python object."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from monitor.engine.columns.fields import I64, U8, U64, Bools, Int
 from monitor.engine.index.siphash import hash32
 
 EMPTY, GONE = 0xFFFFFFFF, 0xFFFFFFFE
-"""What stands for a row in a slot that never held a key since the table was laid out, and in one whose key was removed."""
-# A slot takes 8 bytes: at 0.85 that is 9.4 bytes a key, and an absent key is known as such after some 20 neighbouring
-# slots. A table that grows starts at 0.75, which is 10.7 bytes a key and lays each key out about eight times in its life.
+"""In place of a row: the slot never had a key since the table was laid out; its key was removed."""
+# A slot takes 8 bytes. At 0.85 that is 9.4 bytes a key, and some 20 neighbouring slots show that a key is absent. A table
+# that grows starts at 0.75, which is 10.7 bytes a key, and moves each key about eight times in its life.
 _FULL, _LAID_OUT, _FEWEST_SLOTS = 0.85, 0.75, 64
 
 
 class Index:
     """Open addressing; a slot is 32 bits of hash and a row. One thread changes it, any thread may look up meanwhile.
 
-    The caller holds the keys and confirms what is found by hash alone. A key may stand at several rows. The hash has a
-    secret of this process, so that nobody can choose ids that pile up.
+    The caller holds the keys, and confirms what the hash finds. A key may stand at several rows. The hash has a secret of
+    this process, so that nobody can choose ids that pile up.
     """
 
     def __init__(self, keys: int = 0) -> None:
         self._secret: U64 = np.array([secrets.randbits(64), secrets.randbits(64)], np.uint64)
         self._slots = _free_slots(keys)
-        self._keys = self._used = 0
+        self._keys = 0
+        self._used = 0
 
     def __len__(self) -> int:
         return self._keys
@@ -39,7 +40,7 @@ class Index:
         return self._slots.nbytes
 
     def find(self, key: bytes, same: Callable[[int], bool]) -> int:
-        """The first row under the key's hash of which `same` says that it holds the key; -1 if there is none."""
+        """The first row under the key's hash for which `same` is true; -1 if there is none."""
         slots, hashed = self._slots, hash32(key, 0, len(key), self._secret)
         slot = _next(slots, hashed, -1)
         while slot >= 0:
@@ -68,18 +69,12 @@ class Index:
         self._used += _add_all(self._slots, arena, at, rows, self._secret)
         self._keys += len(at)
 
-    def remove_block(self, arena: U8, at: I64, rows: I64) -> None:
-        """Takes many keys away from their rows, where they must stand."""
-        found = _remove_all(self._slots, arena, at, rows, self._secret)
-        assert found == len(at), f"the index does not have {len(at) - found} of {len(at)} keys at their rows"
-        self._keys -= len(at)
-
     def absent(self, arena: U8, at: I64) -> Bools:
-        """[k] True for keys that are surely at no row; the few others that are absent too are told by `find`."""
+        """[k] True for keys that are surely at no row. A few others may be absent too: `find` tells."""
         return _absent(self._slots, arena, at, self._secret)
 
     def _make_room(self, more: int) -> None:
-        """Lays the table out anew where it would be too full, of keys or of what was removed."""
+        """Moves the keys to another table if this one would be too full of keys and of removed ones."""
         if self._used + more > _FULL * len(self._slots):
             wider = _free_slots(self._keys + more)
             self._used = _add_slots(wider, self._slots)
@@ -91,13 +86,13 @@ def _free_slots(keys: int) -> U64:
 
 
 @njit(nogil=True, cache=True)
-def _home(slots: U64, hashed: int) -> int:
-    """Where a hash belongs. It rises with the hash, so that laying out anew reads and writes in order."""
+def _home(slots: U64, hashed: Int) -> Int:
+    """Where a hash belongs. It rises with the hash, so a move to another table reads and writes in order."""
     return (hashed * len(slots)) >> 32
 
 
 @njit(nogil=True, cache=True)
-def _next(slots: U64, hashed: int, after: int) -> int:
+def _next(slots: U64, hashed: Int, after: Int) -> Int:
     """The first slot with this hash after a slot (-1: from the hash's home); -1 when there is no more."""
     slot = _home(slots, hashed) if after < 0 else after + 1
     while True:
@@ -112,7 +107,7 @@ def _next(slots: U64, hashed: int, after: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _add(slots: U64, hashed: int, row: Int) -> int:
+def _add(slots: U64, hashed: Int, row: Int) -> int:
     """Takes the first slot without a key, in one write so that a reader sees all or nothing; 1 if it was never used."""
     slot = _home(slots, hashed)
     while slots[slot] & np.uint64(EMPTY) < GONE:
@@ -125,8 +120,8 @@ def _add(slots: U64, hashed: int, row: Int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _remove(slots: U64, hashed: int, row: Int) -> bool:
-    """Marks the slot of a hash and row, for the probes of other keys go on past it; False if there is none."""
+def _remove(slots: U64, hashed: Int, row: Int) -> bool:
+    """Marks the slot of a hash and row as removed; a search for another key goes on past it. False if there is none."""
     slot = _next(slots, hashed, -1)
     while slot >= 0:
         if slots[slot] & np.uint64(EMPTY) == row:
@@ -145,14 +140,6 @@ def _add_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _remove_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
-    found = 0
-    for i in range(len(at)):
-        found += _remove(slots, hash32(arena, at[i] + 1, arena[at[i]], secret), rows[i])
-    return found
-
-
-@njit(nogil=True, cache=True)
 def _absent(slots: U64, arena: U8, at: I64, secret: U64) -> Bools:
     absent = np.empty(len(at), np.bool_)
     for i in range(len(at)):
@@ -162,7 +149,7 @@ def _absent(slots: U64, arena: U8, at: I64, secret: U64) -> Bools:
 
 @njit(nogil=True, cache=True)
 def _add_slots(slots: U64, old: U64) -> int:
-    """Lays out the keys of an older table by the hashes that stand there; how many."""
+    """Takes the keys of an older table by their hashes. Returns how many."""
     keys = 0
     for entry in old:
         if entry & np.uint64(EMPTY) < GONE:

@@ -57,6 +57,6 @@ def siphash(text: U8 | bytes, at: Int, length: Int, secret: U64) -> np.uint64:
 
 
 @njit(nogil=True, cache=True)
-def hash32(text: U8 | bytes, at: Int, length: Int, secret: U64) -> int:
+def hash32(text: U8 | bytes, at: Int, length: Int, secret: U64) -> Int:
     """The upper half of `siphash` (int64, never negative), of an arena or of bytes."""
-    return np.int64(siphash(text, at, length, secret) >> uint64(32))  # type: ignore[return-value]  # compiled, an int
+    return np.int64(siphash(text, at, length, secret) >> uint64(32))

@@ -1,1 +1,1 @@
-"""From lines of a file to columns. A line of which it is not sure goes to core. Read `packer.py` first."""
+"""From lines of a file to columns. It leaves to core each line that it is not sure about. Read `packer.py` first."""

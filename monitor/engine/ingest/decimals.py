@@ -1,4 +1,4 @@
-"""Decimal texts to mantissa and exponent, exactly: a book of a million groups states twelve million of them."""
+"""From decimal texts to mantissas and exponents, exactly. A book of a million groups has twelve million of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHARS, _PLACES = 64, 24  # what core.money.number and core.schema.Quantity perm
 
 
 class Numbers(NamedTuple):
-    """mantissa * 10**exponent each; of exponent WIDE the value is in `wide`. `wrong`: places of what is no quantity."""
+    """mantissa * 10**exponent. If the exponent is WIDE, the value is in `wide`. `wrong`: places of invalid texts."""
 
     mantissa: I64
     exponent: I8
@@ -29,9 +29,9 @@ class Numbers(NamedTuple):
 
 
 def numbers(texts: list[str], bounds: Bounds) -> Numbers:
-    """What the texts state. The plain and the short are read in one go, all others one by one as core reads them."""
+    """Reads the texts: plain short ones in one pass, the others one by one as core does."""
     mantissa, exponent = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int8)
-    # A character outside ASCII becomes one that is no digit, so that lengths stay what they are.
+    # A character outside ASCII becomes a question mark, so the lengths stay the same.
     blob = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8)
     _read(blob, np.fromiter(map(len, texts), np.int64, len(texts)), mantissa, exponent)
     found = Numbers(mantissa, exponent, {}, [])
@@ -51,7 +51,7 @@ def numbers(texts: list[str], bounds: Bounds) -> Numbers:
 
 @njit(nogil=True, cache=True)
 def _read(blob: U8, lengths: I64, mantissa: I64, exponent: I8) -> None:
-    """Fills mantissa and exponent of each text; the exponent is WIDE where the text needs a closer look."""
+    """Fills in mantissa and exponent of each text. The exponent is WIDE if the text needs a closer look."""
     start = 0
     for i in range(lengths.size):
         stop = start + lengths[i]
@@ -61,7 +61,7 @@ def _read(blob: U8, lengths: I64, mantissa: I64, exponent: I8) -> None:
 
 @njit(nogil=True, cache=True)
 def _plain(blob: U8, start: int, stop: int) -> tuple[int, int]:
-    """Digits with at most one point; zeros at the end of the places are left out."""
+    """Reads digits with at most one point. Zeros at the end of the decimals are left out."""
     value, places, zeros, digits = 0, 0, 0, 0
     is_whole = True
     for j in range(start, stop):

@@ -1,4 +1,4 @@
-"""The lines of a large book in 16 bytes each (see books._seen): two sorted columns, and a table while it is read."""
+"""The memory of the lines of a large book, 16 bytes a line: two sorted columns, and a table while the book is read."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from numba import njit
 from monitor.engine.columns.fields import I64, U32, Bools
 
 _LEAST = 1 << 14
-_FULLEST = 0.6  # of the table: fuller ones are searched long
+_FULLEST = 0.6  # a fuller table takes long to search
 
 
-class CompactSeen:
-    """A books._seen.Seen in arrays."""
+class CompactLineMemory:
+    """A books._line_memory.LineMemory in arrays."""
 
     def __init__(self) -> None:
-        self._lines, self._ids = np.empty(0, np.int64), np.empty(0, np.int64)
-        """Lines in force, sorted, and the id that each puts."""
+        self._lines: I64 = np.empty(0, np.int64)
+        """Lines in force, sorted."""
+        self._ids: I64 = np.empty(0, np.int64)
+        """The id that each of them puts."""
         self._taken: list[tuple[I64, I64]] = []
         self._clear()
 
     def _clear(self) -> None:
-        self._keys, self._numbers = np.zeros(_LEAST, np.int64), np.zeros(_LEAST, np.uint32)
-        """Open addressing: ids that this reading names and the line that named them first. 0 is no id."""
+        self._keys = np.zeros(_LEAST, np.int64)
+        """Open addressing: ids that this reading names. 0 is no id."""
+        self._numbers = np.zeros(_LEAST, np.uint32)
+        """The line that named each of them first."""
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See Seen."""
+        """See LineMemory."""
         if not len(self._lines):
             return array("q", bytes(8 * len(lines)))
         wanted = np.frombuffer(lines, np.int64)
@@ -39,7 +43,7 @@ class CompactSeen:
         return _list(np.where(self._lines[places] == wanted, self._ids[places], 0))
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See Seen."""
+        """See LineMemory."""
         if self._count + len(ids) > _FULLEST * len(self._keys):
             old_keys, old_numbers, size = self._keys, self._numbers, 2 * (len(self._keys) + len(ids))
             self._keys = np.zeros(1 << size.bit_length() - 1, np.int64)
@@ -47,22 +51,24 @@ class CompactSeen:
             _note(self._keys, self._numbers, old_keys, old_numbers)
         firsts = np.array(numbers, np.uint32)
         self._count += _note(self._keys, self._numbers, np.frombuffer(ids, np.int64), firsts)
-        return firsts.tolist()  # type: ignore[no-any-return]
+        before: list[int] = firsts.tolist()
+        return before
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See Seen."""
+        """See LineMemory."""
         self._taken.append((np.frombuffer(lines, np.int64), np.frombuffer(ids, np.int64)))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See Seen."""
-        return _are_noted(self._keys, np.frombuffer(ids, np.int64)).tolist()  # type: ignore[no-any-return]
+        """See LineMemory."""
+        named: list[bool] = _are_noted(self._keys, np.frombuffer(ids, np.int64)).tolist()
+        return named
 
     def lacks(self) -> bool:
-        """See Seen."""
+        """See LineMemory."""
         return not _are_noted(self._keys, self._ids).all()
 
     def end(self, *, forget: bool) -> None:
-        """See Seen."""
+        """See LineMemory."""
         if not self._taken and not forget:
             self._clear()
             return
@@ -85,7 +91,7 @@ def _list(values: I64) -> array[int]:
 
 @njit(nogil=True, cache=True)
 def _note(keys: I64, numbers: U32, ids: I64, firsts: U32) -> int:
-    """Enters the ids that are new; `firsts`, their lines, become the lines that named them before, or 0. How many are new."""
+    """Enters new ids with their lines in `firsts`, which become the lines that named them before, or 0. Returns how many."""
     count, last = 0, len(keys) - 1
     for i in range(len(ids)):
         if ids[i] == 0:

@@ -1,4 +1,4 @@
-"""Rows of a book, as they were read one by one, to the columns of a block: what is cheaper for many rows at once."""
+"""Turns the lines of a block into its columns, all at once where that is cheaper than line by line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.engine.columns.fields import DTYPES, I64, U8, Columns
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.decimals import numbers
 
-_QUANTITY: Bounds = get_args(schema.Quantity)[1]
-_ID = re.compile(get_args(schema.Id)[1].regex)
+QUANTITY: Bounds = get_args(schema.Quantity)[1]
+ID = re.compile(get_args(schema.Id)[1].regex)
 _FIRST, _LAST, _LONGEST = 0x21, 0x7E, 128  # characters and length of an id
 
 
 class Wrong(Exception):
-    """These rows have an id or a quantity that is none."""
+    """These rows have an invalid id or quantity."""
 
     def __init__(self, rows: set[int]) -> None:
         super().__init__(rows)
@@ -31,7 +31,7 @@ class Wrong(Exception):
 
 
 class LineRows:
-    """Groups that are fine as far as one is looked at alone. Flat lists: a container each would keep the collector busy."""
+    """Lines that passed their own checks. The lists are flat, because a container a line would keep the collector busy."""
 
     def __init__(self) -> None:
         self.groups: list[tuple[int, int, int, int, int, int, int, int]] = []
@@ -52,10 +52,10 @@ class LineRows:
         groups, debts = np.array(self.groups, np.int64).reshape(-1, 8), np.array(self.loans, np.int64).reshape(-1, 4)
         texts, positions, loans = (np.concatenate(([0], np.cumsum(groups[:, i]))) for i in (5, 6, 7))
         held, owed = len(self.coins), len(debts)
-        mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], _QUANTITY)
+        mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], QUANTITY)
         arena = _arena(self.texts)
         if wrong or arena is None:
-            raise Wrong(_rows_of(np.array(wrong, np.int64), positions, loans) | self._nameless())
+            raise Wrong(_rows_of(np.array(wrong, np.int64), positions, loans) | self._misnamed())
         kinds = [names.terms[place] for place in np.unique(debts[:, 1]).tolist()]
         has_odd_maturity = any(kind.term != "open" and kind.days is None for kind in kinds)
         values: dict[str, npt.ArrayLike] = {
@@ -75,20 +75,18 @@ class LineRows:
         return Columns(**arrays, extras=self.extras, wide=wide)
 
     def ids(self) -> list[str]:
-        """Of the groups."""
+        """The ids, in the order of the lines."""
         firsts = accumulate((group[5] for group in self.groups), initial=0)
         return [self.texts[first] for first in islice(firsts, len(self.groups))]
 
-    def _nameless(self) -> set[int]:
-        """Groups with a text that is no id."""
+    def _misnamed(self) -> set[int]:
+        """Rows with an invalid id."""
         texts = iter(self.texts)
-        return {
-            row for row, group in enumerate(self.groups) if not all([*map(_ID.fullmatch, islice(texts, group[5]))])
-        }  # fmt: skip
+        return {row for row, group in enumerate(self.groups) if not all([*map(ID.fullmatch, islice(texts, group[5]))])}
 
 
 def _rows_of(slots: I64, positions: I64, loans: I64) -> set[int]:
-    """The rows of quantities by place: of all positions, then of all principals, then of all interests."""
+    """The rows of these quantities. Quantities are numbered: first all positions, then all principals, then all interests."""
     held, owed = positions[-1], loans[-1]
     of_position = np.searchsorted(positions, slots[slots < held], "right") - 1
     of_loan = np.searchsorted(loans, (slots[slots >= held] - held) % max(owed, 1), "right") - 1
@@ -96,7 +94,7 @@ def _rows_of(slots: I64, positions: I64, loans: I64) -> set[int]:
 
 
 def _arena(texts: Sequence[str]) -> tuple[U8, I64] | None:
-    """All texts, each after a byte that is its length, and where each begins and the last one ends; None if one is no id."""
+    """All texts, each after its length in a byte; where each begins, and where the last one ends. None if one is no id."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     blob = np.frombuffer("".join(texts).encode("utf-8", "replace"), np.uint8)
     is_long = lengths.size and (lengths.min() < 1 or lengths.max() > _LONGEST)

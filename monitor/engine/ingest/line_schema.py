@@ -1,6 +1,6 @@
-"""A book line with its texts as they were written: what msgspec reads of it several times faster than core.schema.
+"""A book line whose quantities and times are still texts: msgspec reads it several times faster than core's own schema.
 
-A line that cannot be read so is not wrong yet; core.loans.group.parse_line decides, and says what is.
+A line that does not fit may still be right: core (loans.group.parse_line) decides, and says what is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Holdings = dict[str, dict[str, str]]
 
 
 class RateText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """A core.loans.group.Rate. Fields stand by their name here and below: so their order is that of the canonical line."""
+    """A core.loans.group.Rate. Here and below fields are in the order of their names, as in the canonical line."""
 
     daily: str | UnsetType | None = UNSET
     kind: Literal["flexible", "fixed"]
@@ -37,7 +37,7 @@ class LoanText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=Fals
 
 
 class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A core.loans.group.GroupLine. What a line leaves out is unset, so that it is left out of the canonical line too."""
+    """A core.loans.group.GroupLine. What a line leaves out is unset, and the canonical line leaves it out too."""
 
     balances: Holdings | UnsetType = UNSET
     collateral: Holdings

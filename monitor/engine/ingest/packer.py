@@ -1,7 +1,7 @@
 """Packs the lines of a large book straight into columns, a few microseconds each.
 
-It takes a line only where it is sure that core.loans.group.parse_line would take it, with an equal group; every other line is
-left to that. So nothing here says what is wrong with a line.
+It takes a line only if it is sure that core (loans.group.parse_line) would take it too, with an equal group. It leaves
+every other line to core. So nothing here says what is wrong with a line.
 """
 
 from __future__ import annotations
@@ -24,18 +24,16 @@ from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
 from monitor.core.schema import Bounds
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.extras import extra_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, IRREGULAR, NO_LEVERAGE, NO_VIP, Columns
+from monitor.engine.columns.extras import extras_of, sole_account
+from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.ingest import line_schema
-from monitor.engine.ingest.line_rows import LineRows, Wrong
+from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 
-_QUANTITY: Bounds = get_args(schema.Quantity)[1]
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
-_ID = re.compile(get_args(schema.Id)[1].regex)
 _ASSET = re.compile(get_args(schema.Asset)[1].regex)
-_REMEMBERED = 10_000  # times, terms and thresholds are known again by how they were written, so many at most
+_REMEMBERED = 10_000  # at most so many texts of times, of terms and of thresholds
 
 _decode = msgspec.json.Decoder(line_schema.LineText).decode
 
@@ -45,18 +43,21 @@ class Unsure(Exception):
 
 
 _LEFT = (Unsure, NamesFull, ValueError, msgspec.DecodeError, RecursionError)
-"""What a line raises that is left to parse_line; core's own checks raise ValueError."""
+"""A line that raises one of these is left to core. Core's own checks raise ValueError."""
 
 
 class PackedGroups:
-    """A GroupBatch in columns. Version, put and since are those of a first put at the time of the reading."""
+    """A GroupBatch in columns. It looks like a first put at the time of the reading."""
 
     def __init__(
         self, block: Block, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
     ) -> None:
-        self.block, self._names, self._ids, self._raws = block, names, ids, raws
+        self.block = block
+        self._names = names
+        self._ids = ids
+        self._raws = raws
         self.products = products
-        """By which the lines were checked."""
+        """The rules that the lines were checked by."""
 
     @property
     def columns(self) -> Columns:
@@ -80,7 +81,7 @@ class PackedGroups:
 
 
 class _Coins(dict[str, int]):
-    """Places of coins by name; raises Unsure for a name that is none."""
+    """Places of coins by name. Raises Unsure for an invalid name."""
 
     def __init__(self, assets: Interned[str]) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class _Coins(dict[str, int]):
 
 
 class _Times(dict[str, int]):
-    """Microseconds since 1970 by text; raises ValueError for one that is no time."""
+    """Microseconds since 1970 by text. Raises ValueError for an invalid time."""
 
     def __missing__(self, text: str) -> int:
         micros = micros_of(schema.instant(text))
@@ -104,10 +105,11 @@ class _Times(dict[str, int]):
 
 
 class _Rules:
-    """What a product asks of its lines at a time."""
+    """What a product asks of its lines at one time."""
 
     def __init__(self, place: int, product: Product, at: datetime) -> None:
-        self.place, self.rated = place, product.rated(at)
+        self.place = place
+        self.rated = product.rated(at)
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
         self.most_coins = min((v.max_coins for v in self._versions if v.max_coins is not None), default=None)
@@ -117,14 +119,14 @@ class _Rules:
         self._known: dict[tuple[int | None, tuple[tuple[str, str], ...]], dict[str, Decimal]] = {}
 
     def takes(self, coin: str) -> bool:
-        """A loan in the coin can be weighed now and under the versions to come."""
+        """A loan in this coin can be weighed, now and by the versions to come."""
         found = self._taken.get(coin)
         if found is None:
             found = self._taken[coin] = all(version.takes(coin) for version in self._versions)
         return found
 
     def thresholds(self, texts: Mapping[Any, str], leverage: int | None) -> dict[str, Decimal]:
-        """A group's own lines. Raises ValueError or Unsure where they do not fit those of the product."""
+        """The lines of the group itself. Raises ValueError or Unsure if they do not fit the product."""
         if texts and self._has_lines_by_coin:
             raise Unsure
         key = leverage, tuple(texts.items())
@@ -143,11 +145,13 @@ class Packer:
     """Packs lines with the names of this process. For one thread at a time; other packers may share the names."""
 
     def __init__(self, names: Names) -> None:
-        self._names, self._coins = names, _Coins(names.assets)
-        self._times, self._terms = _Times(), dict[tuple[object, ...], int]()
+        self._names = names
+        self._coins = _Coins(names.assets)
+        self._times = _Times()
+        self._terms: dict[tuple[object, ...], int] = {}
 
     def pack(self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str) -> Packed:
-        """The groups of lines that are surely right, in columns, and the places of the others. At most a block of them."""
+        """Packs the lines that are surely right, and says which are left. Takes the lines of at most one block."""
         rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
         places = list(range(len(raws)))
         while True:
@@ -162,7 +166,7 @@ class Packer:
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: LineRows) -> bool:
-        """Adds the line's group to the rows, if it is sure of it."""
+        """Adds the group of a line to the rows. False if it is not sure."""
         try:
             line = _decode(raw)
             text = canonical(line)
@@ -186,7 +190,7 @@ class Packer:
         flags = (line.delayed_liquidation is True) * DELAYED
         if extra is not None:
             rows.extras[len(rows.groups)] = extra
-            flags |= IRREGULAR
+            flags |= HAS_EXTRAS
         texts = [line.id, line.receiving_account, *ids]
         if account is not None and account != line.receiving_account:
             texts.insert(2, account)
@@ -224,35 +228,43 @@ class Packer:
     def _held(
         self, line: line_schema.LineText, product: _Rules, leverage: int | None
     ) -> tuple[str | None, list[int], list[str], bytes | None]:
-        """The account that holds all; coins and quantities summed over the accounts; what no column has a place for."""
+        """The account that holds all; coins and quantities over all accounts; what no column has a place for."""
         if len(line.collateral) == 1 and not (line.thresholds or line.balances or line.contacts):
             ((account, holdings),) = line.collateral.items()
             if all(map(float, holdings.values())):
                 return account, [self._coins[name] for name in holdings], list(holdings.values()), None
         group = Group(
-            line.id, line.product, line.receiving_account, self._holdings(line.collateral), (), False,
-            product.thresholds(line.thresholds or {}, leverage), {}, self._holdings(line.balances or {}), None,
-            {str(kind): to for kind, to in (line.contacts or {}).items()},
-        )  # fmt: skip
+            id=line.id,
+            product=line.product,
+            receiving_account=line.receiving_account,
+            collateral=self._holdings(line.collateral),
+            loans=(),
+            delayed_liquidation=False,
+            thresholds=product.thresholds(line.thresholds or {}, leverage),
+            labels={},
+            balances=self._holdings(line.balances or {}),
+            vip_level=None,
+            contacts={str(kind): to for kind, to in (line.contacts or {}).items()},
+        )
         with exact():
             total = group.quantities()
         coins, quantities = [self._coins[name] for name in total], [plain(quantity) for quantity in total.values()]
-        return sole_account(group.collateral), coins, quantities, extra_of(group)
+        return sole_account(group.collateral), coins, quantities, extras_of(group)
 
     def _holdings(self, texts: line_schema.Holdings) -> dict[str, dict[str, Decimal]]:
         found: dict[str, dict[str, Decimal]] = {}
         for account, coins in texts.items():
-            if not _ID.fullmatch(account) or any(self._coins[name] < 0 for name in coins):
+            if not ID.fullmatch(account) or any(self._coins[name] < 0 for name in coins):
                 raise Unsure
-            found[account] = {name: _number(text, _QUANTITY) for name, text in coins.items()}
+            found[account] = {name: _number(text, QUANTITY) for name, text in coins.items()}
         return found
 
 
 def _check_form(raw: bytes, text: bytes) -> None:
-    """Raises Unsure for a repeated key, which msgspec overwrote.
+    """Raises Unsure for a repeated key: msgspec keeps only its last value.
 
-    Its line is longer than the canonical form, as are those with spacing or escapes. Where nothing is escaped each quote
-    begins or ends a text, and a text that is missing can only be a repeated key's.
+    Such a line is longer than its canonical form, and so is one with spaces or escapes. Without escapes each quote begins
+    or ends a text. So if the canonical form lacks quotes, some key stood twice.
     """
     if len(raw) > LINE_BYTES:
         raise Unsure
@@ -274,7 +286,7 @@ def _number(text: str, bounds: Bounds) -> Decimal:
 
 
 def _terms(loan: line_schema.LoanText, days: int | None) -> LoanTerms:
-    """Raises ValueError or Unsure for terms that core.loans.group.LoanLine refuses."""
+    """Raises ValueError or Unsure for terms that core refuses."""
     daily = _number(loan.rate.daily, _DAILY) if isinstance(loan.rate.daily, str) else None
     rate = Rate(loan.rate.kind, daily, loan.rate.paid_in or None)
     matures = EPOCH if isinstance(loan.matures_at, str) else None

@@ -1,4 +1,4 @@
-"""The reader of books (books._base.Reader) that packs large ones. What it needs for that is loaded by the first of them."""
+"""The reader of books (books._base.Reader) that packs large ones. The first large book loads the array libraries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.books._base import Packed, PlainReader
-from monitor.books._seen import Seen
+from monitor.books._line_memory import LineMemory
 from monitor.core.rules.product import Product
 from monitor.engine.columns.names import Names
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class BlockReader(PlainReader):
-    """Reads for one book; `names` are those of the book that takes its batches."""
+    """Reads for one book. `names` are those of the book that takes its batches."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class BlockReader(PlainReader):
             self._packer = Packer(self._names)
         return self._packer.pack(raws, at, self._products(), source)
 
-    def seen(self) -> Seen:
+    def line_memory(self) -> LineMemory:
         """See Reader."""
-        from monitor.engine.ingest.line_memory import CompactSeen
+        from monitor.engine.ingest.line_memory import CompactLineMemory
 
-        return CompactSeen()
+        return CompactLineMemory()

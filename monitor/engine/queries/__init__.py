@@ -1,4 +1,4 @@
-"""Lists and surveys over columns: floats choose and put in order, core shows exactly.
+"""What lists and surveys ask of the columns: floats choose and put in order, core shows exactly.
 
-Read `group_list.py` first.
+Read `listing.py` and `snapshot.py` first.
 """

@@ -1,4 +1,4 @@
-"""The lines of all groups of a block as floats of debt over recognised value, and the bands between them."""
+"""The lines of all groups of a block, as floats of debt over recognised value, and the bands between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitor.core.stages.stages import STAGES, signal_of
 from monitor.core.valuation.clearance import fee_rate
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, I64, IRREGULAR, U8, Bools
+from monitor.engine.columns.fields import F64, HAS_EXTRAS, I64, U8, Bools
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.defaults import sets_of
 
@@ -25,7 +25,7 @@ _LINES = ("initial", "margin_call", "liquidation", "immediate")
 
 
 class _Own(msgspec.Struct, frozen=True):
-    """Of engine.columns.extras.Irregular what a group's lines depend on."""
+    """The part of GroupExtras that the lines of a group depend on."""
 
     thresholds: dict[str, Decimal] = {}
 
@@ -34,7 +34,7 @@ _own = msgspec.msgpack.Decoder(_Own).decode
 
 
 class BlockLevels:
-    """The lines, fees and grace of products by their place, and of groups that have lines of their own."""
+    """The lines, fees and grace of products, by place, and the lines of groups that have their own."""
 
     def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
         self.versions = versions
@@ -44,8 +44,7 @@ class BlockLevels:
         self._names = names
 
     def fees(self, block: Block) -> tuple[F64, Bools]:
-        """[n] The share of the market value that a liquidation takes while enough is left; and which rows must be asked one
-        by one."""
+        """[n] The share of the market value that a liquidation takes while enough is left; and which rows are unsure."""
         c = block.columns
         found, unsure = self.fee[c.product], np.zeros(len(block), np.bool_)
         for product in block.products():
@@ -54,12 +53,12 @@ class BlockLevels:
                 rows = np.flatnonzero(c.product == product)
                 sets, place = sets_of(block, self._names, version, rows, unsure)
                 found[rows] = np.array([float(fee_rate(version.clearance, each)) for each in sets])[place]
-                for k, stated in own_of(block, rows):
-                    found[rows[k]] = float(fee_rate(version.clearance, lines_of(stated, sets[place[k]])))
+                for k, own in own_of(block, rows):
+                    found[rows[k]] = float(fee_rate(version.clearance, lines_of(own, sets[place[k]])))
         return found, unsure
 
     def of(self, block: Block) -> tuple[F64, Bools]:
-        """[4, n] Lines by row, infinite where there is none; and which rows must be asked one by one."""
+        """[4, n] Lines by row, infinite where there is none; and which rows are unsure."""
         c = block.columns
         lines, unsure = np.full((4, len(block)), np.inf), np.zeros(len(block), np.bool_)
         for product in block.products():
@@ -68,28 +67,28 @@ class BlockLevels:
                 continue
             sets, place = sets_of(block, self._names, version, rows, unsure)
             lines[:, rows] = np.array([levels(each) for each in sets])[place].T
-            for k, stated in own_of(block, rows):
-                lines[:, rows[k]] = levels(lines_of(stated, sets[place[k]]))
+            for k, own in own_of(block, rows):
+                lines[:, rows[k]] = levels(lines_of(own, sets[place[k]]))
         return lines, unsure
 
 
 def own_of(block: Block, rows: I64) -> Iterator[tuple[int, dict[str, Decimal]]]:
-    """Which of the rows state lines of their own, by place, and these lines."""
+    """Which of these rows have lines of their own, as places among them, and those lines."""
     c = block.columns
-    for k in np.flatnonzero(c.flags[rows] & IRREGULAR).tolist():
-        if stated := _own(c.extras[int(rows[k])]).thresholds:
-            yield k, stated
+    for k in np.flatnonzero(c.flags[rows] & HAS_EXTRAS).tolist():
+        if own := _own(c.extras[int(rows[k])]).thresholds:
+            yield k, own
 
 
 def levels(lines: Thresholds) -> F64:
     """[4] Lines as ratios of debt over recognised value; infinite where there is none."""
-    stated = lines.stated
-    ratios = [float(stated[name]) if name in stated else np.inf for name in _LINES]
+    known = lines.stated
+    ratios = [float(known[name]) if name in known else np.inf for name in _LINES]
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
 
 
 def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:
-    """[n] The band (place in BANDS) as valuation.band has it, for rows that are on no line; and LTV is at or below
+    """[n] The band (place in BANDS) as valuation.band has it, for rows that are on no line; and whether LTV is at or below
     initial."""
     edges = lines * np.where(recognised > 0, recognised, 1.0)
     is_beyond = debt >= edges
@@ -104,7 +103,7 @@ def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:
 
 
 def _next_stages() -> U8:
-    """[stage, band, is enrolled, is at or below initial] The stage after an evaluation, by the stage table."""
+    """[stage, band, is enrolled, is at or below initial] The stage after an evaluation, from the stage table."""
     table = np.zeros((len(STAGES), len(BANDS), 2, 2), np.uint8)
     for i, stage in enumerate(STAGES):
         for j, band in enumerate(BANDS):

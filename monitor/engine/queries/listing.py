@@ -1,14 +1,14 @@
-"""One look at the columns for a list: which rows are wanted, the first of them in an order, how many there are.
+"""One look at the columns for a list: which rows are wanted, which come first, how many there are.
 
-Core's thread goes on meanwhile. Blocks are immutable and taken by reference; stages are copied, which is one step; the
-floats of the screen are read as they are. What is chosen is looked at again, exactly, before it is shown.
+Core's thread goes on meanwhile. Blocks never change and are not copied. Stages are copied, which is one step. The floats of
+the screen are read as they are. Core weighs the chosen rows exactly before they are shown.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -25,26 +25,28 @@ from monitor.core.portfolio.group_list import (
     mentions,
 )
 from monitor.core.stages.stages import DELAYED, STAGE_RANK, STAGES
-from monitor.engine.columns.fields import F64, I8, I64, U8, U32, WIDE, Bools
-from monitor.engine.index.id_order import IdOrder, Ids, mark_text, same_blocks
-from monitor.engine.screen.arrays import GROUPS, MISSING
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U32, Bools
+from monitor.engine.columns.text_search import mark_text
+from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
+from monitor.engine.index.rows import RowIndex
+from monitor.engine.screen.arrays import MISSING
+from monitor.engine.screen.screen import FastScreen
 
-if TYPE_CHECKING:
-    from monitor.engine.queries.group_list import Place, Rows
-
-NO_GROUP = 255
+FloatKey = tuple[int, float, str]
+"""A core.portfolio.group_list.Key whose value is a float."""
 AT_ONCE = 16 * GROUPS
-"""Rows put in order at once: temporary arrays of a megabyte stay in the cache and cost a million groups no memory."""
+"""Rows are put in order in parts of this size: temporary arrays of a megabyte stay in the cache."""
 KEPT_MATCHES = 16
-"""Scopes and texts for which the matching label sets are remembered, one byte a label set each."""
+"""So many scopes and texts keep their matching label sets, one byte a label set."""
 _RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
 _DELAYED = STAGES.index(DELAYED)
-_NOBODY = -1
+_NO_ROW = -1
 
 
 @njit(nogil=True, cache=True)
 def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: int, example: Any) -> None:
-    """Notes by product and asset one wanted row that holds it."""
+    """Notes one wanted row for each product and asset that is held."""
     for i in range(len(positions) - 1):
         if wanted[i]:
             for j in range(positions[i], positions[i + 1]):
@@ -61,31 +63,31 @@ def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bool
                     owed[assets[j]] = True
 
 
-class Some(NamedTuple):
-    """Rows, and where each stands: the first two parts of its key."""
+class RankedRows(NamedTuple):
+    """Rows, with the first two parts of the key of each."""
 
     rows: U32
     place: I8
     value: F64
 
-    def only(self, which: I64) -> Some:
+    def only(self, which: I64) -> RankedRows:
         """Some of them."""
-        return Some(self.rows[which], self.place[which], self.value[which])
+        return RankedRows(self.rows[which], self.place[which], self.value[which])
 
 
 class Listings:
-    """What outlasts a look: the order of ids, and which label sets match. One thread at a time."""
+    """What is kept from look to look: the order of ids, and which label sets match. One thread at a time."""
 
     def __init__(self) -> None:
         self.order = IdOrder()
         self._matches: OrderedDict[Hashable, Bools] = OrderedDict()
 
-    def of(self, rows: Rows) -> Listing:
+    def of(self, rows: RowIndex, screen: FastScreen) -> Listing:
         """The columns as they are now."""
-        return Listing(rows, self)
+        return Listing(rows, screen, self)
 
     def matches(self, key: Hashable, sets: Sequence[Any], is_match: Callable[[Any], bool]) -> Bools:
-        """[label sets] Those that match; each set is looked at once for a key that is asked for again and again."""
+        """[label sets] Those that match. For a key that comes again, each set is looked at once."""
         known = self._matches.pop(key, np.zeros(0, bool))
         new = [is_match(sets[i]) for i in range(len(known), len(sets))]
         found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
@@ -95,24 +97,30 @@ class Listings:
 
 
 class Listing:
-    """See the module. Rows are numbered as in the book; arrays named by row cover all of them."""
+    """One look. Rows are numbered as in the book."""
 
-    def __init__(self, rows: Rows, kept: Listings) -> None:
-        self._rows, self._kept = rows, kept
-        self._blocks: list[Any] = list(rows.blocks)
+    def __init__(self, rows: RowIndex, screen: FastScreen, kept: Listings) -> None:
+        self._rows = rows
+        self._kept = kept
+        self._blocks: list[Block | None] = list(rows.blocks)
         self._ids = Ids(self._blocks, kept.order)
-        self._names, screen, stage = rows.names, rows.screen, rows.stage
-        arrays = (screen.debt, screen.recognised, screen.blind)
-        count = min(len(stage), *map(len, arrays))
-        # Core may be putting a block: it counts once all arrays have its rows, and rows of the block before are no more.
+        self._names = rows.names
+        stage = rows.stage
+        debt = screen.debt
+        recognised = screen.recognised
+        blind = screen.blind
+        count = min(len(stage), len(debt), len(recognised), len(blind))
+        # Core may be putting a block: it counts as soon as all arrays have its rows.
         whole = ((n, b) for n, b in enumerate(self._blocks) if b is not None and n * GROUPS + len(b) <= count)
-        self._whole: list[tuple[int, Any]] = [(n * GROUPS, b) for n, b in whole]
+        self._whole: list[tuple[int, Block]] = [(n * GROUPS, b) for n, b in whole]
         self._stage: U8 = np.full(count, NO_GROUP, np.uint8)
         for base, block in self._whole:
             self._stage[base : base + len(block)] = stage[base : base + len(block)]
-        self._debt, self._recognised, self._blind = (array[:count] for array in arrays)
+        self._debt = debt[:count]
+        self._recognised = recognised[:count]
+        self._blind = blind[:count]
 
-    def is_of(self, blocks: list[Any]) -> bool:
+    def is_of(self, blocks: list[Block | None]) -> bool:
         """These are still the blocks."""
         return same_blocks(self._blocks, list(blocks))
 
@@ -121,8 +129,8 @@ class Listing:
         rows = self._ids.find(group_id)
         return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
 
-    def first(self, query: GroupQuery, scope: Scope, after: Place | None, number: int) -> list[tuple[Place, int]]:
-        """So many rows that come first behind a place, with their places, in no order."""
+    def first(self, query: GroupQuery, scope: Scope, after: FloatKey | None, number: int) -> list[tuple[FloatKey, int]]:
+        """So many rows that come first behind a key, with their keys, in no order."""
         wanted, is_reversed = self._wanted(query, scope), query.is_reversed
         parts = [self._some(np.zeros(0, np.uint32), query)]
         for at in range(0, len(wanted), AT_ONCE):
@@ -131,7 +139,7 @@ class Listing:
             if after is not None:
                 some = some.only(np.flatnonzero(self._behind(some, after, is_reversed)))
             parts.append(some.only(self._choose(some, number, is_reversed)))
-        some = Some(*map(np.concatenate, zip(*parts, strict=True)))
+        some = RankedRows(*map(np.concatenate, zip(*parts, strict=True)))
         some = some.only(self._choose(some, number, is_reversed))
         each = zip(some.rows.tolist(), some.place.tolist(), some.value.tolist(), strict=True)
         return [((place, value, self._ids.of(row)), row) for row, place, value in each]
@@ -146,27 +154,25 @@ class Listing:
         return Counts({s: stages[s] for s in STAGE_RANK}, unknown, blinded, int(number.sum()))
 
     def debts(self, scope: Scope) -> dict[str, int]:
-        """What is owed by stage as of the last sweep, in whole USD; groups with a missing price count nothing."""
+        """Whole USD that are owed, by stage and as of the last sweep. Groups with a missing price count nothing."""
         known = self._wanted(GroupQuery(), scope) & ((self._blind & MISSING) == 0)
         sums = np.bincount(self._stage[known], weights=self._debt[known], minlength=len(STAGES))
         usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
         return {stage: int(usd[stage]) for stage in STAGE_RANK}
 
     def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
-        """The assets that are owed, and rows such that what these hold is all that is held, of each product."""
+        """The assets that are owed, and rows that between them hold every asset that is held, of each product."""
         wanted = self._wanted(GroupQuery(), scope)
         assets = len(self._names.assets)
-        example = np.full((len(self._names.products), assets), _NOBODY, np.int64)
+        example = np.full((len(self._names.products), assets), _NO_ROW, np.int64)
         owed = np.zeros(assets, bool)
         for base, block in self._whole:
             c = block.columns
             here = wanted[base : base + len(block)]
-            is_owed = (c.principal_mantissa != 0) | (c.interest_mantissa != 0)
-            is_owed |= (c.principal_exponent == WIDE) | (c.interest_exponent == WIDE)
             mark_held(c.positions, c.asset, c.product, here, base, example)
-            mark_owed(c.loans, c.loan_asset, is_owed, here, owed)
+            mark_owed(c.loans, c.loan_asset, block.is_owed(), here, owed)
         names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
-        return names, np.unique(example[example != _NOBODY]).tolist()
+        return names, np.unique(example[example != _NO_ROW]).tolist()
 
     def _wanted(self, query: GroupQuery, scope: Scope) -> Bools:
         wanted: Bools = self._stage != NO_GROUP
@@ -177,8 +183,8 @@ class Listing:
                 wanted[base : base + len(block)] &= is_match(block)
         return wanted
 
-    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Any], Bools]]:
-        """What is asked of each block: which of its groups pass."""
+    def _tests(self, query: GroupQuery, scope: Scope) -> Iterator[Callable[[Block], Bools]]:
+        """The tests of a query; each takes a block and says which of its groups pass."""
         names, labels = self._names, (*scope, *query.labels)
         if query.products:
             products = np.array([p in query.products for p in names.products], bool)
@@ -191,8 +197,8 @@ class Listing:
             told = self._kept.matches(("q", text), names.labels, lambda found: mentions(text, *found.values()))
             yield lambda block: _mentioning(block, text, told)
 
-    def _some(self, rows: U32, query: GroupQuery) -> Some:
-        """Rows with places and values as core.portfolio.group_list.key_of gives them, but for floats."""
+    def _some(self, rows: U32, query: GroupQuery) -> RankedRows:
+        """Rows with their keys, as core.portfolio.group_list.key_of gives them but in floats."""
         order, is_reversed = query.order, query.is_reversed
         if order == "ltv":
             return self._by_ltv(rows)
@@ -206,9 +212,9 @@ class Listing:
                 due = self._rows.state(int(rows[i])).deadline
                 if due is not None:
                     place[i], value[i] = is_reversed, micros_of(due)
-        return Some(rows, place, value)
+        return RankedRows(rows, place, value)
 
-    def _by_ltv(self, rows: U32) -> Some:
+    def _by_ltv(self, rows: U32) -> RankedRows:
         debt, recognised = self._debt[rows], self._recognised[rows]
         is_known = self._blind[rows] & MISSING == 0
         is_counted = recognised > 0
@@ -217,9 +223,9 @@ class Listing:
         kind[is_known & ~is_counted & (debt > 0)] = UNRECOGNISED
         value = np.zeros(len(rows))
         np.divide(-debt, recognised, out=value, where=is_known & is_counted)
-        return Some(rows, _RANK[self._stage[rows]] + kind, value)
+        return RankedRows(rows, _RANK[self._stage[rows]] + kind, value)
 
-    def _behind(self, some: Some, after: Place, is_reversed: bool) -> Bools:
+    def _behind(self, some: RankedRows, after: FloatKey, is_reversed: bool) -> Bools:
         rank, x, id_ = after
         place, value, level = some.place, some.value, some.place == rank
         found: Bools
@@ -229,8 +235,8 @@ class Listing:
             found[tied] = self._ids.behind(some.rows[tied], id_, is_reversed)
         return found
 
-    def _choose(self, some: Some, number: int, is_reversed: bool) -> I64:
-        """Which of some rows come first by place, then value, then id: only those that tie at the edge are put in order."""
+    def _choose(self, some: RankedRows, number: int, is_reversed: bool) -> I64:
+        """Which rows come first by place, then value, then id. Only those that tie at the edge are put in order by id."""
         if len(some.rows) <= number:
             return np.arange(len(some.rows))
         place, value = (-some.place, -some.value) if is_reversed else (some.place, some.value)
@@ -243,7 +249,7 @@ class Listing:
         return np.concatenate([sure, below, tied[self._ids.first(some.rows[tied], left - len(below), is_reversed)]])
 
 
-def _mentioning(block: Any, text: str, told: Bools) -> Bools:
+def _mentioning(block: Block, text: str, told: Bools) -> Bools:
     found: Bools = told[block.columns.labels]
-    mark_text(block, text, found)
+    mark_text(block.columns, text, found)
     return found

@@ -1,4 +1,4 @@
-"""What a survey found in columns and what it found in the fresh groups, as one."""
+"""Joins what a survey finds in columns with what it finds in the fresh groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Keyed = Callable[[Iterator[Sight]], Iterator[tuple[float, str, Sight]]]
 
 
 def joined_sweeps(rows: Swept, fresh: Swept, keyed: Keyed) -> Swept:
-    """The exactness is that of the columns. `keyed` says how bad each group is."""
+    """As exact as the columns. `keyed` says how bad each group is."""
     with exact():
         moves = {
             move: rows.moves.get(move, Sums()).plus(fresh.moves.get(move, Sums())).rounded
@@ -34,7 +34,7 @@ def _merged(first: Movers, second: Movers, keyed: Keyed) -> Movers:
 
 
 def joined_exposures(rows: Exposures, fresh: Exposures) -> Exposures:
-    """Sums add up; averages are taken anew by debt."""
+    """Sums add up. Averages are weighted by debt."""
     found = {row.key: row for row in rows.rows}
     with exact():
         for row in fresh.rows:
@@ -55,7 +55,7 @@ def _both(a: Exposed, b: Exposed) -> Exposed:
 
 
 def joined_pairs(rows: list[Pair], fresh: list[Pair]) -> list[Pair]:
-    """Pairs of the same coins add up."""
+    """Sums of the same coins add up."""
     found: dict[tuple[str, str, str], Pair] = {}
     with exact():
         for pair in (*rows, *fresh):

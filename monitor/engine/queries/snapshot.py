@@ -1,8 +1,7 @@
-"""A survey of a book in columns: all positions copied at one instant, then weighed at any prices beside core.
+"""A survey of a book in columns: it copies all positions at one instant, and weighs them at any prices beside core.
 
-The copy holds core up for as long as the memory takes, about as long as a sweep; what is made of it takes the time of whoever
-asks. Stages are taken from floats, but for groups within the guard of a line: these are evaluated exactly, so every stage
-is exact. Sums are floats.
+Core waits for the copy, about as long as for a sweep. The rest takes the time of the thread that asks. Stages come from
+floats, and groups within the guard of a line are evaluated exactly, so every stage is exact. Sums are floats.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import EXACT_SUMS
@@ -28,86 +26,54 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.rules.product import Version
-from monitor.core.rules.settings import Rules
-from monitor.core.stages.stages import LIQUIDATION, STAGES, GroupState
+from monitor.core.stages.stages import LIQUIDATION, STAGES
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import DELAYED, F64, I64, U8, Bools
+from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
+from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
+from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
-from monitor.engine.queries.snapshot_kernels import by_asset, of_asset, survey
-from monitor.engine.queries.sums import cents, mean, moves_of, pairs_of, percent, side, sums_of
-from monitor.engine.screen.arrays import GROUPS, GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
+from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, survey
+from monitor.engine.queries.sums import mean, moves_of, pairs_of, percent, side, sums_of
+from monitor.engine.schedule.in_force import InForce
+from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
-"""Groups near a line that are evaluated exactly, about 50 us each; beyond, floats decide, and the counts say so."""
+"""So many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, and the answer says so."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
-_NEVER = 255
-_state = msgspec.msgpack.Decoder(GroupState)
 
 
-class Copy(NamedTuple):
-    """What a survey is made of: all of one instant, and changed by nobody."""
+class BookCopy(NamedTuple):
+    """What a survey reads: all of one instant. Nothing of it changes."""
 
     blocks: list[tuple[int, Block]]
     stage: U8
     """By row of the book."""
     states: Mapping[int, bytes]
-    """By row, as they are packed; of those that are not as new."""
+    """By row, packed. Untouched groups have none."""
     store: Positions
     tiers: LadderTiers
     names: Names
-    rules: Rules
-    versions: Mapping[int, Version]
-    """In force, by place of the product."""
-    at: datetime
-    """When the debts were taken."""
+    in_force: InForce
     fresh: Sequence[Sight]
     now: datetime
 
 
-class Weighed(NamedTuple):
-    """All rows at some prices; the k-th block's from k * GROUPS on."""
-
-    debt: F64
-    recognised: F64
-    market: F64
-    liable: F64
-    """The value of liabilities, which is taken off `recognised`; nothing where loans are debts."""
-    blind: U8
-
-    @property
-    def owed(self) -> F64:
-        """What it takes to repay: the debt, or the liabilities where the debt is what these require."""
-        return np.where(self.liable > 0, self.liable, self.debt)
-
-    @property
-    def sums(self) -> tuple[F64, F64, F64]:
-        """As core.portfolio.snapshot.Sums has them."""
-        return self.owed, self.recognised, self.market
-
-    def of(self, rows: slice) -> Weighed:
-        """Some rows."""
-        return Weighed(
-            self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows], self.blind[rows]
-        )  # fmt: skip
-
-
 class ColumnarSurvey:
-    """See the module and core.portfolio.snapshot.Survey."""
+    """A Survey of a BookCopy, joined with that of the fresh groups."""
 
-    def __init__(self, copy: Copy) -> None:
+    def __init__(self, copy: BookCopy) -> None:
         self._copy = copy
         self._fresh = PlainSurvey(copy.fresh, copy.now)
         self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
-        self._stage = np.full(len(copy.blocks) * GROUPS, _NEVER, np.uint8)
+        self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
         for k, (number, block) in enumerate(copy.blocks):
             stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
             self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
-        self._count = int(np.count_nonzero(self._stage != _NEVER))
-        self._levels = BlockLevels(copy.names, copy.versions)
+        self._count = int(np.count_nonzero(self._stage != NO_GROUP))
+        self._levels = BlockLevels(copy.names, copy.in_force.versions)
 
     def __len__(self) -> int:
         return self._count + len(self._fresh)
@@ -120,7 +86,7 @@ class ColumnarSurvey:
             mine = wanted[k * GROUPS : k * GROUPS + len(block)]
             held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
             owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.versions.values(), (names.assets[place] for place in held)
+        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
         counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
@@ -178,37 +144,34 @@ class ColumnarSurvey:
         copy, k = self._copy, row // GROUPS
         number, block = copy.blocks[k]
         kept = block.record(row % GROUPS, copy.names)
-        packed = copy.states.get(number * GROUPS + row % GROUPS)
-        state = GroupState("") if packed is None else _state.decode(packed)
-        state = msgspec.structs.replace(state, group=kept.group.id)
+        state = unpacked_state(copy.states.get(number * GROUPS + row % GROUPS), kept.group.id)
         with exact():
-            product = copy.rules.products[kept.group.product]
-            record = GroupRecord(kept, state, product, copy.at)
+            product = copy.in_force.rules.products[kept.group.product]
+            record = GroupRecord(kept, state, product, copy.in_force.at)
         return record.sight()
 
     # -- within --
 
     def _plain(self) -> PlainSurvey:
-        """So few groups that each is looked at."""
-        rows = np.flatnonzero(self._stage != _NEVER).tolist()
+        """For few groups: each is looked at exactly."""
+        rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
         return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
-        """[assets] USD prices and flags, zero and missing for what has no price."""
+        """[assets] USD prices and flags. An asset without a price is zero and missing."""
         assets = list(self._copy.names.assets)
         price = np.array([float(on.usd[a]) if a in on.usd else 0.0 for a in assets])
         flag = [(UNTRUSTED if a in on.untrusted else 0) | (0 if a in on.usd else MISSING) for a in assets]
         return price, np.array(flag, np.uint8)
 
     def _weigh(self, on: Prices) -> Weighed:
-        copy, size = self._copy, len(self._stage)
-        weighed = Weighed(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8))
+        copy, weighed = self._copy, Weighed.zeros(len(self._stage))
         price, flag = self._prices(on)
-        survey(self._numbers, copy.store, copy.tiers, price, flag, *weighed)
+        survey(self._numbers, copy.store, copy.tiers, price, flag, weighed)
         return weighed
 
     def _wanted(self, scope: Scope) -> Bools:
-        wanted: Bools = self._stage != _NEVER
+        wanted: Bools = self._stage != NO_GROUP
         if scope:
             matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
             for k, (_, block) in enumerate(self._copy.blocks):
@@ -216,7 +179,7 @@ class ColumnarSurvey:
         return wanted
 
     def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
-        """[rows] Percent to the next line. A row on a line is asked exactly: it may have crossed it."""
+        """[rows] Percent to the next line. A row on a line may have crossed it, so it is evaluated exactly."""
         found, near = np.zeros(len(self._stage)), []
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -232,7 +195,7 @@ class ColumnarSurvey:
         return found
 
     def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:
-        """[rows] Stages after an evaluation, and whether all of them are exact."""
+        """[rows] Stages after an evaluation, and whether all are exact."""
         after, near = self._stage.copy(), []
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -245,7 +208,7 @@ class ColumnarSurvey:
             then = NEXT[np.where(alive, stage, 0), band, is_enrolled.astype(np.int64), is_good.astype(np.int64)]
             after[rows] = np.where(alive, then, stage)
             is_near |= _near(lines, part)
-            # Whether an overdue loan keeps a liquidation open stands in the group alone.
+            # Only the group itself says whether an overdue loan keeps a liquidation open.
             is_near |= (stage == _LIQUIDATED) & is_good
             near.append(k * GROUPS + np.flatnonzero(is_near & alive))
         rows_near = np.concatenate(near)
@@ -271,12 +234,10 @@ class ColumnarSurvey:
             with exact():
                 worth = worth_of(self.sight(row).held, on)
                 bankrupt += int(worth is not None and worth.owed > worth.market) - int(short[k] > 0)
-        return Loss(
-            bankrupt, cents(float(short.sum())), cents(float(fees[is_sold].sum())), cents(float(short[is_sold].sum()))
-        )  # fmt: skip
+        return Loss(bankrupt, *(cents(float(column.sum())) for column in (short, fees[is_sold], short[is_sold])))
 
     def _fees(self, wanted: Bools) -> F64:
-        """[rows] The share of the market value that a liquidation takes while enough is left; exact ones of the wanted."""
+        """[rows] The share of the market value that a liquidation takes while enough is left. Exact for wanted rows."""
         found = np.zeros(len(self._stage))
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
@@ -287,7 +248,7 @@ class ColumnarSurvey:
         return found
 
     def _movers(self, weighed: Weighed, chosen: Bools) -> Movers:
-        """The chosen rows by LTV, the worst first; rows that tie come in the order of the book."""
+        """The chosen rows by LTV, the worst first. Rows that tie come in the order of the book."""
         rows = np.flatnonzero(chosen)
         debt, recognised = weighed.debt[rows], weighed.recognised[rows]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -324,13 +285,11 @@ class ColumnarSurvey:
         columns = [np.bincount(code, column[known], len(keys)) for column in weighed.sums]
         nearest, weighted = np.full(len(keys), np.inf), np.bincount(code, far * debt, len(keys))
         np.minimum.at(nearest, code, far)
-        return [
-            Exposed(
-                keys[i], Sums(int(count[i]), *(cents(float(c[i])) for c in columns)), percent(nearest[i]),
-                mean(weighted[i], columns[0][i]), cents(float(columns[0][i])),
-            )
-            for i in np.flatnonzero(count).tolist()
-        ]  # fmt: skip
+        rows = []
+        for i in np.flatnonzero(count).tolist():
+            sums = Sums(int(count[i]), *(cents(float(column[i])) for column in columns))
+            rows.append(Exposed(keys[i], sums, percent(nearest[i]), mean(weighted[i], columns[0][i]), sums.debt))
+        return rows
 
     def _by_asset(self, on: Prices, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
         copy = self._copy
@@ -350,7 +309,7 @@ class ColumnarSurvey:
 
 
 def _near(lines: F64, part: Weighed) -> Bools:
-    """Within the guard of a line. With liabilities `recognised` is a difference: its error is that of the sums before."""
+    """Within the guard of a line. With liabilities `recognised` is a difference, with the error of the sums before."""
     with np.errstate(invalid="ignore"):
         apart = np.abs(part.debt - lines * part.recognised)
         slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
@@ -359,7 +318,7 @@ def _near(lines: F64, part: Weighed) -> Bools:
 
 
 def _distance(lines: F64, part: Weighed) -> F64:
-    """Percent by which the recognised value may fall to the next line; 0 beyond all of them, 100 without debt."""
+    """Percent by which the recognised value may fall before the next line; 0 beyond all lines, 100 without debt."""
     with np.errstate(divide="ignore", invalid="ignore"):
         edges = lines * part.recognised
         is_ahead = np.isfinite(lines) & (part.debt < edges)

@@ -1,23 +1,52 @@
-"""The compiled loops of a survey: sums of a copied book at any prices. They write beside the screen and select nothing."""
+"""The compiled loops of a survey: sums of a copied book at any prices."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U8
-from monitor.engine.screen.arrays import DEBT, END, GROUPS, POSITION, RUN, LadderTiers, Positions, kernel
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8
+from monitor.engine.screen.arrays import DEBT, END, POSITION, RUN, LadderTiers, Positions, kernel
 from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
 
 
-@kernel
-def survey(
-    blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, debt: F64, recognised: F64, market: F64,
-    liable: F64, blind: U8,
-) -> None:  # fmt: skip
-    """Weighs blocks; the k-th of them into the rows from k * GROUPS on.
+class Weighed(NamedTuple):
+    """All rows at some prices. Those of the k-th block begin at k * GROUPS."""
 
-    `market` is the collateral without its ladders, `liable` the value of liabilities, which is taken off `recognised`.
-    """
+    debt: F64
+    recognised: F64
+    market: F64
+    """The collateral without its ladders."""
+    liable: F64
+    """The value of liabilities, which is taken off `recognised`. Zero where loans are debts."""
+    blind: U8
+
+    @staticmethod
+    def zeros(rows: int) -> Weighed:
+        """Of so many rows, before they are weighed."""
+        return Weighed(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows, np.uint8))
+
+    @property
+    def owed(self) -> F64:
+        """What it takes to repay. A group with liabilities has as debt what they require, so here they count themselves."""
+        return np.where(self.liable > 0, self.liable, self.debt)
+
+    @property
+    def sums(self) -> tuple[F64, F64, F64]:
+        """In the order of core.groups.survey.Sums."""
+        return self.owed, self.recognised, self.market
+
+    def of(self, rows: slice) -> Weighed:
+        """Some rows."""
+        sums = (self.debt[rows], self.recognised[rows], self.market[rows], self.liable[rows])
+        return Weighed(*sums, self.blind[rows])
+
+
+@kernel
+def survey(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, into: Weighed) -> None:
+    """Weighs blocks at these prices."""
+    debt, recognised, liable = into.debt, into.recognised, into.liable
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
         stop = first + GROUPS
@@ -25,12 +54,12 @@ def survey(
         weigh_block(store, tiers, price, block, debt[first:stop], recognised[first:stop], liable[first:stop])
         for i in range(first, stop):
             recognised[i] -= liable[i]
-        mark_block(store, tiers, flag, block, blind[first:stop])
-        into, base = market[first:stop], store.head[block, POSITION]
-        into[:] = 0.0
+        mark_block(store, tiers, flag, block, into.blind[first:stop])
+        market, base = into.market[first:stop], store.head[block, POSITION]
+        market[:] = 0.0
         for run in range(store.head[block, RUN], store.head[block, DEBT]):
             usd = price[tiers.asset[store.instrument[run]]]
-            add_value(into, store.amount, store.member, base + store.start[run], base + store.start[run + 1], usd)
+            add_value(market, store.amount, store.member, base + store.start[run], base + store.start[run + 1], usd)
 
 
 @kernel
@@ -77,8 +106,6 @@ def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asse
         base = store.head[block, POSITION]
         for run in range(store.head[block, RUN], store.head[block, END]):
             if tiers.asset[store.instrument[run]] == asset:
-                into = held if run < store.head[block, DEBT] else owed
-                add_value(
-                    into[first : first + GROUPS], store.amount, store.member, base + store.start[run],
-                    base + store.start[run + 1], price[asset],
-                )  # fmt: skip
+                into = (held if run < store.head[block, DEBT] else owed)[first : first + GROUPS]
+                begin, stop = base + store.start[run], base + store.start[run + 1]
+                add_value(into, store.amount, store.member, begin, stop, price[asset])

@@ -1,4 +1,4 @@
-"""Sums of floats as they are shown: rounded up to cents, and said to be sums of floats by whoever shows them."""
+"""Sums of floats as they are shown: rounded up to cents. The answer says that they are not exact."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from decimal import Decimal
 import numpy as np
 
 from monitor.core.groups.survey import Pair, Sums
-from monitor.core.money import CENT, round_down, round_up
+from monitor.core.money import CENT, round_down
 from monitor.core.portfolio.snapshot import nearest_shown
 from monitor.core.stages.stages import STAGES
 from monitor.engine.columns.fields import F64, I64, Bools
-
-
-def cents(value: float) -> Decimal:
-    """A sum of floats as it is shown: rounded up to cents."""
-    return round_up(Decimal.from_float(value), CENT)
+from monitor.engine.columns.floats import cents
 
 
 def moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:
@@ -30,7 +26,7 @@ def moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[
 
 
 def sums_of(debt: F64, recognised: F64, market: F64) -> Sums:
-    """Of these groups."""
+    """The sums of these groups."""
     return Sums(len(debt), *(cents(float(column.sum())) for column in (debt, recognised, market)))
 
 
@@ -40,18 +36,18 @@ def percent(value: float) -> Decimal | None:
 
 
 def mean(weighted: float, whole: float) -> Decimal | None:
-    """An average distance, rounded down; None of nothing."""
+    """An average distance, rounded down. None if there is nothing to average."""
     return round_down(Decimal.from_float(float(weighted / whole)), CENT) if whole > 0 else None
 
 
 def side(value: F64, known: Bools) -> tuple[I64, F64]:
-    """The rows that have any of it, and how much."""
+    """The known rows with a value above zero, and the values."""
     rows = np.flatnonzero(known & (value > 0))
     return rows, value[rows]
 
 
 def pairs_of(issuer: str, debt: str, collateral: str, owed: tuple[I64, F64], held: tuple[I64, F64]) -> list[Pair]:
-    """The pair, if any group owes the one and holds the other."""
+    """The pair, if any group owes one coin and holds the other."""
     both, i, j = np.intersect1d(owed[0], held[0], assume_unique=True, return_indices=True)
     if not len(both):
         return []

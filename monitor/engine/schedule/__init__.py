@@ -1,1 +1,1 @@
-"""Deadlines and debts of groups in columns, by column. Read `dates.py` first."""
+"""When groups in columns come due and what they owe, worked out by column. Read `agenda.py` first."""

@@ -13,15 +13,14 @@ from monitor.core.rules.product import Version
 from monitor.core.stages.maturity import lead
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import I64, Bools
+from monitor.engine.columns.fields import I64, NEVER, Bools
 from monitor.engine.columns.names import Names
 
-NEVER = np.iinfo(np.int64).max
 _MARKS = ("loan.renewal_open", "loan.maturing")
 
 
 class Dates(NamedTuple):
-    """[l] each, in microseconds since 1970; NEVER for an open term, a loan that is repaid, and news that is never told."""
+    """[l] each, in microseconds since 1970. NEVER for an open term, a repaid loan, and news that is never told."""
 
     rows: I64
     opens: I64
@@ -37,26 +36,26 @@ class Dates(NamedTuple):
     def within(self, after: int, until: int) -> list[int]:
         """Rows that have a date in (after, until]."""
         near = [(each > after) & (each <= until) for each in (self.opens, self.nears, self.matures)]
-        return np.unique(self.rows[near[0] | near[1] | near[2]]).tolist()  # type: ignore[no-any-return]
+        rows: list[int] = np.unique(self.rows[near[0] | near[1] | near[2]]).tolist()
+        return rows
 
-    def unsaid(self, count: int, now: int, state_of: Callable[[int], GroupState | None]) -> list[int]:
-        """Rows for some loan of which the latest news up to a time has not been told; `state_of` gives None for as new.
+    def untold(self, count: int, now: int, state_of: Callable[[int], GroupState | None]) -> list[int]:
+        """Rows with a loan whose latest news up to a time has not been told. `state_of` gives None for an untouched group.
 
-        Only whoever moves the dates finds any: they run when they come. What waits for a first price may be among them.
+        News is told on its date, so rows are found only after dates moved. Groups that wait for a first price may be
+        among them.
         """
         times = np.stack([self.opens, self.nears, self.matures])
         times = np.where(times <= now, times, -NEVER)
         latest = len(times) - 1 - np.argmax(times[::-1], axis=0)
         is_past = times.max(axis=0, initial=-NEVER) > -NEVER
         due = [np.bincount(self.rows[is_past & (latest == kind)], minlength=count) for kind in range(len(times))]
-        return [
-            row for row in np.flatnonzero(due[0] + due[1] + due[2]).tolist()
-            if _told(state_of(row)) != tuple(int(each[row]) for each in due)
-        ]  # fmt: skip
+        rows = np.flatnonzero(due[0] + due[1] + due[2]).tolist()
+        return [row for row in rows if _told(state_of(row)) != tuple(int(each[row]) for each in due)]
 
 
 def _told(state: GroupState | None) -> tuple[int, int, int]:
-    """Of how many loans each kind of news was the last."""
+    """How many loans have each kind of news as their last."""
     if state is None:
         return 0, 0, 0
     said = [kind for _, _, kind in state.neared]
@@ -64,22 +63,18 @@ def _told(state: GroupState | None) -> tuple[int, int, int]:
 
 
 def dates_of(block: Block, names: Names, versions: Mapping[int, Version]) -> Dates:
-    """Under the versions in force, by place of the product."""
+    """The dates of all loans of a block, by the versions in force."""
     rows, matures = block.loan_rows(), block.matures(names)
     matures = np.where(block.is_owed() & (matures != -1), matures, NEVER)
     product = block.columns.product[rows]
-    window, notice = (
-        np.array(
-            [_micros(lead(versions[p])[i]) if p in versions else NEVER for p in range(len(names.products))], np.int64
-        )
-        for i in (0, 1)
-    )
+    leads = [lead(versions[place]) if place in versions else (None, None) for place in range(len(names.products))]
+    window, notice = np.array([[_micros(each[0]), _micros(each[1])] for each in leads], np.int64).reshape(-1, 2).T
     opens = _before(matures // DAY_US * DAY_US, window[product], matures != NEVER)
     return Dates(rows, opens, _before(matures, notice[product], matures != NEVER), matures)
 
 
 def has_other_dates(before: Mapping[int, Version], now: Mapping[int, Version]) -> bool:
-    """Loans are heard of at other times than before, or become overdue then."""
+    """Loans have their news at other times than before, or become overdue at others."""
     kinds = before.keys() & now.keys()
     return any((*lead(before[k]), before[k].overdue_after) != (*lead(now[k]), now[k].overdue_after) for k in kinds)
 

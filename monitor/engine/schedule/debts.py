@@ -1,4 +1,4 @@
-"""What is owed at an instant, for all loans of a block at once (core.loans.interest says it exactly, loan by loan)."""
+"""What the loans of a block owe at an instant, all at once. Core (loans.interest) says it exactly, loan by loan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
 _FIXED_IN = -2
 """Less the coin's place: the same, where the days that are free of interest depend on the coin."""
-_NEVER = np.iinfo(np.int64).max
+_LARGEST = 2**63 - 1
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
 
@@ -37,25 +37,27 @@ class _Kind(NamedTuple):
     late: int
     """After this instant interest is late; -1 where it is not yet."""
     opened: int
-    """Of the time when loans were opened that have the same terms since; 0 where these do not depend on it."""
+    """An opening that stands for all with the same terms since; 0 where the terms do not depend on it."""
 
 
 class Debts:
-    """The sums of rates at one instant, by what they depend on: few kinds, however many loans there are."""
+    """The sums of rates at one instant, one a kind of loan: there are few kinds, however many loans."""
 
     def __init__(self, at: datetime, products: Mapping[int, Product], names: Names) -> None:
-        self._products, self._names = products, names
+        self._products = products
+        self._names = names
         self._until = {place: product.moment(at) for place, product in products.items()}
         self._minute = micros_of(at) // MINUTE_US
         self._sums: dict[tuple[int, ...], float] = {}
         """By the parts of a _Kind."""
-        self._rates, self._cheaper = np.zeros(0), np.zeros(0, np.int64)
+        self._rates = np.zeros(0)
+        self._cheaper = np.zeros(0, np.int64)
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
     def hold_for(self, other: Debts) -> bool:
-        """All debts that were taken by these sums are the same by those: no interest is added between, by no other rates.
+        """Every debt that was worked out here is the same at the `other` instant.
 
-        By other terms of opening the loans of one kind may be of several, so their sums say nothing.
+        If the terms of opening changed, loans of one kind may now be of several, and equal sums prove nothing.
         """
         is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
         return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
@@ -103,7 +105,7 @@ class Debts:
         return [product, asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
 
     def _period(self, place: int) -> int:
-        """Minutes; of a product that is no longer configured, of which only dead groups are left, any."""
+        """In minutes. A product that is not configured any more has only dead groups, so any will do."""
         return self._products[place].period // MINUTE if place in self._products else DAY_MINUTES
 
     def _sum(self, kind: tuple[int, ...]) -> float:
@@ -113,7 +115,7 @@ class Debts:
         return found
 
     def _exact_sum(self, kind: _Kind) -> float:
-        """Of a loan of one coin that is of this kind."""
+        """The interest of one coin that is lent like this."""
         if kind.product not in self._products:
             return 0.0
         is_fixed = kind.asset < 0
@@ -128,7 +130,7 @@ class Debts:
             return float(interest(loan, self._products[kind.product], *self._until[kind.product]))
 
     def _take_terms(self) -> None:
-        """By place of terms: the daily rate, NaN where it is flexible, and whether interest is paid in another coin."""
+        """Reads new terms. By place: the daily rate, NaN if flexible, and whether interest is paid in another coin."""
         terms = self._names.terms
         more = [terms[i] for i in range(len(self._rates), len(terms))]
         if more:
@@ -137,7 +139,7 @@ class Debts:
 
 
 class _Openings:
-    """When loans were opened, as far as the days that are free of interest, or all interest, depend on it."""
+    """How the interest of a product depends on when loans were opened: some days, or all, may be free of interest."""
 
     def __init__(self, product: Product) -> None:
         self._effective: I64 = np.array([micros_of(v.effective) for v in product.versions], np.int64)
@@ -146,14 +148,14 @@ class _Openings:
 
     @staticmethod
     def of(product: Product) -> _Openings | None:
-        """None for a product whose loans bear interest alike, whenever they were opened."""
+        """None for a product whose interest does not depend on it."""
         is_plain = not any(v.free_days or v.is_interest_free for v in product.versions)
         return None if is_plain else _Openings(product)
 
     def standing_for(self, opened: I64, since: NDArray[np.int32]) -> I64:
         """[l] An opening, in microseconds, under the same version and on the same day.
 
-        Where the free days were over when interest began to count, the day is any: one for the whole version.
+        If the free days were over when interest began to count, the day does not matter: one stands for the whole version.
         """
         place = np.maximum(np.searchsorted(self._effective, opened, "right") - 1, 0)
         in_force, day = self._effective[place], opened // DAY_US
@@ -167,12 +169,12 @@ def _terms(openings: Mapping[int, _Openings]) -> dict[int, list[Any]]:
 
 
 def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
-    """[l] One number per row, the same where all columns are the same."""
+    """[l] One number a row, equal for rows that are equal in all columns."""
     numbers, spread = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:
         least = int(column.min())
         span = int(column.max()) - least + 1
-        if spread * span > _NEVER:
+        if spread * span > _LARGEST:
             numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
             spread, least, span = len(numbers), 0, len(numbers)
         numbers, spread = numbers * span + (column - least), spread * span
@@ -180,7 +182,7 @@ def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
 
 
 def _one_if_equal(column: I64) -> I64:
-    """Of a column that says the same everywhere a single value: dividing by it is several times faster."""
+    """A single value for a column that says the same everywhere: dividing by it is several times faster."""
     return column[:1] if (column == column[0]).all() else column
 
 

@@ -1,4 +1,4 @@
-"""Which groups' Spot balances may not pay their interest: float64, it only selects (core says it exactly)."""
+"""Which groups have Spot balances that may not pay their interest. float64: it only selects, core decides."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.extras import read_extra
+from monitor.engine.columns.extras import read_extras
 from monitor.engine.columns.fields import F64, I64
 from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import GUARD
 
-GUARD = 1e-9
-"""Within this share of each other a balance and an interest are compared exactly."""
 _SPAN = 1 << 16
-"""More than there are places of coins, which columns number in 16 bits."""
+"""Columns number coins in 16 bits."""
 
 
 class Balances(NamedTuple):
-    """What groups of a block state, summed over their accounts: parallel arrays by rising key, row * 65536 + coin."""
+    """The Spot balances of groups, summed over their accounts: parallel arrays by rising key, row * 65536 + coin."""
 
     rows: I64
-    """[n] Rows that state any balances."""
+    """[n] Rows that have any."""
     keys: I64
     amounts: F64
 
 
 def balances_of(block: Block, names: Names) -> Balances:
-    """The stated balances of a block; those of groups that died since are among them."""
+    """The balances of a block, dead groups included."""
     rows, keys, amounts = [], [], []
     for row, raw in sorted(block.columns.extras.items()):
-        stated = read_extra(raw).balances
-        if stated:
+        balances = read_extras(raw).balances
+        if balances:
             rows.append(row)
-        for coins in stated.values():
+        for coins in balances.values():
             keys += [row * _SPAN + names.assets.place(asset) for asset in coins]
             amounts += [float(quantity) for quantity in coins.values()]
     distinct, places = np.unique(np.array(keys, np.int64), return_inverse=True)
@@ -44,23 +43,24 @@ def balances_of(block: Block, names: Names) -> Balances:
 
 
 def in_doubt(
-    block: Block, interest: F64, stated: Balances, names: Names, known: Mapping[int, tuple[str, ...]]
+    block: Block, interest: F64, balances: Balances, names: Names, known: Mapping[int, tuple[str, ...]]
 ) -> list[int]:
-    """Rows whose short coins are not surely the `known` ones. `interest` [l] is what each loan owes now."""
+    """Rows whose short coins may differ from the `known` ones. `interest` [l] is what each loan owes now."""
     owners = block.loan_rows()
-    counts = np.isin(owners, stated.rows)
+    counts = np.isin(owners, balances.rows)
     loans = owners[counts] * _SPAN + block.columns.loan_asset[counts].astype(np.int64)
     keys, places = np.unique(loans, return_inverse=True)
     if not len(keys):
-        return [row for row in stated.rows.tolist() if row in known]
+        return [row for row in balances.rows.tolist() if row in known]
     owed = np.bincount(places, interest[counts], len(keys))
-    at = np.minimum(np.searchsorted(stated.keys, keys), max(len(stated.keys) - 1, 0))
+    at = np.minimum(np.searchsorted(balances.keys, keys), max(len(balances.keys) - 1, 0))
     has = np.zeros(len(keys))
-    if len(stated.keys):
-        has = np.where(stated.keys[at] == keys, stated.amounts[at], 0.0)
+    if len(balances.keys):
+        has = np.where(balances.keys[at] == keys, balances.amounts[at], 0.0)
+    # Within this share of each other core compares a balance and an interest exactly.
     near = np.abs(owed - has) <= GUARD * np.maximum(owed, has)
     near &= (owed > 0) | (has > 0)
-    short: dict[int, list[str]] = {row: [] for row in stated.rows.tolist() if row in known}
+    short: dict[int, list[str]] = {row: [] for row in balances.rows.tolist() if row in known}
     for key in keys[(owed > has) & ~near].tolist():
         short.setdefault(key // _SPAN, []).append(names.assets[key % _SPAN])
     others = {row for row, coins in short.items() if tuple(sorted(coins)) != known.get(row, ())}

@@ -1,4 +1,4 @@
-"""The fast screen: sums of all groups at any prices, and who must be looked at.
+"""The fast screen: sums of all groups at any prices, and which groups core must look at.
 
-Compiled loops. Read `screen.py` first.
+Read `block_screen.py` and `screen.py` first. The compiled loops are in `kernels.py`.
 """

@@ -11,23 +11,21 @@ from numba.extending import intrinsic
 
 from monitor.engine.columns.fields import F64, I64, U8, U16, U32
 
-GROUPS = 8192
-"""Groups a block. Measured: their sums (64 KB) still fit the first caches, and most runs are long enough to pay off."""
 AHEAD = 512
-"""How many positions ahead memory is asked for: 256 to 1024 measure alike, without it the sweep takes a third longer."""
+"""The loops ask for memory so many positions ahead. 256 to 1024 measure alike; without it a sweep takes a third longer."""
 GUARD = 1e-9
-"""Relative distance from a line within which a group is always named: five orders above the rounding of the sums."""
+"""A group within this relative distance of a line is always named. The rounding of the sums is 100,000 times smaller."""
 UNTRUSTED, MISSING = 1, 2
 """Bits of an asset's flag."""
 RUN, DEBT, LIABILITY, END, POSITION, RUN_ROOM, POSITION_ROOM, ROWS, BLIND, HEAD = range(10)
-"""Columns of `Store.head`: first run of the collateral, of the debts, of the liabilities, and the end of all; first position;
-room for run starts and for positions; rows; whether a row was blind last time. HEAD is the number of columns."""
+"""Columns of `Positions.head`: the first run of the collateral, of the debts, of the liabilities, and the end of all; the
+first position; room for run starts and for positions; rows; whether a row was blind last time. HEAD is their number."""
 DEAD, UNWATCHED = 0, 1
-"""The first two pairs of `Lines`: never named (no group), always named (nobody has set its lines yet)."""
+"""The first two pairs of lines: never named (no group), always named (no lines are set yet)."""
 
 
 class Positions(NamedTuple):
-    """Positions of all blocks. A run's start counts from the block's first position; one start more ends the last run."""
+    """Positions of all blocks. `start` counts from the first position of the block; one more start ends the last run."""
 
     amount: F64
     member: U16
@@ -50,7 +48,7 @@ class LadderTiers(NamedTuple):
 
 
 class RowSums(NamedTuple):
-    """What the last call found per group: USD sums, the value of liabilities inside `recognised`, flags; and its lines."""
+    """By row, as of the last call: USD sums, the value of liabilities that `recognised` is less by, flags; and the lines."""
 
     debt: F64
     recognised: F64
@@ -60,7 +58,7 @@ class RowSums(NamedTuple):
 
 
 class LinePairs(NamedTuple):
-    """Distinct pairs of lines, the guard taken in: suspect when debt <= low * recognised or debt >= high * recognised."""
+    """Distinct pairs of lines, guard included: suspect when debt <= low * recognised or debt >= high * recognised."""
 
     low: F64
     high: F64
@@ -74,11 +72,10 @@ def kernel(function: F) -> F:
     return cast(F, njit(nogil=True, cache=True)(function))
 
 
-@cast(Any, intrinsic)  # type: ignore[untyped-decorator]
-def ask_for(context: Any, array: Any, place: Any) -> Any:
+def _ask_for(context: Any, array: Any, place: Any) -> Any:
     """Asks the processor for an element's cache line. Never waits, never fails, also beyond the end of the array.
 
-    The processor's own foresight loses the track at the short loops of short runs.
+    The processor's own guesses fail in the short loops of short runs.
     """
 
     def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -92,3 +89,7 @@ def ask_for(context: Any, array: Any, place: Any) -> Any:
         return target.get_dummy_value()
 
     return types.void(array, place), emit
+
+
+ask_for: Any = intrinsic(_ask_for)
+"""In compiled code: ask_for(array, place)."""

@@ -1,4 +1,7 @@
-"""The lines of the groups of a block that stand as new: those of their product, their coins or their leverage."""
+"""The lines of untouched groups: those of their product, their coins or their leverage.
+
+A block finds the lines of all its untouched groups in one pass. Where a float is too close to a cap to tell, core decides.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,22 @@ from monitor.engine.columns.fields import F64, I64, NO_LEVERAGE, Bools
 from monitor.engine.columns.names import Names
 
 NO_LINE = -1.0
-_NEW = GroupState("")
+_UNTOUCHED = GroupState("")
 _NEAR = 1e-9
-"""Relative distance from a cap within which a float does not say on which side of it a principal is."""
+"""Within this relative distance of a cap, a float does not tell on which side of it a principal is."""
 
 
 class Defaults(NamedTuple):
-    """[n] Levels of debt over recognised value between which nothing is to be decided, as the screen takes them."""
+    """[n] Debt over recognised value between `low` and `high` leaves nothing to decide."""
 
     low: F64
     high: F64
     unsure: I64
-    """Places of the groups that are to be asked one by one."""
+    """Places of the groups that core must look at one by one."""
 
 
 def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: Lifecycle) -> Defaults:
-    """The lines of all groups of a block, if none has lines of its own or a state that is not as new."""
+    """The lines of all groups of a block as if all were untouched and none had lines of its own."""
     c = block.columns
     low, high = np.full(len(block), NO_LINE), np.full(len(block), np.inf)
     unsure = np.zeros(len(block), np.bool_)
@@ -41,22 +44,22 @@ def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: L
         if version is None:
             continue
         sets, place = sets_of(block, names, version, rows, unsure)
-        bounds = np.array([calm_between(_NEW, lines, version.warnings, how).bounds for lines in sets])
+        bounds = np.array([calm_between(_UNTOUCHED, lines, version.warnings, how).bounds for lines in sets])
         low[rows], high[rows] = bounds[place].T
     return Defaults(low, high, np.flatnonzero(unsure))
 
 
 def sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Bools) -> tuple[list[Thresholds], I64]:
-    """The distinct lines of some groups of one product, and which of them each has."""
+    """The distinct lines of some groups of one product, and by group which are its own. Marks `unsure` rows."""
     sets, place = [version.thresholds], np.zeros(len(rows), np.int64)
     if version.lines_by_coin:
         by_coin, place = _by_coin(block, names, version, rows)
         sets += by_coin
     leverage = block.columns.leverage[rows]
-    for stated in np.unique(leverage).tolist() if version.lines_by_leverage else ():
-        grades = version.lines_by_leverage.get(stated, ()) if stated != NO_LEVERAGE else ()
+    for multiple in np.unique(leverage).tolist() if version.lines_by_leverage else ():
+        grades = version.lines_by_leverage.get(multiple, ()) if multiple != NO_LEVERAGE else ()
         if grades:
-            mine = np.flatnonzero(leverage == stated)
+            mine = np.flatnonzero(leverage == multiple)
             grade, is_near = _grade(block, names, grades, rows[mine])
             place[mine] = len(sets) + grade
             unsure[rows[mine[is_near]]] = True
@@ -65,7 +68,7 @@ def sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Boo
 
 
 def _by_coin(block: Block, names: Names, version: Version, rows: I64) -> tuple[list[Thresholds], I64]:
-    """As Version.lines_for: of the lines of all coins that count, those that a group meets first."""
+    """As Version.lines_for: among the coins that a group holds, the lines that it meets first."""
     c = block.columns
     coins = [coin for coin in version.lines_by_coin if version.ladder(coin) is not None]
     coins.sort(key=lambda coin: (version.lines_by_coin[coin].liquidation, coin))
@@ -81,7 +84,7 @@ def _by_coin(block: Block, names: Names, version: Version, rows: I64) -> tuple[l
 
 
 def _grade(block: Block, names: Names, grades: tuple[Grade, ...], rows: I64) -> tuple[I64, I64]:
-    """[rows] The first tier that holds what a group borrows; and which groups are too near a cap to be sure."""
+    """[rows] The first tier whose caps hold what a group borrows; and which groups are too near a cap to be sure."""
     grade, is_near = np.full(len(rows), len(grades) - 1), np.zeros(len(rows), np.bool_)
     owner, principals = block.loan_rows(), block.principals()
     for i, tier in reversed(list(enumerate(grades[:-1]))):

@@ -1,4 +1,4 @@
-"""What a block's groups hold and owe, as the screen adds it up: legs of (group, instrument, amount)."""
+"""What the groups of a block hold and owe, as the screen adds it up: (group, instrument, amount)."""
 
 from __future__ import annotations
 
@@ -10,62 +10,61 @@ import numpy as np
 
 from monitor.core.rules.product import Ladder, Version
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import DELAYED, F64, IRREGULAR, U16, Bools
+from monitor.engine.columns.fields import DELAYED, F64, HAS_EXTRAS, U16, Bools
 from monitor.engine.columns.names import Names
-from monitor.engine.screen.layout import Leg
-from monitor.engine.screen.screen import FastScreen
+from monitor.engine.screen.layout import BlockSide
+from monitor.engine.screen.screen import FastScreen, FloatLadder
 
 _NONE = 0xFFFF
 """No instrument: a coin that counts nothing."""
 _HELD, _OWED, _LIABLE = range(3)
-"""Kinds of instruments. What is owed in full is the same whatever the product, which is 0 then."""
+"""Kinds of instruments. A debt is the same in every product, so its product is 0."""
 _ANY = -1
-"""In place of a coin: the product counts also those that it does not list."""
-Lines = tuple[tuple[float, float], ...]
+"""In place of a coin: the product also counts coins that it does not list."""
 _Key = tuple[int, int, int]
 """Kind, place of the product, place of the coin."""
 
 
-class OwedInstruments(NamedTuple):
-    """What groups owe, in two legs."""
+class OwedSides(NamedTuple):
+    """What the groups of a block owe, and in which coins."""
 
-    debts: Leg
-    liabilities: Leg
+    debts: BlockSide
+    liabilities: BlockSide
     coins: frozenset[str]
 
 
 class Instruments:
-    """Numbers for pairs of a product and a coin, each with the ladder in force. A number is never given twice."""
+    """Numbers pairs of a product and a coin, and keeps the ladder in force of each. No number is given twice."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._numbers: dict[_Key, int] = {}
-        self._ladders: list[Lines] = []
+        self._ladders: list[FloatLadder] = []
         self._assets: list[int] = []
         self._table: U16 = np.full((0, 0), _NONE, np.uint16)
-        """[products, assets] The instrument that a holding is; _NONE where it counts nothing, or was not met yet."""
+        """[products, assets] The instrument of a holding; _NONE if it counts nothing, or has not come yet."""
         self._listed: frozenset[_Key] = frozenset()
-        self._unlisted: dict[int, Lines] = {}
-        """By product: the ladder of every coin that it does not list."""
+        self._unlisted: dict[int, FloatLadder] = {}
+        """By product: the ladder of all coins that it does not list."""
         self._liable: frozenset[int] = frozenset()
         """Products whose loans are liabilities."""
         self._is_given = False
 
     def take(self, versions: Mapping[int, Version]) -> bool:
-        """The ladders in force, by place of the product. True where other coins count than before, or as something else."""
+        """Takes the versions in force, by place of the product. True if other coins count than before."""
         place = self._names.assets.place
-        ladders: dict[_Key, Lines] = {}
+        ladders: dict[_Key, FloatLadder] = {}
         for product, version in versions.items():
-            ladders |= {(_HELD, product, place(asset)): _lines(ladder) for asset, ladder in version.ladders.items()}
+            ladders |= {(_HELD, product, place(asset)): _floats(ladder) for asset, ladder in version.ladders.items()}
             tiers = version.liability_tiers or {}
-            ladders |= {(_LIABLE, product, place(asset)): _lines(t.maintenance) for asset, t in tiers.items()}
-        self._unlisted = {p: _lines(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
+            ladders |= {(_LIABLE, product, place(asset)): _floats(t.maintenance) for asset, t in tiers.items()}
+        self._unlisted = {p: _floats(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
         self._liable = frozenset(p for p, v in versions.items() if v.liability_tiers is not None)
         for key, number in self._numbers.items():
             if key[0] == _HELD and key[1] in self._unlisted:
                 self._ladders[number] = self._unlisted[key[1]]
-        for key, lines in ladders.items():
-            self._ladders[self._number(key)] = lines
+        for key, floats in ladders.items():
+            self._ladders[self._number(key)] = floats
         whole = {(_HELD, p, _ANY) for p in self._unlisted} | {(_LIABLE, p, _ANY) for p in self._liable}
         before, self._listed = self._listed, frozenset(ladders) | whole
         self._is_given = False
@@ -73,12 +72,12 @@ class Instruments:
         return self._listed != before
 
     def give(self, screen: FastScreen) -> None:
-        """Hands the ladders to a screen that does not have them all."""
+        """Hands the ladders to the screen, unless it has them all."""
         if not self._is_given:
             screen.instruments(np.array(self._assets, np.uint16), self._ladders)
             self._is_given = True
 
-    def collateral(self, block: Block, alive: Bools) -> tuple[Leg, frozenset[str]]:
+    def collateral(self, block: Block, alive: Bools) -> tuple[BlockSide, frozenset[str]]:
         """What the living groups hold that counts, and in which coins."""
         c = block.columns
         group = block.position_rows()
@@ -86,34 +85,36 @@ class Instruments:
         self._meet(product, c.asset)
         instrument = self._of_holdings()[product, c.asset]
         counts = (instrument != _NONE) & alive[group]
-        leg = Leg(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
-        return leg, self._coins(c.asset[counts])
+        side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
+        return side, self._coins(c.asset[counts])
 
-    def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedInstruments:
-        """What the groups owe, and in which coins. `amounts` [l], `owing` [l] which of them count.
+    def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedSides:
+        """What the groups owe. `amounts` [l], `owing` [l]: which of them count.
 
-        Liabilities of a group in one coin are one position, as the tiers take their sum.
+        Liabilities of a group in one coin are one position, because the tiers take their sum.
         """
         c, rows = block.columns, block.loan_rows()
         product = c.product[rows]
         liable = np.isin(product, list(self._liable)) & owing if self._liable else np.zeros(len(rows), np.bool_)
         in_full = owing & ~liable
-        debts = Leg(rows[in_full].astype(np.uint16), self._numbered(_OWED, 0, c.loan_asset[in_full]), amounts[in_full])
+        debts = BlockSide(
+            rows[in_full].astype(np.uint16), self._numbered(_OWED, 0, c.loan_asset[in_full]), amounts[in_full]
+        )
         pairs, places = np.unique(rows[liable] << 16 | c.loan_asset[liable], return_inverse=True)
         row, coin = (pairs >> 16).astype(np.uint16), (pairs & 0xFFFF).astype(np.uint16)
         numbers, kinds = np.zeros(len(pairs), np.uint16), c.product[row]
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
-        liabilities = Leg(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
-        return OwedInstruments(debts, liabilities, self._coins(c.loan_asset[owing]))
+        liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
+        return OwedSides(debts, liabilities, self._coins(c.loan_asset[owing]))
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U16:
-        """The instruments of coins, all of one kind and product."""
+        """The instruments of these coins, which are of one kind and product."""
         distinct, places = np.unique(assets, return_inverse=True)
         return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint16)[places]
 
     def _meet(self, product: U16, asset: U16) -> None:
-        """Numbers the coins that only `unlisted` counts: those that are held, not all that there might be."""
+        """Numbers unlisted coins: those that are held, not all that there might be."""
         if not self._unlisted:
             return
         mine = np.isin(product, list(self._unlisted))
@@ -126,7 +127,7 @@ class Instruments:
     def _number(self, key: _Key) -> int:
         number = self._numbers.get(key)
         if number is None:
-            # Without a ladder it counts nothing: a liability has none only if its group is dead, as core refuses others.
+            # Without a ladder it counts nothing. Core refuses a liability without a ladder, so its group is dead.
             number = self._numbers[key] = len(self._ladders)
             assert number < _NONE, "more pairs of product and coin than a block can name"
             self._ladders.append(())
@@ -149,10 +150,10 @@ class Instruments:
 
 
 def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
-    """Places of living groups such that rules which fit these fit all that live in the block.
+    """Places of living groups that stand for all: rules that fit these fit every group of the block.
 
-    Of each product: one for each coin that is owed, flexibly or not, one for each leverage and for being enrolled or not,
-    and one with the most coins; and all groups with lines of their own.
+    For each product: one group a coin that is owed, flexibly or not; one a leverage, enrolled or not; and one with the most
+    coins. And all groups with extras, as they may have lines of their own.
     """
     c, rows = block.columns, block.loan_rows()
     living = np.flatnonzero(alive)
@@ -165,9 +166,9 @@ def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
     coins = np.diff(c.positions.astype(np.int64))[living]
     order = np.lexsort((-coins, c.product[living]))
     _, fullest = np.unique(c.product[living][order], return_index=True)
-    odd = np.flatnonzero((c.flags & IRREGULAR).astype(np.bool_) & alive)
+    odd = np.flatnonzero((c.flags & HAS_EXTRAS).astype(np.bool_) & alive)
     return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd.tolist()}
 
 
-def _lines(ladder: Ladder) -> Lines:
+def _floats(ladder: Ladder) -> FloatLadder:
     return tuple((math.inf if bound is None else float(bound), float(share)) for bound, share in ladder)

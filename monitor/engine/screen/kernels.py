@@ -1,22 +1,22 @@
-"""The compiled loops of the screen: plain functions of arrays, float64, without the GIL. They only select, never decide.
+"""The compiled loops of the screen: plain functions of arrays, float64, without the GIL. They only select.
 
-Positions of a block lie in *runs*, one per instrument, first those of the collateral, then the debts, then the liabilities,
-all in one stretch of the flat arrays. So price and ladder are constants of a loop, a position is ten bytes (amount, place of
-its group in the block) that are read once and in order, and the sums that they go to stay in the cache. Runs that have a
-ladder are sorted by amount: the tier then only moves upwards.
+The positions of a block lie in one stretch of the flat arrays, in *runs*, one per instrument: first the collateral, then the
+debts, then the liabilities. So price and ladder are constants of a loop, a position is ten bytes (amount, place of its group
+in the block) that are read once and in order, and the sums stay in the cache. Runs with a ladder are sorted by amount, so the
+tier only moves upwards.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U8, U16, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen.arrays import (
     AHEAD,
     BLIND,
+    DEAD,
     DEBT,
     END,
-    GROUPS,
     GUARD,
     LIABILITY,
     MISSING,
@@ -45,11 +45,11 @@ def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price:
 def add_laddered(
     into: F64, amount: F64, member: U16, first: int, stop: int, price: float, tiers: LadderTiers, tier: np.int64
 ) -> None:
-    """Adds what the ladder makes of the values of a sorted run, `tier` being the ladder's first.
+    """Adds what the ladder makes of the values of a sorted run. `tier` is the first of the ladder.
 
-    Most positions are in the first tier and are taken eight at a time. The rest goes in pairs of neighbouring tiers, chosen
-    without a branch: leaving a loop at a place that the processor cannot foresee costs as much as twenty positions. So does
-    looking ahead to where the run leaves its first tier, which is why nothing here does.
+    Most positions are in the first tier and are taken eight at a time. The others are taken in pairs of neighbouring tiers,
+    without a branch: to leave a loop where the processor does not expect it costs as much as twenty positions. To look
+    ahead for the place where the run leaves its first tier costs as much, so nothing here does.
     """
     share, offset, bound = tiers.share, tiers.offset, tiers.bound
     slope, here, j = price * share[tier], bound[tier], first
@@ -72,7 +72,7 @@ def add_laddered(
 
 @kernel
 def shift_value(into: F64, amount: F64, member: U16, first: int, stop: int, step: float) -> None:
-    """Adds what a price step changes."""
+    """Adds what a price step changes in a run."""
     for j in range(first, stop):
         into[member[j]] += amount[j] * step
 
@@ -89,7 +89,7 @@ def shift_laddered(
     tiers: LadderTiers,
     tier: np.int64,
 ) -> None:
-    """Adds what a new price changes in what the ladder makes of a sorted run."""
+    """Adds what a new price changes in a sorted run with a ladder."""
     share, offset, bound = tiers.share, tiers.offset, tiers.bound
     dear, step = max(before, after), (after - before) * share[tier]
     j = first
@@ -109,11 +109,11 @@ def shift_laddered(
 
 @kernel
 def crossed(debt: float, recognised: float, owed: float, low: float, high: float, blind: int) -> bool:
-    """Whether a group is to be looked at exactly: at or beyond a line, or within the guard of one.
+    """Core must look at the group: it is at or beyond a line, or within the guard of one.
 
-    With liabilities `recognised` is a difference and may be small or negative; its error is that of the sums before the
-    subtraction, which are larger by twice what is owed. Without debt a group is below every line; with debt and nothing
-    recognised it is above.
+    With liabilities `recognised` is a difference and may be small or negative. Its error is that of the sums before the
+    subtraction, which are larger by twice what is owed. A group without debt is below every line. A group with debt and
+    nothing recognised is above.
     """
     if blind & MISSING:
         return False
@@ -129,7 +129,7 @@ def crossed(debt: float, recognised: float, owed: float, low: float, high: float
 def weigh_block(
     store: Positions, tiers: LadderTiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64
 ) -> None:
-    """Sums of one block: debt and recognised from nothing; the value of liabilities is added to `owed`."""
+    """Sums of one block from nothing. Adds the value of liabilities to `owed`."""
     head = store.head
     base = head[block, POSITION]
     debt[:] = 0.0
@@ -149,7 +149,7 @@ def weigh_block(
 
 @kernel
 def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind: U8) -> None:
-    """Flags of the groups of one block: those of all assets of which they hold or owe something."""
+    """Flags of the groups of one block: those of all assets that they hold or owe."""
     blind[:] = 0
     base = store.head[block, POSITION]
     for run in range(store.head[block, RUN], store.head[block, END]):
@@ -162,9 +162,9 @@ def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind
 
 @kernel
 def test_plain(debt: F64, recognised: F64, band: U32, lines: LinePairs, hit: U8) -> bool:
-    """Which rows of a block without liabilities and without flags are beyond a line; whether any is.
+    """Marks the rows beyond a line, in a block without liabilities and flags. Returns whether there is any.
 
-    The same decision as `crossed`, without a branch, so that it runs on eight rows at a time.
+    It decides as `crossed` does, but without a branch, so it runs on eight rows at a time.
     """
     low, high = lines.low, lines.high
     for i in range(band.size):
@@ -199,9 +199,9 @@ def sweep(
     lines: LinePairs,
     named: U32,
 ) -> int:
-    """Weighs these blocks from nothing and writes the rows to look at into `named`; returns how many.
+    """Weighs these blocks from nothing, and writes the rows to look at into `named`. Returns how many.
 
-    Sums are made aside and copied, so that a reader in another thread sees the old or the new figure of a group, never half.
+    Sums are made aside and then copied, so a reader in another thread sees the old or the new figure, never a part.
     """
     debt, recognised, owed = np.empty(GROUPS), np.empty(GROUPS), np.zeros(GROUPS)
     blind, hit = np.zeros(GROUPS, np.uint8), np.empty(GROUPS, np.uint8)
@@ -239,8 +239,8 @@ def sweep(
 def compare(
     price: F64, before: F64, base: F64, drift: float, flag: U8, flag_before: U8, held: I64, asked: U8
 ) -> tuple[int, bool]:
-    """Marks in `asked` the assets whose price moved; returns the positions that the marked ones have, and whether all must be
-    weighed anew: a price that somebody holds is beyond a factor of `drift` of `base`, or a flag changed."""
+    """Marks in `asked` the assets whose price moved. Returns how many positions the marked ones have, and whether all must
+    be weighed from nothing: a price that a group holds is beyond a factor of `drift` of `base`, or a flag changed."""
     touched, is_far = 0, False
     for a in range(price.size):
         if price[a] != before[a]:
@@ -255,7 +255,7 @@ def compare(
 
 @kernel
 def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
-    """Place of an instrument among the sorted instruments of some runs, or -1."""
+    """The run of an instrument among sorted runs, or -1."""
     end = stop
     while first < stop:
         middle = (first + stop) >> 1
@@ -268,7 +268,7 @@ def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
 
 @kernel
 def find_runs(blocks: I64, moved: U16, store: Positions, runs: I64, ends: I64) -> None:
-    """Writes the runs of the moved instruments, block by block, and where each block's end; asks for what they begin with."""
+    """Writes the runs of the moved instruments, block by block, and where those of each block end. Asks for their memory."""
     head, found = store.head, 0
     for n in range(blocks.size):
         coming = blocks[min(n + 1, blocks.size - 1)]
@@ -288,7 +288,7 @@ def find_runs(blocks: I64, moved: U16, store: Positions, runs: I64, ends: I64) -
 
 @kernel
 def ask_for_groups(store: Positions, block: int, run: int, rows: RowSums) -> None:
-    """Asks for the sums of a run's groups: they are far apart in memory, so better all at once than in turn."""
+    """Asks for the sums of the groups of a run. They lie far apart in memory, so all at once is faster than in turn."""
     base, origin = store.head[block, POSITION], block * GROUPS
     for j in range(base + store.start[run], base + store.start[run + 1]):
         row = origin + store.member[j]
@@ -325,21 +325,21 @@ def test_run(
     run: int,
     rows: RowSums,
     lines: LinePairs,
-    seen: I64,
+    done: I64,
     turn: int,
     named: U32,
     count: int,
 ) -> int:
-    """Names the groups of a run that are beyond a line, unless seen in this turn before; returns how many are named now."""
+    """Names the groups of a run that are beyond a line, each once a turn. Returns how many are named so far."""
     base, origin = store.head[block, POSITION], block * GROUPS
     has_liabilities = store.head[block, LIABILITY] < store.head[block, END]
     is_blind = store.head[block, BLIND] != 0
     for j in range(base + store.start[run], base + store.start[run + 1]):
         member = store.member[j]
-        if seen[member] != turn:
-            seen[member] = turn
+        if done[member] != turn:
+            done[member] = turn
             row = origin + member
-            # What is zero in the whole block is not fetched from memory group by group.
+            # Do not fetch from memory what is zero in the whole block.
             owed = rows.owed[row] if has_liabilities else 0.0
             blind = int(rows.blind[row]) if is_blind else 0
             low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
@@ -361,13 +361,13 @@ def shift(
     lines: LinePairs,
     named: U32,
 ) -> int:
-    """Takes new prices of the `moved` instruments into the sums of these blocks; the touched rows to look at go into `named`.
+    """Takes new prices of the `moved` instruments into the sums of these blocks, and writes the rows to look at into `named`.
 
-    Returns how many; ascending from block to block, in no order within one.
+    Returns how many. They ascend from block to block, but are in no order within one.
     """
     runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
     find_runs(blocks, moved, store, runs, ends[1:])
-    seen, count = np.full(GROUPS, -1), 0
+    done, count = np.full(GROUPS, -1), 0
     for n in range(blocks.size):
         if n + 1 < blocks.size:
             for k in range(ends[n + 1], ends[n + 2]):
@@ -375,5 +375,29 @@ def shift(
         for k in range(ends[n], ends[n + 1]):
             shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
         for k in range(ends[n], ends[n + 1]):
-            count = test_run(store, blocks[n], runs[k], rows, lines, seen, n, named, count)
+            count = test_run(store, blocks[n], runs[k], rows, lines, done, n, named, count)
+    return count
+
+
+@kernel
+def count_held(blocks: I64, store: Positions, tiers: LadderTiers, held: I64) -> None:
+    """Positions per asset."""
+    held[:] = 0
+    for block in blocks:
+        for run in range(store.head[block, RUN], store.head[block, END]):
+            held[tiers.asset[store.instrument[run]]] += np.int64(store.start[run + 1]) - np.int64(store.start[run])
+
+
+@kernel
+def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band: U32, named: U32) -> int:
+    """Writes the rows that hold or owe a wanted asset into `named`, ascending. Returns how many."""
+    mask = np.empty(GROUPS, np.uint8)
+    count = 0
+    for block in blocks:
+        mark_block(store, tiers, wanted, block, mask)
+        for i in range(store.head[block, ROWS]):
+            row = block * GROUPS + i
+            if mask[i] and band[row] != DEAD:
+                named[count] = row
+                count += 1
     return count

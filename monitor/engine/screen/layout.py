@@ -1,7 +1,7 @@
-"""Where the positions of all blocks lie: flat arrays with room at their end, in which a block can be replaced or dropped.
+"""Where the positions of all blocks lie: in flat arrays with room at their end, where a block can be replaced or dropped.
 
-A block that no longer fits in its place moves to the end. When the end is reached, or a quarter of what is in use is
-holes, all blocks are copied to fresh arrays.
+A block that no longer fits in its place moves to the end. When the end is reached, or a quarter of the arrays is holes, all
+blocks are copied to fresh arrays.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from monitor.engine.screen.arrays import (
     RUN,
     RUN_ROOM,
     Positions,
+    kernel,
 )
-from monitor.engine.screen.keeping import lay
 
 POSITIONS = 1 << 24
-"""Positions for which address space is taken at the start: 1.7 million groups without a copy. Memory is used when written."""
+"""Address space at the start, in positions: 1.7 million groups fit without a copy. Memory is used when it is written."""
 RUNS = 1 << 20
-"""Run starts likewise."""
+"""The same in run starts."""
 SPARE = 1 << 16
-"""Positions by which a room is larger than what is in use: a few thousand groups may come before it is filled."""
+"""A room has so many positions more than are in use, because groups may come before it is filled."""
 HOLES = 4
-"""One part in so many may be holes before all is copied: the copy of 100 MB costs 50 ms, so it must be rare."""
+"""One part in so many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
 
 
-class Leg(NamedTuple):
-    """One side of the groups of a block: parallel arrays in any order. Amounts are positive; zero holds nothing.
+class BlockSide(NamedTuple):
+    """The collateral, the debts or the liabilities of a block: parallel arrays in any order. An amount is never negative.
 
-    `row` is the place in the block. A row has an instrument of a ladder (collateral, liabilities) once at most: the ladder
-    takes the sum.
+    `row` is the place in the block. A row has an instrument with a ladder (collateral, liabilities) once at most, because
+    the ladder takes the sum.
     """
 
     row: U16
@@ -49,61 +49,65 @@ class Leg(NamedTuple):
 
 
 class Layout:
-    """The blocks' positions; `store` is what the kernels read."""
+    """The positions of the blocks. The kernels read `store`."""
 
     def __init__(self, positions: int = POSITIONS, runs: int = RUNS) -> None:
         self.store = _empty(positions, runs, np.zeros((0, HEAD), np.int64))
         self.blocks = np.zeros(0, np.int64)
         """Numbers of the blocks that are there, ascending."""
-        self._position = self._run = 0
+        self._position = 0
+        self._run = 0
 
-    def put(self, number: int, rows: int, legs: tuple[Leg, Leg, Leg], instruments: int) -> None:
-        """Lays collateral, debts and liabilities of a block, new or in place of the one before."""
-        counts = [np.bincount(leg.instrument, minlength=instruments) for leg in legs]
-        # The kernels check no index: what is wrong here would be written over something else.
-        assert all(count.size == instruments for count in counts), "an instrument that nobody set"
-        assert all(leg.row.max(initial=0) < rows for leg in legs), "a row beyond the block's end"
+    def put(self, number: int, rows: int, sides: tuple[BlockSide, BlockSide, BlockSide], instruments: int) -> None:
+        """Lays the collateral, debts and liabilities of a block, new or in place of the one before."""
+        counts = [np.bincount(side.instrument, minlength=instruments) for side in sides]
+        # The kernels check no index. A wrong one would overwrite something else.
+        assert all(count.size == instruments for count in counts), "an instrument that was not set"
+        assert all(side.row.max(initial=0) < rows for side in sides), "a row beyond the block's end"
         runs = sum(int(np.count_nonzero(c)) for c in counts)
-        self._make_room(number, sum(leg.row.size for leg in legs), runs + 1)
+        self._make_room(number, sum(side.row.size for side in sides), runs + 1)
         head, run = self.store.head[number], int(self.store.head[number, RUN])
         position = base = int(head[POSITION])
-        for part, leg, count in zip((RUN, DEBT, LIABILITY), legs, counts, strict=True):
+        for part, side, count in zip((RUN, DEBT, LIABILITY), sides, counts, strict=True):
             head[part] = run
-            run = lay(_order(leg, part), *leg, count, self.store, position, run, base)
-            position += leg.row.size
+            run = lay(_order(side, part), *side, count, self.store, position, run, base)
+            position += side.row.size
         head[END], head[ROWS], head[BLIND] = run, rows, 1
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
-    def owe(self, number: int, debts: Leg, liabilities: Leg, instruments: int) -> None:
+    def owe(self, number: int, debts: BlockSide, liabilities: BlockSide, instruments: int) -> None:
         """Lays other amounts of the same debts and liabilities."""
         head, store = self.store.head[number], self.store
         base = int(head[POSITION])
-        for part, leg in ((DEBT, debts), (LIABILITY, liabilities)):
+        for part, side in ((DEBT, debts), (LIABILITY, liabilities)):
             first, stop = int(head[part]), int(head[part + 1])
             position = base + int(store.start[first])
-            counts = np.bincount(leg.instrument, minlength=instruments)
+            counts = np.bincount(side.instrument, minlength=instruments)
             has_same_runs = np.array_equal(np.flatnonzero(counts), store.instrument[first:stop])
             assert has_same_runs, "other debts than those of the block"
-            assert leg.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
-            assert position + leg.row.size == base + int(store.start[stop]), "more or fewer debts"
-            lay(_order(leg, part), *leg, counts, store, position, first, base)
+            assert side.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
+            assert position + side.row.size == base + int(store.start[stop]), "more or fewer debts"
+            lay(_order(side, part), *side, counts, store, position, first, base)
 
     def drop(self, number: int) -> None:
-        """Forgets a block; unless it was the last, its place is a hole until the next copy."""
+        """Forgets a block. Unless it was the last, its place is a hole until the next copy."""
         self._give_back(self.store.head[number])
         self.store.head[number] = 0
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
 
     def room(self) -> Positions:
-        """Memory for a copy, each page of it touched: that takes five times as long as to write into it. For any thread."""
+        """Memory for a copy. Each page is touched, which takes five times as long as to fill it. Any thread may call it."""
         position, run = self._position + SPARE, self._run + SPARE
         return Positions(
-            np.full(position, 0.0), np.full(position, 0, np.uint16), np.full(run, 0, np.uint16), np.full(run, 0, np.uint32),
+            np.full(position, 0.0),
+            np.full(position, 0, np.uint16),
+            np.full(run, 0, np.uint16),
+            np.full(run, 0, np.uint32),
             np.zeros((0, HEAD), np.int64),
-        )  # fmt: skip
+        )
 
     def copy(self, room: Positions | None) -> Positions:
-        """What is in use of the store, for a reader in another thread: the store itself is changed in place."""
+        """A copy of the store for a reader in another thread, because the store changes in place."""
         s, position, run = self.store, self._position, self._run
         if room is None or room.amount.size < position or room.start.size < run:
             room = self.room()
@@ -126,7 +130,7 @@ class Layout:
         }
 
     def _make_room(self, number: int, positions: int, runs: int) -> None:
-        """Gives the block a place that is large enough, as it was or at the end."""
+        """Gives the block a place that is large enough: its own, or one at the end."""
         if number >= len(self.store.head):
             grown = np.zeros((max(64, 2 * number), HEAD), np.int64)
             grown[: len(self.store.head)] = self.store.head
@@ -144,7 +148,7 @@ class Layout:
         self._run += runs
 
     def _give_back(self, head: I64) -> None:
-        """The last block may grow where it is: it is the one that does."""
+        """Frees the place of the last block, so that it may grow where it is: it is the one that grows."""
         if head[POSITION] + head[POSITION_ROOM] == self._position and head[RUN] + head[RUN_ROOM] == self._run:
             self._position, self._run = int(head[POSITION]), int(head[RUN])
 
@@ -155,7 +159,7 @@ class Layout:
         return end and are_few
 
     def _copy(self, positions: int, runs: int) -> None:
-        """Copies all blocks to fresh arrays with at least so much room at the end."""
+        """Moves all blocks to fresh arrays with at least so much room at the end."""
         old = self.store
         head = old.head.copy()
         room = 2 * (int(head[:, POSITION_ROOM].sum()) + positions), 2 * (int(head[:, RUN_ROOM].sum()) + runs)
@@ -173,9 +177,9 @@ class Layout:
             self._run = here.stop
 
 
-def _order(leg: Leg, part: int) -> I64:
-    """Debts are linear and go by row, which is the order of the sums; what has a ladder goes by amount."""
-    return np.argsort(leg.row, kind="stable") if part == DEBT else np.argsort(leg.amount)
+def _order(side: BlockSide, part: int) -> I64:
+    """Debts are linear and go by row, in the order of the sums. What has a ladder goes by amount."""
+    return np.argsort(side.row, kind="stable") if part == DEBT else np.argsort(side.amount)
 
 
 def _empty(positions: int, runs: int, head: I64) -> Positions:
@@ -186,3 +190,35 @@ def _empty(positions: int, runs: int, head: I64) -> Positions:
 
 def _stretch(head: I64, first: int, room: int) -> slice:
     return slice(int(head[first]), int(head[first] + head[room]))
+
+
+@kernel
+def lay(
+    order: I64,
+    row: U16,
+    instrument: U16,
+    amount: F64,
+    counts: I64,
+    store: Positions,
+    position: int,
+    run: int,
+    base: int,
+) -> int:
+    """Writes one side of a block as runs, from `position` and `run` on. Returns the run after the last.
+
+    Positions are in `order` within a run. `counts` (positions per instrument) is used up.
+    """
+    at = position
+    for i in range(counts.size):
+        if counts[i]:
+            store.instrument[run] = i
+            store.start[run] = at - base
+            run += 1
+        at, counts[i] = at + counts[i], at
+    store.start[run] = at - base
+    for k in order:
+        place = counts[instrument[k]]
+        store.amount[place] = amount[k]
+        store.member[place] = row[k]
+        counts[instrument[k]] = place + 1
+    return run

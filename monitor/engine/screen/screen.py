@@ -1,7 +1,7 @@
-"""The fast screen: which of a million groups an exact look is owed, after prices moved. float64, it only selects.
+"""The fast screen: which of a million groups core must look at after prices moved. float64: it only selects.
 
-Two ways to the same answer: weigh everything from nothing (sweep), or take the new prices of few assets into the sums that
-are there (shift). Every group within GUARD of a line is named, so what is not named has certainly not crossed.
+There are two ways to the same answer: a *sweep* weighs everything from nothing, a *shift* adds the price steps of few assets
+to the sums. The screen names every group within GUARD of a line. So a group that it does not name has not crossed.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine.columns.fields import F64, I64, U8, U16, U32
-from monitor.engine.screen import keeping, kernels
-from monitor.engine.screen.arrays import DEAD, GROUPS, UNWATCHED, LadderTiers, Positions, RowSums
-from monitor.engine.screen.layout import Layout, Leg
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
+from monitor.engine.screen import kernels
+from monitor.engine.screen.arrays import DEAD, UNWATCHED, LadderTiers, Positions, RowSums
+from monitor.engine.screen.layout import BlockSide, Layout
 from monitor.engine.screen.line_table import LineTable
 
 SHIFT_COST = 8
-"""A position costs so many times more to shift than to sweep: its group's sums are far apart in memory. Measured."""
+"""A position costs so many times more to shift than to sweep, because the sums lie far apart in memory. Measured."""
 SHARE_FROM = 20_000
 SHARE_SWEEP_FROM = SHIFT_COST * SHARE_FROM
-"""Positions to shift, and to sweep, from which a second thread pays for waking it (50 to 100 us)."""
+"""From so many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
 DRIFT = 8.0
-"""A sweep is due after so many shifts, and when a price is beyond this factor of its value at the last sweep. A shift rounds
-by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now; 1000 of them with 24 moved assets, each rounding
-three times, add up to 5e-10 at the very worst, which the guard still holds."""
+"""A sweep is due after so many shifts, or when a price is beyond this factor of its value at the last sweep. A shift rounds
+by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three
+times, add up to 5e-10 at worst, and the guard is wider."""
 ROOM = 4
-"""Blocks for whose rows there is room at the start; doubled when full."""
+"""Room for the rows of so many blocks at the start. It doubles when full."""
 
 T = TypeVar("T", bound=np.generic)
-Ladder = Sequence[tuple[float, float]]
+FloatLadder = Sequence[tuple[float, float]]
 Part = Callable[[I64, U32], int]
 
 
 class FastScreen:
-    """Groups in blocks of GROUPS; a row is block number x GROUPS + place in the block. One thread at a time may call it.
+    """Sums and lines by row. One thread at a time may call it.
 
-    `debt`, `recognised` and `blind` may be read from any thread: each figure is of the last call or of the one before.
+    Any thread may read `debt`, `recognised` and `blind`: each figure is of the last call or of the one before.
     """
 
     def __init__(self, threads: int = 2) -> None:
@@ -51,17 +51,18 @@ class FastScreen:
         self._tiers = _tiers(np.zeros(0, np.uint16), ())
         self._rows = _rows(ROOM)
         self._dirty: set[int] = set()
-        self._price = self._base = np.zeros(0)
+        self._price = np.zeros(0)
+        self._base = np.zeros(0)
         self._flag = np.zeros(0, np.uint8)
         self._held = np.zeros(0, np.int64)
         self._positions = 0
         self._shifts = SHIFTS
 
-    def instruments(self, asset: U16, ladders: Sequence[Ladder]) -> None:
-        """Sets or replaces the (product, asset) pairs by number: the price's place and the ladder of (upper bound, share).
+    def instruments(self, asset: U16, ladders: Sequence[FloatLadder]) -> None:
+        """Sets the instruments by number: the place of their asset, and their ladder of (upper bound, share).
 
         A ladder whose last bound is finite counts nothing above it. Shares fall (collateral) or rise from more than zero
-        (liability). All groups are weighed anew by the next call.
+        (liability). The next call weighs all groups from nothing.
         """
         assert len(asset) == len(ladders)
         laid = self._tiers.asset.size if self._layout.blocks.size else 0
@@ -69,12 +70,14 @@ class FastScreen:
         self._tiers = _tiers(_plain(asset, np.uint16), ladders)
         self._dirty.update(self._layout.blocks.tolist())
 
-    def put_block(self, number: int, rows: int, collateral: Leg, debts: Leg, liabilities: Leg) -> None:
-        """Takes a block, new or in place of the one before. Its rows are always named until `watch` gives them lines."""
+    def put_block(
+        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
+    ) -> None:
+        """Takes a block, new or in place of the one before. Until `watch` gives its rows lines, they are always named."""
         assert 0 < rows <= GROUPS
         self._make_room(number)
-        legs = _leg(collateral), _leg(debts), _leg(liabilities)
-        self._layout.put(number, rows, legs, self._tiers.asset.size)
+        sides = _side(collateral), _side(debts), _side(liabilities)
+        self._layout.put(number, rows, sides, self._tiers.asset.size)
         first, stop = number * GROUPS, number * GROUPS + rows
         self._rows.band[first : first + GROUPS] = DEAD
         self._rows.band[first:stop] = UNWATCHED
@@ -82,9 +85,9 @@ class FastScreen:
             sums[first : first + GROUPS] = 0
         self._dirty.add(number)
 
-    def owe(self, number: int, debts: Leg, liabilities: Leg) -> None:
-        """Takes what a block owes at another time: the legs of `put_block` with other amounts."""
-        self._layout.owe(number, _leg(debts), _leg(liabilities), self._tiers.asset.size)
+    def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:
+        """Takes what a block owes at another time: what `put_block` took, with other amounts."""
+        self._layout.owe(number, _side(debts), _side(liabilities), self._tiers.asset.size)
         self._dirty.add(number)
 
     def drop_block(self, number: int) -> None:
@@ -94,13 +97,13 @@ class FastScreen:
         self._rows.band[number * GROUPS : (number + 1) * GROUPS] = DEAD
 
     def clear_row(self, row: int) -> None:
-        """A row that is never named again, until its block is put again."""
+        """Never names a row again, until its block is put again."""
         self._rows.band[row] = DEAD
 
     def watch(self, rows: I64, low: F64, high: F64) -> None:
         """Gives rows their lines: suspect when debt / recognised <= low or >= high. A low of -1 and a high of inf are none.
 
-        A row beyond its new lines is named by the next call that looks at it: one that moves an asset of it, or all.
+        The next call that looks at a row names it if it is beyond them: one that moves an asset of it, or all assets.
         """
         rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
         assert rows.size == low.size == high.size, "two lines for each row"
@@ -108,11 +111,11 @@ class FastScreen:
         self._table.watch(rows, low, high, self._rows.band)
 
     def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:
-        """Rows at or beyond a line, ascending, among those that these assets may have moved; None stands for all assets.
+        """Rows at or beyond a line, ascending, among those that these assets may have moved. None stands for all assets.
 
-        `price` and `flag` (bits 1 untrusted, 2 missing) are by asset. Rows of blocks that were put or owe other amounts, and
-        all rows after a flag changed, are looked at in any case. A row with a missing asset is not named, one with an
-        untrusted asset only for its high line.
+        `price` and `flag` (UNTRUSTED, MISSING) are by asset. Rows of blocks that were put or owe other amounts are looked
+        at in any case, and so are all rows after a flag changed. A row with a missing asset is not named, and a row with an
+        untrusted asset is named for its high line only.
         """
         price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
         assert np.isfinite(price).all(), "a price must be a number"
@@ -137,7 +140,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = keeping.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
         return named[:count].astype(np.int64)
 
     @property
@@ -150,7 +153,7 @@ class FastScreen:
         return self._layout.room()
 
     def copy(self, room: Positions | None = None) -> tuple[Positions, LadderTiers]:
-        """All positions and ladders as they are now, for a reader beside core; into `room` if it is large enough."""
+        """All positions and ladders as they are now, for a reader in another thread; in `room` if it is large enough."""
         return self._layout.copy(room), self._tiers
 
     @property
@@ -165,7 +168,7 @@ class FastScreen:
 
     @property
     def blind(self) -> U8:
-        """Flags by row: those of all assets that it holds or owes."""
+        """Flags by row: those of all assets that the group holds or owes."""
         return self._rows.blind[: self._end]
 
     @property
@@ -190,20 +193,20 @@ class FastScreen:
             after[: before.size] = before
 
     def _take_stock(self, assets: int) -> None:
-        """Counts the positions per asset anew after blocks changed, and makes room for assets that are new."""
+        """Counts the positions per asset after blocks changed, and makes room for new assets."""
         if not self._dirty and assets == self._held.size:
             return
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
         self._held = np.zeros(assets, np.int64)
-        keeping.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
         self._positions = int(self._held.sum())
         self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
         self._flag = _longer(self._flag, assets)
 
     def _compare(self, price: F64, flag: U8, asked: U8) -> tuple[int, bool]:
-        """Marks also those assets that nobody named and that moved; says how many positions all of them have.
+        """Marks assets that moved beside those that were asked for, and counts the positions of all of them.
 
-        And whether the sums must be made from nothing: because a price went far, or because trust changed.
+        Also says whether all must be weighed from nothing: a price went far, or trust changed.
         """
         return kernels.compare(price, self._price, self._base, DRIFT, flag, self._flag, self._held, asked)
 
@@ -216,7 +219,7 @@ class FastScreen:
         return self._run(part, blocks, is_small=self._positions < SHARE_SWEEP_FROM)
 
     def _shift_and_sweep(self, asked: U8, touched: int, price: F64, flag: U8) -> list[I64]:
-        """Shifts what moved, except in blocks that have changed: those have no sums yet."""
+        """Shifts what moved. Blocks that changed have no sums yet, so it sweeps them."""
         if not self._dirty:
             return [self._shift(self._layout.blocks, asked, price, touched)]
         dirty = np.array(sorted(self._dirty), np.int64)
@@ -233,7 +236,7 @@ class FastScreen:
         return self._run(part, blocks, is_small=touched < SHARE_FROM)
 
     def _run(self, part: Part, blocks: I64, is_small: bool) -> I64:
-        """Runs a kernel over blocks, in shares of equal work; the caller's thread does one of them."""
+        """Runs a kernel over blocks, in shares of equal work. The calling thread does one of them."""
         if is_small or self._threads == 1 or blocks.size < self._threads:
             shares = [blocks]
         else:
@@ -251,24 +254,24 @@ def _rows(blocks: int) -> RowSums:
 
 
 def _longer(column: NDArray[T], size: int) -> NDArray[T]:
-    """The column with zeros up to a size."""
+    """The column, made longer with zeros."""
     longer = np.zeros(size, column.dtype)
     longer[: column.size] = column
     return longer
 
 
-def _leg(leg: Leg) -> Leg:
-    assert np.isfinite(leg.amount).all(), "an amount must be a number"
-    return Leg(_plain(leg.row, np.uint16), _plain(leg.instrument, np.uint16), _plain(leg.amount, np.float64))
+def _side(side: BlockSide) -> BlockSide:
+    assert np.isfinite(side.amount).all(), "an amount must be a number"
+    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint16), _plain(side.amount, np.float64))
 
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
-    """An array as the kernels were compiled for: other strides or a read-only one would compile them once more."""
+    """An array like those that the kernels were compiled for: other strides or a read-only one would compile them again."""
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
-def _tiers(asset: U16, ladders: Sequence[Ladder]) -> LadderTiers:
-    """Every ladder with the tiers that close it: nothing more counts above the last bound, and the end has a neighbour."""
+def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
+    """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
     start, bound, share, offset = [0], [], [], []
     for ladder in ladders:
         floor = total = 0.0

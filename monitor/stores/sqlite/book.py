@@ -126,6 +126,7 @@ def _desk(db: sqlite3.Connection) -> Desk | None:
     row = db.execute("SELECT body, marks FROM desk").fetchone()
     if row is None:
         return None
-    body, marks = _desk_body(row[0]), row[1]
+    body = _desk_body(row[0])
+    marks = row[1]
     watchers = from_notices(body.notices, body.silences) if body.watchers is None else body.watchers
     return Desk(body.at, body.marks if marks is None else packed.marks(marks), watchers)

@@ -6,7 +6,7 @@ import asyncio
 import fnmatch
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import msgspec
 
@@ -63,10 +63,10 @@ async def alerts(call: Call) -> AlertList:
     return AlertList(encoded(await _texts(call, found)), cursor)
 
 
-async def alert(call: Call) -> Any:
+async def alert(call: Call) -> AlertItem:
     """One alert."""
-    (shown,) = encoded(await _texts(call, [await visible(call)]))
-    return shown
+    (item,) = encoded(await _texts(call, [await visible(call)]))
+    return cast(AlertItem, item)
 
 
 async def acknowledge(call: Call) -> AckAnswer:
@@ -151,7 +151,7 @@ ROUTES = (
             LIMIT,
         ),
     ),
-    Endpoint("GET", "/v1/alerts/{id}", alert, READ, answers={200: AlertItem}),
+    Endpoint("GET", "/v1/alerts/{id}", alert, READ),
     Endpoint("POST", "/v1/alerts/{id}/ack", acknowledge, OPERATE, body=AckBody),
     Endpoint("DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE),
 )

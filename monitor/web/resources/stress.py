@@ -39,7 +39,7 @@ _TEXTS = ("id", "product", "labels")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-async def stress(call: Call) -> Any:
+async def stress(call: Call) -> StressAnswer | MatrixAnswer | ReverseAnswer | web.StreamResponse:
     """The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed."""
     form = call.query.choice("format")
     call.query.done()

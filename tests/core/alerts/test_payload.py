@@ -1,4 +1,4 @@
-"""The alert as the outside sees it: INTERFACES section 5, key by key."""
+"""The alert as the outside sees it: docs/alerts.md, key by key."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -25,7 +25,7 @@ KEYS = [
 
 
 def example() -> Desk:
-    """The figures of the example in INTERFACES section 5: 1,000,000 owed on 1,296,673.2 recognised."""
+    """The figures of the example in docs/alerts.md: 1,000,000 owed on 1,296,673.2 recognised."""
     stated = line(
         receiving_account="acct-1",
         collateral={"acct-1": {"BTC": "12.5"}, "acct-2": {"ETH": "500"}},

@@ -1,4 +1,4 @@
-"""What a borrower may do, with reasons: new orders and accounts (VIP FAQ 6-8, 17-20, 22), limits by VIP level."""
+"""What a borrower may do, with reasons: new orders and accounts (rules 6-8, 17-20 and 22), limits by VIP level."""
 
 from decimal import Decimal
 from typing import Any
@@ -144,7 +144,7 @@ TWO = {"a": {"USDT": "100"}, "b": {"USDT": "25"}, "c": {}}
     ("price", "why"),
     [
         ("0.5", {"a": "ltv_after", "b": None, "c": None}),
-        ("0.72", {"a": "ltv_after", "b": None, "c": None}),  # exactly initial without b: not above it (A15)
+        ("0.72", {"a": "ltv_after", "b": None, "c": None}),  # exactly initial without b: not above it (reading A15)
         ("0.7201", {"a": "ltv_after", "b": "ltv_after", "c": None}),
         ("0.8999", {"a": "ltv_after", "b": "ltv_after", "c": None}),
         ("0.9", {"a": "ltv_now", "b": "ltv_now", "c": "ltv_now"}),  # exactly initial now: not below it
@@ -210,7 +210,7 @@ def test_rule_20_below_initial_all_below_the_call_trade_and_moves_within_the_gro
 
 @both_books
 def test_rule_20_what_may_leave_keeps_ltv_below_initial_and_no_more_may() -> None:
-    """A15: 50 owed at 72 % need 69.44444444... of collateral; exactly initial is already too much."""
+    """Reading A15: 50 owed at 72 % need 69.44444444... of collateral; exactly initial is already too much."""
     shown = standing("0.5")["permitted"]["withdrawable"]
     assert Decimal(50) / (100 - Decimal(shown["USDT"])) < Decimal("0.72")
     assert Decimal(50) / (100 - Decimal(shown["USDT"]) - Decimal("0.00000001")) >= Decimal("0.72")
@@ -218,7 +218,7 @@ def test_rule_20_what_may_leave_keeps_ltv_below_initial_and_no_more_may() -> Non
 
 @both_books
 def test_rule_20_a_margin_call_below_the_liquidation_line_of_the_group_rules() -> None:
-    """A14: below both, so the lower one of a group's own lines decides."""
+    """Reading A14: below both, so the lower one of a group's own lines decides."""
     shown = standing("0.7", thresholds={"initial": "0.6", "margin_call": "0.7"})["permitted"]
     assert not shown["trade"]
 

@@ -1,4 +1,4 @@
-"""Book entries (INTERFACES section 6): what each does, what it refuses, and that no day's interest is booked twice."""
+"""Book entries (docs/api.md): what each does, what it refuses, and that no day's interest is booked twice."""
 
 from decimal import Decimal
 from typing import Any
@@ -82,7 +82,7 @@ def test_a_loan_is_borrowed_with_the_interest_that_its_line_brings() -> None:
 
 
 REPAYMENTS = [
-    # DOMAIN rules 26, 36: all interest first, the oldest order first, and only then principal, the oldest first
+    # rules 26 and 36: all interest first, the oldest order first, and only then principal, the oldest first
     # amount                                  old (40 + 2)      new (100 + 3)
     ({"amount": "1"},                         ("40", "1"),      ("100", "3")),
     ({"amount": "2"},                         ("40", "0"),      ("100", "3")),
@@ -108,14 +108,14 @@ def test_rule_36_interest_of_all_orders_before_any_principal(
     assert left["term"] == (7, 0)
 
 
-def test_vip_faq_27_a_term_loan_runs_on_from_its_maturity() -> None:
+def test_rule_27_a_term_loan_runs_on_from_its_maturity() -> None:
     rate = {"kind": "fixed", "daily": "0.0003"}
     renewed = after({"type": "renew", "loan": "term", "term": "60d", "rate": rate}).loans[2]
     assert renewed.matures_at == clock(f"{600 + 60 * 24}:00")
     assert (renewed.term, renewed.rate.daily) == ("60d", D("0.0003"))
 
 
-def test_vip_faq_27_a_renewal_pays_the_interest_first_out_of_the_spot_balances() -> None:
+def test_rule_27_a_renewal_pays_the_interest_first_out_of_the_spot_balances() -> None:
     """Of the loan that is renewed alone; what the balances do not hold was paid otherwise."""
     stated = line(
         loans=[
@@ -134,7 +134,7 @@ def test_vip_faq_27_a_renewal_pays_the_interest_first_out_of_the_spot_balances()
     assert (owed(changed)["term"], changed.balances) == ((10, 0), {})
 
 
-def test_vip_faq_12_a_liquidation_zeroes_all_loans_and_leaves_the_collateral() -> None:
+def test_rule_12_a_liquidation_zeroes_all_loans_and_leaves_the_collateral() -> None:
     changed = after({"type": "liquidated", "proceeds_usd": "1000", "fee_usd": "20"})
     assert set(owed(changed).values()) == {(0, 0)}
     assert changed.collateral == group(BASE, of=RATED).collateral
@@ -217,7 +217,7 @@ def test_an_entry_that_cannot_be_read_is_named(entry: dict[str, Any], said: str)
         read(Entry, entry)  # type: ignore[arg-type]
 
 
-# -- interest, DESIGN section 6 --
+# -- interest, decision 7 --
 
 
 @both_books

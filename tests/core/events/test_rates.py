@@ -57,7 +57,7 @@ def refused(alerts: list[Alert]) -> list[Any]:
 
 
 @both_books
-def test_vip_faq_22_each_midnight_counts_by_the_rate_then_in_force() -> None:
+def test_rule_22_each_midnight_counts_by_the_rate_then_in_force() -> None:
     desk = owing()
     desk.handle(rates("01:00", "24:00 COIN 0.002", "48:00 COIN 0.005", "60:00 COIN 0"))
     amounts = []

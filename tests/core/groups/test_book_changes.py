@@ -1,4 +1,4 @@
-"""Who is watched, which account belongs to whom, what a put keeps and what a close forgets (VIP FAQ 6; INTERFACES 2)."""
+"""Who is watched, which account belongs to whom, what a put keeps and what a close forgets (rule 6; docs/configuration.md)."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -32,7 +32,7 @@ def refusal(desk: Desk) -> str:
         ("a collateral account used as receiving account", {"receiving_account": "acct-G-1"}),
     ],
 )
-def test_vip_faq_6_an_account_is_in_one_group_only_and_the_later_line_is_refused_and_named(
+def test_rule_06_an_account_is_in_one_group_only_and_the_later_line_is_refused_and_named(
     what: str, second: dict[str, Any]
 ) -> None:
     desk = Desk(line())
@@ -136,7 +136,7 @@ def test_an_unchanged_line_does_not_restart_interest() -> None:
 
 @both_books
 def test_a_line_that_was_applied_before_does_not_undo_the_entries_made_since() -> None:
-    """INTERFACES 2: a book file is read anew at every start; equal to the line last applied, it is no event."""
+    """docs/configuration.md: a book file is read anew at every start; equal to the line last applied, it is no event."""
     rates = {"COIN": "0.01", "USDT": "0"}
     desk = Desk(line(), of=product(version(rates=rates)))
     desk.price("00:01", "0.5")
@@ -239,7 +239,7 @@ def test_counters_survive_a_line_of_an_unknown_product_in_between() -> None:
     assert desk.alerts[-1].sequence == 2
 
 
-# -- thresholds of a group against versions of the rules, VIP FAQ 9 --
+# -- thresholds of a group against versions of the rules, rule 9 --
 
 TIGHTER = {"initial": "0.6", "margin_call": "0.65", "liquidation": "0.8", "immediate": "0.9"}
 

@@ -180,7 +180,7 @@ def test_a_liquidation_while_a_price_is_missing_has_no_sums() -> None:
 
 
 def test_each_midnight_charges_the_principal_of_its_time_once() -> None:
-    """DOMAIN 35: half of the loan is repaid between two charges."""
+    """Rule 35: half of the loan is repaid between two charges."""
     it = Told(line(loans=[loan(id="L-1", principal="500")]))
     it.price("00:00", "0.01")
     it.enter("47:00", repay(amount="205"))  # 5 of interest and 200 of principal

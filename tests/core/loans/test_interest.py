@@ -1,4 +1,4 @@
-"""Interest as a function of the day: VIP FAQ 22, 24, 25, DOMAIN A12, DESIGN section 6."""
+"""Interest as a function of the day: rules 22, 24 and 25, reading A12, decision 7."""
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
@@ -36,7 +36,7 @@ def grown(stated: dict[str, Any], days: int, of: Product | None = None, at: date
         return interest(one(stated, rules, at), rules, at.date() + timedelta(days=days))
 
 
-def test_vip_faq_24_25_the_official_figures_of_a_normal_and_a_late_day() -> None:
+def test_rule_24_25_the_official_figures_of_a_normal_and_a_late_day() -> None:
     case = GOLDEN["vip_late"]
     rules = product(version(rates={"USDT": case["daily"]}))
     matures = loan("USDT", case["principal"], matures="24:00")
@@ -53,7 +53,7 @@ def test_a_put_at_midnight_pays_from_the_next_one() -> None:
     assert [grown(loan("USDT", "1000"), n, at=clock("24:00")) for n in (0, 1)] == [0, D("1.503")]
 
 
-def test_vip_faq_22_a_fixed_rate_is_constant_whatever_the_product_says() -> None:
+def test_rule_22_a_fixed_rate_is_constant_whatever_the_product_says() -> None:
     rules = product(version(), version(clock("30:00"), rates={"USDT": "0.9", "COIN": "0"}))
     fixed = loan("USDT", "1000", matures="9000:00", rate={"kind": "fixed", "daily": "0.0002"})
     assert grown(fixed, 10, rules) == 2

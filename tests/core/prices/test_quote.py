@@ -1,4 +1,4 @@
-"""Prices and their trust: DESIGN section 8. The board alone; what it does to groups is in test_blindness."""
+"""Prices and their trust: decision 9. The board alone; what it does to groups is in test_blindness."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -244,7 +244,7 @@ def test_a_price_in_usdt_is_converted_by_the_stated_rate_and_one_in_usd_is_not()
 
 
 def test_usdt_is_worth_the_stated_rate_whatever_a_feed_says() -> None:
-    """INTERFACES 7: one conversion for all; a debt in USDT and a price in USDT must not be valued apart."""
+    """docs/replay.md: one conversion for all; a debt in USDT and a price in USDT must not be valued apart."""
     board = Board(usdt_usd="1")
     board.hears("00:00", "USDT=0.9/USD,BTC=50000/USDT")
     assert board.board.usd == {"USDT": D(1), "BTC": D(50000)}

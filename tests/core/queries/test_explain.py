@@ -133,7 +133,7 @@ def test_on_a_stale_price_nothing_may_leave_the_group() -> None:
     ],
 )
 def test_what_is_permitted_follows_the_band(owed: str, band: str, trade: bool, withdraw: bool, new_order: bool) -> None:
-    """VIP FAQ 17 to 20, at the lines of 400,000 USD recognised."""
+    """Rules 17 to 20, at the lines of 400,000 USD recognised."""
     shown = detail(look_of(line(owed=owed)))
     allowed = shown["permitted"]
     assert shown["band"] == band

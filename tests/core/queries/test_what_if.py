@@ -146,7 +146,7 @@ def test_the_alerts_of_a_shock_are_named(enrolled: bool, shock: str, stage: str,
 
 
 def test_a_repayment_pays_interest_before_principal_as_a_real_one_does() -> None:
-    """All interest goes first, so repaying it in full leaves the principal (DOMAIN rule 36)."""
+    """All interest goes first, so repaying it in full leaves the principal (rule 36)."""
     stated = line(owed="1000")
     stated["loans"][0]["interest"] = "25"
     after = answer(look_of(stated), repay={"USDT": "25"})["after"]

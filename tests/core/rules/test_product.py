@@ -1,4 +1,4 @@
-"""Product files (INTERFACES section 3): what is refused, with its place, and which version is in force."""
+"""Product files (docs/configuration.md): what is refused, with its place, and which version is in force."""
 
 import tomllib
 from datetime import timedelta
@@ -33,7 +33,7 @@ def test_what_a_version_may_leave_out_is_that_of_the_vip_faq() -> None:
     stated = {key: value for key, value in version().items() if key not in ("renewal_window", "maturity_notice")}
     (plain,) = product(stated).versions
     assert plain.grace == timedelta(hours=24)  # rule 13
-    assert plain.overdue_after == timedelta(hours=24)  # A12
+    assert plain.overdue_after == timedelta(hours=24)  # reading A12
     assert plain.clearance.share == Decimal("0.02")  # rule 3
     assert plain.late_interest_factor == 3  # rule 25
     assert plain.renewal_window == timedelta(days=7)  # rule 27

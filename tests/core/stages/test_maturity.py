@@ -1,4 +1,4 @@
-"""Term loans before they mature, and Spot balances that pay interest: VIP FAQ 27 and 28, DOMAIN A13."""
+"""Term loans before they mature, and Spot balances that pay interest: rules 27 and 28, reading A13."""
 
 from datetime import timedelta
 from typing import Any
@@ -259,7 +259,7 @@ def test_a_new_version_of_the_rates_is_looked_at_when_it_comes_into_force() -> N
 HALF = {"USDT": [["inf", "0.5"]]}
 
 
-def test_vip_faq_31_a_change_of_rules_says_what_it_does_and_the_stage_says_that_rules_moved_it() -> None:
+def test_rule_31_a_change_of_rules_says_what_it_does_and_the_stage_says_that_rules_moved_it() -> None:
     """LTV moves from 42 to 84 % with no price: one group is called, the other stays far from its lines."""
     d = Desk(
         line(),
@@ -278,7 +278,7 @@ def test_vip_faq_31_a_change_of_rules_says_what_it_does_and_the_stage_says_that_
     assert "facts" not in told
 
 
-def test_vip_faq_31_at_a_midnight_only_what_the_rules_moved_says_so() -> None:
+def test_rule_31_at_a_midnight_only_what_the_rules_moved_says_so() -> None:
     """A day's interest of 10 % takes G-3 over the liquidation line under either version; the ladder moves the others."""
     dear = {"COIN": "0.1", "USDT": "0"}
     stated = [line(g, collateral={g: {"USDT": usdt}}) for g, usdt in (("G-1", "100"), ("G-2", "55"), ("G-3", "48"))]

@@ -1,4 +1,4 @@
-"""The stage table of DESIGN section 9, row by row, and what is not in it; gaps, holds, warnings, reminders."""
+"""The stage table of decision 11, row by row, and what is not in it; gaps, holds, warnings, reminders."""
 
 import itertools
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.core.desk import START, WHOLE, Desk, both_books, clock, line, loan, p
 
 ENROLLED = {"delayed_liquidation": True}
 
-# DESIGN section 9, one scenario for each row; 72 / 77 / 91 / 95 %.
+# decision 11, one scenario for each row; 72 / 77 / 91 / 95 %.
 ROWS = [
     # row                                  enrolled  times, LTVs and alerts
     ("normal -> margin_call",                    0, "00:00 0.77 margin_call.opened"),
@@ -43,7 +43,7 @@ def test_every_row_of_the_stage_table(row: str, enrolled: bool, table: str) -> N
     Desk(line(delayed_liquidation=bool(enrolled))).play(table)
 
 
-# What must not happen, VIP FAQ 10-14 and DOMAIN A5, A7.
+# What must not happen, rules 10-14 and readings A5 and A7.
 NOT_IN_THE_TABLE = [
     # what does not lead anywhere                 enrolled  table
     ("restricted band is no stage",                     0, "00:00 0.73 -; 00:01 0.7699999 early_warning"),
@@ -66,7 +66,7 @@ def test_what_is_not_in_the_stage_table_does_not_happen(what: str, enrolled: boo
 
 
 def test_the_table_holds_these_rows_and_no_other() -> None:
-    """A row more or less would be another machine than DESIGN section 9."""
+    """A row more or less would be another machine than decision 11."""
     bad = {Signal.BREACH, Signal.IMMEDIATE, Signal.OVERDUE}
     assert set(TABLE) == {
         *itertools.product((NORMAL, MARGIN_CALL), {*bad, Signal.GRACE}),
@@ -81,14 +81,14 @@ def test_the_table_holds_these_rows_and_no_other() -> None:
 
 @pytest.mark.parametrize("stage", [NORMAL, MARGIN_CALL, LIQUIDATION])
 def test_enrolment_decides_what_the_liquidation_bands_mean(stage: str) -> None:
-    """VIP FAQ 12-14, DOMAIN A7."""
+    """Rules 12-14, reading A7."""
     assert signal_of(stage, "liquidation", True, False) == Signal.GRACE
     assert signal_of(stage, "liquidation", False, False) == Signal.BREACH
     assert signal_of(stage, "immediate", True, False) == Signal.IMMEDIATE
     assert signal_of(stage, "immediate", False, False) == Signal.BREACH
 
 
-# Gaps, VIP FAQ 16 and DOMAIN A8.
+# Gaps, rule 16 and reading A8.
 OPENED, STARTED = "loan_group.margin_call.opened", "loan_group.delayed_liquidation.started"
 GAPS = [
     # enrolled  before   after     the one alert                        suppressed
@@ -106,7 +106,7 @@ GAPS = [
 
 @both_books
 @pytest.mark.parametrize(("enrolled", "before", "after", "said", "suppressed"), GAPS)
-def test_vip_faq_16_a_gap_is_one_alert_that_names_what_it_skipped(
+def test_rule_16_a_gap_is_one_alert_that_names_what_it_skipped(
     enrolled: bool, before: str, after: str, said: str, suppressed: list[str]
 ) -> None:
     desk = Desk(line(delayed_liquidation=bool(enrolled)))
@@ -116,8 +116,8 @@ def test_vip_faq_16_a_gap_is_one_alert_that_names_what_it_skipped(
 
 
 @both_books
-def test_vip_faq_13_the_grace_period_ends_in_liquidation_even_below_the_liquidation_level() -> None:
-    """DOMAIN A5: falling to 80 % stops no clock."""
+def test_rule_13_the_grace_period_ends_in_liquidation_even_below_the_liquidation_level() -> None:
+    """Reading A5: falling to 80 % stops no clock."""
     Desk(line(**ENROLLED), grace_reminders=()).play(
         """
         00:00     0.91       delayed_liquidation.started
@@ -188,7 +188,7 @@ def test_design_9_the_id_is_base32_of_sha256_in_lower_case() -> None:
     assert alert_id("desk-1", "G-1", 1, 2, "loan_group.margin_call.opened") == "evt_rwjtq7adfeirjektn3qcvgiwkw"
 
 
-# -- the clear hold, DESIGN section 6 --
+# -- the clear hold, decision 6 --
 
 
 @both_books
@@ -279,7 +279,7 @@ def test_the_end_of_a_hold_wakes_the_monitor_just_after_it() -> None:
     assert desk.monitor.next_due == clock("00:16") + timedelta(microseconds=1)
 
 
-# -- early warnings, DESIGN section 9 --
+# -- early warnings, decision 14 --
 
 
 @both_books
@@ -409,7 +409,7 @@ def test_a_reminder_at_the_end_of_a_hold_queues_behind_the_cure() -> None:
     )
 
 
-# -- overdue loans, DOMAIN A12 --
+# -- overdue loans, reading A12 --
 
 
 def due(matures: str, **more: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a forced liquidation costs and leaves (DOMAIN 43-47, A16, section 3.11)."""
+"""What a forced liquidation costs and leaves (rules 43-47, reading A16, domain section 3.11)."""
 
 import json
 from datetime import UTC, datetime

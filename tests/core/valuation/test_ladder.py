@@ -1,4 +1,4 @@
-"""Marginal tiers (VIP FAQ 29, 30): the official figures, and what must hold for every ladder."""
+"""Marginal tiers (rules 29 and 30): the official figures, and what must hold for every ladder."""
 
 import json
 from decimal import Decimal
@@ -24,12 +24,12 @@ def tiers(rows: list[list[str | None]]) -> Ladder:
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=[f"{c['ladder']}-{c['usd']}" for c in GOLDEN["cases"]])
-def test_vip_faq_30_the_official_figures(case: dict[str, str]) -> None:
+def test_rule_30_the_official_figures(case: dict[str, str]) -> None:
     ladder = tiers(GOLDEN["ladders"][case["ladder"]])
     assert recognised(ladder, D(case["usd"])) == D(case["recognised"])
 
 
-def test_vip_faq_30_a_ladder_is_no_step() -> None:
+def test_rule_30_a_ladder_is_no_step() -> None:
     value = recognised(tiers(GOLDEN["ladders"]["CRYPTO_A"]), D(5_000_000))
     wrong = GOLDEN["wrong_answers_to_reject"]
     assert value not in {D(answer) for answer in wrong.values()}

@@ -1,4 +1,4 @@
-"""What to add or repay, liquidation prices, and what may leave: VIP FAQ 7, 8, 13, 17-20, DOMAIN A5, A15."""
+"""What to add or repay, liquidation prices, and what may leave: rules 7, 8, 13 and 17-20, readings A5 and A15."""
 
 import json
 from decimal import Decimal
@@ -34,7 +34,7 @@ def position(asset: str, quantity: Decimal, price: Decimal, ladder: Ladder) -> P
 
 
 @pytest.mark.parametrize("case", GOLDEN["cure"], ids=[c["debt"] for c in GOLDEN["cure"]])
-def test_vip_faq_13_the_official_figures_rounded_up_to_cents(case: dict[str, str]) -> None:
+def test_rule_13_the_official_figures_rounded_up_to_cents(case: dict[str, str]) -> None:
     way = cure(Valued(D(case["debt"]), D(case["recognised"]), [], {}), INITIAL)
     assert way.repay_usd == D(case["repay_to_initial"])
     exactly = D(case["add_recognised_to_initial"])
@@ -111,7 +111,7 @@ def cases(draw: st.DrawFn, low: str = "0.5", high: str = "1.2") -> Case:
 
 
 @given(cases())
-def test_vip_faq_13_following_the_repayment_or_the_addition_leads_to_initial_and_not_a_cent_more(case: Case) -> None:
+def test_rule_13_following_the_repayment_or_the_addition_leads_to_initial_and_not_a_cent_more(case: Case) -> None:
     way = cure(case.valued, INITIAL)
     cent = D("0.01")
     with exact():
@@ -123,7 +123,7 @@ def test_vip_faq_13_following_the_repayment_or_the_addition_leads_to_initial_and
 
 
 @given(cases())
-def test_vip_faq_13_adding_so_much_of_one_asset_leads_to_initial_and_a_unit_less_does_not(case: Case) -> None:
+def test_rule_13_adding_so_much_of_one_asset_leads_to_initial_and_a_unit_less_does_not(case: Case) -> None:
     way = cure(case.valued, INITIAL)
     with exact():
         for p in case.held:
@@ -266,19 +266,19 @@ def allowed(debt: str, counted: str = "100", is_calm: bool = True) -> Permitted:
 
 
 PERMISSIONS = [
-    # debt of 100   trade  move   withdraw  borrowable   DOMAIN rule 20
+    # debt of 100   trade  move   withdraw  borrowable   rule 20
     ("0",           True,  True,  True,     "72"),
     ("71.99",       True,  True,  True,     "0.01"),
     ("71.999999",   True,  True,  True,     "0"),
     ("72",          True,  True,  False,    "0"),      # below initial is strict (rule 18)
     ("76.999999",   True,  True,  False,    "0"),
-    ("77",          False, False, False,    "0"),      # A14: below margin call is strict
+    ("77",          False, False, False,    "0"),      # reading A14: below margin call is strict
     ("96",          False, False, False,    "0"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("debt", "trade", "move", "withdraw", "borrowable"), PERMISSIONS)
-def test_vip_faq_17_to_20_what_may_be_done_at_each_ltv(
+def test_rule_17_to_20_what_may_be_done_at_each_ltv(
     debt: str, trade: bool, move: bool, withdraw: bool, borrowable: str
 ) -> None:
     now = allowed(debt)
@@ -291,7 +291,7 @@ def test_vip_faq_17_to_20_what_may_be_done_at_each_ltv(
     assert set(now.withdrawable) == ({"BTC"} if withdraw else set())
 
 
-def test_vip_faq_7_no_new_order_while_one_is_in_margin_call() -> None:
+def test_rule_07_no_new_order_while_one_is_in_margin_call() -> None:
     """The stage counts, not the LTV: a call that has not been cured yet is one."""
     assert allowed("10").new_order
     calling = allowed("10", is_calm=False)
@@ -302,7 +302,7 @@ def test_vip_faq_7_no_new_order_while_one_is_in_margin_call() -> None:
 
 
 REMOVALS = [
-    # what is left without account b, of a debt of 72      removable   VIP FAQ 8, A15
+    # what is left without account b, of a debt of 72      removable   rule 8, reading A15
     ("100.00000001",  True),
     ("100",           True),    # at most initial, unlike a withdrawal
     ("99.99999999",   False),
@@ -310,7 +310,7 @@ REMOVALS = [
 
 
 @pytest.mark.parametrize(("left", "removable"), REMOVALS)
-def test_vip_faq_8_an_account_may_leave_if_ltv_stays_at_most_initial(left: str, removable: bool) -> None:
+def test_rule_08_an_account_may_leave_if_ltv_stays_at_most_initial(left: str, removable: bool) -> None:
     accounts = {"a": {"BTC": D(left)}, "b": {"BTC": D(50)}}
     btc = position("BTC", D(left) + 50, D(1), WHOLE["BTC"])
     now = permitted(Valued(D(72), btc.value or D(0), (btc,), WHOLE), LINES, accounts, True)
@@ -318,7 +318,7 @@ def test_vip_faq_8_an_account_may_leave_if_ltv_stays_at_most_initial(left: str, 
     assert "a" not in now.removable_accounts
 
 
-def test_vip_faq_8_no_account_may_leave_at_or_above_initial() -> None:
+def test_rule_08_no_account_may_leave_at_or_above_initial() -> None:
     accounts = {"a": {"BTC": D(100)}, "empty": {}}
     btc = position("BTC", D(100), D(1), WHOLE["BTC"])
     assert permitted(Valued(D(72), D(100), (btc,), WHOLE), LINES, accounts, True).removable_accounts == ()

@@ -1,4 +1,4 @@
-"""Debt, recognised collateral, LTV and bands: DOMAIN A1, VIP FAQ 9-14, DESIGN section 9."""
+"""Debt, recognised collateral, LTV and bands: reading A1, rules 9-14, decision 11."""
 
 import json
 from decimal import Decimal
@@ -29,7 +29,7 @@ STAGES = {
 
 @both_books
 @pytest.mark.parametrize("row", GOLDEN["rows"], ids=[f"{r['ltv']}-{r['enrolled']}" for r in GOLDEN["rows"]])
-def test_vip_faq_9_to_14_the_official_lines(row: dict[str, Any]) -> None:
+def test_rule_09_to_14_the_official_lines(row: dict[str, Any]) -> None:
     desk = Desk(line(delayed_liquidation=row["enrolled"]))
     desk.price("00:00", row["ltv"])
     assert desk.state().stage == STAGES[row["stage"]]
@@ -40,15 +40,15 @@ BANDS = [
     ("71.999999999", "100", "normal"),         # below initial
     ("72",           "100", "restricted"),     # at initial: nothing may leave
     ("76.999999999", "100", "restricted"),
-    ("77",           "100", "margin_call"),    # VIP FAQ 10, inclusive
+    ("77",           "100", "margin_call"),    # rule 10, inclusive
     ("90.999999999", "100", "margin_call"),
-    ("91",           "100", "liquidation"),    # VIP FAQ 11, inclusive
-    ("95",           "100", "liquidation"),    # VIP FAQ 14, strict
+    ("91",           "100", "liquidation"),    # rule 11, inclusive
+    ("95",           "100", "liquidation"),    # rule 14, strict
     ("95.000000001", "100", "immediate"),
     ("1000",         "1",   "immediate"),
     ("0",            "100", "normal"),         # no debt
     ("0",            "0",   "normal"),         # no debt on nothing
-    ("0.01",         "0",   "immediate"),      # A1: debt on nothing is infinite, not an error
+    ("0.01",         "0",   "immediate"),      # reading A1: debt on nothing is infinite, not an error
 ]  # fmt: skip
 
 

@@ -22,11 +22,12 @@ from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.maturity import news_of
 from monitor.engine.columns.block import Block, Names
 from monitor.engine.columns.codec import UnreadableBlock
-from monitor.engine.columns.fields import DTYPES, WIDE
+from monitor.engine.columns.fields import DTYPES, NEVER, WIDE
 from monitor.engine.columns.floats import floats
 from monitor.engine.columns.names import Interned, NamesFull
+from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.index import Index
-from monitor.engine.schedule.dates import NEVER, dates_of
+from monitor.engine.schedule.dates import dates_of
 from tests.engine.groups import PRINTABLE, RECORDS, ordinary
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123456, tzinfo=UTC)
@@ -70,7 +71,7 @@ def test_mappings_keep_their_order() -> None:
     assert list(block.record(1, names).group.collateral) == ["z", "a"]
 
 
-def test_only_what_is_irregular_has_an_entry_outside_the_columns() -> None:
+def test_only_groups_with_extras_have_an_entry_outside_the_columns() -> None:
     names = Names()
     block = Block.of(
         [
@@ -220,7 +221,7 @@ def test_blocks_joined_and_rows_left_out_keep_every_other_group(
 
 
 def equal(a: Block, b: Block) -> bool:
-    """The same columns, but for the order of put times and for maturities that nobody reads."""
+    """The same columns, except the order of put times and unread maturities."""
     names = [n for n in DTYPES if n not in ("times", "put", "matures")]
     return (
         all(np.array_equal(getattr(a.columns, n), getattr(b.columns, n)) for n in names)
@@ -337,6 +338,13 @@ def test_only_what_is_owed_is_due(left: dict[str, Decimal], due: bool) -> None:
 # Looking for texts and keys
 
 
+def mentioning(block: Block, text: str) -> list[int]:
+    """Rows that mention a text, in any case."""
+    found = np.zeros(len(block), np.bool_)
+    mark_text(block.columns, text.lower(), found)
+    return np.flatnonzero(found).tolist()
+
+
 @often
 @given(
     st.lists(RECORDS, max_size=5),
@@ -347,14 +355,14 @@ def test_a_text_is_found_in_ids_and_accounts_and_nowhere_else(records: list[Stor
     held = [
         i for i, r in enumerate(records) if wanted in r.group.id.lower() or wanted in r.group.receiving_account.lower()
     ]
-    assert Block.of(records, Names()).find_text(text.encode()).tolist() == held
+    assert mentioning(Block.of(records, Names()), text) == held
 
 
 def test_a_text_does_not_span_two_texts_nor_a_length() -> None:
     # The lengths of these texts are 33 and 34, which are ! and " in ASCII.
     block = Block.of([record(id_="x" * 33, receiving_account="y" * 34, collateral={"z" * 35: {}})], Names())
-    assert [block.find_text(text).tolist() for text in (b"!", b'"', b"xy", b'x"y', b"z", b"y" * 35)] == [[]] * 6
-    assert [block.find_text(text).tolist() for text in (b"x" * 33, b"Y" * 34)] == [[0]] * 2
+    assert [mentioning(block, text) for text in ("!", '"', "xy", 'x"y', "z", "y" * 35)] == [[]] * 6
+    assert [mentioning(block, text) for text in ("x" * 33, "Y" * 34)] == [[0]] * 2
 
 
 @often
@@ -382,7 +390,7 @@ def test_a_block_is_indexed_in_one_call() -> None:
 # Size
 
 
-def test_a_regular_group_with_ids_of_seven_bytes_takes_at_most_215_bytes() -> None:
+def test_a_group_without_extras_with_ids_of_seven_bytes_takes_at_most_215_bytes() -> None:
     sizes = Block.of(ordinary(2000), Names()).nbytes()
     assert set(sizes) == {"texts", "positions", "loans", "groups", "extras", "wide"}
     assert sum(sizes.values()) <= 215 * 2000

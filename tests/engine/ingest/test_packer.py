@@ -173,7 +173,7 @@ def test_a_coin_that_the_columns_cannot_number_is_left() -> None:
 
 
 def test_a_batch_is_recorded_as_lines_that_give_its_groups() -> None:
-    """Nobody needs the columns to read them."""
+    """They are read without the columns."""
     raws = [json.dumps(line(Random(k), k), ensure_ascii=k % 2 == 0).encode() for k in range(20)]
     batch, _ = pack([*raws[:10], b"{", *raws[10:]])
     again = RecordedLines(json.loads(batch.lines()), AT)

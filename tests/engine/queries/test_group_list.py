@@ -13,8 +13,8 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.survey import Prices, Scope
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
+from monitor.engine.group_list import ColumnarRoster
 from monitor.engine.index import id_order
-from monitor.engine.queries.group_list import ColumnarRoster
 from tests.core.group_list import PRICES, D, asked, ids, unknown, walked, watched
 from tests.engine.plain_columns import Book
 
@@ -112,8 +112,8 @@ def test_counts_and_needs_are_the_plain_roster_s(
     made: tuple[Book, list[GroupRecord]], scope: Scope, prices: Prices
 ) -> None:
     book, alive = made
-    if book.rows is not None:
-        book.rows.sweep(prices)
+    if book.columnar is not None:
+        book.columnar.sweep(prices)
     roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
     assert roster.counts(scope, prices) == plain.counts(scope, prices)
     assert roster.needed(scope) == plain.needed(scope)
@@ -161,11 +161,11 @@ def test_a_cursor_of_another_order_is_refused() -> None:
 
 
 def test_a_new_block_is_in_the_order_of_ids() -> None:
-    """The order of ids is kept from page to page, and made anew when the blocks are others."""
+    """The order of ids is kept from page to page, until the blocks are others."""
     book = Book([], [[watched("a"), watched("c")]], PRICES)
     roster = ColumnarRoster(book)
     assert asked(roster, sort="id") == ["a", "c"]
-    book.rows = Book([], [[watched("a"), watched("c")], [watched("b")]], PRICES).rows
+    book.columnar = Book([], [[watched("a"), watched("c")], [watched("b")]], PRICES).columnar
     assert asked(roster, sort="id") == ["a", "b", "c"]
 
 
@@ -177,7 +177,7 @@ def test_label_sets_that_come_later_are_matched_too() -> None:
         [watched("a", labels={"desk": "EU"})],
         [watched("b", labels={"desk": "US"}), watched("c", labels={"desk": "EU", "x": "y"})],
     ]
-    book.rows = Book([], blocks, PRICES).rows
+    book.columnar = Book([], blocks, PRICES).columnar
     assert asked(roster, **query) == ["a", "c"]
 
 
@@ -196,12 +196,12 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
 
     class Folding:
         def records(self) -> list[GroupRecord]:
-            assert book.rows is not None
-            assert folded.rows is not None
+            assert book.columnar is not None
+            assert folded.columnar is not None
             book.fresh = fresh
             fresh.groups.clear()
-            rows, other = book.rows, folded.rows
-            rows.names, rows.stage, rows.screen, rows.blocks = other.names, other.stage, other.screen, other.blocks
+            rows, other = book.columnar, folded.columnar
+            rows.names, rows.stage, rows.fast, rows.blocks = other.names, other.stage, other.fast, other.blocks
             return []
 
         def find(self, group_id: str) -> None:
@@ -213,8 +213,8 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
 
 def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> None:
     book = Book([], [[watched("a")], [watched("b")]], PRICES)
-    assert book.rows is not None
-    rows, whole = book.rows, book.rows.record_at
+    assert book.columnar is not None
+    rows, whole = book.columnar, book.columnar.record_at
 
     def record_late(row: int) -> GroupRecord:
         rows.blocks[0] = None
@@ -235,8 +235,8 @@ def test_a_row_that_is_not_wanted_any_more_is_left_out() -> None:
 def test_rows_that_not_all_arrays_have_yet_are_not_there_yet() -> None:
     """Core is putting a block: the screen has not taken it."""
     book = Book([], [[watched("a")], [watched("b")]], PRICES)
-    assert book.rows is not None
-    book.rows.screen.debt = book.rows.screen.debt[:8192]
+    assert book.columnar is not None
+    book.columnar.fast.debt = book.columnar.fast.debt[:8192]
     roster = ColumnarRoster(book)
     assert asked(roster, sort="id") == ["a"]
     assert roster.counts((), PRICES).total == 1
@@ -245,8 +245,8 @@ def test_rows_that_not_all_arrays_have_yet_are_not_there_yet() -> None:
 def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
     """The stages are of the longer block already, the block that was taken is the shorter one."""
     book = Book([], [[watched("a")]], PRICES)
-    assert book.rows is not None
-    book.rows.stage[1] = 0
+    assert book.columnar is not None
+    book.columnar.stage[1] = 0
     assert asked(ColumnarRoster(book)) == ["a"]
 
 
@@ -254,9 +254,9 @@ def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
 @settings(deadline=None)
 def test_rows_by_id_are_in_the_order_of_the_texts(names: list[str], cut: int) -> None:
     book = Book([], [[watched(n) for n in names[:cut]], [watched(n) for n in names[cut:]]], PRICES)
-    assert book.rows is not None
-    rows = id_order.rows_by_id(book.rows.blocks)
-    assert [id_order.id_at(book.rows.blocks, int(row)) for row in rows] == sorted(names)
+    assert book.columnar is not None
+    rows = id_order.rows_by_id(book.columnar.blocks)
+    assert [id_order.id_at(book.columnar.blocks, int(row)) for row in rows] == sorted(names)
 
 
 def test_worst_first_over_blocks_and_fresh() -> None:

@@ -128,7 +128,7 @@ def same_pairs(ours: Survey, theirs: Survey, on: Prices) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("near", "fold_at"), [(0, 64), (4, 0), (4, 512)])
 def test_columns_say_what_an_exact_look_at_every_group_says(kind: str, near: int, fold_at: int) -> None:
-    assert play(11, 300, near, kind, fold_at, 24) > 40, "a run in which nobody moves shows nothing"
+    assert play(11, 300, near, kind, fold_at, 24) > 40, "a run in which no group moves shows nothing"
 
 
 @pytest.mark.parametrize(("kind", "fold_at"), [("trusted", 0), ("wary", 64)])
@@ -151,7 +151,7 @@ def test_any_book_at_any_prices(seed: int, fold_at: int, products: Sequence[str]
 
 
 def test_a_survey_stays_as_it_was_made() -> None:
-    """Core goes on: groups fall, leave, come; whoever asks the survey hears of the instant at which it was made."""
+    """Core goes on: groups fall, leave, come. The survey still answers for the instant at which it was made."""
     market = Market(3, 300, 2, TRUSTED, 0)
     ours, _, on = surveys(market)
     before = ours.sweep(on, ()), ours.exposures("asset", on, ()).total
@@ -189,13 +189,13 @@ def test_too_many_groups_on_a_line_are_said_to_be_indicative(monkeypatch: pytest
 def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     came: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when more groups come between: then it is taken anew."""
+    """Also when more groups come between: then it is taken again."""
     monkeypatch.setattr("monitor.engine.screen.layout.SPARE", 10)
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
     book.prepare_survey()
-    assert book.rows is not None
-    room = book.rows._room
+    assert book.columnar is not None
+    room = book.columnar.screen._room
     assert room is not None
     if came:
         market.twins.put(market.lines(came), market.now)
@@ -203,4 +203,4 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarSurvey)
     assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
-    assert book.rows._room is None, "it is the survey's now"
+    assert book.columnar.screen._room is None, "it is the survey's now"

@@ -82,16 +82,16 @@ def test_midnight_looks_exactly_only_at_groups_whose_interest_may_be_short() -> 
     desk = Twins(rules(), 0)
     desk.put([line(f"G-{n}", balances={f"w{n}": {"COIN": "39.5"}} if n % 2 else {}) for n in range(200)], START)
     desk.tell(MarkPrices(START, quotes("COIN=0.5", START)))
-    rows = desk.book.rows
-    assert rows is not None
+    columnar = desk.book.columnar
+    assert columnar is not None
     desk.tell(TimePassed(START + timedelta(days=3)))
-    assert list(rows.spare(["vip_loan"])) == []
+    assert list(columnar.spare(["vip_loan"])) == []
     desk.tell(TimePassed(START + timedelta(days=40)))
-    assert list(rows.spare(["vip_loan"])) == []  # what is known to be short is not looked at again
+    assert list(columnar.spare(["vip_loan"])) == []  # what is known to be short is not looked at again
     desk.tell(TimePassed(START + timedelta(days=41)))
-    said = [rows.state(row).short for row in range(200)]
+    said = [columnar.rows.state(row).short for row in range(200)]
     assert said.count(("COIN",)) == 100
-    assert list(rows.spare(["vip_loan"])) == []
+    assert list(columnar.spare(["vip_loan"])) == []
 
 
 def test_a_midnight_that_opens_many_renewals_is_one_outcome() -> None:
@@ -105,7 +105,7 @@ def test_a_midnight_that_opens_many_renewals_is_one_outcome() -> None:
 
 
 def test_a_change_of_rules_counts_many_groups_by_the_screens_sums_and_says_so() -> None:
-    """1,100 groups of 100 USDT each, of which the next version recognises 80 %."""
+    """1,100 groups of 100 USDT each. The next version recognises 80 % of that."""
     at = START + timedelta(hours=1)
     half = version(effective=at, rates=RATES, ladders={"USDT": [["inf", "0.8"]]})
     both = Rules("desk-1", {"vip_loan": product(version(rates=RATES), half)}, trust=OFF)

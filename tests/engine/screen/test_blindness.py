@@ -1,4 +1,4 @@
-"""A price that most groups need and that is not there, or not believed, costs no exact look per tick (DESIGN section 8)."""
+"""A price that most groups need and that is not there, or not believed, costs no exact look per tick (decision 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of groups that stand as new, block by block: those that core gives each of them."""
+"""A block gives its untouched groups the lines that core gives each of them."""
 
 from __future__ import annotations
 

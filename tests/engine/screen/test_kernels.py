@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
+from monitor.engine.columns.fields import GROUPS
 from monitor.engine.screen import kernels, screen
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
-from monitor.engine.screen.layout import Leg
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
+from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen, _tiers
 from tests.engine.model import floats
 
@@ -145,9 +146,11 @@ class Columns:
             parts = []
             for row, coin, amount in ((self.row, self.coin, self.amount), (self.debt_row, self.debt_coin, self.debt)):
                 here = row // GROUPS == number
-                parts.append(Leg(row[here].astype(np.uint16) % GROUPS, coin[here].astype(np.uint16), amount[here]))
+                parts.append(
+                    BlockSide(row[here].astype(np.uint16) % GROUPS, coin[here].astype(np.uint16), amount[here])
+                )
             size = min(GROUPS, GROUPS_IN_ALL - number * GROUPS)
-            fast.put_block(number, size, *parts, Leg(*(column[:0] for column in parts[0])))
+            fast.put_block(number, size, *parts, BlockSide(*(column[:0] for column in parts[0])))
         return fast
 
     def lines(self) -> tuple[np.ndarray, np.ndarray]:

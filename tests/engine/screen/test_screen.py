@@ -7,13 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.engine.screen import keeping, kernels, screen
-from monitor.engine.screen.arrays import GROUPS, MISSING, UNTRUSTED
-from monitor.engine.screen.layout import Leg
+from monitor.engine.columns.fields import GROUPS
+from monitor.engine.screen import kernels, layout, line_table, screen
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED
+from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
 from tests.engine.desk import ASSETS, Desk
-from tests.engine.model import Held, legs
+from tests.engine.model import Held, sides
 
 D = Decimal
 
@@ -63,7 +64,7 @@ def test_liabilities_that_cancel_the_collateral_but_for_a_billionth_are_still_na
         line = D("0.05") * D(10**9) * D("1.000000001") / equity
         groups[i] = Held({0: D(10**9) * D("1.000000001") + equity}, {2: D(0)}, {1: D(10**9)})
         desk.model.lines[i] = None, line
-    desk.fast.put_block(0, 50, *legs(groups))
+    desk.fast.put_block(0, 50, *sides(groups))
     desk.model.groups = groups
     high = np.array([float(line) for _, line in desk.model.lines.values()])
     desk.fast.watch(np.arange(50), np.full(50, -1.0), high)
@@ -81,7 +82,7 @@ def test_the_guard_grows_with_what_is_owed_when_a_price_is_shifted(monkeypatch: 
     desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),))])
     desk.usd = [D(1)] * ASSETS
     desk.model.groups = {0: Held({0: 7 * D(10) ** 9 + 10}, {}, {1: D(10) ** 9})}
-    desk.fast.put_block(0, 1, *legs(desk.model.groups))
+    desk.fast.put_block(0, 1, *sides(desk.model.groups))
     desk.model.lines[0] = (
         None,
         D(7) * 10**7,
@@ -103,15 +104,15 @@ GOOD = np.zeros(3, np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("shifts", "factor", "is_made_anew"),
+    ("shifts", "factor", "is_swept"),
     [(screen.SHIFTS, 1.5, True), (5, 9.0, True), (5, 1 / 9, True), (5, 1.5, False)],
 )
 def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went_far(
-    shifts: int, factor: float, is_made_anew: bool, monkeypatch: pytest.MonkeyPatch
+    shifts: int, factor: float, is_swept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(screen, "SHIFT_COST", 0)
     fast, price = small(), np.ones(3)
-    fast.put_block(0, 1, *legs({0: Held({0: D(1), 1: D(2)}, {0: D(1)})}))
+    fast.put_block(0, 1, *sides({0: Held({0: D(1), 1: D(2)}, {0: D(1)})}))
     fast.suspects(None, price, GOOD)
     for k in range(shifts):
         price[1] = 1.0 + k % 2
@@ -119,18 +120,18 @@ def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went
     fast.recognised[0] += 5.0  # stands for what rounding adds up to
     price[1] = factor
     fast.suspects([1], price, GOOD)
-    assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_made_anew
+    assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_swept
 
 
-def test_rows_are_named_until_somebody_sets_their_lines_and_never_after_they_are_cleared() -> None:
+def test_rows_are_named_until_their_lines_are_set_and_never_after_they_are_cleared() -> None:
     fast = small()
-    fast.put_block(0, 3, *legs({0: Held({0: D(2)}, {1: D(1)}), 1: Held({0: D(1)}), 2: Held()}))
+    fast.put_block(0, 3, *sides({0: Held({0: D(2)}, {1: D(1)}), 1: Held({0: D(1)}), 2: Held()}))
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 1, 2]
     fast.watch(np.array([0, 1]), np.array([-1.0, -1.0]), np.array([0.72, 0.72]))
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [2]
     fast.clear_row(2)
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == []
-    fast.put_block(0, 3, *legs({0: Held({0: D(2)}, {1: D(1)})}))
+    fast.put_block(0, 3, *sides({0: Held({0: D(2)}, {1: D(1)})}))
     assert fast.suspects([], np.ones(3), GOOD).tolist() == [0, 1, 2]
 
 
@@ -144,14 +145,14 @@ def test_debt_without_recognised_value_is_above_every_line_and_no_debt_below() -
         4: Held(),
         5: Held(),
     }
-    fast.put_block(0, 6, *legs(rows))
+    fast.put_block(0, 6, *sides(rows))
     fast.watch(np.arange(6), np.array([-1, 0.5, -1, 0.5, -1, 0.0]), np.array([9.0, np.inf, 0.5, np.inf, 0.5, np.inf]))
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 3, 5]
 
 
 def test_a_missing_asset_parks_its_groups_and_an_untrusted_one_leaves_only_their_high_line() -> None:
     fast = small()
-    fast.put_block(0, 2, *legs({0: Held({0: D(100)}, {1: D(50), 2: D(0)}), 1: Held({0: D(100)}, {1: D(90)})}))
+    fast.put_block(0, 2, *sides({0: Held({0: D(100)}, {1: D(50), 2: D(0)}), 1: Held({0: D(100)}, {1: D(90)})}))
     fast.watch(np.arange(2), np.full(2, 0.6), np.full(2, 0.8))
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 1]
     assert fast.suspects([], np.ones(3), np.array([0, UNTRUSTED, 0], np.uint8)).tolist() == [1]
@@ -165,7 +166,7 @@ def test_a_missing_asset_parks_its_groups_and_an_untrusted_one_leaves_only_their
 
 def test_untrusted_assets_cost_no_look_while_nothing_moves() -> None:
     fast = small()
-    fast.put_block(0, 2, *legs({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(100)}, {1: D(90)})}))
+    fast.put_block(0, 2, *sides({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(100)}, {1: D(90)})}))
     fast.watch(np.arange(2), np.full(2, 0.6), np.full(2, 0.95))
     blind = np.array([UNTRUSTED, 0, 0], np.uint8)
     fast.suspects(None, np.ones(3), blind)
@@ -174,8 +175,8 @@ def test_untrusted_assets_cost_no_look_while_nothing_moves() -> None:
 
 def test_holders_leave_out_cleared_rows_and_holdings_of_nothing() -> None:
     fast = small(2)
-    fast.put_block(0, 3, *legs({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(0)}, {2: D(9)}), 2: Held({0: D(1)})}))
-    fast.put_block(1, 1, *legs({0: Held({}, {0: D(7)})}))
+    fast.put_block(0, 3, *sides({0: Held({0: D(100)}, {1: D(50)}), 1: Held({0: D(0)}, {2: D(9)}), 2: Held({0: D(1)})}))
+    fast.put_block(1, 1, *sides({0: Held({}, {0: D(7)})}))
     fast.clear_row(2)
     fast.suspects(None, np.array([2.0, 1.0, 1.0]), GOOD)
     assert fast.holders([0]).tolist() == [0, GROUPS]
@@ -195,7 +196,7 @@ def test_a_block_is_replaced_and_dropped_and_its_neighbours_stay_as_they_were() 
         else:
             amount = np.arange(1, size + 1) + number * 1000.0
             row = np.arange(size, dtype=np.uint16)
-            held = Leg(row, row % 3, amount)
+            held = BlockSide(row, row % 3, amount)
             fast.put_block(
                 number,
                 size,
@@ -215,18 +216,18 @@ def test_a_block_is_replaced_and_dropped_and_its_neighbours_stay_as_they_were() 
 
 def test_other_debts_than_those_of_the_block_are_refused() -> None:
     fast = small()
-    fast.put_block(0, 2, *legs({0: Held({}, {1: D(50)}), 1: Held({}, {1: D(50)})}))
+    fast.put_block(0, 2, *sides({0: Held({}, {1: D(50)}), 1: Held({}, {1: D(50)})}))
     with pytest.raises(AssertionError):
-        fast.owe(0, *legs({0: Held({}, {1: D(50)})})[1:])
+        fast.owe(0, *sides({0: Held({}, {1: D(50)})})[1:])
     with pytest.raises(AssertionError):
-        fast.owe(0, *legs({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1:])
+        fast.owe(0, *sides({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1:])
 
 
 @pytest.mark.parametrize("wrong", [{5: Held({0: D(1)})}, {0: Held({3: D(1)})}, {0: Held({0: D("inf")})}])
 def test_rows_and_instruments_that_do_not_exist_are_refused_before_a_kernel_sees_them(wrong: dict[int, Held]) -> None:
     fast = small()
     with pytest.raises(AssertionError):
-        fast.put_block(0, 5, *legs(wrong))
+        fast.put_block(0, 5, *sides(wrong))
     for row in (-1, 0, GROUPS):
         with pytest.raises(AssertionError):
             fast.watch(np.array([row]), np.array([0.5, 0.5][: 1 + (row == 0)]), np.array([0.9]))
@@ -241,9 +242,9 @@ def test_a_price_that_is_no_number_stops_everything(price: float) -> None:
 def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None:
     fast, n = small(), 12 * GROUPS
     row = np.arange(GROUPS, dtype=np.uint16)
-    one = Leg(row, row * 0, np.ones(GROUPS))
+    one = BlockSide(row, row * 0, np.ones(GROUPS))
     for number in range(12):
-        fast.put_block(number, GROUPS, one, one, Leg(row[:0], row[:0], one.amount[:0]))
+        fast.put_block(number, GROUPS, one, one, BlockSide(row[:0], row[:0], one.amount[:0]))
     low = np.where(np.arange(n) % 3, 0.5, 1.0) + np.arange(n) * 1e-7
     fast.watch(np.arange(n), low, low + 1)
     below = np.flatnonzero(low * (1 + 1e-9) >= 1)
@@ -253,16 +254,16 @@ def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None
     np.testing.assert_array_equal(fast.suspects(None, np.ones(3), GOOD), below[below >= 100])
 
 
-def test_what_is_compiled_beforehand_is_all_that_is_used() -> None:
+def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
     warm()
     doors = (
         kernels.compare,
         kernels.sweep,
         kernels.shift,
-        keeping.lay,
-        keeping.watch,
-        keeping.count_held,
-        keeping.holders,
+        layout.lay,
+        line_table.watch,
+        kernels.count_held,
+        kernels.holders,
     )
     compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
     desk = Desk(3)

@@ -1,4 +1,4 @@
-"""The insurance fund: what groups in liquidation would draw, when the desk is told, and when no longer (DOMAIN 43, 44).
+"""The insurance fund: what groups in liquidation would draw, when the desk is told, and when no longer (rules 43 and 44).
 
 A group holds 100 USDT and owes 100 COIN: at 1.05 it is liquidated and 5 USD are missing; at 0.96 its fee is 2 USD.
 """

@@ -1,4 +1,4 @@
-"""What untrusted and missing prices do to groups (DESIGN section 8): they block good news and never make bad news alone."""
+"""What untrusted and missing prices do to groups (decision 9): they block good news and never make bad news alone."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Rules that change: by their date and by a reload. Both the old and the new version are kept (VIP FAQ 31)."""
+"""Rules that change: by their date and by a reload. Both the old and the new version are kept (rule 31)."""
 
 from datetime import timedelta
 from decimal import Decimal

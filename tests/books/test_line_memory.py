@@ -8,17 +8,17 @@ from random import Random
 
 import pytest
 
-from monitor.books._seen import PlainSeen, Seen
-from monitor.engine.ingest.line_memory import CompactSeen
+from monitor.books._line_memory import LineMemory, PlainLineMemory
+from monitor.engine.ingest.line_memory import CompactLineMemory
 
-BOTH = pytest.mark.parametrize("new", [PlainSeen, CompactSeen])
+BOTH = pytest.mark.parametrize("new", [PlainLineMemory, CompactLineMemory])
 
 
 def q(*hashes: int) -> array[int]:
     return array("q", hashes)
 
 
-def read(seen: Seen, *lines: tuple[int, int], forget: bool = False) -> None:
+def read(seen: LineMemory, *lines: tuple[int, int], forget: bool = False) -> None:
     """A reading that finds these lines and ids and puts them all."""
     seen.name(q(*(id_ for _, id_ in lines)), list(range(1, len(lines) + 1)))
     seen.take(q(*(line for line, _ in lines)), q(*(id_ for _, id_ in lines)))
@@ -26,7 +26,7 @@ def read(seen: Seen, *lines: tuple[int, int], forget: bool = False) -> None:
 
 
 @BOTH
-def test_a_line_is_in_force_after_the_reading_that_put_it(new: Callable[[], Seen]) -> None:
+def test_a_line_is_in_force_after_the_reading_that_put_it(new: Callable[[], LineMemory]) -> None:
     seen = new()
     seen.take(q(-7, 5), q(70, -50))
     assert seen.applied(q(-7, 5)) == q(0, 0)
@@ -36,7 +36,7 @@ def test_a_line_is_in_force_after_the_reading_that_put_it(new: Callable[[], Seen
 
 
 @BOTH
-def test_the_first_line_that_names_a_group_has_it(new: Callable[[], Seen]) -> None:
+def test_the_first_line_that_names_a_group_has_it(new: Callable[[], LineMemory]) -> None:
     seen = new()
     assert seen.name(q(1, 2, 0, 1, 0), [3, 4, 5, 6, 7]) == [0, 0, 0, 3, 0]
     assert seen.name(q(2, 9), [8, 11]) == [4, 0]
@@ -47,7 +47,7 @@ def test_the_first_line_that_names_a_group_has_it(new: Callable[[], Seen]) -> No
 
 
 @BOTH
-def test_another_line_of_a_group_takes_the_place_of_the_one_before(new: Callable[[], Seen]) -> None:
+def test_another_line_of_a_group_takes_the_place_of_the_one_before(new: Callable[[], LineMemory]) -> None:
     seen = new()
     read(seen, (10, 1), (20, 2))
     read(seen, (11, 1))
@@ -57,7 +57,7 @@ def test_another_line_of_a_group_takes_the_place_of_the_one_before(new: Callable
 @BOTH
 @pytest.mark.parametrize("forget", [True, False])
 def test_a_line_whose_group_is_not_named_is_forgotten_when_that_is_wanted(
-    new: Callable[[], Seen], forget: bool
+    new: Callable[[], LineMemory], forget: bool
 ) -> None:
     seen = new()
     read(seen, (10, 1), (20, 2), (30, 3))
@@ -72,7 +72,7 @@ def test_a_line_whose_group_is_not_named_is_forgotten_when_that_is_wanted(
 
 
 @BOTH
-def test_a_file_of_comments_forgets_all_lines_where_that_is_wanted(new: Callable[[], Seen]) -> None:
+def test_a_file_of_comments_forgets_all_lines_where_that_is_wanted(new: Callable[[], LineMemory]) -> None:
     seen = new()
     read(seen, (10, 1))
     seen.end(forget=False)
@@ -82,7 +82,7 @@ def test_a_file_of_comments_forgets_all_lines_where_that_is_wanted(new: Callable
 
 
 def test_a_small_memory_hands_over_to_a_compact_one() -> None:
-    small, large = PlainSeen(), CompactSeen()
+    small, large = PlainLineMemory(), CompactLineMemory()
     read(small, (10, 1), (-20, 2))
     small.hand_over(large)
     assert large.applied(q(10, -20, 3)) == q(1, 2, 0)
@@ -91,7 +91,7 @@ def test_a_small_memory_hands_over_to_a_compact_one() -> None:
 
 def test_both_give_the_same_answers_over_many_readings() -> None:
     """Pages larger than the first table, ids that crowd in few places of it, lines that come, change and go."""
-    rng, pair = Random(5), (PlainSeen(), CompactSeen())
+    rng, pair = Random(5), (PlainLineMemory(), CompactLineMemory())
     ids = [rng.randrange(1, 1 << 62) << 1 if k % 3 else -(k << 20) - 1 for k in range(30_000)]
     lines = {id_: rng.randrange(-(1 << 62), 1 << 62) for id_ in ids}
     for _ in range(4):

@@ -1,7 +1,7 @@
 """What a book in a file remembers of its lines: which are in force, and which groups a reading names.
 
-Lines and ids are known by 64-bit hashes of this process. In a book of a million lines two of them are taken for each
-other once in some ten million readings.
+Lines and ids are 64-bit hashes of this process. In a book of a million lines, two lines have the same hash once in some ten
+million readings.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from array import array
 from typing import Protocol
 
 
-class Seen(Protocol):
-    """A hash is never 0; in a list of ids 0 stands for one that is not known."""
+class LineMemory(Protocol):
+    """A hash is never 0. In a list of ids, 0 stands for an unknown one."""
 
     def __len__(self) -> int:
         """Lines in force."""
         ...
 
     def applied(self, lines: array[int]) -> array[int]:
-        """The id that each line puts if it is in force, or 0."""
+        """The id that each line puts, or 0 for a line that is not in force."""
         ...
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """Notes that lines of this reading name groups; the number of the line that named each before, or 0."""
+        """Notes which groups lines of this reading name. For each, the number of the line that named it before, or 0."""
         ...
 
     def take(self, lines: array[int], ids: array[int]) -> None:
@@ -38,11 +38,11 @@ class Seen(Protocol):
         ...
 
     def end(self, *, forget: bool) -> None:
-        """Ends the reading. Lines of groups that it names but did not put stay in force; `forget` those it does not name."""
+        """Ends the reading. Lines of groups that it names but did not put stay; `forget` drops those of other groups."""
         ...
 
 
-class PlainSeen:
+class PlainLineMemory:
     """For books of some thousand lines."""
 
     def __init__(self) -> None:
@@ -54,42 +54,42 @@ class PlainSeen:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See Seen."""
+        """See LineMemory."""
         return array("q", [self._lines.get(line, 0) for line in lines])
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See Seen."""
+        """See LineMemory."""
         firsts = [
             self._first.setdefault(id_, number) if id_ else number for id_, number in zip(ids, numbers, strict=True)
         ]
         return [0 if first == number else first for first, number in zip(firsts, numbers, strict=True)]
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See Seen."""
+        """See LineMemory."""
         self._taken.update(zip(lines, ids, strict=True))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See Seen."""
+        """See LineMemory."""
         return [id_ in self._first for id_ in ids]
 
     def lacks(self) -> bool:
-        """See Seen."""
+        """See LineMemory."""
         return not self._first.keys() >= set(self._lines.values())
 
     def end(self, *, forget: bool) -> None:
-        """See Seen."""
+        """See LineMemory."""
         if not (self._taken or forget):
             self._first = {}
             return
         put = set(self._taken.values())
         stays = {
-            line: id_
-            for line, id_ in self._lines.items()
-            if id_ not in put and (not forget or id_ in self._first)
-        }  # fmt: skip
-        self._lines, self._taken, self._first = stays | self._taken, {}, {}
+            line: id_ for line, id_ in self._lines.items() if id_ not in put and (not forget or id_ in self._first)
+        }
+        self._lines = stays | self._taken
+        self._taken = {}
+        self._first = {}
 
-    def hand_over(self, other: Seen) -> None:
-        """Between two readings: the other one knows all lines in force."""
+    def hand_over(self, other: LineMemory) -> None:
+        """Gives all lines in force to another memory, between two readings."""
         other.take(array("q", self._lines.keys()), array("q", self._lines.values()))
         other.end(forget=False)

@@ -1,0 +1,138 @@
+"""The fast screen, told in the words of blocks and boards: what groups hold and owe, between which LTVs they are calm."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+
+import numpy as np
+
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import PriceChange
+from monitor.core.rules.product import Version
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, Bools
+from monitor.engine.columns.floats import cents
+from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import MISSING, LadderTiers, Positions
+from monitor.engine.screen.board_prices import BoardPrices
+from monitor.engine.screen.exposures import Instruments
+from monitor.engine.screen.screen import FastScreen
+
+
+class BlockScreen:
+    """Hands blocks to a FastScreen, which is `fast`. `owed` [l] is what each loan of a block owes now."""
+
+    def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
+        self.fast = FastScreen()
+        self._instruments = Instruments(names)
+        self._instruments.take(versions)
+        self._board_prices = BoardPrices(names)
+        self._flags: U8 = np.zeros(0, np.uint8)
+        self._coins: dict[int, frozenset[str]] = {}
+        """By block: what its groups hold and owe."""
+        self._room: Positions | None = None
+        self._lines_due: dict[int, tuple[float, float]] = {}
+        """By row: lines that the screen is told with the next prices. One by one would cost more than the decision."""
+
+    # -- blocks --
+
+    def take_versions(self, versions: Mapping[int, Version]) -> bool:
+        """The ladders in force, by place of the product. True where other coins count than before: put all blocks again."""
+        return self._instruments.take(versions)
+
+    def put(self, number: int, block: Block, alive: Bools, owed: F64) -> None:
+        """Takes a block, new or in place of the one before. Its groups have no lines until `watch`."""
+        collateral, held = self._instruments.collateral(block, alive)
+        # Loans of dead groups are included, so that they are the same loans at any time.
+        debts = self._instruments.owed(block, owed, block.is_owed())
+        self._instruments.give(self.fast)
+        self.fast.put_block(number, len(block), collateral, debts.debts, debts.liabilities)
+        for i in np.flatnonzero(~alive).tolist():
+            self.fast.clear_row(number * GROUPS + i)
+        self._coins[number] = held | debts.coins
+
+    def owe(self, number: int, block: Block, owed: F64) -> None:
+        """Takes what the groups of a block owe at another time."""
+        self._instruments.give(self.fast)
+        debts = self._instruments.owed(block, owed, block.is_owed())
+        self.fast.owe(number, debts.debts, debts.liabilities)
+
+    def drop_block(self, number: int) -> None:
+        """Forgets a block."""
+        self.fast.drop_block(number)
+        del self._coins[number]
+
+    def drop_row(self, row: int) -> None:
+        """Never names a row again."""
+        self.fast.clear_row(row)
+        self._lines_due.pop(row, None)
+
+    # -- lines --
+
+    def watch(self, rows: I64, low: F64, high: F64) -> None:
+        """Gives rows the LTVs between which nothing is to be decided."""
+        self._tell_lines()  # older ones must not come after these
+        self.fast.watch(rows, low, high)
+
+    def watch_soon(self, row: int, lines: tuple[float, float]) -> None:
+        """The same for one row, in time for the next prices."""
+        self._lines_due[row] = lines
+
+    def _tell_lines(self) -> None:
+        if self._lines_due:
+            rows = np.fromiter(self._lines_due, np.int64, len(self._lines_due))
+            low, high = np.array(list(self._lines_due.values())).T.copy()
+            self._lines_due.clear()
+            self.fast.watch(rows, low, high)
+
+    # -- answers --
+
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> tuple[list[int], bool]:
+        """Rows at or beyond a line, and whether trust in some price changed. No change stands for all prices."""
+        self._tell_lines()
+        moved = None if change is None else self._board_prices.places(change.moved)
+        before = self._flags
+        price, self._flags = self._board_prices.prices(board)
+        rows = self.fast.suspects(moved, price, self._flags).tolist()
+        return rows, not np.array_equal(before, self._flags)
+
+    def holders(self, assets: Collection[str]) -> I64:
+        """Rows that hold or owe any of these assets."""
+        return self.fast.holders(self._board_prices.places(assets))
+
+    def coins_of(self, number: int) -> frozenset[str]:
+        """The same of one block."""
+        return self._coins[number]
+
+    def coins(self) -> frozenset[str]:
+        """Whose price decides about some group; coins that only dead groups held may be among them."""
+        return frozenset().union(*self._coins.values())
+
+    def prepare_copy(self) -> None:
+        """Takes memory for the next copy. Any thread may call it."""
+        self._room = self.fast.room()
+
+    def copy(self) -> tuple[Positions, LadderTiers]:
+        """All positions and ladders as they are now, for a reader in another thread."""
+        room, self._room = self._room, None
+        return self.fast.copy(room)
+
+    def debt_of(self, rows: I64) -> Decimal:
+        """USD debt of these rows as of the last prices, up to the cent; a row with a missing price counts nothing."""
+        return cents(float(self.fast.debt[self._priced(rows)].sum()))
+
+    def recognised_of(self, rows: I64) -> Decimal:
+        """The same for USD recognised collateral."""
+        return cents(float(self.fast.recognised[self._priced(rows)].sum()))
+
+    def most_owing(self, rows: I64, number: int) -> list[int]:
+        """So many of these rows that owe most, the largest debt first."""
+        owed = -self.fast.debt[rows]
+        most = np.argpartition(owed, number)[:number] if len(rows) > number else np.arange(len(rows))
+        found: list[int] = rows[most[np.argsort(owed[most], kind="stable")]].tolist()
+        return found
+
+    def _priced(self, rows: I64) -> I64:
+        priced: I64 = rows[self.fast.blind[rows] & MISSING == 0]
+        return priced
