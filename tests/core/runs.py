@@ -30,7 +30,8 @@ from monitor.core.rules.product import Product, RateRow
 from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import Invalid, read
 from monitor.core.stages.stages import STAGES
-from tests.core.desk import START, line, loan, product, quotes, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product, quotes
 
 LADDERS = {"USDT": [["60", "1"], ["inf", "0.8"]], "BTC": [["100", "1"], ["150", "0.5"]]}
 RATES = {"COIN": "0.01", "USDT": "0.002", "BTC": "0"}

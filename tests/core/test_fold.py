@@ -17,7 +17,8 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
 from monitor.replay import run as replay
-from tests.core.desk import START, both_books, plainly
+from tests.coin_desk import START
+from tests.core.desk import both_books, plainly
 from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
 
 pytestmark = both_books

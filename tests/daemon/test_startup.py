@@ -18,7 +18,8 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.stores._base import Change, Desk, Store
 from monitor.stores.sqlite import Config, build
-from tests.core.desk import START, line, loan, product, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product
 
 RULES = Rules("desk-1", {"vip_loan": product(version())})
 

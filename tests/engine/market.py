@@ -30,7 +30,7 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.stages.stages import NORMAL
 from monitor.core.valuation.valuation import Holding, holding, weigh
-from tests.core.desk import START
+from tests.coin_desk import START
 from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, Kinds, missing
 from tests.engine.twins import Line, Twins
 

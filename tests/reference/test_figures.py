@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.reference.desk import THRESHOLDS, Desk, line, loan, version
+from tests.coin_desk import THRESHOLDS, line, loan
+from tests.reference.desk import ReferenceDesk, version
 from tests.reference.figures import Figures, band, stated_ltv
 from tests.reference.model import cure, ladder_value, liquidation_price
 
@@ -42,7 +43,7 @@ def test_a1_accounts_are_summed_before_the_ladder() -> None:
     """2.5m + 2.5m in two accounts is 4.2m, not 4.4m, and not 4.0m."""
     product = {"version": [version(ladders={"COIN": CRYPTO_A})]}
     accounts = {"a": {"COIN": "2500000"}, "b": {"COIN": "2500000"}}
-    desk = Desk(line(collateral=accounts, loans=[loan("USDT", "3234000")]), product=product)
+    desk = ReferenceDesk(line(collateral=accounts, loans=[loan("USDT", "3234000")]), product=product)
     (alert,) = desk.play("00:00  1  margin_call.opened")
     assert (alert["recognised_usd"], alert["market_usd"], alert["ltv"]) == ("4200000", "5000000", "0.77")
 
@@ -62,7 +63,7 @@ def test_a1_accounts_are_summed_before_the_ladder() -> None:
     ],
 )
 def test_rule_09_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) -> None:
-    desk = Desk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
+    desk = ReferenceDesk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
     alerts = desk.model.prices(desk.model.now, {"COIN": ltv})  # type: ignore[arg-type]
     assert [alert["stage_to"] for alert in alerts] == ([] if stage == "normal" else [stage])
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.coin_desk import START, line, loan
 from tests.reference import books, run, tape
-from tests.reference.desk import START, line, loan, version
+from tests.reference.desk import version
 from tests.reference.model import Alert, Model
 
 ROOT = Path(__file__).parents[2]

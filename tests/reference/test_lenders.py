@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.reference.desk import START, Desk, clock, line, loan, version
+from tests.coin_desk import START, clock, line, loan
+from tests.reference.desk import ReferenceDesk, version
 from tests.reference.model import Model
 
 PRODUCTS = Path(__file__).parents[2] / "config" / "products"
@@ -89,10 +90,10 @@ def test_domain_5_a_health_factor_of_one_is_not_liquidated() -> None:
     assert (triggered["health_factor"], triggered["suppressed"]) == ("0.99999", [])
 
 
-def term(**changes: Any) -> Desk:
+def term(**changes: Any) -> ReferenceDesk:
     """A group whose loan matures at 20 days and 12 hours, under the shipped window and notice."""
     rules = {"version": [version(renewal_window="7d", maturity_notice="24h")]}
-    return Desk(line(loans=[loan(matures=f"{20 * 24 + 12}:00")], **changes), product=rules)
+    return ReferenceDesk(line(loans=[loan(matures=f"{20 * 24 + 12}:00")], **changes), product=rules)
 
 
 def test_rule_27_the_renewal_opens_at_the_midnight_seven_days_before_and_the_maturity_is_announced() -> None:
@@ -104,7 +105,7 @@ def test_rule_27_the_renewal_opens_at_the_midnight_seven_days_before_and_the_mat
 def test_rule_27_a_margin_call_and_interest_that_is_not_covered_refuse_a_renewal() -> None:
     dear = [loan(matures="492:00", interest="1")]
     rules = {"version": [version(renewal_window="7d", maturity_notice="0s", loan_limits={"COIN": ["50", "90"]})]}
-    desk = Desk(line(loans=dear, balances={"a": {"COIN": "0.9"}}, vip_level=7), product=rules)
+    desk = ReferenceDesk(line(loans=dear, balances={"a": {"COIN": "0.9"}}, vip_level=7), product=rules)
     _, opened = desk.play("00:00 0.7 - ; 300:00 0.9 margin_call.opened; 312:00 0.9 loan.renewal_open")
     assert opened["facts"]["refusals"] == ["margin_call", "coin_limit", "interest_not_covered"]
 
@@ -119,7 +120,7 @@ def test_a_loan_put_late_is_told_of_by_its_latest_news_alone() -> None:
 def test_rule_28_a_balance_that_does_not_pay_the_interest_is_said_once_until_it_does() -> None:
     owes = [loan("USDT", "10000", rate={"kind": "flexible"})]  # 15.03 a day
     holds = {"a": {"USDT": "100000"}}
-    desk = Desk(line(loans=owes, collateral=holds, balances={"s": {"USDT": "20"}, "t": {"USDT": "10.06"}}))
+    desk = ReferenceDesk(line(loans=owes, collateral=holds, balances={"s": {"USDT": "20"}, "t": {"USDT": "10.06"}}))
     desk.play("24:00 1 -; 48:00 1 -; 72:00 1 loan.interest_shortfall; 96:00 1 -")
     desk.model.enter(clock("97:00"), "G-1", {"type": "repay", "asset": "USDT", "amount": "60.12"})
     desk.play("120:00 1 -; 168:00 1 loan.interest_shortfall")
@@ -128,7 +129,7 @@ def test_rule_28_a_balance_that_does_not_pay_the_interest_is_said_once_until_it_
 def test_a_version_that_alone_moves_ltv_is_named_as_the_cause() -> None:
     """COIN at 0.75 owed against USDT: 75 % under the first ladder, 83 % under the second."""
     lower = version(START.replace(hour=5), ladders={"USDT": [["inf", "0.9"]]})
-    desk = Desk(
+    desk = ReferenceDesk(
         line(),
         line("G-2", loans=[loan(rate={"kind": "fixed", "daily": "0.05"})]),
         product={"version": [version(), lower]},

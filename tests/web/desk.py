@@ -194,7 +194,7 @@ class DeskStore:
         return await self._points.prune_points(step_s, before)
 
 
-class Desk:
+class WebDesk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
     def __init__(self, rules: Rules = RULES, trust: bool = False, priced: dict[str, str] = CALM) -> None:
@@ -314,7 +314,7 @@ class Desk:
 
 @asynccontextmanager
 async def serving(
-    desk: Desk,
+    desk: WebDesk,
     config: WebConfig | None = None,
     limits: Limits | None = None,
     page: PageFiles | None = None,

@@ -12,7 +12,8 @@ from monitor.core.alerts.payload import BODY_LIMIT, alert_item
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
 from monitor.core.text import as_json, stamp
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 D = Decimal
 LADDERS = {"BTC": [["inf", "1"]], "ETH": [["1000000", "0.9"], ["inf", "0.7"]], "USDT": [["inf", "1"]]}

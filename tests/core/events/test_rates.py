@@ -20,7 +20,8 @@ from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import HOUR, CoinRates, DatedRate, Product, RateRow
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, both_books, clock, line, loan, plainly, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, plainly, product
 
 D = Decimal
 FLAT = version(rates={"COIN": "0.001"})

@@ -9,7 +9,8 @@ import pytest
 from monitor.core.events.events import GroupPut
 from monitor.core.loans.group import Group, parse_line, restated, same_line
 from monitor.core.schema import Invalid
-from tests.core.desk import START, Desk, both_books, clock, group, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, group, product
 
 ENROLLED = {"delayed_liquidation": True}
 

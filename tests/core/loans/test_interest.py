@@ -15,7 +15,8 @@ from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
 from monitor.core.rules.product import Product
-from tests.core.desk import START, clock, group, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import group, product
 
 D = Decimal
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_interest.json").read_text())

@@ -12,7 +12,8 @@ from monitor.core.portfolio.exposure import Table, days_to_sell
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.rules.settings import ExposureRules
 from monitor.core.text import as_json
-from tests.core.desk import WHOLE, Desk, both_books, loan, product, version
+from tests.coin_desk import WHOLE, loan, version
+from tests.core.desk import Desk, both_books, product
 from tests.core.portfolio.test_stress import group, whole
 
 D = Decimal

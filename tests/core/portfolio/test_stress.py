@@ -18,7 +18,8 @@ from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.rules.settings import Fund, Trust
 from monitor.core.schema import Invalid, read
 from monitor.core.text import as_json
-from tests.core.desk import WHOLE, Desk, both_books, line, product, version
+from tests.coin_desk import WHOLE, line, version
+from tests.core.desk import Desk, both_books, product
 
 D = Decimal
 

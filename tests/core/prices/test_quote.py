@@ -8,7 +8,8 @@ import pytest
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import BadPrice, Quote, price, unconfirmed
 from monitor.core.rules.settings import Trust
-from tests.core.desk import clock, quotes
+from tests.coin_desk import clock
+from tests.core.desk import quotes
 
 D = Decimal
 HOSTILE = [

@@ -11,7 +11,8 @@ import pytest
 from monitor import plugins
 from monitor.core.schema import Invalid
 from monitor.products import vip_loan
-from tests.core.desk import START, THRESHOLDS, clock, product, version
+from tests.coin_desk import START, THRESHOLDS, clock, version
+from tests.core.desk import product
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,7 +8,8 @@ import pytest
 
 from monitor.core.ids import alert_id
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, SKIPPED, TABLE, Signal, signal_of
-from tests.core.desk import START, WHOLE, Desk, both_books, clock, line, loan, product, shorten, version
+from tests.coin_desk import START, WHOLE, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product, shorten
 
 ENROLLED = {"delayed_liquidation": True}
 

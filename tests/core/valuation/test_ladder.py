@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised, tiers_filled
-from tests.core.desk import Desk, both_books, line, product, version
+from tests.coin_desk import line, version
+from tests.core.desk import Desk, both_books, product
 from tests.reference.figures import ladder_value
 
 D = Decimal

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import Weight, band, holding, owed, positions, weigh
-from tests.core.desk import START, Desk, both_books, group, line, loan, product, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import Desk, both_books, group, product
 
 D = Decimal
 LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))

@@ -15,7 +15,8 @@ from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, 
 from monitor.core.events.events import OperatorAct
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.watchers import silences
-from tests.core.desk import Desk, both_books, clock, line, loan
+from tests.coin_desk import clock, line, loan
+from tests.core.desk import Desk, both_books
 
 pytestmark = both_books
 

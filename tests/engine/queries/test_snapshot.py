@@ -17,7 +17,8 @@ from monitor.core.groups.survey import Exposures, Prices, Scope, Sums, Survey
 from monitor.core.money import divide_down, exact
 from monitor.core.valuation.valuation import weigh
 from monitor.engine.book import ColumnarBook
-from tests.core.desk import WHOLE, Desk, line, product, version
+from tests.coin_desk import WHOLE, line, version
+from tests.core.desk import Desk, product
 from tests.engine.kinds import ALL, DAILY_AND_HOURLY
 from tests.engine.market import COINS, LATE, PAUSES, QUICK, TRUSTED, WARY, Market
 

@@ -15,7 +15,8 @@ from monitor.core.events.events import TimePassed
 from monitor.core.rules.settings import ExposureRules, Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
-from tests.core.desk import START, Desk, both_books, line, plainly
+from tests.coin_desk import START, line
+from tests.core.desk import Desk, both_books, plainly
 from tests.core.portfolio.test_exposure import BOOK, desk
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
 

@@ -10,7 +10,8 @@ from monitor.core.events.events import ClockJumped, PriceSilent
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from monitor.core.rules.settings import Lifecycle, Trust
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 HALF = {"USDT": [["inf", "0.5"]]}
 ENROLLED = {"delayed_liquidation": True}
