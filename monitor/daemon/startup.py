@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import monitor
 from monitor.config import BadConfig
 from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
@@ -67,6 +68,10 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -
     log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
 
 
+ENGINE = Path(monitor.__file__).parent / "engine"
+"""Where the compiled kernels are kept if the package can be written to."""
+
+
 async def warm(state_dir: Path) -> None:
     """Loads and compiles the engine. In two steps, as a stop waits for the step that has begun."""
     await asyncio.sleep(WARM_AFTER_S)
@@ -76,6 +81,6 @@ async def warm(state_dir: Path) -> None:
 
 def _import_engine(state_dir: Path) -> Any:
     """Where the package cannot be written to, the compiled kernels are kept beside the state."""
-    if not os.access(Path(__file__).parent / "engine", os.W_OK):
+    if not os.access(ENGINE, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
     return import_module("monitor.engine.warm")

@@ -79,3 +79,7 @@ async def test_groups_kept_beside_blocks_move_into_them_when_they_are_many(
         assert again.sight(f"G{n:03}") == third.sight(f"G{n:03}") == sight
         assert (sight is None) == (10 <= n < 15)
     await store.close()
+
+
+def test_the_folder_that_must_take_the_compiled_kernels_is_that_of_the_engine() -> None:
+    assert (startup.ENGINE / "warm.py").is_file()

@@ -116,7 +116,7 @@ class Register:
             if owner not in (None, group.id):
                 raise Refused(
                     "account_in_use",
-                    f"the current collateral account has been used (rule 6): {account} belongs to group {owner}",
+                    f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
                 )
 
 
