@@ -43,7 +43,7 @@ class Path:
         self.took: dict[str, list[float]] = {}
 
     def take(self, message: bytes, second: int, *, by_quote: bool) -> None:
-        """One message, of which every price moves."""
+        """One message in which every price moves."""
         at = time_at_ms(START_MS + 1000 * second)
         batch = self._timed("parse", lambda: self.feed.parse(message))
         assert isinstance(batch, Frame) != by_quote

@@ -64,7 +64,7 @@ def swept_bytes(ours: Ours) -> dict[str, int]:
 
 
 class _Few:
-    """A book of which only a few assets move at a time."""
+    """A book in which only a few assets move at a time."""
 
     def __init__(self, book: Book) -> None:
         self._ours, self._rng = Ours(book), np.random.default_rng(5)
