@@ -18,7 +18,7 @@ from bench.rounds import Seconds, interleaved, no_collection
 
 OURS = "ours"
 SWEPT = ("amounts", "members", "runs", "band", "debt", "recognised")
-"""Of the screen's arrays, those that a sweep reads (the first four) or writes while all prices are good."""
+"""The arrays of the screen that a sweep reads (the first four) or writes while all prices are good."""
 SAMPLE = 3_000
 """Groups whose stages are held against Decimal: enough to find one wrong in a thousand, in a few seconds."""
 

@@ -40,7 +40,7 @@ class Former(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as `vip_loan@2024-04-29`."""
+        """`vip_loan@2024-04-29`, for example."""
         return self.product.rules_name(self.version)
 
 
