@@ -147,7 +147,8 @@ class RulesWatch(Watcher):
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
             self._told[kind] = count = self._told.get(kind, 0) + 1
             facts = _changed(kind, former, self._versions[kind], sums)
-            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at)
+            # Noticed at the version's own time, also by a monitor that was down then.
+            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)
         self._replaced = replaced
         return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 

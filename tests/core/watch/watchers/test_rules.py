@@ -84,6 +84,13 @@ def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
 
 
 @both_books
+def test_a_version_is_told_of_at_its_own_time_also_by_a_monitor_that_was_down_then() -> None:
+    desk = Desk(line(), of=product(version(), version(clock("10:00"), ladders={"USDT": [["inf", "0.9"]]})))
+    (changed,) = desk.play("00:00 0.5 -; 11:00 ... rules.changed:vip_loan@10:00")
+    assert (changed.at, changed.detected_at) == (clock("10:00"), clock("10:00"))
+
+
+@both_books
 def test_a_reload_may_not_take_the_only_rate_of_a_loan_that_is_owed() -> None:
     """Interest is a function of the day: without a rate a year of it would be gone."""
     desk = Desk(line())
