@@ -1,8 +1,8 @@
 """What a message of a whole market costs from its bytes to the price board: `python -m bench.frame [SYMBOLS]`.
 
-Every price moves in every message. The stages are those of the daemon: parse, what of it is news, conflation, the board; then
-what is handed to other threads, and what a commit keeps. Medians of ROUNDS messages in microseconds. "By quote" is the same
-message taken item by item, as any message is of which something is odd: the ratio is of medians of interleaved rounds.
+Every price moves in every message. The stages are those of the daemon: parse, find what is new, conflation, the board; then
+what other threads get, and what a commit keeps. Medians of ROUNDS messages in microseconds. "By quote" takes the same message
+item by item, as the daemon does when something in it is odd. The ratio compares medians of interleaved rounds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Path:
         self.took: dict[str, list[float]] = {}
 
     def take(self, message: bytes, second: int, *, by_quote: bool) -> None:
-        """One message, of which every price moves."""
+        """One message in which every price moves."""
         at = time_at_ms(START_MS + 1000 * second)
         batch = self._timed("parse", lambda: self.feed.parse(message))
         assert isinstance(batch, Frame) != by_quote

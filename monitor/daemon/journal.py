@@ -2,7 +2,7 @@
 
 A change that could not be committed is merged into the next try: nothing is dropped. When the store has failed for
 longer than FAIL_S the desk is told on every channel that alerts are not durable, and alerts go out marked so; when it
-takes commits again, everything is made durable under the same ids (DESIGN section 10).
+takes commits again, everything is made durable under the same ids (decision 16).
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
 
 
 BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
-"""Of LtvPoint.flags. While it was sampled: a price was not trusted, a price was missing, nothing was recognised."""
+"""Flags of an LtvPoint. While it was sampled: a price was not trusted, a price was missing, nothing was recognised."""
 
 
 class LtvPoint(msgspec.Struct, frozen=True):

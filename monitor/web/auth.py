@@ -91,7 +91,7 @@ class Tokens:
         return self._callers == other._callers
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """The caller whom an `Authorization: Bearer` header names; None where no token has that secret."""
+        """The caller that an `Authorization: Bearer` header names; None where no token has that secret."""
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             return None

@@ -35,7 +35,7 @@ def watched(
     labels: Mapping[str, str] = {"borrower": "ACME"}, product: str = "vip_loan", account: str | None = None,
     coin: str = "COIN", owed: str = "OWED",
 ) -> GroupRecord:  # fmt: skip
-    """A group that owes `debt` and holds `counted`, of which all is recognised if it is COIN and nothing if it is JUNK."""
+    """A group that owes `debt` and holds `counted`: COIN is recognised in full, JUNK not at all."""
     loans = (Loan("L", owed, D(debt), D(0), RATE, "30d", START, START + timedelta(days=30), START.date()),)
     account = account or f"{id_}-in"
     group = Group(id_, product, account, {account: {coin: D(counted)}}, loans, False, {}, labels, {}, None, {})

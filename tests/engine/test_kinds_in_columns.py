@@ -219,7 +219,7 @@ def test_two_loans_of_a_coin_are_one_liability() -> None:
 
 
 def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
-    """As those of whom nothing is recognised: their level has no value that could be put in order."""
+    """Like groups without recognised collateral: their level has no value to put in order."""
     pro = shipped("cross_margin_pro")
     desk = ColumnsDesk(pro)
     groups = {"G-fair": "1.2", "G-poor": "1.0001", "G-bankrupt": "0.5", "G-rich": "9"}

@@ -180,7 +180,7 @@ def test_at_one_time_deadlines_run_group_by_group_in_order_of_ids() -> None:
     assert [alert["group"] for alert in desk.alerts] == ["B", "a-long-one", "b"]
 
 
-def test_a12_a_loan_is_overdue_at_maturity_and_its_group_liquidated_24_hours_later() -> None:
+def test_reading_a12_a_loan_is_overdue_at_maturity_and_its_group_liquidated_24_hours_later() -> None:
     said, forced = ReferenceDesk(line(loans=[loan(matures="01:00")])).play(
         "00:00 0.5 - ; 00:59 0.5 - ; 01:00 0.5 loan.overdue ; 25:30 0.5 liquidation.triggered(overdue)@25:00"
     )

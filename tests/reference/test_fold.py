@@ -67,7 +67,7 @@ def wandering(seed: int, told: bool) -> list[Alert]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_design_6_telling_time_to_pass_changes_nothing(seed: int) -> None:
+def test_decision_4_telling_time_to_pass_changes_nothing(seed: int) -> None:
     alerts = wandering(seed, told=True)
     assert alerts == wandering(seed, told=False)
     assert_chains_are_whole(alerts)

@@ -37,7 +37,7 @@ def owed(model: Model) -> Decimal:
 
 
 @pytest.mark.parametrize("opened", ["2021-07-01T00:00:00", "2021-07-01T07:02:55", "2021-07-01T23:59:59"])
-def test_domain_35_the_first_charge_is_three_days_after_the_day_of_borrowing(opened: str) -> None:
+def test_rule_35_the_first_charge_is_three_days_after_the_day_of_borrowing(opened: str) -> None:
     """500 USDT borrowed on 07-01, 200 repaid on 07-03 23:00: the first interest is 300 x 0.24 % = 0.72."""
     model = shipped("cross_collateral")
     model.put(at(opened), group("cross_collateral", {"BTC": "1"}, {"USDT": "500"}, opened_at=f"{opened}Z"))
@@ -49,7 +49,7 @@ def test_domain_35_the_first_charge_is_three_days_after_the_day_of_borrowing(ope
     assert found == [Decimal("300"), Decimal("300.72"), Decimal("301.44")]
 
 
-def test_domain_32_a_loan_of_before_the_charge_bears_no_interest() -> None:
+def test_rule_32_a_loan_of_before_the_charge_bears_no_interest() -> None:
     model = shipped("cross_collateral")
     old = group("cross_collateral", {"BTC": "1"}, {"USDT": "500"}, opened_at="2020-09-20T23:59:59Z")
     model.put(at("2020-09-20T23:59:59"), old)
@@ -57,7 +57,7 @@ def test_domain_32_a_loan_of_before_the_charge_bears_no_interest() -> None:
     assert owed(model) == 500
 
 
-def test_domain_40_the_example_of_margin_pro_by_its_tiers() -> None:
+def test_rule_40_the_example_of_margin_pro_by_its_tiers() -> None:
     """390,000 of BTC and 39,000 of ETH owed require 29,200 + 2,130 = 31,330; what is held less what is owed is net equity."""
     model = shipped("cross_margin_pro")
     model.put(at("2024-01-01T00:30:00"), group("cross_margin_pro", {"USDT": "491660"}, {"BTC": "13", "ETH": "13"}))
@@ -68,7 +68,7 @@ def test_domain_40_the_example_of_margin_pro_by_its_tiers() -> None:
     assert (called["type"], called["margin_level"]) == ("loan_group.margin_call.opened", "1.18245889")
 
 
-def test_domain_3_7_net_equity_counts_assets_in_full_until_2025_01_21() -> None:
+def test_section_3_7_net_equity_counts_assets_in_full_until_2025_01_21() -> None:
     """BNB is recognised at 95 % from then on, and the tiers are others."""
     model = shipped("cross_margin_pro")
     model.put(at("2025-01-21T09:30:00"), group("cross_margin_pro", {"BNB": "1000"}, {"USDT": "90000"}))
@@ -81,7 +81,7 @@ def test_domain_3_7_net_equity_counts_assets_in_full_until_2025_01_21() -> None:
     assert (after.recognised, after.debt) == (5000 - hour, (90_000 + hour) * Decimal("0.025"))
 
 
-def test_domain_5_a_health_factor_of_one_is_not_liquidated() -> None:
+def test_section_5_a_health_factor_of_one_is_not_liquidated() -> None:
     """HF = 8 x 0.83 x price / 6640: strictly below 1."""
     model = shipped("aave_v3")
     model.put(START, group("aave_v3", {"ETH": "8"}, {"USDC": "6640"}))

@@ -64,7 +64,7 @@ def test_rule_13_grace_expires_even_below_the_liquidation_level() -> None:
     assert (expired["ltv"], expired["deadline"], expired["stage_from"]) == ("0.75", None, "delayed_liquidation")
 
 
-def test_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
+def test_reading_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
     desk = ReferenceDesk(line(delayed_liquidation=True), grace_reminders=[])
     alerts = desk.play(
         """
@@ -78,7 +78,7 @@ def test_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
     assert [alert["episode"] for alert in alerts] == [1, 1, 2, 2]
 
 
-def test_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None:
+def test_reading_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None:
     def skipped(enrolled: bool, *path: str) -> list[str]:
         desk = ReferenceDesk(line(delayed_liquidation=enrolled))
         alerts = [desk.model.prices(desk.model.now, {"COIN": ltv}) for ltv in path][-1]  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def test_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None
     assert skipped(True, "0.92", "0.96") == []
 
 
-def test_a1_debt_on_nothing_is_immediate_and_has_no_ltv() -> None:
+def test_reading_a1_debt_on_nothing_is_immediate_and_has_no_ltv() -> None:
     desk = ReferenceDesk(line(collateral={"a": {"RATS": "1000"}}, delayed_liquidation=True))
     (alert,) = desk.play("00:00  0.5  liquidation.triggered(immediate)")
     assert (alert["ltv"], alert["recognised_usd"], alert["market_usd"], alert["blind"]) == (None, "0", "0", False)
@@ -113,7 +113,7 @@ def test_no_debt_is_normal_and_says_nothing() -> None:
     desk.play("00:00  0.95  -")
 
 
-def test_design_9_episodes_sequences_supersedes_and_ids() -> None:
+def test_decision_12_episodes_sequences_supersedes_and_ids() -> None:
     desk = ReferenceDesk(line())
     alerts = desk.play(
         """

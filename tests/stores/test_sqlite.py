@@ -435,7 +435,7 @@ async def test_a_long_read_delays_neither_commit_nor_checkpoint(store: sqlite.Sq
     with contextlib.closing(file.connect_read_only(store.path)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
-        async with asyncio.timeout(20):  # the reader reads on all the while: whoever waits for it waits for ever
+        async with asyncio.timeout(20):  # the reader reads on all the while: what waits for it waits for ever
             await store.commit(say(alert(sequence=2)))
             await store.checkpoint()
             await store.commit(say(alert(sequence=3)))

@@ -69,7 +69,7 @@ class KeptGroups(NamedTuple):
     groups: tuple[StoredGroup, ...]
     """Those that are not in blocks."""
     states: tuple[GroupState, ...]
-    """Of all groups; that of a group that nothing happened to may be left out."""
+    """The state of every group; an untouched group may be left out."""
     blocks: tuple[StoredBlock, ...] = ()
 
 

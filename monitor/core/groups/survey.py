@@ -99,7 +99,7 @@ class Exposed(NamedTuple):
     weight: Decimal
     """The debt of the groups that the average is over."""
     quantity: Decimal | None = None
-    """Of a coin."""
+    """How much of a coin they hold; None for other keys."""
 
 
 class Exposures(NamedTuple):
@@ -135,7 +135,7 @@ class Survey(Protocol):
     def __len__(self) -> int: ...
 
     def coins(self, scope: Scope) -> Coins:
-        """Of the groups of a scope."""
+        """The coins of the groups of a scope."""
         ...
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:

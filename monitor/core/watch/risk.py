@@ -1,4 +1,4 @@
-"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (DESIGN sections 4 to 6)."""
+"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (decisions 1, 3 and 4)."""
 
 from __future__ import annotations
 

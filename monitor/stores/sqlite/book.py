@@ -30,7 +30,7 @@ class _DeskBody(msgspec.Struct, frozen=True):
 
     at: datetime
     marks: tuple[Mark, ...] = ()
-    """Of schema 1."""
+    """Schema 1 kept them here."""
     watchers: WatcherStates | None = None
     notices: dict[str, tuple[int, str | None]] = {}
     silences: tuple[Silence, ...] = ()

@@ -145,7 +145,7 @@ def _figure(
 
 @both_books
 def test_rule_24_until_one_o_clock_a_rate_of_the_day_corrects_its_step() -> None:
-    """Never twice for one day: the step is another one, not a second one, and every group is decided anew."""
+    """Never twice for one day: the step is another one, not a second one, and every group is decided again."""
     desk = Desk(line(loans=[loan(principal="100")]), of=product(FLAT))
     desk.price("00:00", "0.7693")
     desk.play("24:00 ... margin_call.opened")

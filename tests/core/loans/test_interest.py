@@ -74,7 +74,7 @@ LATE = [
 
 
 @pytest.mark.parametrize(("matures", "days"), LATE)
-def test_a12_interest_is_threefold_for_midnights_after_maturity(matures: str, days: list[int]) -> None:
+def test_reading_a12_interest_is_threefold_for_midnights_after_maturity(matures: str, days: list[int]) -> None:
     stated = loan("COIN", "1000", matures=matures)
     rules = product(version(rates={"COIN": "0.001"}))
     assert [grown(stated, n, rules) for n in (1, 2, 3)] == days

@@ -30,7 +30,7 @@ def test_the_files_that_ship_are_in_order(path: Path) -> None:
     assert (loaded.kind, len(loaded.versions) > 0) == (kind, True)
 
 
-def test_what_a_version_may_leave_out_is_that_of_the_vip_faq() -> None:
+def test_what_a_version_may_leave_out_is_that_of_the_vip_loan() -> None:
     stated = {key: value for key, value in version().items() if key not in ("renewal_window", "maturity_notice")}
     (plain,) = product(stated).versions
     assert plain.grace == timedelta(hours=24)  # rule 13

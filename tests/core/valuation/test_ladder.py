@@ -38,7 +38,7 @@ def test_rule_30_a_ladder_is_no_step() -> None:
 
 
 @both_books
-def test_a1_accounts_are_summed_before_the_ladder() -> None:
+def test_reading_a1_accounts_are_summed_before_the_ladder() -> None:
     """2.5 m in each of two accounts is 4.2 m, not 4.4 m."""
     rules = product(version(ladders={"USDT": [["1000000", "1"], ["inf", "0.8"]]}))
     half = {"USDT": "2500000"}

@@ -1,4 +1,4 @@
-"""Acknowledgements by the API: shown wherever the group is, audited, refused with a reason."""
+"""Acknowledgements by the API: shown with the group everywhere, audited, refused with a reason."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def test_exposures_are_listed_by_key_and_paged(desk: WebDesk, http: aiohtt
 
 
 async def test_a_table_follows_the_book(desk: WebDesk, http: aiohttp.ClientSession) -> None:
-    """The clock stands still, so the table may rest; a second later it is made anew."""
+    """The clock stands still, so the table may rest; a second later it is made again."""
     await ask(http, "PUT", "/v1/groups/G-1", line("G-1"))
     assert (await ask(http, "GET", "/v1/exposure"))[2]["total"]["groups"] == 1
     await ask(http, "PUT", "/v1/groups/G-2", line("G-2"))

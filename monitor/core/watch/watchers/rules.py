@@ -1,6 +1,6 @@
 """Puts rules, rates and interest in force, says what a new version changed, and marks the alerts that it caused.
 
-See VIP FAQ 31: when a product's rules change, LTV moves without a price, and the desk must be told why.
+See rule 31: when a product's rules change, LTV moves without a price, and the desk must be told why.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Former(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as `vip_loan@2024-04-29`."""
+        """`vip_loan@2024-04-29`, for example."""
         return self.product.rules_name(self.version)
 
 
