@@ -22,7 +22,7 @@ from monitor.clock import SystemClock
 from monitor.core.instants import time_at_ms
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.conflation import Latest
+from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Frame, PriceChange
 from monitor.core.rules.settings import Trust
 from monitor.feeds import binance_futures
@@ -39,7 +39,11 @@ class Path:
 
     def __init__(self) -> None:
         self.feed = binance_futures.build("bench", binance_futures.Config(), SystemClock())
-        self.news, self.latest, self.board = News(FeedStats(), lambda _, quote: None), Latest(), PriceBoard(Trust())
+        self.news, self.latest, self.board = (
+            News(FeedStats(), lambda _, quote: None),
+            LatestPrices(),
+            PriceBoard(Trust()),
+        )
         self.took: dict[str, list[float]] = {}
 
     def take(self, message: bytes, second: int, *, by_quote: bool) -> None:

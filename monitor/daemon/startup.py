@@ -18,7 +18,7 @@ from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.stores._base import Change, Snapshot, Store
+from monitor.stores._base import Change, Store, StoredState
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0
@@ -36,7 +36,7 @@ def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
-def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
+def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMonitor:
     """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept."""
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
@@ -56,7 +56,7 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
         raise BadConfig([str(e)]) from None
 
 
-async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -> None:
+async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState) -> None:
     """Writes all blocks again where many groups are kept beside them: a start reads such a group fifty times slower."""
     beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
     if len(beside) < REWRITE_FROM or snapshot.desk is None:

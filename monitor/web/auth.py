@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from monitor.config import TokenConfig, is_loopback
-from monitor.core.groups.survey import Scope, within
+from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
 
 READ = "read"

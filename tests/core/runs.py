@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from monitor.core.alerts.matching import Match
-from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Unacknowledge, Unsilence
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -160,7 +160,7 @@ acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
     ),
     groups.map(lambda group: lambda at: Unacknowledge(group, "evt_x")),
     st.builds(
-        lambda id_, match, until, up_to, even: lambda at: Hush(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
+        lambda id_, match, until, up_to, even: lambda at: MakeSilence(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
         st.integers(1, 3), matches, st.integers(1, 40), st.sampled_from((None, None, "critical", "normal")), st.booleans(),
     ),
     st.integers(1, 3).map(lambda n: lambda at: Unsilence(f"sil-{n}")),

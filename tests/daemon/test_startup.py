@@ -16,7 +16,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.stores._base import Change, Desk, Store
+from monitor.stores._base import Change, CoreState, Store
 from monitor.stores.sqlite import Config, build
 from tests.coin_desk import START, line, loan, version
 from tests.core.desk import product
@@ -40,7 +40,7 @@ async def commit(store: Store, outcome: Outcome, monitor: RiskMonitor) -> None:
     closed = tuple(outcome.closed)
     states = tuple(outcome.states.values())
     await store.commit(
-        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=Desk(outcome.at, ()))
+        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=CoreState(outcome.at, ()))
     )
 
 

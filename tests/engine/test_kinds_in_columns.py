@@ -13,9 +13,9 @@ import pytest
 
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.portfolio.group_list import GroupQuery, PlainRoster
+from monitor.core.portfolio.group_list import GroupQuery, PlainGroupLists
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.product import Product
@@ -23,7 +23,7 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
 from monitor.products import cross_collateral, cross_margin_pro
 from tests.book_lines import book_line
@@ -228,8 +228,8 @@ def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
     board: PriceBoard = desk.monitor.board
     prices = Prices(board.usd, frozenset(board.untrusted))
     watched = [w for id_ in desk.book.ids() if (w := desk.book.find(id_)) is not None]
-    for roster in (ColumnarRoster(desk.book), PlainRoster(lambda: watched)):
-        page = roster.page(GroupQuery(), (), prices)
+    for group_lists in (ColumnarGroupLists(desk.book), PlainGroupLists(lambda: watched)):
+        page = group_lists.page(GroupQuery(), (), prices)
         assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
 
 

@@ -30,7 +30,7 @@ from monitor.stores._base import (
     Change,
     DeliveryFilter,
     HistoryFilter,
-    Snapshot,
+    StoredState,
     StoreRefused,
     StoreUnavailable,
 )
@@ -526,8 +526,8 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
         db.executescript((Path(__file__).parent / "schema_1.sql").read_text())
     store = built(path)
     snapshot = await store.open()
-    known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), hushed=None)
-    assert snapshot == Snapshot(
+    known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), silence=None)
+    assert snapshot == StoredState(
         msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)),
         (stored("G-1"), stored("G-2", 3)),
         (known, GroupState("Ö-3", episode=2, sequence=5)),

@@ -22,8 +22,8 @@ from monitor.core.events.events import API, Event, MarkPrices, Noticed, Operator
 from monitor.core.events.history import Row
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Publication
-from monitor.core.groups.survey import Prices
-from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.groups.snapshot import Prices
+from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
@@ -205,7 +205,7 @@ class WebDesk:
         self.feeds = {"tape": FeedStats()}
         self.book = PlainBook()
         self.risk = RiskMonitor(self.rules, book=self.book)
-        self.view = View(PlainRoster(self.book.records), self.clock)
+        self.view = View(PlainGroupLists(self.book.records), self.clock)
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
         self.make_delay_s = 0.0
@@ -282,7 +282,9 @@ class WebDesk:
 
     async def whole_book(self) -> WholeBook:
         _, usd, untrusted = self.risk.board.snapshot()
-        return WholeBook(self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.survey(self.clock.now))
+        return WholeBook(
+            self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.snapshot(self.clock.now)
+        )
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self.store.check()

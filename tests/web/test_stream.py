@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.groups.survey import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
 from monitor.web.live import Limits
@@ -177,18 +177,18 @@ async def test_rows_come_at_most_once_a_tick(desk: WebDesk) -> None:
 
 
 class Counted:
-    """The desk's roster, with a count of the pages that it made and the time that each takes."""
+    """The desk's lists, with a count of the pages that they made and the time that each takes."""
 
     def __init__(self, desk: WebDesk, cost_s: int = 0) -> None:
         self.pages: list[GroupQuery] = []
-        inner = desk.view._roster.page
+        inner = desk.view._group_lists.page
 
         def page(query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
             self.pages.append(query)
             desk.clock.now += timedelta(seconds=cost_s)
             return inner(query, scope, prices)
 
-        desk.view._roster.page = page  # type: ignore[method-assign]
+        desk.view._group_lists.page = page  # type: ignore[method-assign]
 
 
 async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: WebDesk, http: Session) -> None:

@@ -23,7 +23,7 @@ from monitor.core.stages.maturity import without_gone
 from monitor.core.stages.stages import DELAYED, GroupState
 
 
-class Register:
+class BookChanges:
     """What may change the book of groups."""
 
     def __init__(self, book: LoanBook) -> None:

@@ -16,10 +16,10 @@ from monitor.core.groups.loan_book import (
 )
 from monitor.core.groups.outcome import Memory, Sight
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Survey
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.loans.interest import instant
-from monitor.core.portfolio.snapshot import PlainSurvey
+from monitor.core.portfolio.snapshot import PlainBookSnapshot
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
@@ -138,11 +138,11 @@ class PlainBook:
         ids = sorted(self.holders(assets))
         return exposure_of((self._records[id_] for id_ in ids), len(ids), ids[:MOST_NAMED], board.usd)
 
-    def prepare_survey(self) -> None:
+    def prepare_snapshot(self) -> None:
         pass
 
-    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        return PlainSurvey(self.sights(), at)
+    def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
+        return PlainBookSnapshot(self.sights(), at)
 
     def sights(self) -> list[Sight]:
         """All groups as they stand now."""

@@ -224,7 +224,7 @@ def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
     """The alert of the stage that a group is in, once more: under an id of its own, on the figures of now."""
     after, said = say(name, state, _TOLD_BY[state.stage], at, state.reason or "ltv")
     said = msgspec.structs.replace(said, supersedes=state.last_alert)
-    return msgspec.structs.replace(after, last_alert=said.id, hushed=None), said
+    return msgspec.structs.replace(after, last_alert=said.id, silence=None), said
 
 
 def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:

@@ -145,7 +145,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     ack: Ack | None = None
     ceilings: tuple[tuple[str, str], ...] = ()
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
-    hushed: str | None = None
+    silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
 
 

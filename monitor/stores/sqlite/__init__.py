@@ -32,7 +32,7 @@ from monitor.stores._base import (
     DeliveryFilter,
     HistoryFilter,
     LtvPoint,
-    Snapshot,
+    StoredState,
     StoreUnavailable,
 )
 from monitor.stores.sqlite import deliveries, file, history, log
@@ -70,7 +70,7 @@ class SqliteStore:
         self._file_id: tuple[int, int] | None = None
         self._opened = AsyncExitStack()
 
-    async def open(self) -> Snapshot:
+    async def open(self) -> StoredState:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
         if self._writer is not None:
             return await self._write(log.snapshot)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.groups.survey import Scope
+from monitor.core.groups.snapshot import Scope
 from monitor.core.portfolio.exposure import Table, days_to_sell
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.rules.settings import ExposureRules

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
-from monitor.core.portfolio.snapshot import PlainSurvey, WholeBook
+from monitor.core.portfolio.snapshot import PlainBookSnapshot, WholeBook
 from monitor.web.whole_book import LISTS, WAITING
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
@@ -160,14 +160,14 @@ async def test_the_work_for_a_caller_who_leaves_ends(
 ) -> None:
     """Otherwise 441 cells of a caller who is gone would be in the way of the next."""
     await filled(http)
-    sweeps, sweep = [], PlainSurvey.sweep
+    sweeps, sweep = [], PlainBookSnapshot.sweep
 
     def slow(*args: Any) -> Any:
         sweeps.append(1)
         time.sleep(0.02)
         return sweep(*args)
 
-    monkeypatch.setattr(PlainSurvey, "sweep", slow)
+    monkeypatch.setattr(PlainBookSnapshot, "sweep", slow)
     side = [f"-{n}%" for n in range(21)]
     sides = {"x": {"asset": "BTC", "shocks": side}, "y": {"asset": "ETH", "shocks": side}}
     with pytest.raises(TimeoutError):

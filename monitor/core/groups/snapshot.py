@@ -1,4 +1,4 @@
-"""The questions about the whole book, and their answers. `PlainSurvey` and the columns of the engine answer them."""
+"""The questions about the whole book, and their answers. `PlainBookSnapshot` and the columns of the engine answer them."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Coins(NamedTuple):
     owed: frozenset[str]
 
 
-class Survey(Protocol):
+class BookSnapshot(Protocol):
     """All groups as they stood at one instant."""
 
     def __len__(self) -> int: ...
