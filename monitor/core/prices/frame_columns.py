@@ -1,8 +1,8 @@
 """Marks by column: a trusted frame stays one object, and makes a mark or a Decimal when a caller asks for it.
 
-A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a frame that the board
-trusted as a whole; on a calm day nearly all are. A frame in force never changes, so a copy of the columns is a picture of the
-board that any thread may read.
+A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a frame that the
+board trusted as a whole; on a calm day nearly all are. A frame in force never changes, so a copy of the columns is a picture of
+the board that any thread may read.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class FrameInForce:
         return made
 
     def heard(self, asset: str) -> Heard:
-        """What its source said last of one of its assets, while the place is the in_force's."""
+        """What its source said last of one of its assets, while its frame is in force at the place."""
         frame = self.frame
         return Heard(asset, frame.source, self.price(asset), frame.at(self.columns[asset]), self.received_at)
 
@@ -72,7 +72,7 @@ class FrameColumns:
         self.index: dict[str, int] = {}
         self.names: list[str] = []
         self.alone: list[Mark | None] = []
-        """The mark that stands alone, or the last one that did before the place became a in_force's."""
+        """The mark that stands alone, or the last one that did before a frame came into force at the place."""
         self.frames: list[FrameInForce | None] = []
         self.flags = bytearray()
         self.rate: Decimal | None = None
@@ -112,7 +112,7 @@ class FrameColumns:
         return alone if in_force is None or alone is None else in_force.mark(self.names[place], alone)
 
     def trust(self, place: int) -> str:
-        """Whether the mark is believed, the conversion left aside; a in_force's always is."""
+        """Whether the mark is believed, the conversion left aside; that of a frame in force always is."""
         alone = self.alone[place]
         if self.frames[place] is not None:
             return GOOD
