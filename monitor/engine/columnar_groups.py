@@ -30,7 +30,7 @@ from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.queries.snapshot import BookCopy, ColumnarSurvey
-from monitor.engine.schedule.agenda import Agenda
+from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen
@@ -44,7 +44,7 @@ class ColumnarGroups:
     def __init__(self, names: Names, at: datetime, rules: Rules) -> None:
         self.names = names
         self.rows = RowIndex(names)
-        self.agenda = Agenda(self.rows)
+        self.agenda = ColumnarAgenda(self.rows)
         self._now = InForce.of(at, rules, names)
         self.screen = BlockScreen(names, self._now.versions)
 

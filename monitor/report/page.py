@@ -65,7 +65,7 @@ class Strip(NamedTuple):
     ticks: list[tuple[int, str, str]]
 
 
-class Shown(NamedTuple):
+class ReportedAlert(NamedTuple):
     """An alert in the table."""
 
     at: str
@@ -216,7 +216,7 @@ def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[StageBand]:
     return bands
 
 
-def _alert(found: Gathered, item: dict[str, Any]) -> Shown:
+def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     body = item["data"]
     subject = body["group"]["id"] if "group" in body else body["subject"]
     said = [_percent(Decimal(body["ltv"]))] if body.get("ltv") else []
@@ -227,7 +227,7 @@ def _alert(found: Gathered, item: dict[str, Any]) -> Shown:
     facts = body.get("facts") or {}
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
-    return Shown(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
+    return ReportedAlert(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
 
 
 def _sent(delivery: dict[str, Any]) -> tuple[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from monitor.config import TokenConfig, WebConfig, check_bind
+from monitor.config import WebConfig, check_bind
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
@@ -49,11 +49,6 @@ class Server:
         self.site = Site(config, daemon, limits)
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
-
-    def change_tokens(self, configs: Sequence[TokenConfig]) -> None:
-        """Takes other tokens at once, as after a reload. Raises UnsafeBind, schema.Invalid; the old ones stay then."""
-        check_bind(self._config.host, configs)
-        self.use_tokens(Tokens(configs))
 
     def use_tokens(self, tokens: Tokens) -> None:
         """Takes other tokens at once. Streams of the old ones end; a reader that may stay resumes where it was."""

@@ -17,8 +17,8 @@ from monitor.engine.columns.fields import DTYPES, I64, U8, Columns
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.decimals import numbers
 
-_QUANTITY: Bounds = get_args(schema.Quantity)[1]
-_ID = re.compile(get_args(schema.Id)[1].regex)
+QUANTITY: Bounds = get_args(schema.Quantity)[1]
+ID = re.compile(get_args(schema.Id)[1].regex)
 _FIRST, _LAST, _LONGEST = 0x21, 0x7E, 128  # characters and length of an id
 
 
@@ -52,7 +52,7 @@ class LineRows:
         groups, debts = np.array(self.groups, np.int64).reshape(-1, 8), np.array(self.loans, np.int64).reshape(-1, 4)
         texts, positions, loans = (np.concatenate(([0], np.cumsum(groups[:, i]))) for i in (5, 6, 7))
         held, owed = len(self.coins), len(debts)
-        mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], _QUANTITY)
+        mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], QUANTITY)
         arena = _arena(self.texts)
         if wrong or arena is None:
             raise Wrong(_rows_of(np.array(wrong, np.int64), positions, loans) | self._misnamed())
@@ -82,7 +82,7 @@ class LineRows:
     def _misnamed(self) -> set[int]:
         """Rows with an invalid id."""
         texts = iter(self.texts)
-        return {row for row, group in enumerate(self.groups) if not all([*map(_ID.fullmatch, islice(texts, group[5]))])}
+        return {row for row, group in enumerate(self.groups) if not all([*map(ID.fullmatch, islice(texts, group[5]))])}
 
 
 def _rows_of(slots: I64, positions: I64, loans: I64) -> set[int]:

@@ -28,12 +28,10 @@ from monitor.engine.columns.extras import extras_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.ingest import line_schema
-from monitor.engine.ingest.line_rows import LineRows, Wrong
+from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 
-_QUANTITY: Bounds = get_args(schema.Quantity)[1]
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
-_ID = re.compile(get_args(schema.Id)[1].regex)
 _ASSET = re.compile(get_args(schema.Asset)[1].regex)
 _REMEMBERED = 10_000  # at most so many texts of times, of terms and of thresholds
 
@@ -256,9 +254,9 @@ class Packer:
     def _holdings(self, texts: line_schema.Holdings) -> dict[str, dict[str, Decimal]]:
         found: dict[str, dict[str, Decimal]] = {}
         for account, coins in texts.items():
-            if not _ID.fullmatch(account) or any(self._coins[name] < 0 for name in coins):
+            if not ID.fullmatch(account) or any(self._coins[name] < 0 for name in coins):
                 raise Unsure
-            found[account] = {name: _number(text, _QUANTITY) for name, text in coins.items()}
+            found[account] = {name: _number(text, QUANTITY) for name, text in coins.items()}
         return found
 
 

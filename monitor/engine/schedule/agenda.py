@@ -25,7 +25,7 @@ from monitor.engine.schedule.interest_cover import Balances, balances_of, in_dou
 _SOON = timedelta(days=1)
 
 
-class Agenda:
+class ColumnarAgenda:
     """What comes due in the rows. It reads their states, and changes none."""
 
     def __init__(self, rows: RowIndex) -> None:

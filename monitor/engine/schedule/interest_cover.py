@@ -11,9 +11,8 @@ from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import read_extras
 from monitor.engine.columns.fields import F64, I64
 from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import GUARD
 
-GUARD = 1e-9
-"""A balance and an interest within this share of each other are compared exactly."""
 _SPAN = 1 << 16
 """Columns number coins in 16 bits."""
 
@@ -58,6 +57,7 @@ def in_doubt(
     has = np.zeros(len(keys))
     if len(balances.keys):
         has = np.where(balances.keys[at] == keys, balances.amounts[at], 0.0)
+    # Within this share of each other core compares a balance and an interest exactly.
     near = np.abs(owed - has) <= GUARD * np.maximum(owed, has)
     near &= (owed > 0) | (has > 0)
     short: dict[int, list[str]] = {row: [] for row in balances.rows.tolist() if row in known}

@@ -15,6 +15,7 @@ from monitor.config import WebConfig
 from monitor.core.schema import read
 from monitor.web import sessions
 from monitor.web.app import Server
+from monitor.web.auth import Tokens
 from tests.book_lines import line
 from tests.web.desk import Desk
 from tests.web.sse import stream
@@ -155,11 +156,11 @@ async def test_a_session_goes_with_its_token_and_follows_its_role(desk: Desk) ->
     async with daemon(desk, config()) as (server, url), browser(url) as http:
         await sign_in(http)
         changed = [msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens]
-        server.change_tokens(changed)
+        server.use_tokens(Tokens(changed))
         assert (await ask(http, "GET", "/v1/session"))[2]["role"] == "admin"
-        server.change_tokens(config(ops="another", acme="s-acme").tokens)
+        server.use_tokens(Tokens(config(ops="another", acme="s-acme").tokens))
         assert (await ask(http, "GET", "/v1/session"))[0] == 401
-        server.change_tokens(config().tokens)
+        server.use_tokens(Tokens(config().tokens))
         assert (await ask(http, "GET", "/v1/session"))[0] == 401, "what was signed out stays so"
 
 
