@@ -69,7 +69,7 @@ class Positions:
     group: npt.NDArray[np.int32]
     asset: npt.NDArray[np.uint16]
     units: Ints
-    """Of 1e-8 of a coin."""
+    """How many units of 1e-8 of a coin."""
 
     @cached_property
     def quantity(self) -> Floats:

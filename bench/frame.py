@@ -1,8 +1,8 @@
 """What a message of a whole market costs from its bytes to the price board: `python -m bench.frame [SYMBOLS]`.
 
-Every price moves in every message. The stages are those of the daemon: parse, what of it is news, conflation, the board; then
-what is handed to other threads, and what a commit keeps. Medians of ROUNDS messages in microseconds. "By quote" is the same
-message taken item by item, as any message is of which something is odd: the ratio is of medians of interleaved rounds.
+Every price moves in every message. The stages are those of the daemon: parse, find what is new, conflation, the board; then
+what other threads get, and what a commit keeps. Medians of ROUNDS messages in microseconds. "By quote" takes the same message
+item by item, as the daemon does when something in it is odd. The ratio compares medians of interleaved rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monitor.clock import SystemClock
 from monitor.core.instants import time_at_ms
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.conflation import Latest
+from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Frame, PriceChange
 from monitor.core.rules.settings import Trust
 from monitor.feeds import binance_futures
@@ -39,11 +39,15 @@ class Path:
 
     def __init__(self) -> None:
         self.feed = binance_futures.build("bench", binance_futures.Config(), SystemClock())
-        self.news, self.latest, self.board = News(FeedStats(), lambda _, quote: None), Latest(), PriceBoard(Trust())
+        self.news, self.latest, self.board = (
+            News(FeedStats(), lambda _, quote: None),
+            LatestPrices(),
+            PriceBoard(Trust()),
+        )
         self.took: dict[str, list[float]] = {}
 
     def take(self, message: bytes, second: int, *, by_quote: bool) -> None:
-        """One message, of which every price moves."""
+        """One message in which every price moves."""
         at = time_at_ms(START_MS + 1000 * second)
         batch = self._timed("parse", lambda: self.feed.parse(message))
         assert isinstance(batch, Frame) != by_quote

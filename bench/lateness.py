@@ -27,7 +27,7 @@ class Lateness(NamedTuple):
 
     @property
     def p99_ms(self) -> float:
-        """Of the sleeps that a sweep fell into."""
+        """The latest of the sleeps that a sweep fell into, but for one in a hundred."""
         return float(np.quantile(self.during_ms, 0.99))
 
 

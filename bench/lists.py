@@ -22,14 +22,14 @@ import numpy as np
 
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.portfolio.group_list import GroupQuery, cursor_of, key_of
 from monitor.core.queries.explain import row as shown
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import STAGES, GroupState
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 ASSETS = [f"A{i:03d}" for i in range(600)]
@@ -130,15 +130,15 @@ class Fresh:
         return None
 
 
-def encoded(roster: ColumnarRoster, query: GroupQuery, scope: Scope = ()) -> int:
+def encoded(group_lists: ColumnarGroupLists, query: GroupQuery, scope: Scope = ()) -> int:
     """A page as the API answers it."""
-    page = roster.page(query, scope, PRICES)
+    page = group_lists.page(query, scope, PRICES)
     return len(msgspec.json.encode([shown(s) for s in page.rows]))
 
 
-def queries(roster: ColumnarRoster, groups: int) -> dict[str, Callable[[], object]]:
+def queries(group_lists: ColumnarGroupLists, groups: int) -> dict[str, Callable[[], object]]:
     """What is measured, by name."""
-    middle = roster.sight(f"G-{groups // 2:07d}", PRICES)
+    middle = group_lists.sight(f"G-{groups // 2:07d}", PRICES)
     assert middle is not None
     found: dict[str, GroupQuery] = {
         "no filter": GroupQuery(), "stage=margin_call": GroupQuery(stages=frozenset(["margin_call"])),
@@ -152,20 +152,20 @@ def queries(roster: ColumnarRoster, groups: int) -> dict[str, Callable[[], objec
             key = key_of(middle, sort, name.startswith("-"))
             found[f"sort={name}"] = GroupQuery(sort=name)
             found[f"sort={name}, from the middle"] = GroupQuery(sort=name, after=cursor_of(name, key))
-    calls: dict[str, Callable[[], object]] = {n: (lambda q=q: encoded(roster, q)) for n, q in found.items()}
-    calls["scope of a token"] = lambda: encoded(roster, GroupQuery(), SCOPE)
-    calls["stream: 500 rows"] = lambda: encoded(roster, GroupQuery(limit=500))
-    calls["one group by id"] = lambda: roster.sight(f"G-{groups // 3:07d}", PRICES)
-    calls["counts"] = lambda: roster.counts((), PRICES)
-    calls["counts in a scope"] = lambda: roster.counts(SCOPE, PRICES)
-    calls["needed"] = lambda: roster.needed(())
+    calls: dict[str, Callable[[], object]] = {n: (lambda q=q: encoded(group_lists, q)) for n, q in found.items()}
+    calls["scope of a token"] = lambda: encoded(group_lists, GroupQuery(), SCOPE)
+    calls["stream: 500 rows"] = lambda: encoded(group_lists, GroupQuery(limit=500))
+    calls["one group by id"] = lambda: group_lists.sight(f"G-{groups // 3:07d}", PRICES)
+    calls["counts"] = lambda: group_lists.counts((), PRICES)
+    calls["counts in a scope"] = lambda: group_lists.counts(SCOPE, PRICES)
+    calls["needed"] = lambda: group_lists.needed(())
     return calls
 
 
 def new_order(columnar: Columnar) -> float:
     """Seconds for the first page by id after the blocks became others."""
-    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
-    return timed(lambda: encoded(roster, GroupQuery(sort="id")))
+    group_lists = ColumnarGroupLists(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
+    return timed(lambda: encoded(group_lists, GroupQuery(sort="id")))
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -193,8 +193,8 @@ def main() -> None:
     """Prints the table."""
     groups, rounds = (int(a) for a in (*sys.argv[1:], *("1000000", "20")[len(sys.argv) - 1 :]))
     columnar: Any = Columnar(groups)
-    roster = ColumnarRoster(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
-    calls = queries(roster, groups)
+    group_lists = ColumnarGroupLists(SimpleNamespace(fresh=Fresh(), columnar=columnar))  # type: ignore[arg-type]
+    calls = queries(group_lists, groups)
     cold = {name: timed(call) for name, call in calls.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     naive, order = [], []

@@ -36,7 +36,7 @@ class Figures(NamedTuple):
     changed: list[float]
     """Share of the groups that changed stage, by tick."""
     lateness: Lateness
-    """Of the event loop while core handles such frames."""
+    """How late the event loop is while core handles such frames."""
 
 
 class Fall:

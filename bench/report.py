@@ -26,7 +26,7 @@ class Measured(NamedTuple):
 
     machine: dict[str, Any]
     positions: float
-    """Of collateral and debt, a group."""
+    """Positions of collateral and debt in a group, on average."""
     engine: Engine
     peers: dict[int, Seconds]
     growth: Seconds

@@ -42,7 +42,7 @@ METHOD = """\
 - One seeded book for all: 8.0 collateral positions and 1.6 debts a group, 600 assets, ladders of 2-8 tiers, 9 % of the
   positions beyond the first, three profiles of lines. The first n groups are the book of n groups. Every tick moves all
   600 prices.
-- A round is one tick by every contender, in an order shuffled anew; Python's garbage collector stands still meanwhile. All
+- A round is one tick by every contender, in a new random order; Python's garbage collector stands still meanwhile. All
   contenders, the slow ones too, run the same rounds. In every round all stages, LTVs (to 1e-11) and changed groups are held
   against numpy's, and after the last one 3,000 groups against Decimal.
 - Each peer is one file of `bench/peers` and says what form it has. polars and DuckDB use both cores, ours one. "numpy, tuned"

@@ -18,7 +18,7 @@ from bench.rounds import Seconds, interleaved, no_collection
 
 OURS = "ours"
 SWEPT = ("amounts", "members", "runs", "band", "debt", "recognised")
-"""Of the screen's arrays, those that a sweep reads (the first four) or writes while all prices are good."""
+"""The arrays of the screen that a sweep reads (the first four) or writes while all prices are good."""
 SAMPLE = 3_000
 """Groups whose stages are held against Decimal: enough to find one wrong in a thousand, in a few seconds."""
 
@@ -64,7 +64,7 @@ def swept_bytes(ours: Ours) -> dict[str, int]:
 
 
 class _Few:
-    """A book of which only a few assets move at a time."""
+    """A book in which only a few assets move at a time."""
 
     def __init__(self, book: Book) -> None:
         self._ours, self._rng = Ours(book), np.random.default_rng(5)

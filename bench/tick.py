@@ -22,7 +22,7 @@ from monitor.core.loans.group import parse_line
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon.journal import desk_of
+from monitor.daemon.journal import core_state_of
 from monitor.products import vip_loan
 from monitor.stores import sqlite
 from monitor.stores._base import Change
@@ -79,7 +79,9 @@ async def measure(sizes: list[int]) -> dict[int, tuple[float, float]]:
                 started = time.perf_counter()
                 outcome = monitors[n].handle(event)
                 core[n].append(time.perf_counter() - started)
-                await stores[n].commit(Change(at, states=tuple(outcome.states.values()), desk=desk_of(monitors[n])))
+                await stores[n].commit(
+                    Change(at, states=tuple(outcome.states.values()), desk=core_state_of(monitors[n]))
+                )
                 whole[n].append(time.perf_counter() - started)
         for store in stores.values():
             await store.close()

@@ -25,7 +25,7 @@ from monitor.stores._base import (
     Committed,
     Delivery,
     DeliveryFilter,
-    Snapshot,
+    StoredState,
     StoreUnavailable,
     Target,
 )
@@ -172,9 +172,9 @@ class FakeStore:
         if self.is_away:
             raise StoreUnavailable("no space left on device")
 
-    async def open(self) -> Snapshot:
+    async def open(self) -> StoredState:
         self._check()
-        return Snapshot(None, (), (), len(self.log))
+        return StoredState(None, (), (), len(self.log))
 
     async def commit(self, change: Change) -> Committed:
         self._check()

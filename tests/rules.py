@@ -1,8 +1,9 @@
 """The lists of tests in docs/domain.md: under each rule, reading and section the tests that cite it.
 
-`python -m tests.rules` writes them. A test cites by its name (test_rule_36_..., test_rule_24_25_..., test_rule_17_to_20_...) or
-in its text ("rule 36", "rules 26 and 36", "reading A12", "domain section 3.8"). What only a file says outside its tests, in its first
-sentence or beside a table of cases, is listed as that file.
+`python -m tests.rules` writes them. A test cites by its name (test_rule_36_..., test_rule_24_25_..., test_rule_17_to_20_...,
+test_reading_a12_..., test_section_3_8_...) or in its text ("rule 36", "rules 26 and 36",
+"reading A12", "domain section 3.8"). A citation outside the tests of a file, in its first sentence or beside a table of cases, lists
+the whole file.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ _OF_CITATIONS = frozenset({"test_citations.py", "test_rules_table.py"})
 """They make rules up."""
 _HEADING = re.compile(r"^#{2,4} ((?:Rule|Reading|Section) [A\d.]+)\b", re.MULTILINE)
 _LISTED = re.compile(r"\n+Tests:\n.*?(?=\n#|\Z)", re.DOTALL)
-_NAMED = re.compile(r"^test_rule_(\d+(?:_(?:to_)?\d+)*)_")
+_NAMED = re.compile(r"^test_(?:rule_(\d+(?:_(?:to_)?\d+)*)|reading_a(\d+)|section_(\d(?:_\d{1,2})?))_")
 _CITED = {
-    "Rule": re.compile(r"\b[Rr]ules? (\d{1,2}(?:(?:-|, | and | to |, and )\d{1,2})*)\b"),
+    "Rule": re.compile(r"\b(?:[Rr]ules?|VIP FAQ) (\d{1,2}(?:(?:-|, | and | to |, and )\d{1,2})*)\b"),
     "Reading": re.compile(r"\b[Rr]eadings? (A\d{1,2}(?:(?:-|, | and | to |, and )A\d{1,2})*)\b"),
     "Section": re.compile(r"\b[Dd]omain sections? (\d(?:\.\d{1,2})?(?:(?:, | and )\d(?:\.\d{1,2})?)*)\b"),
 }
@@ -88,12 +89,14 @@ def _tests(source: str) -> Iterator[tuple[str, str]]:
 
 
 def _named(name: str) -> Iterable[str]:
-    """`test_rule_24_25_` names two rules, `test_rule_17_to_20_` four."""
+    """`test_rule_24_25_` names two rules, `test_rule_17_to_20_` four, `test_reading_a12_` and `test_section_3_8_` one each."""
     found = _NAMED.match(name)
     if found is None:
         return []
-    text = found[1].replace("_to_", "-").replace("_", ", ")
-    return [f"Rule {int(n)}" for n in _each(text)]
+    rules, reading, section = found.groups()
+    if rules is None:
+        return [f"Reading A{reading}" if reading else f"Section {section.replace('_', '.')}"]
+    return [f"Rule {int(n)}" for n in _each(rules.replace("_to_", "-").replace("_", ", "))]
 
 
 def document() -> str:

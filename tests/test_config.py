@@ -42,7 +42,7 @@ def problems(folder: Path, text: str, product: str = PRODUCT) -> list[str]:
     return e.value.problems
 
 
-def test_what_is_left_out_has_the_values_of_interfaces_2(tmp_path: Path) -> None:
+def test_what_is_left_out_has_its_documented_value(tmp_path: Path) -> None:
     it = loaded(tmp_path, LEAST)
     assert (it.web.host, it.web.port, it.web.tokens) == ("127.0.0.1", 8080, ())
     assert (it.store.kind, it.keep) == ("sqlite", timedelta(days=400))

@@ -25,9 +25,9 @@ from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.schema import Invalid, read
 from monitor.notifiers._base import DeliveryError, Notice, headline
 from monitor.web.contract import routes
-from tests.core.desk import START, Desk
-from tests.web.desk import Desk as WebDesk
-from tests.web.desk import serving
+from tests.coin_desk import START
+from tests.core.desk import Desk
+from tests.web.desk import WebDesk, serving
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

@@ -93,7 +93,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines that end in each block, stripped. Of a line that is too long it keeps just enough to show that."""
+    """The lines that end in each block, stripped. It keeps just enough of a line that is too long to show that."""
     rest, is_first = b"", True
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")

@@ -109,7 +109,7 @@ class FileBook:
         self._last: bytes | None = None
         """Digest of the last reading."""
         self._stamp: tuple[int, ...] | None = None
-        """Of the file at the last reading; None if it changed meanwhile."""
+        """The size and times of the file at the last reading; None if it changed meanwhile."""
         self._unchanged_since_s = 0.0
         self._is_settled = False
 

@@ -18,7 +18,7 @@ from monitor.core.instants import MICROSECOND
 ACCRUAL, RULES, PRICE, GROUP, SILENCE, EXPOSURE, FUND = range(7)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
-"""Of a term loan. They are known long before, so they are planned only when they come near."""
+"""The dates of a term loan. They are known long before, so they are planned only when they come near."""
 
 
 class Deadline(NamedTuple):

@@ -20,7 +20,7 @@ from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
 from monitor.engine.book import ColumnarBook
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
 from monitor.stores._base import Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log, trim_memory
@@ -68,7 +68,7 @@ class App:
         now = self.clock.utc()
         self.monitor.awaken(now)
         self._memory = upkeep.MemoryTrim(self.clock)
-        self.view = View(ColumnarRoster(self.book), self.clock, snapshot.cursor)
+        self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
         event_log = self._event_log(now)
         self.deliveries = Deliveries(

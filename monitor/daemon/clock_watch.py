@@ -22,7 +22,7 @@ ClockEvent = ClockJumped | ClockSettled | ClockStood | PriceSilent
 
 
 class ClockWatch:
-    """`wall` is the time of the last comparison. Of the monitor it only reads, and only between two events."""
+    """`wall` is the time of the last comparison. It only reads the monitor, and only between two events."""
 
     def __init__(self, monitor: RiskMonitor, clock: Clock) -> None:
         self._monitor = monitor

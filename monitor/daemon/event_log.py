@@ -1,4 +1,4 @@
-"""The record of what core was handed: folding it gives the same alerts (DESIGN section 13, `monitor replay --log`).
+"""The record of what core was handed: folding it gives the same alerts (decision 18, `monitor replay --log`).
 
 JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. The
 sequencer's worker thread writes it beside the decision. A record that cannot be written is counted and logged, and no

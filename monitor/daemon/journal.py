@@ -2,7 +2,7 @@
 
 A change that could not be committed is merged into the next try: nothing is dropped. When the store has failed for
 longer than FAIL_S the desk is told on every channel that alerts are not durable, and alerts go out marked so; when it
-takes commits again, everything is made durable under the same ids (DESIGN section 10).
+takes commits again, everything is made durable under the same ids (decision 16).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.watch.compose import Statement, compose
 from monitor.core.watch.risk import RiskMonitor
 from monitor.running import Running
-from monitor.stores._base import Applied, Audit, Change, Committed, Desk, StoreUnavailable, Target
+from monitor.stores._base import Applied, Audit, Change, Committed, CoreState, StoreUnavailable, Target
 from monitor.telemetry import BoundedLog, log
 
 FAIL_S = 3.0
@@ -155,7 +155,7 @@ class Journal:
             return ()
         self._is_told = False
         alert = self._own(monitor, RECOVERED, {"part": "store", "failed_s": f"{failed_s:.1f}"})
-        self._waiting = Change(alert.at, alerts=((alert, self._outlet.route(alert)),), desk=desk_of(monitor))
+        self._waiting = Change(alert.at, alerts=((alert, self._outlet.route(alert)),), desk=core_state(monitor))
         try:
             return await self._try(monitor)
         except StoreUnavailable:
@@ -186,17 +186,17 @@ class Journal:
             alerts=tuple((alert, self._outlet.route(alert)) for alert in alerts),
             entries=tuple(entries),
             audits=tuple(audits),
-            desk=desk_of(monitor),
+            desk=core_state(monitor),
             blocks=tuple(block for o in outcomes for block in o.blocks),
             history=tuple(row for o in outcomes for row in o.history),
             rates=_newest_rates(each for o in outcomes for each in o.rates),
         )
 
 
-def desk_of(monitor: RiskMonitor) -> Desk:
+def core_state(monitor: RiskMonitor) -> CoreState:
     """What core knows beside groups."""
     assert monitor.at is not None
-    return Desk(monitor.at, tuple(monitor.board.kept()), monitor.watcher_states())
+    return CoreState(monitor.at, tuple(monitor.board.kept()), monitor.watcher_states())
 
 
 def _merged(old: Change, new: Change) -> Change:

@@ -12,7 +12,7 @@ from monitor.core.alerts.silences import Act
 from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import restated
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
@@ -62,7 +62,7 @@ class Requests:
 
     async def whole_book(self) -> WholeBook:
         """See Inbox."""
-        await asyncio.to_thread(self._monitor.book.prepare_survey)
+        await asyncio.to_thread(self._monitor.book.prepare_snapshot)
         return await self._sequencer.ask(lambda at, _: self._whole_book(at), needs_commit=False)
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
@@ -153,4 +153,4 @@ class Requests:
 
     def _whole_book(self, at: datetime) -> WholeBook:
         _, usd, untrusted = self._monitor.board.snapshot()
-        return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.survey(at))
+        return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.snapshot(at))

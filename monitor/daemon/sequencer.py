@@ -19,7 +19,7 @@ from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.events import Event, MarkPrices, TimePassed
 from monitor.core.groups.outcome import Outcome, Publication
-from monitor.core.prices.conflation import Latest
+from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.clock_watch import ClockEvent, ClockWatch
@@ -71,7 +71,7 @@ class Sequencer:
         self._event_log = event_log
         self._clock = running.clock
         self._metrics = running.metrics
-        self._prices = Latest()
+        self._prices = LatestPrices()
         self._quoted_s: float | None = None
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
         self._wake = asyncio.Event()

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import monitor
 from monitor.config import BadConfig
 from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
@@ -17,7 +18,7 @@ from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
-from monitor.stores._base import Change, Snapshot, Store
+from monitor.stores._base import Change, Store, StoredState
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0
@@ -35,7 +36,7 @@ def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
-def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonitor:
+def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMonitor:
     """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept."""
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
@@ -55,7 +56,7 @@ def restored(rules: Rules, snapshot: Snapshot, book: ColumnarBook) -> RiskMonito
         raise BadConfig([str(e)]) from None
 
 
-async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -> None:
+async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState) -> None:
     """Writes all blocks again where many groups are kept beside them: a start reads such a group fifty times slower."""
     beside = {*(stored.group.id for stored in snapshot.groups), *snapshot.closed}
     if len(beside) < REWRITE_FROM or snapshot.desk is None:
@@ -67,6 +68,10 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: Snapshot) -
     log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
 
 
+ENGINE = Path(monitor.__file__).parent / "engine"
+"""Where the compiled kernels are kept if the package can be written to."""
+
+
 async def warm(state_dir: Path) -> None:
     """Loads and compiles the engine. In two steps, as a stop waits for the step that has begun."""
     await asyncio.sleep(WARM_AFTER_S)
@@ -76,6 +81,6 @@ async def warm(state_dir: Path) -> None:
 
 def _import_engine(state_dir: Path) -> Any:
     """Where the package cannot be written to, the compiled kernels are kept beside the state."""
-    if not os.access(Path(__file__).parent / "engine", os.W_OK):
+    if not os.access(ENGINE, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
     return import_module("monitor.engine.warm")

@@ -27,7 +27,7 @@ class _Shown(NamedTuple):
 
 
 class Notices:
-    """Keeps at most KEPT alerts in memory, those of the newest commits; of a storm it keeps the first ones."""
+    """Keeps at most KEPT alerts in memory, those of the newest commits; from a storm it keeps the first ones."""
 
     def __init__(self, ledger: Ledger, render: Render) -> None:
         self._ledger = ledger

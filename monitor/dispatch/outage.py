@@ -46,7 +46,7 @@ class Outage:
         return Noticed(at, KIND, self._notifier, facts, fingerprint="failing")
 
     def delivered(self, now_s: float, at: datetime) -> Noticed | None:
-        """Counts a success; returns the event that ends an outage of which the desk was told."""
+        """Counts a success; returns the event that ends an outage that the desk was told of."""
         self._failures = 0
         if self._is_said is False or (self._is_said and now_s - self._said_at_s < HOLD_S):
             return None

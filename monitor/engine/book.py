@@ -16,7 +16,7 @@ import msgspec
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Survey
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
@@ -163,12 +163,16 @@ class ColumnarBook:
             return self.fresh.exposure(assets, board, exact_to)
         return self.columnar.exposure(assets, board, self.fresh, exact_to)
 
-    def prepare_survey(self) -> None:
+    def prepare_snapshot(self) -> None:
         if self.columnar is not None:
-            self.columnar.prepare_survey()
+            self.columnar.prepare_snapshot()
 
-    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        return self.fresh.survey(at) if self.columnar is None else self.columnar.survey(at, self.fresh, is_kept=is_kept)
+    def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
+        return (
+            self.fresh.snapshot(at)
+            if self.columnar is None
+            else self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
+        )
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""

@@ -29,7 +29,7 @@ from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
-from monitor.engine.queries.snapshot import BookCopy, ColumnarSurvey
+from monitor.engine.queries.snapshot import BookCopy, ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
 from monitor.engine.schedule.in_force import InForce
@@ -229,16 +229,18 @@ class ColumnarGroups:
         largest = (self.rows.id(row) for row in self.screen.most_owing(rows, MOST_NAMED))
         return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
 
-    def prepare_survey(self) -> None:
+    def prepare_snapshot(self) -> None:
         """See LoanBook."""
         self.screen.prepare_copy()
 
-    def survey(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarSurvey:
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
         """See LoanBook. Core waits while the positions are copied."""
         blocks, stage = list(self.rows.living()), self.rows.stage.copy()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
         states = dict(self.rows.packed_states()) if is_kept else self.rows.packed_states()
-        return ColumnarSurvey(BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at))
+        return ColumnarBookSnapshot(
+            BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
+        )
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""

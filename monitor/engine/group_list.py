@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.money import exact
 from monitor.core.portfolio.group_list import (
     Counts,
     GroupPage,
     GroupQuery,
     Key,
-    PlainRoster,
+    PlainGroupLists,
     cursor_of,
     is_wanted,
     key_of,
@@ -42,8 +42,8 @@ LOOKS = 3
 the next."""
 
 
-class ColumnarRoster:
-    """The Roster of a ColumnarBook."""
+class ColumnarGroupLists:
+    """The GroupLists of a ColumnarBook."""
 
     def __init__(self, book: ColumnarBook) -> None:
         self._book = book
@@ -71,7 +71,7 @@ class ColumnarRoster:
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         columnar, start = self._book.columnar, start_of(query)
         if columnar is None:
-            return PlainRoster(self._book.fresh.records).page(query, scope, prices)
+            return PlainGroupLists(self._book.fresh.records).page(query, scope, prices)
         after = None if start is None else (start.place, float(start.value), start.id)
         with self._turn:
             listing, fresh = self._look(columnar)
@@ -88,33 +88,33 @@ class ColumnarRoster:
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         columnar = self._book.columnar
         if columnar is None:
-            return PlainRoster(self._book.fresh.records).counts(scope, prices)
+            return PlainGroupLists(self._book.fresh.records).counts(scope, prices)
         with self._turn:
             listing, fresh = self._look(columnar)
             block = listing.counts(scope)
-        single = PlainRoster(lambda: fresh).counts(scope, prices)
+        single = PlainGroupLists(lambda: fresh).counts(scope, prices)
         stages = {stage: number + single.stages[stage] for stage, number in block.stages.items()}
         return Counts(stages, block.unknown + single.unknown, block.blind + single.blind, block.total + single.total)
 
     def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
         columnar = self._book.columnar
         if columnar is None:
-            return dict(PlainRoster(self._book.fresh.records).debts(scope, prices))
+            return dict(PlainGroupLists(self._book.fresh.records).debts(scope, prices))
         with self._turn:
             listing, fresh = self._look(columnar)
             block = listing.debts(scope)
-        single = PlainRoster(lambda: fresh).debts(scope, prices)
+        single = PlainGroupLists(lambda: fresh).debts(scope, prices)
         return {stage: Decimal(usd) + single[stage] for stage, usd in block.items()}
 
     def needed(self, scope: Scope) -> frozenset[str]:
         columnar = self._book.columnar
         if columnar is None:
-            return PlainRoster(self._book.fresh.records).needed(scope)
+            return PlainGroupLists(self._book.fresh.records).needed(scope)
         with self._turn:
             listing, fresh = self._look(columnar)
             owed, examples = listing.held(scope)
         records = (record for row in examples if (record := _record_at(columnar, row)) is not None)
-        return owed.union(PlainRoster(lambda: fresh).needed(scope), *(record.held.assets for record in records))
+        return owed.union(PlainGroupLists(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 
     def _look(self, columnar: ColumnarGroups) -> tuple[Listing, list[GroupRecord]]:
         """The columns and the fresh groups of one moment, so that no group that is folded meanwhile is in neither."""
@@ -133,7 +133,7 @@ def _keyed(
     fresh: list[GroupRecord], query: GroupQuery, scope: Scope, prices: Prices, after: FloatKey | None
 ) -> list[tuple[FloatKey, int | Sight]]:
     """The fresh groups that a page may hold, with keys like those in columns."""
-    wanted = PlainRoster(lambda: fresh).wanted(query, scope, prices)
+    wanted = PlainGroupLists(lambda: fresh).wanted(query, scope, prices)
     keyed = [(_float_key(s, query), s) for s in wanted]
     return [(k, s) for k, s in keyed if after is None or (k < after if query.is_reversed else k > after)]
 

@@ -26,13 +26,13 @@ def warm() -> None:
     fast.owe(1, side, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
-    _warm_survey(fast, calm, good)
+    _warm_snapshot(fast, calm, good)
 
 
-def _warm_survey(fast: screen.FastScreen, price: F64, flag: U8) -> None:
+def _warm_snapshot(fast: screen.FastScreen, price: F64, flag: U8) -> None:
     (store, tiers), blocks = fast.copy(), np.zeros(1, np.int64)
     weighed = snapshot_kernels.Weighed.zeros(GROUPS)
-    snapshot_kernels.survey(blocks, store, tiers, price, flag, weighed)
+    snapshot_kernels.weigh_book(blocks, store, tiers, price, flag, weighed)
     wanted, distance, debt = weighed.blind, weighed.recognised, weighed.debt
     snapshot_kernels.by_asset(blocks, store, tiers, price, wanted, distance, debt, np.zeros((2, 8)))
     snapshot_kernels.of_asset(blocks, store, tiers, price, 0, distance, debt)

@@ -110,7 +110,7 @@ class EmailNotifier:
         """Nothing to free: a connection lives for one mail."""
 
     async def _transmit(self, notice: Notice, message: EmailMessage, to: list[str], refused: list[str]) -> Receipt:
-        """Hands the mail over. Recipients whom the server refuses for good are reported and not tried again."""
+        """Hands the mail over. Recipients that the server refuses for good are reported and not tried again."""
         smtp = self._client()
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -28,7 +28,7 @@ TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
 _BOUNDS = Bounds("0", "1e30", 24)
-"""Of the bound of a tier: more digits would outgrow exact arithmetic."""
+"""The bound of a tier: more digits would outgrow exact arithmetic."""
 
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 

@@ -45,7 +45,7 @@ class AaveV3Version(VersionTable, frozen=True, kw_only=True):
     thresholds: HealthFactorLevels = HealthFactorLevels()
     close: Closing = Closing()
     liquidation_fee: Ratio = Decimal(0)
-    """Of all collateral. A liquidator's bonus depends on the pair; state the worst bonus here."""
+    """A share of all collateral. A liquidator's bonus depends on the pair; state the worst bonus here."""
     warnings: tuple[Level, ...] = ()
 
 

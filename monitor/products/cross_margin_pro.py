@@ -51,7 +51,7 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
     """How much of a coin a group may owe, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
-    """Of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
+    """A share of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
     warnings: tuple[Level, ...] = ()
 
 

@@ -30,7 +30,7 @@ from monitor.file_watch import Waits, pause, watching
 REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
 MOST_BYTES = 16 << 20
-"""Of text: half a million rows, or thirty coins for forty years of days."""
+"""The size of a rate file: half a million rows, or thirty coins for forty years of days."""
 
 
 class Config(msgspec.Struct, frozen=True):

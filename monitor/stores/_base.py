@@ -51,7 +51,7 @@ class Audit(msgspec.Struct, frozen=True):
     after: Any
 
 
-class Desk(msgspec.Struct, frozen=True):
+class CoreState(msgspec.Struct, frozen=True):
     """What core knows beside groups: the time of the last event, the marks, and what the watchers remember."""
 
     at: datetime
@@ -82,7 +82,7 @@ class Change(msgspec.Struct, frozen=True):
     alerts: tuple[tuple[Alert, tuple[Target, ...]], ...] = ()
     entries: tuple[Applied, ...] = ()
     audits: tuple[Audit, ...] = ()
-    desk: Desk | None = None
+    desk: CoreState | None = None
     blocks: tuple[StoredBlock, ...] = ()
     dropped_blocks: tuple[int, ...] = ()
     history: tuple[Row, ...] = ()
@@ -135,14 +135,14 @@ class Committed(msgspec.Struct, frozen=True):
     cancelled: tuple[str, ...] = ()
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class StoredState(msgspec.Struct, frozen=True):
     """All that a restart needs to go on as if nothing had happened.
 
     A group is as `groups` says. One that is neither there nor in `closed` is as the last block says that holds it. A
     group to which nothing has happened yet has no state in `states`.
     """
 
-    desk: Desk | None
+    desk: CoreState | None
     groups: tuple[StoredGroup, ...]
     states: tuple[GroupState, ...]
     cursor: int
@@ -206,7 +206,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
 
 
 BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
-"""Of LtvPoint.flags. While it was sampled: a price was not trusted, a price was missing, nothing was recognised."""
+"""Flags of an LtvPoint. While it was sampled: a price was not trusted, a price was missing, nothing was recognised."""
 
 
 class LtvPoint(msgspec.Struct, frozen=True):
@@ -268,7 +268,7 @@ def _target_id(target: Target) -> str:
 class Store(Protocol):
     """Durable state. Its module has `Config` and `build(config) -> Store`. Every method may raise StoreUnavailable."""
 
-    async def open(self) -> Snapshot:
+    async def open(self) -> StoredState:
         """Opens or creates the store and loads what a restart needs."""
 
     async def commit(self, change: Change) -> Committed:

@@ -24,12 +24,12 @@ from monitor.stores._base import (
     Audit,
     Change,
     Committed,
+    CoreState,
     Delivery,
     DeliveryFilter,
-    Desk,
     HistoryFilter,
     LtvPoint,
-    Snapshot,
+    StoredState,
     StoreRefused,
     Target,
     is_untouched,
@@ -58,7 +58,7 @@ class MemoryStore:
         """Kept only while there are blocks, which may hold them."""
         self._states: dict[str, GroupState] = {}
         self._rates: dict[tuple[str, str], CoinRates] = {}
-        self._desk: Desk | None = None
+        self._desk: CoreState | None = None
         self._cursor = 0
         self._log: dict[str, LoggedAlert] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -70,18 +70,18 @@ class MemoryStore:
         self._told = 0
         self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
 
-    async def open(self) -> Snapshot:
+    async def open(self) -> StoredState:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
         states = tuple(self._states[id] for id in sorted(self._states))
         blocks = tuple(self._blocks[number] for number in sorted(self._blocks))
         rates = tuple(self._rates[key] for key in sorted(self._rates))
-        return Snapshot(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)), rates)
+        return StoredState(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)), rates)
 
     async def commit(self, change: Change) -> Committed:
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
-            self._desk = Desk(change.desk.at, marks, _kept(change.desk.watchers, WatcherStates))
+            self._desk = CoreState(change.desk.at, marks, _kept(change.desk.watchers, WatcherStates))
         for given in change.rates:
             self._rates[given.product, given.asset] = _kept(given, CoinRates)
             if not given.rows:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from monitor.config import TokenConfig, is_loopback
-from monitor.core.groups.survey import Scope, within
+from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
 
 READ = "read"
@@ -91,7 +91,7 @@ class Tokens:
         return self._callers == other._callers
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """The caller whom an `Authorization: Bearer` header names; None where no token has that secret."""
+        """The caller that an `Authorization: Bearer` header names; None where no token has that secret."""
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             return None

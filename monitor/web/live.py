@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.groups.survey import Scope
+from monitor.core.groups.snapshot import Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.queries.explain import GroupRow, PriceItem, row

@@ -39,9 +39,9 @@ class Client:
         self.after = after
         self.wake = asyncio.Event()
         self.place = 0
-        """Of the next alert in the hub's log, counted from the hub's start."""
+        """The place of the next alert in the hub's log, counted from the hub's start."""
         self.cursor = 0
-        """Of the last alert that was written."""
+        """The cursor of the last alert that was written."""
         self.replayed = 0
         """Alerts up to this cursor were read from the store; the live ones among them are skipped."""
         self.is_over = False

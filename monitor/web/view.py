@@ -1,6 +1,6 @@
 """What the web sees: the book as it was published last, and the daemon behind it.
 
-`publish` runs on the event loop and only stores references. Queries run in worker threads, on the roster. Counts of a
+`publish` runs on the event loop and only stores references. Queries run in worker threads, on lists of groups. Counts of a
 million groups and other dear answers are made at a bounded rate for all who ask.
 """
 
@@ -18,8 +18,8 @@ import msgspec
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight
-from monitor.core.groups.survey import Prices, Scope
-from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, Roster
+from monitor.core.groups.snapshot import Prices, Scope
+from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.explain import PriceItem, price_shown
 from monitor.core.queries.inbox import Inbox
@@ -84,7 +84,7 @@ class Paced:
 class View:
     """The published book. `cursor` is the end of the alert log at the start (the store's snapshot has it)."""
 
-    def __init__(self, roster: Roster, clock: Clock, cursor: int = 0) -> None:
+    def __init__(self, group_lists: GroupLists, clock: Clock, cursor: int = 0) -> None:
         self.cursor = cursor
         """The highest cursor of the alert log that was published."""
         self.generation = 0
@@ -97,7 +97,7 @@ class View:
         """The prices that were published last. Every figure rests on these."""
         self.fund: FundSight | None = None
         """The insurance fund as core looked at it last; None where none is configured."""
-        self._roster = roster
+        self._group_lists = group_lists
         self._paced = Paced(clock, REST_S)
         self._making = threading.Lock()
 
@@ -116,27 +116,27 @@ class View:
 
     def sight(self, group_id: str) -> Sight | None:
         """One group, or None. For a worker thread."""
-        return self._roster.sight(group_id, self.published)
+        return self._group_lists.sight(group_id, self.published)
 
     def state(self, group_id: str) -> GroupState | None:
         """The stage of one group, or None. For a worker thread."""
-        return self._roster.state(group_id)
+        return self._group_lists.state(group_id)
 
     def groups(self, query: GroupQuery, scope: Scope = ()) -> GroupPage:
         """A page of the list. Raises BadCursor. For a worker thread."""
-        return self._roster.page(query, scope, self.published)
+        return self._group_lists.page(query, scope, self.published)
 
     def counts(self, scope: Scope = ()) -> Counts:
         """Groups by stage, and how many are unknown or blind; may be a moment old. For a worker thread."""
-        return self._shared(("counts", scope), lambda: self._roster.counts(scope, self.published))
+        return self._shared(("counts", scope), lambda: self._group_lists.counts(scope, self.published))
 
     def debts(self, scope: Scope = ()) -> Mapping[str, Decimal]:
         """Debt by stage, in whole USD; may be a moment old. For a worker thread."""
-        return self._shared(("debts", scope), lambda: self._roster.debts(scope, self.published))
+        return self._shared(("debts", scope), lambda: self._group_lists.debts(scope, self.published))
 
     def needed(self, scope: Scope = ()) -> frozenset[str]:
         """Assets whose price decides about some group; may be a moment old. For a worker thread."""
-        return self._shared(("needed", scope), lambda: self._roster.needed(scope))
+        return self._shared(("needed", scope), lambda: self._group_lists.needed(scope))
 
     def prices(self, rules: Rules, at: datetime, scope: Scope = ()) -> list[PriceItem]:
         """Every asset that has a price or that a group needs, by name. For a worker thread."""

@@ -25,7 +25,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
 async def filled(daemon: Daemon, venue: Venue) -> None:
-    """A few groups, of which one is past a line."""
+    """A few groups; one is past a line."""
     await daemon.put(one_btc("G-1", owed="80000"), one_btc("G-2"), one_btc("G-3", owed="2000", asset="ETH"))
     await venue.marks(CALM)
 

@@ -23,12 +23,12 @@ from monitor.stores._base import (
     Applied,
     Audit,
     Change,
+    CoreState,
     DeliveryFilter,
-    Desk,
     HistoryFilter,
     LtvPoint,
-    Snapshot,
     Store,
+    StoredState,
     StoreRefused,
     Target,
     delivery_id,
@@ -74,7 +74,7 @@ class Case:
         store: Store = module.build(schema.read(module.Config, TABLES[self.kind](self.folder)))
         return store
 
-    async def restart(self) -> Snapshot:
+    async def restart(self) -> StoredState:
         """Ends and comes back as a daemon does; what lives in memory only stays in its object."""
         await self.store.close()
         if self.kind != "memory":
@@ -104,14 +104,14 @@ async def states_of(store: Store) -> dict[tuple[str, str], str]:
 
 
 async def test_a_new_store_holds_nothing(case: Case) -> None:
-    assert await case.restart() == Snapshot(None, (), (), 0)
+    assert await case.restart() == StoredState(None, (), (), 0)
 
 
 async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case) -> None:
     groups, states = (stored("G-1"), stored("G-2")), (state("G-1"), state("G-2", "normal"))
     await case.store.commit(Change(AT, groups=groups, states=states, desk=desk()))
     found = await case.restart()
-    assert found == Snapshot(desk(), groups, states, 0)
+    assert found == StoredState(desk(), groups, states, 0)
     assert repr(found.groups[0].group) == repr(groups[0].group), "an exponent, a tuple or a zone is different"
     assert repr(found.states[0]) == repr(states[0])
     assert repr(found.desk) == repr(desk())
@@ -129,7 +129,7 @@ async def test_rates_come_back_by_product_and_coin_and_the_newest_of_a_coin_coun
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
     marks = {m.asset: m for m in desk().marks}
     for _ in range(2):
-        await case.store.commit(Change(AT, desk=Desk(AT, marks.values(), desk().watchers)))
+        await case.store.commit(Change(AT, desk=CoreState(AT, marks.values(), desk().watchers)))
         assert (await case.restart()).desk == desk()
 
 
@@ -152,7 +152,7 @@ async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> Non
 
 async def test_a_desk_that_silences_nothing_any_more_says_so(case: Case) -> None:
     await case.store.commit(Change(AT, desk=desk()))
-    await case.store.commit(Change(AT, desk=Desk(AT, desk().marks, WatcherStates())))
+    await case.store.commit(Change(AT, desk=CoreState(AT, desk().marks, WatcherStates())))
     found = (await case.restart()).desk
     assert found is not None
     assert found.watchers.silences == ()
@@ -743,7 +743,7 @@ async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(
         await case.store.backup(copy)
     module = plugins.module("stores", case.kind)
     restored: Store = module.build(module.Config(path=str(copy)))
-    assert await restored.open() == Snapshot(desk(), (stored(),), (state(),), 1)
+    assert await restored.open() == StoredState(desk(), (stored(),), (state(),), 1)
     assert await restored.alerts(AlertFilter()) == list(committed.alerts)
     assert await restored.open_deliveries() == list(committed.deliveries)
     await restored.close()
@@ -754,7 +754,7 @@ async def test_probe_and_checkpoint_leave_no_trace(case: Case) -> None:
     await case.store.probe()
     await case.store.checkpoint()
     await case.store.probe()
-    assert await case.restart() == Snapshot(desk(), (stored(),), (), 0)
+    assert await case.restart() == StoredState(desk(), (stored(),), (), 0)
 
 
 async def test_opening_twice_gives_the_same(case: Case) -> None:

@@ -7,7 +7,7 @@ exactly 77 %. A row of a table says when, which LTV (or which prices), and the a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -40,28 +40,9 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.products import vip_loan
+from tests.coin_desk import START, clock, version
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
-THRESHOLDS = {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"}
-WHOLE = [["inf", "1"]]
 OFF = Trust(enabled=False)
-
-
-def version(effective: datetime = START - timedelta(days=365), **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full, warns at 74 %, and lends COIN for nothing.
-
-    Term loans are not heard of before they mature, unless `changes` say so.
-    """
-    rules = {
-        "effective": effective,
-        "thresholds": THRESHOLDS,
-        "warnings": ["0.74"],
-        "ladders": {"USDT": WHOLE},
-        "rates": {"USDT": "0.001503", "COIN": "0"},
-        "renewal_window": "0s",
-        "maturity_notice": "0s",
-    }
-    return rules | changes
 
 
 def product(*versions: dict[str, Any]) -> Product:
@@ -69,42 +50,9 @@ def product(*versions: dict[str, Any]) -> Product:
     return vip_loan.load({"version": list(versions) or [version()]})
 
 
-def loan(asset: str = "COIN", principal: str = "100", matures: str | None = None, **changes: Any) -> dict[str, Any]:
-    """One loan; `matures` is a clock time of the scenario."""
-    terms = {
-        "id": "L-1",
-        "asset": asset,
-        "principal": principal,
-        "interest": "0",
-        "rate": {"kind": "flexible"},
-        "term": "open" if matures is None else "30d",
-        "opened_at": "2025-12-20T10:00:00Z",
-        "matures_at": None if matures is None else clock(matures).isoformat(),
-    }
-    return terms | changes
-
-
-def line(group: str = "G-1", **changes: Any) -> dict[str, Any]:
-    """One group that holds 100 USDT and owes 100 COIN."""
-    terms = {
-        "id": group,
-        "product": "vip_loan",
-        "receiving_account": f"in-{group}",
-        "collateral": {f"acct-{group}": {"USDT": "100"}},
-        "loans": [loan()],
-    }
-    return terms | changes
-
-
 def group(stated: dict[str, Any], at: datetime = START, of: Product | None = None) -> Group:
     """A group as core holds it, from its line."""
     return parse_line(stated, at, {"vip_loan": of or product()})
-
-
-def clock(text: str) -> datetime:
-    """Reads "26:10" or "26:10:30" as so long after the start of the scenario."""
-    hours, minutes, *seconds = text.split(":")
-    return START + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds[0]) if seconds else 0)
 
 
 new_book: Callable[[], LoanBook] = PlainBook

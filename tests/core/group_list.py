@@ -1,4 +1,4 @@
-"""Groups for tests of rosters: each weighs just what a test says, on prices where every coin is worth a dollar."""
+"""Groups for tests of lists: each weighs just what a test says, on prices where every coin is worth a dollar."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.money import exact
-from monitor.core.portfolio.group_list import GroupPage, GroupQuery, Roster
+from monitor.core.portfolio.group_list import GroupLists, GroupPage, GroupQuery
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import NORMAL, GroupState
@@ -35,7 +35,7 @@ def watched(
     labels: Mapping[str, str] = {"borrower": "ACME"}, product: str = "vip_loan", account: str | None = None,
     coin: str = "COIN", owed: str = "OWED",
 ) -> GroupRecord:  # fmt: skip
-    """A group that owes `debt` and holds `counted`, of which all is recognised if it is COIN and nothing if it is JUNK."""
+    """A group that owes `debt` and holds `counted`: COIN is recognised in full, JUNK not at all."""
     loans = (Loan("L", owed, D(debt), D(0), RATE, "30d", START, START + timedelta(days=30), START.date()),)
     account = account or f"{id_}-in"
     group = Group(id_, product, account, {account: {coin: D(counted)}}, loans, False, {}, labels, {}, None, {})
@@ -54,17 +54,17 @@ def ids(page: GroupPage) -> list[str]:
     return [s.group.id for s in page.rows]
 
 
-def asked(roster: Roster, **query: Any) -> list[str]:
+def asked(group_lists: GroupLists, **query: Any) -> list[str]:
     """Ids of one page."""
-    return ids(roster.page(GroupQuery(**query), (), PRICES))
+    return ids(group_lists.page(GroupQuery(**query), (), PRICES))
 
 
-def walked(roster: Roster, query: GroupQuery, prices: Prices = PRICES, between: object = None) -> list[str]:
+def walked(group_lists: GroupLists, query: GroupQuery, prices: Prices = PRICES, between: object = None) -> list[str]:
     """Ids of all pages; `between` is called after each."""
     found: list[str] = []
     after: str | None = None
     for _ in range(500):
-        page = roster.page(
+        page = group_lists.page(
             GroupQuery(**{**{f: getattr(query, f) for f in query.__struct_fields__}, "after": after}), (), prices
         )
         found += ids(page)

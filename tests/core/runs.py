@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from monitor.core.alerts.matching import Match
-from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Unacknowledge, Unsilence
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -30,7 +30,8 @@ from monitor.core.rules.product import Product, RateRow
 from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import Invalid, read
 from monitor.core.stages.stages import STAGES
-from tests.core.desk import START, line, loan, product, quotes, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product, quotes
 
 LADDERS = {"USDT": [["60", "1"], ["inf", "0.8"]], "BTC": [["100", "1"], ["150", "0.5"]]}
 RATES = {"COIN": "0.01", "USDT": "0.002", "BTC": "0"}
@@ -159,7 +160,7 @@ acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
     ),
     groups.map(lambda group: lambda at: Unacknowledge(group, "evt_x")),
     st.builds(
-        lambda id_, match, until, up_to, even: lambda at: Hush(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
+        lambda id_, match, until, up_to, even: lambda at: MakeSilence(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
         st.integers(1, 3), matches, st.integers(1, 40), st.sampled_from((None, None, "critical", "normal")), st.booleans(),
     ),
     st.integers(1, 3).map(lambda n: lambda at: Unsilence(f"sil-{n}")),

@@ -17,7 +17,8 @@ from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.outcome import Outcome
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, both_books, quotes
+from tests.coin_desk import START
+from tests.core.desk import both_books, quotes
 from tests.core.runs import TRADING, TRUSTED, Step, entries, rules, step, stepped, steps, versions
 from tests.reference.model import Alert, Model
 from tests.scenarios.agreement import first_difference, flat, told

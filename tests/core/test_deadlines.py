@@ -18,7 +18,8 @@ from monitor.core.deadlines import (
 )
 from monitor.core.instants import MICROSECOND
 from monitor.core.rules.settings import Trust
-from tests.core.desk import Desk, both_books, clock, line, loan, plainly, product, version
+from tests.coin_desk import clock, line, loan, version
+from tests.core.desk import Desk, both_books, plainly, product
 
 AT = clock("12:00")
 LATER = AT + MICROSECOND

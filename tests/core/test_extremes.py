@@ -12,7 +12,8 @@ from monitor.core.prices.quote import Quote, price
 from monitor.core.rules.settings import Trust
 from monitor.core.valuation.remedies import PermitLines, permitted, valued
 from monitor.core.valuation.valuation import positions
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 

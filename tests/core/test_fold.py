@@ -17,7 +17,8 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
 from monitor.replay import run as replay
-from tests.core.desk import START, both_books, plainly
+from tests.coin_desk import START
+from tests.core.desk import both_books, plainly
 from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
 
 pytestmark = both_books
@@ -96,7 +97,7 @@ def test_a_restart_after_any_event_neither_loses_nor_repeats_anything(desk: Any,
 @settings(MANY, max_examples=60)
 @given(desks, st.sets(st.integers(0, 60), max_size=3))
 def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> None:
-    """Written by the log and read by the replay, file by file, each of which begins with what core knew."""
+    """Written by the log and read by the replay, file by file; each begins with what core knew."""
     now, run = a_run(desk)
     with TemporaryDirectory() as folder:
         log = event_log.EventLog(Path(folder), timedelta(days=9999))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from monitor.core import schema
 from monitor.core.loans.group import GroupLine, parse_line
 from monitor.core.schema import Bounds, Invalid, read
-from tests.core.desk import START, line, loan, product
+from tests.coin_desk import START, line, loan
+from tests.core.desk import product
 
 PRODUCTS = {"vip_loan": product()}
 

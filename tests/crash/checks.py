@@ -167,7 +167,7 @@ def _arrived_as_logged(trial: Trial, alerts: list[dict[str, Any]]) -> None:
 def _complete(trial: Trial, channel: str, arrivals: list[Arrival], expected: list[Alert]) -> None:
     """Each expected alert was told, or gave way to newer news of its group before it could be.
 
-    Good news is owed where bad news of the episode was attempted; to whom nothing was said of it, it is not.
+    A channel must get the good news of an episode if its bad news was attempted there, and else must not.
     """
     found = trial.lives[-1].findings
     told = {arrival.id for arrival in arrivals if arrival.is_told}

@@ -20,7 +20,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 class Died(Exception):
-    """The daemon is dead; whoever asked it something has no answer."""
+    """The daemon is dead; a request has no answer."""
 
 
 class Refused(Exception):

@@ -127,7 +127,7 @@ class Trial:
         self.store = folder / "var" / "monitor.db"
         self.config = folder / "monitor.toml"
         self.is_ready = asyncio.Event()
-        """A daemon lives that answers; whoever finds it dead clears this."""
+        """A daemon lives that answers; the reader that finds it dead clears this."""
         self.market_goes_on = False
         """Prices are sent also while the daemon is dead or starting."""
         self.filed: list[dict[str, Any]] = []
@@ -154,7 +154,7 @@ class Trial:
             print("\n".join(f"--- life {x.number}\n{x.daemon.errors[-3000:]}" for x in self.lives[-2:]))
 
     def write_config(self, secrets: str = SECRET) -> None:
-        """The configuration file; with other secrets the notifiers are others, and a reload starts them anew."""
+        """The configuration file; with other secrets the notifiers are others, and a reload starts them again."""
         text = CONFIG.format(
             name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url
         )  # fmt: skip

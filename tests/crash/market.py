@@ -48,7 +48,7 @@ class Market:
         return f"{first + depth * (end - first):.6g}"
 
     async def send(self, prices: dict[str, str]) -> datetime:
-        """Sends one set to whoever listens, in one message; returns the exchange's time of it."""
+        """Sends one set to all that listen, in one message; returns the exchange's time of it."""
         now = self._clock.utc()
         at = max(now.replace(microsecond=now.microsecond // 1000 * 1000), self._last + timedelta(milliseconds=1))
         self._last = at

@@ -168,7 +168,7 @@ async def test_kills_in_the_middle_of_a_checkpoint_lose_nothing(tmp_path: Path) 
 
 
 async def test_kills_while_it_reloads_lose_nothing(tmp_path: Path) -> None:
-    """The reload brings other keys, so that the channels are made anew, and a version of the rules to come."""
+    """The reload brings other keys, so that the channels are made again, and a version of the rules to come."""
     another = PRODUCT + PRODUCT[: PRODUCT.index("[[version]]", 5)].replace("2020-01-01", "2090-01-01")
     keys = (SECRET, f"{SECRET} whsec_bmV3IGtleSBvZiB0aGUgZGVzaywgMzIgYnl0ZXM=")
     async with Trial(tmp_path, seed=6, groups=12, trouble=0.25) as trial:
@@ -256,7 +256,7 @@ async def holds(trial: Trial) -> str:
 
 
 async def test_a_group_that_was_closed_before_the_kill_goes_on_counting_when_it_comes_back(tmp_path: Path) -> None:
-    """An id that is in the log already is never said again: counting anew would make its margin call unheard."""
+    """An id that is in the log already is never said again: starting the count over would make its margin call unheard."""
     async with Trial(tmp_path, seed=9, groups=0) as trial:
         await trial.start()
         await trial.put(trial.labelled(line("G-1")))

@@ -31,7 +31,8 @@ from monitor.core.schema import read
 from monitor.daemon import event_log
 from monitor.daemon.event_log import PAUSE_S, EventLog, Start, Torn
 from monitor.replay import run as replay
-from tests.core.desk import START, Desk, clock, group, line, loan, plainly, quotes
+from tests.coin_desk import START, clock, line, loan
+from tests.core.desk import Desk, group, plainly, quotes
 
 KEEP = timedelta(days=7)
 

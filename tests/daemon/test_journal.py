@@ -15,7 +15,7 @@ from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.daemon.journal import _merged
 from monitor.stores import memory
-from monitor.stores._base import Change, Snapshot
+from monitor.stores._base import Change, StoredState
 from tests.stores.examples import AT, alert, desk, say, state, stored, told
 
 IDS = ("G-1", "G-2", "G-3")
@@ -25,11 +25,11 @@ def block(number: int, body: str, *ids: str) -> StoredBlock:
     return StoredBlock(number, body.encode(), ids)
 
 
-def after(*changes: Change) -> Snapshot:
+def after(*changes: Change) -> StoredState:
     """What a store holds after these commits."""
     store = memory.build(memory.Config())
 
-    async def run() -> Snapshot:
+    async def run() -> StoredState:
         for change in changes:
             await store.commit(change)
         return await store.open()

@@ -16,9 +16,10 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.stores._base import Change, Desk, Store
+from monitor.stores._base import Change, CoreState, Store
 from monitor.stores.sqlite import Config, build
-from tests.core.desk import START, line, loan, product, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product
 
 RULES = Rules("desk-1", {"vip_loan": product(version())})
 
@@ -39,7 +40,7 @@ async def commit(store: Store, outcome: Outcome, monitor: RiskMonitor) -> None:
     closed = tuple(outcome.closed)
     states = tuple(outcome.states.values())
     await store.commit(
-        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=Desk(outcome.at, ()))
+        Change(outcome.at, groups=groups, closed=closed, states=states, blocks=blocks, desk=CoreState(outcome.at, ()))
     )
 
 
@@ -79,3 +80,7 @@ async def test_groups_kept_beside_blocks_move_into_them_when_they_are_many(
         assert again.sight(f"G{n:03}") == third.sight(f"G{n:03}") == sight
         assert (sight is None) == (10 <= n < 15)
     await store.close()
+
+
+def test_the_folder_that_must_take_the_compiled_kernels_is_that_of_the_engine() -> None:
+    assert (startup.ENGINE / "warm.py").is_file()

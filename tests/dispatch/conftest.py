@@ -16,7 +16,7 @@ from monitor.telemetry import Health, Metrics
 from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, rendered, settle
 
 
-class Desk:
+class DispatchDesk:
     """A dispatcher with everything around it."""
 
     def __init__(self, **notifiers: FakeNotifier) -> None:
@@ -55,10 +55,10 @@ Open = Callable[..., Any]
 @pytest.fixture
 async def open_desk() -> AsyncIterator[Open]:
     """Makes started desks, and stops them."""
-    desks: list[Desk] = []
+    desks: list[DispatchDesk] = []
 
-    async def make(**notifiers: FakeNotifier) -> Desk:
-        desk = Desk(**notifiers)
+    async def make(**notifiers: FakeNotifier) -> DispatchDesk:
+        desk = DispatchDesk(**notifiers)
         desks.append(desk)
         await desk.dispatcher.start()
         return desk

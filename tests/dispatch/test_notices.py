@@ -2,13 +2,13 @@
 
 from monitor.dispatch import notices
 from monitor.stores._base import Change, Committed, Target
-from tests.dispatch.conftest import Desk, Open, failing
+from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, settle
 
 HOOK_AND_MAIL = (Target("hook"), Target("mail"))
 
 
-def counted(desk: Desk) -> list[str]:
+def counted(desk: DispatchDesk) -> list[str]:
     """The ids of the alerts that are read from the store from now on."""
     reads: list[str] = []
     read = desk.store.alert
@@ -21,7 +21,7 @@ def counted(desk: Desk) -> list[str]:
     return reads
 
 
-async def storm_of(desk: Desk, count: int) -> Committed:
+async def storm_of(desk: DispatchDesk, count: int) -> Committed:
     alerts = tuple((alert(subject=f"G-{n}"), HOOK_AND_MAIL) for n in range(count))
     return await desk.store.commit(Change(START, alerts=alerts))
 

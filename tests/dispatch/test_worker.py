@@ -9,7 +9,7 @@ import pytest
 from monitor.dispatch import backoff, channel
 from monitor.notifiers._base import DeliveryError, Notice
 from monitor.stores._base import Change, Target
-from tests.dispatch.conftest import Desk, Open, failing
+from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, settle
 
 
@@ -114,7 +114,7 @@ async def test_retries_follow_the_schedule_of_the_severity(open_desk: Open, type
     assert all(0.8 * s <= w <= 1.2 * s for s, w in zip(steps, waits, strict=True))
 
 
-def _causes(desk: Desk, count: int) -> list[tuple[str, int, str]]:
+def _causes(desk: DispatchDesk, count: int) -> list[tuple[str, int, str]]:
     row = next(iter(desk.store.rows.values()))
     return [(row.severity, n, row.id) for n in range(1, count + 1)]
 
@@ -196,7 +196,7 @@ async def test_a_hanging_notifier_delays_no_other(open_desk: Open) -> None:
 
 async def test_an_attempt_that_never_ends_is_cut_off_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "ATTEMPT_TIMEOUT_S", 0.02)
-    desk = Desk(hook=FakeNotifier(lambda _: asyncio.Event().wait()))
+    desk = DispatchDesk(hook=FakeNotifier(lambda _: asyncio.Event().wait()))
     await desk.dispatcher.start()
     await desk.commit(alert(), to="hook")
     await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ from monitor.dispatch import channel
 from monitor.dispatch.worker import ADMITTED_AT_ONCE
 from monitor.notifiers._base import Notice
 from monitor.stores._base import Change, Target
-from tests.dispatch.conftest import Desk, Open, failing
+from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, rendered, settle
 
 
@@ -119,7 +119,7 @@ async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending
     gate = asyncio.Event()
     quick, hanging = FakeNotifier(lambda _: gate.wait()), FakeNotifier(lambda _: asyncio.Event().wait())
     monkeypatch.setattr(channel, "AT_ONCE", 25)
-    desk = Desk(quick=quick, hanging=hanging)
+    desk = DispatchDesk(quick=quick, hanging=hanging)
     await desk.dispatcher.start()
     await desk.commit(*(alert(subject=f"G-{n}") for n in range(60)), to=("quick", "hanging"))
     assert (quick.at_once, hanging.at_once) == (25, 25)
@@ -188,7 +188,7 @@ async def test_a_retry_by_hand_goes_out_at_once(open_desk: Open) -> None:
 async def test_a_failing_event_that_is_not_taken_holds_up_no_delivery(open_desk: Open) -> None:
     """The sequencer may itself wait for the store when it is told."""
     mail = FakeNotifier(lambda n: failing("550", retry=False)(n) if n.data["cursor"] == 1 else None)
-    desk = Desk(mail=mail)
+    desk = DispatchDesk(mail=mail)
 
     async def never(_: Noticed) -> None:
         await asyncio.Event().wait()
@@ -230,7 +230,7 @@ async def test_the_backlog_is_shown_with_its_age(open_desk: Open) -> None:
 @pytest.mark.parametrize("is_restart", [False, True], ids=["committed", "left by a restart"])
 async def test_a_storm_of_10000_is_delivered_once_each_in_bounded_memory(is_restart: bool) -> None:
     """Alert bodies stay in the store: what waits is a row, and at most 256 rendered notices are kept."""
-    desk = Desk(mail=FakeNotifier())
+    desk = DispatchDesk(mail=FakeNotifier())
     took: set[str] = set()
     desk.notifiers["mail"].behave = lambda n: took.add(n.id)
     desk.notifiers["mail"].tried = desk.notifiers["mail"].took = _Count()  # type: ignore[assignment]

@@ -33,7 +33,7 @@ LINES = (None, D("0.65"), D("0.72"), D("0.77"), D("0.91"), D("0.95"))
 NEAR = (D(0), D("1e-10"), D("-1e-10"), D("9e-10"), D("-9e-10"), D("3e-9"), D("-3e-9"), D("1e-8"), D("-1e-8"))
 
 
-class Desk:
+class ScreenDesk:
     """The fast screen and its exact twin, told the same."""
 
     def __init__(self, seed: int, threads: int = 2) -> None:

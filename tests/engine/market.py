@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts.matching import Match
-from monitor.core.alerts.silences import Acknowledge, Hush, Unsilence
+from monitor.core.alerts.silences import Acknowledge, MakeSilence, Unsilence
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
     BookEntry,
@@ -30,7 +30,7 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.schema import read
 from monitor.core.stages.stages import NORMAL
 from monitor.core.valuation.valuation import Holding, holding, weigh
-from tests.core.desk import START
+from tests.coin_desk import START
 from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, Kinds, missing
 from tests.engine.twins import Line, Twins
 
@@ -311,7 +311,7 @@ class Market:
             (Match(group="*1*"), Match(severity="warning"), Match(product="vip_loan"), Match(type="price.*"))
         )
         end, worst = self.now + timedelta(hours=r.randint(1, 40)), r.choice((None, None, "margin_call", "critical"))
-        said = Hush(f"sil-{self._silences}", match, end, "x", worst, worst is None and r.random() < 0.2)
+        said = MakeSilence(f"sil-{self._silences}", match, end, "x", worst, worst is None and r.random() < 0.2)
         self.twins.tell(OperatorAct(self.now, "ops", said))
         self.twins.tell(OperatorAct(self.now, "ops", Unsilence(f"sil-{r.randint(1, self._silences)}")))
 

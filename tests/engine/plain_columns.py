@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.portfolio.group_list import seen
 from monitor.core.stages.stages import STAGES, GroupState
 

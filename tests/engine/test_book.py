@@ -20,7 +20,8 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
-from tests.core.desk import START, line, plainly, quotes
+from tests.coin_desk import START, line
+from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
 
 MANY = settings(

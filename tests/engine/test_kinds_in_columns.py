@@ -13,9 +13,9 @@ import pytest
 
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.portfolio.group_list import GroupQuery, PlainRoster
+from monitor.core.portfolio.group_list import GroupQuery, PlainGroupLists
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.product import Product
@@ -23,7 +23,7 @@ from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
 from monitor.products import cross_collateral, cross_margin_pro
 from tests.book_lines import book_line
@@ -38,7 +38,7 @@ def of_groups(out: Outcome) -> list[str]:
     return [f"{a.subject} {a.type}" for a in out.alerts if a.group is not None]
 
 
-class Desk:
+class ColumnsDesk:
     """A monitor whose groups are all in columns."""
 
     def __init__(self, *products: Product) -> None:
@@ -85,7 +85,7 @@ def rated(product: Product, place: int, **rates: str) -> Product:
 
 
 def test_an_hour_touches_the_blocks_of_those_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk(shipped("cross_margin_classic"), shipped("vip_loan"))
+    desk = ColumnsDesk(shipped("cross_margin_classic"), shipped("vip_loan"))
     desk.put_all(book_line("vip_loan", {"BTC": "1"}, {"USDT": "1000"}, "V-1"))
     desk.put_all(book_line("cross_margin_classic", {"BTC": "1"}, {"USDT": "1000"}, "C-1"))
     owed: list[int] = []
@@ -100,7 +100,7 @@ def test_an_hour_touches_the_blocks_of_those_products_alone(monkeypatch: pytest.
 def test_a_group_that_crosses_its_line_by_interest_is_named_at_that_hour() -> None:
     """1.3 is the line; 1,000 USDT grow by 1 an hour on 1,302 USDT of collateral."""
     product = rated(shipped("cross_margin_classic"), 0, USDT="0.001")
-    desk = Desk(product)
+    desk = ColumnsDesk(product)
     desk.put_all(book_line(product.kind, {"COIN": "1302"}, {"USDT": "1000"}))
     assert desk.price(COIN="1") == ["G-1 loan_group.early_warning"]
     first = START.replace(minute=0) + timedelta(hours=1)
@@ -114,7 +114,7 @@ def test_a_reload_that_changes_a_rate_of_the_past_alone_is_seen() -> None:
     product = shipped("vip_loan")
     assert len(product.versions) > 1
     early = product.versions[1].effective - timedelta(days=10)
-    desk = Desk(product)
+    desk = ColumnsDesk(product)
     desk.put_all(book_line("vip_loan", {"BTC": "1"}, {"USDT": "70000"}, opened_at=early.isoformat()), at=early)
     desk.price(early, BTC="100000")
     desk.wait(START)
@@ -138,7 +138,7 @@ def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None
         )
 
     opened, early = "2025-12-20T10:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)
-    desk = Desk(retired(3))
+    desk = ColumnsDesk(retired(3))
     desk.put_all(book_line("cross_collateral", {"BTC": "1"}, {"USDT": "74000"}, opened_at=opened), at=early)
     assert desk.price(early, BTC="100000") == []
     assert desk.wait(START)[0] == "G-1 loan_group.margin_call.opened"
@@ -150,7 +150,7 @@ def test_a_reload_that_changes_the_free_days_of_the_past_alone_is_seen() -> None
 
 def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_was_closed() -> None:
     product = shipped("vip_loan")
-    desk = Desk(product)
+    desk = ColumnsDesk(product)
     desk.put(*(book_line("vip_loan", {"BTC": "1"}, {"USDC": "1"}, f"G-{k}") for k in range(6)))
     desk.monitor.handle(GroupClosed(START, "G-0", "book"))
     versions = tuple(
@@ -158,7 +158,7 @@ def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_wa
     )
     assert desk.reload(msgspec.structs.replace(product, versions=versions)).refused is not None
     pro = shipped("cross_margin_pro")
-    desk = Desk(pro)
+    desk = ColumnsDesk(pro)
     stated = [book_line(pro.kind, {"USDT": "10"}, {"ETH": "1"}, f"G-{k}") for k in range(6)]
     for one in stated:
         one["loans"][0] |= {
@@ -177,7 +177,7 @@ def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_wa
 
 def test_a_product_whose_groups_are_all_closed_may_go_though_a_block_still_has_their_rows() -> None:
     vip, classic = shipped("vip_loan"), shipped("cross_margin_classic")
-    desk = Desk(vip, classic)
+    desk = ColumnsDesk(vip, classic)
     desk.put(*(book_line("vip_loan", {"BTC": "1"}, {"USDT": "1000"}, f"V-{k}") for k in range(3)))
     desk.put(book_line(classic.kind, {"BTC": "1"}, {"USDT": "1000"}, "C-1"))
     desk.monitor.handle(GroupClosed(START, "C-1", "book"))
@@ -193,7 +193,7 @@ def test_another_formula_of_net_equity_makes_other_coins_count() -> None:
     haircut = cross_margin_pro.load(
         {"version": [base | {"net_equity": "haircut", "ladders": {"BTC": [["inf", "0.5"]]}}]}
     )
-    desk = Desk(plain)
+    desk = ColumnsDesk(plain)
     desk.put_all(book_line(plain.kind, {"BTC": "1", "COIN": "100"}, {"USDT": "2000"}))
     assert desk.price(BTC="2000", COIN="5") == []
     assert desk.columnar.screen.fast.debt[0] == 150
@@ -211,7 +211,7 @@ def test_two_loans_of_a_coin_are_one_liability() -> None:
     pro = cross_margin_pro.load(
         {"version": [{"effective": datetime(2024, 1, 1, tzinfo=UTC), "liability_tiers": tiers, "rates": {"USDT": "0"}}]}
     )
-    desk, stated = Desk(pro), book_line(pro.kind, {"BTC": "1"}, {"USDT": "800"})
+    desk, stated = ColumnsDesk(pro), book_line(pro.kind, {"BTC": "1"}, {"USDT": "800"})
     stated["loans"].append(stated["loans"][0] | {"id": "L-2"})
     desk.put_all(stated)
     desk.price(BTC="5000")
@@ -219,23 +219,23 @@ def test_two_loans_of_a_coin_are_one_liability() -> None:
 
 
 def test_the_worst_come_first_also_where_net_equity_is_negative() -> None:
-    """As those of whom nothing is recognised: their level has no value that could be put in order."""
+    """Like groups without recognised collateral: their level has no value to put in order."""
     pro = shipped("cross_margin_pro")
-    desk = Desk(pro)
+    desk = ColumnsDesk(pro)
     groups = {"G-fair": "1.2", "G-poor": "1.0001", "G-bankrupt": "0.5", "G-rich": "9"}
     desk.put_all(*(book_line(pro.kind, {"BTC": share}, {"USDT": "10000"}, id_) for id_, share in groups.items()))
     desk.price(BTC="10000")
     board: PriceBoard = desk.monitor.board
     prices = Prices(board.usd, frozenset(board.untrusted))
     watched = [w for id_ in desk.book.ids() if (w := desk.book.find(id_)) is not None]
-    for roster in (ColumnarRoster(desk.book), PlainRoster(lambda: watched)):
-        page = roster.page(GroupQuery(), (), prices)
+    for group_lists in (ColumnarGroupLists(desk.book), PlainGroupLists(lambda: watched)):
+        page = group_lists.page(GroupQuery(), (), prices)
         assert [s.group.id for s in page.rows] == ["G-bankrupt", "G-poor", "G-fair", "G-rich"]
 
 
 def test_interest_that_is_paid_in_another_coin_is_cheaper_in_columns_too() -> None:
     pro = rated(shipped("cross_margin_pro"), -1, USDT="0.001")
-    desk = Desk(pro)
+    desk = ColumnsDesk(pro)
     stated = [book_line(pro.kind, {"BTC": "1"}, {"USDT": "1000"}, id_) for id_ in ("G-1", "G-2")]
     stated[1]["loans"][0]["rate"] = {"kind": "flexible", "paid_in": "BNB"}
     at = datetime(2026, 3, 1, tzinfo=UTC)
@@ -259,7 +259,7 @@ def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both
             last, effective=at, warnings=(), thresholds=msgspec.structs.replace(last.thresholds, **lines)
         )
         products.append(msgspec.structs.replace(product, versions=(*product.versions, harder)))
-    desk = Desk(*products)
+    desk = ColumnsDesk(*products)
     lines = [book_line("vip_loan", {"BTC": "1"}, {"USDT": "65000"}, f"G-{k}") for k in (1, 3)]
     lines += [book_line("cross_margin_classic", {"BTC": "1"}, {"USDT": "70000"}, f"G-{k}") for k in (2, 4)]
     desk.put(*lines)

@@ -29,7 +29,8 @@ from monitor.running import Running, Tasks
 from monitor.stores import sqlite
 from monitor.stores._base import Change, Committed, Target
 from monitor.telemetry import Health, Metrics
-from tests.core.desk import OFF, START, line, product, quotes, version
+from tests.coin_desk import START, line, version
+from tests.core.desk import OFF, product, quotes
 from tests.fakes import FakeClock, FakeNotifier, FakeOutlet, rendered
 
 GROUPS = 10_000

@@ -14,9 +14,9 @@ import numpy as np
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Event, GroupPut, GroupsPut
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.portfolio.group_list import GroupQuery, PlainRoster, Roster
+from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Rules
@@ -24,7 +24,7 @@ from monitor.core.stages.stages import STAGES, GroupState
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
 from tests.core.desk import plainly
 
@@ -113,7 +113,7 @@ class Twins:
         """Lists on the prices in force are the same. To be asked after a tick of all assets: columns order as of it."""
         board = self.plain.board
         prices = Prices(board.usd, frozenset(board.untrusted))
-        ours, theirs = ColumnarRoster(self.book), PlainRoster(self.objects.records)
+        ours, theirs = ColumnarGroupLists(self.book), PlainGroupLists(self.objects.records)
         for query in QUERIES:
             assert _pages(ours, query, prices) == _pages(theirs, query, prices), query
         # Floats tell LTVs apart that are the same to 8 places, and not always those that differ at the 17th.
@@ -158,10 +158,10 @@ def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
 
 
-def _pages(roster: Roster, query: GroupQuery, prices: Prices) -> list[Any]:
+def _pages(group_lists: GroupLists, query: GroupQuery, prices: Prices) -> list[Any]:
     found, after = [], None
     while True:
-        page = roster.page(msgspec.structs.replace(query, after=after), (), prices)
+        page = group_lists.page(msgspec.structs.replace(query, after=after), (), prices)
         found.append(page.rows)
         after = page.next
         if after is None:

@@ -187,7 +187,7 @@ def test_what_may_be_borrowed_leaves_the_level_at_initial_in_whatever_coin() -> 
     assert 2 <= D(after.detail()["margin_level"]) < D("2.0001")
 
 
-def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> None:
+def test_reading_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> None:
     """The same assets, in a coin that the ladder recognises by half: rules change, the level moves with no price move."""
     half = {"COIN": [["inf", "0.5"]]}
     dates = [version(effective=datetime(2024, 1, 1, tzinfo=UTC), ladders=half),
@@ -200,7 +200,7 @@ def test_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> N
     assert shelf.detail()["net_equity_usd"] == "-179000"
 
 
-def test_domain_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_21_13_00() -> None:
+def test_section_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_21_13_00() -> None:
     """10 COIN at 1,000 carry 5,000 USDT: net equity 5,000, maintenance margin 500. Stages never go by the other ratios."""
     whole, half = {"COIN": WHOLE, "USDT": WHOLE}, {"COIN": [["inf", "0.5"]], "USDT": WHOLE}
     since = datetime(2026, 1, 21, 13, tzinfo=UTC)

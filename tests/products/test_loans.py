@@ -30,7 +30,7 @@ def flexible() -> Any:
     return flexible_loan.load({"version": [version]})
 
 
-def test_domain_3_12_lines_are_those_of_the_collateral_coin() -> None:
+def test_section_3_12_lines_are_those_of_the_collateral_coin() -> None:
     for coin, call, liquidation in (("BNB", "0.75", "0.83"), ("BTC", "0.85", "0.91")):
         stated = book_line("flexible_loan", {coin: "1"}, {"USDC": "100"})
         shelf = Shelf(flexible(), stated)
@@ -48,7 +48,7 @@ def test_a_group_may_move_the_lines_of_its_coin() -> None:
         parse_line({**stated, "thresholds": {"margin_call": "0.84"}, "collateral": {"a": {"BNB": "1"}}}, START, rules)
 
 
-def test_domain_3_12_interest_accrues_every_minute_and_moves_ltv() -> None:
+def test_section_3_12_interest_accrues_every_minute_and_moves_ltv() -> None:
     shelf = Shelf(flexible(), book_line("flexible_loan", {"BTC": "1"}, {"USDC": "84.7"}), at=START)
     assert shelf.price(USDC="1", BTC="100") == []
     assert shelf.wait(START + timedelta(minutes=3)) == []
@@ -56,7 +56,7 @@ def test_domain_3_12_interest_accrues_every_minute_and_moves_ltv() -> None:
     assert shelf.detail()["loans"][0]["interest"] == "0.3388"
 
 
-def test_domain_3_12_a_loan_is_isolated_to_one_collateral_coin() -> None:
+def test_section_3_12_a_loan_is_isolated_to_one_collateral_coin() -> None:
     with pytest.raises(Invalid, match="takes 1 a group"):
         parse_line(
             book_line("flexible_loan", {"BTC": "1", "BNB": "1"}, {"USDC": "1"}), START, {"flexible_loan": flexible()}

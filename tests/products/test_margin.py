@@ -40,7 +40,7 @@ BARS = [
 
 
 @pytest.mark.parametrize(("level", "three", "five"), BARS, ids=[b[0] for b in BARS])
-def test_domain_3_6_the_bars_of_3x_and_5x_are_inclusive(level: str, three: str, five: str) -> None:
+def test_section_3_6_the_bars_of_3x_and_5x_are_inclusive(level: str, three: str, five: str) -> None:
     """An account that states no leverage is one of 3x. The level is a ratio: in BTC, as the exchange values, it is the same."""
     assert account(level).detail()["band"] == account(level, leverage=3).detail()["band"] == three
     found = account(level, leverage=5).detail()
@@ -48,14 +48,14 @@ def test_domain_3_6_the_bars_of_3x_and_5x_are_inclusive(level: str, three: str, 
     assert found["margin_level"] == level
 
 
-def test_domain_3_6_a_call_is_repeated_every_24_hours() -> None:
+def test_section_3_6_a_call_is_repeated_every_24_hours() -> None:
     """The default of `margin_call_repeat`; a level that recovers to 1.3 or less is no end of it."""
     shelf = account("1.2")
     said = [shelf.wait(START + timedelta(hours=h)) for h in (23, 24, 47, 48)]
     assert said == [[], ["margin_call.reminder"], [], ["margin_call.reminder"]]
 
 
-def test_domain_3_6_borrowing_stops_at_one_and_a_half_and_assets_leave_only_above_two() -> None:
+def test_section_3_6_borrowing_stops_at_one_and_a_half_and_assets_leave_only_above_two() -> None:
     rich, fair, poor = (account(level).detail()["permitted"] for level in ("2.5", "2", "1.5"))
     assert account("1.5", leverage=5).detail()["permitted"]["new_order"] is True
     assert account("1.25", leverage=5).detail()["permitted"]["new_order"] is False
@@ -85,7 +85,7 @@ ISOLATED = [
 
 
 @pytest.mark.parametrize(("dated", "leverage", "owed", "call", "liquidation"), ISOLATED)
-def test_domain_3_10_isolated_lines_are_those_of_the_leverage_and_the_tier_of_the_date(
+def test_section_3_10_isolated_lines_are_those_of_the_leverage_and_the_tier_of_the_date(
     dated: str, leverage: int | None, owed: str, call: str, liquidation: str
 ) -> None:
     more = {} if leverage is None else {"leverage": leverage}

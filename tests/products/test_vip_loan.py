@@ -1,4 +1,4 @@
-"""Rules of VIP loans that no single module of core holds alone (VIP FAQ)."""
+"""Rules of VIP loans that no single module of core holds alone."""
 
 from __future__ import annotations
 

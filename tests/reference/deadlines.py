@@ -18,7 +18,7 @@ def schedule(group: Group, version: Version) -> None:
 
 
 def forget_gone(group: Group) -> None:
-    """A loan that was repaid and comes back is overdue anew, so only the loans of this line are remembered."""
+    """A loan that was repaid and comes back is overdue again, so only the loans of this line are remembered."""
     owed = {(loan.id, loan.matures_at) for loan in group.line.loans if loan.owes}
     group.ran = {key for key in group.ran if key[1:] in owed}
 

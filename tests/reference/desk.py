@@ -4,65 +4,23 @@ The group holds 100 USDT, recognised in full, and owes 100 COIN at no interest: 
 77 %, and a scenario can be read as a table of times, LTVs and the alerts that they cause.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from tests import coin_desk
+from tests.coin_desk import START, clock
 from tests.reference.model import Alert, Model
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
-THRESHOLDS = {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"}
-WHOLE = [["inf", "1"]]
+NOTHING = {"kind": "fixed", "daily": "0"}
+"""The rate of a loan in a coin that no version lists."""
 
 
 def version(effective: datetime = START, **changes: Any) -> dict[str, Any]:
-    """One version of a product that recognises USDT in full, warns at 74 %, and tells nothing before a loan matures."""
-    rules = {
-        "effective": effective,
-        "thresholds": THRESHOLDS,
-        "grace": "24h",
-        "late_interest_factor": "3",
-        "warnings": ["0.74"],
-        "ladders": {"USDT": WHOLE},
-        "rates": {"USDT": "0.001503", "COIN": "0"},
-        "renewal_window": "0s",
-        "maturity_notice": "0s",
-    }
-    return rules | changes
+    """One version of the product, from the start of the scenario on."""
+    return coin_desk.version(effective, **changes)
 
 
-def loan(asset: str = "COIN", principal: str = "100", matures: str | None = None, **changes: Any) -> dict[str, Any]:
-    """One order at a fixed rate of nothing; `matures` is a clock time of the scenario."""
-    terms = {
-        "id": "L-1",
-        "asset": asset,
-        "principal": principal,
-        "interest": "0",
-        "rate": {"kind": "fixed", "daily": "0"},
-        "term": "open" if matures is None else "30d",
-        "matures_at": None if matures is None else clock(matures).isoformat(),
-    }
-    return terms | changes
-
-
-def line(group: str = "G-1", **changes: Any) -> dict[str, Any]:
-    """One group that holds 100 USDT and owes 100 COIN."""
-    terms = {
-        "id": group,
-        "product": "vip_loan",
-        "collateral": {f"acct-{group}": {"USDT": "100"}},
-        "loans": [loan()],
-        "delayed_liquidation": False,
-    }
-    return terms | changes
-
-
-def clock(text: str) -> datetime:
-    """Read "26:10" or "26:10:30" as so long after the start of the scenario."""
-    hours, minutes, *seconds = map(int, text.split(":"))
-    return START + timedelta(hours=hours, minutes=minutes, seconds=sum(seconds))
-
-
-class Desk:
+class ReferenceDesk:
     """A model with groups put at the start, and the scenario tables that are played on it."""
 
     def __init__(self, *lines: dict[str, Any], product: dict[str, Any] | None = None, **lifecycle: Any) -> None:

@@ -80,7 +80,7 @@ def _borrow(line: Line, entry: Entry) -> Line:
 def _renew(line: Line, entry: Entry) -> Line:
     """The term runs on from the maturity, at the rate agreed now; fixed stays fixed (rules 22, 23, 27).
 
-    Its interest was paid before, from the Spot wallet, of which the line states what it knows.
+    Its interest was paid before, from the Spot wallet, as far as the line states one.
     """
     loan = next((x for x in line.loans if x.id == entry["loan"]), None)
     rate = entry["rate"]

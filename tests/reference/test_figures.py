@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.reference.desk import THRESHOLDS, Desk, line, loan, version
+from tests.coin_desk import THRESHOLDS, line, loan
+from tests.reference.desk import ReferenceDesk, version
 from tests.reference.figures import Figures, band, stated_ltv
 from tests.reference.model import cure, ladder_value, liquidation_price
 
@@ -38,11 +39,11 @@ def test_rule_30_ladder_is_exact_beyond_28_digits() -> None:
     )
 
 
-def test_a1_accounts_are_summed_before_the_ladder() -> None:
+def test_reading_a1_accounts_are_summed_before_the_ladder() -> None:
     """2.5m + 2.5m in two accounts is 4.2m, not 4.4m, and not 4.0m."""
     product = {"version": [version(ladders={"COIN": CRYPTO_A})]}
     accounts = {"a": {"COIN": "2500000"}, "b": {"COIN": "2500000"}}
-    desk = Desk(line(collateral=accounts, loans=[loan("USDT", "3234000")]), product=product)
+    desk = ReferenceDesk(line(collateral=accounts, loans=[loan("USDT", "3234000")]), product=product)
     (alert,) = desk.play("00:00  1  margin_call.opened")
     assert (alert["recognised_usd"], alert["market_usd"], alert["ltv"]) == ("4200000", "5000000", "0.77")
 
@@ -62,7 +63,7 @@ def test_a1_accounts_are_summed_before_the_ladder() -> None:
     ],
 )
 def test_rule_09_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) -> None:
-    desk = Desk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
+    desk = ReferenceDesk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
     alerts = desk.model.prices(desk.model.now, {"COIN": ltv})  # type: ignore[arg-type]
     assert [alert["stage_to"] for alert in alerts] == ([] if stage == "normal" else [stage])
 
@@ -81,11 +82,11 @@ def test_rule_09_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) 
         ("0", "100", "normal"),
     ],
 )
-def test_design_9_bands(debt: str, recognised: str, name: str) -> None:
+def test_decision_11_bands(debt: str, recognised: str, name: str) -> None:
     assert band(Figures(Decimal(debt), Decimal(recognised)), LEVELS) == name
 
 
-def test_interfaces_5_ltv_is_rounded_down_and_null_without_collateral() -> None:
+def test_ltv_is_rounded_down_and_null_without_collateral() -> None:
     assert stated_ltv(Figures(Decimal("76.999999999"), Decimal(100))) == "0.76999999"
     assert stated_ltv(Figures(Decimal(2), Decimal(3))) == "0.66666666"
     assert stated_ltv(Figures(Decimal(0), Decimal(3))) == "0"
@@ -102,7 +103,7 @@ def test_rule_13_cure_leads_to_the_initial_level(debt: str, recognised: str, rep
     assert (found["repay_usd"], found["add_recognised_usd"]) == (repay, add)
 
 
-def test_interfaces_5_cure_example() -> None:
+def test_cure_example() -> None:
     held = {"BTC": (Decimal("12.5"), Decimal("38210.4"), [["10000000", "1"], ["inf", "0.9"]])}
     found = cure(Decimal(1000000), Decimal("1296673.2"), Decimal("0.72"), held)
     assert found == {

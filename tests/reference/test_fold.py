@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.coin_desk import START, line, loan
 from tests.reference import books, run, tape
-from tests.reference.desk import START, line, loan, version
+from tests.reference.desk import version
 from tests.reference.model import Alert, Model
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def wandering(seed: int, told: bool) -> list[Alert]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_design_6_telling_time_to_pass_changes_nothing(seed: int) -> None:
+def test_decision_4_telling_time_to_pass_changes_nothing(seed: int) -> None:
     alerts = wandering(seed, told=True)
     assert alerts == wandering(seed, told=False)
     assert_chains_are_whole(alerts)

@@ -4,7 +4,8 @@ from hashlib import sha256
 
 import pytest
 
-from tests.reference.desk import Desk, line, loan, version
+from tests.coin_desk import line, loan
+from tests.reference.desk import ReferenceDesk, version
 
 OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"
@@ -45,12 +46,12 @@ STARTED = "loan_group.delayed_liquidation.started"
     ],
 )
 def test_stage_table(row: str, enrolled: bool, table: str) -> None:
-    Desk(line(delayed_liquidation=enrolled)).play(table)
+    ReferenceDesk(line(delayed_liquidation=enrolled)).play(table)
 
 
 def test_rule_13_grace_expires_even_below_the_liquidation_level() -> None:
     """80 % is no cure and stops no clock (reading A5). At exactly 24 h it is over, before the prices of that time (reading A6)."""
-    desk = Desk(line(delayed_liquidation=True), grace_reminders=[])
+    desk = ReferenceDesk(line(delayed_liquidation=True), grace_reminders=[])
     started, expired, *_ = desk.play(
         """
         00:10  0.92  delayed_liquidation.started
@@ -63,8 +64,8 @@ def test_rule_13_grace_expires_even_below_the_liquidation_level() -> None:
     assert (expired["ltv"], expired["deadline"], expired["stage_from"]) == ("0.75", None, "delayed_liquidation")
 
 
-def test_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
-    desk = Desk(line(delayed_liquidation=True), grace_reminders=[])
+def test_reading_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
+    desk = ReferenceDesk(line(delayed_liquidation=True), grace_reminders=[])
     alerts = desk.play(
         """
         00:00  0.91  delayed_liquidation.started
@@ -77,9 +78,9 @@ def test_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
     assert [alert["episode"] for alert in alerts] == [1, 1, 2, 2]
 
 
-def test_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None:
+def test_reading_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None:
     def skipped(enrolled: bool, *path: str) -> list[str]:
-        desk = Desk(line(delayed_liquidation=enrolled))
+        desk = ReferenceDesk(line(delayed_liquidation=enrolled))
         alerts = [desk.model.prices(desk.model.now, {"COIN": ltv}) for ltv in path][-1]  # type: ignore[arg-type]
         (alert,) = alerts
         suppressed: list[str] = alert["suppressed"]
@@ -95,25 +96,25 @@ def test_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None
     assert skipped(True, "0.92", "0.96") == []
 
 
-def test_a1_debt_on_nothing_is_immediate_and_has_no_ltv() -> None:
-    desk = Desk(line(collateral={"a": {"RATS": "1000"}}, delayed_liquidation=True))
+def test_reading_a1_debt_on_nothing_is_immediate_and_has_no_ltv() -> None:
+    desk = ReferenceDesk(line(collateral={"a": {"RATS": "1000"}}, delayed_liquidation=True))
     (alert,) = desk.play("00:00  0.5  liquidation.triggered(immediate)")
     assert (alert["ltv"], alert["recognised_usd"], alert["market_usd"], alert["blind"]) == (None, "0", "0", False)
 
 
 def test_debt_gone_clears_a_liquidation() -> None:
-    desk = Desk(line())
+    desk = ReferenceDesk(line())
     desk.play("00:00  0.95  liquidation.triggered(ltv)")
     assert desk.put("00:01", line(loans=[loan(principal="0")], collateral={})) == "liquidation.cleared"
 
 
 def test_no_debt_is_normal_and_says_nothing() -> None:
-    desk = Desk(line(loans=[]), line("G-2", loans=[loan(principal="0")], collateral={}))
+    desk = ReferenceDesk(line(loans=[]), line("G-2", loans=[loan(principal="0")], collateral={}))
     desk.play("00:00  0.95  -")
 
 
-def test_design_9_episodes_sequences_supersedes_and_ids() -> None:
-    desk = Desk(line())
+def test_decision_12_episodes_sequences_supersedes_and_ids() -> None:
+    desk = ReferenceDesk(line())
     alerts = desk.play(
         """
         00:00  0.75  early_warning
@@ -137,7 +138,7 @@ def test_design_9_episodes_sequences_supersedes_and_ids() -> None:
 
 def test_alerts_state_their_figures_exactly() -> None:
     overrides = {"margin_call": "0.750"}
-    desk = Desk(line(thresholds=overrides, delayed_liquidation=True))
+    desk = ReferenceDesk(line(thresholds=overrides, delayed_liquidation=True))
     (alert,) = desk.play("00:00  0.756666666666666  margin_call.opened")
     assert alert == {
         "type": "loan_group.margin_call.opened",
@@ -164,7 +165,7 @@ def test_alerts_state_their_figures_exactly() -> None:
 
 
 def test_rule_09_thresholds_are_overridden_per_group() -> None:
-    Desk(line(thresholds={"initial": "0.5", "margin_call": "0.6"})).play(
+    ReferenceDesk(line(thresholds={"initial": "0.5", "margin_call": "0.6"})).play(
         """
         00:00  0.59  -
         00:01  0.60  margin_call.opened
@@ -176,22 +177,22 @@ def test_rule_09_thresholds_are_overridden_per_group() -> None:
 
 def test_rule_09_thresholds_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="thresholds must rise"):
-        Desk(line(thresholds={"margin_call": "0.72"}))
+        ReferenceDesk(line(thresholds={"margin_call": "0.72"}))
 
 
 def test_rule_06_an_account_used_elsewhere_is_refused() -> None:
     account = {"acct": {"USDT": "100"}}
     with pytest.raises(ValueError, match="already used in G-1"):
-        Desk(line(collateral=account), line("G-2", collateral=account))
+        ReferenceDesk(line(collateral=account), line("G-2", collateral=account))
 
 
 def test_a_flexible_loan_without_a_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="no flexible rate for ETH"):
-        Desk(line(loans=[loan("ETH", rate={"kind": "flexible"})]))
+        ReferenceDesk(line(loans=[loan("ETH", rate={"kind": "flexible"})]))
 
 
 def test_early_warning_is_said_once_and_armed_again_a_margin_below() -> None:
-    Desk(line()).play(
+    ReferenceDesk(line()).play(
         """
         00:00  0.7399999  -
         00:01  0.74       early_warning
@@ -206,7 +207,7 @@ def test_early_warning_is_said_once_and_armed_again_a_margin_below() -> None:
 
 def test_early_warning_speaks_for_the_highest_level_only() -> None:
     product = {"version": [version(warnings=["0.6", "0.7", "0.74", "0.77", "0.8"])]}
-    desk = Desk(line(), product=product)
+    desk = ReferenceDesk(line(), product=product)
     desk.play(
         """
         00:00  0.65  early_warning
@@ -220,7 +221,7 @@ def test_early_warning_speaks_for_the_highest_level_only() -> None:
 
 
 def test_a_stage_alert_uses_up_the_warnings_that_it_passed() -> None:
-    Desk(line()).play(
+    ReferenceDesk(line()).play(
         """
         00:00  0.78   margin_call.opened
         00:01  0.755  -
@@ -233,7 +234,7 @@ def test_a_stage_alert_uses_up_the_warnings_that_it_passed() -> None:
 
 
 def test_a_warning_armed_again_during_a_margin_call_is_used_up_by_its_cure() -> None:
-    Desk(line()).play(
+    ReferenceDesk(line()).play(
         """
         00:00  0.78   margin_call.opened
         00:01  0.725  -
@@ -245,11 +246,11 @@ def test_a_warning_armed_again_during_a_margin_call_is_used_up_by_its_cure() -> 
 
 
 def test_warning_levels_at_or_above_the_margin_call_are_ignored() -> None:
-    Desk(line(thresholds={"margin_call": "0.74"})).play("00:00 0.739 - ; 00:01 0.74 margin_call.opened")
+    ReferenceDesk(line(thresholds={"margin_call": "0.74"})).play("00:00 0.739 - ; 00:01 0.74 margin_call.opened")
 
 
 def test_a_changed_line_keeps_stage_deadline_and_episode() -> None:
-    desk = Desk(line(delayed_liquidation=True))
+    desk = ReferenceDesk(line(delayed_liquidation=True))
     (started,) = desk.play("00:00  0.92  delayed_liquidation.started")
     assert desk.put("00:05", line(delayed_liquidation=True, collateral={"a": {"USDT": "110"}})) == "-"
     (reminder,) = desk.play("12:00  0.92  delayed_liquidation.reminder")
@@ -258,14 +259,14 @@ def test_a_changed_line_keeps_stage_deadline_and_episode() -> None:
 
 
 def test_leaving_the_enrolment_keeps_the_grace_period_but_not_above_the_immediate_level() -> None:
-    desk = Desk(line(delayed_liquidation=True))
+    desk = ReferenceDesk(line(delayed_liquidation=True))
     desk.play("00:00  0.92  delayed_liquidation.started")
     assert desk.put("00:05", line()) == "-"
     desk.play("00:06  0.96  liquidation.triggered(immediate)")
 
 
 def test_a_closed_group_is_silent_and_counts_on_when_it_returns() -> None:
-    desk = Desk(line())
+    desk = ReferenceDesk(line())
     desk.play("00:00  0.8  margin_call.opened")
     assert desk.model.close(desk.model.now, "G-1") == []  # type: ignore[arg-type]
     desk.play("30:00  0.95  -")

@@ -10,7 +10,8 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.rules.settings import Rules
 from monitor.replay import run as replay
 from monitor.replay.entries import EntryTape
-from tests.core.desk import START, clock, line, loan, product, quotes, shorten
+from tests.coin_desk import START, clock, line, loan
+from tests.core.desk import product, quotes, shorten
 from tests.faults.house import House
 from tests.replay.test_run import written
 

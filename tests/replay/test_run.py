@@ -18,7 +18,8 @@ from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules, Trust
 from monitor.daemon.event_log import EventLog, Start
 from monitor.replay import run as replay
-from tests.core.desk import START, Desk, clock, line, loan, product, quotes, shorten
+from tests.coin_desk import START, clock, line, loan
+from tests.core.desk import Desk, product, quotes, shorten
 
 ROOT = Path(__file__).parents[2]
 

@@ -134,7 +134,7 @@ def test_rule_24_interest_is_added_at_each_midnight_of_two_years_at_the_rate_of_
     rate = {at: rate for at, asset, rate in of.rates if asset == "USDC"}
     said = [alert for alert in of_group("G-ladder") if alert["type"].endswith("reminder")]
     assert len(said) == (THIRD - SECOND).days
-    # USDC is owed and pledged: what the million pledged is worth says the price.
+    # USDC is owed and pledged: the price follows from the worth of the million that is pledged.
     owed = [Fraction(alert["debt_usd"]) / Fraction(alert["market_usd"]) * 1_000_000 for alert in said]
     steps = [after - before for before, after in pairwise(owed)]
     assert steps == [600_000 * Fraction(rate[datetime.fromisoformat(alert["timestamp"])]) for alert in said[1:]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
 from monitor.core.alerts.matching import Match
-from monitor.core.alerts.silences import Hush, Silence
+from monitor.core.alerts.silences import MakeSilence, Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.watcher_states import FundState, Told, WatcherStates
@@ -17,7 +17,7 @@ from monitor.core.loans.group import Group, Loan, Rate
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Ack, GroupState
-from monitor.stores._base import Attempt, Change, Desk, Target
+from monitor.stores._base import Attempt, Change, CoreState, Target
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123457, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -128,11 +128,11 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
     )
 
 
-def desk(at: datetime = AT) -> Desk:
+def desk(at: datetime = AT) -> CoreState:
     """Marks, and what each watcher remembers."""
     price, jump = Decimal("38210.40"), Decimal("1E+5")
     mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, True, 2, 3)
-    said = Hush(
+    said = MakeSilence(
         "sil_1", Match("price.*", "warning", "vip_loan", "G-*", {"desk": "EU"}), AT + DAY, "a test", "critical", True
     )
     watchers = WatcherStates(
@@ -143,7 +143,7 @@ def desk(at: datetime = AT) -> Desk:
         rules={"vip_loan": 2},
         silences=(Silence(said, "ops", AT),),
     )
-    return Desk(at, (mark,), watchers)
+    return CoreState(at, (mark,), watchers)
 
 
 def say(*alerts: Alert, to: tuple[Target, ...] = (DESK,), at: datetime = AT) -> Change:

@@ -13,30 +13,30 @@ import msgspec
 
 from monitor.core.groups.outcome import StoredBlock
 from monitor.stores import sqlite
-from monitor.stores._base import Change, Snapshot
+from monitor.stores._base import Change, StoredState
 from tests.stores.examples import AT, MINUTE, desk, stored
 
 AT_ONCE, IN_A_BLOCK = 5, 20
 
 
-def number(snapshot: Snapshot) -> int:
+def number(snapshot: StoredState) -> int:
     """How many commits the store holds."""
     return round((snapshot.desk.at - AT) / MINUTE) if snapshot.desk else 0
 
 
-def folded(snapshot: Snapshot) -> list[str]:
+def folded(snapshot: StoredState) -> list[str]:
     """Ids of the groups that are in blocks."""
     return [id for block in snapshot.blocks for id in block.body.decode().split()]
 
 
-def check(snapshot: Snapshot) -> None:
+def check(snapshot: StoredState) -> None:
     """Each group that was put is there once: in a row or in a block."""
     rows = [g.group.id for g in snapshot.groups]
     last = number(snapshot)
     assert sorted(rows + folded(snapshot)) == sorted(f"G-{n}" for n in range((last + 1) // 2 * AT_ONCE))
 
 
-def change(snapshot: Snapshot) -> Change:
+def change(snapshot: StoredState) -> Change:
     """Puts groups with every odd number; with every even one the tail block takes in all that has a row."""
     n = number(snapshot) + 1
     now = msgspec.structs.replace(desk(), at=AT + n * MINUTE)

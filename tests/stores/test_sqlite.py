@@ -30,7 +30,7 @@ from monitor.stores._base import (
     Change,
     DeliveryFilter,
     HistoryFilter,
-    Snapshot,
+    StoredState,
     StoreRefused,
     StoreUnavailable,
 )
@@ -435,7 +435,7 @@ async def test_a_long_read_delays_neither_commit_nor_checkpoint(store: sqlite.Sq
     with contextlib.closing(file.connect_read_only(store.path)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
-        async with asyncio.timeout(20):  # the reader reads on all the while: whoever waits for it waits for ever
+        async with asyncio.timeout(20):  # the reader reads on all the while: what waits for it waits for ever
             await store.commit(say(alert(sequence=2)))
             await store.checkpoint()
             await store.commit(say(alert(sequence=3)))
@@ -526,8 +526,8 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
         db.executescript((Path(__file__).parent / "schema_1.sql").read_text())
     store = built(path)
     snapshot = await store.open()
-    known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), hushed=None)
-    assert snapshot == Snapshot(
+    known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), silence=None)
+    assert snapshot == StoredState(
         msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)),
         (stored("G-1"), stored("G-2", 3)),
         (known, GroupState("Ö-3", episode=2, sequence=5)),

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 
 
 @pytest.fixture
-async def desk() -> Desk:
-    return Desk()
+async def desk() -> WebDesk:
+    return WebDesk()
 
 
 @pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[aiohttp.ClientSession]:
+async def http(desk: WebDesk) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a desk without tokens: loopback is admin."""
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as session:
         yield session

@@ -22,8 +22,8 @@ from monitor.core.events.events import API, Event, MarkPrices, Noticed, Operator
 from monitor.core.events.history import Row
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Publication
-from monitor.core.groups.survey import Prices
-from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.groups.snapshot import Prices
+from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
@@ -194,7 +194,7 @@ class DeskStore:
         return await self._points.prune_points(step_s, before)
 
 
-class Desk:
+class WebDesk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
     def __init__(self, rules: Rules = RULES, trust: bool = False, priced: dict[str, str] = CALM) -> None:
@@ -205,7 +205,7 @@ class Desk:
         self.feeds = {"tape": FeedStats()}
         self.book = PlainBook()
         self.risk = RiskMonitor(self.rules, book=self.book)
-        self.view = View(PlainRoster(self.book.records), self.clock)
+        self.view = View(PlainGroupLists(self.book.records), self.clock)
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
         self.make_delay_s = 0.0
@@ -282,7 +282,9 @@ class Desk:
 
     async def whole_book(self) -> WholeBook:
         _, usd, untrusted = self.risk.board.snapshot()
-        return WholeBook(self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.survey(self.clock.now))
+        return WholeBook(
+            self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.snapshot(self.clock.now)
+        )
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self.store.check()
@@ -314,7 +316,7 @@ class Desk:
 
 @asynccontextmanager
 async def serving(
-    desk: Desk,
+    desk: WebDesk,
     config: WebConfig | None = None,
     limits: Limits | None = None,
     page: PageFiles | None = None,

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.web import http as reading
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
@@ -134,7 +134,7 @@ async def test_what_is_no_http_does_not_stop_the_server(http: Session, raw: byte
     assert (await ask(http, "GET", "/healthz"))[0] == 200
 
 
-async def test_a_hundred_puts_at_once_are_all_applied(desk: Desk, http: Session) -> None:
+async def test_a_hundred_puts_at_once_are_all_applied(desk: WebDesk, http: Session) -> None:
     answers = await asyncio.gather(*(ask(http, "PUT", f"/v1/groups/G-{i}", line(f"G-{i}")) for i in range(100)))
     assert {status for status, _, _ in answers} == {201}
     assert desk.view.counts().total == 100

@@ -10,7 +10,7 @@ import pytest
 from monitor.config import WebConfig
 from monitor.core.schema import read
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 
 ROLES = ("viewer", "feeder", "operator", "admin")
 TOKENS = read(WebConfig, {"tokens": [{"name": r, "role": r, "secret": f"s-{r}"} for r in ROLES]})
@@ -65,7 +65,7 @@ def bearer(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer s-{name}"}
 
 
-async def test_every_role_may_do_what_it_is_for_and_nothing_else(desk: Desk) -> None:
+async def test_every_role_may_do_what_it_is_for_and_nothing_else(desk: WebDesk) -> None:
     desk.notice()
     async with serving(desk, TOKENS) as url, aiohttp.ClientSession(base_url=url) as session:
         await ask(session, "PUT", "/v1/groups/G-1", line(), **bearer("admin"))
@@ -97,7 +97,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
     assert guarded == named
 
 
-async def test_open_paths_answer_without_a_token_and_tell_no_reasons(desk: Desk) -> None:
+async def test_open_paths_answer_without_a_token_and_tell_no_reasons(desk: WebDesk) -> None:
     """A probe has no token; the texts may name groups."""
     desk.health.set("book", "G-1 was refused")
     async with serving(desk, TOKENS) as url, aiohttp.ClientSession(base_url=url) as session:
@@ -123,13 +123,15 @@ async def test_without_tokens_only_loopback_names_are_answered(http: aiohttp.Cli
             assert (status, problem["type"]) == (403, "urn:loan-monitor:foreign-host")
 
 
-async def test_with_tokens_any_name_is_answered(desk: Desk) -> None:
+async def test_with_tokens_any_name_is_answered(desk: WebDesk) -> None:
     async with serving(desk, TOKENS) as url, aiohttp.ClientSession(base_url=url) as session:
         assert (await ask(session, "GET", "/v1/groups", Host="desk.example", **bearer("viewer")))[0] == 200
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
-async def test_a_page_of_another_origin_changes_nothing(desk: Desk, http: aiohttp.ClientSession, origin: str) -> None:
+async def test_a_page_of_another_origin_changes_nothing(
+    desk: WebDesk, http: aiohttp.ClientSession, origin: str
+) -> None:
     status, _, problem = await ask(http, "PUT", "/v1/groups/G-1", line(), Origin=origin)
     assert (status, problem["type"]) == (403, "urn:loan-monitor:cross-origin")
     assert desk.view.sight("G-1") is None
@@ -162,7 +164,7 @@ async def test_unknown_paths_and_methods_are_problems_too(http: aiohttp.ClientSe
     assert {"type", "title", "status", "detail", "instance"} <= problem.keys()
 
 
-async def test_an_unforeseen_error_is_a_problem_without_a_trace(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_an_unforeseen_error_is_a_problem_without_a_trace(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     desk.look = None  # type: ignore[assignment]
     status, headers, problem = await ask(http, "GET", "/v1/groups/G-1")
     assert (status, headers["Content-Type"]) == (500, "application/problem+json")
@@ -171,7 +173,7 @@ async def test_an_unforeseen_error_is_a_problem_without_a_trace(desk: Desk, http
     assert "NoneType" not in str(problem)
 
 
-async def test_a_store_that_is_down_is_said_and_may_be_tried_again(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_a_store_that_is_down_is_said_and_may_be_tried_again(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     desk.store.is_down = True
     for method, path, body in (
         ("GET", "/v1/alerts", None),

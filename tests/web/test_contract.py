@@ -19,7 +19,7 @@ from monitor.core.schema import read
 from monitor.web.app import Server
 from monitor.web.page import PATHS
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import MATRIX, ask
 
@@ -58,7 +58,7 @@ async def test_the_document_is_valid(contract: dict[str, Any]) -> None:
     assert [str(e) for e in OpenAPIV31SpecValidator(contract).iter_errors()] == []
 
 
-async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[str, Any], desk: Desk) -> None:
+async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[str, Any], desk: WebDesk) -> None:
     """What aiohttp serves against what the document names."""
     server = Server(WebConfig(port=0), desk.handed_over())
     await server.start()
@@ -78,7 +78,7 @@ async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[st
     assert served - pages == named
 
 
-async def test_every_alert_meets_the_schema_of_its_type(desk: Desk, http: Session, contract: dict[str, Any]) -> None:
+async def test_every_alert_meets_the_schema_of_its_type(desk: WebDesk, http: Session, contract: dict[str, Any]) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     desk.prices({"BTC": "10000", "SOL": "20"})
     items = (await ask(http, "GET", "/v1/alerts"))[2]["items"]
@@ -182,7 +182,7 @@ def answered() -> list[Answered]:
 
 
 async def _asked_all() -> list[Answered]:
-    desk = Desk()
+    desk = WebDesk()
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
         found = [await _asked(http, *request) for request in CALM]
         desk.prices({"BTC": "10000", "SOL": "20"})
@@ -252,7 +252,7 @@ async def test_bodies_of_the_document_are_those_that_are_read(contract: dict[str
 
 
 async def test_events_of_the_stream_are_the_shapes_of_the_lists(
-    desk: Desk, http: Session, contract: dict[str, Any]
+    desk: WebDesk, http: Session, contract: dict[str, Any]
 ) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     desk.notice()

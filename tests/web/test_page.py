@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from monitor.web.page import POLICY, PageFiles
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.resources.test_session import config
 
 SCRIPT = "console.log('a script that is long enough to be worth packing')\n" * 20
@@ -18,14 +18,14 @@ SCRIPT = "console.log('a script that is long enough to be worth packing')\n" * 2
 def built(tmp_path: Path) -> Path:
     folder = tmp_path / "static"
     (folder / "assets").mkdir(parents=True)
-    (folder / "index.html").write_text("<!doctype html><title>Desk</title>")
+    (folder / "index.html").write_text("<!doctype html><title>WebDesk</title>")
     (folder / "assets" / "index-abc123.js").write_text(SCRIPT)
     (folder / "assets" / "index-abc123.js.map").write_text("{}")
     (tmp_path / "secret.html").write_text("secret")
     return folder
 
 
-async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: Desk, built: Path) -> None:
+async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: WebDesk, built: Path) -> None:
     async with serving(desk, config(), page=PageFiles(built)) as url, aiohttp.ClientSession(url) as http:
         async with http.get("/?group=G-1") as r:
             assert (r.status, r.content_type) == (200, "text/html")
@@ -34,7 +34,7 @@ async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: 
             assert r.headers["Cache-Control"] == "no-cache"
             assert r.headers["X-Content-Type-Options"] == "nosniff"
             assert r.headers["Referrer-Policy"] == "no-referrer"
-            assert "Desk" in await r.text()
+            assert "WebDesk" in await r.text()
         async with http.get("/assets/index-abc123.js") as r:
             assert r.headers["Cache-Control"] == "public, max-age=31536000, immutable"
             assert r.headers["Content-Encoding"] == "gzip"
@@ -52,7 +52,7 @@ async def test_the_page_needs_no_token_and_lets_nothing_in_from_elsewhere(desk: 
     "path",
     ["/assets/none.js", "/assets/index-abc123.js.map", "/assets/..%2findex.html", "/assets/..%2f..%2fsecret.html"],
 )
-async def test_nothing_but_the_built_files_is_served(desk: Desk, built: Path, path: str) -> None:
+async def test_nothing_but_the_built_files_is_served(desk: WebDesk, built: Path, path: str) -> None:
     async with serving(desk, page=PageFiles(built)) as url, aiohttp.ClientSession(url) as http:
         from yarl import URL
 
@@ -61,7 +61,7 @@ async def test_nothing_but_the_built_files_is_served(desk: Desk, built: Path, pa
             assert r.headers["Cache-Control"] == "no-store"
 
 
-async def test_a_page_that_is_not_built_says_how(desk: Desk, tmp_path: Path) -> None:
+async def test_a_page_that_is_not_built_says_how(desk: WebDesk, tmp_path: Path) -> None:
     async with (
         serving(desk, page=PageFiles(tmp_path / "none")) as url,
         aiohttp.ClientSession(url) as http,

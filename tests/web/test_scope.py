@@ -16,7 +16,7 @@ from monitor.core.loans.group import parse_line
 from monitor.core.schema import read
 from tests.book_lines import line
 from tests.looks import CALM, START
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import ask, bearer
 
@@ -34,9 +34,9 @@ ACME, BOSS = bearer("acme"), bearer("boss")
 
 
 @pytest.fixture
-async def desk() -> Desk:
+async def desk() -> WebDesk:
     """Two borrowers, both past their margin call; a third group was BETA's and is ACME's now."""
-    desk = Desk()
+    desk = WebDesk()
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
         for id_, borrower in (("G-ACME", "ACME"), ("G-SECRET", "BETA"), ("G-MOVED", "BETA")):
             labels = {"borrower": borrower}
@@ -49,7 +49,7 @@ async def desk() -> Desk:
 
 
 @pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[aiohttp.ClientSession]:
+async def http(desk: WebDesk) -> AsyncIterator[aiohttp.ClientSession]:
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
         yield session
 
@@ -59,7 +59,7 @@ def leaks(answer: Any) -> bool:
     return any(name in text for name in OTHERS)
 
 
-async def test_no_list_or_answer_names_another_s_group(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_no_list_or_answer_names_another_s_group(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Every path that reads, and the same paths do name it to an unscoped token where they list at all."""
     secret_alert = next(x.alert.id for x in desk.store.log if x.alert.subject == "G-SECRET")
     moved_alert = next(x.alert.id for x in desk.store.log if x.alert.subject == "G-MOVED")
@@ -120,7 +120,7 @@ async def test_what_is_its_own_is_seen(http: aiohttp.ClientSession) -> None:
     ],
 )
 async def test_another_s_group_is_as_if_it_were_not_there(
-    desk: Desk, http: aiohttp.ClientSession, method: str, path: str, body: Any
+    desk: WebDesk, http: aiohttp.ClientSession, method: str, path: str, body: Any
 ) -> None:
     before, audits = desk.risk.sight("G-SECRET"), len(desk.store.audit_log)
     assert desk.store.sent["dlv_2_risk-desk"].subject == "G-SECRET"
@@ -130,7 +130,7 @@ async def test_another_s_group_is_as_if_it_were_not_there(
     assert desk.retried == []
 
 
-async def test_a_put_stays_inside_the_scope(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_a_put_stays_inside_the_scope(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Neither another's label, nor no label, nor another's id."""
     before = desk.risk.sight("G-SECRET")
     for id_, labels in (("G-NEW", {"borrower": "BETA"}), ("G-NEW", {}), ("G-SECRET", {"borrower": "ACME"})):
@@ -142,7 +142,7 @@ async def test_a_put_stays_inside_the_scope(desk: Desk, http: aiohttp.ClientSess
 
 
 async def test_a_put_cannot_take_over_an_id_that_another_takes_meanwhile(
-    desk: Desk, http: aiohttp.ClientSession
+    desk: WebDesk, http: aiohttp.ClientSession
 ) -> None:
     """Between the look and the event the id becomes BETA's: the put must not replace it."""
     look, taken = desk.look, []
@@ -170,7 +170,7 @@ async def test_a_refusal_does_not_name_the_other_group(http: aiohttp.ClientSessi
     assert "G-SECRET" in (await ask(http, "PUT", "/v1/groups/G-NEW", stated, **BOSS))[2]["detail"]
 
 
-async def test_the_stream_replays_and_follows_inside_the_scope(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_the_stream_replays_and_follows_inside_the_scope(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Alerts, rows and status: read everything that comes while both borrowers' groups move."""
     async with stream(http, "after=0", **ACME) as reader:
         assert await reader.alerts(1) == [1]
@@ -191,7 +191,7 @@ async def test_the_stream_replays_and_follows_inside_the_scope(desk: Desk, http:
 async def test_missing_coins_of_others_are_not_listed() -> None:
     """What another holds may be guessed from the coins that the desk waits for."""
     stated = line("G-SECRET", collateral={"x": {"SOL": "1"}}, labels={"borrower": "BETA"})
-    fresh = Desk(priced={asset: price for asset, price in CALM.items() if asset != "SOL"})
+    fresh = WebDesk(priced={asset: price for asset, price in CALM.items() if asset != "SOL"})
     async with serving(fresh, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
         await ask(session, "PUT", "/v1/groups/G-SECRET", stated, **BOSS)
         named = [
@@ -200,14 +200,14 @@ async def test_missing_coins_of_others_are_not_listed() -> None:
     assert ("SOL" in named[0], "SOL" in named[1]) == (True, False)
 
 
-async def test_a_notice_without_a_group_is_for_the_whole_desk_alone(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_a_notice_without_a_group_is_for_the_whole_desk_alone(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     desk.handle(Noticed(START, "monitor.degraded", "store", {"text": "slow"}))
     found = (await ask(http, "GET", "/v1/alerts?type=monitor.*", **ACME))[2]["items"]
     assert found == []
     assert len((await ask(http, "GET", "/v1/alerts?type=monitor.*", **BOSS))[2]["items"]) == 1
 
 
-async def test_a_page_of_alerts_goes_on_past_others_alerts(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_a_page_of_alerts_goes_on_past_others_alerts(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Paging a log in which one's own alerts are rare gives each of them once."""
     own = []
     for i in range(60):

@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.groups.survey import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
 from monitor.stores._base import AlertFilter
 from monitor.web.live import Limits
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.sse import WAIT_S, stream
 from tests.web.test_admission import ask
 
@@ -27,17 +27,17 @@ QUICK = Limits(tick_s=0.02, prices_every=1, status_every=5)
 
 
 @pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[Session]:
+async def http(desk: WebDesk) -> AsyncIterator[Session]:
     async with serving(desk, limits=QUICK) as url, aiohttp.ClientSession(base_url=url) as session:
         yield session
 
 
-def notices(desk: Desk, number: int) -> None:
+def notices(desk: WebDesk, number: int) -> None:
     for _ in range(number):
         desk.notice("book.refused", f"line {len(desk.store.log)}")
 
 
-async def test_a_new_reader_gets_what_comes_and_nothing_older(desk: Desk, http: Session) -> None:
+async def test_a_new_reader_gets_what_comes_and_nothing_older(desk: WebDesk, http: Session) -> None:
     notices(desk, 3)
     async with stream(http, "events=alert") as reader:
         await reader.response.content.readuntil(b"id: 3\n")
@@ -45,7 +45,7 @@ async def test_a_new_reader_gets_what_comes_and_nothing_older(desk: Desk, http: 
         assert await reader.alerts(2) == [4, 5]
 
 
-async def test_an_alert_is_the_object_of_the_log(desk: Desk, http: Session) -> None:
+async def test_an_alert_is_the_object_of_the_log(desk: WebDesk, http: Session) -> None:
     notices(desk, 1)
     async with stream(http, "events=alert&after=0") as reader:
         event = await reader.next()
@@ -54,7 +54,7 @@ async def test_an_alert_is_the_object_of_the_log(desk: Desk, http: Session) -> N
 
 
 @pytest.mark.parametrize("by_header", [True, False])
-async def test_a_reader_resumes_from_its_cursor(desk: Desk, http: Session, by_header: bool) -> None:
+async def test_a_reader_resumes_from_its_cursor(desk: WebDesk, http: Session, by_header: bool) -> None:
     notices(desk, 250)
     where = {"Last-Event-ID": "7"} if by_header else {}
     async with stream(http, "events=alert" + ("&after=3" if by_header else "&after=7"), **where) as reader:
@@ -63,7 +63,7 @@ async def test_a_reader_resumes_from_its_cursor(desk: Desk, http: Session, by_he
         assert await reader.alerts(1) == [251]
 
 
-async def test_a_reader_that_saw_nothing_still_knows_where_to_resume(desk: Desk, http: Session) -> None:
+async def test_a_reader_that_saw_nothing_still_knows_where_to_resume(desk: WebDesk, http: Session) -> None:
     """A browser that is cut off before its first alert must not lose the ones in between."""
     notices(desk, 4)
     async with stream(http, "events=alert,status") as reader:
@@ -74,7 +74,7 @@ async def test_a_reader_that_saw_nothing_still_knows_where_to_resume(desk: Desk,
         assert await again.alerts(2) == [5, 6]
 
 
-async def test_replay_passes_into_live_without_gap_or_duplicate(desk: Desk, http: Session) -> None:
+async def test_replay_passes_into_live_without_gap_or_duplicate(desk: WebDesk, http: Session) -> None:
     """Alerts come all the while that twenty readers replay from everywhere in the log."""
     notices(desk, 300)
     total = 900
@@ -93,7 +93,9 @@ async def test_replay_passes_into_live_without_gap_or_duplicate(desk: Desk, http
         assert cursors == list(range(after + 1, total + 1))
 
 
-async def test_an_alert_committed_before_and_published_after_the_replay_comes_once(desk: Desk, http: Session) -> None:
+async def test_an_alert_committed_before_and_published_after_the_replay_comes_once(
+    desk: WebDesk, http: Session
+) -> None:
     """The store knows it first; the publication follows when the reader is live already."""
     notices(desk, 2)
     late = desk.store.log[-1]
@@ -104,7 +106,7 @@ async def test_an_alert_committed_before_and_published_after_the_replay_comes_on
         assert await reader.alerts(1) == [3]
 
 
-async def test_a_cursor_from_beyond_the_log_does_not_silence_what_comes(desk: Desk, http: Session) -> None:
+async def test_a_cursor_from_beyond_the_log_does_not_silence_what_comes(desk: WebDesk, http: Session) -> None:
     """The store was replaced by an older copy; the reader's cursor is of the other one."""
     notices(desk, 2)
     async with stream(http, "events=alert,status&after=900") as reader:
@@ -113,7 +115,7 @@ async def test_a_cursor_from_beyond_the_log_does_not_silence_what_comes(desk: De
         assert await reader.alerts(1) == [3]
 
 
-async def test_an_alert_that_is_not_durable_is_shown_and_cannot_be_resumed_from(desk: Desk, http: Session) -> None:
+async def test_an_alert_that_is_not_durable_is_shown_and_cannot_be_resumed_from(desk: WebDesk, http: Session) -> None:
     notices(desk, 2)
     async with stream(http, "events=alert,status&after=0") as reader:
         assert await reader.alerts(2) == [1, 2]
@@ -122,7 +124,7 @@ async def test_an_alert_that_is_not_durable_is_shown_and_cannot_be_resumed_from(
         assert (event.id, event.data["data"]["durable"], reader.last_id) == ("", False, "2")
 
 
-async def test_rows_come_as_a_snapshot_and_then_as_changes(desk: Desk, http: Session) -> None:
+async def test_rows_come_as_a_snapshot_and_then_as_changes(desk: WebDesk, http: Session) -> None:
     for i in range(3):
         await ask(http, "PUT", f"/v1/groups/G-{i}", line(f"G-{i}", owed=str(100000 + i)))
     async with stream(http, "events=groups") as reader:
@@ -138,7 +140,7 @@ async def test_rows_come_as_a_snapshot_and_then_as_changes(desk: Desk, http: Ses
         assert (change["rows"], change["gone"]) == ([], ["G-0"])
 
 
-async def test_rows_that_are_touched_but_look_the_same_are_not_sent(desk: Desk, http: Session) -> None:
+async def test_rows_that_are_touched_but_look_the_same_are_not_sent(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     async with stream(http, "events=groups,status") as reader:
         await reader.next("groups")
@@ -147,7 +149,7 @@ async def test_rows_that_are_touched_but_look_the_same_are_not_sent(desk: Desk, 
             assert (await reader.next()).name == "status"
 
 
-async def test_a_filter_and_a_limit_bound_the_rows(desk: Desk, http: Session) -> None:
+async def test_a_filter_and_a_limit_bound_the_rows(desk: WebDesk, http: Session) -> None:
     """A row that leaves the filter is gone; one that enters comes."""
     for i in range(4):
         await ask(http, "PUT", f"/v1/groups/G-{i}", line(f"G-{i}", btc="3.2" if i else "9", owed=str(100000 + i)))
@@ -158,7 +160,7 @@ async def test_a_filter_and_a_limit_bound_the_rows(desk: Desk, http: Session) ->
         assert ([r["id"] for r in change["rows"]], change["gone"]) == (["G-1"], ["G-3"])
 
 
-async def test_rows_come_at_most_once_a_tick(desk: Desk) -> None:
+async def test_rows_come_at_most_once_a_tick(desk: WebDesk) -> None:
     """Forty changes within a tick are one event with the newest row."""
     limits = Limits(tick_s=0.25)
     async with serving(desk, limits=limits) as url, aiohttp.ClientSession(base_url=url) as http:
@@ -175,21 +177,21 @@ async def test_rows_come_at_most_once_a_tick(desk: Desk) -> None:
 
 
 class Counted:
-    """The desk's roster, with a count of the pages that it made and the time that each takes."""
+    """The desk's lists, with a count of the pages that they made and the time that each takes."""
 
-    def __init__(self, desk: Desk, cost_s: int = 0) -> None:
+    def __init__(self, desk: WebDesk, cost_s: int = 0) -> None:
         self.pages: list[GroupQuery] = []
-        inner = desk.view._roster.page
+        inner = desk.view._group_lists.page
 
         def page(query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
             self.pages.append(query)
             desk.clock.now += timedelta(seconds=cost_s)
             return inner(query, scope, prices)
 
-        desk.view._roster.page = page  # type: ignore[method-assign]
+        desk.view._group_lists.page = page  # type: ignore[method-assign]
 
 
-async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: Desk, http: Session) -> None:
+async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: WebDesk, http: Session) -> None:
     """Ten readers of one filter and one of another: two pages, and two more after a change."""
     await ask(http, "PUT", "/v1/groups/G-1", line())
     counted = Counted(desk)
@@ -205,7 +207,7 @@ async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: Desk,
     assert len(counted.pages) == 4
 
 
-async def test_a_dear_page_is_made_less_often_and_its_changes_are_not_lost(desk: Desk, http: Session) -> None:
+async def test_a_dear_page_is_made_less_often_and_its_changes_are_not_lost(desk: WebDesk, http: Session) -> None:
     """A page of one second rests for four, though the group moves and ticks come; then the newest row comes."""
     await ask(http, "PUT", "/v1/groups/G-1", line())
     counted = Counted(desk, cost_s=1)
@@ -220,7 +222,7 @@ async def test_a_dear_page_is_made_less_often_and_its_changes_are_not_lost(desk:
     assert len(counted.pages) == 2
 
 
-async def test_prices_come_whole_and_then_as_changes(desk: Desk, http: Session) -> None:
+async def test_prices_come_whole_and_then_as_changes(desk: WebDesk, http: Session) -> None:
     async with stream(http, "events=prices") as reader:
         first = (await reader.next()).data
         assert first["snapshot"]
@@ -231,7 +233,7 @@ async def test_prices_come_whole_and_then_as_changes(desk: Desk, http: Session) 
         assert [(p["asset"], p["price"]) for p in change["items"]] == [("ETH", "2100")]
 
 
-async def test_status_comes_at_once_on_change_and_as_a_heartbeat(desk: Desk, http: Session) -> None:
+async def test_status_comes_at_once_on_change_and_as_a_heartbeat(desk: WebDesk, http: Session) -> None:
     async with stream(http, "events=status") as reader:
         assert (await reader.next()).data["ready"]
         desk.health.set("store", "the disk is full")
@@ -267,7 +269,7 @@ async def test_a_stream_that_cannot_be_is_refused_before_it_begins(
     assert (status, got["Content-Type"]) == (400, "application/problem+json"), problem
 
 
-async def test_too_many_streams_are_turned_away_until_one_ends(desk: Desk) -> None:
+async def test_too_many_streams_are_turned_away_until_one_ends(desk: WebDesk) -> None:
     async with serving(desk, limits=Limits(streams=2, tick_s=0.02)) as url, aiohttp.ClientSession(base_url=url) as http:
         async with stream(http) as one, stream(http) as two:
             await one.next()
@@ -302,13 +304,13 @@ class DeafReader:
         return found
 
 
-def flood(desk: Desk, number: int) -> None:
+def flood(desk: WebDesk, number: int) -> None:
     """Notices of 2 kB each; their ids differ."""
     for _ in range(number):
         desk.notice("book.refused", f"line {len(desk.store.log)} " + "x" * 2000)
 
 
-async def test_a_slow_reader_is_told_its_gap_and_delays_nobody(desk: Desk) -> None:
+async def test_a_slow_reader_is_told_its_gap_and_delays_nobody(desk: WebDesk) -> None:
     """It gets every alert up to the gap, once; the fast reader beside it gets all of them meanwhile."""
     limits = Limits(alerts=200, batch=20, tick_s=0.05)
     async with serving(desk, limits=limits) as url, aiohttp.ClientSession(base_url=url) as http:
@@ -329,7 +331,7 @@ def raw_ids(raw: bytes) -> list[bytes]:
     return [x.removeprefix(b"id: ").rstrip(b"\r") for x in raw.split(b"\n") if x.startswith(b"id: ")]
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off(desk: Desk) -> None:
+async def test_a_reader_that_takes_nothing_is_cut_off(desk: WebDesk) -> None:
     limits = Limits(write_timeout_s=0.2, tick_s=0.02)
     async with serving(desk, limits=limits) as url, aiohttp.ClientSession(base_url=url) as http:
         deaf = await asyncio.to_thread(DeafReader, url, "events=alert&after=0")
@@ -341,7 +343,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(desk: Desk) -> None:
         deaf.socket.close()
 
 
-async def test_a_reader_that_comes_back_after_a_gap_misses_nothing(desk: Desk, http: Session) -> None:
+async def test_a_reader_that_comes_back_after_a_gap_misses_nothing(desk: WebDesk, http: Session) -> None:
     """A burst larger than the short log: the stream says so, and the log has the rest."""
     desk_limits = Limits(alerts=50, batch=10, tick_s=0.02)
     async with serving(desk, limits=desk_limits) as url, aiohttp.ClientSession(base_url=url) as session:
@@ -358,7 +360,7 @@ async def test_a_reader_that_comes_back_after_a_gap_misses_nothing(desk: Desk, h
         assert [*seen, *rest] == list(range(6, 406))
 
 
-async def test_a_store_that_fails_ends_the_replay_with_a_gap(desk: Desk, http: Session) -> None:
+async def test_a_store_that_fails_ends_the_replay_with_a_gap(desk: WebDesk, http: Session) -> None:
     """The reader knows where it was and comes back by itself."""
     notices(desk, 250)
     whole, calls = desk.store.alerts, []
@@ -375,7 +377,7 @@ async def test_a_store_that_fails_ends_the_replay_with_a_gap(desk: Desk, http: S
     assert events[-1].data == {"resume_after": 100, "reason": "the alert log cannot be read now"}
 
 
-async def test_stopping_the_server_ends_its_streams(desk: Desk) -> None:
+async def test_stopping_the_server_ends_its_streams(desk: WebDesk) -> None:
     async with aiohttp.ClientSession() as http:
         async with serving(desk, limits=QUICK) as url:
             response = await http.get(f"{url}/v1/stream?events=status")
@@ -387,7 +389,7 @@ async def test_stopping_the_server_ends_its_streams(desk: Desk) -> None:
     assert desk.view.listeners == []
 
 
-async def test_counts_and_sums_come_first_and_then_when_they_change(desk: Desk, http: Session) -> None:
+async def test_counts_and_sums_come_first_and_then_when_they_change(desk: WebDesk, http: Session) -> None:
     """By stage, for the whole scope, so that a page need not hold every row to say how the book stands."""
     await ask(http, "PUT", "/v1/groups/G-1", line())
     async with stream(http, "events=counts") as reader:

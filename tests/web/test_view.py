@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.core.groups.outcome import Publication
-from monitor.core.groups.survey import Prices, Scope
-from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, PlainRoster
+from monitor.core.groups.snapshot import Prices, Scope
+from monitor.core.portfolio.group_list import Counts, GroupPage, GroupQuery, PlainGroupLists
 from monitor.core.prices.frame_columns import BoardView
 from monitor.web.view import REST_S, REST_SHARE, Paced, View
 from tests.core.group_list import PRICES, watched
@@ -30,8 +30,8 @@ def publication(*, moved: bool = True, prices: Prices = PRICES) -> Publication:
     return Publication(START, moved, BoardView({}, prices.usd, prices.untrusted))
 
 
-class Counting(PlainRoster):
-    """A roster that knows how often it was asked."""
+class Counting(PlainGroupLists):
+    """Lists that know how often they were asked."""
 
     def __init__(self, *ids: str) -> None:
         super().__init__(lambda: [watched(i, "70", "100") for i in ids])
@@ -52,10 +52,10 @@ class Counting(PlainRoster):
 
 def test_publishing_asks_for_nothing() -> None:
     """It happens on the event loop between two ticks, for all groups at once: rows are made when somebody looks."""
-    roster = Counting("a", "b")
-    view = View(roster, Clock())
+    group_lists = Counting("a", "b")
+    view = View(group_lists, Clock())
     view.publish(publication())
-    assert (view.generation, roster.asked) == (1, [])
+    assert (view.generation, group_lists.asked) == (1, [])
     assert [s.group.id for s in view.groups(GroupQuery()).rows] == ["a", "b"]
 
 
@@ -73,23 +73,23 @@ def test_figures_are_on_the_prices_that_were_published_last() -> None:
 
 
 def test_counts_are_made_once_while_nothing_moves() -> None:
-    roster, clock = Counting("a"), Clock()
-    view = View(roster, clock)
+    group_lists, clock = Counting("a"), Clock()
+    view = View(group_lists, clock)
     view.publish(publication())
     for _ in range(5):
         clock.now_s += 60
         assert (view.counts().total, view.needed()) == (1, {"COIN", "OWED"})
-    assert sorted(roster.asked) == ["counts", "needed"]
+    assert sorted(group_lists.asked) == ["counts", "needed"]
 
 
 def test_counts_are_made_four_times_a_second_at_most_whatever_moves() -> None:
-    roster, clock = Counting("a"), Clock()
-    view = View(roster, clock)
+    group_lists, clock = Counting("a"), Clock()
+    view = View(group_lists, clock)
     for _ in range(100):
         view.publish(publication())
         view.counts()
         clock.now_s += 0.01
-    assert len(roster.asked) == 4
+    assert len(group_lists.asked) == 4
 
 
 def test_each_scope_has_counts_of_its_own() -> None:

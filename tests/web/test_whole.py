@@ -12,7 +12,7 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.config import WebConfig
-from monitor.core.portfolio.group_list import PlainRoster
+from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
@@ -48,7 +48,7 @@ class Whole:
         journal = Journal(running, FakeOutlet(Target("risk-desk")))
         book = PlainBook()
         risk = RiskMonitor(self.rules, book=book)
-        self.view = View(PlainRoster(book.records), self.clock)
+        self.view = View(PlainGroupLists(book.records), self.clock)
         self.sequencer = Sequencer(running, risk, journal, self.view.publish, None)
         self.requests = Requests(risk, store, journal, self.sequencer)
         self.is_down = False

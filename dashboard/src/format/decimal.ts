@@ -70,7 +70,7 @@ export function shift(value: string, by: number): string {
   return places >= by ? text(units, places - by) : text(units * 10n ** BigInt(by - places), 0);
 }
 
-/** For positions on a screen and estimates that are marked as such, never for a figure. */
+/** For positions on a screen and estimates that say so, never for a figure. */
 export function position(value: string | null | undefined): number {
   return value === null || value === undefined ? Number.NaN : Number(value);
 }

@@ -51,7 +51,7 @@ export class Live {
   onAlert: (alert: Alert) => void = () => {};
   scoped = false;
   private source: EventSource | null = null;
-  /** Of the last alert that we have, or know to be in the log: where the stream goes on. */
+  /** The cursor of the last alert that we have, or know to be in the log: the stream goes on from there. */
   private cursor = 0;
   private isBegun = false;
   private tries = 0;

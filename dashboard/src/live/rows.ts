@@ -35,7 +35,7 @@ export function ordered(rows: Iterable<GroupRow>, sort: Sort): GroupRow[] {
 }
 
 interface Key {
-  /** Of the order by LTV: by stage, and within a stage what cannot be valued before what can. */
+  /** Orders by stage, and within a stage what cannot be valued before what can. */
   readonly rank: number;
   /** Rows without a value come last, whatever the direction. */
   readonly valueless: boolean;

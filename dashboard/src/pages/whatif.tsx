@@ -102,7 +102,7 @@ function shockAll(old: Asked["shock"], assets: readonly string[], value: string)
   return { ...old, ...Object.fromEntries(assets.map((a) => [a, value])) };
 }
 
-/** Asks a moment after the last change, and again when the group was valued anew. Only the newest answer counts. */
+/** Asks a moment after the last change, and again when the group was valued again. Only the newest answer counts. */
 function useAnswer(id: string, asked: Asked, at: string) {
   const [state, setState] = useState<{ answer: WhatIfAnswer | null; error: ApiError | null }>({
     answer: null,

@@ -1,4 +1,4 @@
-"""An alert as the outside sees it: the object of INTERFACES section 5, the same in log, stream, webhook and replay.
+"""An alert as the outside sees it: the object of docs/alerts.md, the same in log, stream, webhook and replay.
 
 Cure amounts and liquidation prices are pure functions of the alert's figures and of its version of the rules.
 """

@@ -45,7 +45,7 @@ class Unacknowledge(_Act, frozen=True, tag="unacknowledge"):
     alert: str
 
 
-class Hush(_Act, frozen=True, tag="silence", omit_defaults=True):
+class MakeSilence(_Act, frozen=True, tag="silence", omit_defaults=True):
     """Hides the deliveries of what matches, until a time."""
 
     id: str
@@ -62,13 +62,13 @@ class Unsilence(_Act, frozen=True, tag="unsilence"):
     id: str
 
 
-Act = Acknowledge | Unacknowledge | Hush | Unsilence
+Act = Acknowledge | Unacknowledge | MakeSilence | Unsilence
 
 
 class Silence(msgspec.Struct, frozen=True):
     """A silence in force."""
 
-    said: Hush
+    said: MakeSilence
     by: str
     at: datetime
 
@@ -81,7 +81,7 @@ _LIMITS: Mapping[str, tuple[str, str]] = {
 """By what may be hidden at worst: the worst stage, and the worst severity."""
 
 
-def hides(said: Hush, alert: Alert, stage: str = NORMAL) -> bool:
+def hides(said: MakeSilence, alert: Alert, stage: str = NORMAL) -> bool:
     """Whether a silence keeps an alert from the channels. `stage`: that of the alert's group when it was silenced."""
     if alert.type in GOOD_STAGE_NEWS or not takes(said.match, alert):
         return False

@@ -112,7 +112,7 @@ def in_call(stage: str) -> list[Reason]:
     """The group is in margin call or worse (rules 7 and 27)."""
     if stage == NORMAL:
         return []
-    return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (rules 7 and 27)")]
+    return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (VIP FAQ 7, 27)")]
 
 
 def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list[Reason]:

@@ -64,7 +64,7 @@ def _kept(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) 
     if doubted:
         return Reason(PRICE, f"not every price is there and believed: {', '.join(doubted[:5])}")
     if not allowed.withdraw:
-        return Reason(LTV_NOW, "LTV is not below the initial level (rule 8)")
+        return Reason(LTV_NOW, "LTV is not below the initial level (VIP FAQ 8)")
     if account not in allowed.removable_accounts:
-        return Reason(LTV_AFTER, "without it LTV would be above the initial level (rule 8)")
+        return Reason(LTV_AFTER, "without it LTV would be above the initial level (VIP FAQ 8)")
     return None

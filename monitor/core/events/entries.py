@@ -211,9 +211,9 @@ def _existing(loans: list[Loan], loan_id: str) -> list[Loan]:
 def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
     """A term loan runs on from its maturity for another term (rules 23 and 27)."""
     if loan.matures_at is None or term not in TERM_DAYS:
-        raise Refused("not_renewable", "only term loans are renewed, for 30d or 60d (rule 27)")
+        raise Refused("not_renewable", "only term loans are renewed, for 30d or 60d (VIP FAQ 27)")
     if rate.kind != loan.rate.kind:
-        raise Refused("rate_kind", "fixed and flexible change only by full repayment and a new order (rule 23)")
+        raise Refused("rate_kind", "fixed and flexible change only by full repayment and a new order (VIP FAQ 23)")
     matures_at = loan.matures_at + timedelta(days=TERM_DAYS[term])
     return msgspec.structs.replace(loan, term=term, rate=rate, matures_at=matures_at)
 

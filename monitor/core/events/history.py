@@ -32,7 +32,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """JSON values, as the API shows them."""
     product: str = ""
     before: Loan | None = None
-    """The loan as it was since its own `since`; charged as such until `until`."""
+    """The loan as it was since its own `since`; it was charged by that until `until`."""
     until: datetime | None = None
 
 

@@ -23,7 +23,7 @@ from monitor.core.stages.maturity import without_gone
 from monitor.core.stages.stages import DELAYED, GroupState
 
 
-class Register:
+class BookChanges:
     """What may change the book of groups."""
 
     def __init__(self, book: LoanBook) -> None:
@@ -116,7 +116,7 @@ class Register:
             if owner not in (None, group.id):
                 raise Refused(
                     "account_in_use",
-                    f"the current collateral account has been used (rule 6): {account} belongs to group {owner}",
+                    f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
                 )
 
 

@@ -1,7 +1,7 @@
 """What loans were charged day by day, worked out when somebody asks. Pure.
 
 A loan that stays as it is needs no record: its interest is a function of time. What changed meanwhile is known from the
-rows of the history, each of which keeps the loan as it was until then.
+rows of the history: each row keeps the loan as it was until then.
 """
 
 from __future__ import annotations

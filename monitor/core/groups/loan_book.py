@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Survey
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import ZERO
 from monitor.core.prices.board import PriceBoard
@@ -69,7 +69,7 @@ class KeptGroups(NamedTuple):
     groups: tuple[StoredGroup, ...]
     """Those that are not in blocks."""
     states: tuple[GroupState, ...]
-    """Of all groups; that of a group that nothing happened to may be left out."""
+    """The state of every group; an untouched group may be left out."""
     blocks: tuple[StoredBlock, ...] = ()
 
 
@@ -168,11 +168,11 @@ class LoanBook(Protocol):
         """
         ...
 
-    def prepare_survey(self) -> None:
-        """Takes the memory for a survey that is kept, so that core does not wait for it. May be called in any thread."""
+    def prepare_snapshot(self) -> None:
+        """Takes the memory for a snapshot that is kept, so that core does not wait for it. May be called in any thread."""
         ...
 
-    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
+    def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
         """All groups as they stand now. Any thread may ask it later; one that is not `is_kept` only core, and at once."""
         ...
 

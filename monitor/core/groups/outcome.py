@@ -49,7 +49,7 @@ class Outcome:
         self.touched: set[str] = set()
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
         self.refused: Refused | None = None
-        self.desk_changed = False
+        self.memory_changed = False
         """Something that only the desk's row holds must be kept: marks that were announced, what watchers remember."""
         self.history: list[Row] = []
         """What became of loans; never without a group that changed or moved."""
@@ -60,7 +60,7 @@ class Outcome:
     def is_durable(self) -> bool:
         """There is something that must be committed."""
         changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.rates
-        return any(changes) or self.desk_changed
+        return any(changes) or self.memory_changed
 
 
 class StoredGroup(msgspec.Struct, frozen=True, array_like=True):

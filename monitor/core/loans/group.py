@@ -61,7 +61,7 @@ class LoanLine(msgspec.Struct, frozen=True):
         if (self.term == "open") != (self.matures_at is None):
             raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
         if self.rate.kind == "fixed" and self.term == "open":
-            raise ValueError("a fixed rate exists for 30d and 60d terms only (rule 21)")
+            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
 
 
 class GroupLine(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
-from monitor.core.groups.survey import Exposed, Scope, Sums
+from monitor.core.groups.snapshot import Exposed, Scope, Sums
 from monitor.core.money import CENT, ZERO, divide_up, exact, plain
 from monitor.core.portfolio.group_list import BadCursor, decoded, encoded
 from monitor.core.portfolio.snapshot import LABEL_PREFIX, WholeBook, share_of
@@ -73,13 +73,13 @@ class Table:
         """`by` is "asset", "product" or "label.<name>"."""
         rules = book.rules.exposure
         self._limit = None if scope else most_of(rules, by)  # limits are of the whole book
-        found = book.survey.exposures(by, book.prices, scope)
+        found = book.snapshot.exposures(by, book.prices, scope)
         self.by = by
         self._at = book.at
         self._found = found
         self._rules = rules
         self._rows = sorted(found.rows, key=lambda row: _place(row, by))
-        pairs = book.survey.pairs(rules.issuers, book.prices, scope) if by == ASSET and rules.issuers else []
+        pairs = book.snapshot.pairs(rules.issuers, book.prices, scope) if by == ASSET and rules.issuers else []
         self._pairs = sorted(pairs, key=lambda pair: (-pair.debt_usd, pair[:3]))
 
     def page(self, limit: int, after: str | None) -> ExposureList:

@@ -1,12 +1,12 @@
 """What lists show: which groups are wanted, in which order, and from which place on.
 
-Worker threads read a roster while core's thread goes on. It shows the live state of core, on the prices that were published
+Worker threads read the lists while core's thread goes on. It shows the live state of core, on the prices published
 last. So the stage and the deadline of a row may be a few milliseconds ahead of the commit that makes them durable, and during
 an outage of the store as far ahead as the outage lasts. That is intended: a row is a look, the alert log is the record, and
 only committed changes enter that log or answer a request. A second copy of every state would cost a million groups more than
 their debts do. A reader of the stream loses nothing: rows go out after a publication, never before it.
 
-`PlainRoster` is exact and slow, and the reference; `ColumnarRoster` of the engine gives the same pages of a million groups.
+`PlainGroupLists` is exact and slow, and the reference; the engine's `ColumnarGroupLists` gives the same pages of a million.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices, Scope, within
+from monitor.core.groups.snapshot import Prices, Scope, within
 from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group
 from monitor.core.money import ONE, ZERO, exact, round_down
@@ -95,7 +95,7 @@ class Key(NamedTuple):
     id: str
 
 
-class Roster(Protocol):
+class GroupLists(Protocol):
     """All groups as lists show them. Any thread may ask."""
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
@@ -123,7 +123,7 @@ class Roster(Protocol):
         ...
 
 
-class PlainRoster:
+class PlainGroupLists:
     """Every group looked at, every figure exact. `records` gives a list that nobody changes, in any thread."""
 
     def __init__(self, records: Callable[[], list[GroupRecord]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from monitor.core.groups.every_group import EveryGroup
 from monitor.core.groups.loan_book import (
     Counted,
     Exposure,
@@ -17,15 +16,16 @@ from monitor.core.groups.loan_book import (
 )
 from monitor.core.groups.outcome import Memory, Sight
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Survey
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.loans.interest import instant
-from monitor.core.portfolio.snapshot import PlainSurvey
+from monitor.core.portfolio.snapshot import PlainBookSnapshot
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.text import MOST_NAMED
+from monitor.core.valuation.valuation import Holding
 
 
 class PlainBook:
@@ -138,12 +138,57 @@ class PlainBook:
         ids = sorted(self.holders(assets))
         return exposure_of((self._records[id_] for id_ in ids), len(ids), ids[:MOST_NAMED], board.usd)
 
-    def prepare_survey(self) -> None:
+    def prepare_snapshot(self) -> None:
         pass
 
-    def survey(self, at: datetime, *, is_kept: bool = True) -> Survey:
-        return PlainSurvey(self.sights(), at)
+    def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
+        return PlainBookSnapshot(self.sights(), at)
 
     def sights(self) -> list[Sight]:
         """All groups as they stand now."""
         return [record.sight() for record in self._records.values()]
+
+
+class EveryGroup:
+    """Every group that holds or owes a moved asset is a suspect."""
+
+    def __init__(self) -> None:
+        self._assets: dict[str, frozenset[str]] = {}
+        self._holders: dict[str, dict[str, None]] = {}
+
+    def put(self, group_id: str, held: Holding) -> None:
+        """Takes a group, or its new holding."""
+        before = self._assets.get(group_id, frozenset())
+        if before == held.assets:
+            return
+        for asset in before - held.assets:
+            self._leave(asset, group_id)
+        for asset in held.assets - before:
+            self._holders.setdefault(asset, {})[group_id] = None
+        self._assets[group_id] = held.assets
+
+    def drop(self, group_id: str) -> None:
+        """Forgets a group."""
+        for asset in self._assets.pop(group_id, frozenset()):
+            self._leave(asset, group_id)
+
+    def suspects(self, moved: Collection[str]) -> Collection[str]:
+        """Groups to evaluate after the prices or the trust of these assets moved."""
+        found: dict[str, None] = {}
+        for asset in moved:
+            found.update(self._holders.get(asset, {}))
+        return found.keys()
+
+    def holders(self, asset: str) -> Collection[str]:
+        """Groups whose valuation needs an asset's price."""
+        return self._holders.get(asset, {}).keys()
+
+    def assets(self) -> Collection[str]:
+        """All assets that some group needs."""
+        return self._holders.keys()
+
+    def _leave(self, asset: str, group_id: str) -> None:
+        holders = self._holders[asset]
+        del holders[group_id]
+        if not holders:
+            del self._holders[asset]

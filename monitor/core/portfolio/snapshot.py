@@ -1,7 +1,7 @@
 """The whole book at one instant between two events, valued at some prices: the input of stress and exposure.
 
-Nothing is changed. A survey keeps its own copy, so any thread may ask it while core goes on. `PlainSurvey` looks at each
-group exactly and is the reference. `ColumnarSurvey` of the engine answers for a million groups. There too the stage
+Nothing is changed. A snapshot keeps its own copy, so any thread may ask it while core goes on. `PlainBookSnapshot` looks at
+each group exactly and is the reference. The engine's `ColumnarBookSnapshot` answers for a million groups. There too the stage
 of every group is exact, as core looks again at each group near a line; sums of many groups are floats.
 """
 
@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.survey import (
+from monitor.core.groups.snapshot import (
+    BookSnapshot,
     Coins,
     Exposed,
     Exposures,
@@ -23,7 +24,6 @@ from monitor.core.groups.survey import (
     Prices,
     Scope,
     Sums,
-    Survey,
     Swept,
     within,
 )
@@ -59,10 +59,10 @@ class WholeBook(NamedTuple):
     at: datetime
     prices: Prices
     rules: Rules
-    survey: Survey
+    snapshot: BookSnapshot
 
 
-class PlainSurvey:
+class PlainBookSnapshot:
     """Every group looked at, every figure exact."""
 
     def __init__(self, sights: Sequence[Sight], at: datetime) -> None:

@@ -1,7 +1,7 @@
 """The whole book under shocks: who crosses which line, sums, losses; a matrix of two shocks; the fall that it takes.
 
 `Stress` is the question; `StressAnswer`, `MatrixAnswer` and `ReverseAnswer` are the answers. Each set of prices takes one
-sweep of the survey. A sweep is a step, so that the caller may pause between steps. Pure; nothing is changed.
+sweep of the snapshot. A sweep is a step, so that the caller may pause between steps. Pure; nothing is changed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import asdict, astuple
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.survey import Prices, Scope, Sums, Swept
+from monitor.core.groups.snapshot import Prices, Scope, Sums, Swept
 from monitor.core.money import ONE, exact, number, plain
 from monitor.core.portfolio.snapshot import WholeBook, share_of, worth_of
 from monitor.core.prices.quote import BadPrice, price
@@ -268,8 +268,8 @@ class Shocked:
 
     def run(self) -> None:
         """Sweeps the book before and after; what else is asked follows from that."""
-        self._now = self._book.survey.sweep(self._book.prices, self._scope)
-        self._then = self._book.survey.sweep(self._after, self._scope)
+        self._now = self._book.snapshot.sweep(self._book.prices, self._scope)
+        self._then = self._book.snapshot.sweep(self._after, self._scope)
 
     def answer(self, limit: int, scenario: str | None = None) -> StressAnswer:
         """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
@@ -365,7 +365,7 @@ class Grid:
     def _cell(self, shocks: Mapping[str, str]) -> Cell:
         with exact():
             on = shocked(self._book.prices, shocks, self._known, "", [])
-            swept = self._book.survey.sweep(on, self._scope)
+            swept = self._book.snapshot.sweep(on, self._scope)
             shortfall = plain(swept.loss.shortfall)
             return Cell(
                 stages={stage: sums.groups for stage, sums in _by_stage(swept, 1).items()},
@@ -395,7 +395,7 @@ class Search:
         self._share = reverse.share
         self._scope = scope
         self.assets = sorted(
-            reverse.assets or (a for a in book.survey.coins(scope).held if a in usd and not _is_pegged(usd[a]))
+            reverse.assets or (a for a in book.snapshot.coins(scope).held if a in usd and not _is_pegged(usd[a]))
         )
         self._edge: int | None = None
         self._seen: dict[int, tuple[Sums, Sums, Swept]] = {}
@@ -421,7 +421,7 @@ class Search:
         with exact():
             usd = dict(self._book.prices.usd)
             usd |= {asset: usd[asset] * factor for asset in self.assets}
-            swept = self._book.survey.sweep(self._book.prices._replace(usd=usd), self._scope)
+            swept = self._book.snapshot.sweep(self._book.prices._replace(usd=usd), self._scope)
             reached, whole = _reached(swept), _total(swept.moves.values())
             self._seen[fall] = reached, whole, swept
             return reached.debt >= self._share * whole.debt and whole.debt > 0
@@ -451,7 +451,7 @@ class Search:
 def known_coins(book: WholeBook, scope: Scope) -> frozenset[str]:
     """Coins that the rules in force recognise, and coins that a group of the scope holds or owes."""
     listed = (a for p in book.rules.products.values() for a in p.version_at(book.at).ladders)
-    return frozenset(listed).union(*book.survey.coins(scope))
+    return frozenset(listed).union(*book.snapshot.coins(scope))
 
 
 def sums_shown(sums: Sums) -> SumsShown:

@@ -19,9 +19,17 @@ from typing import Any
 import msgspec
 
 from monitor.core.money import ONE, number
-from monitor.core.prices.frame_columns import MISSING_FLAG, UNTRUSTED_FLAG, BoardView, FrameColumns, Marks, Sheet, Usd
+from monitor.core.prices.frame_columns import (
+    MISSING_FLAG,
+    UNTRUSTED_FLAG,
+    BoardView,
+    FrameColumns,
+    FrameInForce,
+    Marks,
+    Usd,
+)
 from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Frame, Heard, Mark, PriceChange, Quote, assets_of
-from monitor.core.prices.trust import Belief, accepted
+from monitor.core.prices.trust import TrustRules, accepted
 from monitor.core.rules.settings import Trust
 
 _GUARD = 1e-9
@@ -33,7 +41,7 @@ _MAX_ORDERS = 64
 
 
 class _Order:
-    """Where the columns of a feed's frames lie on the board, and the sheet of its last frame."""
+    """Where the columns of a feed's frames lie on the board, and its last frame in force."""
 
     def __init__(self, assets: Sequence[str], places: Sequence[int], apart: Sequence[int]) -> None:
         self.names = frozenset(assets)
@@ -42,10 +50,10 @@ class _Order:
         self.apart = apart
         """Columns that the board always judges as quotes: USDT and what converts it."""
         self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*places)
-        self.last: Sheet | None = None
+        self.last: FrameInForce | None = None
         assert len(self.columns) == len(assets), "an asset is in a frame once"
 
-    def odd(self, frame: Frame, sheets: Sequence[Sheet | None], low: float, high: float) -> Collection[int]:
+    def odd(self, frame: Frame, frames: Sequence[FrameInForce | None], low: float, high: float) -> Collection[int]:
         """Columns that must be judged as quotes: not led by this feed's last frame, not later than it, or not surely near it.
 
         A price is surely near where its quotient by the last one is between `low` and `high`.
@@ -53,7 +61,7 @@ class _Order:
         last = self.last
         if last is None:
             return range(len(frame))
-        led, times = self.pick(sheets), last.frame.times
+        led, times = self.pick(frames), last.frame.times
         ratios = tuple(map(truediv, frame.floats, last.frame.floats))
         is_near = low < min(ratios) and max(ratios) < high
         if is_near and led.count(last) == len(frame) - len(self.apart) and all(map(lt, times, frame.times)):
@@ -61,8 +69,8 @@ class _Order:
         columns = zip(led, ratios, times, frame.times, strict=True)
         return [
             column
-            for column, (sheet, ratio, then, now) in enumerate(columns)
-            if sheet is not last or not low < ratio < high or then >= now
+            for column, (in_force, ratio, then, now) in enumerate(columns)
+            if in_force is not last or not low < ratio < high or then >= now
         ]
 
     def unmoved(self, frame: Frame) -> list[int]:
@@ -76,10 +84,12 @@ class _Order:
             if now == then and frame.price(column) == last.frame.price(column)
         ]
 
-    def spread(self, sheet: Sheet, odd: Collection[int], columns: FrameColumns, floats: MutableSequence[float]) -> None:
+    def spread(
+        self, in_force: FrameInForce, odd: Collection[int], columns: FrameColumns, floats: MutableSequence[float]
+    ) -> None:
         """Puts all columns but the odd ones in force, at the rate of USDT in force."""
-        sheets, places, values = columns.sheets, self.places, sheet.frame.floats
-        if sheet.frame.quote == USDT and columns.rate != ONE:
+        frames, places, values = columns.frames, self.places, in_force.frame.floats
+        if in_force.frame.quote == USDT and columns.rate != ONE:
             rate = float(columns.rate or 0)
             values = tuple(value * rate for value in values)
         if odd:
@@ -89,7 +99,7 @@ class _Order:
             values = tuple(values[column] for column in left)
         for place, value in zip(places, values, strict=True):
             floats[place] = value
-            sheets[place] = sheet
+            frames[place] = in_force
 
 
 class PriceBoard:
@@ -120,7 +130,7 @@ class PriceBoard:
     def configure(self, trust: Trust) -> None:
         """Takes new settings; prices stay."""
         self.trust = trust
-        self._belief = Belief(trust)
+        self._trust_rules = TrustRules(trust)
         jump = float(trust.confirm_jump)
         self._near = 1 - jump + _GUARD, 1 + jump - _GUARD
         named = trust.usdt_usd[:1].isalpha()
@@ -191,8 +201,8 @@ class PriceBoard:
     def heard(self) -> tuple[Heard, ...]:
         """What every source said last: whether another one confirms a price depends on it."""
         alone = (each for by_source in self._seen.values() for each in by_source.values())
-        columns = zip(self._columns.names, self._columns.sheets, strict=True)
-        return (*alone, *(sheet.heard(asset) for asset, sheet in columns if sheet is not None))
+        columns = zip(self._columns.names, self._columns.frames, strict=True)
+        return (*alone, *(in_force.heard(asset) for asset, in_force in columns if in_force is not None))
 
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""
@@ -248,19 +258,19 @@ class PriceBoard:
         """Judges the odd columns as quotes and takes the others at once; returns those of the others whose price moved."""
         order = self._order(frame)
         last, n = order.last, len(frame)
-        odd, unmoved = order.odd(frame, self._columns.sheets, *self._near), order.unmoved(frame)
+        odd, unmoved = order.odd(frame, self._columns.frames, *self._near), order.unmoved(frame)
         changed_at = [at] * n
         for column in unmoved:
             assert last is not None
             changed_at[column] = last.changed_at[column]
-        sheet = order.last = Sheet(frame, order.columns, at, changed_at)
+        in_force = order.last = FrameInForce(frame, order.columns, at, changed_at)
         for column in odd:
             updated = self._take(frame.one(column), at, before)
             if updated is not None and updated.trust == GOOD and column not in order.apart:
                 changed_at[column] = updated.changed_at
                 self._seen[updated.asset].pop(frame.source)
-                self._columns.sheets[order.places[column]] = sheet
-        order.spread(sheet, odd, self._columns, self.floats)
+                self._columns.frames[order.places[column]] = in_force
+        order.spread(in_force, odd, self._columns, self.floats)
         if not odd and not unmoved:
             return order.names
         return order.names.difference(map(frame.assets.__getitem__, chain(odd, unmoved)))
@@ -290,28 +300,28 @@ class PriceBoard:
         return updated
 
     def _put(self, place: int, mark: Mark) -> None:
-        """Lets a mark stand alone; the board remembers what its sheet said as said by the source."""
-        sheet = self._columns.sheets[place]
-        if sheet is not None:
-            self._seen[mark.asset].setdefault(sheet.frame.source, sheet.heard(mark.asset))
-            self._columns.sheets[place] = None
+        """Lets a mark stand alone; the board remembers what its in_force said as said by the source."""
+        in_force = self._columns.frames[place]
+        if in_force is not None:
+            self._seen[mark.asset].setdefault(in_force.frame.source, in_force.heard(mark.asset))
+            self._columns.frames[place] = None
         self._columns.alone[place] = mark
 
     def _said(self, asset: str) -> dict[str, Heard]:
         """What every source said last of an asset."""
         said = self._seen.setdefault(asset, {})
         place = self._columns.find(asset)
-        sheet = None if place is None else self._columns.sheets[place]
-        return said if sheet is None else {**said, sheet.frame.source: sheet.heard(asset)}
+        in_force = None if place is None else self._columns.frames[place]
+        return said if in_force is None else {**said, in_force.frame.source: in_force.heard(asset)}
 
     def _believe(self, mark: Mark | None, quote: Quote, at: datetime) -> Mark | None:
         """The mark after a quote, or None where the quote changes nothing."""
         said = self._said(quote.asset)
-        if not self._belief.is_news(mark, quote, said.get(quote.source)):
+        if not self._trust_rules.is_news(mark, quote, said.get(quote.source)):
             self.dropped += 1
             return None
         self._seen[quote.asset][quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
-        return self._belief.judge(mark, quote, said, at)
+        return self._trust_rules.judge(mark, quote, said, at)
 
     # -- what changed --
 

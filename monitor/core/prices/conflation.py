@@ -8,7 +8,7 @@ _MAX_FRAMES = 16
 """Frames that may wait, one for each feed and order of assets. A feed that changes its order must not fill the memory."""
 
 
-class Latest:
+class LatestPrices:
     """Frames are handled before quotes, so a frame that is newer than waiting quotes of its assets takes them out."""
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Marks by column: a trusted frame stays one object, and makes a mark or a Decimal when a caller asks for it.
 
-A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a sheet. A sheet is
-a frame that the board trusted as a whole; on a calm day nearly all are. Sheets never change, so a copy of the columns is a
-snapshot that any thread may read.
+A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a frame that the
+board trusted as a whole; on a calm day nearly all are. A frame in force never changes, so a copy of the columns is a picture of
+the board that any thread may read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.core.prices.quote import GOOD, MISSING, USDT, Frame, Heard, Mark
 UNTRUSTED_FLAG, MISSING_FLAG = 1, 2
 
 
-class Sheet:
+class FrameInForce:
     """A frame in force. Only what was made of it is added, so every thread finds the same."""
 
     __slots__ = ("_marks", "_prices", "changed_at", "columns", "frame", "received_at")
@@ -60,7 +60,7 @@ class Sheet:
         return made
 
     def heard(self, asset: str) -> Heard:
-        """What its source said last of one of its assets, while the place is the sheet's."""
+        """What its source said last of one of its assets, while its frame is in force at the place."""
         frame = self.frame
         return Heard(asset, frame.source, self.price(asset), frame.at(self.columns[asset]), self.received_at)
 
@@ -72,8 +72,8 @@ class FrameColumns:
         self.index: dict[str, int] = {}
         self.names: list[str] = []
         self.alone: list[Mark | None] = []
-        """The mark that stands alone, or the last one that did before the place became a sheet's."""
-        self.sheets: list[Sheet | None] = []
+        """The mark that stands alone, or the last one that did before a frame came into force at the place."""
+        self.frames: list[FrameInForce | None] = []
         self.flags = bytearray()
         self.rate: Decimal | None = None
         """What one USDT is worth in USD."""
@@ -85,7 +85,7 @@ class FrameColumns:
         made.names = self.names
         made.rate = self.rate
         made.alone = self.alone[:]
-        made.sheets = self.sheets[:]
+        made.frames = self.frames[:]
         made.flags = self.flags[:]
         return made
 
@@ -96,7 +96,7 @@ class FrameColumns:
             place = len(self.names)
             self.names.append(asset)
             self.alone.append(None)
-            self.sheets.append(None)
+            self.frames.append(None)
             self.flags.append(MISSING_FLAG)
             self.index[asset] = place
         return place
@@ -108,45 +108,45 @@ class FrameColumns:
 
     def mark(self, place: int) -> Mark | None:
         """The mark in force."""
-        sheet, alone = self.sheets[place], self.alone[place]
-        return alone if sheet is None or alone is None else sheet.mark(self.names[place], alone)
+        in_force, alone = self.frames[place], self.alone[place]
+        return alone if in_force is None or alone is None else in_force.mark(self.names[place], alone)
 
     def trust(self, place: int) -> str:
-        """Whether the mark is believed, the conversion left aside; a sheet's always is."""
+        """Whether the mark is believed, the conversion left aside; that of a frame in force always is."""
         alone = self.alone[place]
-        if self.sheets[place] is not None:
+        if self.frames[place] is not None:
             return GOOD
         return MISSING if alone is None else alone.trust
 
     def quote(self, place: int) -> str | None:
         """The coin that the price is quoted in; None where there is no price."""
-        sheet, alone = self.sheets[place], self.alone[place]
-        if sheet is not None:
-            return sheet.frame.quote
+        in_force, alone = self.frames[place], self.alone[place]
+        if in_force is not None:
+            return in_force.frame.quote
         return None if alone is None else alone.quote
 
     def received_at(self, place: int) -> datetime | None:
         """When the price in force was received."""
-        sheet, alone = self.sheets[place], self.alone[place]
-        if sheet is not None:
-            return sheet.received_at
+        in_force, alone = self.frames[place], self.alone[place]
+        if in_force is not None:
+            return in_force.received_at
         return None if alone is None else alone.received_at
 
     def quoted(self, place: int) -> float:
         """The price in its own quote, correctly rounded; 0 where there is none."""
-        sheet, alone = self.sheets[place], self.alone[place]
-        if sheet is not None:
-            return sheet.frame.floats[sheet.columns[self.names[place]]]
+        in_force, alone = self.frames[place], self.alone[place]
+        if in_force is not None:
+            return in_force.frame.floats[in_force.columns[self.names[place]]]
         return 0.0 if alone is None else float(alone.quote_price)
 
     def usd(self, place: int) -> Decimal:
         """The exact price in USD, of a place that is not flagged as missing."""
-        name, sheet, alone = self.names[place], self.sheets[place], self.alone[place]
+        name, in_force, alone = self.names[place], self.frames[place], self.alone[place]
         if name == USDT:
             assert self.rate is not None
             return self.rate
         assert alone is not None
-        price = alone.quote_price if sheet is None else sheet.price(name)
+        price = alone.quote_price if in_force is None else in_force.price(name)
         if self.quote(place) != USDT or self.rate == ONE:
             return price
         assert self.rate is not None
@@ -190,9 +190,9 @@ class _Values(ValuesView[Mark]):
 
     def __iter__(self) -> Iterator[Mark]:
         columns = self._columns
-        for asset, alone, sheet in zip(columns.names, columns.alone, columns.sheets, strict=False):
+        for asset, alone, in_force in zip(columns.names, columns.alone, columns.frames, strict=False):
             if alone is not None:
-                yield alone if sheet is None else sheet.mark(asset, alone)
+                yield alone if in_force is None else in_force.mark(asset, alone)
 
 
 class Usd(Mapping[str, Decimal]):

@@ -12,7 +12,7 @@ from monitor.core.prices.quote import SUSPECT, Heard, Mark, Quote
 from monitor.core.rules.settings import Trust
 
 
-class Belief:
+class TrustRules:
     """The settings of [prices] as decisions."""
 
     def __init__(self, trust: Trust) -> None:

@@ -26,14 +26,14 @@ class Request(NamedTuple):
     who: str
     """Name of the token, for the audit record."""
     action: str
-    """Such as `put group`, `close group`, `entry repay`."""
+    """What is asked: `put group`, `close group`, `entry repay`, ..."""
     group_id: str
     if_version: int | None = None
     """Refuse as stale unless the group has this version (If-Match); 0: unless there is no such group (If-None-Match: *)."""
     entry_id: str | None = None
     """Idempotency key of a book entry."""
     digest: str | None = None
-    """Of the entry's content: the same id with another digest is a conflict."""
+    """A digest of the entry's content: the same id with another digest is a conflict."""
 
 
 class Answer(NamedTuple):

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.events.entries import Amount, Deposit, Repay, Withdraw, apply
-from monitor.core.groups.survey import Prices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, exact, plain
 from monitor.core.portfolio.stress import Shock, shocked, unknown

@@ -243,7 +243,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         return next((v for v in self.versions if self.rules_name(v) == rules), None)
 
     def rules_name(self, version: Version) -> str:
-        """Such as `vip_loan@2024-04-29`; with the time of day only where another version begins on the same day."""
+        """`vip_loan@2024-04-29`, for example; with the time of day only where another version begins on the same day."""
         day = version.effective.date()
         is_alone = sum(v.effective.date() == day for v in self.versions) == 1
         return f"{self.kind}@{day.isoformat()}" if is_alone else f"{self.kind}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"

@@ -82,9 +82,9 @@ class Thresholds(msgspec.Struct, frozen=True):
         return level < other if self.falls else level > other
 
     def worst(self, levels: Iterable[Decimal]) -> Decimal | None:
-        """Of several levels the one that a group meets last."""
+        """The level that a group meets last."""
         return (min if self.falls else max)(levels, default=None)
 
     def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
-        """Of several levels the one that a group meets first."""
+        """The level that a group meets first."""
         return (max if self.falls else min)(levels, default=None)

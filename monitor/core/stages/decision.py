@@ -1,6 +1,6 @@
 """From what was seen to what follows: the new state of a group and the alert that tells of it. Pure.
 
-One evaluation or deadline causes at most one stage alert, the worst; an early warning is never beside it (DESIGN 6, 9).
+One evaluation or deadline causes at most one stage alert, the worst; no early warning comes beside it (decisions 12 and 14).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Calm(msgspec.Struct, frozen=True):
 
 
 def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
-    """The lines that a stage watches (DESIGN section 4), so that most evaluations need no judgement.
+    """The lines that a stage watches (decision 23), so that most evaluations need no judgement.
 
     While a clear hold runs, its end is a matter of time as well: judge the group then, whatever this says.
     """
@@ -150,7 +150,7 @@ def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, 
 def _hold(
     state: GroupState, signal: Signal | None, seen: WeighedGroup, how: Lifecycle
 ) -> tuple[GroupState, Signal | None]:
-    """The clear hold of a margin call: starts, is dropped, or ends (DESIGN section 6)."""
+    """The clear hold of a margin call: starts, is dropped, or ends (decision 6)."""
     _, held, weight, blind, at, is_settled = seen
     lines = held.lines
     if not weight.below(lines.eased(lines.first, how.clear_margin), lines.falls):
@@ -171,7 +171,7 @@ def waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
 
 
 def is_overdue(loan: Loan, at: datetime) -> bool:
-    """Past its maturity and not repaid (DOMAIN A12)."""
+    """Past its maturity and not repaid (reading A12)."""
     return loan.matures_at is not None and loan.matures_at <= at and loan.is_owed
 
 
@@ -224,7 +224,7 @@ def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
     """The alert of the stage that a group is in, once more: under an id of its own, on the figures of now."""
     after, said = say(name, state, _TOLD_BY[state.stage], at, state.reason or "ltv")
     said = msgspec.structs.replace(said, supersedes=state.last_alert)
-    return msgspec.structs.replace(after, last_alert=said.id, hushed=None), said
+    return msgspec.structs.replace(after, last_alert=said.id, silence=None), said
 
 
 def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:

@@ -40,7 +40,7 @@ def news_of(matures_at: datetime, version: Version) -> list[tuple[datetime, int]
 
 
 def dates(loans: Iterable[Loan], state: GroupState, version: Version, put_at: datetime) -> list[Due]:
-    """The dates of all owed term loans that have not run, in order. Of news that was past at the put only the latest."""
+    """The dates of all owed term loans that have not run, in order. If several were past at the put, only the latest."""
     found: list[Due] = []
     terms = [(x, x.matures_at) for x in loans if x.matures_at is not None and x.is_owed]
     for loan, matures_at in terms:

@@ -1,4 +1,4 @@
-"""The stages of a loan group and the table by which it moves between them (DESIGN section 9).
+"""The stages of a loan group and the table by which it moves between them (decision 11).
 
 A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
 pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
@@ -99,7 +99,7 @@ SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
     (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
     (MARGIN_CALL, Signal.IMMEDIATE): (STARTED,),
 }
-"""What one event passed over on its way to the worst (VIP FAQ 16): named in `suppressed`, and sent nowhere."""
+"""What one event passed over on its way to the worst (rule 16): named in `suppressed`, and sent nowhere."""
 
 
 class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -141,11 +141,11 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     neared: tuple[tuple[str, datetime, str], ...] = ()
     """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
     short: tuple[str, ...] = ()
-    """Coins whose stated Spot balances do not pay the interest that is owed in them (VIP FAQ 28), rising."""
+    """Coins whose stated Spot balances do not pay the interest that is owed in them (rule 28), rising."""
     ack: Ack | None = None
     ceilings: tuple[tuple[str, str], ...] = ()
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
-    hushed: str | None = None
+    silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
 
 

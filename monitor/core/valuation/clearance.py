@@ -1,4 +1,4 @@
-"""What a forced liquidation would leave: the clearance fee, what is left over, what is missing (DOMAIN 43-47, A16). Pure.
+"""What a forced liquidation would leave: the clearance fee, what is left, what is missing (rules 43-47, reading A16). Pure.
 
 The base of the fee is the market value, without haircut, of all that would be liquidated, at the prices of its start. The fee
 never takes more than what is left after the debt, and is part of no line: it moves no liquidation price.
@@ -33,7 +33,7 @@ class Clearance(msgspec.Struct, frozen=True):
     shortfall_usd: Decimal
     """What stays unpaid; the insurance fund pays it."""
     bankrupt: bool
-    """Assets are worth less than what is owed (DOMAIN 43)."""
+    """Assets are worth less than what is owed (rule 43)."""
 
 
 class ClearanceShown(msgspec.Struct, frozen=True):
@@ -48,12 +48,12 @@ class ClearanceShown(msgspec.Struct, frozen=True):
 
 
 def fee_rate(rule: ClearanceRule, lines: Thresholds) -> Decimal:
-    """The share of the market value that the fee takes while enough is left (DOMAIN 45, 46)."""
+    """The share of the market value that the fee takes while enough is left (rules 45 and 46)."""
     return rule.share * max(ZERO, lines.liquidation - ONE) if rule.by_tier else rule.share
 
 
 def cleared(rule: ClearanceRule, lines: Thresholds, market: Decimal, debt: Decimal) -> Clearance:
-    """What is left of a market value when a debt is paid out of it, and the fee (DOMAIN 47)."""
+    """What is left of a market value when a debt is paid out of it, and the fee (rule 47)."""
     over = max(ZERO, market - debt)
     fee = min(fee_rate(rule, lines) * market, over)
     return Clearance(market, fee, debt, over - fee, max(ZERO, debt - market), market < debt)

@@ -265,7 +265,7 @@ def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]
 
 
 def _nearer(one: Decimal | None, other: Decimal | None, price: Decimal) -> Decimal | None:
-    """Of two prices the one that the market meets first."""
+    """The one of two prices that the market meets first."""
     if one is None or other is None:
         return other if one is None else one
     return one if abs(one - price) <= abs(other - price) else other

@@ -44,7 +44,7 @@ class Holding(msgspec.Struct, frozen=True):
     tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: the debts are liabilities that go through these."""
     minute: int = 0
-    """Of the day, up to which interest is counted where it is added more often than daily."""
+    """The minute of the day up to which interest counts, where it is added more often than daily."""
 
 
 def holding(group: Group, product: Product, at: datetime) -> Holding:

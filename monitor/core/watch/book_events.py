@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups import loan_history
-from monitor.core.groups.book_changes import Register
+from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.quote import PriceChange
@@ -21,25 +21,25 @@ class BookEvents:
     def __init__(
         self,
         ground: Ground,
-        register: Register,
+        book_changes: BookChanges,
         noticed: NoticedWatch,
         follow: Callable[[BookChange, Outcome], None],
     ) -> None:
         self._ground = ground
-        self._register = register
+        self._book_changes = book_changes
         self._noticed = noticed
         self._follow = follow
 
     def put(self, event: GroupPut, out: Outcome) -> None:
         """One group. Raises Refused."""
-        record = self._register.put(event, self._ground.rules.products)
+        record = self._book_changes.put(event, self._ground.rules.products)
         if record is not None:
             self._changed(record, event, out)
         self._noticed.accept(event, out)
 
     def put_all(self, event: GroupsPut, out: Outcome) -> None:
         """What the book takes as a whole, then the other groups one by one, each as if it came alone."""
-        taken = self._register.put_all(event)
+        taken = self._book_changes.put_all(event)
         for i in taken.rest:
             put = GroupPut(event.at, event.batch.group(i), event.source)
             try:
@@ -57,11 +57,11 @@ class BookEvents:
 
     def enter(self, event: BookEntry, out: Outcome) -> None:
         """A book entry. Raises Refused."""
-        self._changed(self._register.enter(event, event.at), event, out)
+        self._changed(self._book_changes.enter(event, event.at), event, out)
 
     def close(self, event: GroupClosed, out: Outcome) -> None:
         """The group is gone. Raises Refused."""
-        record = self._register.close(event)
+        record = self._book_changes.close(event)
         id_ = record.group.id
         out.history += loan_history.of_close(record, event)
         out.closed.add(id_)
@@ -71,7 +71,7 @@ class BookEvents:
 
     def _changed(self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome) -> None:
         """A group is new or holds something else now: it is decided on the prices in force."""
-        id_, replaced, place = record.group.id, self._register.replaced, len(out.history)
+        id_, replaced, place = record.group.id, self._book_changes.replaced, len(out.history)
         out.changed.add(id_)
         out.states[id_] = record.state
         self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets), out)

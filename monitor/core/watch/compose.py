@@ -40,10 +40,10 @@ def compose(name: str, what: Statement, at: datetime, detected_at: datetime | No
     )
 
 
-def raise_alert(out: Outcome, name: str, what: Statement, at: datetime) -> None:
+def raise_alert(out: Outcome, name: str, what: Statement, at: datetime, detected_at: datetime | None = None) -> None:
     """Adds an alert that is about no group to what an event did; the state that numbers it must be kept."""
-    out.alerts.append(compose(name, what, at, out.at))
-    out.desk_changed = True
+    out.alerts.append(compose(name, what, at, detected_at or out.at))
+    out.memory_changed = True
 
 
 def group_alert(

@@ -54,7 +54,7 @@ class GroupEffects:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
     def decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool) -> None:
-        """Values one group and follows the table; one with a missing price is not evaluated (DESIGN section 8)."""
+        """Values one group and follows the table; one with a missing price is not evaluated (decision 9)."""
         was_blind, state = record.blind, record.state
         weigh_now(record, self._ground.board)
         out.touched.add(record.group.id)
@@ -150,7 +150,7 @@ class GroupEffects:
     # -- interest --
 
     def look_at_interest(self, group_ids: Iterable[str], at: datetime, out: Outcome) -> None:
-        """Says once, until it is paid or covered again, that Spot balances do not pay a coin's interest (VIP FAQ 28)."""
+        """Says once, until it is paid or covered again, that Spot balances do not pay a coin's interest (rule 28)."""
         name = self._ground.rules.name
         for group_id in sorted(group_ids):
             record = self._ground.known(group_id)

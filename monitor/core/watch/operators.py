@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.alerts.silences import Acknowledge, Act, Hush, Silence, Unacknowledge, Unsilence
+from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, Unacknowledge, Unsilence
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
 from monitor.core.refusal import Refused
@@ -27,7 +27,7 @@ class Operators(Watcher):
 
     def known(self, act: Act) -> Ack | Silence | None:
         """What is in force of the thing that an act is about."""
-        if isinstance(act, Hush | Unsilence):
+        if isinstance(act, MakeSilence | Unsilence):
             return self._silences.find(act.id)
         record = self._ground.book.find(act.group)
         return None if record is None else record.state.ack
@@ -41,9 +41,9 @@ class Operators(Watcher):
                 record = self._ground.book.find(act.group)
                 if record is not None and record.state.ack is not None and record.state.ack.alert == act.alert:
                     self._effects.follow_and_plan(record, (unacknowledged(record.state, at), None), out)
-            case Hush():
+            case MakeSilence():
                 self._silences.take(act, by, at)
-                out.desk_changed = True
+                out.memory_changed = True
             case Unsilence():
                 if self._silences.find(act.id) is None:
                     raise Refused("unknown_silence", f"there is no silence {act.id} in force")
@@ -56,10 +56,10 @@ class Operators(Watcher):
 
     def _end_silence(self, id_: str, at: datetime, out: Outcome) -> None:
         """Tells again of each group that is still in the stage that the silence hid."""
-        out.desk_changed = True
+        out.memory_changed = True
         for group_id in sorted(self._silences.end(id_)):
             record = self._ground.book.find(group_id)
-            if record is not None and record.state.hushed == id_:
+            if record is not None and record.state.silence == id_:
                 facts = {"silence": id_, "hidden": record.state.last_alert}
                 self._effects.follow_and_plan(record, tell_again(self._ground.rules.name, record.state, at), out, facts)
 

@@ -1,4 +1,4 @@
-"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (DESIGN sections 4 to 6)."""
+"""The one door of core: an event goes in, an outcome comes out. Synchronous and clockless (decisions 1, 3 and 4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from monitor.core.events.events import (
     TimePassed,
 )
 from monitor.core.events.rates import Rates
-from monitor.core.groups.book_changes import Register
+from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.watcher_states import WatcherStates
@@ -61,7 +61,7 @@ class RiskMonitor:
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
         self._ground = ground = Ground(rules, self.board, self.book)
-        self._register = Register(self.book)
+        self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
         self._prices = PriceWatch(ground)
         self._fund = FundWatch(ground)
@@ -71,7 +71,7 @@ class RiskMonitor:
         self._silences = SilenceWatch(ground.agenda)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._effects)
-        self._events = BookEvents(ground, self._register, self._noticed, self._follow)
+        self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._noticed,
             self._fund,
@@ -151,7 +151,7 @@ class RiskMonitor:
             marks=tuple(self.board.marks.values()),
             watchers=self.watcher_states(),
             groups=kept.groups,
-            states=(*kept.states, *self._register.retired.values()),
+            states=(*kept.states, *self._book_changes.retired.values()),
             heard=self.board.heard,
             awaited=self._prices.awaited,
             blocks=kept.blocks,
@@ -173,7 +173,7 @@ class RiskMonitor:
         self._begin(memory.at)
         self._prices.restore(kept.prices, memory.awaited)
         with exact():
-            self._register.restore(memory, self.rules)
+            self._book_changes.restore(memory, self.rules)
             self._fund.restore(kept.fund, memory.states, memory.at)
             self._schedule.replan(memory.at)
             # Lists of groups show them on the prices that were kept; they are decided when a feed confirms these.
@@ -272,7 +272,7 @@ class RiskMonitor:
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)
-        self._register.check_rules(rules, event.at)
+        self._book_changes.check_rules(rules, event.at)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)

@@ -46,17 +46,17 @@ class BookChange(NamedTuple):
     groups: tuple[GroupRecord, ...] = ()
     """Put singly, or changed by an entry; they are decided first."""
     of_block: Collection[str] = ()
-    """Groups of a block that need a look of their own."""
+    """Groups of a block that must be planned, and whose interest must be looked at."""
     closed: str | None = None
     """The group that was closed."""
     suspects: Collection[str] = ()
-    """A superset of the other groups that something must be decided for, but for those that moved prices concern."""
+    """Other groups to decide: a superset. Those that `prices` concerns are not among them; the book names them later."""
     priced: frozenset[str] = frozenset()
     """Assets whose prices are of this very time: a clear hold may end on them."""
     renewed: Collection[str] = ()
     """Products whose holdings were worked out again: interest was added, or other rules are in force."""
     interest: Collection[str] = ()
-    """Products whose groups may have less on their Spot accounts than their interest takes."""
+    """Products whose groups may hold less on their Spot accounts than they must pay in interest."""
     has_new_rules: bool = False
     """Deadlines may lie elsewhere now."""
     needed: Collection[str] = ()

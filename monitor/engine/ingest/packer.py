@@ -61,7 +61,7 @@ class PackedGroups:
 
     @property
     def columns(self) -> Columns:
-        """Of all groups, in their order."""
+        """The columns of all groups, in their order."""
         return self.block.columns
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from monitor.core.groups.survey import Scope, within
+from monitor.core.groups.snapshot import Scope, within
 from monitor.core.instants import micros_of
 from monitor.core.portfolio.group_list import (
     KINDS,

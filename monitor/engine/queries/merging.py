@@ -1,4 +1,4 @@
-"""Joins what a survey finds in columns with what it finds in the fresh groups."""
+"""Joins what a snapshot finds in columns with what it finds in the fresh groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from monitor.core.groups.outcome import Sight
-from monitor.core.groups.survey import Exposed, Exposures, Movers, Pair, Sums, Swept
+from monitor.core.groups.snapshot import Exposed, Exposures, Movers, Pair, Sums, Swept
 from monitor.core.money import CENT, ZERO, divide_down, exact, round_up
 
 Keyed = Callable[[Iterator[Sight]], Iterator[tuple[float, str, Sight]]]

@@ -1,4 +1,4 @@
-"""A survey of a book in columns: it copies all positions at one instant, and weighs them at any prices beside core.
+"""A snapshot of a book in columns: it copies all positions at one instant, and weighs them at any prices beside core.
 
 Core waits for the copy, about as long as for a sweep. The rest takes the time of the thread that asks. Stages come from
 floats, and groups within the guard of a line are evaluated exactly, so every stage is exact. Sums are floats.
@@ -16,11 +16,23 @@ import numpy as np
 from monitor.core.groups.loan_book import EXACT_SUMS
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Coins, Exposed, Exposures, Loss, Movers, Pair, Prices, Scope, Sums, Swept, within
+from monitor.core.groups.snapshot import (
+    Coins,
+    Exposed,
+    Exposures,
+    Loss,
+    Movers,
+    Pair,
+    Prices,
+    Scope,
+    Sums,
+    Swept,
+    within,
+)
 from monitor.core.money import EIGHT_PLACES, exact, round_up
 from monitor.core.portfolio.snapshot import (
     LABEL_PREFIX,
-    PlainSurvey,
+    PlainBookSnapshot,
     distance_of,
     stage_then,
     urgency,
@@ -35,7 +47,7 @@ from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
-from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, survey
+from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.queries.sums import mean, moves_of, pairs_of, percent, side, sums_of
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
@@ -46,7 +58,7 @@ _LIQUIDATED = STAGES.index(LIQUIDATION)
 
 
 class BookCopy(NamedTuple):
-    """What a survey reads: all of one instant. Nothing of it changes."""
+    """What a snapshot reads: all of one instant. Nothing of it changes."""
 
     blocks: list[tuple[int, Block]]
     stage: U8
@@ -61,12 +73,12 @@ class BookCopy(NamedTuple):
     now: datetime
 
 
-class ColumnarSurvey:
-    """A Survey of a BookCopy, joined with that of the fresh groups."""
+class ColumnarBookSnapshot:
+    """A BookSnapshot of a BookCopy, joined with that of the fresh groups."""
 
     def __init__(self, copy: BookCopy) -> None:
         self._copy = copy
-        self._fresh = PlainSurvey(copy.fresh, copy.now)
+        self._fresh = PlainBookSnapshot(copy.fresh, copy.now)
         self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
         self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
         for k, (number, block) in enumerate(copy.blocks):
@@ -152,10 +164,10 @@ class ColumnarSurvey:
 
     # -- within --
 
-    def _plain(self) -> PlainSurvey:
+    def _plain(self) -> PlainBookSnapshot:
         """For few groups: each is looked at exactly."""
         rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
-        return PlainSurvey([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
+        return PlainBookSnapshot([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
         """[assets] USD prices and flags. An asset without a price is zero and missing."""
@@ -167,7 +179,7 @@ class ColumnarSurvey:
     def _weigh(self, on: Prices) -> Weighed:
         copy, weighed = self._copy, Weighed.zeros(len(self._stage))
         price, flag = self._prices(on)
-        survey(self._numbers, copy.store, copy.tiers, price, flag, weighed)
+        weigh_book(self._numbers, copy.store, copy.tiers, price, flag, weighed)
         return weighed
 
     def _wanted(self, scope: Scope) -> Bools:

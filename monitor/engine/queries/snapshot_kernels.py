@@ -1,4 +1,4 @@
-"""The compiled loops of a survey: sums of a copied book at any prices."""
+"""The compiled loops of a snapshot: sums of a copied book at any prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Weighed(NamedTuple):
 
     @staticmethod
     def zeros(rows: int) -> Weighed:
-        """Of so many rows, before they are weighed."""
+        """Room for so many rows, before they are weighed."""
         return Weighed(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows, np.uint8))
 
     @property
@@ -34,7 +34,7 @@ class Weighed(NamedTuple):
 
     @property
     def sums(self) -> tuple[F64, F64, F64]:
-        """In the order of core.groups.survey.Sums."""
+        """In the order of core.groups.snapshot.Sums."""
         return self.owed, self.recognised, self.market
 
     def of(self, rows: slice) -> Weighed:
@@ -44,7 +44,7 @@ class Weighed(NamedTuple):
 
 
 @kernel
-def survey(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, into: Weighed) -> None:
+def weigh_book(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, into: Weighed) -> None:
     """Weighs blocks at these prices."""
     debt, recognised, liable = into.debt, into.recognised, into.liable
     for k in range(blocks.size):
@@ -66,7 +66,7 @@ def survey(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: 
 def by_asset(
     blocks: I64, store: Positions, tiers: LadderTiers, price: F64, wanted: U8, distance: F64, debt: F64, sums: F64
 ) -> None:
-    """Adds up by asset, over the wanted rows (numbered as in `survey`), into `sums` [assets, 8]: groups that hold it, owed
+    """Adds up by asset, over the wanted rows (numbered as in `snapshot`), into `sums` [assets, 8]: groups that hold it, owed
     USD, recognised USD, market USD, quantity, least distance, distance times debt, debt of the groups that hold it."""
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
@@ -98,7 +98,7 @@ def by_asset(
 
 @kernel
 def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asset: int, held: F64, owed: F64) -> None:
-    """By row (numbered as in `survey`) the USD value that it holds and that it owes of one asset."""
+    """By row (numbered as in `snapshot`) the USD value that it holds and that it owes of one asset."""
     held[:] = 0.0
     owed[:] = 0.0
     for k in range(blocks.size):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from monitor.core.groups.survey import Pair, Sums
+from monitor.core.groups.snapshot import Pair, Sums
 from monitor.core.money import CENT, round_down
 from monitor.core.portfolio.snapshot import nearest_shown
 from monitor.core.stages.stages import STAGES

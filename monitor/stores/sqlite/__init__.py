@@ -1,7 +1,7 @@
 """The default store: one SQLite file in WAL mode, synced at every commit, written by one connection and one process.
 
 Two connections, each with its thread. The writer makes every change, and it alone checkpoints: SQLite up to 3.51.2 can
-corrupt a file whose log two connections reset at once (REFERENCES 0.10). The reader serves the API's queries, so that a
+corrupt a file whose log two connections reset at once (decision 17). The reader serves the API's queries, so that a
 long read never delays a commit; it is open `mode=ro`, which neither commits nor checkpoints.
 """
 
@@ -32,7 +32,7 @@ from monitor.stores._base import (
     DeliveryFilter,
     HistoryFilter,
     LtvPoint,
-    Snapshot,
+    StoredState,
     StoreUnavailable,
 )
 from monitor.stores.sqlite import deliveries, file, history, log
@@ -70,7 +70,7 @@ class SqliteStore:
         self._file_id: tuple[int, int] | None = None
         self._opened = AsyncExitStack()
 
-    async def open(self) -> Snapshot:
+    async def open(self) -> StoredState:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
         if self._writer is not None:
             return await self._write(log.snapshot)

@@ -20,17 +20,17 @@ from monitor.core.groups.watcher_states import WatcherStates, from_notices
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.stores._base import Change, Desk, Snapshot, is_untouched
+from monitor.stores._base import Change, CoreState, StoredState, is_untouched
 from monitor.stores.sqlite import packed
 from monitor.stores.sqlite.rows import encode
 
 
-class _DeskBody(msgspec.Struct, frozen=True):
+class _CoreStateBody(msgspec.Struct, frozen=True):
     """The desk without its marks, which have a column of their own. Up to schema 5 the last two stood for `watchers`."""
 
     at: datetime
     marks: tuple[Mark, ...] = ()
-    """Of schema 1."""
+    """Schema 1 kept them here."""
     watchers: WatcherStates | None = None
     notices: dict[str, tuple[int, str | None]] = {}
     silences: tuple[Silence, ...] = ()
@@ -43,7 +43,7 @@ class _GroupBody(StoredGroup, frozen=True, array_like=False):
 _group = msgspec.json.Decoder(_GroupBody).decode
 _state = msgspec.json.Decoder(GroupState).decode
 _rates = msgspec.json.Decoder(CoinRates).decode
-_desk_body = msgspec.json.Decoder(_DeskBody).decode
+_core_state_body = msgspec.json.Decoder(_CoreStateBody).decode
 
 
 def write(db: sqlite3.Connection, change: Change) -> None:
@@ -97,12 +97,12 @@ def _write_rates(db: sqlite3.Connection, change: Change) -> None:
     db.executemany("DELETE FROM rates WHERE product = ? AND asset = ?", gone)
 
 
-def _write_desk(db: sqlite3.Connection, desk: Desk) -> None:
+def _write_desk(db: sqlite3.Connection, desk: CoreState) -> None:
     body = encode({"at": desk.at, "watchers": desk.watchers})
     db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
 
 
-def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
+def snapshot(db: sqlite3.Connection, cursor: int) -> StoredState:
     """All that a restart needs."""
     groups: list[StoredGroup] = []
     closed: list[str] = []
@@ -111,7 +111,7 @@ def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
             groups.append(StoredGroup(*astuple(_group(body))))
         else:
             closed.append(id)
-    return Snapshot(
+    return StoredState(
         desk=_desk(db),
         groups=tuple(groups),
         states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
@@ -122,11 +122,11 @@ def snapshot(db: sqlite3.Connection, cursor: int) -> Snapshot:
     )
 
 
-def _desk(db: sqlite3.Connection) -> Desk | None:
+def _desk(db: sqlite3.Connection) -> CoreState | None:
     row = db.execute("SELECT body, marks FROM desk").fetchone()
     if row is None:
         return None
-    body = _desk_body(row[0])
+    body = _core_state_body(row[0])
     marks = row[1]
     watchers = from_notices(body.notices, body.silences) if body.watchers is None else body.watchers
-    return Desk(body.at, body.marks if marks is None else packed.marks(marks), watchers)
+    return CoreState(body.at, body.marks if marks is None else packed.marks(marks), watchers)

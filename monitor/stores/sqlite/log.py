@@ -18,7 +18,7 @@ from monitor.stores._base import (
     Audit,
     Change,
     Committed,
-    Snapshot,
+    StoredState,
     Target,
 )
 from monitor.stores.sqlite import book, history, packed
@@ -88,7 +88,7 @@ def _write_records(db: sqlite3.Connection, change: Change) -> None:
     history.write(db, change.history)
 
 
-def snapshot(db: sqlite3.Connection) -> Snapshot:
+def snapshot(db: sqlite3.Connection) -> StoredState:
     """All that a restart needs."""
     return book.snapshot(db, _last_cursor(db))
 

@@ -285,7 +285,7 @@ def _done(found: Answer, call: Call) -> Answer:
 def _told(refused: Refused, call: Call) -> str:
     """The book's reason. A token with a scope does not learn of a group that it may not see."""
     if call.caller.scope and refused.reason == "account_in_use":
-        return "the current collateral account has been used (rule 6): it belongs to another group"
+        return "the current collateral account has been used (VIP FAQ 6): it belongs to another group"
     return str(refused)
 
 

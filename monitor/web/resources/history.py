@@ -93,7 +93,7 @@ class LiquidationItem(_Item, frozen=True, tag="liquidation", kw_only=True):
 
 
 class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
-    """What one UTC day charged a loan at one rate; `rate` is per `period`, of which there were `periods`."""
+    """What one UTC day charged a loan at one rate; `rate` is for one `period`, and there were `periods`."""
 
     accrued_at: str
     loan: str
@@ -122,7 +122,7 @@ Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
 
 
 class _Asked(NamedTuple):
-    """What is asked of which group. A group that was closed has rows, but no look: it is not in the book."""
+    """The history that is asked for, and its group. A closed group has rows but no look: it is not in the book."""
 
     daemon: Daemon
     group: str

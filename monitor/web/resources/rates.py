@@ -100,7 +100,7 @@ def _asked(raw: bytes, products: Mapping[str, Product]) -> Asked:
 
 
 def _listed(product: Product, at: datetime) -> Iterator[RateItem]:
-    """Of each coin the rate in force, and those to come. The first version is in force before its date as well."""
+    """The rate of each coin that is in force, and those to come. The first version is in force before its date as well."""
     for asset in sorted({*product.given, *(asset for v in product.versions for asset in v.rates)}):
         line = timeline(product, asset)
         first = product.versions[0]

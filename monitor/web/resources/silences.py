@@ -14,7 +14,7 @@ import msgspec
 from monitor.core.alerts.alert import GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
-from monitor.core.alerts.silences import Hush, Silence, Unsilence, UpTo, hides
+from monitor.core.alerts.silences import MakeSilence, Silence, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.stages.stages import NORMAL, STAGES
@@ -137,7 +137,7 @@ async def silence(call: Call) -> SilencePreview | Reply:
         labels = ", ".join(f"{key} = {value!r}" for key, value in call.caller.scope)
         raise Rejected("forbidden", f"the match of this token's silences must state its labels: {labels}")
     id_ = f"sil_{secrets.token_hex(8)}"
-    said = Hush(id_, body.match, body.until, body.reason, body.up_to, body.even_worse)
+    said = MakeSilence(id_, body.match, body.until, body.reason, body.up_to, body.even_worse)
     if is_preview:
         groups = await asyncio.to_thread(_open_groups, call, said)
         return SilencePreview(groups, await _recent(call, said))
@@ -154,7 +154,7 @@ async def unsilence(call: Call) -> None:
     done(await call.daemon.inbox.act(Unsilence(call.id), call.caller.name, call.id))
 
 
-def _open_groups(call: Call, said: Hush) -> HiddenGroups:
+def _open_groups(call: Call, said: MakeSilence) -> HiddenGroups:
     """The groups in a bad stage that match, and the worst stage of each that the silence would hide."""
     wanted = GroupQuery(
         stages=frozenset(STAGES) - {NORMAL},
@@ -173,7 +173,7 @@ def _open_groups(call: Call, said: Hush) -> HiddenGroups:
     return HiddenGroups(len(found), found[:NAMED], is_whole)
 
 
-async def _recent(call: Call, said: Hush) -> HiddenAlerts:
+async def _recent(call: Call, said: MakeSilence) -> HiddenAlerts:
     """Alerts of the last day that match: those that the silence would have hidden, and those that it would not."""
     wanted = AlertFilter(since=call.daemon.clock.utc() - LOOK_BACK, limit=_PAGE)
     hidden: list[LoggedAlert] = []
@@ -210,7 +210,7 @@ def _ref(sight: Sight) -> GroupRef:
     return GroupRef(g.id, g.product, g.receiving_account, g.labels)
 
 
-def _hidden_group(said: Hush, sight: Sight) -> HiddenGroup:
+def _hidden_group(said: MakeSilence, sight: Sight) -> HiddenGroup:
     stage = sight.state.stage
     worst = "liquidation" if said.even_worse else said.up_to or stage
     return HiddenGroup(sight.group.id, sight.group.product, stage, worst)

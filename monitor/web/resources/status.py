@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from monitor.core.groups.survey import Scope
+from monitor.core.groups.snapshot import Scope
 from monitor.core.prices.quote import USDT
 from monitor.core.text import stamp
 from monitor.web.auth import OPEN, READ, Caller

@@ -12,7 +12,8 @@ from monitor.core.alerts.payload import BODY_LIMIT, alert_item
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
 from monitor.core.text import as_json, stamp
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 D = Decimal
 LADDERS = {"BTC": [["inf", "1"]], "ETH": [["1000000", "0.9"], ["inf", "0.7"]], "USDT": [["inf", "1"]]}
@@ -39,7 +40,7 @@ def example() -> Desk:
 
 
 @both_books
-def test_interfaces_5_the_whole_object_of_the_example() -> None:
+def test_the_whole_object_of_the_example() -> None:
     desk = example()
     told = desk.told(desk.alerts[0])
     assert list(told) == ["type", "timestamp", "data"]
@@ -157,7 +158,7 @@ def test_a_deadline_that_passed_is_told_with_its_time_and_when_it_was_noticed() 
     assert told["data"]["detected_at"] == "2026-01-06T01:00:00.000Z"
 
 
-def test_every_type_has_the_severity_of_interfaces_5() -> None:
+def test_every_type_has_its_documented_severity() -> None:
     want = {
         "info": {
             "loan_group.early_warning", "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured",

@@ -9,7 +9,8 @@ from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.text import as_json
 from monitor.products import vip_loan
 from tests.book_lines import book_line
-from tests.core.desk import Desk, both_books, line, loan, product, version
+from tests.coin_desk import line, loan, version
+from tests.core.desk import Desk, both_books, product
 from tests.looks import look_at
 from tests.products.shelf import Shelf
 

@@ -12,7 +12,8 @@ from monitor.core.loans.group import Group
 from monitor.core.money import EXACT, places
 from monitor.core.refusal import Refused
 from monitor.core.schema import Invalid, read
-from tests.core.desk import Desk, both_books, clock, group, line, loan, product, version
+from tests.coin_desk import clock, line, loan, version
+from tests.core.desk import Desk, both_books, group, product
 
 D = Decimal
 RATED = product(version(rates={"COIN": "0.01", "USDT": "0.001503", "ETH": "0.001"}))

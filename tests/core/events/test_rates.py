@@ -20,7 +20,8 @@ from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import HOUR, CoinRates, DatedRate, Product, RateRow
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, both_books, clock, line, loan, plainly, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, plainly, product
 
 D = Decimal
 FLAT = version(rates={"COIN": "0.001"})
@@ -144,7 +145,7 @@ def _figure(
 
 @both_books
 def test_rule_24_until_one_o_clock_a_rate_of_the_day_corrects_its_step() -> None:
-    """Never twice for one day: the step is another one, not a second one, and every group is decided anew."""
+    """Never twice for one day: the step is another one, not a second one, and every group is decided again."""
     desk = Desk(line(loans=[loan(principal="100")]), of=product(FLAT))
     desk.price("00:00", "0.7693")
     desk.play("24:00 ... margin_call.opened")

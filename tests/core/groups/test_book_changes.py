@@ -1,4 +1,4 @@
-"""Who is watched, which account belongs to whom, what a put keeps and what a close forgets (rule 6; docs/configuration.md)."""
+"""Which groups are watched, which owns an account, what a put keeps and what a close forgets (rule 6; docs/configuration.md)."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +9,8 @@ import pytest
 from monitor.core.events.events import GroupPut
 from monitor.core.loans.group import Group, parse_line, restated, same_line
 from monitor.core.schema import Invalid
-from tests.core.desk import START, Desk, both_books, clock, group, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, group, product
 
 ENROLLED = {"delayed_liquidation": True}
 
@@ -136,7 +137,7 @@ def test_an_unchanged_line_does_not_restart_interest() -> None:
 
 @both_books
 def test_a_line_that_was_applied_before_does_not_undo_the_entries_made_since() -> None:
-    """docs/configuration.md: a book file is read anew at every start; equal to the line last applied, it is no event."""
+    """docs/configuration.md: a book file is read again at every start; equal to the line last applied, it is no event."""
     rates = {"COIN": "0.01", "USDT": "0"}
     desk = Desk(line(), of=product(version(rates=rates)))
     desk.price("00:01", "0.5")

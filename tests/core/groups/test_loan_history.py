@@ -11,7 +11,8 @@ from monitor.core.events.history import Row
 from monitor.core.groups.daily_interest import Charge, Stretch, charges
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 

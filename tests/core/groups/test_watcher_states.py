@@ -10,7 +10,8 @@ from monitor.core.events.events import Noticed
 from monitor.core.groups.watcher_states import FundState, Told, WatcherStates, from_notices
 from monitor.core.rules.settings import ExposureRules, Fund, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, clock, line
+from tests.coin_desk import START, clock, line
+from tests.core.desk import Desk
 
 MICROSECONDS = 1767571380000000
 """2026-01-05T00:03:00Z, as the time of a look at the fund was kept."""

@@ -15,7 +15,8 @@ from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
 from monitor.core.rules.product import Product
-from tests.core.desk import START, clock, group, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import group, product
 
 D = Decimal
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip_interest.json").read_text())
@@ -73,7 +74,7 @@ LATE = [
 
 
 @pytest.mark.parametrize(("matures", "days"), LATE)
-def test_a12_interest_is_threefold_for_midnights_after_maturity(matures: str, days: list[int]) -> None:
+def test_reading_a12_interest_is_threefold_for_midnights_after_maturity(matures: str, days: list[int]) -> None:
     stated = loan("COIN", "1000", matures=matures)
     rules = product(version(rates={"COIN": "0.001"}))
     assert [grown(stated, n, rules) for n in (1, 2, 3)] == days

@@ -1,4 +1,4 @@
-"""The plain roster: ordered by what matters, paged so that moving values lose no row, exact in every figure."""
+"""The plain lists: ordered by what matters, paged so that moving values lose no row, exact in every figure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices
-from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster
+from monitor.core.groups.snapshot import Prices
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainGroupLists
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from tests.core.group_list import PRICES, asked, unknown, walked, watched
 
@@ -19,8 +19,8 @@ D = Decimal
 SORT_ORDERS = [*SORTS, *(f"-{s}" for s in SORTS)]
 
 
-def roster_of(*groups: GroupRecord) -> PlainRoster:
-    return PlainRoster(lambda: list(groups))
+def lists_of(*groups: GroupRecord) -> PlainGroupLists:
+    return PlainGroupLists(lambda: list(groups))
 
 
 WORST_FIRST = [
@@ -38,32 +38,32 @@ WORST_FIRST = [
 
 def test_the_worst_come_first() -> None:
     """By stage, then what cannot be valued, then LTV from high to low, then id; reversed it is the very reverse."""
-    roster = roster_of(*random.Random(7).sample(WORST_FIRST, len(WORST_FIRST)))
+    group_lists = lists_of(*random.Random(7).sample(WORST_FIRST, len(WORST_FIRST)))
     expected = [w.group.id for w in WORST_FIRST]
-    assert asked(roster) == expected
-    assert asked(roster, sort="-ltv") == expected[::-1]
+    assert asked(group_lists) == expected
+    assert asked(group_lists, sort="-ltv") == expected[::-1]
 
 
 def test_debts_are_summed_by_stage_in_whole_dollars() -> None:
     """Rounded down; what cannot be valued counts nothing."""
-    roster = roster_of(
+    group_lists = lists_of(
         watched("a", "5.75", "100"), watched("b", "1.75", "100"), watched("c", "96", "100", LIQUIDATION), unknown("d")
     )
     debts = {NORMAL: D(7), MARGIN_CALL: D(0), DELAYED: D(0), LIQUIDATION: D(96)}
-    assert roster.debts((), PRICES) == debts
+    assert group_lists.debts((), PRICES) == debts
 
 
 def test_other_orders_rise_and_rows_without_a_value_come_last() -> None:
-    roster = roster_of(
+    group_lists = lists_of(
         watched("a", "5", "100", due_s=30), watched("b", "1000000000000000000000000000000.5", "1", due_s=10),
         watched("c", "1000000000000000000000000000000.25", "1"), unknown("d"),
     )  # fmt: skip
-    assert asked(roster, sort="id") == ["a", "b", "c", "d"]
-    assert asked(roster, sort="-id") == ["d", "c", "b", "a"]
-    assert asked(roster, sort="debt_usd") == ["a", "c", "b", "d"]
-    assert asked(roster, sort="-debt_usd") == ["b", "c", "a", "d"]
-    assert asked(roster, sort="deadline") == ["b", "a", "c", "d"]
-    assert asked(roster, sort="-deadline") == ["a", "b", "d", "c"]
+    assert asked(group_lists, sort="id") == ["a", "b", "c", "d"]
+    assert asked(group_lists, sort="-id") == ["d", "c", "b", "a"]
+    assert asked(group_lists, sort="debt_usd") == ["a", "c", "b", "d"]
+    assert asked(group_lists, sort="-debt_usd") == ["b", "c", "a", "d"]
+    assert asked(group_lists, sort="deadline") == ["b", "a", "c", "d"]
+    assert asked(group_lists, sort="-deadline") == ["a", "b", "d", "c"]
 
 
 stages = st.sampled_from([NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION])
@@ -81,9 +81,9 @@ groups = st.lists(
 @settings(deadline=None)
 def test_pages_are_the_list_cut_in_pieces(rows: list[GroupRecord], sort: str, limit: int) -> None:
     """Each row once, in order, whatever the order and the size of a page."""
-    roster = roster_of(*rows)
-    assert walked(roster, GroupQuery(sort=sort, limit=limit)) == asked(roster, sort=sort, limit=1000)
-    assert sorted(asked(roster, sort=sort, limit=1000)) == sorted(w.group.id for w in rows)
+    group_lists = lists_of(*rows)
+    assert walked(group_lists, GroupQuery(sort=sort, limit=limit)) == asked(group_lists, sort=sort, limit=1000)
+    assert sorted(asked(group_lists, sort=sort, limit=1000)) == sorted(w.group.id for w in rows)
 
 
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 5), st.randoms(use_true_random=False))
@@ -93,7 +93,7 @@ def test_rows_that_stand_still_are_seen_once_while_others_move(
 ) -> None:
     """Half of the rows move, come and go between any two pages; none of the other half is hidden or repeated."""
     book = {w.group.id: w for w in rows}
-    roster = PlainRoster(lambda: list(book.values()))
+    group_lists = PlainGroupLists(lambda: list(book.values()))
     moving = [w.group.id for w in rows[1::2]]
 
     def move() -> None:
@@ -103,52 +103,52 @@ def test_rows_that_stand_still_are_seen_once_while_others_move(
                 stage = rng.choice([NORMAL, LIQUIDATION])
                 book[id_] = watched(id_, str(rng.randrange(1, 200)), "100", stage, rng.randrange(9))
 
-    found = [i for i in walked(roster, GroupQuery(sort=sort, limit=limit), between=move) if i not in moving]
-    assert found == [i for i in asked(roster, sort=sort, limit=1000) if i not in moving]
+    found = [i for i in walked(group_lists, GroupQuery(sort=sort, limit=limit), between=move) if i not in moving]
+    assert found == [i for i in asked(group_lists, sort=sort, limit=1000) if i not in moving]
 
 
 def test_a_cursor_of_another_order_is_refused() -> None:
-    roster = roster_of(*WORST_FIRST)
-    cursor = roster.page(GroupQuery(limit=1), (), PRICES).next
+    group_lists = lists_of(*WORST_FIRST)
+    cursor = group_lists.page(GroupQuery(limit=1), (), PRICES).next
     for sort in ("-ltv", "id", "debt_usd", "deadline"):
         with pytest.raises(BadCursor):
-            roster.page(GroupQuery(sort=sort, after=cursor), (), PRICES)
+            group_lists.page(GroupQuery(sort=sort, after=cursor), (), PRICES)
 
 
 def test_figures_are_on_the_prices_that_are_given_whatever_core_weighed_last() -> None:
-    roster = roster_of(watched("a", "70", "100"))
+    group_lists = lists_of(watched("a", "70", "100"))
     twice = Prices({"COIN": D(2), "OWED": D(1)}, frozenset({"COIN"}))
-    sight = roster.sight("a", twice)
+    sight = group_lists.sight("a", twice)
     assert sight is not None
     assert sight.weight is not None
     assert (sight.weight.ltv, sight.weight.recognised, sight.blind) == (D("0.35"), D(200), True)
-    assert roster.page(GroupQuery(), (), twice).rows == [sight]
-    assert roster.sight("b", twice) is None
+    assert group_lists.page(GroupQuery(), (), twice).rows == [sight]
+    assert group_lists.sight("b", twice) is None
 
 
 def test_a_group_with_a_missing_price_is_unknown_and_blind() -> None:
-    sight = roster_of(unknown("a")).sight("a", PRICES)
+    sight = lists_of(unknown("a")).sight("a", PRICES)
     assert sight is not None
     assert (sight.weight, sight.blind) == (None, True)
 
 
 def test_counts_are_of_what_the_scope_sees() -> None:
-    roster = roster_of(*WORST_FIRST)
+    group_lists = lists_of(*WORST_FIRST)
     untrusted = PRICES._replace(untrusted=frozenset({"COIN"}))
-    counts = roster.counts((), untrusted)
+    counts = group_lists.counts((), untrusted)
     assert counts.stages == {LIQUIDATION: 2, DELAYED: 1, MARGIN_CALL: 1, NORMAL: 5}
     assert (counts.total, counts.unknown, counts.blind) == (9, 1, 8), "all but the one that holds junk alone"
-    assert roster.counts((("borrower", "ACME"),), PRICES).total == 9
-    assert roster.counts((("borrower", "BETA"),), PRICES).total == 0
+    assert group_lists.counts((("borrower", "ACME"),), PRICES).total == 9
+    assert group_lists.counts((("borrower", "BETA"),), PRICES).total == 0
 
 
 def test_only_what_decides_is_needed() -> None:
     """A coin that no ladder lists, and one that is not owed any more, decide about nobody."""
-    roster = roster_of(
+    group_lists = lists_of(
         watched("a", "0", "5"), watched("b", "5", "5", coin="JUNK", labels={"borrower": "BETA"}),
         unknown("c", labels={"borrower": "BETA", "desk": "EU"}),
     )  # fmt: skip
-    assert roster.needed(()) == {"COIN", "OWED", "LOST"}
-    assert roster.needed((("borrower", "ACME"),)) == {"COIN"}
-    assert roster.needed((("borrower", "BETA"), ("desk", "EU"))) == {"COIN", "LOST"}
-    assert roster.needed((("borrower", "none"),)) == set()
+    assert group_lists.needed(()) == {"COIN", "OWED", "LOST"}
+    assert group_lists.needed((("borrower", "ACME"),)) == {"COIN"}
+    assert group_lists.needed((("borrower", "BETA"), ("desk", "EU"))) == {"COIN", "LOST"}
+    assert group_lists.needed((("borrower", "none"),)) == set()

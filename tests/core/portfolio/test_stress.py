@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.groups.survey import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.portfolio.stress import Axis, Cell, Grid, Matrix, Reverse, Search, Shocked, Stress, StressAnswer
@@ -18,7 +18,8 @@ from monitor.core.queries.what_if import WhatIf, what_if
 from monitor.core.rules.settings import Fund, Trust
 from monitor.core.schema import Invalid, read
 from monitor.core.text import as_json
-from tests.core.desk import WHOLE, Desk, both_books, line, product, version
+from tests.coin_desk import WHOLE, line, version
+from tests.core.desk import Desk, both_books, product
 
 D = Decimal
 
@@ -34,7 +35,7 @@ def whole(of: Desk) -> WholeBook:
     monitor = of.monitor
     _, usd, untrusted = monitor.board.snapshot()
     assert monitor.at is not None
-    return WholeBook(monitor.at, Prices(usd, untrusted), monitor.rules, monitor.book.survey(monitor.at))
+    return WholeBook(monitor.at, Prices(usd, untrusted), monitor.rules, monitor.book.snapshot(monitor.at))
 
 
 def group(id_: str, **more: Any) -> dict[str, Any]:
@@ -162,8 +163,8 @@ def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
 def test_a_scope_limits_what_is_summed() -> None:
     of = desk(group("a", labels={"borrower": "ACME"}), group("b"))
     book = whole(of)
-    assert book.survey.coins((("borrower", "ACME"),)) == (frozenset({"USDT"}), frozenset({"COIN"}))
-    assert book.survey.coins((("borrower", "nobody"),)) == (frozenset(), frozenset())
+    assert book.snapshot.coins((("borrower", "ACME"),)) == (frozenset({"USDT"}), frozenset({"COIN"}))
+    assert book.snapshot.coins((("borrower", "nobody"),)) == (frozenset(), frozenset())
     answer = stress(of, {"COIN": "0.8"}, (("borrower", "ACME"),))
     assert moves(answer) == {"normal>margin_call": 1}
 

@@ -18,7 +18,7 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, unconfirmed
 from monitor.core.rules.settings import Trust
-from tests.core.desk import START, clock
+from tests.coin_desk import START, clock
 from tests.core.plain_board import PlainBoard
 
 D = Decimal

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.instants import time_at_ms
-from monitor.core.prices.conflation import Latest
+from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Batch, Frame, Quote
 
 ASSETS = ("BTC", "ETH", "SOL")
@@ -23,8 +23,8 @@ def quote(number: int, asset: str = "BTC", source: str = "a") -> Quote:
     return Quote(asset, Decimal(number), "USDT", source, time_at_ms(number))
 
 
-def put(*batches: Batch) -> tuple[Latest, int]:
-    latest = Latest()
+def put(*batches: Batch) -> tuple[LatestPrices, int]:
+    latest = LatestPrices()
     return latest, sum(latest.put(batch) for batch in batches)
 
 
@@ -72,7 +72,7 @@ BATCHES = st.lists(
 def test_handled_in_its_order_the_last_price_of_each_asset_and_source_is_the_newest(
     sent: list[tuple[str, list[str], bool]],
 ) -> None:
-    latest, newest = Latest(), {}
+    latest, newest = LatestPrices(), {}
     for number, (source, assets, is_frame) in enumerate(sent, 1):
         made = frame(number, source, tuple(assets))
         newest |= {(asset, source): number for asset in assets}

@@ -8,7 +8,8 @@ import pytest
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import BadPrice, Quote, price, unconfirmed
 from monitor.core.rules.settings import Trust
-from tests.core.desk import clock, quotes
+from tests.coin_desk import clock
+from tests.core.desk import quotes
 
 D = Decimal
 HOSTILE = [
@@ -48,7 +49,7 @@ def test_a_price_that_no_market_has_is_refused_with_its_reason(text: object, rea
 
 
 @pytest.mark.parametrize("text", ["1e-18", "1e15", "1000000000000000", "0.000000000000000001", "1.217e-05", "38210.40"])
-def test_interfaces_4_a_price_is_plain_or_exponent_between_1e_18_and_1e15(text: str) -> None:
+def test_a_price_is_plain_or_exponent_between_1e_18_and_1e15(text: str) -> None:
     assert price(text) == D(text)
 
 

@@ -11,7 +11,8 @@ import pytest
 from monitor import plugins
 from monitor.core.schema import Invalid
 from monitor.products import vip_loan
-from tests.core.desk import START, THRESHOLDS, clock, product, version
+from tests.coin_desk import START, THRESHOLDS, clock, version
+from tests.core.desk import product
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +30,7 @@ def test_the_files_that_ship_are_in_order(path: Path) -> None:
     assert (loaded.kind, len(loaded.versions) > 0) == (kind, True)
 
 
-def test_what_a_version_may_leave_out_is_that_of_the_vip_faq() -> None:
+def test_what_a_version_may_leave_out_is_that_of_the_vip_loan() -> None:
     stated = {key: value for key, value in version().items() if key not in ("renewal_window", "maturity_notice")}
     (plain,) = product(stated).versions
     assert plain.grace == timedelta(hours=24)  # rule 13

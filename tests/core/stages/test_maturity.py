@@ -7,7 +7,8 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.rules.product import Product
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 

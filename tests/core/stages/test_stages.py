@@ -8,7 +8,8 @@ import pytest
 
 from monitor.core.ids import alert_id
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, SKIPPED, TABLE, Signal, signal_of
-from tests.core.desk import START, WHOLE, Desk, both_books, clock, line, loan, product, shorten, version
+from tests.coin_desk import START, WHOLE, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product, shorten
 
 ENROLLED = {"delayed_liquidation": True}
 
@@ -129,7 +130,7 @@ def test_rule_13_the_grace_period_ends_in_liquidation_even_below_the_liquidation
 
 
 @both_books
-def test_a6_at_exactly_24_hours_the_deadline_comes_before_the_cure_of_that_time() -> None:
+def test_reading_a6_at_exactly_24_hours_the_deadline_comes_before_the_cure_of_that_time() -> None:
     Desk(line(**ENROLLED), grace_reminders=()).play(
         """
         00:00  0.91  delayed_liquidation.started
@@ -139,7 +140,7 @@ def test_a6_at_exactly_24_hours_the_deadline_comes_before_the_cure_of_that_time(
 
 
 @both_books
-def test_a6_each_breach_after_a_full_cure_opens_a_new_24_hours() -> None:
+def test_reading_a6_each_breach_after_a_full_cure_opens_a_new_24_hours() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     alerts = desk.play(
         """
@@ -155,7 +156,7 @@ def test_a6_each_breach_after_a_full_cure_opens_a_new_24_hours() -> None:
 
 
 @both_books
-def test_design_9_episode_sequence_supersedes_and_id_of_a_whole_story() -> None:
+def test_decision_12_episode_sequence_supersedes_and_id_of_a_whole_story() -> None:
     desk = Desk(line(**ENROLLED), grace_reminders=())
     alerts = desk.play(
         """
@@ -183,7 +184,7 @@ def test_design_9_episode_sequence_supersedes_and_id_of_a_whole_story() -> None:
     assert all(len(each) == 30 for each in ids)
 
 
-def test_design_9_the_id_is_base32_of_sha256_in_lower_case() -> None:
+def test_decision_13_the_id_is_base32_of_sha256_in_lower_case() -> None:
     # printf 'desk-1|G-1|1|2|loan_group.margin_call.opened' | sha256sum | xxd -r -p | base32 | tr A-Z a-z | cut -c1-26
     assert alert_id("desk-1", "G-1", 1, 2, "loan_group.margin_call.opened") == "evt_rwjtq7adfeirjektn3qcvgiwkw"
 
@@ -417,7 +418,7 @@ def due(matures: str, **more: object) -> dict[str, object]:
 
 
 @both_books
-def test_a12_a_loan_is_overdue_at_its_maturity_and_liquidated_24_hours_later() -> None:
+def test_reading_a12_a_loan_is_overdue_at_its_maturity_and_liquidated_24_hours_later() -> None:
     desk = Desk(due("05:00"))
     alerts = desk.play("00:00 0.5 -; 05:00 0.5 loan.overdue; 28:59 0.5 -; 29:00 0.5 liquidation.triggered(overdue)")
     overdue = desk.told(alerts[0])["data"]
@@ -437,7 +438,7 @@ def test_a12_a_loan_is_overdue_at_its_maturity_and_liquidated_24_hours_later() -
     ("before", "enrolled"),
     [("00:00 0.5 -", 0), ("00:00 0.8 margin_call.opened", 0), ("00:00 0.92 delayed_liquidation.started", 1)],
 )
-def test_a12_the_overdue_deadline_liquidates_from_any_other_stage(before: str, enrolled: bool) -> None:
+def test_reading_a12_the_overdue_deadline_liquidates_from_any_other_stage(before: str, enrolled: bool) -> None:
     desk = Desk(due("-20:00", delayed_liquidation=bool(enrolled)), grace_reminders=())
     desk.play(before.replace(" -", " loan.overdue") if before.endswith("-") else before + " loan.overdue")
     desk.play("03:59 ... -; 04:00 ... liquidation.triggered(overdue)")

@@ -13,7 +13,8 @@ from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.clearance import cleared, fee_rate
 from monitor.products import vip_loan
 from tests.book_lines import book_line
-from tests.core.desk import START, both_books
+from tests.coin_desk import START
+from tests.core.desk import both_books
 from tests.products.shelf import Shelf, shipped
 
 D = Decimal

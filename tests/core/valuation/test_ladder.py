@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised, tiers_filled
-from tests.core.desk import Desk, both_books, line, product, version
+from tests.coin_desk import line, version
+from tests.core.desk import Desk, both_books, product
 from tests.reference.figures import ladder_value
 
 D = Decimal
@@ -37,7 +38,7 @@ def test_rule_30_a_ladder_is_no_step() -> None:
 
 
 @both_books
-def test_a1_accounts_are_summed_before_the_ladder() -> None:
+def test_reading_a1_accounts_are_summed_before_the_ladder() -> None:
     """2.5 m in each of two accounts is 4.2 m, not 4.4 m."""
     rules = product(version(ladders={"USDT": [["1000000", "1"], ["inf", "0.8"]]}))
     half = {"USDT": "2500000"}

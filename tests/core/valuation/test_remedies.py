@@ -41,7 +41,7 @@ def test_rule_13_the_official_figures_rounded_up_to_cents(case: dict[str, str]) 
     assert exactly <= way.add_recognised_usd < exactly + D("0.01")
 
 
-def test_interfaces_5_the_example_of_an_alert() -> None:
+def test_the_example_of_an_alert() -> None:
     btc = position("BTC", D("12.5"), D("38210.4"), tiers([["inf", "1"]]))
     way = cure(Valued(D(1_000_000), D("1296673.2"), [btc], {"BTC": tiers([["inf", "1"]])}), INITIAL)
     assert (plain(way.repay_usd), plain(way.add_recognised_usd)) == ("66395.3", "92215.69")
@@ -331,12 +331,12 @@ def test_without_debt_everything_may_leave() -> None:
     assert now.removable_accounts == ("a",)
 
 
-def test_a15_a_withdrawal_must_end_strictly_below_initial() -> None:
+def test_reading_a15_a_withdrawal_must_end_strictly_below_initial() -> None:
     assert allowed("36").withdrawable == {"BTC": D("49.99999999")}
 
 
 @given(cases("0.1", "0.71"))
-def test_a15_the_most_that_may_leave_keeps_ltv_below_initial_and_a_unit_more_does_not(case: Case) -> None:
+def test_reading_a15_the_most_that_may_leave_keeps_ltv_below_initial_and_a_unit_more_does_not(case: Case) -> None:
     assume(case.debt < INITIAL * case.counted)
     accounts = {"a": {p.asset: p.quantity for p in case.held}}
     now = permitted(case.valued, LINES, accounts, True)

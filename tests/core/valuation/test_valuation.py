@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from monitor.core.money import exact
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import Weight, band, holding, owed, positions, weigh
-from tests.core.desk import START, Desk, both_books, group, line, loan, product, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import Desk, both_books, group, product
 
 D = Decimal
 LINES = Thresholds(D("0.72"), D("0.77"), D("0.91"), D("0.95"))
@@ -53,11 +54,11 @@ BANDS = [
 
 
 @pytest.mark.parametrize(("debt", "counted", "name"), BANDS)
-def test_design_9_bands_and_which_lines_are_inclusive(debt: str, counted: str, name: str) -> None:
+def test_decision_11_bands_and_which_lines_are_inclusive(debt: str, counted: str, name: str) -> None:
     assert band(Weight(D(debt), D(counted)), LINES) == name
 
 
-def test_design_7_a_line_is_met_exactly_where_a_quotient_would_be_rounded() -> None:
+def test_decision_8_a_line_is_met_exactly_where_a_quotient_would_be_rounded() -> None:
     """0.77 of a sum with 30 digits: a quotient of 28 digits would miss it on one side or the other."""
     counted = D("1000000000000.000000000000000001")
     with exact():
@@ -79,7 +80,7 @@ LTVS = [
 
 
 @pytest.mark.parametrize(("debt", "counted", "shown"), LTVS)
-def test_interfaces_5_ltv_is_rounded_down_to_8_decimals(debt: str, counted: str, shown: str | None) -> None:
+def test_ltv_is_rounded_down_to_8_decimals(debt: str, counted: str, shown: str | None) -> None:
     ltv = Weight(D(debt), D(counted)).ltv
     assert ltv == (None if shown is None else D(shown))
 
@@ -96,7 +97,7 @@ def test_no_shown_ltv_reaches_a_line_that_the_group_does_not(debt: Decimal, coun
             assert weight.at_or_below(at) or weight.reaches(at)
 
 
-def test_a1_debt_is_principal_and_interest_of_all_loans_without_haircut() -> None:
+def test_reading_a1_debt_is_principal_and_interest_of_all_loans_without_haircut() -> None:
     loans = [loan(principal="60", interest="1.5"), loan("USDT", "20", id="L-2"), loan(principal="10", id="L-3")]
     held = holding(group(line(loans=loans)), product(), START)
     assert held.debts == (("COIN", D("71.5")), ("USDT", D(20)))

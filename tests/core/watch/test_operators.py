@@ -11,11 +11,12 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.matching import Match
-from monitor.core.alerts.silences import Acknowledge, Act, Hush, Unacknowledge, Unsilence
+from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Unacknowledge, Unsilence
 from monitor.core.events.events import OperatorAct
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.watchers import silences
-from tests.core.desk import Desk, both_books, clock, line, loan
+from tests.coin_desk import clock, line, loan
+from tests.core.desk import Desk, both_books
 
 pytestmark = both_books
 
@@ -33,7 +34,7 @@ def ack(desk: Desk, time: str, until: str | None = None, **more: Any) -> None:
 
 
 def hush(desk: Desk, time: str, until: str = "48:00", match: Match = ALL, id_: str = "sil-1", **more: Any) -> None:
-    act(desk, time, Hush(id_, match, clock(until), "maintenance", **more))
+    act(desk, time, MakeSilence(id_, match, clock(until), "maintenance", **more))
 
 
 def quiet(desk: Desk) -> list[str]:
@@ -206,7 +207,7 @@ def test_an_end_tells_again_who_is_still_where_nobody_was_told() -> None:
     assert again.figures is not None
     assert again.figures.ltv == Decimal("0.78")
     assert desk.state().last_alert == again.id
-    assert desk.state().hushed is None
+    assert desk.state().silence is None
 
 
 def test_who_recovered_or_was_told_worse_is_not_told_again() -> None:
@@ -276,7 +277,7 @@ def test_a_group_that_is_closed_meanwhile_is_not_told_of() -> None:
 def test_a_silence_that_cannot_be_is_refused(changes: dict[str, Any], reason: str) -> None:
     desk = Desk(line())
     hush(desk, "00:30")
-    act(desk, "01:00", msgspec.structs.replace(Hush("sil-2", ALL, clock("02:00"), "r"), **changes))
+    act(desk, "01:00", msgspec.structs.replace(MakeSilence("sil-2", ALL, clock("02:00"), "r"), **changes))
     assert desk.last.refused is not None
     assert desk.last.refused.reason == reason
     assert [s.said.id for s in desk.monitor.silences] == ["sil-1"]

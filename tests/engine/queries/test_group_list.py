@@ -1,4 +1,4 @@
-"""The roster of columns gives the pages of the plain one, and reads a book that moves under it."""
+"""The lists of columns give the pages of the plain ones, and read a book that moves under it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.survey import Prices, Scope
-from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainRoster
+from monitor.core.groups.snapshot import Prices, Scope
+from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainGroupLists
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGES
-from monitor.engine.group_list import ColumnarRoster
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.index import id_order
 from tests.core.group_list import PRICES, D, asked, ids, unknown, walked, watched
 from tests.engine.plain_columns import Book
@@ -83,11 +83,11 @@ def _few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(id_order, "FEW", request.param)
 
 
-def all_pages(roster: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any]]:
+def all_pages(group_lists: Any, query: GroupQuery, scope: Scope) -> Iterator[list[Any]]:
     after = None
     for _ in range(100):
         asked = GroupQuery(**{**{f: getattr(query, f) for f in query.__struct_fields__}, "after": after})
-        page = roster.page(asked, scope, PRICES)
+        page = group_lists.page(asked, scope, PRICES)
         yield page.rows
         after = page.next
         if after is None:
@@ -102,8 +102,8 @@ def test_every_page_is_the_plain_roster_s(
 ) -> None:
     """Through all cursors, whatever the filter and the order; the rows are equal in every figure."""
     book, alive = made
-    plain = PlainRoster(lambda: alive)
-    assert list(all_pages(ColumnarRoster(book), query, scope)) == list(all_pages(plain, query, scope))
+    plain = PlainGroupLists(lambda: alive)
+    assert list(all_pages(ColumnarGroupLists(book), query, scope)) == list(all_pages(plain, query, scope))
 
 
 @given(books(), scopes, st.sampled_from([PRICES, UNTRUSTED]))
@@ -114,13 +114,14 @@ def test_counts_and_needs_are_the_plain_roster_s(
     book, alive = made
     if book.columnar is not None:
         book.columnar.sweep(prices)
-    roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
-    assert roster.counts(scope, prices) == plain.counts(scope, prices)
-    assert roster.needed(scope) == plain.needed(scope)
+    group_lists, plain = ColumnarGroupLists(book), PlainGroupLists(lambda: alive)
+    assert group_lists.counts(scope, prices) == plain.counts(scope, prices)
+    assert group_lists.needed(scope) == plain.needed(scope)
     # Both round down, the columns by block: they may differ by a dollar a part.
     owed = plain.debts(scope, prices)
     assert all(
-        abs(usd - owed[stage]) <= 1 + abs(owed[stage]) / 10**12 for stage, usd in roster.debts(scope, prices).items()
+        abs(usd - owed[stage]) <= 1 + abs(owed[stage]) / 10**12
+        for stage, usd in group_lists.debts(scope, prices).items()
     )
 
 
@@ -128,21 +129,21 @@ def test_counts_and_needs_are_the_plain_roster_s(
 @settings(deadline=None)
 def test_each_group_is_found_by_its_id(made: tuple[Book, list[GroupRecord]]) -> None:
     book, alive = made
-    roster, plain = ColumnarRoster(book), PlainRoster(lambda: alive)
+    group_lists, plain = ColumnarGroupLists(book), PlainGroupLists(lambda: alive)
     for id_ in [w.group.id for w in alive] + ["none", "", "~~~"]:
-        assert roster.sight(id_, PRICES) == plain.sight(id_, PRICES)
+        assert group_lists.sight(id_, PRICES) == plain.sight(id_, PRICES)
 
 
 def test_a_book_without_columns_is_listed_exactly() -> None:
     book = Book([watched("a", "70", "100"), watched("b", "77", "100")], [], PRICES)
-    assert asked(ColumnarRoster(book)) == ["b", "a"]
+    assert asked(ColumnarGroupLists(book)) == ["b", "a"]
 
 
 def test_figures_are_exact_and_on_the_published_prices() -> None:
     """The columns were swept before the last publication; they only put the rows in order."""
     book = Book([], [[watched("a", "70.000000000000000000000001", "100")]], PRICES)
     now = Prices({"COIN": D("1.1"), "OWED": D(1)}, frozenset({"OWED"}))
-    (row,) = ColumnarRoster(book).page(GroupQuery(), (), now).rows
+    (row,) = ColumnarGroupLists(book).page(GroupQuery(), (), now).rows
     assert row.weight is not None
     assert (row.weight.debt, row.weight.recognised, row.blind) == (D("70.000000000000000000000001"), D(110), True)
 
@@ -150,35 +151,35 @@ def test_figures_are_exact_and_on_the_published_prices() -> None:
 def test_a_cursor_holds_the_very_float() -> None:
     """Two thirds have no short decimal: rounded up it would hide the row behind it, rounded down repeat the one before."""
     book = Book([], [[watched(f"G-{i}", str(2 * i), str(3 * i)) for i in range(1, 8)]], PRICES)
-    assert walked(ColumnarRoster(book), GroupQuery(limit=2)) == [f"G-{i}" for i in range(1, 8)]
+    assert walked(ColumnarGroupLists(book), GroupQuery(limit=2)) == [f"G-{i}" for i in range(1, 8)]
 
 
 def test_a_cursor_of_another_order_is_refused() -> None:
-    roster = ColumnarRoster(Book([], [[watched("a"), watched("b")]], PRICES))
-    cursor = roster.page(GroupQuery(limit=1), (), PRICES).next
+    group_lists = ColumnarGroupLists(Book([], [[watched("a"), watched("b")]], PRICES))
+    cursor = group_lists.page(GroupQuery(limit=1), (), PRICES).next
     with pytest.raises(BadCursor):
-        roster.page(GroupQuery(sort="id", after=cursor), (), PRICES)
+        group_lists.page(GroupQuery(sort="id", after=cursor), (), PRICES)
 
 
 def test_a_new_block_is_in_the_order_of_ids() -> None:
     """The order of ids is kept from page to page, until the blocks are others."""
     book = Book([], [[watched("a"), watched("c")]], PRICES)
-    roster = ColumnarRoster(book)
-    assert asked(roster, sort="id") == ["a", "c"]
+    group_lists = ColumnarGroupLists(book)
+    assert asked(group_lists, sort="id") == ["a", "c"]
     book.columnar = Book([], [[watched("a"), watched("c")], [watched("b")]], PRICES).columnar
-    assert asked(roster, sort="id") == ["a", "b", "c"]
+    assert asked(group_lists, sort="id") == ["a", "b", "c"]
 
 
 def test_label_sets_that_come_later_are_matched_too() -> None:
     book = Book([], [[watched("a", labels={"desk": "EU"})]], PRICES)
-    roster, query = ColumnarRoster(book), {"labels": (("desk", "EU"),)}
-    assert asked(roster, **query) == ["a"]
+    group_lists, query = ColumnarGroupLists(book), {"labels": (("desk", "EU"),)}
+    assert asked(group_lists, **query) == ["a"]
     blocks = [
         [watched("a", labels={"desk": "EU"})],
         [watched("b", labels={"desk": "US"}), watched("c", labels={"desk": "EU", "x": "y"})],
     ]
     book.columnar = Book([], blocks, PRICES).columnar
-    assert asked(roster, **query) == ["a", "c"]
+    assert asked(group_lists, **query) == ["a", "c"]
 
 
 def test_a_group_that_has_just_left_its_row_is_listed_once() -> None:
@@ -186,7 +187,7 @@ def test_a_group_that_has_just_left_its_row_is_listed_once() -> None:
     old = watched("a", "70", "100")
     book = Book([], [[old, watched("b", "60", "100")]], PRICES)
     book.fresh.groups["a"] = watched("a", "50", "100")
-    assert asked(ColumnarRoster(book)) == ["b", "a"]
+    assert asked(ColumnarGroupLists(book)) == ["b", "a"]
 
 
 def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
@@ -208,7 +209,7 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
             return None
 
     book.fresh = Folding()  # type: ignore[assignment]
-    assert asked(ColumnarRoster(book), sort="id") == ["a", "b"]
+    assert asked(ColumnarGroupLists(book), sort="id") == ["a", "b"]
 
 
 def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> None:
@@ -221,7 +222,7 @@ def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> Non
         return whole(row)
 
     rows.record_at = record_late  # type: ignore[method-assign]
-    assert asked(ColumnarRoster(book), sort="id") == ["b"]
+    assert asked(ColumnarGroupLists(book), sort="id") == ["b"]
 
 
 def test_a_row_that_is_not_wanted_any_more_is_left_out() -> None:
@@ -229,7 +230,7 @@ def test_a_row_that_is_not_wanted_any_more_is_left_out() -> None:
     w = watched("a", stage=MARGIN_CALL)
     book = Book([], [[w]], PRICES)
     w.state = watched("a", stage=NORMAL).state
-    assert asked(ColumnarRoster(book), stages=frozenset([MARGIN_CALL])) == []
+    assert asked(ColumnarGroupLists(book), stages=frozenset([MARGIN_CALL])) == []
 
 
 def test_rows_that_not_all_arrays_have_yet_are_not_there_yet() -> None:
@@ -237,9 +238,9 @@ def test_rows_that_not_all_arrays_have_yet_are_not_there_yet() -> None:
     book = Book([], [[watched("a")], [watched("b")]], PRICES)
     assert book.columnar is not None
     book.columnar.fast.debt = book.columnar.fast.debt[:8192]
-    roster = ColumnarRoster(book)
-    assert asked(roster, sort="id") == ["a"]
-    assert roster.counts((), PRICES).total == 1
+    group_lists = ColumnarGroupLists(book)
+    assert asked(group_lists, sort="id") == ["a"]
+    assert group_lists.counts((), PRICES).total == 1
 
 
 def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
@@ -247,7 +248,7 @@ def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
     book = Book([], [[watched("a")]], PRICES)
     assert book.columnar is not None
     book.columnar.stage[1] = 0
-    assert asked(ColumnarRoster(book)) == ["a"]
+    assert asked(ColumnarGroupLists(book)) == ["a"]
 
 
 @given(st.lists(id_texts, unique=True, min_size=1, max_size=60), st.integers(1, 60))
@@ -266,5 +267,5 @@ def test_worst_first_over_blocks_and_fresh() -> None:
         watched("a-tie", "70", "100"), watched("b-tie", "7", "10"), watched("no-debt", "0", "100"),
     ]  # fmt: skip
     for cut in range(len(groups)):
-        roster = ColumnarRoster(Book(groups[:cut], [groups[cut::2], groups[cut + 1 :: 2]], PRICES))
-        assert ids(roster.page(GroupQuery(), (), PRICES)) == [w.group.id for w in groups]
+        group_lists = ColumnarGroupLists(Book(groups[:cut], [groups[cut::2], groups[cut + 1 :: 2]], PRICES))
+        assert ids(group_lists.page(GroupQuery(), (), PRICES)) == [w.group.id for w in groups]

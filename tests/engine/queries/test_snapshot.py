@@ -1,4 +1,4 @@
-"""A survey of groups in columns against the exact one: on any book, at any prices, every stage and all sums are the same."""
+"""A snapshot of groups in columns against the exact one: on any book, at any prices, every stage and all sums are the same."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 import monitor.engine.queries.snapshot
 import tests.core.desk
-from monitor.core.groups.survey import Exposures, Prices, Scope, Sums, Survey
+from monitor.core.groups.snapshot import BookSnapshot, Exposures, Prices, Scope, Sums
 from monitor.core.money import divide_down, exact
 from monitor.core.valuation.valuation import weigh
 from monitor.engine.book import ColumnarBook
-from tests.core.desk import WHOLE, Desk, line, product, version
+from tests.coin_desk import WHOLE, line, version
+from tests.core.desk import Desk, product
 from tests.engine.kinds import ALL, DAILY_AND_HOURLY
 from tests.engine.market import COINS, LATE, PAUSES, QUICK, TRUSTED, WARY, Market
 
@@ -33,12 +34,12 @@ def _all_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor.engine.queries.snapshot, "EXACT_SUMS", 0)
 
 
-def surveys(market: Market) -> tuple[Survey, Survey, Prices]:
+def snapshots(market: Market) -> tuple[BookSnapshot, BookSnapshot, Prices]:
     plain, columns = market.twins.plain, market.twins.columns
     _, usd, untrusted = plain.board.snapshot()
     at = plain.at
     assert at is not None
-    return columns.book.survey(at), plain.book.survey(at), Prices(dict(usd), untrusted)
+    return columns.book.snapshot(at), plain.book.snapshot(at), Prices(dict(usd), untrusted)
 
 
 def landing(market: Market, on: Prices) -> Prices:
@@ -62,7 +63,7 @@ def is_near(a: Sums, b: Sums) -> bool:
     )
 
 
-def same_sweeps(ours: Survey, theirs: Survey, on: Prices, scope: Scope) -> int:
+def same_sweeps(ours: BookSnapshot, theirs: BookSnapshot, on: Prices, scope: Scope) -> int:
     a, b = ours.sweep(on, scope), theirs.sweep(on, scope)
     assert a.are_counts_exact
     assert not a.are_sums_exact
@@ -101,7 +102,7 @@ def play(
     for n in range(steps):
         market.step(pauses)
         if n % 6 == 5:
-            ours, theirs, on = surveys(market)
+            ours, theirs, on = snapshots(market)
             assert len(ours) == len(theirs)
             for scope in ((), (("desk", "EU"),)):
                 assert ours.coins(scope).owed >= theirs.coins(scope).owed
@@ -117,7 +118,7 @@ def play(
     return moved
 
 
-def same_pairs(ours: Survey, theirs: Survey, on: Prices) -> None:
+def same_pairs(ours: BookSnapshot, theirs: BookSnapshot, on: Prices) -> None:
     issuers: dict[str, Any] = {"one": [*COINS[:3], "USDT"], "two": ["USDC", "NONE", COINS[5]]}
     a = {p[:3]: p for p in ours.pairs(issuers, on, ())}
     b = {p[:3]: p for p in theirs.pairs(issuers, on, ())}
@@ -150,10 +151,10 @@ def test_any_book_at_any_prices(seed: int, fold_at: int, products: Sequence[str]
     play(seed, 120, 4, "wary", fold_at, 12, products)
 
 
-def test_a_survey_stays_as_it_was_made() -> None:
-    """Core goes on: groups fall, leave, come. The survey still answers for the instant at which it was made."""
+def test_a_snapshot_stays_as_it_was_made() -> None:
+    """Core goes on: groups fall, leave, come. The snapshot still answers for the instant at which it was made."""
     market = Market(3, 300, 2, TRUSTED, 0)
-    ours, _, on = surveys(market)
+    ours, _, on = snapshots(market)
     before = ours.sweep(on, ()), ours.exposures("asset", on, ()).total
     for _ in range(24):
         market.step(PAUSES)
@@ -174,14 +175,14 @@ def test_a_group_exactly_on_a_line_is_decided_exactly(monkeypatch: pytest.Monkey
     of = Desk(*lines, of=product(version(ladders={"USDT": WHOLE})))
     of.price("00:01", "COIN=0.5,USDT=1")
     assert of.monitor.at is not None
-    found = of.monitor.book.survey(of.monitor.at).sweep(Prices({"COIN": D(1), "USDT": D(1)}), ())
+    found = of.monitor.book.snapshot(of.monitor.at).sweep(Prices({"COIN": D(1), "USDT": D(1)}), ())
     assert {move: s.groups for move, s in found.moves.items()} == {("normal", "margin_call"): 59}
 
 
 def test_too_many_groups_on_a_line_are_said_to_be_indicative(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitor.engine.queries.snapshot, "NEAR_LIMIT", 0)
     market = Market(5, 100, 8, TRUSTED, 0)
-    ours, _, on = surveys(market)
+    ours, _, on = snapshots(market)
     assert not ours.sweep(on, ()).are_counts_exact
 
 
@@ -193,14 +194,14 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     monkeypatch.setattr("monitor.engine.screen.layout.SPARE", 10)
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
-    book.prepare_survey()
+    book.prepare_snapshot()
     assert book.columnar is not None
     room = book.columnar.screen._room
     assert room is not None
     if came:
         market.twins.put(market.lines(came), market.now)
-    ours, theirs, on = surveys(market)
-    assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarSurvey)
+    ours, theirs, on = snapshots(market)
+    assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarBookSnapshot)
     assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
-    assert book.columnar.screen._room is None, "it is the survey's now"
+    assert book.columnar.screen._room is None, "it is the snapshot's now"

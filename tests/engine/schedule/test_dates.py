@@ -15,7 +15,8 @@ from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from tests.core.desk import START, line, loan, product, quotes, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product, quotes
 from tests.engine.twins import Line, Twins
 
 RATES = {"COIN": "0.01", "USDT": "0.005"}

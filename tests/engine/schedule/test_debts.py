@@ -12,7 +12,8 @@ from monitor.core.money import exact
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.schedule.debts import Debts
-from tests.core.desk import START, group, line, loan, product, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import group, product
 
 FIXED: dict[str, Any] = {"rate": {"kind": "fixed", "daily": "0.0002"}}
 

@@ -19,7 +19,8 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers import prices as pricewatch
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from tests.core.desk import START, line, loan, product, quotes, version
+from tests.coin_desk import START, line, loan, version
+from tests.core.desk import product, quotes
 
 GROUPS = 1_000
 LADDERS = {coin: [["inf", "1"]] for coin in ("USDT", "BTC", "DARK")}

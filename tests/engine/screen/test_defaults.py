@@ -20,7 +20,7 @@ from monitor.core.valuation.valuation import holding
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.defaults import defaults
-from tests.core.desk import START
+from tests.coin_desk import START
 from tests.engine.kinds import ALL, LEVERAGES, MOST_COINS, Kinds
 
 D = Decimal

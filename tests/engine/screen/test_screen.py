@@ -13,7 +13,7 @@ from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
-from tests.engine.desk import ASSETS, Desk
+from tests.engine.desk import ASSETS, ScreenDesk
 from tests.engine.model import Held, sides
 
 D = Decimal
@@ -31,7 +31,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 @given(st.integers(0, 2**32), st.integers(1, 25))
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_group_at_a_line_is_missed_and_none_clear_of_it_is_named(seed: int, steps: int) -> None:
-    desk = Desk(seed)
+    desk = ScreenDesk(seed)
     desk.put(0, 20)
     desk.put(1, 20)
     desk.check(None)
@@ -42,7 +42,7 @@ def test_no_group_at_a_line_is_missed_and_none_clear_of_it_is_named(seed: int, s
 
 @pytest.mark.usefixtures("way")
 def test_groups_that_stand_exactly_on_a_line_are_named_at_every_tick_that_puts_them_there() -> None:
-    desk = Desk(5)
+    desk = ScreenDesk(5)
     desk.put(0, 200)
     desk.check(None)
     for k in range(1, 40):
@@ -55,7 +55,7 @@ def test_groups_that_stand_exactly_on_a_line_are_named_at_every_tick_that_puts_t
 
 @pytest.mark.usefixtures("way")
 def test_liabilities_that_cancel_the_collateral_but_for_a_billionth_are_still_named_at_their_line() -> None:
-    desk = Desk(11)
+    desk = ScreenDesk(11)
     desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),)), (2, ())])
     desk.usd = [D(1), D("1.000000001"), D(7), *desk.usd[3:]]
     groups = {}
@@ -78,7 +78,7 @@ def test_liabilities_that_cancel_the_collateral_but_for_a_billionth_are_still_na
 
 def test_the_guard_grows_with_what_is_owed_when_a_price_is_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screen, "SHIFT_COST", 0)
-    desk = Desk(1)
+    desk = ScreenDesk(1)
     desk.set_rules([(0, ((None, D(1)),)), (1, ((None, D("0.05")),))])
     desk.usd = [D(1)] * ASSETS
     desk.model.groups = {0: Held({0: 7 * D(10) ** 9 + 10}, {}, {1: D(10) ** 9})}
@@ -266,7 +266,7 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         kernels.holders,
     )
     compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
-    desk = Desk(3)
+    desk = ScreenDesk(3)
     for number in range(3):
         desk.put(number, 20)
     for _ in range(60):

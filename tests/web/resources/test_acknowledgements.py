@@ -1,4 +1,4 @@
-"""Acknowledgements by the API: shown wherever the group is, audited, refused with a reason."""
+"""Acknowledgements by the API: shown with the group everywhere, audited, refused with a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aiohttp
 
 from monitor.core.text import stamp
 from tests.looks import START
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.resources.test_silences import called, until
 from tests.web.sse import stream
 from tests.web.test_admission import ask
@@ -17,7 +17,7 @@ Session = aiohttp.ClientSession
 HOUR = timedelta(hours=1)
 
 
-async def test_an_acknowledgement_is_shown_wherever_the_group_is(desk: Desk, http: Session) -> None:
+async def test_an_acknowledgement_is_shown_wherever_the_group_is(desk: WebDesk, http: Session) -> None:
     alert = await called(desk, http)
     async with stream(http, "events=groups") as reader:
         assert (await reader.next("groups")).data["rows"][0]["acknowledged"] is None
@@ -36,7 +36,7 @@ async def test_an_acknowledgement_is_shown_wherever_the_group_is(desk: Desk, htt
     assert "acknowledged" not in (await ask(http, "GET", f"/v1/alerts/{alert}"))[2]["data"]
 
 
-async def test_an_acknowledgement_is_audited_once_however_often_it_is_said(desk: Desk, http: Session) -> None:
+async def test_an_acknowledgement_is_audited_once_however_often_it_is_said(desk: WebDesk, http: Session) -> None:
     alert = await called(desk, http)
     for _ in range(3):
         assert (await ask(http, "POST", f"/v1/alerts/{alert}/ack", {}))[0] == 200
@@ -47,7 +47,7 @@ async def test_an_acknowledgement_is_audited_once_however_often_it_is_said(desk:
     assert audits[1]["after"]["by"] == "loopback"
 
 
-async def test_what_cannot_be_acknowledged_says_why(desk: Desk, http: Session) -> None:
+async def test_what_cannot_be_acknowledged_says_why(desk: WebDesk, http: Session) -> None:
     alert = await called(desk, http)
     notice = desk.notice().alert.id
     for id_, body, status, kind, reason in (

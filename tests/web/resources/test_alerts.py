@@ -10,21 +10,21 @@ import pytest
 
 from monitor.core.alerts.payload import alert_item
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
 @pytest.fixture
-async def desk() -> Desk:
-    desk = Desk()
+async def desk() -> WebDesk:
+    desk = WebDesk()
     for i in range(5):
         desk.notice("book.refused", f"line {i}")
     return desk
 
 
-async def crash(desk: Desk, http: Session) -> None:
+async def crash(desk: WebDesk, http: Session) -> None:
     """A margin call, then a liquidation of G-1."""
     await ask(http, "PUT", "/v1/groups/G-1", line())
     for price in ("12500", "10000"):
@@ -32,7 +32,7 @@ async def crash(desk: Desk, http: Session) -> None:
         desk.prices({"BTC": price})
 
 
-async def test_alerts_are_the_objects_of_the_contract_in_order(desk: Desk, http: Session) -> None:
+async def test_alerts_are_the_objects_of_the_contract_in_order(desk: WebDesk, http: Session) -> None:
     await crash(desk, http)
     page = (await ask(http, "GET", "/v1/alerts"))[2]
     assert page["next"] is None
@@ -52,7 +52,7 @@ async def test_the_log_is_paged_by_cursor(http: Session) -> None:
     assert (await ask(http, "GET", "/v1/alerts?after=5"))[2] == {"items": [], "next": None}
 
 
-async def test_the_log_is_filtered(desk: Desk, http: Session) -> None:
+async def test_the_log_is_filtered(desk: WebDesk, http: Session) -> None:
     await crash(desk, http)
 
     async def types(query: str) -> list[str]:
@@ -76,7 +76,7 @@ async def test_a_filter_that_cannot_match_is_refused(http: Session, query: str) 
     assert (status, problem["type"]) == (400, "urn:loan-monitor:bad-query")
 
 
-async def test_one_alert_by_its_id(desk: Desk, http: Session) -> None:
+async def test_one_alert_by_its_id(desk: WebDesk, http: Session) -> None:
     logged = desk.store.log[2]
     status, _, found = await ask(http, "GET", f"/v1/alerts/{logged.alert.id}")
     assert (status, found["data"]["cursor"]) == (200, 3)

@@ -8,13 +8,13 @@ import aiohttp
 
 from monitor.core.text import stamp
 from monitor.notifiers._base import ChannelState
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
-async def test_channels_say_how_they_do(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     at = desk.clock.now
     desk.channels = [
         ChannelState("risk-desk", "webhook", True, 3, at - timedelta(minutes=2), None, at, "HTTP 500"),

@@ -10,21 +10,21 @@ import pytest
 
 from monitor.stores._base import Attempt
 from tests.looks import START
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
 @pytest.fixture
-async def desk() -> Desk:
-    desk = Desk()
+async def desk() -> WebDesk:
+    desk = WebDesk()
     for i in range(5):
         desk.notice("book.refused", f"line {i}")
     return desk
 
 
-async def test_deliveries_are_paged_and_filtered(desk: Desk, http: Session) -> None:
+async def test_deliveries_are_paged_and_filtered(desk: WebDesk, http: Session) -> None:
     sent = desk.store.sent
     sent["dlv_2_risk-desk"] = msgspec.structs.replace(sent["dlv_2_risk-desk"], state="failed", notifier="mail")
     found: list[str] = []
@@ -43,7 +43,7 @@ async def test_deliveries_are_paged_and_filtered(desk: Desk, http: Session) -> N
         assert (await ask(http, "GET", f"/v1/deliveries?{query}"))[0] == 400, query
 
 
-async def test_a_delivery_shows_every_attempt(desk: Desk, http: Session) -> None:
+async def test_a_delivery_shows_every_attempt(desk: WebDesk, http: Session) -> None:
     later = START + timedelta(seconds=9)
     desk.store.tries.append(Attempt("dlv_1_risk-desk", START, "pending", "503 Service Unavailable", later, 12.5))
     status, _, found = await ask(http, "GET", "/v1/deliveries/dlv_1_risk-desk")
@@ -60,7 +60,7 @@ async def test_a_delivery_shows_every_attempt(desk: Desk, http: Session) -> None
     assert (await ask(http, "GET", "/v1/deliveries/dlv_9"))[0] == 404
 
 
-async def test_a_retry_makes_a_delivery_due_at_once_and_tells_the_dispatcher(desk: Desk, http: Session) -> None:
+async def test_a_retry_makes_a_delivery_due_at_once_and_tells_the_dispatcher(desk: WebDesk, http: Session) -> None:
     failed = msgspec.structs.replace(desk.store.sent["dlv_1_risk-desk"], state="failed")
     desk.store.sent["dlv_1_risk-desk"] = failed
     desk.clock.now += timedelta(minutes=5)
@@ -72,7 +72,7 @@ async def test_a_retry_makes_a_delivery_due_at_once_and_tells_the_dispatcher(des
     assert (kept.before["state"], kept.after["state"]) == ("failed", "pending")
 
 
-async def test_what_was_delivered_is_sent_again_and_keeps_its_record(desk: Desk, http: Session) -> None:
+async def test_what_was_delivered_is_sent_again_and_keeps_its_record(desk: WebDesk, http: Session) -> None:
     done = msgspec.structs.replace(desk.store.sent["dlv_1_risk-desk"], state="delivered", attempts=1)
     desk.store.sent["dlv_1_risk-desk"] = done
     desk.store.tries.append(Attempt("dlv_1_risk-desk", START, "delivered", "200 OK", START, 12.5))

@@ -12,11 +12,11 @@ import pytest
 from monitor.core.events.events import ProductsChanged
 from monitor.core.rules.settings import ExposureRules
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 
-async def test_exposures_are_listed_by_key_and_paged(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_exposures_are_listed_by_key_and_paged(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     for id_, who in (("G-1", "ACME"), ("G-2", "Beta"), ("G-3", "ACME")):
         await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, labels={"borrower": who}))
     status, _, first = await ask(http, "GET", "/v1/exposure?by=label.borrower&limit=1")
@@ -27,8 +27,8 @@ async def test_exposures_are_listed_by_key_and_paged(desk: Desk, http: aiohttp.C
     assert (status, problem["type"]) == (400, "urn:loan-monitor:bad-cursor")
 
 
-async def test_a_table_follows_the_book(desk: Desk, http: aiohttp.ClientSession) -> None:
-    """The clock stands still, so the table may rest; a second later it is made anew."""
+async def test_a_table_follows_the_book(desk: WebDesk, http: aiohttp.ClientSession) -> None:
+    """The clock stands still, so the table may rest; a second later it is made again."""
     await ask(http, "PUT", "/v1/groups/G-1", line("G-1"))
     assert (await ask(http, "GET", "/v1/exposure"))[2]["total"]["groups"] == 1
     await ask(http, "PUT", "/v1/groups/G-2", line("G-2"))
@@ -36,7 +36,9 @@ async def test_a_table_follows_the_book(desk: Desk, http: aiohttp.ClientSession)
     assert (await ask(http, "GET", "/v1/exposure"))[2]["total"]["groups"] == 2
 
 
-async def test_volumes_issuers_and_limits_come_from_the_configuration(desk: Desk, http: aiohttp.ClientSession) -> None:
+async def test_volumes_issuers_and_limits_come_from_the_configuration(
+    desk: WebDesk, http: aiohttp.ClientSession
+) -> None:
     exposure = ExposureRules(
         {"BTC": Decimal(1_000_000)}, Decimal("0.1"), {"one": ("BTC", "USDT")}, {"asset": Decimal("0.5")}
     )

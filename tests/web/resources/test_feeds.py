@@ -9,14 +9,14 @@ import aiohttp
 
 from monitor.core.events.events import MarkPrices
 from monitor.core.prices.quote import Quote
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
 async def test_feeds_say_how_old_their_last_frame_is_and_how_late_it_came(
-    desk: Desk, http: aiohttp.ClientSession
+    desk: WebDesk, http: aiohttp.ClientSession
 ) -> None:
     stats = desk.feeds["tape"]
     stats.connected, stats.reason, stats.last_frame_at = True, "", desk.clock.now

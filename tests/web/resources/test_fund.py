@@ -11,7 +11,7 @@ import msgspec
 from monitor.core.rules.settings import Fund
 from tests.book_lines import line
 from tests.looks import RULES, START
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_contract import conforms
 from tests.web.test_scope import SCOPED
@@ -20,7 +20,7 @@ FUNDED = msgspec.structs.replace(RULES, fund=Fund(Decimal(1000)))
 
 
 async def test_the_fund_names_who_would_draw_most() -> None:
-    desk = Desk(FUNDED)
+    desk = WebDesk(FUNDED)
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
         nothing = (await ask(http, "GET", "/v1/fund"))[2]
         assert (nothing["at"], nothing["balance_usd"], nothing["draw_usd"], nothing["items"]) == (None, "1000", "0", [])
@@ -57,7 +57,7 @@ async def test_a_fund_that_is_not_configured_is_not_there(http: aiohttp.ClientSe
 
 
 async def test_the_fund_is_the_whole_desks() -> None:
-    desk = Desk(FUNDED)
+    desk = WebDesk(FUNDED)
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
         assert (await ask(http, "GET", "/v1/fund", **bearer("acme")))[0] == 403
         assert (await ask(http, "GET", "/v1/fund", **bearer("boss")))[0] == 200

@@ -15,7 +15,7 @@ from monitor.core.schema import read
 from monitor.core.text import as_json, stamp
 from tests.book_lines import line
 from tests.looks import START
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
@@ -92,7 +92,7 @@ async def test_what_the_book_refuses_is_a_conflict_with_its_reason(http: Session
     assert "belongs to group G-1" in problem["detail"]
 
 
-async def test_a_put_keeps_stage_and_deadline(desk: Desk, http: Session) -> None:
+async def test_a_put_keeps_stage_and_deadline(desk: WebDesk, http: Session) -> None:
     await put(http, delayed_liquidation=True)
     desk.prices({"BTC": "10900"})
     before = (await ask(http, "GET", "/v1/groups/G-1"))[2]
@@ -154,7 +154,7 @@ async def test_closing_takes_a_group_off_every_answer(http: Session) -> None:
         assert (status, problem["type"]) == (404, "urn:loan-monitor:not-found")
 
 
-async def test_an_entry_is_applied_once_however_often_it_is_sent(desk: Desk, http: Session) -> None:
+async def test_an_entry_is_applied_once_however_often_it_is_sent(desk: WebDesk, http: Session) -> None:
     await put(http)
     path, entry = "/v1/groups/G-1/entries", {**DEPOSIT, "id": "e-1", "at": "2026-03-02T11:00:00Z"}
     status, headers, first = await ask(http, "POST", path, entry)
@@ -193,7 +193,7 @@ async def test_the_header_is_the_default_of_the_id(http: Session) -> None:
 
 
 @pytest.mark.parametrize("is_same", [True, False])
-async def test_the_same_key_at_the_same_time_is_applied_once(desk: Desk, http: Session, is_same: bool) -> None:
+async def test_the_same_key_at_the_same_time_is_applied_once(desk: WebDesk, http: Session, is_same: bool) -> None:
     """Twenty requests race; one is applied, the others are its duplicates or conflicts."""
     await put(http)
     desk.make_delay_s = 0.01
@@ -261,7 +261,7 @@ async def test_a_refused_entry_may_be_sent_again_when_it_fits(http: Session) -> 
     assert (status, found["duplicate"]) == (200, False)
 
 
-async def test_detail_and_what_if_are_those_of_core(desk: Desk, http: Session) -> None:
+async def test_detail_and_what_if_are_those_of_core(desk: WebDesk, http: Session) -> None:
     await put(http)
     look = await desk.look("G-1")
     assert look is not None
@@ -274,7 +274,7 @@ async def test_detail_and_what_if_are_those_of_core(desk: Desk, http: Session) -
     assert (status, [e["where"] for e in problem["errors"]]) == (422, ["shok"])
 
 
-async def test_the_list_is_filtered(desk: Desk, http: Session) -> None:
+async def test_the_list_is_filtered(desk: WebDesk, http: Session) -> None:
     await put(http, "G-1", labels={"borrower": "ACME", "desk": "EU"})
     await put(http, "G-2", btc="3", labels={"borrower": "Beta", "desk": "EU"})
     await put(http, "H-3", labels={"borrower": "Beta", "desk": "US"}, receiving_account="treasury-7")

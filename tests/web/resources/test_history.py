@@ -14,7 +14,7 @@ from monitor.core.events.entries import Repay
 from monitor.core.events.events import BookEntry
 from monitor.core.queries.inbox import Look
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-async def http(desk: Desk) -> AsyncIterator[Session]:
+async def http(desk: WebDesk) -> AsyncIterator[Session]:
     """G-1 owes 100,000 USDT at 0.00016 a day since 2026-03-02 12:00; of it 60,016 are repaid on the third day."""
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as session:
         await ask(session, "PUT", "/v1/groups/G-1", line())
@@ -35,7 +35,7 @@ async def enter(http: Session, id_: str, **entry: Any) -> None:
     assert status == 200, found
 
 
-async def live(desk: Desk, http: Session) -> None:
+async def live(desk: WebDesk, http: Session) -> None:
     """Two midnights, a repayment, another loan, and two more midnights."""
     desk.pass_time(36 * HOUR + 2 * HOUR)
     desk.prices({"BTC": "40000"})
@@ -67,7 +67,7 @@ async def history(http: Session, kind: str, more: str = "", group: str = "G-1") 
     raise AssertionError("the pages do not end")
 
 
-async def test_repayments_have_their_split_and_what_remains(desk: Desk, http: Session) -> None:
+async def test_repayments_have_their_split_and_what_remains(desk: WebDesk, http: Session) -> None:
     await live(desk, http)
     (item,) = await history(http, "repayment")
     assert item == {
@@ -86,7 +86,7 @@ async def test_repayments_have_their_split_and_what_remains(desk: Desk, http: Se
     }
 
 
-async def test_loans_that_came_with_their_group_stand_before_what_was_recorded(desk: Desk, http: Session) -> None:
+async def test_loans_that_came_with_their_group_stand_before_what_was_recorded(desk: WebDesk, http: Session) -> None:
     before = await history(http, "loan")
     await live(desk, http)
     found = await history(http, "loan")
@@ -99,7 +99,7 @@ async def test_loans_that_came_with_their_group_stand_before_what_was_recorded(d
     assert [x["loan"] for x in await history(http, "loan", "&loan=L-2")] == ["L-2"]
 
 
-async def test_interest_is_by_day_and_ends_where_the_day_is_settled(desk: Desk, http: Session) -> None:
+async def test_interest_is_by_day_and_ends_where_the_day_is_settled(desk: WebDesk, http: Session) -> None:
     await live(desk, http)
     found = await history(http, "interest")
     assert [(x["accrued_at"][:10], x["loan"], x["principal"], x["rate"], x["amount"]) for x in found] == [
@@ -120,7 +120,7 @@ async def test_interest_is_by_day_and_ends_where_the_day_is_settled(desk: Desk, 
     assert len(later) == len(found) + 2
 
 
-async def test_a_day_is_charged_at_the_rate_that_was_given_for_it(desk: Desk, http: Session) -> None:
+async def test_a_day_is_charged_at_the_rate_that_was_given_for_it(desk: WebDesk, http: Session) -> None:
     desk.pass_time(24 * HOUR)
     body = {"product": "vip_loan", "rates": {"USDT": "0.0003"}}
     assert (await ask(http, "POST", "/v1/rates", body))[0] == 200
@@ -128,7 +128,7 @@ async def test_a_day_is_charged_at_the_rate_that_was_given_for_it(desk: Desk, ht
     assert [(x["rate"], x["amount"]) for x in await history(http, "interest")] == [("0.00016", "16"), ("0.0003", "30")]
 
 
-async def test_pages_of_interest_stand_still_while_loans_change(desk: Desk, http: Session) -> None:
+async def test_pages_of_interest_stand_still_while_loans_change(desk: WebDesk, http: Session) -> None:
     await live(desk, http)
     first = (await ask(http, "GET", "/v1/groups/G-1/history?kind=interest&limit=3"))[2]
     whole = await history(http, "interest")
@@ -141,7 +141,7 @@ async def test_pages_of_interest_stand_still_while_loans_change(desk: Desk, http
 
 
 async def test_a_change_between_the_look_and_the_rows_counts_no_day_twice(
-    desk: Desk, http: Session, monkeypatch: pytest.MonkeyPatch
+    desk: WebDesk, http: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are asked one after the other, and the book goes on meanwhile."""
     await live(desk, http)
@@ -157,7 +157,7 @@ async def test_a_change_between_the_look_and_the_rows_counts_no_day_twice(
     assert found == whole
 
 
-async def test_a_liquidation_from_its_start_to_its_end(desk: Desk, http: Session) -> None:
+async def test_a_liquidation_from_its_start_to_its_end(desk: WebDesk, http: Session) -> None:
     desk.prices({"BTC": "10000"})
     await enter(http, "l-1", type="liquidated", proceeds_usd="99000")
     found = await history(http, "liquidation")
@@ -176,7 +176,7 @@ async def test_a_liquidation_from_its_start_to_its_end(desk: Desk, http: Session
     )
 
 
-async def test_a_put_that_restates_a_loan_is_in_the_history(desk: Desk, http: Session) -> None:
+async def test_a_put_that_restates_a_loan_is_in_the_history(desk: WebDesk, http: Session) -> None:
     desk.pass_time(24 * HOUR)
     await ask(http, "PUT", "/v1/groups/G-1", line(owed="70000"))
     found = (await history(http, "loan"))[-1]
@@ -188,7 +188,7 @@ async def test_a_put_that_restates_a_loan_is_in_the_history(desk: Desk, http: Se
     ]
 
 
-async def test_a_closed_group_keeps_its_history(desk: Desk, http: Session) -> None:
+async def test_a_closed_group_keeps_its_history(desk: WebDesk, http: Session) -> None:
     await live(desk, http)
     whole = await history(http, "interest")
     await ask(http, "DELETE", "/v1/groups/G-1")
@@ -216,7 +216,7 @@ async def test_what_cannot_be_asked_is_named(http: Session, query: str, kind: st
 
 
 async def test_a_token_with_a_scope_sees_the_histories_of_its_groups() -> None:
-    desk = Desk()
+    desk = WebDesk()
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
         for id_, borrower in (("G-1", "ACME"), ("G-2", "BETA"), ("G-3", "ACME")):
             await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, labels={"borrower": borrower}), **bearer("boss"))

@@ -15,7 +15,7 @@ from monitor.web import ltv_follower
 from monitor.web.app import Server
 from tests.book_lines import line
 from tests.looks import D
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 class Followed:
     """A server whose history is sampled by hand."""
 
-    def __init__(self, desk: Desk, server: Server, http: Session) -> None:
+    def __init__(self, desk: WebDesk, server: Server, http: Session) -> None:
         self.desk = desk
         self.follower = server.site.ltv
         self.http = http
@@ -47,7 +47,7 @@ class Followed:
 
 
 @pytest.fixture
-async def followed(desk: Desk) -> AsyncIterator[Followed]:
+async def followed(desk: WebDesk) -> AsyncIterator[Followed]:
     server = Server(WebConfig(port=0), desk.handed_over())
     host, port = await server.start()
     async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
@@ -55,7 +55,7 @@ async def followed(desk: Desk) -> AsyncIterator[Followed]:
     await server.stop()
 
 
-async def test_a_point_has_the_lowest_the_highest_and_the_last(desk: Desk, followed: Followed) -> None:
+async def test_a_point_has_the_lowest_the_highest_and_the_last(desk: WebDesk, followed: Followed) -> None:
     """100,000 USDT are owed against 3.2 BTC: 0.78125 at 40,000."""
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(1, "50000", "39062.5")
@@ -70,7 +70,9 @@ async def test_a_point_has_the_lowest_the_highest_and_the_last(desk: Desk, follo
     ]
 
 
-async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(desk: Desk, followed: Followed) -> None:
+async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
+    desk: WebDesk, followed: Followed
+) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
     await followed.follower.flush()
@@ -82,7 +84,7 @@ async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
     assert (step, [(p.low, p.high) for p in points]) == (60, [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))])
 
 
-async def test_a_gap_and_a_missing_price_are_said(desk: Desk, followed: Followed) -> None:
+async def test_a_gap_and_a_missing_price_are_said(desk: WebDesk, followed: Followed) -> None:
     stated = line(btc="3.2", collateral={"a": {"BTC": "3.2", "SOL": "1"}})
     await ask(followed.http, "PUT", "/v1/groups/G-1", stated)
     await followed.pass_minutes(1)
@@ -95,7 +97,7 @@ async def test_a_gap_and_a_missing_price_are_said(desk: Desk, followed: Followed
 
 
 async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
-    desk = Desk(priced={"ETH": "2000"})
+    desk = WebDesk(priced={"ETH": "2000"})
     async with serving(desk) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line())
         kept = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
@@ -106,7 +108,7 @@ async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
         assert (item["last"], item["blind"], item["unknown"]) == (None, True, True)
 
 
-async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: Desk, followed: Followed) -> None:
+async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: WebDesk, followed: Followed) -> None:
     for id_, btc in (("FAR", "10"), ("NEAR", "3.7"), ("BAD", "3.2"), ("SEEN", "10"), ("SHOWN", "10")):
         await ask(followed.http, "PUT", f"/v1/groups/{id_}", line(id_, btc=btc))
     await ask(followed.http, "GET", "/v1/groups/SEEN")
@@ -119,7 +121,7 @@ async def test_a_calm_group_is_followed_only_once_somebody_looked_at_it(desk: De
     assert {p.group for p in followed.follower._pending.values()} == {"NEAR", "BAD"}
 
 
-async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
+async def test_so_many_groups_are_followed_and_no_more(desk: WebDesk, followed: Followed, monkeypatch: Any) -> None:
     monkeypatch.setattr(ltv_follower, "FOLLOWED", 3)
     followed.follower._opened._most = 2
     followed.follower._lately._most = 2
@@ -130,7 +132,7 @@ async def test_so_many_groups_are_followed_and_no_more(desk: Desk, followed: Fol
     assert {p.group for p in followed.follower._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
 
 
-async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: Desk, followed: Followed) -> None:
+async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: WebDesk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
     await followed.follower.flush()
@@ -146,7 +148,9 @@ async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: Desk, followe
     assert await desk.store.points("G-1", 60, desk.clock.now - timedelta(days=99), desk.clock.now) == []
 
 
-async def test_a_store_that_is_down_loses_nothing_for_a_while(desk: Desk, followed: Followed, monkeypatch: Any) -> None:
+async def test_a_store_that_is_down_loses_nothing_for_a_while(
+    desk: WebDesk, followed: Followed, monkeypatch: Any
+) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     desk.store.is_down = True
     await followed.pass_minutes(2)
@@ -160,7 +164,7 @@ async def test_a_store_that_is_down_loses_nothing_for_a_while(desk: Desk, follow
     assert (await followed.ltv())["items"] == []
 
 
-async def test_no_more_points_than_asked_for(desk: Desk, followed: Followed) -> None:
+async def test_no_more_points_than_asked_for(desk: WebDesk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(60)
     found = await followed.ltv(query=f"?points=10&from={stamp(desk.clock.now - 60 * MINUTE)}")
@@ -174,7 +178,7 @@ async def test_a_bad_range_is_refused(followed: Followed, bad: str) -> None:
     assert (await ask(followed.http, "GET", f"/v1/groups/G-1/ltv?{bad}"))[0] == 400
 
 
-async def test_another_borrowers_history_is_not_there(desk: Desk) -> None:
+async def test_another_borrowers_history_is_not_there(desk: WebDesk) -> None:
     async with serving(desk, SCOPED) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-2", line("G-2", labels={"borrower": "BETA"}), **bearer("boss"))
         for path in ("ltv", "timeline"):

@@ -7,13 +7,13 @@ from datetime import timedelta
 import aiohttp
 
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
-async def test_metrics_are_brought_up_to_date_when_they_are_asked_for(desk: Desk, http: Session) -> None:
+async def test_metrics_are_brought_up_to_date_when_they_are_asked_for(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     await ask(http, "PUT", "/v1/groups/G-2", line("G-2", btc="3.2"))
     desk.feeds["tape"].connected = True

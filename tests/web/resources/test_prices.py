@@ -7,13 +7,13 @@ from datetime import timedelta
 import aiohttp
 
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
-async def test_prices_tell_their_three_ages(desk: Desk, http: Session) -> None:
+async def test_prices_tell_their_three_ages(desk: WebDesk, http: Session) -> None:
     """The exchange's time, the receipt, and the last change."""
     desk.clock.now += timedelta(seconds=3)
     desk.prices({"BTC": "40000"})

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -43,7 +43,7 @@ async def test_rates_of_the_rules_are_in_force_at_first(http: Session) -> None:
     assert (await ask(http, "GET", "/v1/rates"))[2] == {"items": [btc, usdt], "next": None}
 
 
-async def test_a_rate_holds_from_now_on_and_is_shown(desk: Desk, http: Session) -> None:
+async def test_a_rate_holds_from_now_on_and_is_shown(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     given = await give(http, {"USDT": "0.0002", "NEW": "1e-4"})
     assert given["items"] == [item("NEW", "0.0001", NOW, True), item("USDT", "0.0002", NOW, True)]
@@ -63,7 +63,7 @@ def _owing_new() -> dict[str, Any]:
     return stated
 
 
-async def test_the_same_again_is_no_other_rate(desk: Desk, http: Session) -> None:
+async def test_the_same_again_is_no_other_rate(desk: WebDesk, http: Session) -> None:
     first = [
         await give(http, {"USDT": "0.0002"}),
         await give(http, {"USDT": "0.0003"}, effective="2026-03-03T00:00:00Z"),
@@ -111,7 +111,7 @@ async def test_what_is_wrong_is_named(http: Session, body: Any, said: str) -> No
     assert len(problem["errors"]) == (3 if "usdt" in body.get("rates", {}) else 1)
 
 
-async def test_a_rate_that_comes_too_late_is_refused_and_changes_nothing(desk: Desk, http: Session) -> None:
+async def test_a_rate_that_comes_too_late_is_refused_and_changes_nothing(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     desk.pass_time(timedelta(days=3))
     problem = await give(http, {"USDT": "0.0002", "BTC": "0.1"}, 422, effective="2026-03-04T00:00:00Z")
@@ -119,13 +119,13 @@ async def test_a_rate_that_comes_too_late_is_refused_and_changes_nothing(desk: D
     assert len((await ask(http, "GET", "/v1/rates"))[2]["items"]) == 2
 
 
-async def test_only_operators_of_the_whole_desk_give_rates(desk: Desk) -> None:
+async def test_only_operators_of_the_whole_desk_give_rates(desk: WebDesk) -> None:
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as session:
         body = {"product": "vip_loan", "rates": {"USDT": "0.0002"}}
         status, _, problem = await ask(session, "POST", "/v1/rates", body, **bearer("acme"))
         assert (status, "scope" in problem["detail"] or "role" in problem["detail"]) == (403, True)
 
 
-async def test_a_failing_store_is_no_done(desk: Desk, http: Session) -> None:
+async def test_a_failing_store_is_no_done(desk: WebDesk, http: Session) -> None:
     desk.store.is_down = True
     await give(http, {"USDT": "0.0002"}, 503)

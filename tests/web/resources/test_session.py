@@ -17,7 +17,7 @@ from monitor.web import sessions
 from monitor.web.app import Server
 from monitor.web.auth import Tokens
 from tests.book_lines import line
-from tests.web.desk import Desk
+from tests.web.desk import WebDesk
 from tests.web.sse import stream
 from tests.web.test_admission import ask
 
@@ -36,7 +36,7 @@ def config(**secrets: str) -> WebConfig:
 
 
 @asynccontextmanager
-async def daemon(desk: Desk, of: WebConfig) -> AsyncIterator[tuple[Server, str]]:
+async def daemon(desk: WebDesk, of: WebConfig) -> AsyncIterator[tuple[Server, str]]:
     server = Server(of, desk.handed_over())
     host, port = await server.start()
     try:
@@ -54,7 +54,7 @@ async def sign_in(http: Session, token: str = "s-ops", **headers: str) -> tuple[
     return await ask(http, "POST", "/v1/session", {"token": token}, **headers)
 
 
-async def test_a_cookie_stands_for_the_token(desk: Desk) -> None:
+async def test_a_cookie_stands_for_the_token(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
         assert (await ask(http, "GET", "/v1/session"))[0] == 401
         status, headers, who = await sign_in(http)
@@ -78,7 +78,7 @@ async def test_a_cookie_stands_for_the_token(desk: Desk) -> None:
         assert (await ask(http, "GET", "/v1/audit"))[0] == 403
 
 
-async def test_the_cookie_is_secure_where_the_page_came_by_https(desk: Desk) -> None:
+async def test_the_cookie_is_secure_where_the_page_came_by_https(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
         host = url.removeprefix("http://")
         status, headers, _ = await sign_in(http, Origin=f"https://{host}", Host=host)
@@ -86,7 +86,7 @@ async def test_the_cookie_is_secure_where_the_page_came_by_https(desk: Desk) -> 
         assert "Secure" in headers["Set-Cookie"]
 
 
-async def test_a_change_by_cookie_needs_a_header_that_no_other_page_can_send(desk: Desk) -> None:
+async def test_a_change_by_cookie_needs_a_header_that_no_other_page_can_send(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
         await sign_in(http)
         body = {"match": {"type": "price.*"}, "until": "2026-03-02T14:00:00Z", "reason": "x"}
@@ -99,7 +99,7 @@ async def test_a_change_by_cookie_needs_a_header_that_no_other_page_can_send(des
         assert by == "ops"
 
 
-async def test_roles_and_scopes_hold_for_a_cookie_as_well(desk: Desk) -> None:
+async def test_roles_and_scopes_hold_for_a_cookie_as_well(desk: WebDesk) -> None:
     async with daemon(desk, config(boss="s-boss", acme="s-acme")) as (_, url), browser(url) as http:
         for id_, borrower in (("G-1", "ACME"), ("G-2", "OTHER")):
             desk.handle(put(desk, id_, borrower))
@@ -109,7 +109,7 @@ async def test_roles_and_scopes_hold_for_a_cookie_as_well(desk: Desk) -> None:
         assert (await ask(http, "DELETE", "/v1/silences/x", **CHANGE))[0] == 403
 
 
-def put(desk: Desk, id_: str, borrower: str) -> Any:
+def put(desk: WebDesk, id_: str, borrower: str) -> Any:
     from monitor.core.events.events import GroupPut
     from monitor.core.loans.group import parse_line
 
@@ -117,7 +117,7 @@ def put(desk: Desk, id_: str, borrower: str) -> Any:
     return GroupPut(desk.clock.now, parse_line(stated, desk.clock.now, desk.rules.products), "api")
 
 
-async def test_signing_out_ends_the_session_and_its_streams(desk: Desk) -> None:
+async def test_signing_out_ends_the_session_and_its_streams(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (server, url), browser(url) as http, browser(url) as other:
         await sign_in(http)
         await sign_in(other)
@@ -142,7 +142,7 @@ async def until(holds: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: Desk) -> None:
+async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (server, url), browser(url) as http:
         await sign_in(http)
         async with stream(http) as reader:
@@ -152,7 +152,7 @@ async def test_a_session_ends_after_twelve_hours_and_so_do_its_streams(desk: Des
         assert (await ask(http, "GET", "/v1/groups"))[0] == 401
 
 
-async def test_a_session_goes_with_its_token_and_follows_its_role(desk: Desk) -> None:
+async def test_a_session_goes_with_its_token_and_follows_its_role(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (server, url), browser(url) as http:
         await sign_in(http)
         changed = [msgspec.structs.replace(t, role="admin") if t.name == "ops" else t for t in config().tokens]
@@ -164,7 +164,7 @@ async def test_a_session_goes_with_its_token_and_follows_its_role(desk: Desk) ->
         assert (await ask(http, "GET", "/v1/session"))[0] == 401, "what was signed out stays so"
 
 
-async def test_whoever_guesses_must_wait(desk: Desk) -> None:
+async def test_whoever_guesses_must_wait(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
         for _ in range(sessions.MOST_FAILURES):
             assert (await sign_in(http, "wrong"))[0] == 401
@@ -175,7 +175,7 @@ async def test_whoever_guesses_must_wait(desk: Desk) -> None:
         assert (await sign_in(http))[0] == 200
 
 
-async def test_a_token_is_signed_in_at_a_bounded_number_of_browsers(desk: Desk) -> None:
+async def test_a_token_is_signed_in_at_a_bounded_number_of_browsers(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as first, browser(url) as http:
         await sign_in(first)
         for _ in range(sessions.MOST_PER_TOKEN - 1):
@@ -186,7 +186,7 @@ async def test_a_token_is_signed_in_at_a_bounded_number_of_browsers(desk: Desk) 
         assert (await ask(http, "GET", "/v1/session"))[0] == 200
 
 
-async def test_without_tokens_nobody_needs_to_sign_in(desk: Desk) -> None:
+async def test_without_tokens_nobody_needs_to_sign_in(desk: WebDesk) -> None:
     async with daemon(desk, WebConfig(port=0)) as (_, url), browser(url) as http:
         status, headers, who = await sign_in(http, "anything")
         assert (status, who["name"], who["tokens"]) == (200, "loopback", False)
@@ -194,7 +194,7 @@ async def test_without_tokens_nobody_needs_to_sign_in(desk: Desk) -> None:
         assert (await ask(http, "GET", "/v1/session"))[2]["role"] == "admin"
 
 
-async def test_a_sign_in_that_says_nothing_is_refused(desk: Desk) -> None:
+async def test_a_sign_in_that_says_nothing_is_refused(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
         for body, status in (({}, 422), ({"token": 5}, 422), ([], 400)):
             assert (await ask(http, "POST", "/v1/session", body))[0] == status

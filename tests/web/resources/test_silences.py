@@ -11,7 +11,7 @@ import pytest
 from monitor.core.text import stamp
 from tests.book_lines import line
 from tests.looks import START
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -27,14 +27,14 @@ def quiet(hours: int = 2, **more: Any) -> dict[str, Any]:
     return {"match": {"group": "G-1"}, "until": until(hours), "reason": "a test", **more}
 
 
-async def called(desk: Desk, http: Session, *ids: str, **headers: str) -> str:
+async def called(desk: WebDesk, http: Session, *ids: str, **headers: str) -> str:
     """Puts groups into margin call; the id of the last one's alert."""
     for id_ in ids or ("G-1",):
         assert (await ask(http, "PUT", f"/v1/groups/{id_}", line(id_, btc="3.2"), **headers))[0] == 201
     return desk.store.log[-1].alert.id
 
 
-async def test_a_silence_is_made_listed_and_ended(desk: Desk, http: Session) -> None:
+async def test_a_silence_is_made_listed_and_ended(desk: WebDesk, http: Session) -> None:
     status, headers, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call"))
     assert status == 201, made
     assert headers["Location"] == f"/v1/silences/{made['id']}"
@@ -85,7 +85,7 @@ async def test_a_silence_that_makes_no_sense_is_refused_with_its_place(
     assert (await ask(http, "GET", "/v1/silences"))[2]["items"] == []
 
 
-async def test_a_preview_says_what_would_be_hidden_and_makes_nothing(desk: Desk, http: Session) -> None:
+async def test_a_preview_says_what_would_be_hidden_and_makes_nothing(desk: WebDesk, http: Session) -> None:
     await called(desk, http, "G-1", "G-2", "X-3")
     desk.pass_time(25 * HOUR)
     desk.notice()
@@ -106,7 +106,7 @@ async def test_a_preview_says_what_would_be_hidden_and_makes_nothing(desk: Desk,
     assert (await ask(http, "GET", "/v1/silences"))[2]["items"] == []
 
 
-async def test_a_token_with_a_scope_silences_its_own_groups_alone(desk: Desk) -> None:
+async def test_a_token_with_a_scope_silences_its_own_groups_alone(desk: WebDesk) -> None:
     async with serving(desk, SCOPED) as url, aiohttp.ClientSession(base_url=url) as http:
         other, mine = {"labels": {"borrower": "OTHER"}}, {"labels": {"borrower": "ACME"}, "type": "loan_group.*"}
         ours = (await ask(http, "POST", "/v1/silences", quiet(match=other), **bearer("boss")))[2]
@@ -121,7 +121,7 @@ async def test_a_token_with_a_scope_silences_its_own_groups_alone(desk: Desk) ->
         assert (await ask(http, "POST", f"/v1/alerts/{alert}/ack", {}, **bearer("acme")))[0] == 200
 
 
-async def test_silences_are_paged(desk: Desk, http: Session) -> None:
+async def test_silences_are_paged(desk: WebDesk, http: Session) -> None:
     made = {(await ask(http, "POST", "/v1/silences", quiet()))[2]["id"] for _ in range(3)}
     first = (await ask(http, "GET", "/v1/silences?limit=2"))[2]
     second = (await ask(http, "GET", f"/v1/silences?limit=2&after={first['next']}"))[2]

@@ -9,13 +9,13 @@ import pytest
 
 from tests.book_lines import line
 from tests.looks import START
-from tests.web.desk import CALM, Desk, serving
+from tests.web.desk import CALM, WebDesk, serving
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
 
 
-async def test_alive_is_not_ready(desk: Desk, http: Session) -> None:
+async def test_alive_is_not_ready(desk: WebDesk, http: Session) -> None:
     desk.health.set("store", "the disk is full")
     assert (await ask(http, "GET", "/healthz"))[0] == 200
     status, _, found = await ask(http, "GET", "/readyz")
@@ -26,7 +26,7 @@ async def test_alive_is_not_ready(desk: Desk, http: Session) -> None:
 
 async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
     """One stale coin is told; when all are, nothing can be decided any more."""
-    desk = Desk(trust=True)
+    desk = WebDesk(trust=True)
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
         stated = line(collateral={"a": {"BTC": "5", "ETH": "10"}}, loans=[])
         await ask(http, "PUT", "/v1/groups/G-1", stated)
@@ -45,7 +45,7 @@ async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
 @pytest.mark.parametrize("why", ["stale", "missing"])
 async def test_a_rate_that_the_configuration_states_is_no_trusted_price(why: str) -> None:
     """Nearly every group owes USDT, which is worth the stated 1 whatever the feeds do: it must not keep us ready."""
-    desk = Desk(trust=True, priced={a: p for a, p in CALM.items() if why == "stale" or a != "SOL"})
+    desk = WebDesk(trust=True, priced={a: p for a, p in CALM.items() if why == "stale" or a != "SOL"})
     async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
         coin = "BTC" if why == "stale" else "SOL"
         await ask(http, "PUT", "/v1/groups/G-1", line(collateral={"a": {coin: "5"}}))
@@ -57,17 +57,17 @@ async def test_a_rate_that_the_configuration_states_is_no_trusted_price(why: str
     assert found["reasons"]["prices"] == f"no price that a group needs is trusted (1: {coin}); look at the feeds"
 
 
-async def test_a_desk_that_needs_only_the_stated_rate_is_ready(desk: Desk, http: Session) -> None:
+async def test_a_desk_that_needs_only_the_stated_rate_is_ready(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line(collateral={"a": {}}))
     assert (await ask(http, "GET", "/readyz"))[0] == 200
 
 
-async def test_the_oldest_undelivered_notice_is_told(desk: Desk, http: Session) -> None:
+async def test_the_oldest_undelivered_notice_is_told(desk: WebDesk, http: Session) -> None:
     desk.metrics.oldest_undelivered.labels("risk-desk").set(42.5)
     assert (await ask(http, "GET", "/readyz"))[2]["oldest_undelivered_s"] == {"risk-desk": 42.5}
 
 
-async def test_the_status_shows_feeds_and_what_they_refused(desk: Desk, http: Session) -> None:
+async def test_the_status_shows_feeds_and_what_they_refused(desk: WebDesk, http: Session) -> None:
     stats = desk.feeds["tape"]
     stats.connected, stats.reason, stats.frames, stats.last_frame_at = False, "connection refused", 12, START
     stats.ignored["delivery contract"] += 2
@@ -89,7 +89,7 @@ async def test_the_status_shows_feeds_and_what_they_refused(desk: Desk, http: Se
 
 
 async def test_a_stream_without_a_heartbeat_is_a_reason_not_to_be_ready(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: WebDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task that dies unseen would leave every page frozen and calm."""
     from monitor.web import stream

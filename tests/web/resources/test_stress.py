@@ -14,10 +14,10 @@ import pytest
 from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
-from monitor.core.portfolio.snapshot import PlainSurvey, WholeBook
+from monitor.core.portfolio.snapshot import PlainBookSnapshot, WholeBook
 from monitor.web.whole_book import LISTS, WAITING
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask
 
 Session = aiohttp.ClientSession
@@ -76,7 +76,7 @@ async def test_an_id_that_a_spreadsheet_would_run_is_only_a_text(http: Session) 
         assert next(csv.DictReader(io.StringIO(await r.text())))["id"] == "'=1+1"
 
 
-async def test_a_scenario_is_each_coins_way_to_its_lowest(desk: Desk, tmp_path: Path) -> None:
+async def test_a_scenario_is_each_coins_way_to_its_lowest(desk: WebDesk, tmp_path: Path) -> None:
     (tmp_path / "bad-day.toml").write_text(SCENARIO)
     (tmp_path / "broken.toml").write_text("title = 5")
     (tmp_path / "calm.toml").write_text('title = "x"\n[constant]\nBTC = "5"\n')
@@ -96,7 +96,7 @@ async def test_a_scenario_is_each_coins_way_to_its_lowest(desk: Desk, tmp_path: 
             assert word in problem["detail"]
 
 
-async def test_a_scoped_token_sees_only_its_groups(desk: Desk) -> None:
+async def test_a_scoped_token_sees_only_its_groups(desk: WebDesk) -> None:
     tokens = (
         TokenConfig("all", "admin", secret="a"),
         TokenConfig("one", "viewer", secret="b", scope={"borrower": "ACME"}),
@@ -138,7 +138,7 @@ async def test_a_bad_question_is_named(http: Session, body: Any, query: str, sta
     assert word in problem["detail"]
 
 
-async def test_too_many_at_once_are_told_to_come_again(desk: Desk, http: Session) -> None:
+async def test_too_many_at_once_are_told_to_come_again(desk: WebDesk, http: Session) -> None:
     await filled(http)
     gate, whole_book = asyncio.Event(), desk.whole_book
 
@@ -156,18 +156,18 @@ async def test_too_many_at_once_are_told_to_come_again(desk: Desk, http: Session
 
 
 async def test_the_work_for_a_caller_who_leaves_ends(
-    desk: Desk, http: Session, monkeypatch: pytest.MonkeyPatch
+    desk: WebDesk, http: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise 441 cells of a caller who is gone would be in the way of the next."""
     await filled(http)
-    sweeps, sweep = [], PlainSurvey.sweep
+    sweeps, sweep = [], PlainBookSnapshot.sweep
 
     def slow(*args: Any) -> Any:
         sweeps.append(1)
         time.sleep(0.02)
         return sweep(*args)
 
-    monkeypatch.setattr(PlainSurvey, "sweep", slow)
+    monkeypatch.setattr(PlainBookSnapshot, "sweep", slow)
     side = [f"-{n}%" for n in range(21)]
     sides = {"x": {"asset": "BTC", "shocks": side}, "y": {"asset": "ETH", "shocks": side}}
     with pytest.raises(TimeoutError):
@@ -178,7 +178,7 @@ async def test_the_work_for_a_caller_who_leaves_ends(
 
 
 async def test_a_slow_reader_of_a_list_holds_up_nobody(
-    desk: Desk, http: Session, monkeypatch: pytest.MonkeyPatch
+    desk: WebDesk, http: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(http)
     gate = asyncio.Event()

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.core.text import stamp
 from tests.book_lines import line
-from tests.web.desk import Desk, serving
+from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask, bearer
 from tests.web.test_scope import SCOPED
 
@@ -17,7 +17,7 @@ Session = aiohttp.ClientSession
 MINUTE = timedelta(minutes=1)
 
 
-async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk: Desk, http: Session) -> None:
+async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk: WebDesk, http: Session) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     desk.clock.now += MINUTE
     desk.prices({"BTC": "12500"})
@@ -55,7 +55,7 @@ async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-async def test_a_timeline_is_paged_without_loss_or_repeat(desk: Desk, http: Session, limit: int) -> None:
+async def test_a_timeline_is_paged_without_loss_or_repeat(desk: WebDesk, http: Session, limit: int) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line())
     for btc in ("12500", "40000", "12500", "40000"):
         desk.clock.now += MINUTE
@@ -81,7 +81,7 @@ async def test_a_timeline_is_paged_without_loss_or_repeat(desk: Desk, http: Sess
     assert (await ask(http, "GET", "/v1/groups/G-1/timeline?after=x"))[0] == 400
 
 
-async def test_a_borrower_learns_what_was_done_and_not_by_whom(desk: Desk) -> None:
+async def test_a_borrower_learns_what_was_done_and_not_by_whom(desk: WebDesk) -> None:
     async with serving(desk, SCOPED) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line(), **bearer("boss"))
         await ask(http, "PUT", "/v1/groups/G-1", line(btc="9"), **bearer("acme"))

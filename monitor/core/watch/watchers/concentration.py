@@ -14,7 +14,7 @@ from typing import Any
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.survey import Exposed, Exposures, Prices
+from monitor.core.groups.snapshot import Exposed, Exposures, Prices
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import ONE, plain
 from monitor.core.portfolio.exposure import basis, by_of
@@ -64,12 +64,12 @@ class Concentration(Watcher):
         self._is_planned = False
         at, rules, board = deadline.at, self._ground.rules, self._ground.board
         on = Prices(board.usd, frozenset(board.untrusted))
-        survey = self._ground.book.survey(at, is_kept=False)
+        snapshot = self._ground.book.snapshot(at, is_kept=False)
         seen: set[str] = set()
         above = self._above()
         for name, most in sorted(rules.exposure.max_share.items()):
             by = by_of(name)
-            found = survey.exposures(by, on, (), has_distances=False)
+            found = snapshot.exposures(by, on, (), has_distances=False)
             whole, eased = basis(found.total, by), most * (ONE - rules.lifecycle.clear_margin)
             for row in sorted((r for r in found.rows if r.key is not None), key=lambda r: str(r.key)):
                 subject, part = f"{name}:{row.key}", basis(row.sums, by)

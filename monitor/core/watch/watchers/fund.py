@@ -48,7 +48,7 @@ class FundWatch(Watcher):
 
     def __init__(self, ground: Ground) -> None:
         self.sight: FundSight | None = None
-        """Of the last look; None while no fund is configured."""
+        """What the last look saw; None while no fund is configured."""
         self._ground = ground
         self._state = FundState()
         self._held: dict[str, _InLiquidation] = {}

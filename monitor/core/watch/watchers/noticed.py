@@ -49,7 +49,7 @@ class NoticedWatch(Watcher):
     def take(self, event: Noticed, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
         if event.clears:
-            out.desk_changed |= self._clear(event.kind, event.subject)
+            out.memory_changed |= self._clear(event.kind, event.subject)
         else:
             self._say(event.kind, event.subject, event.facts, event.fingerprint, out)
 
@@ -60,7 +60,7 @@ class NoticedWatch(Watcher):
 
     def settled(self, out: Outcome) -> None:
         """The wall clock runs true again."""
-        out.desk_changed |= self._clear(CLOCK_JUMP, CLOCK)
+        out.memory_changed |= self._clear(CLOCK_JUMP, CLOCK)
 
     def refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """The outcome answers a caller of the API. Nobody waits for an answer to a source: a refusal there is an alert."""
@@ -77,7 +77,7 @@ class NoticedWatch(Watcher):
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
-        out.desk_changed |= self._clear(REFUSED, f"{event.source}#{event.group.id}")
+        out.memory_changed |= self._clear(REFUSED, f"{event.source}#{event.group.id}")
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
@@ -86,13 +86,13 @@ class NoticedWatch(Watcher):
         taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if refused else set()
         for place in refused:
             if place.removeprefix(mine) in taken:
-                out.desk_changed |= self._clear(REFUSED, place)
+                out.memory_changed |= self._clear(REFUSED, place)
 
     def late_rates(self, event: RatesChanged, late: Sequence[Late], product: Product, out: Outcome) -> None:
         """Rates of a source came too late to be taken; where `late` is empty none does any more."""
         place = f"{event.source}#{event.product}"
         if not late:
-            out.desk_changed |= self._clear(REFUSED, place)
+            out.memory_changed |= self._clear(REFUSED, place)
             return
         rows = [_shown(each) for each in late[:MOST_NAMED]]
         more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""

@@ -1,4 +1,4 @@
-"""Watches the trust in prices: says which of them blind the book, and when it sees again (DESIGN section 8).
+"""Watches the trust in prices: says which of them blind the book, and when it sees again (decision 9).
 
 Going blind is said once per asset, and only where it blinds some group; so is seeing again.
 """

@@ -1,6 +1,6 @@
 """Puts rules, rates and interest in force, says what a new version changed, and marks the alerts that it caused.
 
-See VIP FAQ 31: when a product's rules change, LTV moves without a price, and the desk must be told why.
+See rule 31: when a product's rules change, LTV moves without a price, and the desk must be told why.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Former(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as `vip_loan@2024-04-29`."""
+        """`vip_loan@2024-04-29`, for example."""
         return self.product.rules_name(self.version)
 
 
@@ -147,7 +147,8 @@ class RulesWatch(Watcher):
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
             self._told[kind] = count = self._told.get(kind, 0) + 1
             facts = _changed(kind, former, self._versions[kind], sums)
-            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at)
+            # Noticed at the version's own time, also by a monitor that was down then.
+            raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)
         self._replaced = replaced
         return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 

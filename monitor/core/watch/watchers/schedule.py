@@ -14,7 +14,7 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 AHEAD = timedelta(hours=6)
-"""How far ahead the dates of loans are planned. Of a batch a book names those that come within a day (TakenBatch.look)."""
+"""How far ahead the dates of loans are planned. For a batch a book names those within a day (TakenBatch.look)."""
 
 
 class Schedule(Watcher):

@@ -11,7 +11,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS
 from monitor.core.alerts.matching import covers
-from monitor.core.alerts.silences import Hush, Silence, hides
+from monitor.core.alerts.silences import MakeSilence, Silence, hides
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.refusal import Refused
 from monitor.core.stages.stages import NORMAL, GroupState
@@ -29,8 +29,8 @@ class SilenceWatch(Watcher):
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
         self._known: dict[str, Silence] = {}
-        self._hushed: dict[str, set[str]] = {}
-        """By silence: groups whose state may name it in `hushed`."""
+        self._silenced: dict[str, set[str]] = {}
+        """By silence: groups whose state may name it in `silence`."""
 
     def kept(self) -> tuple[Silence, ...]:
         """In the order in which they were made."""
@@ -41,14 +41,14 @@ class SilenceWatch(Watcher):
         for silence in kept:
             self._plan(silence)
         for state in states:
-            if state.hushed is not None:
-                self._hushed.setdefault(state.hushed, set()).add(state.group)
+            if state.silence is not None:
+                self._silenced.setdefault(state.silence, set()).add(state.group)
 
     def find(self, id_: str) -> Silence | None:
         """One that is in force."""
         return self._known.get(id_)
 
-    def take(self, said: Hush, by: str, at: datetime) -> None:
+    def take(self, said: MakeSilence, by: str, at: datetime) -> None:
         """A new silence. Raises Refused."""
         if said.id in self._known:
             raise Refused("silence_exists", f"there is a silence {said.id} already")
@@ -65,7 +65,7 @@ class SilenceWatch(Watcher):
         """Ends a silence; returns the groups whose stage it may have hidden."""
         del self._known[id_]
         self._agenda.set(deadlines.SILENCE, id_, None)
-        return self._hushed.pop(id_, set())
+        return self._silenced.pop(id_, set())
 
     def judge(self, alert: Alert, before: GroupState, after: GroupState) -> tuple[Alert, GroupState]:
         """An alert about a group as it is sent, and the group's state with what must be remembered of silences."""
@@ -76,12 +76,12 @@ class SilenceWatch(Watcher):
             over = {s.said.id: before.stage for s in covering}
             ceilings = over | {id_: stage for id_, stage in ceilings.items() if id_ in over}
         by = _hiding(covering, alert, ceilings, before.stage)
-        hushed = by if has_moved or alert.type in BAD_STAGE_NEWS else after.hushed
-        if hushed is not None:
-            self._hushed.setdefault(hushed, set()).add(after.group)
+        silence = by if has_moved or alert.type in BAD_STAGE_NEWS else after.silence
+        if silence is not None:
+            self._silenced.setdefault(silence, set()).add(after.group)
         kept = tuple(ceilings.items())
-        if (kept, hushed) != (after.ceilings, after.hushed):
-            after = msgspec.structs.replace(after, ceilings=kept, hushed=hushed)
+        if (kept, silence) != (after.ceilings, after.silence):
+            after = msgspec.structs.replace(after, ceilings=kept, silence=silence)
         return _marked(alert, by), after
 
     def mark(self, alerts: list[Alert], start: int) -> None:

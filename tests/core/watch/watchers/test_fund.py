@@ -13,7 +13,8 @@ from monitor.core.rules.settings import Fund, Trust
 from monitor.core.text import MOST_NAMED
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.watchers.fund import REST
-from tests.core.desk import Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 

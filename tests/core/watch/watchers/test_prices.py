@@ -10,7 +10,8 @@ from monitor.core.events.events import ClockJumped, PriceSilent
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 pytestmark = both_books
 
@@ -279,7 +280,7 @@ BY_RATE = msgspec.structs.replace(TRUST, usdt_usd="USDT")
 
 
 def test_a_stale_rate_of_usdt_exposes_every_group_with_a_price_in_usdt() -> None:
-    """Nobody holds USDT itself, and yet everybody is blind: not knowing is said aloud."""
+    """No group holds USDT itself, and yet all are blind: what is not known is an alert."""
     desk = Desk(line(collateral={"a": {"BTC": "1"}}), trust=BY_RATE, of=COINS)
     desk.play(
         "00:00:00 BTC=100/USDT,COIN=0.5,USDT=1 -; 00:00:09 BTC=100/USDT,COIN=0.5 -; 00:00:11 ... price.stale:USDT@00:00:10"

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from monitor.core.rules.settings import Lifecycle, Trust
-from tests.core.desk import START, Desk, both_books, clock, line, loan, product, version
+from tests.coin_desk import START, clock, line, loan, version
+from tests.core.desk import Desk, both_books, product
 
 HALF = {"USDT": [["inf", "0.5"]]}
 ENROLLED = {"delayed_liquidation": True}
@@ -81,6 +82,13 @@ def test_a_reload_that_does_not_fit_a_group_changes_nothing() -> None:
     assert desk.last.refused.reason == "unknown_product"
     assert (desk.monitor.rules, desk.monitor.next_due) == (rules, due)
     desk.play("00:03 0.77 margin_call.opened margin_call.opened:G-2")
+
+
+@both_books
+def test_a_version_is_told_of_at_its_own_time_also_by_a_monitor_that_was_down_then() -> None:
+    desk = Desk(line(), of=product(version(), version(clock("10:00"), ladders={"USDT": [["inf", "0.9"]]})))
+    (changed,) = desk.play("00:00 0.5 -; 11:00 ... rules.changed:vip_loan@10:00")
+    assert (changed.at, changed.detected_at) == (clock("10:00"), clock("10:00"))
 
 
 @both_books

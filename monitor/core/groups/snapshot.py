@@ -1,4 +1,4 @@
-"""The questions about the whole book, and their answers. `PlainSurvey` and the columns of the engine answer them."""
+"""The questions about the whole book, and their answers. `PlainBookSnapshot` and the columns of the engine answer them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Exposed(NamedTuple):
     weight: Decimal
     """The debt of the groups that the average is over."""
     quantity: Decimal | None = None
-    """Of a coin."""
+    """How much of a coin they hold; None for other keys."""
 
 
 class Exposures(NamedTuple):
@@ -129,13 +129,13 @@ class Coins(NamedTuple):
     owed: frozenset[str]
 
 
-class Survey(Protocol):
+class BookSnapshot(Protocol):
     """All groups as they stood at one instant."""
 
     def __len__(self) -> int: ...
 
     def coins(self, scope: Scope) -> Coins:
-        """Of the groups of a scope."""
+        """The coins of the groups of a scope."""
         ...
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
