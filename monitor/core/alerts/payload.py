@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
+from monitor.core.alerts.catalogue import Severity
 from monitor.core.money import EXACT, ZERO
 from monitor.core.rules.product import Product
 from monitor.core.stages.stages import Ack
@@ -82,7 +83,7 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     cursor: int
-    severity: str
+    severity: Severity
     test: bool
     durable: bool
     blind: bool

@@ -31,7 +31,7 @@ from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, rou
 from monitor.core.portfolio.group_list import seen_weight
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import waits_for_overdue
-from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, signal_of
+from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
 from monitor.core.valuation.clearance import cleared
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.remedies import next_line, terms_of
@@ -180,7 +180,7 @@ def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> str:
     return stage_by(stage, signal)
 
 
-def stage_by(stage: str, signal: Signal | None) -> str:
+def stage_by(stage: Stage, signal: Signal | None) -> Stage:
     """Where the stage table leads."""
     row = TABLE.get((stage, signal)) if signal is not None else None
     return stage if row is None else row.stage

@@ -111,7 +111,7 @@ class ColumnarBookSnapshot:
         pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
         moves = moves_of(pairs, *(column[known] for column in weighed.sums))
         loss = self._loss(weighed, known, after, on)
-        newly = {
+        newly: dict[str, Movers] = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
         }
         unknown = int(np.count_nonzero(wanted & ~known))
