@@ -612,8 +612,8 @@ export interface MovedGroup {
   readonly id: string;
   readonly product: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly from: string;
-  readonly to: string;
+  readonly from: Stage;
+  readonly to: Stage;
   readonly ltv_before: string | null;
   readonly ltv: string | null;
   readonly debt_usd: string;
@@ -623,8 +623,8 @@ export interface MovedGroup {
 }
 
 export interface MovedGroups {
-  readonly from: string;
-  readonly to: string;
+  readonly from: Stage;
+  readonly to: Stage;
   readonly groups: number;
   readonly debt_usd: string;
   readonly recognised_usd: string;
@@ -834,8 +834,8 @@ export interface SilencePreview {
 }
 
 export interface StageChange {
-  readonly from: string | null;
-  readonly to: string | null;
+  readonly from: Stage | null;
+  readonly to: Stage | null;
 }
 
 export interface Status {

@@ -86,7 +86,7 @@ function Stages({ answer }: { answer: StressAnswer }) {
               <td>
                 {answer.moves
                   .filter((m) => m.to === stage && m.from !== stage && m.groups > 0)
-                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from as Stage].toLowerCase()}`)
+                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from].toLowerCase()}`)
                   .join(", ") || "–"}
               </td>
             </tr>

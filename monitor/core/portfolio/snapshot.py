@@ -77,8 +77,8 @@ class PlainBookSnapshot:
         return Coins(held, frozenset(asset for s in self.within(scope) for asset, _ in s.held.debts))
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
-        moves: dict[tuple[str, str], Sums] = {}
-        newly: dict[str, list[tuple[Sight, Weight]]] = {stage: [] for stage in STAGES}
+        moves: dict[tuple[Stage, Stage], Sums] = {}
+        newly: dict[Stage, list[tuple[Sight, Weight]]] = {stage: [] for stage in STAGES}
         unknown, loss = 0, Loss()
         with exact():
             for sight in self.within(scope):
@@ -167,7 +167,7 @@ def worth_of(held: Holding, on: Prices) -> Worth | None:
     return Worth(weight, market, owed)
 
 
-def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> str:
+def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> Stage:
     """The stage that an evaluation at these prices would leave. No time passes: no hold ends and no deadline comes."""
     held, stage = sight.held, sight.state.stage
     has_grace = sight.group.delayed_liquidation or held.version.is_grace_for_all
