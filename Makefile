@@ -43,6 +43,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.class_names
+	$(BIN)/python -m tools.limits
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
