@@ -1,8 +1,8 @@
 """Marks by column: a trusted frame stays one object, and makes a mark or a Decimal when a caller asks for it.
 
 A board has a place for each asset. In force at a place is either a mark that stands alone, or a column of a frame that the
-board trusted as a whole; on a calm day nearly all are. A frame in force never changes, so a copy of the columns is a picture of
-the board that any thread may read.
+board trusted as a whole; on a calm day nearly all are. A frame in force never changes, so a copy of the columns is a picture
+of the board that any thread may read.
 """
 
 from __future__ import annotations

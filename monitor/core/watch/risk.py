@@ -207,6 +207,7 @@ class RiskMonitor:
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
             self._silences.mark(out.alerts, start)
+            self._concentration.follow(event)
             self.at = event.at
         return out
 
