@@ -6,7 +6,6 @@ any other: firm, at the whole minute, on the prices in force until then. So all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +22,7 @@ from monitor.core.events.events import (
     PriceSilent,
     TimePassed,
 )
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.snapshot import Exposed, Exposures, Prices
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import ONE, plain
@@ -51,9 +50,10 @@ class Concentration(Watcher):
         """By subject."""
         return dict(self._told)
 
-    def restore(self, kept: Mapping[str, Told]) -> None:
-        """Goes on counting."""
-        self._told = dict(kept)
+    def restore(self, memory: Memory) -> None:
+        """Goes on counting, and looks again at what is above its share."""
+        self._told = dict(memory.watchers.concentration)
+        self.plan(memory.at)
 
     def plan(self, at: datetime) -> None:
         """Shares may be others at the next whole minute."""

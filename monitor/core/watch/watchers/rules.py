@@ -14,7 +14,7 @@ from monitor.core.deadlines import Deadline
 from monitor.core.events.events import ProductsChanged, RatesChanged
 from monitor.core.events.rates import Rates, RatesTaken
 from monitor.core.groups.loan_book import Counted
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import accrues_at, next_accrual
 from monitor.core.money import plain
@@ -60,9 +60,9 @@ class RulesWatch(Watcher):
         """By product: how often a change was said."""
         return dict(self._told)
 
-    def restore(self, kept: Mapping[str, int]) -> None:
+    def restore(self, memory: Memory) -> None:
         """Goes on counting."""
-        self._told = dict(kept)
+        self._told = dict(memory.watchers.rules)
 
     def begin(self, at: datetime) -> None:
         """The first event, or the memory of a restart."""
