@@ -176,7 +176,8 @@ def _renewal(group: Group, loan_id: str, loans: tuple[Loan, ...], at: datetime, 
 
 
 def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> tuple[Loan, ...]:
-    day, minute = now = product.moment(at)
+    now = product.moment(at)
+    day, minute = now
     loans = [
         msgspec.structs.replace(loan, interest=interest(loan, product, *now), since=day, minute=minute)
         if now > (loan.since, loan.minute)

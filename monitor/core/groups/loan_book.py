@@ -187,7 +187,8 @@ def exposure_of(
     records: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
 ) -> Exposure:
     """Exact sums over groups, at these prices."""
-    debt = recognised = ZERO
+    debt = ZERO
+    recognised = ZERO
     for record in records:
         weight = weight_or_none(record, usd)
         if weight is not None:

@@ -385,7 +385,8 @@ class Search:
 
     def __init__(self, book: WholeBook, reverse: Reverse, scope: Scope) -> None:
         """Raises schema.Invalid."""
-        usd, problems = book.prices.usd, list[Problem]()
+        usd = book.prices.usd
+        problems: list[Problem] = []
         for i, asset in enumerate(reverse.assets):
             if asset not in usd:
                 problems.append(unknown(f"reverse.assets[{i}]", asset, usd, "coin that has a price"))

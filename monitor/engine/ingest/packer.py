@@ -90,7 +90,8 @@ class _Coins(dict[str, int]):
     def __missing__(self, name: str) -> int:
         if not _ASSET.fullmatch(name):
             raise Unsure
-        place = self[name] = self._assets.place(name)
+        place = self._assets.place(name)
+        self[name] = place
         return place
 
 
@@ -122,7 +123,8 @@ class _Rules:
         """A loan in this coin can be weighed, now and by the versions to come."""
         found = self._taken.get(coin)
         if found is None:
-            found = self._taken[coin] = all(version.takes(coin) for version in self._versions)
+            found = all(version.takes(coin) for version in self._versions)
+            self._taken[coin] = found
         return found
 
     def thresholds(self, texts: Mapping[Any, str], leverage: int | None) -> dict[str, Decimal]:

@@ -90,7 +90,8 @@ class Listings:
         """[label sets] Those that match. For a key that comes again, each set is looked at once."""
         known = self._matches.pop(key, np.zeros(0, bool))
         new = [is_match(sets[i]) for i in range(len(known), len(sets))]
-        found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
+        found = np.append(known, np.array(new, bool)) if new else known
+        self._matches[key] = found
         if len(self._matches) > KEPT_MATCHES:
             self._matches.popitem(last=False)
         return found

@@ -67,7 +67,8 @@ class Layout:
         runs = sum(int(np.count_nonzero(c)) for c in counts)
         self._make_room(number, sum(side.row.size for side in sides), runs + 1)
         head, run = self.store.head[number], int(self.store.head[number, RUN])
-        position = base = int(head[POSITION])
+        base = int(head[POSITION])
+        position = base
         for part, side, count in zip((RUN, DEBT, LIABILITY), sides, counts, strict=True):
             head[part] = run
             run = lay(_order(side, part), *side, count, self.store, position, run, base)
@@ -163,8 +164,10 @@ class Layout:
         old = self.store
         head = old.head.copy()
         room = 2 * (int(head[:, POSITION_ROOM].sum()) + positions), 2 * (int(head[:, RUN_ROOM].sum()) + runs)
-        self.store = new = _empty(max(old.amount.size, room[0]), max(old.start.size, room[1]), head)
-        self._position = self._run = 0
+        new = _empty(max(old.amount.size, room[0]), max(old.start.size, room[1]), head)
+        self.store = new
+        self._position = 0
+        self._run = 0
         for number in np.flatnonzero(head[:, ROWS]):
             at, was = head[number], old.head[number]
             at[[RUN, DEBT, LIABILITY, END]] += self._run - was[RUN]

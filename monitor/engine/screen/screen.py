@@ -274,7 +274,8 @@ def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
     """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
     start, bound, share, offset = [0], [], [], []
     for ladder in ladders:
-        floor = total = 0.0
+        floor = 0.0
+        total = 0.0
         for top, part in (*ladder, (np.inf, 0.0), (np.inf, 0.0)):
             bound.append(top)
             share.append(part)

@@ -161,7 +161,8 @@ class FundWatch(Watcher):
         if fund is None:
             return
         held = {id_: self._holding(id_) for id_ in self._held}
-        self._assets = assets = frozenset[str]().union(*(h.assets for h in held.values()))
+        assets = frozenset[str]().union(*(h.assets for h in held.values()))
+        self._assets = assets
         usd = {asset: board.usd[asset] for asset in assets if asset in board.usd}
         draws, fees, unknown = dict[str, Decimal](), ZERO, 0
         for id_, holding in held.items():

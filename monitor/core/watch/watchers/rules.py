@@ -145,7 +145,8 @@ class RulesWatch(Watcher):
         suspects = book.suspects(None, board)
         for kind, former in told.items():
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
-            self._told[kind] = count = self._told.get(kind, 0) + 1
+            count = self._told.get(kind, 0) + 1
+            self._told[kind] = count
             facts = _changed(kind, former, self._versions[kind], sums)
             # Noticed at the version's own time, also by a monitor that was down then.
             raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)
