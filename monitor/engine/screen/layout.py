@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U16
+from monitor.engine.screen import kernels
 from monitor.engine.screen.arrays import (
     BLIND,
     DEBT,
@@ -23,7 +24,6 @@ from monitor.engine.screen.arrays import (
     RUN,
     RUN_ROOM,
     Positions,
-    kernel,
 )
 
 POSITIONS = 1 << 24
@@ -71,7 +71,7 @@ class Layout:
         position = base
         for part, side, count in zip((RUN, DEBT, LIABILITY), sides, counts, strict=True):
             head[part] = run
-            run = lay(_order(side, part), *side, count, self.store, position, run, base)
+            run = kernels.lay(_order(side, part), *side, count, self.store, position, run, base)
             position += side.row.size
         head[END], head[ROWS], head[BLIND] = run, rows, 1
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
@@ -88,7 +88,7 @@ class Layout:
             assert has_same_runs, "other debts than those of the block"
             assert side.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
             assert position + side.row.size == base + int(store.start[stop]), "more or fewer debts"
-            lay(_order(side, part), *side, counts, store, position, first, base)
+            kernels.lay(_order(side, part), *side, counts, store, position, first, base)
 
     def drop(self, number: int) -> None:
         """Forgets a block. Unless it was the last, its place is a hole until the next copy."""
@@ -193,35 +193,3 @@ def _empty(positions: int, runs: int, head: I64) -> Positions:
 
 def _stretch(head: I64, first: int, room: int) -> slice:
     return slice(int(head[first]), int(head[first] + head[room]))
-
-
-@kernel
-def lay(
-    order: I64,
-    row: U16,
-    instrument: U16,
-    amount: F64,
-    counts: I64,
-    store: Positions,
-    position: int,
-    run: int,
-    base: int,
-) -> int:
-    """Writes one side of a block as runs, from `position` and `run` on. Returns the run after the last.
-
-    Positions are in `order` within a run. `counts` (positions per instrument) is used up.
-    """
-    at = position
-    for i in range(counts.size):
-        if counts[i]:
-            store.instrument[run] = i
-            store.start[run] = at - base
-            run += 1
-        at, counts[i] = at + counts[i], at
-    store.start[run] = at - base
-    for k in order:
-        place = counts[instrument[k]]
-        store.amount[place] = amount[k]
-        store.member[place] = row[k]
-        counts[instrument[k]] = place + 1
-    return run
