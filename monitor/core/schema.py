@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most so many places."""
+    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most `max_places` places."""
 
     low: str
     high: str

@@ -272,7 +272,7 @@ class Shocked:
         self._then = self._book.snapshot.sweep(self._after, self._scope)
 
     def answer(self, limit: int, scenario: str | None = None) -> StressAnswer:
-        """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
+        """When it has run: at most `limit` groups of each stage are listed. `scenario` names where the shocks come from."""
         book, now, then = self._book, self._now, self._then
         before, usd = book.prices.usd, self._after.usd
         newly = {stage: self._newly(stage, limit) for stage in STAGE_RANK}

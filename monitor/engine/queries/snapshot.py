@@ -53,7 +53,7 @@ from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
-"""So many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, and the answer says so."""
+"""At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
 
 

@@ -31,9 +31,9 @@ POSITIONS = 1 << 24
 RUNS = 1 << 20
 """The same in run starts."""
 SPARE = 1 << 16
-"""A room has so many positions more than are in use, because groups may come before it is filled."""
+"""A room has this many positions more than are in use, because groups may come before it is filled."""
 HOLES = 4
-"""One part in so many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
+"""One part in this many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
 
 
 class BlockSide(NamedTuple):
@@ -160,7 +160,7 @@ class Layout:
         return end and are_few
 
     def _copy(self, positions: int, runs: int) -> None:
-        """Moves all blocks to fresh arrays with at least so much room at the end."""
+        """Moves all blocks to fresh arrays with at least this room at the end."""
         old = self.store
         head = old.head.copy()
         room = 2 * (int(head[:, POSITION_ROOM].sum()) + positions), 2 * (int(head[:, RUN_ROOM].sum()) + runs)

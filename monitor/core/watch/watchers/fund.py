@@ -1,9 +1,9 @@
 """Says when the groups in liquidation would cost the insurance fund more than it has, and when they no longer would.
 
-A look values every group in stage liquidation exactly, which takes some ten microseconds each. So a change is looked at once
-all of its time is handled, but never sooner than REST for each of them after the look before: with a few groups in
-liquidation every tick is looked at, with ten thousand one a minute, and no tick waits for the fund. The times of the last
-look and of the next are remembered, so that a restart goes on in the same rhythm.
+A look values every group in stage liquidation exactly, which takes some ten microseconds each. A change is looked at when
+everything of its time is handled, but looks stand apart by REST for each group in liquidation. With a few such groups the
+fund is looked at on every tick, with ten thousand once a minute. No tick waits for it. The times of the last look and of
+the next are remembered, so that a restart goes on in the same rhythm.
 """
 
 from __future__ import annotations

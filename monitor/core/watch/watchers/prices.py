@@ -22,8 +22,8 @@ from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 EXACT_SUMS_AT_ONCE = 5_000
-"""Up to so many exposed groups the sums of all alerts about prices of one time are exact, which takes half a second: a
-feed that dies or comes back with 600 coins must not hold core for a minute."""
+"""The sums of the alerts about prices of one time are exact for this many exposed groups together, which takes half a
+second. A feed that dies or comes back with 600 coins must not hold core for a minute."""
 IS_STALE, IS_SUSPECT, IS_RESTORED = "price.stale", "price.suspect", "price.restored"
 
 
