@@ -10,7 +10,7 @@ export function columns(points: readonly LtvPoint[]): Columns {
   const found: Columns = [[], [], [], []];
   for (const p of points) {
     add(found, Date.parse(p.at) / 1000, percent(p.last), percent(p.low), percent(p.high));
-    // A line must not be drawn over a time of which nothing is known.
+    // No line may be drawn over a time without points.
     if (p.gap) add(found, Date.parse(p.at) / 1000 + 1, null, null, null);
   }
   return found;

@@ -9,7 +9,7 @@ export interface Access {
   readonly who: Session | null;
 }
 
-/** `open`: nobody has to sign in here, so nobody can sign out. */
+/** `open`: this monitor asks for no sign-in, so there is no sign-out. */
 export const access = new Store<Access>({ state: "asking", who: null });
 
 export async function look(): Promise<void> {

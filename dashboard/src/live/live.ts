@@ -71,7 +71,7 @@ export class Live {
     this.source?.close();
   }
 
-  /** Shows other rows: the stream begins anew with them, and with the alerts from where it was. */
+  /** Shows other rows: the stream starts again with them, and with the alerts from where it was. */
   show(filter: Filter): void {
     if (JSON.stringify(filter) !== JSON.stringify(this.filter.get())) this.filter.set(filter);
   }

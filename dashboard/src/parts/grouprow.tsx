@@ -68,7 +68,7 @@ function turned(now: Sort, column: Sort): Sort {
 }
 
 export function GroupCells({ group, now }: { group: GroupRow; now: number }) {
-  // Of figures that are old the drift says nothing any more.
+  // The drift of old figures tells nothing.
   const drift = live.pulse.get().phase === "live" ? live.drift.toLine(group, now) : null;
   const who = group.labels.borrower ?? Object.values(group.labels)[0];
   return (

@@ -1,4 +1,4 @@
-/** Keys and words, for whoever asks; and a hint for the first visit. */
+/** Keys and words, for a reader who asks; and a hint for the first visit. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { useStore } from "../live/store";

@@ -1,4 +1,4 @@
-/** A long table of which only the rows in sight are drawn. Rows have one height; the place of each is computed. */
+/** A long table that draws only the rows in sight. Rows have one height; the place of each is computed. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -8,7 +8,7 @@ const BEYOND = 8;
 export interface VirtualProps<T> {
   readonly label: string;
   readonly items: readonly T[];
-  /** How many there are in all, or null where nobody counted. */
+  /** How many there are in all, or null where it is not known. */
   readonly total: number | null;
   readonly keyOf: (item: T) => string;
   readonly rowHeight: number;
@@ -17,7 +17,7 @@ export interface VirtualProps<T> {
   readonly rowClass: (item: T) => string;
   /** The last drawn row came near the end: more are wanted. */
   readonly onEnd: () => void;
-  /** The rows in sight, for whoever keeps them fresh. */
+  /** The rows in sight, for the code that keeps them fresh. */
   readonly onSight?: (first: number, last: number) => void;
 }
 

@@ -114,8 +114,8 @@ async def _visible_of(call: Call, page: list[Delivery]) -> list[Delivery]:
     """Those of a page that the caller may see."""
     if not call.caller.scope:
         return page
-    # Most deliveries belong to others: the subject rules them out without a look at the alert. A group that was closed
-    # since is not there; its labels are those of the alert.
+    # Most deliveries belong to others: their subject rules them out before a look at the alert. A group that was closed
+    # since has no labels any more but those in its alerts.
     theirs = await asyncio.to_thread(_of_others, call, {d.subject for d in page})
     return [d for d in page if d.subject not in theirs and await _may_see(call, d)]
 
@@ -143,7 +143,7 @@ def _absent(id_: str) -> Rejected:
 
 
 def _after(query: Query) -> str:
-    """The place to go on behind."""
+    """The place after which the page begins."""
     text = query.text("after")
     if text is None:
         return ""
@@ -154,7 +154,7 @@ def _after(query: Query) -> str:
 
 
 def _place(d: Delivery) -> str:
-    """What DeliveryFilter.after takes to go on behind a delivery."""
+    """The place of a delivery, as DeliveryFilter.after takes it."""
     return f"{d.cursor}:{d.id}"
 
 

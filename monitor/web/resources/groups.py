@@ -70,7 +70,7 @@ class GroupList(msgspec.Struct, frozen=True):
 
 
 class EntryAnswer(msgspec.Struct, frozen=True):
-    """What became of a book entry. `group` is null where the group was closed since a first, equal entry."""
+    """What became of a book entry. `group` is null where an equal entry came first and the group was closed since."""
 
     id: str
     type: str
@@ -230,7 +230,7 @@ async def _expected(call: Call) -> int | None:
 async def _precondition(call: Call) -> int | None:
     """The version that a put may replace; 0 where there must be no group yet, None for any.
 
-    For a token with a scope it is always stated: between our look and the event the id may become another's group.
+    A token with a scope always gets one: between our look and the event the id may become another borrower's group.
     """
     stated = _if_match(call)
     only_new = call.request.headers.get("If-None-Match")

@@ -21,7 +21,7 @@ DEFAULT_SPAN = timedelta(hours=24)
 class LtvItem(msgspec.Struct, frozen=True):
     """LTV from `at` on for one step: the lowest, the highest and the last that was seen; null where there was none.
 
-    `blind`: a price was not trusted at some time in it; `unknown`: one was missing; `unrecognised`: nothing was recognised;
+    `blind`: a price was not trusted for a while; `unknown`: one was missing; `unrecognised`: nothing was recognised;
     `gap`: nothing was kept from `at` until the next point.
     """
 

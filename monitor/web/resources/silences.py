@@ -56,7 +56,7 @@ class SilenceList(msgspec.Struct, frozen=True):
 
 
 class HiddenGroup(msgspec.Struct, frozen=True):
-    """A group that a silence would be about, and what of it would be hidden at worst."""
+    """A group that a silence matches, and the worst stage of it that would be hidden."""
 
     id: str
     product: str
@@ -65,7 +65,7 @@ class HiddenGroup(msgspec.Struct, frozen=True):
 
 
 class HiddenGroups(msgspec.Struct, frozen=True):
-    """Groups in a bad stage that a silence would be about; the first 100 are listed. `whole`: all were looked at."""
+    """Groups in a bad stage that a silence matches; the first 100 are listed. `whole`: the preview looked at all."""
 
     count: int
     items: list[HiddenGroup]
@@ -84,7 +84,7 @@ class HiddenAlert(msgspec.Struct, frozen=True):
 
 
 class HiddenAlerts(msgspec.Struct, frozen=True):
-    """Alerts of the last 24 hours that match: `hidden` would have been, `told` not, as worse or as good news."""
+    """Alerts of the last 24 hours that match: so many would be `hidden`, and so many `told`, as worse or as good news."""
 
     hidden: int
     told: int
@@ -147,7 +147,7 @@ async def silence(call: Call) -> SilencePreview | Reply:
 
 
 async def unsilence(call: Call) -> None:
-    """Ends a silence; what it hid and is still bad is told."""
+    """Ends a silence. The desk is told what it hid that is still bad."""
     found = next((s for s in call.daemon.view.silences if s.said.id == call.id), None)
     if found is None or not _is_within(call.caller, found.said.match):
         raise Rejected("not-found", f"there is no silence {call.id} in force")
@@ -155,7 +155,7 @@ async def unsilence(call: Call) -> None:
 
 
 def _open_groups(call: Call, said: MakeSilence) -> HiddenGroups:
-    """The groups in a bad stage that a silence is about, and up to which stage it would hide them."""
+    """The groups in a bad stage that match, and the worst stage of each that the silence would hide."""
     wanted = GroupQuery(
         stages=frozenset(STAGES) - {NORMAL},
         products=frozenset([said.match.product]) if said.match.product is not None else frozenset(),
@@ -174,7 +174,7 @@ def _open_groups(call: Call, said: MakeSilence) -> HiddenGroups:
 
 
 async def _recent(call: Call, said: MakeSilence) -> HiddenAlerts:
-    """Alerts of the last day that a silence is about: those that it would have hidden, and those that it would not."""
+    """Alerts of the last day that match: those that the silence would have hidden, and those that it would not."""
     wanted = AlertFilter(since=call.daemon.clock.utc() - LOOK_BACK, limit=_PAGE)
     hidden: list[LoggedAlert] = []
     told = 0
@@ -201,7 +201,7 @@ def _stages(call: Call, groups: Iterable[str]) -> dict[str, str]:
 
 
 def _is_within(caller: Caller, match: Match) -> bool:
-    """A token with a scope silences, and sees silenced, what has its labels and nothing else."""
+    """A token with a scope may make and see only silences that match its labels."""
     return all(match.labels.get(key) == value for key, value in caller.scope)
 
 

@@ -38,7 +38,7 @@ class ToldItem(msgspec.Struct, frozen=True):
 class TimelineItem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Something that happened to a group.
 
-    `kind` is `stage` or `alert` with what was said and who was `told`; or `ack`, `entry` or `book` with `action` and `who`.
+    A `stage` or an `alert` has the alert and who was `told`; an `ack`, an `entry` and a `book` have `action` and `who`.
     """
 
     kind: Literal["stage", "alert", "ack", "entry", "book"]
