@@ -180,7 +180,7 @@ class PriceBoard:
         """
         before: dict[str, Mark | None] = {}
         moved: frozenset[str] = frozenset()
-        if frames and self._may_take_whole(frames, quotes):
+        if frames and _may_take_whole(self.trust, frames, quotes):
             for frame in frames:
                 moved |= self._take_frame(frame, at, before)
         else:
@@ -265,17 +265,6 @@ class PriceBoard:
         return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
 
     # -- frames --
-
-    def _may_take_whole(self, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
-        """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
-        if not self.trust.enabled or self.trust.min_sources > 1:
-            return False
-        if not all(len(frame) > 1 for frame in frames):
-            return False
-        if len(frames) == 1 and not quotes:
-            return True
-        named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
-        return len(set(named)) == len(named)
 
     def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
         """Judges the odd columns as quotes and takes the others at once; returns those of the others whose price moved."""
@@ -387,6 +376,18 @@ class PriceBoard:
             is_trusted = columns.trust(place) in _GOOD and (quote != USDT or is_rated)
             self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
             (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
+
+
+def _may_take_whole(trust: Trust, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
+    """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
+    if not trust.enabled or trust.min_sources > 1:
+        return False
+    if not all(len(frame) > 1 for frame in frames):
+        return False
+    if len(frames) == 1 and not quotes:
+        return True
+    named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
+    return len(set(named)) == len(named)
 
 
 def _differs(old: Mark | None, new: Mark | None) -> bool:
