@@ -58,7 +58,7 @@ _MAX_SYMBOLS = 10_000
 _MAX_LAYOUTS = 16
 
 
-Pause = Annotated[timedelta, schema.Span("10ms", "1h", had_seconds=True)]
+Pause = Annotated[timedelta, schema.Span("10ms", "1h", old_places=6)]
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -138,8 +138,8 @@ class Committed(msgspec.Struct, frozen=True):
 class StoredState(msgspec.Struct, frozen=True):
     """All that a restart needs to go on as if nothing had happened.
 
-    A group is as `groups` says. One that is neither there nor in `closed` is as the last block says that holds it. A
-    group to which nothing has happened yet has no state in `states`.
+    `groups` says how a group stands. A group that is neither there nor in `closed` stands in a block, and the last block
+    that holds it counts. A group to which nothing has happened yet has no state in `states`.
     """
 
     desk: CoreState | None
