@@ -15,31 +15,24 @@ class LineMemory(Protocol):
 
     def __len__(self) -> int:
         """Lines in force."""
-        ...
 
     def applied(self, lines: array[int]) -> array[int]:
         """The id that each line puts, or 0 for a line that is not in force."""
-        ...
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
         """Notes which groups lines of this reading name. For each, the number of the line that named it before, or 0."""
-        ...
 
     def take(self, lines: array[int], ids: array[int]) -> None:
         """These lines are in force after this reading; each id once."""
-        ...
 
     def named(self, ids: array[int]) -> list[bool]:
         """Whether this reading names each group."""
-        ...
 
     def lacks(self) -> bool:
         """A line was in force before this reading whose group it does not name."""
-        ...
 
     def end(self, *, forget: bool) -> None:
         """Ends the reading. Lines of groups that it names but did not put stay; `forget` drops those of other groups."""
-        ...
 
 
 class PlainLineMemory:

@@ -82,11 +82,9 @@ class Notifier(Protocol):
 
     async def send(self, notice: Notice) -> Receipt:
         """ONE attempt, bounded in time. Raises DeliveryError."""
-        ...
 
     async def close(self) -> None:
         """Frees connections."""
-        ...
 
 
 class BadSecret(ValueError):
