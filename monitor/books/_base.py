@@ -48,7 +48,6 @@ class PlainReader:
         self._progress = progress
 
     def parse(self, line: object, at: datetime) -> Group:
-        """See Reader."""
         return parse_line(line, at, self._products())
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
@@ -56,11 +55,9 @@ class PlainReader:
         return None
 
     def line_memory(self) -> LineMemory:
-        """See Reader."""
         return PlainLineMemory()
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
-        """See Reader."""
         if self._progress is not None:
             self._progress(done_bytes, total_bytes)
 

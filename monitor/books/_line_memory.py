@@ -47,30 +47,24 @@ class PlainLineMemory:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See LineMemory."""
         return array("q", [self._lines.get(line, 0) for line in lines])
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See LineMemory."""
         firsts = [
             self._first.setdefault(id_, number) if id_ else number for id_, number in zip(ids, numbers, strict=True)
         ]
         return [0 if first == number else first for first, number in zip(firsts, numbers, strict=True)]
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See LineMemory."""
         self._taken.update(zip(lines, ids, strict=True))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See LineMemory."""
         return [id_ in self._first for id_ in ids]
 
     def lacks(self) -> bool:
-        """See LineMemory."""
         return not self._first.keys() >= set(self._lines.values())
 
     def end(self, *, forget: bool) -> None:
-        """See LineMemory."""
         if not (self._taken or forget):
             self._first = {}
             return

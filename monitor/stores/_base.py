@@ -221,6 +221,15 @@ class LtvPoint(msgspec.Struct, frozen=True):
     flags: int = 0
 
 
+def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
+    """One point for two of the same group, step and time."""
+    lows = [v for v in (old.low, new.low) if v is not None]
+    highs = [v for v in (old.high, new.high) if v is not None]
+    last = old.last if new.last is None else new.last
+    flags = old.flags | new.flags
+    return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 

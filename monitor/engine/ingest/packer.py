@@ -33,7 +33,7 @@ from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
 _ASSET = re.compile(get_args(schema.Asset)[1].regex)
-_REMEMBERED = 10_000  # at most so many texts of times, of terms and of thresholds
+_REMEMBERED = 10_000  # at most this many texts of times, of terms and of thresholds
 
 _decode = msgspec.json.Decoder(line_schema.LineText).decode
 
