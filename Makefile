@@ -5,7 +5,8 @@ CONFIG  ?= config/monitor.toml
 UV_PIN  := 0.13.9
 BIN     := .venv/bin
 BENCH   := .venv-bench/bin
-WORKERS ?= 2
+# Three for two cores: half of the tests wait for daemons, sockets and clocks.
+WORKERS ?= 3
 
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
@@ -34,7 +35,7 @@ run: setup
 	@exec $(BIN)/monitor run --config $(CONFIG)
 
 test: setup
-	$(BIN)/pytest -n $(WORKERS) tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -42,6 +43,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.class_names
+	$(BIN)/python -m tools.limits
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \

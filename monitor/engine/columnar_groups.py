@@ -48,8 +48,6 @@ class ColumnarGroups:
         self._now = InForce.of(at, rules, names)
         self.screen = BlockScreen(names, self._now.versions)
 
-    # -- single groups --
-
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made from its columns, or None."""
         row = self.rows.row_of(group_id)
