@@ -120,6 +120,15 @@ def read(
     return result  # type: ignore[no-any-return]
 
 
+def read_or_note(cls: Any, value: object, problems: list[Problem]) -> Any:
+    """The same, also for a union of structs. A value that cannot be read is None, and its problems join the list."""
+    try:
+        return read(cls, value)
+    except Invalid as e:
+        problems += e.problems
+        return None
+
+
 class _Reader:
     def __init__(self, folder: Path | None, problems: list[Problem], old_keys: list[str]) -> None:
         self.folder = folder
