@@ -72,7 +72,7 @@ def test_a_share_that_nobody_watches_any_more_is_not_above_for_ever() -> None:
 
 @both_books
 def test_what_is_restored_in_one_look_is_said_in_the_order_in_which_it_went_above() -> None:
-    of = desk(*BOOK, max_share={"asset": D("0.4")})
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.4")})
     assert of.pass_time("00:01") == "exposure.concentration:asset:USDT"
     of.price("00:01:01", "BTC=400")
     assert of.pass_time("00:02") == "exposure.concentration:asset:BTC exposure.restored:asset:USDT"
@@ -86,7 +86,7 @@ def test_what_is_restored_in_one_look_is_said_in_the_order_in_which_it_went_abov
 @both_books
 def test_the_whole_book_is_summed_only_after_a_minute_in_which_a_share_may_have_changed() -> None:
     """A look a minute costs: notices, clocks and prices that fall silent change no share. A price does."""
-    of = desk(*BOOK, max_share={"asset": D("0.9")})
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.9")})
     of.pass_time("00:01")
     of.notice("00:01:10", "book.drift", "a book")
     of.handle(ClockStood(clock("00:01:11"), D(1)))
@@ -99,7 +99,7 @@ def test_the_whole_book_is_summed_only_after_a_minute_in_which_a_share_may_have_
 
 @both_books
 def test_interest_is_a_reason_to_sum_the_whole_book() -> None:
-    of = desk(*BOOK, max_share={"asset": D("0.9")})
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.9")})
     of.pass_time("23:59")
     of.pass_time("24:00")
     assert of.monitor.next_due == clock("24:01")
