@@ -65,7 +65,7 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState
     written = {block.number for block in blocks}
     dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
     await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
-    log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
+    log.info("all blocks of the book were written again", blocks=len(blocks), groups=len(book), were_beside=len(beside))
 
 
 ENGINE = Path(monitor.__file__).parent / "engine"

@@ -1,4 +1,4 @@
-"""What a running daemon does every so often: proves the store, deletes old records, measures its own lateness."""
+"""What a running daemon does from time to time: proves the store, deletes old records, measures its own lateness."""
 
 from __future__ import annotations
 

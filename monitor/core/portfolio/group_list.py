@@ -100,27 +100,21 @@ class GroupLists(Protocol):
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
         """One group, or None."""
-        ...
 
     def state(self, group_id: str) -> GroupState | None:
         """Where one group stands, or None."""
-        ...
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         """A page of the list. Raises BadCursor."""
-        ...
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         """Groups by stage, and how many are unknown or blind."""
-        ...
 
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
         """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
-        ...
 
     def needed(self, scope: Scope) -> frozenset[str]:
         """Assets whose price decides about some group."""
-        ...
 
 
 class PlainGroupLists:

@@ -27,7 +27,7 @@ from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
-from monitor.core.stages.stages import LIQUIDATION, NORMAL
+from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
@@ -66,7 +66,7 @@ class GroupRow(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     labels: Mapping[str, str]
     ltv: str | None
-    stage: str
+    stage: Stage
     band: str | None
     debt_usd: str | None
     recognised_usd: str | None
@@ -109,7 +109,7 @@ class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(FiguresShown, frozen=True, kw_only=True):
     """Figures, stage, and what follows from them. While a price is missing nothing is permitted."""
 
-    stage: str
+    stage: Stage
     deadline: str | None
     blind: bool
     unknown: bool

@@ -6,7 +6,6 @@ every other line to core. So nothing here says what is wrong with a line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -32,7 +31,6 @@ from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
-_ASSET = re.compile(get_args(schema.Asset)[1].regex)
 _REMEMBERED = 10_000  # at most this many texts of times, of terms and of thresholds
 
 _decode = msgspec.json.Decoder(line_schema.LineText).decode
@@ -88,7 +86,7 @@ class _Coins(dict[str, int]):
         self._assets = assets
 
     def __missing__(self, name: str) -> int:
-        if not _ASSET.fullmatch(name):
+        if not schema.is_asset(name):
             raise Unsure
         place = self._assets.place(name)
         self[name] = place

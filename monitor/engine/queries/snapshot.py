@@ -38,7 +38,7 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.stages.stages import LIQUIDATION, STAGES
+from monitor.core.stages.stages import LIQUIDATION, STAGES, Stage
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
@@ -111,7 +111,7 @@ class ColumnarBookSnapshot:
         pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
         moves = moves_of(pairs, *(column[known] for column in weighed.sums))
         loss = self._loss(weighed, known, after, on)
-        newly = {
+        newly: dict[Stage, Movers] = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
         }
         unknown = int(np.count_nonzero(wanted & ~known))

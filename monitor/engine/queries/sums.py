@@ -9,12 +9,12 @@ import numpy as np
 from monitor.core.groups.snapshot import Pair, Sums
 from monitor.core.money import CENT, round_down
 from monitor.core.portfolio.snapshot import nearest_shown
-from monitor.core.stages.stages import STAGES
+from monitor.core.stages.stages import STAGES, Stage
 from monitor.engine.columns.fields import F64, I64, Bools
 from monitor.engine.columns.floats import cents
 
 
-def moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:
+def moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[Stage, Stage], Sums]:
     """By stage before and after; `pairs` are place before x number of stages + place after."""
     size = len(STAGES) ** 2
     count = np.bincount(pairs, minlength=size)

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from monitor.core.alerts.catalogue import TIME
 from monitor.core.schema import Problem
 from monitor.core.text import plain_or_none, stamp
 from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint
 from monitor.web.auth import READ
-from monitor.web.http import TIME, Param, invalid, whole_number
+from monitor.web.http import Param, invalid, whole_number
 from monitor.web.ltv_follower import COARSE_FOR
 from monitor.web.resources.groups import visible
 from monitor.web.site import Call, Endpoint
@@ -95,7 +96,7 @@ ROUTES = (
         (
             Param("from", "The beginning; a day before the end by default, at most 30 days before now.", TIME),
             Param("to", "The end; now by default.", TIME),
-            Param("points", "At most so many points, 10 to 5000.", whole_number(10, 5000, 500)),
+            Param("points", "At most this many points, 10 to 5000.", whole_number(10, 5000, 500)),
         ),
     ),
 )

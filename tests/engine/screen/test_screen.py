@@ -265,7 +265,7 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         kernels.count_held,
         kernels.holders,
     )
-    compiled = [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
+    compiled = [len(door.signatures) for door in doors]
     desk = ScreenDesk(3)
     for number in range(3):
         desk.put(number, 20)
@@ -273,4 +273,4 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         desk.step()
         desk.check(None)
         desk.fast.holders([0, 1])
-    assert compiled == [1] * len(doors) == [len(door.signatures) for door in doors]  # type: ignore[attr-defined]
+    assert compiled == [1] * len(doors) == [len(door.signatures) for door in doors]

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
 from monitor.core.portfolio.snapshot import PlainBookSnapshot, WholeBook
-from monitor.web.whole_book import LISTS, WAITING
+from monitor.web.site import LISTS, WAITING
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask
@@ -146,7 +146,7 @@ async def test_too_many_at_once_are_told_to_come_again(desk: WebDesk, http: Sess
         await gate.wait()
         return await whole_book()
 
-    desk.whole_book = slow  # type: ignore[method-assign]
+    desk.whole_book = slow
     asked = [asyncio.create_task(stressed(http, {"shocks": {"BTC": "-1%"}})) for _ in range(WAITING)]
     await asyncio.sleep(0.3)
     status, problem = await stressed(http, {"shocks": {"BTC": "-1%"}})
