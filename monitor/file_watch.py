@@ -39,7 +39,7 @@ async def watching(path: Path, wake: asyncio.Event, again_s: float) -> AsyncIter
 
 
 async def pause(wake: asyncio.Event, at_most_s: float) -> None:
-    """Waits until `wake` is set, for `at_most_s` seconds, and clears it."""
+    """Waits until `wake` is set, but no longer than `at_most_s`, and clears it."""
     try:
         async with asyncio.timeout(at_most_s):
             await wake.wait()

@@ -34,9 +34,10 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 EXAMPLES = dict(re.findall(r"`(monitor/[\w/]+\.py)`:\n\n```python\n(.*?)```", TEXT, re.DOTALL))
 EDITS = re.findall(r"`(monitor/[\w/]+\.py)`, (before|after) `([^`\n]+)`:\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 NOTICE = Notice(
-    "loan_group.margin_call.opened", "2021-05-19T12:58:00.000Z",
+    "loan_group.margin_call.opened",
+    "2021-05-19T12:58:00.000Z",
     {"id": "evt_1", "severity": "warning", "ltv": "0.7712", "group": {"id": "G-1"}},
-)  # fmt: skip
+)
 
 Example = Callable[[str], ModuleType]
 
@@ -118,7 +119,7 @@ async def test_the_notifier_posts_one_line(example: Example, peer: Peer, tmp_pat
     assert peer.got == [{"text": "[WARNING] G-1 margin call: LTV 77.12 %"}]
 
 
-def _chat(example: Example, peer: Peer, folder: Path):  # type: ignore[no-untyped-def]  # the module is made in a test
+def _chat(example: Example, peer: Peer, folder: Path):
     (folder / "room").write_text(peer.base)
     (folder / "room").chmod(0o600)
     chat = example("monitor/notifiers/chat.py")
@@ -143,8 +144,8 @@ async def test_the_feed_survives_its_peer(example: Example, peer: Peer) -> None:
     poll = example("monitor/feeds/poll.py")
     feed = poll.build("poll", read(poll.Config, {"url": peer.base, "every": "10ms"}))
 
-    class Mended(poll.PollFeed):  # type: ignore[misc]
-        def parse(self, frame: bytes, at: datetime):  # type: ignore[no-untyped-def]
+    class Mended(poll.PollFeed):
+        def parse(self, frame: bytes, at: datetime):
             peer.body = '{"BTC": "1"}'
             return super().parse(frame, at)
 

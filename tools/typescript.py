@@ -14,13 +14,20 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.portfolio.group_list import SORTS
+from monitor.core.stages.stages import STAGES
 from monitor.web.contract import answers, routes
 from monitor.web.http import ProblemDetails
 from monitor.web.live import EVENT_TYPES
 
 FILE = Path(__file__).parent.parent / "dashboard/src/answers.generated.ts"
-WORDS = {"stage": "Stage", "severity": "Severity"}
-"""Texts that are one of the words of alerts.generated.ts, by the name of their field."""
+WORDS: Mapping[frozenset[str], str] = {
+    frozenset(STAGES): "Stage",
+    frozenset(SEVERITY_RANK): "Severity",
+    frozenset((*STAGES, *SEVERITY_RANK)): "Stage | Severity",
+}
+"""Choices that alerts.generated.ts names."""
 BY_STAGE = frozenset({"stages", "debt_usd", "before", "after", "newly"})
 """Fields that have a value for each stage, where they are tables."""
 HEAD = """/** Made by `python -m tools.typescript` from the structs that the monitor sends; change those, not this file.
@@ -35,7 +42,9 @@ def types() -> str:
     """The dashboard's module: an interface for each struct, by name."""
     sent = [type_ for route in routes() for type_ in answers(route).values() if type_ is not None]
     _, schemas = msgspec.json.schema_components([*sent, *EVENT_TYPES, ProblemDetails], ref_template="{name}")
-    return HEAD + "".join(interface(name, schemas[name]) for name in sorted(schemas))
+    keys = " | ".join(map(json.dumps, SORTS))
+    sorts = f"\n/** What a list of groups can be sorted by. */\nexport type SortKey = {keys};\n"
+    return HEAD + sorts + "".join(interface(name, schemas[name]) for name in sorted(schemas))
 
 
 def interface(name: str, schema: Mapping[str, Any]) -> str:
@@ -57,10 +66,11 @@ def _type(schema: Mapping[str, Any], field: str = "") -> str:
     if "anyOf" in schema:
         return " | ".join(_type(each, field) for each in schema["anyOf"])
     if "enum" in schema:
-        return " | ".join(json.dumps(each) for each in schema["enum"])
+        words = WORDS.get(frozenset(schema["enum"]))
+        return words or " | ".join(json.dumps(each) for each in schema["enum"])
     match schema.get("type"):
         case "string":
-            return WORDS.get(field, "string")
+            return "string"
         case "integer" | "number":
             return "number"
         case "boolean" | "null" as simple:

@@ -1,9 +1,9 @@
 /** Sound and desktop notice for critical alerts, for readers who asked for them. */
 
 import { TITLES } from "./alerts.generated";
+import type { AlertItem } from "./answers.generated";
 import { to } from "./router";
 import { settings } from "./settings";
-import type { Alert } from "./types";
 
 /** Many alerts of one moment are one sound. */
 const REST_MS = 2000;
@@ -29,7 +29,7 @@ export async function enableNotices(on: boolean): Promise<string | null> {
     : "The browser does not allow notices from this page; change that in its settings.";
 }
 
-export function announce(alert: Alert): void {
+export function announce(alert: AlertItem): void {
   if (alert.data.severity !== "critical") return;
   const { sound, notices } = settings.get();
   const now = Date.now();

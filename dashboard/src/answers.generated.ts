@@ -4,6 +4,9 @@ Money, prices and ratios are decimal text, times RFC 3339 in UTC. What each is s
 
 import type { Severity, Stage } from "./alerts.generated";
 
+/** What a list of groups can be sorted by. */
+export type SortKey = "ltv" | "id" | "debt_usd" | "deadline";
+
 export interface AckAnswer {
   readonly alert: string;
   readonly group: string;
@@ -445,7 +448,7 @@ export interface HiddenGroup {
   readonly id: string;
   readonly product: string;
   readonly stage: Stage;
-  readonly up_to: string;
+  readonly up_to: Stage | Severity;
 }
 
 export interface HiddenGroups {
@@ -591,7 +594,7 @@ export interface LtvItem {
 
 export interface Match {
   readonly type?: string | null;
-  readonly severity?: "critical" | "info" | "warning" | null;
+  readonly severity?: Severity | null;
   readonly product?: string | null;
   readonly group?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
@@ -609,8 +612,8 @@ export interface MovedGroup {
   readonly id: string;
   readonly product: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly from: string;
-  readonly to: string;
+  readonly from: Stage;
+  readonly to: Stage;
   readonly ltv_before: string | null;
   readonly ltv: string | null;
   readonly debt_usd: string;
@@ -620,8 +623,8 @@ export interface MovedGroup {
 }
 
 export interface MovedGroups {
-  readonly from: string;
-  readonly to: string;
+  readonly from: Stage;
+  readonly to: Stage;
   readonly groups: number;
   readonly debt_usd: string;
   readonly recognised_usd: string;
@@ -814,7 +817,7 @@ export interface SilenceItem {
   readonly match: Match;
   readonly until: string;
   readonly reason: string;
-  readonly up_to: string | null;
+  readonly up_to: Stage | Severity | null;
   readonly even_worse: boolean;
   readonly by: string;
   readonly at: string;
@@ -831,8 +834,8 @@ export interface SilencePreview {
 }
 
 export interface StageChange {
-  readonly from: string | null;
-  readonly to: string | null;
+  readonly from: Stage | null;
+  readonly to: Stage | null;
 }
 
 export interface Status {

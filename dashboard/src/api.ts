@@ -1,16 +1,15 @@
 /** Requests to the monitor. Every failure is an ApiError that says in words what is wrong and, where known, where. */
 
-export interface Problem {
-  readonly where: string;
-  readonly what: string;
-}
+import type { ProblemDetails } from "./answers.generated";
+
+type Problems = NonNullable<ProblemDetails["errors"]>;
 
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly kind: string,
     detail: string,
-    readonly problems: readonly Problem[] = [],
+    readonly problems: Problems = [],
     readonly retryAfter: number | null = null,
   ) {
     super(detail);
@@ -76,7 +75,7 @@ async function send(method: string, path: string, accept: string, body?: unknown
 }
 
 async function failure(response: Response, path: string): Promise<ApiError> {
-  const said = await response.json().catch(() => null);
+  const said: Partial<ProblemDetails> | null = await response.json().catch(() => null);
   const kind = String(said?.type ?? "").replace("urn:loan-monitor:", "") || "error";
   const detail = said?.detail ?? `HTTP ${response.status}`;
   const after = Number(response.headers.get("Retry-After")) || null;

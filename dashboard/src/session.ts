@@ -1,12 +1,12 @@
 /** Who reads, and what they may do. */
 
+import type { SessionItem } from "./answers.generated";
 import { ApiError, get, post, remove } from "./api";
 import { Store } from "./live/store";
-import type { Session } from "./types";
 
 export interface Access {
   readonly state: "asking" | "open" | "signed-in" | "sign-in";
-  readonly who: Session | null;
+  readonly who: SessionItem | null;
 }
 
 /** `open`: this monitor asks for no sign-in, so there is no sign-out. */
@@ -14,7 +14,7 @@ export const access = new Store<Access>({ state: "asking", who: null });
 
 export async function look(): Promise<void> {
   try {
-    const who = await get<Session>("/v1/session");
+    const who = await get<SessionItem>("/v1/session");
     access.set({ state: who.cookie ? "signed-in" : "open", who });
   } catch (e) {
     if (e instanceof ApiError && e.status === 401) access.set({ state: "sign-in", who: null });

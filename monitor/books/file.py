@@ -29,6 +29,7 @@ from monitor.books._base import KeptBook, Reader
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
 from monitor.clock import Clock, SystemClock
+from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
 from monitor.file_watch import Waits, pause, watching
@@ -36,7 +37,6 @@ from monitor.file_watch import Waits, pause, watching
 T = TypeVar("T")
 P = ParamSpec("P")
 
-REFUSED = "book.refused"
 
 _PACKED_LINES = 1000  # a page with fewer new lines is read line by line
 _LARGE_BYTES = 1 << 20  # some thousand lines: a larger file is remembered as compactly as possible
@@ -71,7 +71,8 @@ class _Sheet:
     """A page in work: what the book knows of its lines, by place."""
 
     def __init__(self, page: LinePage, ids: array[int], lines: array[int]) -> None:
-        self.numbers, self.raws = page
+        self.numbers = page.numbers
+        self.raws = page.raws
         self.lines = lines
         """A hash of each line."""
         self.ids = ids
@@ -227,7 +228,8 @@ class FileBook:
 
     def _judge(self, sheet: _Sheet, places: Iterable[int], at: datetime) -> None:
         for place in places:
-            judged = sheet.judged[place] = judge(sheet.raws[place], at, self._reader.parse)
+            judged = judge(sheet.raws[place], at, self._reader.parse)
+            sheet.judged[place] = judged
             if judged.id is not None:
                 sheet.ids[place] = hash(judged.id)
 
@@ -291,14 +293,14 @@ class FileBook:
             self._refused[subject] = fingerprint
             facts = {"problem": problem, "reason": reason, "source": self.name}
             facts |= {"group": group} if group is not None else {}
-            notices.append(Noticed(at, REFUSED, subject, facts, fingerprint))
+            notices.append(Noticed(at, BOOK_REFUSED, subject, facts, fingerprint))
         self._doubts = doubts
         return notices
 
     def _clear(self, mended: list[str], notices: list[Event], at: datetime) -> None:
         for subject in mended:
             del self._refused[subject]
-            notices.append(Noticed(at, REFUSED, subject, {}, clears=True))
+            notices.append(Noticed(at, BOOK_REFUSED, subject, {}, clears=True))
 
 
 def _fingerprint(raw: bytes, problem: str) -> str:

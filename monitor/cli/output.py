@@ -29,6 +29,7 @@ from rich.progress import (
 from rich.table import Table
 
 from monitor.config import Config
+from monitor.core.alerts.catalogue import COLOUR
 from monitor.core.text import stamp
 from monitor.telemetry import log
 
@@ -38,7 +39,6 @@ SAY_S = 2.0
 """Progress shows after this long, and the log gets at most one line in this time."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
-COLOUR = {"critical": "bold red", "warning": "yellow", "info": "green"}
 
 
 def problems(lines: Sequence[str]) -> None:

@@ -38,10 +38,11 @@ def _shocks(answer: dict[str, Any]) -> None:
     for name, newly in answer["newly"].items():
         if newly["items"] and name != "normal":
             out.print(_worst(name, newly))
-    short, draw, fees = (_amount(answer[name]) for name in ("shortfall_usd", "fund_draw_usd", "fees_usd"))
+    # An older daemon sends only the old name.
+    short = answer["shortfall_usd" if "shortfall_usd" in answer else "expected_shortfall_usd"]
     out.print(
-        f"bankrupt {answer['bankrupt']:,} groups; shortfall [bold red]{short}[/] USD, the fund pays {draw};"
-        f" clearance fees {fees}"
+        f"bankrupt {answer['bankrupt']:,} groups; shortfall [bold red]{_amount(short)}[/] USD,"
+        f" the fund pays {_amount(answer['fund_draw_usd'])}; clearance fees {_amount(answer['fees_usd'])}"
     )
     if answer["unknown"]:
         out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")

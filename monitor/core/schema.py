@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most so many places."""
+    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most `max_places` places."""
 
     low: str
     high: str
@@ -74,6 +74,7 @@ Ratio = Annotated[Decimal, Bounds("0", "1", 18)]
 DailyRate = Annotated[Decimal, Bounds("0", "1", 18)]
 Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", "1 to 128 printable ASCII characters without spaces")]
 Asset = Annotated[str, Pattern(r"[A-Z0-9][A-Z0-9._-]{0,31}", "a coin in capitals, such as BTC")]
+is_asset = re.compile(get_args(Asset)[1].regex).fullmatch
 Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyphens")]
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -105,7 +106,7 @@ class Journal:
         self._metrics.commit.observe(self._clock.monotonic_s() - self._tried_s)
         for logged in committed.alerts:
             self._metrics.alerts.labels(logged.alert.type, logged.alert.severity).inc()
-            if logged.alert.type == "book.refused":
+            if logged.alert.type == BOOK_REFUSED:
                 self._refused(logged.alert)
         self._outlet.take_over(committed)
         if self._failing_since_s is None:

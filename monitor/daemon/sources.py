@@ -24,7 +24,7 @@ from monitor.stores._base import StoreUnavailable
 WATCH_S = 1.0
 """How often the feeds are looked at for readiness, and refused lines of books for a rate that they lacked."""
 EVENTS_AT_ONCE = 1_000
-"""Events of a book in one commit: so few delay a price by some milliseconds."""
+"""Events of a book in one commit: this few delay a price by some milliseconds."""
 
 
 class Sources:

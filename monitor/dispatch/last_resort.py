@@ -19,7 +19,7 @@ from monitor.telemetry import log
 
 TIMEOUT_S = 20.0
 """For one attempt. The time that a notice waits for its turn does not count."""
-LAST_WORD_S = 1.0
+STOP_S = 1.0
 """At a stop, attempts under way have this long to end."""
 
 
@@ -44,7 +44,7 @@ class LastResort:
     async def stop(self) -> None:
         """Gives attempts under way a moment and cuts the rest off."""
         if self._attempts:
-            await asyncio.wait(set(self._attempts), timeout=LAST_WORD_S)
+            await asyncio.wait(set(self._attempts), timeout=STOP_S)
         left = set(self._attempts)
         for task in left:
             task.cancel()

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TextIO, cast, get_args
+from typing import TextIO, cast
 
 import msgspec
 
@@ -29,7 +29,6 @@ from monitor.core.prices.quote import BadPrice, Quote, price
 from monitor.feeds._base import FeedStats
 from monitor.telemetry import BoundedLog
 
-_ASSET = re.compile(get_args(schema.Asset)[1].regex, re.ASCII)
 _SOURCE = re.compile(r"[\x21-\x7e]{1,64}")
 _EARLIEST, _LATEST = datetime(2009, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 # A row with a thousand columns has some 15,000 characters; a much longer line belongs to no tape.
@@ -156,7 +155,7 @@ class _Reader:
         found: dict[str, int] = {}
         for index, name in enumerate(header[1:], 1):
             asset = name.removesuffix("USDT")
-            if asset == name or not _ASSET.fullmatch(asset):
+            if asset == name or not schema.is_asset(asset):
                 self.refuse("column", f"column {index + 1}: found {name!r}, expected a pair with USDT such as BTCUSDT")
             elif asset in found:
                 self.refuse("column", f"column {index + 1}: {name!r} is there twice; the first one is used")
@@ -205,7 +204,7 @@ class _Reader:
     def coin(self, at: datetime, cells: Sequence[str]) -> Quote | None:
         """A long row's quote, in USD."""
         asset, text, source = cells
-        if not _ASSET.fullmatch(asset):
+        if not schema.is_asset(asset):
             self.refuse("asset", f"column asset: found {asset[:40]!r}, expected a coin in capitals, such as BTC")
             return None
         if source and not _SOURCE.fullmatch(source):

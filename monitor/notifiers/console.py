@@ -9,9 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from monitor.core.alerts.catalogue import COLOUR
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline
-
-_STYLES = {"critical": "bold red", "warning": "yellow", "info": "green"}
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -34,7 +33,7 @@ class ConsoleNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Prints in a thread: a stopped terminal or a full pipe must not hold up the event loop."""
-        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=_STYLES.get(notice.severity, ""))
+        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=COLOUR.get(notice.severity, ""))
         try:
             await asyncio.to_thread(self._console.print, line)
         except OSError as e:

@@ -21,13 +21,13 @@ from typing import Any
 import msgspec
 
 from monitor.clock import Clock, SystemClock
+from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
 from monitor.core.text import MOST_NAMED
 from monitor.file_watch import Waits, pause, watching
 
-REFUSED = "book.refused"
 HEADER = ["effective", "asset", "rate"]
 MOST_BYTES = 16 << 20
 """The size of a rate file: half a million rows, or thirty coins for forty years of days."""
@@ -108,8 +108,8 @@ class FileRates:
         try:
             rates = self._parsed(content)
         except Invalid as e:
-            return [Noticed(at, REFUSED, subject, self._facts(e.problems), fingerprint=digest.hex())]
-        return [rates, Noticed(at, REFUSED, subject, {}, clears=True)]
+            return [Noticed(at, BOOK_REFUSED, subject, self._facts(e.problems), fingerprint=digest.hex())]
+        return [rates, Noticed(at, BOOK_REFUSED, subject, {}, clears=True)]
 
     def _facts(self, problems: list[Problem]) -> dict[str, object]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -11,6 +11,7 @@ import msgspec
 from monitor.books._base import PlainReader
 from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.groups.outcome import Outcome
 from monitor.core.refusal import Refused
@@ -69,7 +70,8 @@ def tape(
     and prices on the way passes a replay of its own.
     """
     replay = replay or Replay(rules)
-    first = last = None
+    first = None
+    last = None
     for at, quotes in rows:
         if first is None:
             first = at
@@ -109,7 +111,7 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
             problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
         if problem or group is None:
             facts = {"problem": problem, "reason": reason, "source": "book"} | ({"group": id_} if id_ else {})
-            yield Noticed(at, "book.refused", f"{book}:{number}", facts, fingerprint=problem)
+            yield Noticed(at, BOOK_REFUSED, f"{book}:{number}", facts, fingerprint=problem)
         else:
             yield GroupPut(at, group, "book")
 

@@ -70,7 +70,8 @@ def of_replay(played: Played, advance: Advance) -> Gathered:
     """
     refused: list[str] = []
     alerts: list[dict[str, Any]] = []
-    begin = end = None
+    begin = None
+    end = None
     events = 0
     for at, logged in played.steps(lambda refusal: refused.append(str(refusal))):
         begin, end, events = begin or at, at, events + 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK, title_of
+from monitor.core.alerts.catalogue import SEVERITY_RANK, Severity, title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK
@@ -70,7 +70,7 @@ class ReportedAlert(NamedTuple):
 
     at: str
     kind: str
-    severity: str
+    severity: Severity
     subject: str
     text: str
     sent: list[tuple[str, str]]

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.catalogue import CATALOGUE, Severity
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.groups.watcher_states import WatcherStates
@@ -100,7 +100,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     to: tuple[str, ...]
     subject: str
     type: str
-    severity: str
+    severity: Severity
     episode: int
     state: DeliveryState
     attempts: int

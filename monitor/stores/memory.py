@@ -212,7 +212,8 @@ class MemoryStore:
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)
         if found is not None:
-            self._deliveries[delivery] = found = msgspec.structs.replace(found, state="pending", due_at=at)
+            found = msgspec.structs.replace(found, state="pending", due_at=at)
+            self._deliveries[delivery] = found
         return found
 
     async def entry(self, group_id: str, id: str) -> Applied | None:

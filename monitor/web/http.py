@@ -179,7 +179,6 @@ def _kind(value: object) -> str:
 
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
-TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 
 
 def one_of(values: Sequence[str]) -> dict[str, Any]:

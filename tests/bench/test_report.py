@@ -21,16 +21,30 @@ def measured() -> Measured:
     times = {n: {"ours": [n * 1e-7] * 3, **{p: [n * 1e-5] * 3 for p in peers.PEERS}} for n in (SMALL, MIDDLE, LARGE)}
     engine = sweep.Engine(
         {"sum": [0.1] * 3, "sweep": [0.02, 0.9, 0.02], "sweep2": [0.01] * 3, "one": [0.0004] * 3, "ten": [0.004] * 3},
-        stream_bytes=10**9, swept_bytes={"amounts": 8 * 10**7, "members": 2 * 10**7},
-    )  # fmt: skip
+        stream_bytes=10**9,
+        swept_bytes={"amounts": 8 * 10**7, "members": 2 * 10**7},
+    )
     whole = path.Figures(
         {"path": [0.05], "parse": [0.001], "handle": [0.03], "commit": [0.019], "sweep": [0.02]}, [0.0005], LATE
     )
     return Measured(
-        {**dict.fromkeys(["cpu", "kernel", "python"], "x"), "cores": 2, "memory_gib": 1.0, "load_before": [0.0], "packages": {}},
-        9.6, engine, times, {str(SMALL): [1e-3] * 3, str(LARGE): [0.1] * 3}, LATE, whole,
-        storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5), memory.Figures(390.0, {"arena": 50.0}), 60.0,
-    )  # fmt: skip
+        {
+            **dict.fromkeys(["cpu", "kernel", "python"], "x"),
+            "cores": 2,
+            "memory_gib": 1.0,
+            "load_before": [0.0],
+            "packages": {},
+        },
+        9.6,
+        engine,
+        times,
+        {str(SMALL): [1e-3] * 3, str(LARGE): [0.1] * 3},
+        LATE,
+        whole,
+        storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5),
+        memory.Figures(390.0, {"arena": 50.0}),
+        60.0,
+    )
 
 
 def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.book_lines import one_btc
 from tests.browser.reader import LIVE, Reader, expect
-from tests.faults.house import Daemon, House, Receiver, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, until, webhook
 from tests.feeds.venue import Venue
 
 CALM = {"BTCUSDT": "100000"}
@@ -124,7 +124,7 @@ async def test_a_silence_is_made_of_what_was_looked_at(house: House, venue: Venu
 
 
 async def test_a_notice_is_sent_again_from_the_log(house: House, venue: Venue, reader: Reader) -> None:
-    async with Receiver() as receiver:
+    async with SignedReceiver() as receiver:
         house.write(webhook("hook", receiver.url()), '[[route]]\nto = ["hook"]\n')
         async with Daemon(house) as daemon:
             await daemon.put(one_btc("G-1"))

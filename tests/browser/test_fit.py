@@ -69,8 +69,9 @@ async def test_no_page_has_a_serious_barrier(
             violations = (await reader.run(f"axe.run(document, {options})"))["violations"]
             found[page] = [
                 (v["id"], v["impact"], [n["html"][:150] for n in v["nodes"]][:3])
-                for v in violations if v["impact"] in ("serious", "critical")
-            ]  # fmt: skip
+                for v in violations
+                if v["impact"] in ("serious", "critical")
+            ]
             assert await reader.page.evaluate("document.documentElement.scrollWidth") <= width, page
         assert {page: v for page, v in found.items() if v} == {}
 

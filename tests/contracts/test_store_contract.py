@@ -46,7 +46,7 @@ from tests.stores.examples import (
     TRIGGERED,
     WARNING,
     alert,
-    desk,
+    core_state,
     ended,
     full_alert,
     say,
@@ -109,37 +109,39 @@ async def test_a_new_store_holds_nothing(case: Case) -> None:
 
 async def test_a_restart_finds_book_states_and_desk_to_the_last_digit(case: Case) -> None:
     groups, states = (stored("G-1"), stored("G-2")), (state("G-1"), state("G-2", "normal"))
-    await case.store.commit(Change(AT, groups=groups, states=states, desk=desk()))
+    await case.store.commit(Change(AT, groups=groups, states=states, desk=core_state()))
     found = await case.restart()
-    assert found == StoredState(desk(), groups, states, 0)
+    assert found == StoredState(core_state(), groups, states, 0)
     assert repr(found.groups[0].group) == repr(groups[0].group), "an exponent, a tuple or a zone is different"
     assert repr(found.states[0]) == repr(states[0])
-    assert repr(found.desk) == repr(desk())
+    assert repr(found.desk) == repr(core_state())
 
 
 async def test_rates_come_back_by_product_and_coin_and_the_newest_of_a_coin_count(case: Case) -> None:
     old, new = (tuple(DatedRate(AT + n * DAY, Decimal(f"0.00{n}"), "daily") for n in range(k)) for k in (2, 3))
     given = CoinRates("vip_loan", "USDT", old), CoinRates("vip_loan", "BTC", old), CoinRates("other", "USDT", old)
-    await case.store.commit(Change(AT, desk=desk(), rates=given))
+    await case.store.commit(Change(AT, desk=core_state(), rates=given))
     await case.store.commit(Change(AT, rates=(CoinRates("vip_loan", "USDT", new), CoinRates("vip_loan", "BTC", ()))))
     await case.store.commit(Change(AT, groups=(stored(),)))
     assert (await case.restart()).rates == (given[2], CoinRates("vip_loan", "USDT", new))
 
 
 async def test_marks_may_be_a_view_that_is_read_at_each_try(case: Case) -> None:
-    marks = {m.asset: m for m in desk().marks}
+    marks = {m.asset: m for m in core_state().marks}
     for _ in range(2):
-        await case.store.commit(Change(AT, desk=CoreState(AT, marks.values(), desk().watchers)))
-        assert (await case.restart()).desk == desk()
+        await case.store.commit(Change(AT, desk=CoreState(AT, marks.values(), core_state().watchers)))
+        assert (await case.restart()).desk == core_state()
 
 
 async def test_a_later_commit_replaces_what_it_names_and_leaves_the_rest(case: Case) -> None:
-    await case.store.commit(Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"),), desk=desk()))
+    await case.store.commit(
+        Change(AT, groups=(stored("G-1"), stored("G-2")), states=(state("G-1"),), desk=core_state())
+    )
     await case.store.commit(Change(AT, groups=(stored("G-2", 2),), states=(state("G-1", "liquidation"),)))
     found = await case.restart()
     assert [g.version for g in found.groups] == [1, 2]
     assert [s.stage for s in found.states] == ["liquidation"]
-    assert found.desk == desk()
+    assert found.desk == core_state()
 
 
 async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> None:
@@ -151,8 +153,8 @@ async def test_a_closed_group_is_gone_and_leaves_its_counters(case: Case) -> Non
 
 
 async def test_a_desk_that_silences_nothing_any_more_says_so(case: Case) -> None:
-    await case.store.commit(Change(AT, desk=desk()))
-    await case.store.commit(Change(AT, desk=CoreState(AT, desk().marks, WatcherStates())))
+    await case.store.commit(Change(AT, desk=core_state()))
+    await case.store.commit(Change(AT, desk=CoreState(AT, core_state().marks, WatcherStates())))
     found = (await case.restart()).desk
     assert found is not None
     assert found.watchers.silences == ()
@@ -730,7 +732,7 @@ async def test_pruning_takes_old_rows_of_the_history(case: Case) -> None:
 
 async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(case: Case) -> None:
     committed = await case.store.commit(
-        Change(AT, (stored(),), (), (state(),), ((full_alert(), (DESK,)),), desk=desk())
+        Change(AT, (stored(),), (), (state(),), ((full_alert(), (DESK,)),), desk=core_state())
     )
     copy = case.folder / "folder" / "copy.db"
     if case.kind == "memory":
@@ -743,18 +745,18 @@ async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(
         await case.store.backup(copy)
     module = plugins.module("stores", case.kind)
     restored: Store = module.build(module.Config(path=str(copy)))
-    assert await restored.open() == StoredState(desk(), (stored(),), (state(),), 1)
+    assert await restored.open() == StoredState(core_state(), (stored(),), (state(),), 1)
     assert await restored.alerts(AlertFilter()) == list(committed.alerts)
     assert await restored.open_deliveries() == list(committed.deliveries)
     await restored.close()
 
 
 async def test_probe_and_checkpoint_leave_no_trace(case: Case) -> None:
-    await case.store.commit(Change(AT, groups=(stored(),), desk=desk()))
+    await case.store.commit(Change(AT, groups=(stored(),), desk=core_state()))
     await case.store.probe()
     await case.store.checkpoint()
     await case.store.probe()
-    assert await case.restart() == StoredState(desk(), (stored(),), (), 0)
+    assert await case.restart() == StoredState(core_state(), (stored(),), (), 0)
 
 
 async def test_opening_twice_gives_the_same(case: Case) -> None:

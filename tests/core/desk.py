@@ -121,7 +121,7 @@ class Desk:
 
     def enter(self, time: str, entry: dict[str, Any], group_id: str = "G-1") -> str:
         at = clock(time)
-        return self.short(self.handle(BookEntry(at, group_id, "e-1", read(Entry, entry))), at)  # type: ignore[arg-type]
+        return self.short(self.handle(BookEntry(at, group_id, "e-1", read(Entry, entry))), at)
 
     def notice(self, time: str, kind: str, subject: str, **more: Any) -> str:
         at = clock(time)

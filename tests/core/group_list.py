@@ -31,10 +31,17 @@ RATE = Rate("fixed", D(0))
 
 
 def watched(
-    id_: str, debt: str = "0", counted: str = "0", stage: str = NORMAL, due_s: int | None = None,
-    labels: Mapping[str, str] = {"borrower": "ACME"}, product: str = "vip_loan", account: str | None = None,
-    coin: str = "COIN", owed: str = "OWED",
-) -> GroupRecord:  # fmt: skip
+    id_: str,
+    debt: str = "0",
+    counted: str = "0",
+    stage: str = NORMAL,
+    due_s: int | None = None,
+    labels: Mapping[str, str] = {"borrower": "ACME"},
+    product: str = "vip_loan",
+    account: str | None = None,
+    coin: str = "COIN",
+    owed: str = "OWED",
+) -> GroupRecord:
     """A group that owes `debt` and holds `counted`: COIN is recognised in full, JUNK not at all."""
     loans = (Loan("L", owed, D(debt), D(0), RATE, "30d", START, START + timedelta(days=30), START.date()),)
     account = account or f"{id_}-in"

@@ -221,9 +221,17 @@ def _accepted(mark: Mark | None, quote: Quote, at: datetime) -> Mark:
         return Mark(quote.asset, quote.quote, quote.price, quote.source, quote.at, at, at)
     changed_at = mark.changed_at if mark.quote_price == quote.price else at
     return Mark(
-        quote.asset, quote.quote, quote.price, quote.source, quote.at, at, changed_at,
-        announced=mark.announced, episode=mark.episode, sequence=mark.sequence,
-    )  # fmt: skip
+        quote.asset,
+        quote.quote,
+        quote.price,
+        quote.source,
+        quote.at,
+        at,
+        changed_at,
+        announced=mark.announced,
+        episode=mark.episode,
+        sequence=mark.sequence,
+    )
 
 
 def _differs(old: Mark | None, new: Mark | None) -> bool:

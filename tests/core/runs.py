@@ -95,10 +95,15 @@ lines = st.builds(
         delayed_liquidation=enrolled,
         thresholds=lines_,
     ),
-    st.integers(1, 3), st.sampled_from(("80", "80", "70")), st.sampled_from(("0", "0", "0", "1")),
-    st.sampled_from(("100", "100", "0", "90")), st.booleans(), st.none() | hours, st.booleans(),
+    st.integers(1, 3),
+    st.sampled_from(("80", "80", "70")),
+    st.sampled_from(("0", "0", "0", "1")),
+    st.sampled_from(("100", "100", "0", "90")),
+    st.booleans(),
+    st.none() | hours,
+    st.booleans(),
     st.sampled_from(({}, {}, OTHER)),
-)  # fmt: skip
+)
 BALANCES = ({}, {"w": {"COIN": "1"}}, {"w": {"COIN": "0.5", "USDT": "0.5"}, "v": {"COIN": "1.5"}}, {"w": {"BTC": "1"}})
 spot = st.tuples(lines, st.sampled_from(BALANCES)).map(lambda both: both[0] | {"balances": both[1]})
 """Groups whose Spot balances pay the interest, or do not: the reference model knows nothing of these."""
@@ -127,13 +132,17 @@ settings_ = st.builds(
         margin_call_repeat=timedelta(seconds=repeat),
         grace_reminders=tuple(timedelta(hours=h) for h in reminders),
     ),
-    st.sampled_from((0, 300, 900)), st.sampled_from((0, 900, 86400)), st.lists(st.integers(0, 30), max_size=3),
-)  # fmt: skip
+    st.sampled_from((0, 300, 900)),
+    st.sampled_from((0, 900, 86400)),
+    st.lists(st.integers(0, 30), max_size=3),
+)
 given_rates = st.builds(
     lambda hours, coin, rate, is_whole: (hours, coin, rate, is_whole),
-    st.integers(-2, 3).map(lambda days: 24 * days) | st.integers(-30, 30), st.sampled_from(("COIN", "USDT")),
-    st.sampled_from(("0", "0.01", "0.03", "0.2")), st.booleans(),
-)  # fmt: skip
+    st.integers(-2, 3).map(lambda days: 24 * days) | st.integers(-30, 30),
+    st.sampled_from(("COIN", "USDT")),
+    st.sampled_from(("0", "0.01", "0.03", "0.2")),
+    st.booleans(),
+)
 """So many hours after the midnight before."""
 sourced = st.tuples(prices, st.sampled_from("ab")).map(
     lambda x: ",".join(f"{named(p)}@{x[1]}" for p in x[0].split(","))
@@ -155,16 +164,27 @@ def step(kind: str, what: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
 matches = st.sampled_from((Match(group="G-*"), Match(group="G-1"), Match(severity="warning"), Match(type="*.reminder")))
 acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
     st.builds(
-        lambda group, episode, stage, until: lambda at: Acknowledge(group, episode, stage, "evt_x", "n", later(at, until)),
-        groups, st.sampled_from((1, 1, 2)), st.sampled_from(STAGES[1:]), st.none() | st.integers(1, 40),
+        lambda group, episode, stage, until: (
+            lambda at: Acknowledge(group, episode, stage, "evt_x", "n", later(at, until))
+        ),
+        groups,
+        st.sampled_from((1, 1, 2)),
+        st.sampled_from(STAGES[1:]),
+        st.none() | st.integers(1, 40),
     ),
     groups.map(lambda group: lambda at: Unacknowledge(group, "evt_x")),
     st.builds(
-        lambda id_, match, until, up_to, even: lambda at: MakeSilence(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even),
-        st.integers(1, 3), matches, st.integers(1, 40), st.sampled_from((None, None, "critical", "normal")), st.booleans(),
+        lambda id_, match, until, up_to, even: (
+            lambda at: MakeSilence(f"sil-{id_}", match, at + timedelta(hours=until), "r", up_to, even)
+        ),
+        st.integers(1, 3),
+        matches,
+        st.integers(1, 40),
+        st.sampled_from((None, None, "critical", "normal")),
+        st.booleans(),
     ),
     st.integers(1, 3).map(lambda n: lambda at: Unsilence(f"sil-{n}")),
-)  # fmt: skip
+)
 
 
 def later(at: datetime, hours: int | None) -> datetime | None:
@@ -222,7 +242,7 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
         case "close":
             return GroupClosed(at, each.what, "book")
         case "entry":
-            return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))  # type: ignore[arg-type]
+            return BookEntry(at, each.what[0], "e", read(Entry, each.what[1]))
         case "act":
             return OperatorAct(at, "ops", each.what(at))
         case "rates":

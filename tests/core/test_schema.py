@@ -34,9 +34,11 @@ def book_problems(stated: object) -> list[str]:
 
 def test_every_problem_of_a_line_is_named_at_once() -> None:
     wrong = line(
-        receiving_acount="in", collateral={"a": {"usdt": "1", "BTC": 2}}, delayed_liquidation="yes",
+        receiving_acount="in",
+        collateral={"a": {"usdt": "1", "BTC": 2}},
+        delayed_liquidation="yes",
         loans=[loan(principal="-1", term="90d"), {"id": "L-2"}],
-    )  # fmt: skip
+    )
     del wrong["receiving_account"]
     said = book_problems(wrong)
     for part in (

@@ -42,9 +42,17 @@ class Daemon:
         environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at}
         with errors.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "monitor", "run", "--config", str(config),
-                cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=file,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "monitor",
+                "run",
+                "--config",
+                str(config),
+                cwd=folder,
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=file,
+            )
         return cls(process, errors)
 
     async def ready(self) -> None:

@@ -29,7 +29,7 @@ from tests.crash import checks
 from tests.crash.autopsy import Findings, examine
 from tests.crash.daemon import Daemon, Died
 from tests.crash.market import HISTORY, Market
-from tests.crash.receiver import CHANNELS, SECRET, Receiver
+from tests.crash.receiver import CHANNELS, SECRET, TroubledReceiver
 from tests.feeds.venue import Venue
 from tests.reference import books
 
@@ -107,12 +107,18 @@ class Trial:
     """See the module. `plan` names the crash points of the first lives; `trouble` is the receiver's share of faults."""
 
     def __init__(
-        self, folder: Path, seed: int, *, groups: int = 24, trouble: float = 0.0, plan: list[str] | None = None,
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        groups: int = 24,
+        trouble: float = 0.0,
+        plan: list[str] | None = None,
         product: str = PRODUCT,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder, self.seed, self.plan = folder, seed, plan or []
         self.clock = SystemClock()
-        self.receiver, self.venue = Receiver(seed, trouble), Venue(ping_every_s=None)
+        self.receiver, self.venue = TroubledReceiver(seed, trouble), Venue(ping_every_s=None)
         self.market = Market(self.venue, seed)
         self.product: dict[str, Any] = tomllib.loads(product)
         self.lives: list[Life] = []
@@ -155,9 +161,7 @@ class Trial:
 
     def write_config(self, secrets: str = SECRET) -> None:
         """The configuration file; with other secrets the notifiers are others, and a reload starts them again."""
-        text = CONFIG.format(
-            name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url
-        )  # fmt: skip
+        text = CONFIG.format(name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url)
         text += BOOK if self.filed else ""
         for name in CHANNELS:
             text += NOTIFIER.format(name=name, url=self.receiver.url(name), secret=secrets)

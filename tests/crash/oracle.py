@@ -103,9 +103,12 @@ class Fold:
     """The reference at work on one life of the daemon after another."""
 
     def __init__(
-        self, model: Continued, lines: Mapping[tuple[str, str], dict[str, Any]],
-        entries: Mapping[str, dict[str, Any]], sent: Mapping[datetime, Sent],
-    ) -> None:  # fmt: skip
+        self,
+        model: Continued,
+        lines: Mapping[tuple[str, str], dict[str, Any]],
+        entries: Mapping[str, dict[str, Any]],
+        sent: Mapping[datetime, Sent],
+    ) -> None:
         self.model = model
         self.alerts: list[Alert] = []
         self.handed: list[datetime] = []
@@ -196,23 +199,32 @@ def standing(model: Continued) -> dict[str, tuple[Any, ...]]:
     """Each group as the reference ends: stage, reason, episode, sequence, deadline, hold, used warnings."""
     return {
         id_: (
-            group.stage, group.reason, group.episode, group.sequence, group.deadline, group.hold_since,
+            group.stage,
+            group.reason,
+            group.episode,
+            group.sequence,
+            group.deadline,
+            group.hold_since,
             sorted(map(plain, group.used_warnings)),
         )
         for id_, group in model.groups.items()
-    }  # fmt: skip
+    }
 
 
 def kept_standing(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
     """The same of what the store kept."""
     return {
         id_: (
-            kept.get("stage", "normal"), kept.get("reason") or "", kept.get("episode", 0), kept.get("sequence", 0),
-            _time(kept.get("deadline")), _time(kept.get("below_since")),
+            kept.get("stage", "normal"),
+            kept.get("reason") or "",
+            kept.get("episode", 0),
+            kept.get("sequence", 0),
+            _time(kept.get("deadline")),
+            _time(kept.get("below_since")),
             sorted(plain(Decimal(level)) for level in kept.get("warned", ())),
         )
         for id_, kept in states.items()
-    }  # fmt: skip
+    }
 
 
 def _time(text: str | None) -> datetime | None:

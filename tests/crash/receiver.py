@@ -33,7 +33,7 @@ class Arrival(NamedTuple):
         return self.what in (TAKEN, LOST)
 
 
-class Receiver:
+class TroubledReceiver:
     """Two endpoints, `desk` and `duty`. `trouble` is the share of first attempts that go wrong.
 
     An informational notice is only slowed down: its first retry is half a minute away, longer than a test may take.

@@ -23,7 +23,7 @@ OPENED = "loan_group.margin_call.opened"
 STARTED = "loan_group.delayed_liquidation.started"
 
 
-def line(id_: str, **changes: Any) -> dict[str, Any]:
+def enrolled_line(id_: str, **changes: Any) -> dict[str, Any]:
     """A group that holds 10 BTC and owes 380,000 USDT: at 50,000 its LTV is 76 %."""
     account, loan = {f"{id_}-in": {"BTC": "10"}}, open_loan("L-1", "USDT", "380000")
     return book_line(
@@ -49,9 +49,11 @@ def told(trial: Trial, type_: str, group: str = "G-1", channel: str = "desk") ->
     found = {
         arrival.id: arrival.body
         for arrival in trial.receiver.arrivals
-        if arrival.is_told and arrival.channel == channel and arrival.body["type"] == type_
+        if arrival.is_told
+        and arrival.channel == channel
+        and arrival.body["type"] == type_
         and arrival.body["data"]["group"]["id"] == group
-    }  # fmt: skip
+    }
     return list(found.values())
 
 
@@ -69,7 +71,7 @@ async def passed(trial: Trial, at: datetime) -> None:
 async def test_a_grace_period_that_ends_while_the_daemon_is_dead_ended_at_its_deadline(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=1, groups=0, product=with_grace("4s")) as trial:
         await trial.start()
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await trial.step(CALM)
         await trial.step(BREACHED)
         due = await deadline(trial)
@@ -93,7 +95,7 @@ async def test_a_grace_period_that_ends_while_the_daemon_is_dead_ended_at_its_de
 async def test_a_deadline_stands_through_every_restart_and_is_kept_to_the_second(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=1, groups=0, product=with_grace("10s")) as trial:
         await trial.start()
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await trial.step(CALM)
         await trial.step(BREACHED)
         due = await deadline(trial)
@@ -215,7 +217,7 @@ async def test_an_entry_that_was_cut_off_is_one_entry_when_it_is_asked_again(
     async with Trial(tmp_path, seed=8, groups=0) as trial:
         trial.plan = ["", f"{place}:1"]
         await trial.start()
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await trial.step(CALM)
         await trial.daemon.kill()
         await trial.revive()
@@ -230,7 +232,7 @@ async def test_an_entry_that_was_cut_off_is_one_entry_when_it_is_asked_again(
 
 async def test_an_entry_to_a_group_of_a_file_outlives_restarts_until_its_line_changes(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=10, groups=0) as trial:
-        first = trial.labelled(line("G-1"))
+        first = trial.labelled(enrolled_line("G-1"))
         trial.file(first)
         await trial.start()
         await trial.step(CALLED)
@@ -239,7 +241,7 @@ async def test_an_entry_to_a_group_of_a_file_outlives_restarts_until_its_line_ch
             await trial.daemon.kill()
             await trial.revive()
             assert await holds(trial) == "10.5"
-        trial.file(trial.labelled(line("G-1", collateral={"G-1-in": {"BTC": "11"}})))
+        trial.file(trial.labelled(enrolled_line("G-1", collateral={"G-1-in": {"BTC": "11"}})))
         for _ in range(100):
             if await holds(trial) == "11":
                 break
@@ -259,13 +261,13 @@ async def test_a_group_that_was_closed_before_the_kill_goes_on_counting_when_it_
     """An id that is in the log already is never said again: starting the count over would make its margin call unheard."""
     async with Trial(tmp_path, seed=9, groups=0) as trial:
         await trial.start()
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await trial.step(CALLED)
         await trial.close("G-1")
         await trial.daemon.kill()
         await trial.revive()
         await trial.step(CALLED)
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await until(lambda: len(told(trial, OPENED)) == 2, "a second margin call")
         await trial.finish()
 
@@ -273,7 +275,7 @@ async def test_a_group_that_was_closed_before_the_kill_goes_on_counting_when_it_
 async def test_a_change_that_was_answered_is_in_the_history_after_a_kill_and_there_once(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=1, groups=0) as trial:
         await trial.start()
-        await trial.put(trial.labelled(line("G-1")))
+        await trial.put(trial.labelled(enrolled_line("G-1")))
         await trial.step(CALM)
         for n in range(3):
             repay = {"type": "repay", "asset": "USDT", "amount": "1000", "id": f"r-{n}"}
@@ -281,7 +283,7 @@ async def test_a_change_that_was_answered_is_in_the_history_after_a_kill_and_the
             await trial.daemon.kill()
             await trial.revive()
             await trial.daemon.post("/v1/groups/G-1/entries", repay)
-        restated = line("G-1")
+        restated = enrolled_line("G-1")
         restated["loans"][0]["principal"] = "300000"
         await trial.put(trial.labelled(restated))
         await trial.daemon.kill()
@@ -292,8 +294,9 @@ async def test_a_change_that_was_answered_is_in_the_history_after_a_kill_and_the
         ]  # fmt: skip
         loans = await trial.daemon.items("/v1/groups/G-1/history?kind=loan")
         assert [(x["what"], x["principal_before"], x["principal"]) for x in loans] == [
-            ("opened", None, "380000"), ("restated", "377000", "300000"),
-        ]  # fmt: skip
+            ("opened", None, "380000"),
+            ("restated", "377000", "300000"),
+        ]
 
 
 async def test_a_fund_that_is_exceeded_is_said_once_whatever_dies(tmp_path: Path) -> None:
@@ -301,7 +304,7 @@ async def test_a_fund_that_is_exceeded_is_said_once_whatever_dies(tmp_path: Path
     async with Trial(tmp_path, seed=1, groups=0, product=with_grace("1s")) as trial:
         trial.config.write_text(trial.config.read_text() + '\n[fund]\nbalance_usd = "5000"\n')
         await trial.start()
-        await trial.put(trial.labelled(line("G-1", delayed_liquidation=False)))
+        await trial.put(trial.labelled(enrolled_line("G-1", delayed_liquidation=False)))
         await trial.step(BREACHED)
         for price in ("38500", "37000"):
             await trial.step(btc(price))

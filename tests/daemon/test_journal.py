@@ -16,7 +16,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.daemon.journal import _merged
 from monitor.stores import memory
 from monitor.stores._base import Change, StoredState
-from tests.stores.examples import AT, alert, desk, say, state, stored, told
+from tests.stores.examples import AT, alert, core_state, say, state, stored, told
 
 IDS = ("G-1", "G-2", "G-3")
 
@@ -88,9 +88,9 @@ def test_the_newest_rates_of_each_coin_count() -> None:
 
 
 def test_alerts_and_the_last_desk_are_kept() -> None:
-    one = merged(say(alert(sequence=1)), Change(AT, desk=desk()), say(alert(sequence=2)))
+    one = merged(say(alert(sequence=1)), Change(AT, desk=core_state()), say(alert(sequence=2)))
     assert [a.sequence for a, _ in one.alerts] == [1, 2]
-    assert one.desk == desk()
+    assert one.desk == core_state()
 
 
 def _change(**parts: Any) -> Change:

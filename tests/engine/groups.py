@@ -45,11 +45,17 @@ def loans(draw: st.DrawFn, id_: str) -> Loan:
         term = "30d"
     whole_days = st.integers(-3, 400).map(lambda days: opened_at + timedelta(days=days))
     return Loan(
-        id_, draw(st.sampled_from(ASSETS)), draw(QUANTITIES), draw(INTERESTS), rate, term, opened_at,
+        id_,
+        draw(st.sampled_from(ASSETS)),
+        draw(QUANTITIES),
+        draw(INTERESTS),
+        rate,
+        term,
+        opened_at,
         None if term == "open" else draw(whole_days | INSTANTS),
         draw(DAYS),
         draw(st.sampled_from([0, 0, 60, 1439])),
-    )  # fmt: skip
+    )
 
 
 @st.composite
@@ -92,9 +98,19 @@ def ordinary(count: int, seed: int = 1, own_maturities: bool = False) -> list[St
             _ordinary_loan(rng, f"L{i:06d}{k}", at, own_maturities) for k in range(rng.choices((1, 2, 3), (5, 4, 1))[0])
         )
         group = Group(
-            f"G{i:06d}", "vip_loan", f"a{i:06d}", {f"a{i:06d}": coins}, owed, i % 3 == 0, {}, {}, {}, None, {},
+            f"G{i:06d}",
+            "vip_loan",
+            f"a{i:06d}",
+            {f"a{i:06d}": coins},
+            owed,
+            i % 3 == 0,
+            {},
+            {},
+            {},
+            None,
+            {},
             f"{rng.getrandbits(64):016x}",
-        )  # fmt: skip
+        )
         records.append(StoredGroup(group, "book", 1, at))
     return records
 
@@ -108,6 +124,13 @@ def _ordinary_loan(rng: random.Random, id_: str, at: datetime, own_maturity: boo
     rate = Rate("flexible") if rng.random() < 0.6 or term == "open" else Rate("fixed", Decimal("0.0002"))
     principal = EXACT.scaleb(Decimal(rng.randint(1, 10**10)), -2)
     return Loan(
-        id_, rng.choice(("USDT", "USDC", "BTC")), principal, Decimal(0), rate, term, opened_at,
-        None if runs is None else opened_at + runs, at.date(),
-    )  # fmt: skip
+        id_,
+        rng.choice(("USDT", "USDC", "BTC")),
+        principal,
+        Decimal(0),
+        rate,
+        term,
+        opened_at,
+        None if runs is None else opened_at + runs,
+        at.date(),
+    )

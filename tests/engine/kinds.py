@@ -45,9 +45,12 @@ class Kinds:
     def product(self, kind: str, dates: Sequence[datetime]) -> Product:
         """A version of other rules for each date."""
         module: Any = {
-            "pro": cross_margin_pro, "isolated": isolated_margin, "free": cross_collateral, "aave": aave_v3,
+            "pro": cross_margin_pro,
+            "isolated": isolated_margin,
+            "free": cross_collateral,
+            "aave": aave_v3,
             "pair": flexible_loan,
-        }.get(kind, vip_loan)  # fmt: skip
+        }.get(kind, vip_loan)
         made: Callable[[], Table] = getattr(self, f"_{kind}", self._vip)
         product: Product = module.load({"version": [{"effective": date, **made()} for date in dates]})
         return msgspec.structs.replace(product, kind=kind)
@@ -55,17 +58,23 @@ class Kinds:
     def _vip(self) -> Table:
         r = self._random
         return {
-            "thresholds": self._lines(LINES), "warnings": r.choice(([], ["0.74"], ["0.70", "0.73"])),
-            "ladders": self._ladders(), "rates": self._rates(), "grace": r.choice(("1h", "24h")),
-        }  # fmt: skip
+            "thresholds": self._lines(LINES),
+            "warnings": r.choice(([], ["0.74"], ["0.70", "0.73"])),
+            "ladders": self._ladders(),
+            "rates": self._rates(),
+            "grace": r.choice(("1h", "24h")),
+        }
 
     def _pro(self) -> Table:
         return {
-            "thresholds": self._lines(LEVELS), "warnings": self._random.choice(([], ["1.35", "1.45"])),
-            "ladders": self._ladders(), "net_equity": self._random.choice(("plain", "haircut")),
-            "rates": self._rates(), "liability_tiers": {coin: self._tiers() for coin in self._owed},
+            "thresholds": self._lines(LEVELS),
+            "warnings": self._random.choice(([], ["1.35", "1.45"])),
+            "ladders": self._ladders(),
+            "net_equity": self._random.choice(("plain", "haircut")),
+            "rates": self._rates(),
+            "liability_tiers": {coin: self._tiers() for coin in self._owed},
             "bnb_discount": self._random.choice(("0", "0.05")),
-        }  # fmt: skip
+        }
 
     def _isolated(self) -> Table:
         caps = {coin: D(self._random.randint(1, 10**6)) for coin in self._random.sample(self._owed, 2)}
@@ -81,10 +90,12 @@ class Kinds:
 
     def _free(self) -> Table:
         return {
-            "thresholds": dict(zip(NAMED, ("0.6", "0.75", "0.9"), strict=False)), "ladders": self._ladders(),
-            "rates": self._rates(), "free_days": {coin: self._random.choice((1, 20, 40)) for coin in self._owed[:3]},
+            "thresholds": dict(zip(NAMED, ("0.6", "0.75", "0.9"), strict=False)),
+            "ladders": self._ladders(),
+            "rates": self._rates(),
+            "free_days": {coin: self._random.choice((1, 20, 40)) for coin in self._owed[:3]},
             "interest": self._random.random() < 0.7,
-        }  # fmt: skip
+        }
 
     def _aave(self) -> Table:
         shares = {coin: plain(D(self._random.randint(50, 95)) / 100) for coin in self._listed()}

@@ -45,15 +45,17 @@ TIMES = (
 )
 
 
-def line(rng: Random, number: int = 0) -> dict[str, Any]:
+def full_line(rng: Random, number: int = 0) -> dict[str, Any]:
     """A line that is fine, with every part that a line can have."""
     id_ = f"G-{number}"
     accounts = [f"{id_}-in"] if rng.random() < 0.6 else [f"{id_}-{k}" for k in range(rng.randrange(4))]
     stated: dict[str, Any] = {
-        "id": id_, "product": "vip_loan", "receiving_account": f"{id_}-in",
+        "id": id_,
+        "product": "vip_loan",
+        "receiving_account": f"{id_}-in",
         "collateral": {account: _coins(rng) for account in accounts},
         "loans": [_loan(rng, k) for k in range(rng.randrange(4))],
-    }  # fmt: skip
+    }
     extras = {
         "delayed_liquidation": rng.random() < 0.5,
         "labels": {
@@ -78,9 +80,13 @@ def _quantity(rng: Random) -> str:
 def _loan(rng: Random, number: int) -> dict[str, Any]:
     is_open, opened = rng.random() < 0.6, rng.choice(TIMES)
     loan = {
-        "id": f"L-{number}", "asset": rng.choice(["USDT", "ETH"]), "principal": _quantity(rng),
-        "rate": {"kind": "flexible"}, "term": "open" if is_open else rng.choice(["30d", "60d"]), "opened_at": opened,
-    }  # fmt: skip
+        "id": f"L-{number}",
+        "asset": rng.choice(["USDT", "ETH"]),
+        "principal": _quantity(rng),
+        "rate": {"kind": "flexible"},
+        "term": "open" if is_open else rng.choice(["30d", "60d"]),
+        "opened_at": opened,
+    }
     if not is_open:
         loan["matures_at"] = rng.choice([*TIMES, opened, "2026-02-04T10:00:00Z"])
         if rng.random() < 0.5:

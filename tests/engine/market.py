@@ -135,9 +135,13 @@ class Market:
     def loan(self, number: int) -> Line:
         r, coin = self.random, self.random.choice(OWED)
         terms: Line = {
-            "id": f"L{number}", "asset": coin, "principal": plain(self.amount(coin)), "rate": {"kind": "flexible"},
-            "term": "open", "opened_at": "2025-12-20T10:00:00Z",
-        }  # fmt: skip
+            "id": f"L{number}",
+            "asset": coin,
+            "principal": plain(self.amount(coin)),
+            "rate": {"kind": "flexible"},
+            "term": "open",
+            "opened_at": "2025-12-20T10:00:00Z",
+        }
         if r.random() < 0.2:
             matures = self.now + timedelta(hours=r.choice((-40, -20, -1, 1, 4, 11, 30, 600)), seconds=r.randint(0, 3))
             terms |= {"term": "30d", "matures_at": matures.isoformat()}
@@ -171,9 +175,13 @@ class Market:
         if principal <= 0:
             return stated
         more = {
-            "id": "LX", "asset": coin, "principal": plain(principal), "rate": {"kind": "flexible"}, "term": "open",
+            "id": "LX",
+            "asset": coin,
+            "principal": plain(principal),
+            "rate": {"kind": "flexible"},
+            "term": "open",
             "opened_at": "2025-12-20T10:00:00Z",
-        }  # fmt: skip
+        }
         return stated | {"loans": [*stated["loans"], more]}
 
     def lines_watched(self, held: Holding) -> list[Decimal]:
@@ -347,7 +355,7 @@ class Market:
                 {"type": "liquidated"},
             )
         )
-        entry: Any = read(Entry, stated)  # type: ignore[arg-type]
+        entry: Any = read(Entry, stated)
         self.twins.tell(BookEntry(self.now, id_, f"e-{self._entries}", entry))
 
 

@@ -120,7 +120,7 @@ def test_a_batch_of_lines_that_are_here_already_is_no_event() -> None:
         return to.handle(GroupsPut(START, "book", packed.batch))
 
     assert put(monitor, book.names).blocks
-    monitor.handle(BookEntry(START, "G-1", "e-1", read(Entry, {"type": "repay", "asset": "COIN", "amount": "5"})))  # type: ignore[arg-type]
+    monitor.handle(BookEntry(START, "G-1", "e-1", read(Entry, {"type": "repay", "asset": "COIN", "amount": "5"})))
     again = ColumnarBook()
     for each, of in ((monitor, book), (RiskMonitor(now, monitor.memory, again), again)):
         out = put(each, of.names)

@@ -162,8 +162,10 @@ def test_a_reload_that_does_not_fit_a_group_is_refused_also_where_one_like_it_wa
     stated = [book_line(pro.kind, {"USDT": "10"}, {"ETH": "1"}, f"G-{k}") for k in range(6)]
     for one in stated:
         one["loans"][0] |= {
-            "rate": {"kind": "fixed", "daily": "0"}, "term": "30d", "matures_at": "2026-02-04T10:00:00Z",
-        }  # fmt: skip
+            "rate": {"kind": "fixed", "daily": "0"},
+            "term": "30d",
+            "matures_at": "2026-02-04T10:00:00Z",
+        }
     desk.put(*stated)
     desk.monitor.handle(GroupClosed(START, "G-0", "book"))
     versions = tuple(

@@ -100,7 +100,7 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
         commits.append(change)
         return await commit(change)
 
-    store.commit = counted  # type: ignore[method-assign]
+    store.commit = counted
     took: set[str] = set()
     flowing = asyncio.Event()
 
@@ -114,7 +114,7 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
     running = Running(store, FakeClock(START), Metrics(), Health(), Tasks())
     outlet = FakeOutlet(Target("mail"))
     dispatcher = Dispatcher(running, {"mail": notifier}, _shown, _untold)
-    outlet.take_over = dispatcher.take_over  # type: ignore[method-assign]
+    outlet.take_over = dispatcher.take_over
     journal = Journal(running, outlet)
     await dispatcher.start()
     tracemalloc.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import House, Receiver
+from tests.faults.house import House, SignedReceiver
 from tests.feeds.venue import Venue
 
 
@@ -18,8 +18,8 @@ async def venue() -> AsyncIterator[Venue]:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
+async def receiver() -> AsyncIterator[SignedReceiver]:
+    async with SignedReceiver() as receiver:
         yield receiver
 
 

@@ -82,16 +82,26 @@ class House:
         (self.folder / "vip_loan.toml").write_text(text)
 
     def write(
-        self, *parts: str, name: str = "desk-1", stale_after_s: float = 3600, web: str = "port = 0",
-        store: str = 'kind = "sqlite"\npath = "var/monitor.db"', more: str = "", feed: bool = True,
+        self,
+        *parts: str,
+        name: str = "desk-1",
+        stale_after_s: float = 3600,
+        web: str = "port = 0",
+        store: str = 'kind = "sqlite"\npath = "var/monitor.db"',
+        more: str = "",
+        feed: bool = True,
         confirm_jump: str = "9",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Writes the configuration; `parts` are tables in TOML."""
         tables = [
-            f'[monitor]\nname = "{name}"\nstate_dir = "var"\n', f"[store]\n{store}\n", f"[web]\n{web}\n",
+            f'[monitor]\nname = "{name}"\nstate_dir = "var"\n',
+            f"[store]\n{store}\n",
+            f"[web]\n{web}\n",
             f'[prices]\nstale_after = "{stale_after_s}s"\nconfirm_jump = "{confirm_jump}"\nconfirm_after = "1s"\n',
-            '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n', *parts, more,
-        ]  # fmt: skip
+            '[[product]]\nkind = "vip_loan"\nfile = "vip_loan.toml"\n',
+            *parts,
+            more,
+        ]
         if self.venue is not None and feed:
             tables.append(
                 f'[[feed]]\nname = "venue"\nkind = "binance_futures"\nurl = "{self.venue.url}"\n'
@@ -102,9 +112,14 @@ class House:
     def command(self, *args: str, timeout_s: float = 60.0, env: Mapping[str, str] | None = None) -> Ended:
         """Runs a command of the monitor to its end. Blocks: from a running loop use `ran`."""
         done = subprocess.run(
-            [sys.executable, "-m", "monitor", *args], cwd=self.folder, env=environment(env), capture_output=True,
-            text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "monitor", *args],
+            cwd=self.folder,
+            env=environment(env),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
         return Ended(done.returncode, done.stdout, done.stderr)
 
     async def ran(self, *args: str, timeout_s: float = 60.0) -> Ended:
@@ -130,7 +145,7 @@ class Daemon:
 
     def __init__(
         self, house: House, *, module: str = "monitor", prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.house, self._env = house, env
         self._command = [*prefix, sys.executable, "-m", module, "run", "--config", "monitor.toml"]
         self.url = ""
@@ -239,7 +254,7 @@ class Daemon:
         return dict(found["reasons"])
 
 
-class Receiver:
+class SignedReceiver:
     """A webhook receiver that checks every signature and answers as it is told: `answer(request, body)` gives a status."""
 
     def __init__(self, answer: Callable[[dict[str, Any]], Awaitable[int]] | None = None, secret: str = SECRET) -> None:

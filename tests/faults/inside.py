@@ -55,7 +55,7 @@ async def running(house: House, clock: MovedClock | None = None) -> AsyncIterato
     finally:
         await app.stop()
         if house.venue is not None:
-            await until(lambda: not house.venue.sockets, "the feed's socket is closed")  # type: ignore[union-attr]
+            await until(lambda: not house.venue.sockets, "the feed's socket is closed")
 
 
 async def said(app: App, kind: str = "*") -> list[LoggedAlert]:

@@ -33,37 +33,37 @@ def _core() -> None:
         assert not isinstance(event, MarkPrices), WORD
         return handle(self, event)
 
-    RiskMonitor.handle = rigged  # type: ignore[method-assign]
+    RiskMonitor.handle = rigged
 
 
 def _feed() -> None:
-    sequencer.Sequencer.quotes = _broken  # type: ignore[method-assign]
+    sequencer.Sequencer.quotes = _broken
 
 
 def _dispatcher() -> None:
-    SqliteStore.start_attempts = _broken  # type: ignore[method-assign]
+    SqliteStore.start_attempts = _broken
 
 
 def _dispatcher_end() -> None:
-    SqliteStore.end_attempts = _broken  # type: ignore[method-assign]
+    SqliteStore.end_attempts = _broken
 
 
 def _probe() -> None:
-    SqliteStore.probe = _broken  # type: ignore[method-assign]
+    SqliteStore.probe = _broken
 
 
 def _retention() -> None:
-    SqliteStore.prune = _broken  # type: ignore[method-assign]
+    SqliteStore.prune = _broken
 
 
 def _stream() -> None:
-    Hub._tick = _broken  # type: ignore[method-assign]
+    Hub._tick = _broken
 
 
 def _reload() -> None:
     from monitor.daemon.app import App
 
-    App.reload = _broken  # type: ignore[method-assign]
+    App.reload = _broken
 
 
 RIGS: Mapping[str, Callable[[], None]] = {

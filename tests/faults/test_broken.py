@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, Receiver, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, until, webhook
 from tests.faults.rigged import WORD
 
 
@@ -21,7 +21,7 @@ async def _ends_by_itself(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("rig", ["core", "feed", "dispatcher", "dispatcher end"])
-async def test_a_part_that_breaks_at_work_ends_the_daemon(house: House, receiver: Receiver, rig: str) -> None:
+async def test_a_part_that_breaks_at_work_ends_the_daemon(house: House, receiver: SignedReceiver, rig: str) -> None:
     """Core, a feed, the deliveries: whatever raises what it should not ends the process, and says which part it was."""
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house, module="tests.faults.rigged", env={"RIG": rig}) as daemon:
@@ -75,7 +75,7 @@ async def _is_told(daemon: Daemon) -> bool:
 
 
 async def test_what_was_committed_before_the_break_is_delivered_after_a_restart(
-    house: House, receiver: Receiver
+    house: House, receiver: SignedReceiver
 ) -> None:
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house, module="tests.faults.rigged", env={"RIG": "dispatcher"}) as daemon:

@@ -16,7 +16,7 @@ from monitor.core.loans.group import parse_line
 from monitor.core.queries.inbox import Request
 from monitor.daemon.app import App
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, Receiver, Ticker, now_s, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, Ticker, now_s, until, webhook
 from tests.faults.inside import MovedClock, running, said
 from tests.feeds.venue import Venue
 
@@ -188,7 +188,7 @@ async def test_a_jump_of_a_price_is_confirmed_while_the_clock_is_set_back(
 
 
 async def test_alerts_while_the_clock_is_set_back_go_out_at_once(
-    house: House, clock: MovedClock, venue: Venue, receiver: Receiver
+    house: House, clock: MovedClock, venue: Venue, receiver: SignedReceiver
 ) -> None:
     """Our time is ahead of the wall then; a first attempt does not wait for the wall to catch up."""
     house.write(webhook("hook", receiver.url()))
@@ -204,7 +204,7 @@ async def test_alerts_while_the_clock_is_set_back_go_out_at_once(
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
 async def test_retries_wait_as_long_as_they_would_have(
-    house: House, clock: MovedClock, venue: Venue, receiver: Receiver, seconds: float
+    house: House, clock: MovedClock, venue: Venue, receiver: SignedReceiver, seconds: float
 ) -> None:
     """Their waits are monotonic: neither at once after a jump forward, nor an hour later after one back."""
     tried_s: list[float] = []
@@ -228,7 +228,7 @@ async def test_retries_wait_as_long_as_they_would_have(
 
 
 async def test_a_retry_that_was_kept_over_a_restart_does_not_wait_for_a_clock_that_was_set_back(
-    house: House, clock: MovedClock, venue: Venue, receiver: Receiver
+    house: House, clock: MovedClock, venue: Venue, receiver: SignedReceiver
 ) -> None:
     """Its due time is a time of the wall before; a critical notice waits no longer than its schedule ever does."""
 
@@ -298,7 +298,7 @@ async def test_a_jump_after_a_restart_is_said_again(house: House, clock: MovedCl
             await venue.marks({"BTCUSDT": "100000"})
             await has_price(app)
             clock.step(HOUR)
-            await until(lambda n=n: _count(app, JUMP, n), f"jump {n} is said", 4)  # type: ignore[misc]
+            await until(lambda n=n: _count(app, JUMP, n), f"jump {n} is said", 4)
 
 
 async def _count(app: App, kind: str, number: int) -> bool:
@@ -331,17 +331,19 @@ LIBRARY = next((p for p in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: apt-get install faketime)")
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
 async def test_the_process_as_a_whole_bears_a_clock_that_is_set(
-    house: House, venue: Venue, receiver: Receiver, seconds: float
+    house: House, venue: Venue, receiver: SignedReceiver, seconds: float
 ) -> None:
     """The same on the machine's own clock, as libfaketime shows it: and what is signed carries the wall's time."""
     house.write(webhook("hook", receiver.url()), stale_after_s=2)
     faked = house.folder / "faketime"
     faked.write_text("+0s")
     env = {
-        "LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(faked), "FAKETIME_NO_CACHE": "1",
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME_TIMESTAMP_FILE": str(faked),
+        "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # its mending of timed waits lets the interpreter's threads wait for seconds
-    }  # fmt: skip
+    }
     async with Ticker(venue, BTC="100000") as ticker, Daemon(house, env=env) as daemon:
         await until(lambda: _has_price(daemon), "a price")
         await daemon.put(one_btc("G-1"))

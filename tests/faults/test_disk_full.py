@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, Receiver, Stream, now_s, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, Stream, now_s, until, webhook
 from tests.feeds.venue import Venue
 
 
@@ -75,7 +75,7 @@ on_both = pytest.mark.parametrize("disk", ["tmpfs", "rlimit"], indirect=True)
 
 
 @pytest.fixture
-async def full_house(disk: Disk, venue: Venue, receiver: Receiver) -> AsyncIterator[House]:
+async def full_house(disk: Disk, venue: Venue, receiver: SignedReceiver) -> AsyncIterator[House]:
     house = House(disk.folder, venue)
     house.write(webhook("desk", receiver.url()))
     return house
@@ -93,7 +93,7 @@ async def _calm(daemon: Daemon, groups: int) -> None:
 
 
 @on_both
-async def test_a_full_disk_is_said_and_heals_by_itself(disk: Disk, full_house: House, receiver: Receiver) -> None:
+async def test_a_full_disk_is_said_and_heals_by_itself(disk: Disk, full_house: House, receiver: SignedReceiver) -> None:
     """The whole outage in one life of the daemon."""
     venue = full_house.venue
     assert venue is not None
@@ -148,7 +148,7 @@ async def _is_ready(daemon: Daemon) -> bool:
 
 
 async def test_streams_see_what_became_durable_when_the_disk_had_room_again(
-    disk: Disk, full_house: House, receiver: Receiver
+    disk: Disk, full_house: House, receiver: SignedReceiver
 ) -> None:
     """A reader that stayed connected misses nothing: the alerts of the outage come with their cursors."""
     venue = full_house.venue
@@ -170,7 +170,7 @@ async def test_streams_see_what_became_durable_when_the_disk_had_room_again(
 
 
 async def test_an_alert_that_was_durable_just_before_is_sent_though_its_attempt_cannot_be_counted(
-    disk: Disk, full_house: House, receiver: Receiver
+    disk: Disk, full_house: House, receiver: SignedReceiver
 ) -> None:
     """The log has it, the channel is there: it does not wait for the disk."""
 
@@ -193,7 +193,7 @@ async def test_an_alert_that_was_durable_just_before_is_sent_though_its_attempt_
 
 
 async def test_a_stop_while_the_disk_is_full_repeats_everything_under_the_same_ids(
-    disk: Disk, full_house: House, receiver: Receiver
+    disk: Disk, full_house: House, receiver: SignedReceiver
 ) -> None:
     """What could not be kept is found again by the next start: the same alerts with the same ids, once in the log."""
     venue = full_house.venue
@@ -219,13 +219,13 @@ async def test_a_stop_while_the_disk_is_full_repeats_everything_under_the_same_i
         assert len(log) == 3
 
 
-def _told(receiver: Receiver, ids: set[str]) -> list[str]:
+def _told(receiver: SignedReceiver, ids: set[str]) -> list[str]:
     return [id_ for id_ in receiver.ids if id_ in ids]
 
 
 @on_both
 async def test_the_event_log_makes_no_heap_of_empty_files_on_a_full_disk(
-    disk: Disk, full_house: House, receiver: Receiver
+    disk: Disk, full_house: House, receiver: SignedReceiver
 ) -> None:
     """It begins a new file now and then, not for each event, and says so as seldom."""
     venue = full_house.venue
@@ -235,7 +235,7 @@ async def test_the_event_log_makes_no_heap_of_empty_files_on_a_full_disk(
         disk.fill(daemon)
         for n in range(60):
             await venue.marks({"BTCUSDT": str(99_000 + n)})
-            await until(lambda n=n: _price_is(daemon, str(99_000 + n)), "the price")  # type: ignore[misc]
+            await until(lambda n=n: _price_is(daemon, str(99_000 + n)), "the price")
         events = list((full_house.folder / "var" / "events").iterdir())
         assert len(events) < 5, events
         assert daemon.said().count("event log") < 5

@@ -8,10 +8,10 @@ import struct
 import sys
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, Receiver, environment, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, environment, until, webhook
 
 
-async def test_streams_cut_off_in_the_middle_do_not_end_the_daemon(house: House, receiver: Receiver) -> None:
+async def test_streams_cut_off_in_the_middle_do_not_end_the_daemon(house: House, receiver: SignedReceiver) -> None:
     """Writing to a connection that was reset raises SIGPIPE, which would end a process that does not ignore it."""
     assert house.venue is not None
     house.write(webhook("hook", receiver.url()))
@@ -33,7 +33,7 @@ async def test_streams_cut_off_in_the_middle_do_not_end_the_daemon(house: House,
         assert (await daemon.stop())[0] == 0
 
 
-async def test_a_log_that_nobody_reads_any_more_does_not_end_the_daemon(house: House, receiver: Receiver) -> None:
+async def test_a_log_that_nobody_reads_any_more_does_not_end_the_daemon(house: House, receiver: SignedReceiver) -> None:
     """`monitor run 2>&1 | head`: the watch goes on, as its alerts do not depend on its log."""
     assert house.venue is not None
     house.write(webhook("hook", receiver.url()))
@@ -56,9 +56,14 @@ async def test_a_command_whose_reader_has_enough_ends_quietly(house: House) -> N
     """`monitor check-config | head`: no traceback for a closed pipe."""
     house.write(feed=False)
     shell = await asyncio.create_subprocess_exec(
-        "bash", "-c", '"$0" -m monitor check-config --config monitor.toml | true; echo "${PIPESTATUS[0]}"',
-        sys.executable, cwd=house.folder, env=environment(),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        "bash",
+        "-c",
+        '"$0" -m monitor check-config --config monitor.toml | true; echo "${PIPESTATUS[0]}"',
+        sys.executable,
+        cwd=house.folder,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     _out, err = await shell.communicate()
     assert b"Traceback" not in err, err

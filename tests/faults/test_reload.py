@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import SECRET, Daemon, House, Receiver, Stream, Ticker, until, webhook
+from tests.faults.house import SECRET, Daemon, House, SignedReceiver, Stream, Ticker, until, webhook
 from tests.feeds.venue import Venue
 
 OPENED = "loan_group.margin_call.opened"
@@ -32,7 +32,9 @@ async def _price(daemon: Daemon, price: str) -> None:
     await until(is_there, f"a price of {price}")
 
 
-async def test_a_hundred_hangups_while_alerts_flow_lose_and_repeat_nothing(house: House, receiver: Receiver) -> None:
+async def test_a_hundred_hangups_while_alerts_flow_lose_and_repeat_nothing(
+    house: House, receiver: SignedReceiver
+) -> None:
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
         await _price(daemon, "100000")
@@ -73,7 +75,7 @@ async def test_a_hundred_hangups_while_alerts_flow_lose_and_repeat_nothing(house
     ids=["TOML", "value", "table", "route"],
 )
 async def test_a_configuration_that_is_wrong_changes_nothing_and_says_why(
-    house: House, receiver: Receiver, breaking: str, said: str
+    house: House, receiver: SignedReceiver, breaking: str, said: str
 ) -> None:
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
@@ -92,7 +94,7 @@ async def test_a_configuration_that_is_wrong_changes_nothing_and_says_why(
 
 
 async def test_new_lines_move_five_hundred_groups_once_and_leave_the_others_alone(
-    house: House, receiver: Receiver
+    house: House, receiver: SignedReceiver
 ) -> None:
     """Timers of those that were in a stage before stand as they did."""
     house.write(webhook("hook", receiver.url()))
@@ -128,11 +130,11 @@ def _timers(group: dict[str, Any]) -> tuple[Any, ...]:
 
 
 async def test_rules_that_do_not_fit_a_group_are_refused_with_all_that_came_along(
-    house: House, receiver: Receiver
+    house: House, receiver: SignedReceiver
 ) -> None:
     """Neither the other groups' lines, nor the new channel, nor the new token are taken then."""
     house.write(webhook("hook", receiver.url()))
-    async with Receiver() as other, Daemon(house) as daemon:
+    async with SignedReceiver() as other, Daemon(house) as daemon:
         await _price(daemon, "100000")
         await daemon.put(
             one_btc("G-own", owed="10000", thresholds={"margin_call": "0.75"}), one_btc("G-1", owed="74500")
@@ -148,13 +150,13 @@ async def test_rules_that_do_not_fit_a_group_are_refused_with_all_that_came_alon
         assert not other.bodies
 
 
-async def test_tokens_channels_routes_and_feeds_change_with_a_reload(house: House, receiver: Receiver) -> None:
+async def test_tokens_channels_routes_and_feeds_change_with_a_reload(house: House, receiver: SignedReceiver) -> None:
     for name in ("old", "new"):
         (house.folder / name).write_text(f"s3cret-{name}-of-the-test")
     routed = '[[route]]\nmatch = { severity = "warning" }\nto = ["hook"]\n'
     house.write(webhook("hook", receiver.url()), routed, web=f"port = 0\ntokens = {TOKENS.format('old')}")
     old, new = ({"Authorization": f"Bearer s3cret-{n}-of-the-test"} for n in ("old", "new"))
-    async with Receiver() as other, Venue() as elsewhere, Daemon(house) as daemon:
+    async with SignedReceiver() as other, Venue() as elsewhere, Daemon(house) as daemon:
         assert (await daemon.ask("GET", "/v1/groups", **old))[0] == 200
         assert house.venue is not None
         await house.venue.marks({"BTCUSDT": "100000"})
@@ -196,7 +198,7 @@ async def _is_ready(daemon: Daemon) -> bool:
 
 @pytest.mark.parametrize("of", ["channel", "token"])
 async def test_a_new_secret_that_cannot_be_read_leaves_the_old_configuration(
-    house: House, receiver: Receiver, of: str
+    house: House, receiver: SignedReceiver, of: str
 ) -> None:
     house.write(webhook("hook", receiver.url()))
     async with Daemon(house) as daemon:
@@ -215,7 +217,9 @@ async def test_a_new_secret_that_cannot_be_read_leaves_the_old_configuration(
         await until(lambda: receiver.of(OPENED), "a margin call on the old channel")
 
 
-async def test_a_secret_that_was_replaced_in_its_file_signs_after_a_reload(house: House, receiver: Receiver) -> None:
+async def test_a_secret_that_was_replaced_in_its_file_signs_after_a_reload(
+    house: House, receiver: SignedReceiver
+) -> None:
     """Rotation: the file's name stays, its content changes."""
     (house.folder / "key").write_text(SECRET)
     house.write(webhook("hook", receiver.url(), secret='secret_file = "key"'))
@@ -230,10 +234,10 @@ async def test_a_secret_that_was_replaced_in_its_file_signs_after_a_reload(house
         assert not receiver.bad
 
 
-async def test_rules_and_channels_of_one_reload_belong_together(house: House, receiver: Receiver) -> None:
+async def test_rules_and_channels_of_one_reload_belong_together(house: House, receiver: SignedReceiver) -> None:
     """What the new rules raise goes to the new channels, even where the old ones are gone."""
     house.write(webhook("old", receiver.url()))
-    async with Receiver() as other, Daemon(house) as daemon:
+    async with SignedReceiver() as other, Daemon(house) as daemon:
         await _price(daemon, "100000")
         await daemon.put(*(one_btc(f"G-{n}", owed="75000") for n in range(20)))
         house.product(margin_call="0.74")
@@ -258,7 +262,7 @@ async def test_a_stream_ends_when_its_token_does(house: House) -> None:
         await until(lambda: stream.is_over, "the stream ends", 3)
 
 
-async def test_a_reload_while_the_store_fails_is_refused_as_a_whole(house: House, receiver: Receiver) -> None:
+async def test_a_reload_while_the_store_fails_is_refused_as_a_whole(house: House, receiver: SignedReceiver) -> None:
     import resource
 
     house.write(webhook("hook", receiver.url()))

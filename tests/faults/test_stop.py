@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, Receiver, until, webhook
+from tests.faults.house import Daemon, House, SignedReceiver, until, webhook
 
 CHANNELS, GROUPS = 7, 9  # eight attempts of each channel are under way at once: 56 in flight, 7 behind them
 
@@ -27,7 +27,7 @@ async def _crash(daemon: Daemon, groups: int) -> None:
     await daemon.house.venue.marks({"BTCUSDT": "64000"})
 
 
-async def test_stop_with_fifty_deliveries_in_flight_loses_nothing(house: House, receiver: Receiver) -> None:
+async def test_stop_with_fifty_deliveries_in_flight_loses_nothing(house: House, receiver: SignedReceiver) -> None:
     """The unfinished ones come after the restart with the same id and the same body."""
     receiver.answer = _hang
     house.write(*(webhook(f"hook-{n}", receiver.url(f"{n}")) for n in range(CHANNELS)))
@@ -50,7 +50,7 @@ async def test_stop_with_fifty_deliveries_in_flight_loses_nothing(house: House, 
     assert not receiver.bad
 
 
-async def test_deliveries_that_end_while_stopping_are_not_sent_again(house: House, receiver: Receiver) -> None:
+async def test_deliveries_that_end_while_stopping_are_not_sent_again(house: House, receiver: SignedReceiver) -> None:
     """A receiver that answers within the time of a stop, here by SIGINT, has its answer recorded."""
 
     async def slow(_: dict[str, Any]) -> int:
@@ -72,14 +72,16 @@ async def test_deliveries_that_end_while_stopping_are_not_sent_again(house: Hous
         assert max(receiver.tries.values()) == 1
 
 
-async def test_a_refusal_for_good_while_stopping_is_told_on_the_other_channel(house: House, receiver: Receiver) -> None:
+async def test_a_refusal_for_good_while_stopping_is_told_on_the_other_channel(
+    house: House, receiver: SignedReceiver
+) -> None:
     """What is given up in the last second would otherwise be told to nobody: after a restart it is not tried again."""
 
     async def refuse(_: dict[str, Any]) -> int:
         await asyncio.sleep(1.5)
         return 410
 
-    async with Receiver(refuse) as dead:
+    async with SignedReceiver(refuse) as dead:
         house.write(webhook("dead", dead.url()), webhook("desk", receiver.url()))
         async with Daemon(house) as daemon:
             await _crash(daemon, 1)
@@ -131,7 +133,7 @@ async def test_sighup_during_start_does_not_end_the_daemon(house: House) -> None
         await daemon.__aexit__()
 
 
-async def test_requests_during_a_stop_are_answered_or_refused_in_time(house: House, receiver: Receiver) -> None:
+async def test_requests_during_a_stop_are_answered_or_refused_in_time(house: House, receiver: SignedReceiver) -> None:
     """While deliveries are waited for nobody is left without an answer, and what was answered is kept."""
     receiver.answer = _hang
     house.write(webhook("hook", receiver.url()))
@@ -156,7 +158,7 @@ async def test_requests_during_a_stop_are_answered_or_refused_in_time(house: Hou
         assert set(kept) <= found
 
 
-async def test_a_stop_is_in_time_whatever_hangs(house: House, receiver: Receiver) -> None:
+async def test_a_stop_is_in_time_whatever_hangs(house: House, receiver: SignedReceiver) -> None:
     """A stream that nobody reads, a body that never comes, a delivery without an answer: ten seconds are kept."""
     receiver.answer = _hang
     house.write(webhook("hook", receiver.url()))

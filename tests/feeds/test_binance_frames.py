@@ -115,7 +115,7 @@ def test_a_message_as_the_venue_writes_it_is_a_frame(message: str) -> None:
         ("]", ",5]"),
         ("]", "]]"),
     ],
-)  # fmt: skip
+)
 def test_one_odd_item_is_judged_the_slow_way_and_the_next_message_is_a_frame_again(old: str, new: str) -> None:
     both, message = Both(), text(regular())
     assert old in message

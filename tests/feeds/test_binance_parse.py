@@ -323,10 +323,15 @@ def test_settings_are_read_from_a_table() -> None:
 # Fuzzing: whatever comes, nothing is raised, and every frame is either used or counted.
 
 _HOSTILE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["1", "NaN", "BTCUSDT"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1", "NaN", "BTCUSDT"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*"eEspT", "st", "data", "id"]), inner),
     max_leaves=12,
-)  # fmt: skip
+)
 _ITEMS = st.fixed_dictionaries(
     {},
     optional={

@@ -17,7 +17,7 @@ ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "BTC", "ETH"), ("XRP", "ADA"), ("BTC", 
 HORIZON = time_at_ms(MS) + timedelta(seconds=50)
 
 
-class Told:
+class CountedNews:
     """News, and what it counted and refused."""
 
     def __init__(self) -> None:
@@ -36,20 +36,20 @@ def frame(second: int, price: str = "1", assets: tuple[str, ...] = ORDERS[0], la
 
 
 def test_a_later_frame_is_handed_on_as_it_is() -> None:
-    told = Told()
+    told = CountedNews()
     for second in range(3):
         made = frame(second)
         assert told.of(made) is made
 
 
 def test_the_first_frame_of_an_order_is_news_where_all_of_its_prices_are() -> None:
-    told = Told()
+    told = CountedNews()
     told.of(list(frame(1)))
     assert isinstance(told.of(frame(2, assets=ORDERS[1])), Frame)
 
 
 def test_of_a_frame_that_repeats_some_prices_the_others_are_news() -> None:
-    told = Told()
+    told = CountedNews()
     told.of(frame(1))
     later = told.of(frame(1, later=(0, 0, 500)))
     assert [quote.asset for quote in later] == ["SOL"]
@@ -57,14 +57,14 @@ def test_of_a_frame_that_repeats_some_prices_the_others_are_news() -> None:
 
 
 def test_another_socket_that_sends_the_same_message_tells_nothing() -> None:
-    told = Told()
+    told = CountedNews()
     told.of(frame(1))
     assert told.of(frame(1)) == []
     assert isinstance(told.of(frame(2)), Frame)
 
 
 def test_a_price_dated_in_the_future_is_refused_and_the_others_are_news() -> None:
-    told = Told()
+    told = CountedNews()
     told.of(frame(1))
     assert [quote.asset for quote in told.of(frame(2, later=(0, 60_000, 0)))] == ["BTC", "SOL"]
     assert told.refused == {"future ETH": 1}
@@ -81,7 +81,7 @@ def batches(draw: st.DrawFn) -> Frame | list[Quote]:
 @settings(max_examples=500)
 @given(st.lists(batches(), max_size=15))
 def test_frames_tell_what_their_quotes_would(sent: list[Frame | list[Quote]]) -> None:
-    frames, quotes = Told(), Told()
+    frames, quotes = CountedNews(), CountedNews()
     for batch in sent:
         assert list(frames.of(batch)) == list(quotes.of(list(batch)))
     assert (frames.stats.ignored, frames.refused) == (quotes.stats.ignored, quotes.refused)

@@ -145,9 +145,14 @@ def test_any_path_stays_between_its_anchors_at_the_stated_places(
         at += timedelta(microseconds=micros)
         anchors.append((at, Decimal(price).scaleb(-min(digits, 4))))
     scenario = Scenario(
-        "any", {"X": tuple(anchors)}, places=digits, interval=timedelta(milliseconds=interval_ms),
-        duration=timedelta(milliseconds=duration_ms), loop=True, walk_back=timedelta(seconds=1),
-    )  # fmt: skip
+        "any",
+        {"X": tuple(anchors)},
+        places=digits,
+        interval=timedelta(milliseconds=interval_ms),
+        duration=timedelta(milliseconds=duration_ms),
+        loop=True,
+        walk_back=timedelta(seconds=1),
+    )
     prices = [price for _, price in anchors]
     steps = list(path(scenario))
     assert [s.prices["X"] for s in steps if s.at in dict(anchors)] == prices

@@ -68,11 +68,12 @@ def test_wide_rows_are_events_of_pairs_in_usdt_and_an_empty_cell_is_no_price(tmp
     assert not refused
     assert events == [
         (NOON, [Quote("BTC", Decimal("38000.10"), "USDT", "tape", NOON)]),
-        (NOON + timedelta(minutes=1), [
-            Quote("PEPE", Decimal("1.217e-05"), "USDT", "tape", NOON + timedelta(minutes=1))
-        ]),
+        (
+            NOON + timedelta(minutes=1),
+            [Quote("PEPE", Decimal("1.217e-05"), "USDT", "tape", NOON + timedelta(minutes=1))],
+        ),
         (NOON + timedelta(minutes=1, milliseconds=1), []),
-    ]  # fmt: skip
+    ]
 
 
 def test_the_columns_of_a_long_tape_may_stand_in_any_order_without_a_source(tmp_path: Path) -> None:

@@ -29,9 +29,17 @@ STREAM = "!markPrice@arr@1s"
 def mark(symbol: str, price: object, at_ms: int = 1_562_305_380_000, **more: Any) -> dict[str, Any]:
     """One item as the venue sends it; `more` replaces or adds fields, and None as a value takes a field away."""
     item = {
-        "e": "markPriceUpdate", "E": at_ms, "s": symbol, "p": price, "ap": "1.00000000", "i": "1.00000000",
-        "P": "1.00000000", "r": "0.00010000", "T": at_ms + 3_600_000, "st": 1,
-    }  # fmt: skip
+        "e": "markPriceUpdate",
+        "E": at_ms,
+        "s": symbol,
+        "p": price,
+        "ap": "1.00000000",
+        "i": "1.00000000",
+        "P": "1.00000000",
+        "r": "0.00010000",
+        "T": at_ms + 3_600_000,
+        "st": 1,
+    }
     return {key: value for key, value in (item | more).items() if value is not None}
 
 
@@ -81,9 +89,15 @@ class Venue:
     async def start(self) -> None:
         """Listens, on the same port again after a stop."""
         self._server = await serve(
-            self._serve, "127.0.0.1", self._port, process_request=self._request, compression=None, close_timeout=0.2,
-            ping_interval=self._ping_every_s, ping_timeout=self._ping_every_s,
-        )  # fmt: skip
+            self._serve,
+            "127.0.0.1",
+            self._port,
+            process_request=self._request,
+            compression=None,
+            close_timeout=0.2,
+            ping_interval=self._ping_every_s,
+            ping_timeout=self._ping_every_s,
+        )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def stop(self) -> None:

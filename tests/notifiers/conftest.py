@@ -64,9 +64,15 @@ def plain_notice() -> MakeNotice:
 
     def make(type_: str = "price.stale", subject: str = "BTC", severity: str = "warning", **more: Any) -> Notice:
         data = {
-            "id": "evt_plain", "cursor": 7, "severity": severity, "test": False, "durable": True, "subject": subject,
-            "facts": {"reason": "no quote for 10 s", "groups": ["G-1", "G-2"], "exposed_usd": "1234567.8"}, **more,
-        }  # fmt: skip
+            "id": "evt_plain",
+            "cursor": 7,
+            "severity": severity,
+            "test": False,
+            "durable": True,
+            "subject": subject,
+            "facts": {"reason": "no quote for 10 s", "groups": ["G-1", "G-2"], "exposed_usd": "1234567.8"},
+            **more,
+        }
         return Notice(type_, "2026-11-21T14:05:59.000Z", data)
 
     return make

@@ -206,9 +206,19 @@ async def test_a_hostile_group_name_adds_no_header_and_no_markup(post: Post, mak
     assert to == [RISK]
     assert message["Bcc"] is None
     assert set(message.keys()) == {
-        "Subject", "From", "To", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "X-Priority",
-        "Importance", "MIME-Version", "Content-Type",
-    }  # fmt: skip
+        "Subject",
+        "From",
+        "To",
+        "Date",
+        "Message-ID",
+        "In-Reply-To",
+        "References",
+        "Auto-Submitted",
+        "X-Priority",
+        "Importance",
+        "MIME-Version",
+        "Content-Type",
+    }
     assert "\n" not in message["Subject"]
     page = message.get_body(("html",))
     assert page is not None

@@ -35,8 +35,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        cwd=tmp_path_factory.mktemp("redis"), stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=tmp_path_factory.mktemp("redis"),
+        stdout=subprocess.DEVNULL,
+    )
     yield f"redis://127.0.0.1:{port}/0"
     server.terminate()
     server.wait(10)

@@ -27,7 +27,7 @@ from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
 OLD_SECRET = "whsec_" + base64.b64encode(b"an older key of thirty-two bytes").decode()
 
 
-class Receiver:
+class ScriptedServer:
     """An HTTP server that answers as told and keeps what it got."""
 
     def __init__(self) -> None:
@@ -57,8 +57,8 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
+async def receiver() -> AsyncIterator[ScriptedServer]:
+    one = ScriptedServer()
     server = web.Server(one.handle)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
@@ -70,7 +70,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 async def test_a_notice_arrives_as_the_specification_asks(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     notice = make_notice()
     receipt = await make(receiver.url).send(notice)
@@ -91,7 +91,7 @@ def test_the_signature_of_the_specifications_example_is_reproduced() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-async def test_a_changed_bit_is_noticed(receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice) -> None:
+async def test_a_changed_bit_is_noticed(receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice) -> None:
     await make(receiver.url).send(make_notice())
     ((headers, body),) = receiver.got
     with pytest.raises(WebhookVerificationError):
@@ -99,7 +99,7 @@ async def test_a_changed_bit_is_noticed(receiver: Receiver, make: MakeWebhook, m
 
 
 async def test_a_retry_has_a_new_time_and_signature_but_the_same_id_and_bytes(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     clock = FakeClock(SystemClock().utc())
     notifier = make(receiver.url, clock=clock)
@@ -114,7 +114,7 @@ async def test_a_retry_has_a_new_time_and_signature_but_the_same_id_and_bytes(
 
 
 async def test_while_a_key_is_rotated_both_keys_verify(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     await make(receiver.url, f"{SECRET}\n{OLD_SECRET}").send(make_notice())
     ((headers, body),) = receiver.got
@@ -127,7 +127,7 @@ async def test_while_a_key_is_rotated_both_keys_verify(
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_every_2xx_is_success(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, status: int
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int
 ) -> None:
     receiver.says(status)
     assert (await make(receiver.url).send(make_notice())).detail == f"HTTP {status}"
@@ -141,7 +141,7 @@ async def test_every_2xx_is_success(
     ],
 )  # fmt: skip
 async def test_a_failing_status_says_whether_to_try_again(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, status: int, retry: bool
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int, retry: bool
 ) -> None:
     receiver.says(status)
     with pytest.raises(DeliveryError) as failed:
@@ -152,7 +152,7 @@ async def test_a_failing_status_says_whether_to_try_again(
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 async def test_a_redirect_is_a_failure_and_its_target_is_never_contacted(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, status: int
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int
 ) -> None:
     receiver.says(status, Location=f"http://127.0.0.1:{receiver.port}/elsewhere")
     with pytest.raises(DeliveryError):
@@ -172,7 +172,7 @@ async def test_a_redirect_is_a_failure_and_its_target_is_never_contacted(
     ],
 )  # fmt: skip
 async def test_retry_after_is_kept_within_an_hour(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, status: int, value: str, after_s: float | None
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int, value: str, after_s: float | None
 ) -> None:
     receiver.says(status, Retry_After=value)
     with pytest.raises(DeliveryError) as failed:
@@ -181,7 +181,7 @@ async def test_retry_after_is_kept_within_an_hour(
 
 
 async def test_retry_after_on_another_status_is_not_asked_for(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     receiver.says(500, Retry_After="7")
     with pytest.raises(DeliveryError) as failed:
@@ -190,7 +190,7 @@ async def test_retry_after_on_another_status_is_not_asked_for(
 
 
 async def test_a_receiver_that_never_answers_is_given_up_in_time(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     async def hang(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
@@ -203,7 +203,7 @@ async def test_a_receiver_that_never_answers_is_given_up_in_time(
 
 
 async def test_a_body_that_drips_does_not_hold_up_a_success(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "BODY_TIME_S", 0.2)
 
@@ -221,7 +221,7 @@ async def test_a_body_that_drips_does_not_hold_up_a_success(
 
 
 async def test_of_a_huge_body_only_the_beginning_is_read(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
 ) -> None:
     sent = 0
 
@@ -291,10 +291,27 @@ async def test_a_name_that_does_not_resolve_is_a_failure_that_may_pass(
 def own_certificate(tmp_path: Path) -> ssl.SSLContext:
     """A server's context with a certificate that nobody vouches for."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "key", "-out",
-         tmp_path / "crt", "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            tmp_path / "key",
+            "-out",
+            tmp_path / "crt",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
     return context
@@ -317,7 +334,7 @@ async def test_an_untrusted_certificate_is_refused(
 
 
 async def test_the_proxies_of_the_environment_are_not_asked(
-    receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     await make(receiver.url).send(make_notice())
@@ -340,7 +357,7 @@ def test_a_secret_that_cannot_sign_is_refused_without_being_shown(secret: str) -
 def test_a_secret_is_needed_and_one_place_for_it() -> None:
     for more in ({}, {"secret": SECRET, "secret_file": Path("x")}):
         with pytest.raises(ValueError, match="secret"):
-            Config(url="https://risk.example", **more)  # type: ignore[arg-type]
+            Config(url="https://risk.example", **more)
 
 
 async def test_neither_secret_nor_query_shows_in_errors_or_in_the_look_of_it(
@@ -359,14 +376,16 @@ async def test_neither_secret_nor_query_shows_in_errors_or_in_the_look_of_it(
     await notifier.close()
 
 
-async def test_closing_twice_is_harmless(receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice) -> None:
+async def test_closing_twice_is_harmless(receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice) -> None:
     notifier = make(receiver.url)
     await notifier.send(make_notice())
     await notifier.close()
     await notifier.close()
 
 
-async def test_a_storm_uses_few_connections(receiver: Receiver, make: MakeWebhook, make_notice: MakeNotice) -> None:
+async def test_a_storm_uses_few_connections(
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
+) -> None:
     ports: set[int] = set()
 
     async def answer(request: web.Request) -> web.StreamResponse:

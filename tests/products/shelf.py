@@ -30,7 +30,7 @@ START = datetime(2026, 1, 5, 10, 30, tzinfo=UTC)
 
 def shipped(kind: str) -> Product:
     """The product of the file that ships for it."""
-    return module(kind).load(tomllib.loads((CONFIG / f"{kind}.toml").read_text()))  # type: ignore[no-any-return]
+    return module(kind).load(tomllib.loads((CONFIG / f"{kind}.toml").read_text()))
 
 
 def module(kind: str) -> ModuleType:
@@ -61,7 +61,7 @@ class Shelf:
         return said(self.monitor.handle(TimePassed(at)))
 
     def enter(self, entry: dict[str, Any], id_: str = "G-1") -> Outcome:
-        found: Any = read(Entry, entry)  # type: ignore[arg-type]
+        found: Any = read(Entry, entry)
         return self.monitor.handle(BookEntry(self.at, id_, "e-1", found))
 
     def detail(self, id_: str = "G-1") -> dict[str, Any]:

@@ -113,10 +113,12 @@ def _harder(version: Version) -> Version:
         ladders={coin: _scaled(ladder, D("0.97")) for coin, ladder in version.ladders.items()},
         unlisted=None if version.unlisted is None else _scaled(version.unlisted, D("0.97")),
         rates={coin: 3 * rate for coin, rate in version.rates.items()},
-        liability_tiers=None if tiers is None else {
+        liability_tiers=None
+        if tiers is None
+        else {
             coin: msgspec.structs.replace(t, maintenance=_scaled(t.maintenance, D("1.1"))) for coin, t in tiers.items()
         },
-    )  # fmt: skip
+    )
 
 
 def _nearing(lines: Thresholds) -> Decimal:

@@ -137,7 +137,7 @@ def test_rule_37_a_margin_level_is_liquidated_at_its_line_where_lower_is_worse(
 
 def test_a_fall_of_the_liability_cures_the_call_and_a_rise_liquidates() -> None:
     shelf = example("475000")
-    assert shelf.monitor.sight("G-1").state.stage == "margin_call"  # type: ignore[union-attr]
+    assert shelf.monitor.sight("G-1").state.stage == "margin_call"
     assert shelf.price(BTC="28000") == ["margin_call.cured"]
     assert shelf.price(BTC="32000") == ["liquidation.triggered(ltv)"]
 
@@ -190,8 +190,10 @@ def test_what_may_be_borrowed_leaves_the_level_at_initial_in_whatever_coin() -> 
 def test_reading_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> None:
     """The same assets, in a coin that the ladder recognises by half: rules change, the level moves with no price move."""
     half = {"COIN": [["inf", "0.5"]]}
-    dates = [version(effective=datetime(2024, 1, 1, tzinfo=UTC), ladders=half),
-             version(effective=datetime(2025, 1, 21, 10, tzinfo=UTC), ladders=half)]  # fmt: skip
+    dates = [
+        version(effective=datetime(2024, 1, 1, tzinfo=UTC), ladders=half),
+        version(effective=datetime(2025, 1, 21, 10, tzinfo=UTC), ladders=half),
+    ]
     before = datetime(2025, 1, 21, 9, 59, tzinfo=UTC)
     shelf = Shelf(product(*dates), book_line(KIND, {"COIN": "500000"}, {"BTC": "13", "ETH": "13"}), at=before)
     assert shelf.price(BTC="30000", ETH="3000", COIN="1") == []

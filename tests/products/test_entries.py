@@ -39,8 +39,15 @@ def shelf(kind: str, owed: str = "10000") -> tuple[Shelf, str, str]:
     product = shipped(kind)
     pledged, lent = coins(product)
     stated = book_line(kind, {pledged: "2"}, {lent: owed})
-    term = {"id": "T-1", "asset": lent, "principal": "100", "rate": {"kind": "fixed", "daily": "0.001"}, "term": "30d",
-            "opened_at": "2026-01-05T10:00:00Z", "matures_at": "2026-02-04T10:00:00Z"}  # fmt: skip
+    term = {
+        "id": "T-1",
+        "asset": lent,
+        "principal": "100",
+        "rate": {"kind": "fixed", "daily": "0.001"},
+        "term": "30d",
+        "opened_at": "2026-01-05T10:00:00Z",
+        "matures_at": "2026-02-04T10:00:00Z",
+    }
     stated["loans"].append(term)
     it = Shelf(product, stated)
     it.price(**{a: PRICES.get(a, "1") for a in {pledged, lent, "BTC", "ETH", "BNB"}})
@@ -56,8 +63,14 @@ def fine(out: Outcome) -> list[Row]:
 def test_every_entry_of_the_interface_works_on_every_product(kind: str) -> None:
     it, pledged, lent = shelf(kind)
     has_grace = it.product.version_at(START).grace is not None
-    borrowed = {"id": "B-1", "asset": lent, "principal": "50", "rate": {"kind": "flexible"}, "term": "open",
-                "opened_at": "2026-01-05T10:30:00Z"}  # fmt: skip
+    borrowed = {
+        "id": "B-1",
+        "asset": lent,
+        "principal": "50",
+        "rate": {"kind": "flexible"},
+        "term": "open",
+        "opened_at": "2026-01-05T10:30:00Z",
+    }
     until = "2026-03-01T00:00:00Z"
     entries: list[dict[str, Any]] = [
         {"type": "deposit", "account": "G-1-a", "asset": pledged, "quantity": "1"},
@@ -74,15 +87,17 @@ def test_every_entry_of_the_interface_works_on_every_product(kind: str) -> None:
         *([{"type": "enroll", "delayed_liquidation": True}] if has_grace else []),
         {"type": "enroll", "delayed_liquidation": False},
         {"type": "liquidated", "proceeds_usd": "20000", "fee_usd": "1"},
-    ]  # fmt: skip
+    ]
     for n, entry in enumerate(entries):
         it.wait(START + 7 * n * MINUTE)
         fine(it.enter(entry))
     here = it.detail()
     assert (here["debt_usd"], here["version"]) == ("0", len(entries) + 1)
     assert {x["id"]: (x["principal"], x["interest"]) for x in here["loans"]} == {
-        f"G-1-{lent}": ("0", "0"), "T-1": ("0", "0"), "B-1": ("0", "0"),
-    }  # fmt: skip
+        f"G-1-{lent}": ("0", "0"),
+        "T-1": ("0", "0"),
+        "B-1": ("0", "0"),
+    }
 
 
 @every_product
@@ -107,8 +122,14 @@ def test_a_grace_period_is_extended_where_one_runs(kind: str) -> None:
     value, owed = D(it.detail()["recognised_usd"]), D("0.94") * D(it.detail()["recognised_usd"])
     assert value > 0
     have = D(it.detail()["debt_usd"])
-    more = {"id": "B-1", "asset": lent, "principal": str(owed - have), "rate": {"kind": "flexible"}, "term": "open",
-            "opened_at": "2026-01-05T10:30:00Z"}  # fmt: skip
+    more = {
+        "id": "B-1",
+        "asset": lent,
+        "principal": str(owed - have),
+        "rate": {"kind": "flexible"},
+        "term": "open",
+        "opened_at": "2026-01-05T10:30:00Z",
+    }
     fine(it.enter({"type": "borrow", "loan": more}))
     assert it.detail()["stage"] == "delayed_liquidation"
     fine(it.enter(entry))
@@ -121,8 +142,13 @@ def test_no_entry_books_an_instant_of_interest_twice_or_forgets_one(kind: str) -
     alone, _, lent = shelf(kind)
     busy, _, _ = shelf(kind)
     period = alone.product.period
-    more = {"asset": lent, "principal": "1", "rate": {"kind": "flexible"}, "term": "open",
-            "opened_at": "2026-01-05T10:30:00Z"}  # fmt: skip
+    more = {
+        "asset": lent,
+        "principal": "1",
+        "rate": {"kind": "flexible"},
+        "term": "open",
+        "opened_at": "2026-01-05T10:30:00Z",
+    }
     for n in range(9):
         at = START + n * (period // 3 + timedelta(seconds=17))
         alone.wait(at)
@@ -207,8 +233,15 @@ def test_a_coin_beyond_those_of_a_pair_is_refused() -> None:
 
 def test_a_liability_without_tiers_cannot_be_borrowed() -> None:
     it, _, _ = shelf("cross_margin_pro")
-    loan = {"id": "B-1", "asset": "DOGE", "principal": "1", "rate": {"kind": "fixed", "daily": "0.001"}, "term": "30d",
-            "opened_at": "2026-01-05T10:30:00Z", "matures_at": "2026-02-04T10:30:00Z"}  # fmt: skip
+    loan = {
+        "id": "B-1",
+        "asset": "DOGE",
+        "principal": "1",
+        "rate": {"kind": "fixed", "daily": "0.001"},
+        "term": "30d",
+        "opened_at": "2026-01-05T10:30:00Z",
+        "matures_at": "2026-02-04T10:30:00Z",
+    }
     refused = it.enter({"type": "borrow", "loan": loan}).refused
     assert refused is not None
     assert refused.reason == "no_tier"
@@ -217,8 +250,14 @@ def test_a_liability_without_tiers_cannot_be_borrowed() -> None:
 def test_rule_42_a_loan_whose_interest_is_paid_in_bnb_is_borrowed_repaid_and_settled() -> None:
     it, _, lent = shelf("cross_margin_pro")
     rate = {"kind": "flexible", "paid_in": "BNB"}
-    loan = {"id": "B-1", "asset": lent, "principal": "1000", "rate": rate, "term": "open",
-            "opened_at": "2026-01-05T10:30:00Z"}  # fmt: skip
+    loan = {
+        "id": "B-1",
+        "asset": lent,
+        "principal": "1000",
+        "rate": rate,
+        "term": "open",
+        "opened_at": "2026-01-05T10:30:00Z",
+    }
     fine(it.enter({"type": "borrow", "loan": loan}))
     it.wait(START + 2 * HOUR)
     rows = fine(it.enter({"type": "repay", "asset": lent, "percent": "100", "loan": "B-1"}))

@@ -65,9 +65,10 @@ def test_section_3_6_borrowing_stops_at_one_and_a_half_and_assets_leave_only_abo
 
 
 DATES = {
-    "2020": datetime(2021, 3, 1, tzinfo=UTC), "2022": datetime(2023, 3, 1, tzinfo=UTC),
+    "2020": datetime(2021, 3, 1, tzinfo=UTC),
+    "2022": datetime(2023, 3, 1, tzinfo=UTC),
     "now": datetime(2026, 3, 1, tzinfo=UTC),
-}  # fmt: skip
+}
 ISOLATED = [
     # version  leverage  USDT owed   call    liquidation
     ("2020",   10,       "70000",    "1.1",  "1.05"),

@@ -152,7 +152,7 @@ async def test_a_change_is_told_once_and_a_bad_file_as_a_whole(watched: Watched)
         0,
     )
     watched.path.unlink()
-    assert "cannot be read" in (await watched.next())[0].facts["problem"]  # type: ignore[union-attr]
+    assert "cannot be read" in (await watched.next())[0].facts["problem"]
     watched.path.write_text(GOOD)
     assert kinds(await watched.next()) == ["3 rows", "cleared"]
     watched.path.write_text(GOOD)

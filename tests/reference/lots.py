@@ -36,7 +36,11 @@ START = {
 }
 LATER = datetime(2025, 3, 1, 7, tzinfo=UTC)
 # How long a run is, by the period of interest, and how far its rows are apart.
-SPAN = {DAY: (40 * DAY, timedelta(hours=5, minutes=20)), HOUR: (4 * DAY, timedelta(minutes=48)), MINUTE: (4 * HOUR, timedelta(minutes=7, seconds=30))}  # fmt: skip
+SPAN = {
+    DAY: (40 * DAY, timedelta(hours=5, minutes=20)),
+    HOUR: (4 * DAY, timedelta(minutes=48)),
+    MINUTE: (4 * HOUR, timedelta(minutes=7, seconds=30)),
+}
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,11 @@ class _Maker:
         usd = 10 ** rng.uniform(4, 7.5)
         holds = {coin: text(usd * rng.uniform(0.1, 1) / WORTH.get(coin, 1.0)) for coin in chosen}
         line: Line = {
-            "id": name, "product": self.kind, "receiving_account": f"{name}-in",
+            "id": name,
+            "product": self.kind,
+            "receiving_account": f"{name}-in",
             "collateral": {f"{name}-a": holds, f"{name}-b": {}},
-        }  # fmt: skip
+        }
         if self.kind in OWN_LINES and rng.random() < 0.3:
             line["thresholds"] = OWN_LINES[self.kind]
         if self.version.grades and rng.random() < 0.6:
@@ -158,9 +164,15 @@ class _Maker:
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         interest = text(principal * 0.001) if rng.random() < 0.3 else "0"
         return {
-            "id": id_, "asset": coin, "principal": text(principal), "interest": interest, "rate": rate, "term": term,
-            "opened_at": stamp(opened), "matures_at": matures,
-        }  # fmt: skip
+            "id": id_,
+            "asset": coin,
+            "principal": text(principal),
+            "interest": interest,
+            "rate": rate,
+            "term": term,
+            "opened_at": stamp(opened),
+            "matures_at": matures,
+        }
 
     def entries(self, line: Line, span: timedelta) -> list[Line]:
         """A few changes of a group at random times, some of them not allowed."""

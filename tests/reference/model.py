@@ -45,9 +45,14 @@ class Model:
     """A fold over `put`, `enter`, `close`, `prices` and `pass_time`; each returns the alerts that it caused, in order."""
 
     def __init__(
-        self, name: str, product: dict[str, Any], lifecycle: dict[str, Any] | None = None, usdt_usd: str = "1",
-        kind: str = "vip_loan", rates: list[tuple[datetime, str, Decimal]] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        product: dict[str, Any],
+        lifecycle: dict[str, Any] | None = None,
+        usdt_usd: str = "1",
+        kind: str = "vip_loan",
+        rates: list[tuple[datetime, str, Decimal]] | None = None,
+    ) -> None:
         """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others; `rates` are those of a rate file."""
         terms = LIFECYCLE | (lifecycle or {})
         self.name, self.kind, self.lender = name, kind, LENDERS[kind]

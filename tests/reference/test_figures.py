@@ -64,7 +64,7 @@ def test_reading_a1_accounts_are_summed_before_the_ladder() -> None:
 )
 def test_rule_09_to_14_stage_at_each_line(ltv: str, enrolled: bool, stage: str) -> None:
     desk = ReferenceDesk(line(delayed_liquidation=enrolled), product={"version": [version(warnings=[])]})
-    alerts = desk.model.prices(desk.model.now, {"COIN": ltv})  # type: ignore[arg-type]
+    alerts = desk.model.prices(desk.model.now, {"COIN": ltv})
     assert [alert["stage_to"] for alert in alerts] == ([] if stage == "normal" else [stage])
 
 

@@ -81,7 +81,7 @@ def test_reading_a6_a_new_breach_after_a_cure_opens_a_new_24_hours() -> None:
 def test_reading_a8_gap_through_levels_is_one_alert_that_names_what_it_skipped() -> None:
     def skipped(enrolled: bool, *path: str) -> list[str]:
         desk = ReferenceDesk(line(delayed_liquidation=enrolled))
-        alerts = [desk.model.prices(desk.model.now, {"COIN": ltv}) for ltv in path][-1]  # type: ignore[arg-type]
+        alerts = [desk.model.prices(desk.model.now, {"COIN": ltv}) for ltv in path][-1]
         (alert,) = alerts
         suppressed: list[str] = alert["suppressed"]
         return suppressed
@@ -268,7 +268,7 @@ def test_leaving_the_enrolment_keeps_the_grace_period_but_not_above_the_immediat
 def test_a_closed_group_is_silent_and_counts_on_when_it_returns() -> None:
     desk = ReferenceDesk(line())
     desk.play("00:00  0.8  margin_call.opened")
-    assert desk.model.close(desk.model.now, "G-1") == []  # type: ignore[arg-type]
+    assert desk.model.close(desk.model.now, "G-1") == []
     desk.play("30:00  0.95  -")
     assert desk.put("30:01", line()) == "liquidation.triggered(ltv)"
     assert (desk.alerts[-1]["sequence"], desk.alerts[-1]["episode"]) == (2, 2)

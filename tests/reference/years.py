@@ -59,18 +59,30 @@ USDT = ["4000000", "8000000", "60000000"]
 def product() -> str:
     """The product file. In the second version USDC counts less, in the third it counts in full again."""
     first = PRODUCT.format(
-        effective="2023-06-01T00:00:00Z", warnings='"0.74"', sol="0.95", ada="0.9", usdc="1",
+        effective="2023-06-01T00:00:00Z",
+        warnings='"0.74"',
+        sol="0.95",
+        ada="0.9",
+        usdc="1",
         rates='USDT = "0.00016"\nUSDC = "0.00015"\nBTC = "0.00004"',
-    )  # fmt: skip
+    )
     second = PRODUCT.format(
-        effective=stamp(SECOND), warnings='"0.74", "0.7"', sol="0.85", ada="0.9", usdc="0.8",
+        effective=stamp(SECOND),
+        warnings='"0.74", "0.7"',
+        sol="0.85",
+        ada="0.9",
+        usdc="0.8",
         rates='USDT = "0.0002"\nUSDC = "0.00019"\nBTC = "0.00005"',
-    )  # fmt: skip
+    )
     # BTC is lent no longer: loans that there are keep the rate that they had.
     third = PRODUCT.format(
-        effective=stamp(THIRD), warnings='"0.745"', sol="0.9", ada="0.8", usdc="1",
+        effective=stamp(THIRD),
+        warnings='"0.745"',
+        sol="0.9",
+        ada="0.8",
+        usdc="1",
         rates='USDT = "0.00018"\nUSDC = "0.00017"',
-    )  # fmt: skip
+    )
     return "\n".join((first, second, third))
 
 
@@ -191,8 +203,13 @@ class _Desk:
     def _put(self, name: str, collateral: dict[str, float], loans: list[Line], **more: Any) -> None:
         accounts = {f"{name}-a": {coin: text(quantity) for coin, quantity in collateral.items()}, f"{name}-b": {}}
         line = {
-            "id": name, "product": "vip_loan", "receiving_account": f"{name}-in", "collateral": accounts, "loans": loans, **more,
-        }  # fmt: skip
+            "id": name,
+            "product": "vip_loan",
+            "receiving_account": f"{name}-in",
+            "collateral": accounts,
+            "loans": loans,
+            **more,
+        }
         next_look = START + timedelta(days=self.rng.uniform(1, 15))
         self.groups.append(Held(line, dict(collateral), {loan["id"]: dict(loan) for loan in loans}, next_look))
 
@@ -200,10 +217,15 @@ class _Desk:
         self._numbers += 1
         days = {"30d": 30, "60d": 60}.get(term)
         return {
-            "id": f"L-{self._numbers}", "asset": coin, "principal": text(principal), "interest": "0", "term": term,
-            "rate": {"kind": "flexible"} if fixed is None else {"kind": "fixed", "daily": fixed}, "opened_at": stamp(opened),
+            "id": f"L-{self._numbers}",
+            "asset": coin,
+            "principal": text(principal),
+            "interest": "0",
+            "term": term,
+            "rate": {"kind": "flexible"} if fixed is None else {"kind": "fixed", "daily": fixed},
+            "opened_at": stamp(opened),
             "matures_at": None if days is None else stamp(opened + timedelta(days=days)),
-        }  # fmt: skip
+        }
 
     # Two years of work.
 

@@ -19,9 +19,7 @@ def test_a_second_line_of_a_group_and_a_bad_one_are_refused(tmp_path: Path) -> N
     twice = json.dumps(one_btc("G", owed="10000"))
     repeated_key = json.dumps(one_btc("H")).replace('"id"', '"id": "X", "id"', 1)
     (tmp_path / "book.jsonl").write_text("\n".join(["# a comment", json.dumps(one_btc("G")), twice, "{", repeated_key]))
-    ended = house.command(
-        "replay", "--config", "monitor.toml", "--tape", "tape.csv", "--book", "book.jsonl", "--json"
-    )  # fmt: skip
+    ended = house.command("replay", "--config", "monitor.toml", "--tape", "tape.csv", "--book", "book.jsonl", "--json")
     assert ended.code == 0, ended
     alerts = [json.loads(text) for text in ended.out.splitlines()]
     refused = {a["data"]["subject"]: a["data"]["facts"]["reason"] for a in alerts if a["type"] == "book.refused"}

@@ -65,9 +65,14 @@ def test_an_entry_at_the_time_of_the_first_row_finds_the_book_put() -> None:
 def test_a_renewal_moves_the_maturity_so_that_nothing_is_overdue() -> None:
     owes = loan(matures="12:00")
     renew = {
-        "group": "G-1", "id": "R-1", "at": clock("11:00").isoformat(), "type": "renew", "loan": "L-1", "term": "30d",
+        "group": "G-1",
+        "id": "R-1",
+        "at": clock("11:00").isoformat(),
+        "type": "renew",
+        "loan": "L-1",
+        "term": "30d",
         "rate": {"kind": "flexible"},
-    }  # fmt: skip
+    }
     rows = "00:00 0.5; 48:00 0.5"
     assert "overdue" in short(played([line(loans=[owes])], rows, [])[0])
     alerts, refused = played([line(loans=[owes])], rows, [renew])

@@ -62,9 +62,16 @@ def test_every_price_is_good_unless_trust_is_asked_for() -> None:
 def test_rates_are_given_before_the_book_and_hold_through_the_tape() -> None:
     rules = replay.without_trust(Rules("desk-1", {"vip_loan": product()}))
     rows = [(clock(t), list(quotes("0.769", clock(t)))) for t in ("00:00", "30:00", "60:00")]
-    given = RatesChanged(clock("900:00"), "vip_loan", "daily", (
-        RateRow(clock("-24:00"), "NEW", Decimal("0.001")), RateRow(clock("48:00"), "COIN", Decimal("0.002")),
-    ), is_whole=True)  # fmt: skip
+    given = RatesChanged(
+        clock("900:00"),
+        "vip_loan",
+        "daily",
+        (
+            RateRow(clock("-24:00"), "NEW", Decimal("0.001")),
+            RateRow(clock("48:00"), "COIN", Decimal("0.002")),
+        ),
+        is_whole=True,
+    )
     lines = [line(), line("G-2", loans=[loan("NEW")])]
     with written(lines) as book:
         alerts = [x.alert for _, a in replay.tape(rules, book, rows, [given]) for x in a]
@@ -119,7 +126,7 @@ def test_the_command_folds_a_recorded_log_to_the_same_ids(tmp_path: Path) -> Non
         log.append(event)
         return handle(event)
 
-    desk.monitor.handle = both  # type: ignore[method-assign]
+    desk.monitor.handle = both
     desk.put("00:00", line(delayed_liquidation=True))
     desk.play("00:01 0.92 delayed_liquidation.started; 00:02 0.72 delayed_liquidation.cured")
     log.close()

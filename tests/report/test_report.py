@@ -105,8 +105,13 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     assert "script" not in Tags(text).tags
     assert "<script" not in text
     assert "&lt;script&gt;alert" in text
-    sent = {"notifier": HOSTILE, "to": [HOSTILE], "state": HOSTILE, "attempts": 1, "record": [
-        {"at": "2026-03-02T12:00:00.000Z", "state": HOSTILE, "detail": HOSTILE}]}  # fmt: skip
+    sent = {
+        "notifier": HOSTILE,
+        "to": [HOSTILE],
+        "state": HOSTILE,
+        "attempts": 1,
+        "record": [{"at": "2026-03-02T12:00:00.000Z", "state": HOSTILE, "detail": HOSTILE}],
+    }
     text = render(found._replace(deliveries={found.alerts[0]["data"]["id"]: [sent]}))
     assert "<script" not in text
     assert 'class="<' not in text

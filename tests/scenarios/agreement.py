@@ -24,9 +24,22 @@ def flat(line: Mapping[str, Any]) -> dict[str, Any]:
         same = ("id", "severity", "sequence", "episode", "subject")
         return head | {key: body[key] for key in same} | {"facts": _facts(body["facts"])}
     same = (
-        "id", "severity", "sequence", "episode", "reason", "ltv", "debt_usd", "recognised_usd", "market_usd", "thresholds",
-        "deadline", "suppressed", "supersedes", "blind", "rules",
-    )  # fmt: skip
+        "id",
+        "severity",
+        "sequence",
+        "episode",
+        "reason",
+        "ltv",
+        "debt_usd",
+        "recognised_usd",
+        "market_usd",
+        "thresholds",
+        "deadline",
+        "suppressed",
+        "supersedes",
+        "blind",
+        "rules",
+    )
     some = ("metric", "margin_level", "health_factor", "cause", "rules_from")
     told = {key: body[key] for key in same} | {key: body[key] for key in some if key in body}
     told |= {"facts": _facts(body["facts"])} if "facts" in body else {}

@@ -27,9 +27,14 @@ file = "product.toml"
 
 
 def write(
-    folder: Path, kind: str, product: str, book: Iterable[Mapping[str, Any]], rows: Iterable[tuple[datetime, dict[str, str]]],
-    entries: Iterable[Mapping[str, Any]], more: str = "",
-) -> None:  # fmt: skip
+    folder: Path,
+    kind: str,
+    product: str,
+    book: Iterable[Mapping[str, Any]],
+    rows: Iterable[tuple[datetime, dict[str, str]]],
+    entries: Iterable[Mapping[str, Any]],
+    more: str = "",
+) -> None:
     """The files of a replay: configuration, product, book, entries, and a long tape as .csv.gz."""
     (folder / "monitor.toml").write_text(CONFIG.format(kind=kind) + more)
     (folder / "product.toml").write_text(product)
@@ -46,6 +51,11 @@ def replayed(folder: Path) -> tuple[list[dict[str, Any]], str]:
     files = ["--config", "monitor.toml", "--tape", "tape.csv.gz", "--book", "book.jsonl", "--entries", "entries.jsonl"]
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "replay", *files, "--json"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True, timeout=240, text=True,
-    )  # fmt: skip
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        timeout=240,
+        text=True,
+    )
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr

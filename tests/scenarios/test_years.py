@@ -78,12 +78,21 @@ def test_two_years_agree_with_the_reference_model_alert_by_alert() -> None:
 def test_two_years_show_every_alert_of_a_group_and_every_reason_of_a_liquidation() -> None:
     kinds = Counter(alert["type"] for alert in both()[0])
     assert kinds.keys() == {
-        "loan_group.early_warning", "loan_group.margin_call.opened", "loan_group.margin_call.reminder",
-        "loan_group.margin_call.cured", "loan_group.delayed_liquidation.started",
-        "loan_group.delayed_liquidation.reminder", "loan_group.delayed_liquidation.cured",
-        "loan_group.liquidation.triggered", "loan_group.liquidation.cleared", "loan.renewal_open", "loan.maturing",
-        "loan.overdue", "loan.interest_shortfall", "rules.changed",
-    }  # fmt: skip
+        "loan_group.early_warning",
+        "loan_group.margin_call.opened",
+        "loan_group.margin_call.reminder",
+        "loan_group.margin_call.cured",
+        "loan_group.delayed_liquidation.started",
+        "loan_group.delayed_liquidation.reminder",
+        "loan_group.delayed_liquidation.cured",
+        "loan_group.liquidation.triggered",
+        "loan_group.liquidation.cleared",
+        "loan.renewal_open",
+        "loan.maturing",
+        "loan.overdue",
+        "loan.interest_shortfall",
+        "rules.changed",
+    }
     reasons = {a["reason"] for a in both()[0] if a["type"] == "loan_group.liquidation.triggered"}
     assert reasons == {"ltv", "immediate", "grace_expired", "overdue"}
 
@@ -120,12 +129,14 @@ def test_rule_31_a_change_of_ladders_moves_ltv_without_a_price_and_says_so() -> 
     opened, cured = (a for a in of_group("G-ladder") if not a["type"].endswith("reminder"))
     assert short([opened, cured]) == [(stamp(SECOND), "margin_call.opened"), (stamp(THIRD), "margin_call.cured")]
     assert [(a["cause"], a["rules_from"]) for a in (opened, cured)] == [
-        ("rules", "vip_loan@2023-06-01"), ("rules", "vip_loan@2024-09-10"),
-    ]  # fmt: skip
+        ("rules", "vip_loan@2023-06-01"),
+        ("rules", "vip_loan@2024-09-10"),
+    ]
     changed = [alert for alert in both()[0] if alert["type"] == "rules.changed"]
     assert [(a["timestamp"], a["facts"]["ladders"]) for a in changed] == [
-        (stamp(SECOND), ["SOL", "USDC"]), (stamp(THIRD), ["ADA", "SOL", "USDC"]),
-    ]  # fmt: skip
+        (stamp(SECOND), ["SOL", "USDC"]),
+        (stamp(THIRD), ["ADA", "SOL", "USDC"]),
+    ]
 
 
 def test_rule_24_interest_is_added_at_each_midnight_of_two_years_at_the_rate_of_that_day() -> None:

@@ -10,7 +10,20 @@ import msgspec
 
 from monitor.stores import sqlite
 from monitor.stores._base import Applied, Audit, Change, DeliveryFilter, HistoryFilter, Store
-from tests.stores.examples import AT, DESK, MINUTE, OPENED, PHONE, REMINDER, alert, desk, ended, state, stored, told
+from tests.stores.examples import (
+    AT,
+    DESK,
+    MINUTE,
+    OPENED,
+    PHONE,
+    REMINDER,
+    alert,
+    core_state,
+    ended,
+    state,
+    stored,
+    told,
+)
 
 PARTS = 3
 
@@ -26,7 +39,7 @@ def change(n: int) -> Change:
         alerts=tuple((a, (DESK, PHONE)) for a in said),
         entries=(Applied(id, "e", str(n), n, AT),),
         audits=(Audit(AT, "ops", "put", id, None, n),),
-        desk=msgspec.structs.replace(desk(), at=AT + n * MINUTE),
+        desk=msgspec.structs.replace(core_state(), at=AT + n * MINUTE),
         history=(told(id), told(id, loan="")),
     )
 

@@ -128,7 +128,7 @@ def state(group: str = "G-1", stage: str = "margin_call", episode: int = 1) -> G
     )
 
 
-def desk(at: datetime = AT) -> CoreState:
+def core_state(at: datetime = AT) -> CoreState:
     """Marks, and what each watcher remembers."""
     price, jump = Decimal("38210.40"), Decimal("1E+5")
     mark = Mark("BTC", "USDT", price, "feed", AT, AT, AT, "suspect", "a jump", jump, AT, True, 2, 3)

@@ -14,7 +14,7 @@ import msgspec
 from monitor.core.groups.outcome import StoredBlock
 from monitor.stores import sqlite
 from monitor.stores._base import Change, StoredState
-from tests.stores.examples import AT, MINUTE, desk, stored
+from tests.stores.examples import AT, MINUTE, core_state, stored
 
 AT_ONCE, IN_A_BLOCK = 5, 20
 
@@ -39,7 +39,7 @@ def check(snapshot: StoredState) -> None:
 def change(snapshot: StoredState) -> Change:
     """Puts groups with every odd number; with every even one the tail block takes in all that has a row."""
     n = number(snapshot) + 1
-    now = msgspec.structs.replace(desk(), at=AT + n * MINUTE)
+    now = msgspec.structs.replace(core_state(), at=AT + n * MINUTE)
     if n % 2:
         first = n // 2 * AT_ONCE
         return Change(now.at, groups=tuple(stored(f"G-{i}") for i in range(first, first + AT_ONCE)), desk=now)

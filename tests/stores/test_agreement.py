@@ -28,7 +28,7 @@ from tests.stores.examples import (
     TRIGGERED,
     WARNING,
     alert,
-    desk,
+    core_state,
     ended,
     state,
     stored,
@@ -100,7 +100,7 @@ changes = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    desk=st.none() | st.integers(0, 9).map(lambda n: desk(AT + n * MINUTE)),
+    desk=st.none() | st.integers(0, 9).map(lambda n: core_state(AT + n * MINUTE)),
 )
 # Deliveries are named by their number in the list of all, as their ids are not known beforehand.
 numbers = st.integers(0, 11)

@@ -37,7 +37,7 @@ from monitor.stores._base import (
 from monitor.stores.sqlite import file, packed
 from monitor.stores.sqlite.rows import BY_ID
 from tests.stores import committer, folder
-from tests.stores.examples import AT, CURED, DESK, PHONE, TRIGGERED, alert, desk, full_alert, say, state, stored
+from tests.stores.examples import AT, CURED, DESK, PHONE, TRIGGERED, alert, core_state, full_alert, say, state, stored
 
 ROOT = Path(__file__).parents[2]
 
@@ -511,9 +511,9 @@ async def test_pages_are_synced_and_logged_ahead(store: sqlite.SqliteStore) -> N
     def pragma(name: str) -> object:
         return lambda db: db.execute(f"PRAGMA {name}").fetchone()[0]
 
-    assert await store._write(pragma("journal_mode")) == "wal"  # type: ignore[arg-type]
-    assert await store._write(pragma("synchronous")) == 2  # type: ignore[arg-type]
-    assert await store._write(pragma("user_version")) == len(file.MIGRATIONS)  # type: ignore[arg-type]
+    assert await store._write(pragma("journal_mode")) == "wal"
+    assert await store._write(pragma("synchronous")) == 2
+    assert await store._write(pragma("user_version")) == len(file.MIGRATIONS)
 
 
 async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
@@ -528,7 +528,7 @@ async def test_a_store_of_schema_1_goes_on_as_it_was(tmp_path: Path) -> None:
     snapshot = await store.open()
     known = msgspec.structs.replace(state("G-1"), neared=(), short=(), ack=None, ceilings=(), silence=None)
     assert snapshot == StoredState(
-        msgspec.structs.replace(desk(), watchers=WatcherStates(noticed=desk().watchers.noticed)),
+        msgspec.structs.replace(core_state(), watchers=WatcherStates(noticed=core_state().watchers.noticed)),
         (stored("G-1"), stored("G-2", 3)),
         (known, GroupState("Ö-3", episode=2, sequence=5)),
         3,
@@ -560,7 +560,7 @@ async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_pat
     path = tmp_path / "monitor.db"
     store = built(path)
     await store.open()
-    await store.commit(Change(AT, desk=desk()))
+    await store.commit(Change(AT, desk=core_state()))
     await store.close()
     body = (Path(__file__).parent / "schema_5_desk.json").read_text()
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -568,7 +568,7 @@ async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_pat
         db.execute("PRAGMA user_version = 5")
         db.commit()
     store = built(path)
-    assert (await store.open()).desk == desk()
+    assert (await store.open()).desk == core_state()
     await store.close()
 
 
@@ -576,14 +576,14 @@ def test_a_body_that_was_written_once_can_always_be_read() -> None:
     """Bodies are read by the places of their fields: a change of these types that fails here loses old records."""
     folder = Path(__file__).parent
     assert repr(packed.alert((folder / "alert.msgpack").read_bytes())) == repr(full_alert())
-    assert repr(packed.marks((folder / "marks.msgpack").read_bytes())) == repr(desk().marks)
+    assert repr(packed.marks((folder / "marks.msgpack").read_bytes())) == repr(core_state().marks)
 
 
 async def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "monitor.db"
     store = built(path)
     await store.open()
-    await store.commit(Change(AT, groups=(stored(),), desk=desk()))
+    await store.commit(Change(AT, groups=(stored(),), desk=core_state()))
     await store.close()
     monkeypatch.setattr(file, "MIGRATIONS", (*file.MIGRATIONS, "ALTER TABLE groups ADD COLUMN extra TEXT"))
     newer = built(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from monitor.core.stages.stages import Stage
 from tools import typescript
 
 
@@ -11,7 +12,7 @@ class Sample(msgspec.Struct, frozen=True):
     """What a struct may hold."""
 
     id: str
-    stage: str
+    stage: Stage
     from_: str | None = msgspec.field(name="from")
     day_rate: str = msgspec.field(name="30d", default="0")
     stages: dict[str, int] = {}

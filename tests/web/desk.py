@@ -302,7 +302,7 @@ class WebDesk:
         return Daemon(
             view=self.view,
             inbox=self,
-            store=self.store,  # type: ignore[arg-type]
+            store=self.store,
             health=self.health,
             metrics=self.metrics,
             feeds=self.feeds,

@@ -165,7 +165,7 @@ async def test_unknown_paths_and_methods_are_problems_too(http: aiohttp.ClientSe
 
 
 async def test_an_unforeseen_error_is_a_problem_without_a_trace(desk: WebDesk, http: aiohttp.ClientSession) -> None:
-    desk.look = None  # type: ignore[assignment]
+    desk.look = None
     status, headers, problem = await ask(http, "GET", "/v1/groups/G-1")
     assert (status, headers["Content-Type"]) == (500, "application/problem+json")
     assert problem["type"] == "urn:loan-monitor:internal"

@@ -63,7 +63,7 @@ def test_every_problem_of_the_tokens_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [{"secret": None}, {"secret_file": "x"}])
 def test_a_token_states_one_secret(more: dict[str, object]) -> None:
     with pytest.raises(Invalid, match=r'either "secret" or "secret_file"'):
-        token(**more)  # type: ignore[arg-type]
+        token(**more)
 
 
 @pytest.mark.parametrize(

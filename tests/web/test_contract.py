@@ -243,7 +243,7 @@ async def test_bodies_of_the_document_are_those_that_are_read(contract: dict[str
         "schema"
     ]
     deposit = {"type": "deposit", "account": "a", "asset": "BTC", "quantity": "1"}
-    assert read(Entry, deposit)  # type: ignore[arg-type]
+    assert read(Entry, deposit)
     assert conforms(contract, schema, deposit) == []
     assert conforms(contract, schema, {**deposit, "type": "deposti"}) != []
     line_schema = contract["paths"]["/v1/groups/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]

@@ -155,7 +155,7 @@ async def test_a_put_cannot_take_over_an_id_that_another_takes_meanwhile(
             taken.append(desk.handle(GroupPut(desk.clock.now, group, "api")))
         return found
 
-    desk.look = look_then_lose  # type: ignore[method-assign]
+    desk.look = look_then_lose
     assert (await ask(http, "PUT", "/v1/groups/G-RACE", line("G-RACE", btc="1"), **ACME))[0] == 403
     sight = desk.risk.sight("G-RACE")
     assert sight is not None

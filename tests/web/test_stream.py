@@ -188,7 +188,7 @@ class Counted:
             desk.clock.now += timedelta(seconds=cost_s)
             return inner(query, scope, prices)
 
-        desk.view._group_lists.page = page  # type: ignore[method-assign]
+        desk.view._group_lists.page = page
 
 
 async def test_streams_that_want_the_same_rows_share_one_page_a_tick(desk: WebDesk, http: Session) -> None:
@@ -370,7 +370,7 @@ async def test_a_store_that_fails_ends_the_replay_with_a_gap(desk: WebDesk, http
         desk.store.is_down = len(calls) > 1
         return await whole(wanted)
 
-    desk.store.alerts = failing  # type: ignore[method-assign]
+    desk.store.alerts = failing
     async with stream(http, "events=alert&after=0") as reader:
         events = await reader.rest()
     assert [e.name for e in events] == ["alert"] * 100 + ["gap"]

@@ -53,7 +53,7 @@ class Whole:
         self.requests = Requests(risk, store, journal, self.sequencer)
         self.is_down = False
         self._commit = store.commit
-        store.commit = self._commit_or_fail  # type: ignore[method-assign]
+        store.commit = self._commit_or_fail
 
     async def _commit_or_fail(self, change: Change) -> Committed:
         if self.is_down:

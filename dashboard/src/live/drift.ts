@@ -1,7 +1,7 @@
 /** How fast a group moves towards its next line, from what was seen of it lately. An estimate, and shown as one. */
 
+import type { GroupRow } from "../answers.generated";
 import { position } from "../format/decimal";
-import type { GroupRow } from "../types";
 
 /** Samples at least this far apart, so that a minute is a few dozen of them. */
 const STEP_MS = 1000;

@@ -1,6 +1,6 @@
 /** A group for tests of pure parts. */
 
-import type { GroupRow } from "../types";
+import type { GroupRow } from "../answers.generated";
 
 export function row(id: string, part: Partial<GroupRow> = {}): GroupRow {
   return {

@@ -1,17 +1,17 @@
 /** The one connection of the page: rows, counts, prices, alerts and status, as the daemon sends them. */
 
-import { get, query } from "../api";
 import type {
-  Alert,
+  AlertItem,
   AlertList,
-  Counts,
   CountsEvent,
+  GroupCounts,
   GroupsEvent,
-  Price,
+  PriceItem,
   PricesEvent,
   Status,
   StatusEvent,
-} from "../types";
+} from "../answers.generated";
+import { get, query } from "../api";
 import { Drift } from "./drift";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, type Pulse, START } from "./pulse";
@@ -39,16 +39,16 @@ const MAX_WAIT_MS = 15_000;
 export class Live {
   readonly pulse = new Store<Pulse>(START);
   readonly rows = new Store<Rows>(NO_ROWS);
-  readonly counts = new Store<Counts | null>(null);
-  readonly prices = new Store<ReadonlyMap<string, Price>>(new Map());
-  readonly alerts = new Store<readonly Alert[]>([]);
+  readonly counts = new Store<GroupCounts | null>(null);
+  readonly prices = new Store<ReadonlyMap<string, PriceItem>>(new Map());
+  readonly alerts = new Store<readonly AlertItem[]>([]);
   readonly status = new Store<StatusEvent | null>(null);
   readonly filter = new Store<Filter>(EVERY_GROUP);
   /** That the monitor has rules of. */
   readonly products = new Store<readonly string[]>([]);
   readonly drift = new Drift();
   /** Told of alerts that came while the page was open, for sound and notices. */
-  onAlert: (alert: Alert) => void = () => {};
+  onAlert: (alert: AlertItem) => void = () => {};
   scoped = false;
   private source: EventSource | null = null;
   /** The cursor of the last alert that we have, or know to be in the log: the stream goes on from there. */
@@ -114,7 +114,7 @@ export class Live {
     on<CountsEvent>("counts", (data) => this.counts.set(data.groups));
     on<PricesEvent>("prices", (data) => this.takePrices(data));
     on<StatusEvent>("status", (data) => this.status.set(data));
-    on<Alert>("alert", (alert) => this.takeAlert(alert));
+    on<AlertItem>("alert", (alert) => this.takeAlert(alert));
     on<{ resume_after: number; reason: string }>("gap", (gap) => {
       this.cursor = gap.resume_after;
       this.lost(gap.reason);
@@ -143,12 +143,12 @@ export class Live {
   }
 
   private takePrices(event: PricesEvent): void {
-    const prices = event.snapshot ? new Map<string, Price>() : new Map(this.prices.get());
+    const prices = event.snapshot ? new Map<string, PriceItem>() : new Map(this.prices.get());
     for (const price of event.items) prices.set(price.asset, price);
     this.prices.set(prices);
   }
 
-  private takeAlert(alert: Alert): void {
+  private takeAlert(alert: AlertItem): void {
     const missing = gapBefore(this.cursor, alert, this.scoped);
     if (missing !== null) void this.fill(missing, alert.data.cursor);
     if (alert.data.durable) this.cursor = Math.max(this.cursor, alert.data.cursor);

@@ -1,11 +1,11 @@
 /** The newest alerts, newest first, without duplicates, and where some are missing. Pure. */
 
-import type { Alert } from "../types";
+import type { AlertItem } from "../answers.generated";
 
 /** Kept in the page; older ones are read from the log when they are looked for. */
 export const KEPT = 500;
 
-export function added(log: readonly Alert[], alerts: readonly Alert[]): readonly Alert[] {
+export function added(log: readonly AlertItem[], alerts: readonly AlertItem[]): readonly AlertItem[] {
   const known = new Set(log.map((a) => a.data.id));
   const fresh = alerts.filter((a) => !known.has(a.data.id));
   if (!fresh.length) return log;
@@ -16,7 +16,7 @@ export function added(log: readonly Alert[], alerts: readonly Alert[]): readonly
  * The cursor after which the log has to be read again, or null where nothing is missing: cursors of a reader without a
  * scope follow each other. One that is not durable has no place in the log.
  */
-export function gapBefore(last: number, alert: Alert, scoped: boolean): number | null {
+export function gapBefore(last: number, alert: AlertItem, scoped: boolean): number | null {
   if (scoped || !alert.data.durable || last === 0) return null;
   return alert.data.cursor > last + 1 ? last : null;
 }

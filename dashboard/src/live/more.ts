@@ -1,7 +1,7 @@
 /** Rows behind the first 500, which the stream does not follow: read page by page, and again while they are in sight. */
 
+import type { GroupList, GroupRow } from "../answers.generated";
 import { get, query } from "../api";
-import type { GroupList, GroupRow } from "../types";
 import { type Filter, filterQuery } from "./live";
 import { Store } from "./store";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Alert } from "../types";
+import type { AlertItem } from "../answers.generated";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, QUIET_MS, START } from "./pulse";
 
@@ -22,8 +22,8 @@ test("a clock that is wrong by more than the way of a message is made up for", (
   expect(heard(START, now, "2026-01-05T10:05:00.000Z").ahead).toBe(300_000);
 });
 
-function alert(cursor: number, durable = true): Alert {
-  return { type: "t", timestamp: "", data: { id: `e${cursor}`, cursor, durable } as Alert["data"] };
+function alert(cursor: number, durable = true): AlertItem {
+  return { type: "t", timestamp: "", data: { id: `e${cursor}`, cursor, durable } as AlertItem["data"] };
 }
 
 test("alerts are newest first, each once, and bounded", () => {

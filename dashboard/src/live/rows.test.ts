@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { GroupRow, GroupsEvent, Stage } from "../types";
+import type { Stage } from "../alerts.generated";
+import type { GroupRow, GroupsEvent } from "../answers.generated";
 import { row } from "./example";
 import { applied, NO_ROWS, ordered } from "./rows";
 

@@ -1,9 +1,11 @@
 /** The rows of a list as the stream tells them: a snapshot, then what changed and what left. Pure. */
 
+import { STAGES } from "../alerts.generated";
+import type { GroupRow, GroupsEvent, SortKey } from "../answers.generated";
 import { compare } from "../format/decimal";
-import { type GroupRow, type GroupsEvent, STAGES } from "../types";
 
-export type Sort = "ltv" | "-ltv" | "id" | "-id" | "debt_usd" | "-debt_usd" | "deadline" | "-deadline";
+/** A minus turns the order round. */
+export type Sort = SortKey | `-${SortKey}`;
 
 export interface Rows {
   readonly byId: ReadonlyMap<string, GroupRow>;
@@ -27,7 +29,7 @@ export function applied(rows: Rows, event: GroupsEvent): Rows {
 /** In the order of the list that the server gives for the same sort. */
 export function ordered(rows: Iterable<GroupRow>, sort: Sort): GroupRow[] {
   const sign = sort.startsWith("-") ? -1 : 1;
-  const keyOf = KEYS[sort.replace("-", "") as keyof typeof KEYS];
+  const keyOf = KEYS[sort.replace("-", "") as SortKey];
   // Keys are made once a row, not once a comparison: 500 rows are put in order every second.
   const keyed = [...rows].map((row) => ({ row, key: keyOf(row) }));
   keyed.sort((a, b) => byKey(a.key, b.key, sign) || sign * byText(a.row.id, b.row.id));
@@ -47,7 +49,7 @@ interface Key {
 
 const PLAIN: Key = { rank: 0, valueless: false, size: 0, text: "0", falls: false };
 
-const KEYS: Record<"ltv" | "id" | "debt_usd" | "deadline", (row: GroupRow) => Key> = {
+const KEYS: Record<SortKey, (row: GroupRow) => Key> = {
   ltv: (row) => ({ ...PLAIN, rank: rank(row), size: -Number(row.ltv ?? 0), text: row.ltv ?? "0", falls: true }),
   id: () => PLAIN,
   debt_usd: ({ debt_usd: usd }) => ({ ...PLAIN, valueless: usd === null, size: Number(usd ?? 0), text: usd ?? "0" }),

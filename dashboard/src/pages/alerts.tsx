@@ -1,17 +1,17 @@
 /** The alert log with filters, what became of each alert, and silences. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { FAMILIES } from "../alerts.generated";
+import { FAMILIES, SEVERITIES } from "../alerts.generated";
+import type { AlertItem, AlertList } from "../answers.generated";
 import { type ApiError, get, query } from "../api";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { alertTitle, numbers, Panel, Scroll, SeverityPill, Time } from "../parts/figures";
 import { Failure } from "../parts/notices";
+import { SentAlerts } from "../parts/sentalerts";
 import { Silences } from "../parts/silences";
-import { Deliveries } from "../parts/told";
 import { to } from "../router";
-import { type Alert, type AlertList, SEVERITIES } from "../types";
 
 interface Wanted {
   readonly severity: string;
@@ -99,12 +99,12 @@ function Filters({ wanted, onChange }: { wanted: Wanted; onChange: (wanted: Want
 /** The log goes by rising cursors: the newest page is found by looking back, further each time it is not filled. */
 function useLog(wanted: Wanted) {
   const newest = useStore(live.alerts);
-  const [older, setOlder] = useState<{ items: readonly Alert[]; from: number } | null>(null);
+  const [older, setOlder] = useState<{ items: readonly AlertItem[]; from: number } | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
-  const load = async (before: number, items: readonly Alert[]): Promise<void> => {
+  const load = async (before: number, items: readonly AlertItem[]): Promise<void> => {
     try {
       let from = before;
-      let found: Alert[] = [];
+      let found: AlertItem[] = [];
       for (let step = PAGE; from > 0 && found.length < PAGE; step *= 8) {
         const after = Math.max(0, from - 1 - step);
         found = [...(await between(wanted, after, from)), ...found];
@@ -132,8 +132,8 @@ function useLog(wanted: Wanted) {
   return { alerts, more, error };
 }
 
-async function between(wanted: Wanted, after: number, before: number): Promise<Alert[]> {
-  const found: Alert[] = [];
+async function between(wanted: Wanted, after: number, before: number): Promise<AlertItem[]> {
+  const found: AlertItem[] = [];
   let next: number | null = after;
   while (next !== null) {
     const page: AlertList = await get(`/v1/alerts${query({ ...wanted, after: next, limit: 1000 })}`);
@@ -143,7 +143,7 @@ async function between(wanted: Wanted, after: number, before: number): Promise<A
   return found;
 }
 
-function matches(alert: Alert, wanted: Wanted): boolean {
+function matches(alert: AlertItem, wanted: Wanted): boolean {
   const prefix = wanted.type.replace(/\*$/, "");
   return (
     (!wanted.severity || alert.data.severity === wanted.severity) &&
@@ -152,7 +152,7 @@ function matches(alert: Alert, wanted: Wanted): boolean {
   );
 }
 
-function Log({ alerts }: { alerts: readonly Alert[] }) {
+function Log({ alerts }: { alerts: readonly AlertItem[] }) {
   const [open, setOpen] = useState<string | null>(null);
   return (
     <Scroll label="Alert log" high>
@@ -182,7 +182,7 @@ function Log({ alerts }: { alerts: readonly Alert[] }) {
   );
 }
 
-function AlertRow({ alert: a, open, onOpen }: { alert: Alert; open: boolean; onOpen: () => void }) {
+function AlertRow({ alert: a, open, onOpen }: { alert: AlertItem; open: boolean; onOpen: () => void }) {
   const { data } = a;
   const isBad = data.group && data.stage?.to && data.stage.to !== "normal";
   return (
@@ -211,7 +211,7 @@ function AlertRow({ alert: a, open, onOpen }: { alert: Alert; open: boolean; onO
       {open && (
         <tr>
           <td colSpan={6} class="wrap">
-            <Deliveries alert={data.id} />
+            <SentAlerts alert={data.id} />
             {data.facts && <p class="quiet">{JSON.stringify(data.facts)}</p>}
             {isBad && <Acknowledge alert={data.id} acknowledged={data.acknowledged} onDone={onOpen} />}
             <small>

@@ -1,12 +1,12 @@
 /** What the book depends on: borrowers, coins, products, wrong-way pairs, and the fund behind it. */
 
 import { useState } from "preact/hooks";
+import type { ExposureItem, ExposureList, FundShown, IssuerPair } from "../answers.generated";
 import { query } from "../api";
 import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
 import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
-import type { ExposureItem, ExposureList, FundState, Pair } from "../types";
 
 const WAYS: readonly [string, string][] = [
   ["label.borrower", "Borrower"],
@@ -131,7 +131,7 @@ function Row({ item, isCoin }: { item: ExposureItem; isCoin: boolean }) {
   );
 }
 
-function WrongWay({ pairs }: { pairs: readonly Pair[] }) {
+function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
   return (
     <Panel title="Wrong-way pairs" class="wide">
       <p class="quiet">Debt and collateral of one issuer: where the issuer fails, the collateral fails with it.</p>
@@ -174,7 +174,7 @@ function WrongWay({ pairs }: { pairs: readonly Pair[] }) {
 
 /** What the insurance fund would have to pay now. A monitor for which none is configured has no such answer. */
 function Fund() {
-  const found = usePolled<FundState>("/v1/fund", 10_000);
+  const found = usePolled<FundShown>("/v1/fund", 10_000);
   return (
     <Panel title="Insurance fund" class="wide">
       {found.error?.status === 404 ? (
@@ -188,7 +188,7 @@ function Fund() {
   );
 }
 
-function FundFigures({ fund }: { fund: FundState }) {
+function FundFigures({ fund }: { fund: FundShown }) {
   const figures: readonly [string, string][] = [
     ["Balance", fund.balance_usd],
     ["It would have to pay", fund.draw_usd],

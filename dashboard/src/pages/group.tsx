@@ -1,6 +1,7 @@
 /** One group: why it stands where it stands, what was said of it, and what would cure it. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
+import type { AlertItem, AlertList, GroupDetail, LtvHistory, LtvItem } from "../answers.generated";
 import { get, path, query } from "../api";
 import { seen } from "../history";
 import { live } from "../live/live";
@@ -14,7 +15,6 @@ import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
 import { to } from "../router";
-import type { Alert, AlertList, GroupDetail, LtvHistory, LtvPoint } from "../types";
 
 const HISTORY_MS = 60_000;
 const SPANS: readonly [string, number][] = [
@@ -148,13 +148,13 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
 const KEPT_ALERTS = 500;
 
 /** The alerts of a group, oldest first: the log goes forward, so it is read to its end once; then the stream goes on. */
-function useGroupAlerts(id: string): readonly Alert[] {
+function useGroupAlerts(id: string): readonly AlertItem[] {
   const newest = useStore(live.alerts);
-  const [logged, setLogged] = useState<readonly Alert[]>([]);
+  const [logged, setLogged] = useState<readonly AlertItem[]>([]);
   useEffect(() => {
     const stop = new AbortController();
     const read = async (): Promise<void> => {
-      let found: Alert[] = [];
+      let found: AlertItem[] = [];
       let after: number | null = 0;
       while (after !== null) {
         const asked: string = `/v1/alerts${query({ group: id, after, limit: 1000 })}`;
@@ -185,9 +185,9 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
   );
 }
 
-function History({ group, alerts }: { group: GroupDetail; alerts: readonly Alert[] }) {
+function History({ group, alerts }: { group: GroupDetail; alerts: readonly AlertItem[] }) {
   const [span, setSpan] = useState(3600_000);
-  const [own, setOwn] = useState<readonly LtvPoint[]>([]);
+  const [own, setOwn] = useState<readonly LtvItem[]>([]);
   const from = useMemo(
     () => new Date(Math.floor(Date.parse(group.at) / HISTORY_MS) * HISTORY_MS - span).toISOString(),
     [span, Math.floor(Date.parse(group.at) / HISTORY_MS)],

@@ -1,6 +1,7 @@
 /** The desk's first page: how the book stands, the worst groups, and the newest alerts. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { STAGES } from "../alerts.generated";
 import { EVERY_GROUP, type Filter, live } from "../live/live";
 import { FOLLOWED, More, oldIds } from "../live/more";
 import { ordered, type Sort } from "../live/rows";
@@ -13,7 +14,6 @@ import { useNarrow } from "../parts/narrow";
 import { Tiles } from "../parts/tiles";
 import { Virtual } from "../parts/virtual";
 import { to } from "../router";
-import { STAGES } from "../types";
 
 const more = new More();
 const REORDER_MS = 1000;

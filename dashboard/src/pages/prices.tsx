@@ -1,12 +1,12 @@
 /** Which prices may be believed, what the feeds do, and whether the channels deliver. */
 
+import type { ChannelItem, ChannelList, FeedList, NamedFeed, PriceItem } from "../answers.generated";
 import { rough } from "../format/time";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
 import { Age, numbers, Panel, Scroll, Time, TrustPill, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
-import type { Channel, ChannelList, FeedList, NamedFeed, Price } from "../types";
 
 const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
 
@@ -77,7 +77,7 @@ function Prices() {
 }
 
 /** A price that is not trusted is the last one that was: it must not look like today's. */
-function PriceRow({ price: p, withReason }: { price: Price; withReason: boolean }) {
+function PriceRow({ price: p, withReason }: { price: PriceItem; withReason: boolean }) {
   return (
     <tr class={p.trust === "good" ? "" : "untrusted"}>
       <th scope="row">{p.asset}</th>
@@ -145,7 +145,7 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
   );
 }
 
-function Channels({ channels }: { channels: readonly Channel[] }) {
+function Channels({ channels }: { channels: readonly ChannelItem[] }) {
   if (!channels.length) return <p class="empty">No channel is configured: alerts stand in the log alone.</p>;
   return (
     <Scroll label="Channels">

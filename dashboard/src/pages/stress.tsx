@@ -1,6 +1,7 @@
 /** The whole book under shocks: who crosses which line, a matrix of two coins, and the fall that it takes. */
 
 import { useState } from "preact/hooks";
+import type { MatrixAnswer, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { type ApiError, post, postFor } from "../api";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
@@ -8,7 +9,6 @@ import { numbers, Panel, Time } from "../parts/figures";
 import { HeatMap } from "../parts/heatmap";
 import { Failure } from "../parts/notices";
 import { Outcome, Sides } from "../parts/stressparts";
-import type { MatrixAnswer, ReverseAnswer, ShocksAnswer } from "../types";
 import { Slider } from "./whatif";
 
 type Shocks = Readonly<Record<string, string>>;
@@ -57,7 +57,7 @@ function useQuestion<T>() {
 function ShockPanel() {
   const [shocks, setShocks] = useState<Shocks>({ BTC: "-20%", ETH: "-25%" });
   const [scenario, setScenario] = useState("");
-  const { answer, error, busy, ask } = useQuestion<ShocksAnswer>();
+  const { answer, error, busy, ask } = useQuestion<StressAnswer>();
   const [saving, setSaving] = useState<ApiError | null>(null);
   const body = scenario ? { scenario } : { shocks };
   const save = (): void => {

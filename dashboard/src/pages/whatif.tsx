@@ -1,14 +1,15 @@
 /** What would follow: shocks, repayments, additions and withdrawals of one group, answered by the monitor itself. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { GroupDetail, WhatIfAnswer, WhatIfStanding } from "../answers.generated";
 import { ApiError, path, post } from "../api";
 import { isDecimal } from "../format/decimal";
 import { usePolled } from "../live/polled";
 import { alertTitle, numbers, Panel, Scroll, StagePill, Usd, words } from "../parts/figures";
+import type { Lines } from "../parts/ltvbar";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Failure, Fresh } from "../parts/notices";
 import { to } from "../router";
-import type { GroupDetail, Lines, Standing, WhatIfAnswer } from "../types";
 
 type Kind = "shock" | "repay" | "add" | "remove";
 type Asked = Readonly<Record<Kind, Readonly<Record<string, string>>>>;
@@ -304,11 +305,11 @@ function Result({ answer, lines }: { answer: WhatIfAnswer; lines: Lines }) {
   );
 }
 
-function next(s: Standing) {
+function next(s: WhatIfStanding) {
   return s.next_line ? `${s.next_line.distance_percent}% to ${words(s.next_line.name)}` : "–";
 }
 
-function may(s: Standing): string {
+function may(s: WhatIfStanding): string {
   const p = s.permitted;
   const found = [
     p.trade && "trade",
@@ -321,9 +322,9 @@ function may(s: Standing): string {
 
 function Row(props: {
   name: string;
-  of: (s: Standing) => preact.ComponentChildren;
-  before: Standing;
-  after: Standing;
+  of: (s: WhatIfStanding) => preact.ComponentChildren;
+  before: WhatIfStanding;
+  after: WhatIfStanding;
 }) {
   return (
     <tr>

@@ -1,15 +1,15 @@
 /** Tells the colleagues that a stage is in hand: its reminders rest. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { AckShown } from "../answers.generated";
 import { type ApiError, path, post, remove } from "../api";
 import { mayOperate } from "../session";
-import type { Acknowledged } from "../types";
 import { Time } from "./figures";
 import { Failure } from "./notices";
 
 interface Props {
   readonly alert: string;
-  readonly acknowledged: (Acknowledged & { readonly alert?: string }) | null | undefined;
+  readonly acknowledged: (AckShown & { readonly alert?: string }) | null | undefined;
   readonly onDone: () => void;
   /** The key `a` opens it. */
   readonly keyed?: boolean;

@@ -1,9 +1,9 @@
 /** The newest alerts as a list that grows at the top. */
 
+import type { AlertItem } from "../answers.generated";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
-import type { Alert } from "../types";
 import { alertTitle, numbers, Time } from "./figures";
 
 export function AlertFeed({ limit, group }: { limit: number; group?: string }) {
@@ -19,7 +19,7 @@ export function AlertFeed({ limit, group }: { limit: number; group?: string }) {
   );
 }
 
-function AlertLine({ alert }: { alert: Alert }) {
+function AlertLine({ alert }: { alert: AlertItem }) {
   const { data } = alert;
   return (
     <li class={`severity-${data.severity}`} data-alert={data.id}>

@@ -3,16 +3,17 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { AlertItem, LtvItem } from "../answers.generated";
 import { position } from "../format/decimal";
 import { columns, marks } from "../history";
-import type { Alert, Lines, LtvPoint } from "../types";
 import { times, words } from "./figures";
+import type { Lines } from "./ltvbar";
 
 interface Props {
   readonly group: string;
-  readonly points: readonly LtvPoint[];
+  readonly points: readonly LtvItem[];
   readonly lines: Lines;
-  readonly alerts: readonly Alert[];
+  readonly alerts: readonly AlertItem[];
 }
 
 const HEIGHT = 260;

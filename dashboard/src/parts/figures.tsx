@@ -1,12 +1,11 @@
 /** Figures, times and states as every page shows them. The exact text is always at hand in the title. */
 
 import type { ComponentChildren } from "preact";
-import { TITLES } from "../alerts.generated";
+import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
 import { Numbers } from "../format/decimal";
 import { rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
 import { clock, useStore } from "../live/store";
-import { type Severity, STAGE_NAMES, type Stage } from "../types";
 
 export const numbers = new Numbers();
 export const times = new Times();

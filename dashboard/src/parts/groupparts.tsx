@@ -1,7 +1,7 @@
 /** The parts of a group's page that explain it: assets and tiers, loans, lines, cure and permissions. */
 
+import type { Contribution, GroupDetail, Tier } from "../answers.generated";
 import { compare, position } from "../format/decimal";
-import type { Contribution, GroupDetail, Tier } from "../types";
 import { Age, numbers, Quantity, Scroll, Share, Time, TrustPill, Usd, words } from "./figures";
 
 export function Why({ group }: { group: GroupDetail }) {

@@ -1,10 +1,10 @@
 /** One group in the list: a row of a table, or a card on a narrow screen. */
 
+import type { GroupRow } from "../answers.generated";
 import { rough } from "../format/time";
 import { type Filter, live } from "../live/live";
 import type { Sort } from "../live/rows";
 import { to } from "../router";
-import type { GroupRow } from "../types";
 import { Countdown, numbers, ShortUsd, StagePill, words } from "./figures";
 import { LevelText, LtvBar } from "./ltvbar";
 

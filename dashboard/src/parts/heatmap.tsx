@@ -1,7 +1,7 @@
 /** A matrix of two shocks: the darker, the more debt at the liquidation line. The figure stands in every cell. */
 
+import type { MatrixAnswer } from "../answers.generated";
 import { position } from "../format/decimal";
-import type { MatrixAnswer } from "../types";
 import { numbers, Scroll, Time } from "./figures";
 
 /** Steps of colour: more could not be told apart. */

@@ -1,8 +1,10 @@
 /** Where a group stands among its own lines, as a bar. Positions only: the figure itself stands beside it as text. */
 
+import type { GroupRow } from "../answers.generated";
 import { position } from "../format/decimal";
-import type { Lines } from "../types";
 import { numbers, words } from "./figures";
+
+export type Lines = GroupRow["thresholds"];
 
 interface Level {
   readonly ltv: string | null;

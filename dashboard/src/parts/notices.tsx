@@ -14,7 +14,7 @@ export function Failure({ error, what }: { error: ApiError; what: string }) {
       {error.problems.length > 0 && (
         <ul>
           {error.problems.map((p) => (
-            <li key={p.where + p.what}>
+            <li key={`${p.where}: ${p.what}`}>
               <code>{p.where}</code> {p.what}
             </li>
           ))}

@@ -1,18 +1,11 @@
 /** Silences: what is kept from the channels, until when, and a look at what a new one would hide. */
 
 import { useState } from "preact/hooks";
+import { SEVERITIES, STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
+import type { Match, SilenceItem, SilenceList, SilencePreview } from "../answers.generated";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import {
-  type Match,
-  SEVERITIES,
-  type Silence,
-  type SilenceList,
-  type SilencePreview,
-  STAGE_NAMES,
-  type Stage,
-} from "../types";
 import { alertTitle, Scroll, StagePill, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 
@@ -35,7 +28,7 @@ export function Silences() {
   );
 }
 
-function List({ items, onEnd }: { items: readonly Silence[]; onEnd: (id: string) => void }) {
+function List({ items, onEnd }: { items: readonly SilenceItem[]; onEnd: (id: string) => void }) {
   return (
     <Scroll label="Silences">
       <table>
@@ -94,6 +87,7 @@ interface Draft {
   readonly upTo: string;
 }
 
+const PAST_A_LINE = STAGES.filter((stage) => stage !== "normal").reverse();
 const EMPTY: Draft = { type: "", severity: "", group: "", label: "", hours: "4", reason: "", upTo: "" };
 
 export function bodyOf(draft: Draft, now: number): Readonly<Record<string, unknown>> {
@@ -155,7 +149,7 @@ function Maker({ onMade }: { onMade: () => void }) {
         <Choice
           name="Hides at worst"
           value={draft.upTo}
-          of={["", "margin_call", "delayed_liquidation", "liquidation", "everything"]}
+          of={["", ...PAST_A_LINE, "everything"]}
           none="the stage of now"
           onValue={(upTo) => set({ upTo })}
         />

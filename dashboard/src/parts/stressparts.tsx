@@ -1,11 +1,12 @@
 /** What became of a stress test: stages before and after, losses, and who moves. */
 
 import { useState } from "preact/hooks";
+import { STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
+import type { FallReach, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { to } from "../router";
-import { type ReverseAnswer, type ShocksAnswer, type Side, STAGE_NAMES, STAGES, type Stage } from "../types";
 import { numbers, Scroll, Share, ShortUsd, StagePill, Time, Usd } from "./figures";
 
-export function Outcome({ answer }: { answer: ShocksAnswer }) {
+export function Outcome({ answer }: { answer: StressAnswer }) {
   return (
     <div aria-live="polite">
       <p class="body quiet">
@@ -42,7 +43,7 @@ function Figure({ name, value }: { name: string; value: string }) {
   );
 }
 
-function Stages({ answer }: { answer: ShocksAnswer }) {
+function Stages({ answer }: { answer: StressAnswer }) {
   return (
     <Scroll label="Stages before and after">
       <table>
@@ -85,7 +86,7 @@ function Stages({ answer }: { answer: ShocksAnswer }) {
               <td>
                 {answer.moves
                   .filter((m) => m.to === stage && m.from !== stage && m.groups > 0)
-                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from as Stage].toLowerCase()}`)
+                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from].toLowerCase()}`)
                   .join(", ") || "–"}
               </td>
             </tr>
@@ -96,7 +97,7 @@ function Stages({ answer }: { answer: ShocksAnswer }) {
   );
 }
 
-function Movers({ answer }: { answer: ShocksAnswer }) {
+function Movers({ answer }: { answer: StressAnswer }) {
   const [stage, setStage] = useState<Stage>("liquidation");
   const newly = answer.newly[stage];
   return (
@@ -162,7 +163,7 @@ function Movers({ answer }: { answer: ShocksAnswer }) {
 
 /** Both sides of the edge, so that anybody can see that it is one. */
 export function Sides({ answer }: { answer: ReverseAnswer }) {
-  const sides: readonly [string, Side | null][] = [
+  const sides: readonly [string, FallReach | null][] = [
     ["at this fall", answer.reached],
     ["just before", answer.below],
   ];

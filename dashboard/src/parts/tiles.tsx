@@ -1,10 +1,10 @@
 /** How the whole book stands: a tile per stage, which is also its filter, money at risk, and the prices. */
 
+import { STAGE_NAMES, STAGES } from "../alerts.generated";
 import { sum } from "../format/decimal";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
-import { STAGE_NAMES, STAGES } from "../types";
 import { numbers, ShortUsd } from "./figures";
 
 export function Tiles() {

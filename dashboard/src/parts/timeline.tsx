@@ -1,9 +1,9 @@
 /** What happened to a group, newest first: what was said, who was told on which channel and when, and who did what. */
 
 import { useMemo } from "preact/hooks";
+import type { GroupTimeline, TimelineItem } from "../answers.generated";
 import { path, query } from "../api";
 import { usePolled } from "../live/polled";
-import type { GroupTimeline, TimelineItem } from "../types";
 import { alertTitle, numbers, Scroll, SeverityPill, Time, words } from "./figures";
 import { Fresh } from "./notices";
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.catalogue import CATALOGUE, Severity
 from monitor.core.rules.thresholds import Thresholds
+from monitor.core.stages.stages import Stage
 
 
 class GroupRef(msgspec.Struct, frozen=True):
@@ -77,8 +78,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     sequence: int
     episode: int
     group: GroupRef | None = None
-    stage_from: str | None = None
-    stage_to: str | None = None
+    stage_from: Stage | None = None
+    stage_to: Stage | None = None
     reason: str | None = None
     figures: Figures | None = None
     deadline: datetime | None = None
@@ -93,7 +94,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     """The silence that keeps it from every channel; it is in the log alone."""
 
     @property
-    def severity(self) -> str:
+    def severity(self) -> Severity:
         """info, warning or critical."""
         return CATALOGUE[self.type].severity
 

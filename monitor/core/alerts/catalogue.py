@@ -7,15 +7,24 @@ type write a row here and raise it; `python -m tools.alerts` then writes the pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-INFO, WARNING, CRITICAL = "info", "warning", "critical"
+Severity = Literal["info", "warning", "critical"]
+INFO: Final = "info"
+WARNING: Final = "warning"
+CRITICAL: Final = "critical"
 SEVERITY_RANK: Mapping[str, int] = {CRITICAL: 0, WARNING: 1, INFO: 2}
 """The worst first."""
+COLOUR: Mapping[str, str] = {CRITICAL: "bold red", WARNING: "yellow", INFO: "green"}
+"""Of a severity on a terminal."""
 
-GROUP, LOAN = "group", "loan of a group"
+BOOK_REFUSED = "book.refused"
+"""The type that a book, a rate file and core itself raise."""
+
+GROUP = "group"
+LOAN = "loan of a group"
 """An alert about these has the group with its figures; any other has a `subject` and facts."""
 
 TEXT: Mapping[str, Any] = {"type": "string"}
@@ -41,7 +50,7 @@ class AlertType(msgspec.Struct, frozen=True):
     """A row of the catalogue. Texts are Markdown."""
 
     type: str
-    severity: str
+    severity: Severity
     title: str
     """A few words for people: the subject line of a mail, a row of the dashboard."""
     about: str
@@ -252,7 +261,7 @@ _ROWS = (
         _SHARE,
     ),
     AlertType(
-        "book.refused", WARNING, "loan book line refused", "place in a book",
+        BOOK_REFUSED, WARNING, "loan book line refused", "place in a book",
         "A line of the loan book cannot be used, or rates of a file cannot.",
         "Mend the line. The group stays as it was before, or is not watched at all. Rates stay as they were.",
         (

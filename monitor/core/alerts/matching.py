@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Literal
 
 import msgspec
 
 from monitor.core.alerts.alert import Alert, GroupRef
+from monitor.core.alerts.catalogue import Severity
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an alert must be like, in every key that is stated. `type`, `group` and the values of `labels` may be globs."""
 
     type: str | None = None
-    severity: Literal["info", "warning", "critical"] | None = None
+    severity: Severity | None = None
     product: str | None = None
     group: str | None = None
     labels: dict[str, str] = {}

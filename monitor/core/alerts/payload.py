@@ -15,9 +15,10 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
+from monitor.core.alerts.catalogue import Severity
 from monitor.core.money import EXACT, ZERO
 from monitor.core.rules.product import Product
-from monitor.core.stages.stages import Ack
+from monitor.core.stages.stages import Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
@@ -47,8 +48,8 @@ def acknowledged(ack: Ack) -> AckShown:
 class StageChange(msgspec.Struct, frozen=True):
     """The stages before and after."""
 
-    from_: str | None = msgspec.field(name="from")
-    to: str | None
+    from_: Stage | None = msgspec.field(name="from")
+    to: Stage | None
 
 
 class InputShown(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     cursor: int
-    severity: str
+    severity: Severity
     test: bool
     durable: bool
     blind: bool

@@ -15,11 +15,11 @@ from typing import Literal
 import msgspec
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING
+from monitor.core.alerts.catalogue import CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING, Severity
 from monitor.core.alerts.matching import Match, takes
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
 
-UpTo = Literal["info", "warning", "critical", "normal", "margin_call", "delayed_liquidation", "liquidation"]
+UpTo = Literal[Severity, Stage]
 
 
 class _Act(msgspec.Struct, frozen=True, tag_field="act"):
@@ -31,7 +31,7 @@ class Acknowledge(_Act, frozen=True, tag="acknowledge"):
 
     group: str
     episode: int
-    stage: str
+    stage: Stage
     """The stage that the alert told of; another one by now is not acknowledged."""
     alert: str
     note: str = ""

@@ -13,7 +13,7 @@ from monitor.core.loans.group import TERM_DAYS, Group
 from monitor.core.loans.interest import timeline
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import DAY, Product, Version
-from monitor.core.stages.stages import NORMAL
+from monitor.core.stages.stages import NORMAL, Stage
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.valuation import Holding
 
@@ -56,7 +56,7 @@ class Borrower(NamedTuple):
     """A group with what decides about its borrower's requests: stage, product, and prices."""
 
     group: Group
-    stage: str
+    stage: Stage
     product: Product
     held: Holding
     usd: Mapping[str, Decimal]

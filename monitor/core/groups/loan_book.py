@@ -25,7 +25,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import Weight, under, weigh
 
 EXACT_SUMS = 1_000
-"""Up to so many groups sums are exact, which takes 20 ms; beyond, they are sums of floats, rounded up to cents."""
+"""Sums of at most this many groups are exact, which takes 20 ms; beyond, floats are summed and rounded up to cents."""
 
 
 class Exposure(NamedTuple):
@@ -37,7 +37,7 @@ class Exposure(NamedTuple):
     ids: tuple[str, ...]
     """The first `MOST_NAMED` in the order of ids."""
     is_exact: bool = True
-    """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
+    """False where too many groups are exposed: the sums are then the screen's, rounded to cents."""
 
 
 class Counted(NamedTuple):
@@ -46,7 +46,7 @@ class Counted(NamedTuple):
     groups: int
     recognised: Decimal
     is_exact: bool = True
-    """False where so many groups are counted that the sum is the screen's, rounded to cents."""
+    """False where too many groups are counted: the sum is then the screen's, rounded to cents."""
 
 
 class TakenBatch(NamedTuple):
@@ -165,7 +165,8 @@ def exposure_of(
     records: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
 ) -> Exposure:
     """Exact sums over groups, at these prices."""
-    debt = recognised = ZERO
+    debt = ZERO
+    recognised = ZERO
     for record in records:
         weight = weight_or_none(record, usd)
         if weight is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.money import CENT, ZERO, round_up
+from monitor.core.stages.stages import Stage
 
 Scope = tuple[tuple[str, str], ...]
 """Labels that a group must have, all of them; empty means every group."""
@@ -72,11 +73,11 @@ Movers = Callable[[], Iterator[Sight]]
 class Swept(NamedTuple):
     """The outcome of one evaluation of every group at some prices."""
 
-    moves: Mapping[tuple[str, str], Sums]
+    moves: Mapping[tuple[Stage, Stage], Sums]
     """By stage before and after; a group that lacks a price is in none."""
     unknown: int
     loss: Loss
-    newly: Mapping[str, Movers]
+    newly: Mapping[Stage, Movers]
     """By stage, the groups that enter it."""
     are_counts_exact: bool = True
     are_sums_exact: bool = True

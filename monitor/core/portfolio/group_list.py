@@ -142,7 +142,8 @@ class PlainGroupLists:
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         stages: Counter[str] = Counter(dict.fromkeys(STAGE_RANK, 0))
-        unknown = blind = 0
+        unknown = 0
+        blind = 0
         for record in self._within(scope):
             stages[record.state.stage] += 1
             assets = record.held.assets

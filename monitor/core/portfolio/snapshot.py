@@ -31,7 +31,7 @@ from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, rou
 from monitor.core.portfolio.group_list import seen_weight
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import waits_for_overdue
-from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, signal_of
+from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
 from monitor.core.valuation.clearance import cleared
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.remedies import next_line, terms_of
@@ -77,8 +77,8 @@ class PlainBookSnapshot:
         return Coins(held, frozenset(asset for s in self.within(scope) for asset, _ in s.held.debts))
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
-        moves: dict[tuple[str, str], Sums] = {}
-        newly: dict[str, list[tuple[Sight, Weight]]] = {stage: [] for stage in STAGES}
+        moves: dict[tuple[Stage, Stage], Sums] = {}
+        newly: dict[Stage, list[tuple[Sight, Weight]]] = {stage: [] for stage in STAGES}
         unknown, loss = 0, Loss()
         with exact():
             for sight in self.within(scope):
@@ -167,7 +167,7 @@ def worth_of(held: Holding, on: Prices) -> Worth | None:
     return Worth(weight, market, owed)
 
 
-def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> str:
+def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> Stage:
     """The stage that an evaluation at these prices would leave. No time passes: no hold ends and no deadline comes."""
     held, stage = sight.held, sight.state.stage
     has_grace = sight.group.delayed_liquidation or held.version.is_grace_for_all
@@ -180,7 +180,7 @@ def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> str:
     return stage_by(stage, signal)
 
 
-def stage_by(stage: str, signal: Signal | None) -> str:
+def stage_by(stage: Stage, signal: Signal | None) -> Stage:
     """Where the stage table leads."""
     row = TABLE.get((stage, signal)) if signal is not None else None
     return stage if row is None else row.stage

@@ -21,7 +21,7 @@ from monitor.core.money import ONE, exact, number, plain
 from monitor.core.portfolio.snapshot import WholeBook, share_of, worth_of
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.schema import Asset, Bounds, Invalid, Pattern, Problem
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGE_RANK
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGE_RANK, STAGES, Stage
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.clearance import clearance
 
@@ -109,8 +109,8 @@ class Exactness(msgspec.Struct, frozen=True):
 class MovedGroups(msgspec.Struct, frozen=True):
     """Groups by their stage before and after."""
 
-    from_: str = msgspec.field(name="from")
-    to: str
+    from_: Stage = msgspec.field(name="from")
+    to: Stage
     groups: int
     debt_usd: str
     recognised_usd: str
@@ -131,8 +131,8 @@ class MovedGroup(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     product: str
     labels: dict[str, str]
-    from_: str = msgspec.field(name="from")
-    to: str
+    from_: Stage = msgspec.field(name="from")
+    to: Stage
     ltv_before: str | None
     ltv: str | None
     debt_usd: str
@@ -272,10 +272,10 @@ class Shocked:
         self._then = self._book.snapshot.sweep(self._after, self._scope)
 
     def answer(self, limit: int, scenario: str | None = None) -> StressAnswer:
-        """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
+        """When it has run: at most `limit` groups of each stage are listed. `scenario` names where the shocks come from."""
         book, now, then = self._book, self._now, self._then
         before, usd = book.prices.usd, self._after.usd
-        newly = {stage: self._newly(stage, limit) for stage in STAGE_RANK}
+        newly: dict[str, NewInStage] = {stage: self._newly(stage, limit) for stage in reversed(STAGES)}
         with exact():
             shortfall = plain(then.loss.shortfall)
             return StressAnswer(
@@ -302,7 +302,7 @@ class Shocked:
                 newly=newly,
             )
 
-    def _newly(self, stage: str, limit: int) -> NewInStage:
+    def _newly(self, stage: Stage, limit: int) -> NewInStage:
         moves = self._then.moves.items()
         with exact():
             sums = _total(s for (before, after), s in moves if before != after == stage)
@@ -311,10 +311,10 @@ class Shocked:
 
     def rows(self) -> Iterator[MovedGroup]:
         """When it has run: every group that changes its stage, the worst stage first, made as it is asked for."""
-        for stage in STAGE_RANK:
+        for stage in reversed(STAGES):
             yield from (self._row(sight, stage) for sight in self._then.newly[stage]())
 
-    def _row(self, sight: Sight, stage: str) -> MovedGroup:
+    def _row(self, sight: Sight, stage: Stage) -> MovedGroup:
         """One group before and after, exact."""
         with exact():
             before, after = worth_of(sight.held, self._book.prices), worth_of(sight.held, self._after)
@@ -385,7 +385,8 @@ class Search:
 
     def __init__(self, book: WholeBook, reverse: Reverse, scope: Scope) -> None:
         """Raises schema.Invalid."""
-        usd, problems = book.prices.usd, list[Problem]()
+        usd = book.prices.usd
+        problems: list[Problem] = []
         for i, asset in enumerate(reverse.assets):
             if asset not in usd:
                 problems.append(unknown(f"reverse.assets[{i}]", asset, usd, "coin that has a price"))
@@ -477,7 +478,7 @@ def _total(some: Iterable[Sums]) -> Sums:
     return total
 
 
-def _by_rank(move: tuple[tuple[str, str], Sums]) -> tuple[int, int]:
+def _by_rank(move: tuple[tuple[Stage, Stage], Sums]) -> tuple[int, int]:
     (before, after), _ = move
     return STAGE_RANK[after], STAGE_RANK[before]
 

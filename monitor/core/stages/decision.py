@@ -30,6 +30,7 @@ from monitor.core.stages.stages import (
     TRIGGERED,
     GroupState,
     Signal,
+    Stage,
     signal_of,
     warnings_kept,
     warnings_reached,
@@ -45,8 +46,8 @@ class Said(msgspec.Struct, frozen=True):
     at: datetime
     sequence: int
     episode: int
-    stage_from: str
-    stage_to: str
+    stage_from: Stage
+    stage_to: Stage
     reason: str
     deadline: datetime | None = None
     supersedes: str | None = None
@@ -206,7 +207,7 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
     return msgspec.structs.replace(after, last_alert=None if row.stage == NORMAL else said.id), said
 
 
-def _skipped(stage: str, signal: Signal, lines: Thresholds) -> tuple[str, ...]:
+def _skipped(stage: Stage, signal: Signal, lines: Thresholds) -> tuple[str, ...]:
     """What a move passed over; a product without a margin call has none to pass over."""
     skipped = SKIPPED.get((stage, signal), ())
     return skipped if lines.margin_call is not None else tuple(type_ for type_ in skipped if type_ != OPENED)

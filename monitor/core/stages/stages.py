@@ -1,10 +1,10 @@
 """The stages of a loan group and the table by which it moves between them (decision 11).
 
 A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
-pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
-group enrolled in delayed liquidation, when a grace period ends (`delayed_liquidation`), which only reaching the initial
-level ends well and which LTV above `immediate` ends at once. A loan that is not repaid within a day of its maturity is
-liquidated from any stage. An episode is the time from leaving `normal` to returning.
+pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
+enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
+at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage.
+An episode is the time from leaving `normal` to returning.
 
 Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
 """
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -27,10 +27,13 @@ from monitor.core.valuation.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation.valuation import MARGIN_CALL as MARGIN_CALL_BAND
 from monitor.core.valuation.valuation import Holding, Weight
 
-NORMAL, MARGIN_CALL = "normal", "margin_call"
-DELAYED, LIQUIDATION = "delayed_liquidation", "liquidation"
-STAGES = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
-STAGE_RANK = {stage: rank for rank, stage in enumerate(reversed(STAGES))}
+Stage = Literal["normal", "margin_call", "delayed_liquidation", "liquidation"]
+NORMAL: Final = "normal"
+MARGIN_CALL: Final = "margin_call"
+DELAYED: Final = "delayed_liquidation"
+LIQUIDATION: Final = "liquidation"
+STAGES: tuple[Stage, ...] = (NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION)
+STAGE_RANK: Mapping[str, int] = {stage: rank for rank, stage in enumerate(reversed(STAGES))}
 """The worst first, as lists are."""
 
 OPENED = "loan_group.margin_call.opened"
@@ -62,7 +65,7 @@ class Signal(StrEnum):
 class Move(NamedTuple):
     """A row of the table: where to, what is said, and the reason that it gives."""
 
-    stage: str
+    stage: Stage
     alert: str
     reason: str = "ltv"
 
@@ -74,7 +77,7 @@ _TRIGGERED = {
     Signal.OVERDUE: Move(LIQUIDATION, TRIGGERED, OVERDUE_REASON),
 }
 
-TABLE: Mapping[tuple[str, Signal], Move] = {
+TABLE: Mapping[tuple[Stage, Signal], Move] = {
     (NORMAL, Signal.CALL): Move(MARGIN_CALL, OPENED),
     (NORMAL, Signal.GRACE): Move(DELAYED, STARTED),
     (NORMAL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
@@ -93,7 +96,7 @@ TABLE: Mapping[tuple[str, Signal], Move] = {
     (LIQUIDATION, Signal.INITIAL): Move(NORMAL, CLEARED),
 }
 
-SKIPPED: Mapping[tuple[str, Signal], tuple[str, ...]] = {
+SKIPPED: Mapping[tuple[Stage, Signal], tuple[str, ...]] = {
     (NORMAL, Signal.GRACE): (OPENED,),
     (NORMAL, Signal.BREACH): (OPENED,),
     (NORMAL, Signal.IMMEDIATE): (OPENED, STARTED),
@@ -117,7 +120,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a group stands: all that must survive a restart beside the book itself."""
 
     group: str
-    stage: str = NORMAL
+    stage: Stage = NORMAL
     reason: str | None = None
     """Why it is in liquidation: ltv, immediate, grace_expired, overdue."""
     episode: int = 0
@@ -149,7 +152,11 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The silence that hid the alert of its stage; told again when that ends."""
 
 
-def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
+UNTOUCHED = GroupState("")
+"""A group of which nothing was ever said, without its id."""
+
+
+def signal_of(stage: Stage, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
     """What an evaluation saw, the worst first. A group already in its grace period keeps it when it leaves the scheme."""
     if band == IMMEDIATE_BAND:
         return Signal.IMMEDIATE if is_enrolled or stage == DELAYED else Signal.BREACH
@@ -161,7 +168,7 @@ def signal_of(stage: str, band: str, is_enrolled: bool, is_initial: bool) -> Sig
 
 
 def grace_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
-    """The next reminder of a grace period: so long before its deadline, after its start and after the last one."""
+    """The next reminder of a grace period: a set time before its deadline, after its start and after the last one."""
     if state.deadline is None or state.since is None:
         return None
     after = reminders_after(state, state.since)

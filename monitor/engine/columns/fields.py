@@ -24,7 +24,9 @@ GROUPS = 8192
 enough to pay off. A row of the book is block number * GROUPS + place in the block."""
 NO_GROUP = 255
 """In place of a stage: the row has no group, or none any more."""
-NEVER = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The most that an integer column holds."""
+NEVER = LARGEST
 """Later than any time of a column."""
 DELAYED, HAS_EXTRAS, APART = 1, 2, 4
 """Flags of a group: enrolled for delayed liquidation; has an entry in `extras`; its whole collateral is in one account

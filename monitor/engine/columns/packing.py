@@ -13,10 +13,19 @@ from monitor.core.instants import DAY_MINUTES, day_number, micros_of
 from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT, exact
 from monitor.engine.columns.extras import extras_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, DTYPES, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, WIDE, Columns
+from monitor.engine.columns.fields import (
+    APART,
+    DELAYED,
+    DTYPES,
+    HAS_EXTRAS,
+    LARGEST,
+    NO_LEVERAGE,
+    NO_VIP,
+    WIDE,
+    Columns,
+)
 from monitor.engine.columns.names import LoanTerms, Names
 
-_LARGEST = 2**63
 _LEAST_POWER = -128
 
 
@@ -40,7 +49,7 @@ def split(value: Decimal) -> tuple[int, int]:
     power = short.as_tuple().exponent
     assert isinstance(power, int), f"{value} is no number"
     mantissa = int(EXACT.scaleb(short, -power))
-    return (mantissa, power) if abs(mantissa) < _LARGEST and _LEAST_POWER <= power < WIDE else (1, WIDE)
+    return (mantissa, power) if abs(mantissa) <= LARGEST and _LEAST_POWER <= power < WIDE else (1, WIDE)
 
 
 class _Quantities:

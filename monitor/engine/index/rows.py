@@ -19,7 +19,7 @@ import numpy as np
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
-from monitor.core.stages.stages import NORMAL, STAGES, GroupState
+from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.names import Names
@@ -27,14 +27,13 @@ from monitor.engine.index.index import Index
 
 T = TypeVar("T")
 
-_UNTOUCHED = GroupState("")
 _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
 
 
 def unpacked_state(packed: bytes | None, group_id: str) -> GroupState:
     """The state of a group, from what a RowIndex keeps of it."""
-    state = _UNTOUCHED if packed is None else _unpacked(packed)
+    state = UNTOUCHED if packed is None else _unpacked(packed)
     return msgspec.structs.replace(state, group=group_id)
 
 
@@ -146,7 +145,7 @@ class RowIndex:
     def set_state(self, row: int, state: GroupState) -> None:
         """Keeps the state of a row's group."""
         nameless = msgspec.structs.replace(state, group="")
-        if nameless == _UNTOUCHED:
+        if nameless == UNTOUCHED:
             self._states.pop(row, None)
         else:
             self._states[row] = _packed(nameless)

@@ -39,7 +39,7 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.stages.stages import LIQUIDATION, STAGES
+from monitor.core.stages.stages import LIQUIDATION, STAGES, Stage
 from monitor.core.valuation.clearance import fee_rate
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
@@ -53,7 +53,7 @@ from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
-"""Groups near a line that are evaluated exactly, 50 us each. Beyond, floats decide, and the answer says so."""
+"""At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
 
 
@@ -111,7 +111,7 @@ class ColumnarBookSnapshot:
         pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
         moves = _moves_of(pairs, *(column[known] for column in weighed.sums))
         loss = self._loss(weighed, known, after, on)
-        newly = {
+        newly: dict[Stage, Movers] = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
         }
         unknown = int(np.count_nonzero(wanted & ~known))
@@ -339,7 +339,7 @@ def _distance(lines: F64, part: Weighed) -> F64:
     return found
 
 
-def _moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[str, str], Sums]:
+def _moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[Stage, Stage], Sums]:
     """By stage before and after; `pairs` are place before x number of stages + place after."""
     size = len(STAGES) ** 2
     count = np.bincount(pairs, minlength=size)

@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from monitor.core.deadlines import MATURING, RENEWAL
 from monitor.core.instants import DAY_US, MICROSECOND
 from monitor.core.rules.product import Version
-from monitor.core.stages.maturity import lead
+from monitor.core.stages.maturity import NEWS, lead
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import I64, NEVER, Bools
 from monitor.engine.columns.names import Names
-
-_MARKS = ("loan.renewal_open", "loan.maturing")
 
 
 class Dates(NamedTuple):
@@ -28,7 +27,7 @@ class Dates(NamedTuple):
     matures: I64
 
     def first(self, count: int) -> I64:
-        """[n] The first date of each of so many groups."""
+        """[n] The first date of each of n groups."""
         found = np.full(count, NEVER)
         np.minimum.at(found, self.rows, np.minimum(np.minimum(self.opens, self.nears), self.matures))
         return found
@@ -59,7 +58,7 @@ def _told(state: GroupState | None) -> tuple[int, int, int]:
     if state is None:
         return 0, 0, 0
     said = [kind for _, _, kind in state.neared]
-    return said.count(_MARKS[0]), said.count(_MARKS[1]), len(state.noted)
+    return said.count(NEWS[RENEWAL]), said.count(NEWS[MATURING]), len(state.noted)
 
 
 def dates_of(block: Block, names: Names, versions: Mapping[int, Version]) -> Dates:

@@ -15,14 +15,13 @@ from monitor.core.loans.interest import interest
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, I64, Bools
+from monitor.engine.columns.fields import F64, I64, LARGEST, Bools
 from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
 _FIXED_IN = -2
 """Less the coin's place: the same, where the days that are free of interest depend on the coin."""
-_LARGEST = 2**63 - 1
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
 
@@ -111,7 +110,8 @@ class Debts:
     def _sum(self, kind: tuple[int, ...]) -> float:
         found = self._sums.get(kind)
         if found is None:
-            found = self._sums[kind] = self._exact_sum(_Kind(*kind))
+            found = self._exact_sum(_Kind(*kind))
+            self._sums[kind] = found
         return found
 
     def _exact_sum(self, kind: _Kind) -> float:
@@ -174,7 +174,7 @@ def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
     for column in columns:
         least = int(column.min())
         span = int(column.max()) - least + 1
-        if spread * span > _LARGEST:
+        if spread * span > LARGEST:
             numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
             spread, least, span = len(numbers), 0, len(numbers)
         numbers, spread = numbers * span + (column - least), spread * span

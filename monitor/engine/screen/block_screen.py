@@ -126,7 +126,7 @@ class BlockScreen:
         return cents(float(self.fast.recognised[self._priced(rows)].sum()))
 
     def most_owing(self, rows: I64, number: int) -> list[int]:
-        """So many of these rows that owe most, the largest debt first."""
+        """The `number` of these rows that owe most, the largest debt first."""
         owed = -self.fast.debt[rows]
         most = np.argpartition(owed, number)[:number] if len(rows) > number else np.arange(len(rows))
         found: list[int] = rows[most[np.argsort(owed[most], kind="stable")]].tolist()

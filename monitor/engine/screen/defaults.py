@@ -14,13 +14,12 @@ from monitor.core.rules.product import Grade, Version
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import calm_between
-from monitor.core.stages.stages import GroupState
+from monitor.core.stages.stages import UNTOUCHED
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, NO_LEVERAGE, Bools
 from monitor.engine.columns.names import Names
 
 NO_LINE = -1.0
-_UNTOUCHED = GroupState("")
 _NEAR = 1e-9
 """Within this relative distance of a cap, a float does not tell on which side of it a principal is."""
 
@@ -44,7 +43,7 @@ def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: L
         if version is None:
             continue
         sets, place = sets_of(block, names, version, rows, unsure)
-        bounds = np.array([calm_between(_UNTOUCHED, lines, version.warnings, how).bounds for lines in sets])
+        bounds = np.array([calm_between(UNTOUCHED, lines, version.warnings, how).bounds for lines in sets])
         low[rows], high[rows] = bounds[place].T
     return Defaults(low, high, np.flatnonzero(unsure))
 

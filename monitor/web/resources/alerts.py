@@ -73,10 +73,10 @@ async def acknowledge(call: Call) -> AckAnswer:
     """Acknowledges the stage that an alert told of: its reminders rest."""
     body = read_as(AckBody, await read_body(call.request) or b"{}")
     alert = (await visible(call)).alert
-    if alert.group is None or alert.stage_to in (None, NORMAL):
+    if alert.group is None or alert.stage_to is None or alert.stage_to == NORMAL:
         detail = f"alert {alert.id} tells of no stage of a group: nothing reminds of it"
         raise Rejected("refused", detail, reason="no_stage")
-    act = Acknowledge(alert.group.id, alert.episode, str(alert.stage_to), alert.id, body.note or "", body.until)
+    act = Acknowledge(alert.group.id, alert.episode, alert.stage_to, alert.id, body.note or "", body.until)
     acted = done(await call.daemon.inbox.act(act, call.caller.name, act.group))
     assert isinstance(acted.after, Ack)
     return AckAnswer(alert.id, act.group, acknowledged(acted.after))
@@ -127,7 +127,7 @@ async def _texts(call: Call, alerts: Sequence[LoggedAlert]) -> list[bytes]:
 
 
 def _with_ack(call: Call, alert: Alert, text: bytes) -> bytes:
-    if alert.group is None or alert.stage_to in (None, NORMAL):
+    if alert.group is None or alert.stage_to is None or alert.stage_to == NORMAL:
         return text
     state = call.daemon.view.state(alert.group.id)
     if state is None or state.ack is None or (state.episode, state.stage) != (alert.episode, alert.stage_to):

@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from monitor.core.alerts.catalogue import Severity
 from monitor.core.text import stamp
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see
@@ -38,7 +39,7 @@ class DeliveryItem(msgspec.Struct, frozen=True):
     to: list[str]
     subject: str
     type: str
-    severity: str
+    severity: Severity
     state: DeliveryState
     attempts: int
     due_at: str

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from monitor.core.alerts.catalogue import TIME
 from monitor.core.schema import Problem
 from monitor.core.text import plain_or_none, stamp
 from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint
 from monitor.web.auth import READ
-from monitor.web.http import TIME, Param, invalid, whole_number
+from monitor.web.http import Param, invalid, whole_number
 from monitor.web.ltv_follower import COARSE_FOR
 from monitor.web.resources.groups import visible
 from monitor.web.site import Call, Endpoint

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from monitor.core.alerts.alert import GroupRef, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.catalogue import CATALOGUE, Severity
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import MakeSilence, Silence, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.group_list import GroupQuery
-from monitor.core.stages.stages import NORMAL, STAGES
+from monitor.core.stages.stages import NORMAL, STAGES, Stage
 from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter
 from monitor.web.alert_log import may_see
@@ -42,7 +42,7 @@ class SilenceItem(msgspec.Struct, frozen=True):
     match: Match
     until: str
     reason: str
-    up_to: str | None
+    up_to: UpTo | None
     even_worse: bool
     by: str
     at: str
@@ -60,8 +60,8 @@ class HiddenGroup(msgspec.Struct, frozen=True):
 
     id: str
     product: str
-    stage: str
-    up_to: str
+    stage: Stage
+    up_to: UpTo
 
 
 class HiddenGroups(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class HiddenAlert(msgspec.Struct, frozen=True):
     id: str
     cursor: int
     type: str
-    severity: str
+    severity: Severity
     subject: str
     timestamp: str
 

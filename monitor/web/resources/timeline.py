@@ -9,12 +9,13 @@ from typing import Any, Literal
 import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.catalogue import TIME, Severity
 from monitor.core.alerts.payload import StageChange
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.stores._base import AlertFilter, Audit, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import may_see
 from monitor.web.auth import READ, Caller
-from monitor.web.http import AFTER, LIMIT, TIME, Param, Rejected
+from monitor.web.http import AFTER, LIMIT, Param, Rejected
 from monitor.web.resources.groups import visible
 from monitor.web.site import Call, Endpoint
 
@@ -46,7 +47,7 @@ class TimelineItem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     id: str | None = None
     cursor: int | None = None
     type: str | None = None
-    severity: str | None = None
+    severity: Severity | None = None
     episode: int | None = None
     stage: StageChange | None = None
     reason: str | None = None

@@ -161,20 +161,40 @@ def test_a_deadline_that_passed_is_told_with_its_time_and_when_it_was_noticed() 
 def test_every_type_has_its_documented_severity() -> None:
     want = {
         "info": {
-            "loan_group.early_warning", "loan_group.margin_call.cured", "loan_group.delayed_liquidation.cured",
-            "loan_group.liquidation.cleared", "loan.renewal_open", "loan.maturing", "price.restored", "rules.changed",
-            "monitor.recovered", "monitor.heartbeat", "fund.restored", "exposure.restored",
+            "loan_group.early_warning",
+            "loan_group.margin_call.cured",
+            "loan_group.delayed_liquidation.cured",
+            "loan_group.liquidation.cleared",
+            "loan.renewal_open",
+            "loan.maturing",
+            "price.restored",
+            "rules.changed",
+            "monitor.recovered",
+            "monitor.heartbeat",
+            "fund.restored",
+            "exposure.restored",
         },
         "warning": {
-            "loan_group.margin_call.opened", "loan_group.margin_call.reminder", "loan.interest_shortfall", "price.stale",
-            "price.suspect", "book.refused", "book.drift", "delivery.failing", "monitor.clock_jump",
+            "loan_group.margin_call.opened",
+            "loan_group.margin_call.reminder",
+            "loan.interest_shortfall",
+            "price.stale",
+            "price.suspect",
+            "book.refused",
+            "book.drift",
+            "delivery.failing",
+            "monitor.clock_jump",
             "exposure.concentration",
         },
         "critical": {
-            "loan_group.delayed_liquidation.started", "loan_group.delayed_liquidation.reminder",
-            "loan_group.liquidation.triggered", "loan.overdue", "monitor.degraded", "fund.exceeded",
+            "loan_group.delayed_liquidation.started",
+            "loan_group.delayed_liquidation.reminder",
+            "loan_group.liquidation.triggered",
+            "loan.overdue",
+            "monitor.degraded",
+            "fund.exceeded",
         },
-    }  # fmt: skip
+    }
     assert {
         severity: {t for t in types if CATALOGUE[t].severity == severity} for severity, types in want.items()
     } == want

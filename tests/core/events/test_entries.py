@@ -23,15 +23,19 @@ BASE = line(
         loan(id="new", principal="100", interest="3", opened_at="2025-12-21T10:00:00Z"),
         loan(id="old", principal="40", interest="2", opened_at="2025-12-20T10:00:00Z"),
         loan(
-            "USDT", id="term", principal="7", matures="600:00", rate={"kind": "fixed", "daily": "0.0002"},
+            "USDT",
+            id="term",
+            principal="7",
+            matures="600:00",
+            rate={"kind": "fixed", "daily": "0.0002"},
             opened_at="2025-12-20T10:00:00Z",
         ),
     ],
-)  # fmt: skip
+)
 
 
 def after(entry: dict[str, Any], stated: dict[str, Any] = BASE, time: str = "00:00") -> Group:
-    return apply(group(stated, of=RATED), read(Entry, entry), clock(time), RATED)  # type: ignore[arg-type]
+    return apply(group(stated, of=RATED), read(Entry, entry), clock(time), RATED)
 
 
 def owed(changed: Group) -> dict[str, tuple[Decimal, Decimal]]:
@@ -209,13 +213,13 @@ UNREADABLE = [
     ({}, "type: found nothing"),
     ({"type": []}, "type: found"),
     ({"type": {"deposit": 1}}, "type: found"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("entry", "said"), UNREADABLE)
 def test_an_entry_that_cannot_be_read_is_named(entry: dict[str, Any], said: str) -> None:
     with pytest.raises(Invalid, match=said):
-        read(Entry, entry)  # type: ignore[arg-type]
+        read(Entry, entry)
 
 
 # -- interest, decision 7 --

@@ -81,9 +81,11 @@ def test_a_rate_moves_a_group_over_its_line_at_the_accrual_not_before() -> None:
 def test_the_rate_that_is_newer_by_effective_time_holds() -> None:
     """Of one time the one that was given; a version that does not list the coin undoes nothing."""
     rules = product(
-        version(rates={"COIN": "0.1"}), version(clock("48:00"), rates={"COIN": "0.2"}), version(clock("96:00"), rates={}),
+        version(rates={"COIN": "0.1"}),
+        version(clock("48:00"), rates={"COIN": "0.2"}),
+        version(clock("96:00"), rates={}),
         version(clock("120:00"), rates={"COIN": "0.3"}),
-    )  # fmt: skip
+    )
     given_ = {
         "COIN": tuple(DatedRate(clock(at), D(r), "x") for at, r in (("24:00", "1"), ("72:00", "2"), ("120:00", "3")))
     }
@@ -106,9 +108,13 @@ def test_the_sum_over_any_days_is_that_of_a_walk_from_instant_to_instant(data: s
         {START - timedelta(days=9), *(START + timedelta(hours=h) for h in data.draw(st.lists(hours, max_size=3)))}
     )
     stated = [
-        version(at, rates={"COIN": str(data.draw(rate))} if data.draw(st.booleans()) else {}, late_interest_factor=str(data.draw(factor)))
+        version(
+            at,
+            rates={"COIN": str(data.draw(rate))} if data.draw(st.booleans()) else {},
+            late_interest_factor=str(data.draw(factor)),
+        )
         for at in dates
-    ]  # fmt: skip
+    ]
     rules = product(*stated)
     cheaper = tuple(
         msgspec.structs.replace(v, paid_in_discount=data.draw(st.sampled_from((D(0), D("0.05")))))

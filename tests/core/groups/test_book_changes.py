@@ -189,9 +189,9 @@ def test_a_changed_line_brings_its_own_interest_and_accrues_from_its_day() -> No
     desk = Desk(line(), of=product(version(rates=rates)))
     desk.price("00:01", "1")
     desk.put("25:00", line(loans=[loan(interest="7")]))
-    assert desk.sight().weight.debt == 107  # type: ignore[union-attr]
+    assert desk.sight().weight.debt == 107
     desk.pass_time("48:00")
-    assert desk.sight().weight.debt == 108  # type: ignore[union-attr]
+    assert desk.sight().weight.debt == 108
 
 
 # -- what a close forgets --

@@ -20,7 +20,7 @@ D = Decimal
 LADDERS = {"USDT": WHOLE, "BTC": [["100", "1"], ["inf", "0.5"]], "BNB": WHOLE}
 
 
-def desk(*lines: dict[str, Any], **exposure: Any) -> Desk:
+def exposed_desk(*lines: dict[str, Any], **exposure: Any) -> Desk:
     made = Desk(*lines, of=product(version(ladders=LADDERS, rates={"COIN": "0", "BUSD": "0"})))
     made.change("00:00", exposure=ExposureRules(**exposure))
     made.price("00:00:01", "COIN=0.5,BTC=50,USDT=1,BNB=10,BUSD=1")
@@ -40,14 +40,23 @@ BOOK = (
 @both_books
 def test_a_label_has_its_groups_sums_share_and_distances() -> None:
     """ACME: 50 on 100 and on 200, a line at 72 %: 30.55 % and 65.27 % away. Without the label the key is null."""
-    answer = table(desk(*BOOK, max_share={"borrower": D("0.5")}), "label.borrower")
+    answer = table(exposed_desk(*BOOK, max_share={"borrower": D("0.5")}), "label.borrower")
     assert answer["items"][0] == {
-        "key": "ACME", "groups": 2, "debt_usd": "100", "recognised_usd": "300", "market_usd": "300", "share": "0.66666666",
-        "max_share": "0.5", "is_above": True, "nearest_percent": "30.55", "average_percent": "47.91",
-    }  # fmt: skip
+        "key": "ACME",
+        "groups": 2,
+        "debt_usd": "100",
+        "recognised_usd": "300",
+        "market_usd": "300",
+        "share": "0.66666666",
+        "max_share": "0.5",
+        "is_above": True,
+        "nearest_percent": "30.55",
+        "average_percent": "47.91",
+    }
     assert [(row["key"], row["is_above"], row["share"]) for row in answer["items"][1:]] == [
-        ("Beta", False, "0.33333333"), (None, False, "0"),
-    ]  # fmt: skip
+        ("Beta", False, "0.33333333"),
+        (None, False, "0"),
+    ]
     assert answer["items"][2]["nearest_percent"] == "100"
     assert answer["total"] == {"groups": 4, "debt_usd": "150", "recognised_usd": "540", "market_usd": "590"}
     assert answer["is_exact"]
@@ -55,12 +64,22 @@ def test_a_label_has_its_groups_sums_share_and_distances() -> None:
 
 @both_books
 def test_a_coin_has_what_is_held_and_owed_of_it_and_the_days_to_sell_it() -> None:
-    answer = table(desk(*BOOK, daily_volume_usd={"BTC": D(600)}, max_share_of_volume=D("0.1")), "asset")
+    answer = table(exposed_desk(*BOOK, daily_volume_usd={"BTC": D(600)}, max_share_of_volume=D("0.1")), "asset")
     assert answer["items"][1] == {
-        "key": "BTC", "groups": 1, "debt_usd": "0", "recognised_usd": "150", "market_usd": "200", "share": "0.33898305",
-        "max_share": None, "is_above": False, "nearest_percent": "53.7", "average_percent": "53.7", "quantity": "4",
-        "daily_volume_usd": "600", "days_to_sell": "3.34",
-    }  # fmt: skip
+        "key": "BTC",
+        "groups": 1,
+        "debt_usd": "0",
+        "recognised_usd": "150",
+        "market_usd": "200",
+        "share": "0.33898305",
+        "max_share": None,
+        "is_above": False,
+        "nearest_percent": "53.7",
+        "average_percent": "53.7",
+        "quantity": "4",
+        "daily_volume_usd": "600",
+        "days_to_sell": "3.34",
+    }
     assert [(r["key"], r["market_usd"], r["debt_usd"], r["days_to_sell"]) for r in answer["items"]] == [
         ("USDT", "390", "0", None), ("BTC", "200", "0", "3.34"), ("COIN", "0", "150", None),
     ]  # fmt: skip
@@ -73,7 +92,7 @@ def test_days_to_sell_are_rounded_up() -> None:
 
 @both_books
 def test_a_list_is_paged_by_key_and_a_foreign_cursor_is_refused() -> None:
-    of = desk(*BOOK)
+    of = exposed_desk(*BOOK)
     first = table(of, "label.borrower", limit=2)
     assert [row["key"] for row in first["items"]] == ["ACME", "Beta"]
     second = table(of, "label.borrower", limit=2, after=first["next"])
@@ -88,7 +107,7 @@ def test_a_list_is_paged_by_key_and_a_foreign_cursor_is_refused() -> None:
 @both_books
 def test_a_scope_limits_what_is_summed() -> None:
     """Nor is its share held against a limit, which is one of the whole book."""
-    answer = table(desk(*BOOK, max_share={"product": D("0.5")}), "product", (("borrower", "ACME"),))
+    answer = table(exposed_desk(*BOOK, max_share={"product": D("0.5")}), "product", (("borrower", "ACME"),))
     assert (answer["total"]["groups"], answer["items"][0]["share"]) == (2, "1")
     assert (answer["items"][0]["max_share"], answer["items"][0]["is_above"]) == (None, False)
 
@@ -96,11 +115,12 @@ def test_a_scope_limits_what_is_summed() -> None:
 @both_books
 def test_debt_and_collateral_of_one_issuer_are_a_wrong_way_pair() -> None:
     busd = [loan("BUSD", "30"), loan("COIN", "10", id="L-2")]
-    of = desk(
+    of = exposed_desk(
         group("a", collateral={"x": {"BNB": "7", "USDT": "20"}}, loans=busd),
-        group("b", collateral={"y": {"BNB": "9"}}, loans=[loan("BUSD", "5")]), group("c", collateral={"z": {"BNB": "1"}}),
+        group("b", collateral={"y": {"BNB": "9"}}, loans=[loan("BUSD", "5")]),
+        group("c", collateral={"z": {"BNB": "1"}}),
         issuers={"Binance": ("BNB", "BUSD"), "Tether": ("USDT",)},
-    )  # fmt: skip
+    )
     assert table(of, "asset")["wrong_way"] == [
         {"issuer": "Binance", "debt": "BUSD", "collateral": "BNB", "groups": 2, "debt_usd": "35", "market_usd": "160"}
     ]

@@ -55,9 +55,11 @@ def test_debts_are_summed_by_stage_in_whole_dollars() -> None:
 
 def test_other_orders_rise_and_rows_without_a_value_come_last() -> None:
     group_lists = lists_of(
-        watched("a", "5", "100", due_s=30), watched("b", "1000000000000000000000000000000.5", "1", due_s=10),
-        watched("c", "1000000000000000000000000000000.25", "1"), unknown("d"),
-    )  # fmt: skip
+        watched("a", "5", "100", due_s=30),
+        watched("b", "1000000000000000000000000000000.5", "1", due_s=10),
+        watched("c", "1000000000000000000000000000000.25", "1"),
+        unknown("d"),
+    )
     assert asked(group_lists, sort="id") == ["a", "b", "c", "d"]
     assert asked(group_lists, sort="-id") == ["d", "c", "b", "a"]
     assert asked(group_lists, sort="debt_usd") == ["a", "c", "b", "d"]
@@ -70,11 +72,17 @@ stages = st.sampled_from([NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION])
 groups = st.lists(
     st.builds(
         lambda debt, counted, stage, due_s, coin, owed: (debt, counted, stage, due_s, coin, owed),
-        st.decimals("0", "1e18", places=8, allow_nan=False), st.sampled_from(["0", "1", "3.3", "1e15"]), stages,
-        st.none() | st.integers(-5, 5), st.sampled_from(["COIN", "COIN", "JUNK"]), st.sampled_from(["OWED", "OWED", "LOST"]),
+        st.decimals("0", "1e18", places=8, allow_nan=False),
+        st.sampled_from(["0", "1", "3.3", "1e15"]),
+        stages,
+        st.none() | st.integers(-5, 5),
+        st.sampled_from(["COIN", "COIN", "JUNK"]),
+        st.sampled_from(["OWED", "OWED", "LOST"]),
     ),
     max_size=30,
-).map(lambda rows: [watched(f"G-{i}", str(d), c, s, t, coin=coin, owed=o) for i, (d, c, s, t, coin, o) in enumerate(rows)])  # fmt: skip
+).map(
+    lambda rows: [watched(f"G-{i}", str(d), c, s, t, coin=coin, owed=o) for i, (d, c, s, t, coin, o) in enumerate(rows)]
+)
 
 
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 7))
@@ -145,9 +153,10 @@ def test_counts_are_of_what_the_scope_sees() -> None:
 def test_only_what_decides_is_needed() -> None:
     """A coin that no ladder lists, and one that is not owed any more, decide about nobody."""
     group_lists = lists_of(
-        watched("a", "0", "5"), watched("b", "5", "5", coin="JUNK", labels={"borrower": "BETA"}),
+        watched("a", "0", "5"),
+        watched("b", "5", "5", coin="JUNK", labels={"borrower": "BETA"}),
         unknown("c", labels={"borrower": "BETA", "desk": "EU"}),
-    )  # fmt: skip
+    )
     assert group_lists.needed(()) == {"COIN", "OWED", "LOST"}
     assert group_lists.needed((("borrower", "ACME"),)) == {"COIN"}
     assert group_lists.needed((("borrower", "BETA"), ("desk", "EU"))) == {"COIN", "LOST"}

@@ -24,7 +24,7 @@ from tests.core.desk import Desk, both_books, product
 D = Decimal
 
 
-def desk(*lines: dict[str, Any], **more: Any) -> Desk:
+def half_dollar_desk(*lines: dict[str, Any], **more: Any) -> Desk:
     """Every group holds USDT or BTC and owes 100 COIN, each worth half a dollar."""
     made = Desk(*lines, of=product(version(ladders={"USDT": WHOLE, "BTC": [["100", "1"], ["inf", "0.5"]]})), **more)
     made.price("00:01", "COIN=0.5,BTC=50,USDT=1")
@@ -65,13 +65,19 @@ BOOK = (
 @both_books
 def test_a_shock_says_who_goes_where_and_what_it_comes_to() -> None:
     """At COIN=0.55: LTV 0.55, 0.786, 0.917 twice, and 0.611 beyond lines of its own."""
-    answer = stress(desk(*BOOK), {"COIN": "+10%"})
+    answer = stress(half_dollar_desk(*BOOK), {"COIN": "+10%"})
     assert moves(answer) == {
-        "margin_call>liquidation": 2, "margin_call>delayed_liquidation": 1, "normal>margin_call": 1, "normal>normal": 1,
-    }  # fmt: skip
+        "margin_call>liquidation": 2,
+        "margin_call>delayed_liquidation": 1,
+        "normal>margin_call": 1,
+        "normal>normal": 1,
+    }
     assert answer["after"]["liquidation"] == {
-        "groups": 2, "debt_usd": "110", "recognised_usd": "150", "market_usd": "150"
-    }  # fmt: skip
+        "groups": 2,
+        "debt_usd": "110",
+        "recognised_usd": "150",
+        "market_usd": "150",
+    }
     assert answer["after"]["delayed_liquidation"]["groups"] == 1
     assert answer["groups"] == 5
     assert answer["is_exact"] == {"counts": True, "sums": True}
@@ -84,7 +90,7 @@ def test_a_shock_says_who_goes_where_and_what_it_comes_to() -> None:
 )
 def test_every_group_goes_where_its_own_what_if_says(price: str) -> None:
     """Also exactly on a line, from every stage, cured as well as worse."""
-    of = desk(*BOOK)
+    of = half_dollar_desk(*BOOK)
     of.price("00:02", "COIN=0.55")
     book = whole(of)
     case = Shocked(book, {"COIN": price}, ())
@@ -99,12 +105,12 @@ def test_every_group_goes_where_its_own_what_if_says(price: str) -> None:
 
 @both_books
 def test_lists_are_cut_with_a_count_the_worst_first() -> None:
-    answer = stress(desk(*(group(f"g{n}", usdt=str(60 + n)) for n in range(5))), {"COIN": "0.6"}, limit=2)
+    answer = stress(half_dollar_desk(*(group(f"g{n}", usdt=str(60 + n)) for n in range(5))), {"COIN": "0.6"}, limit=2)
     newly = answer["newly"]["liquidation"]
     assert [(row["id"], row["ltv"]) for row in newly["items"]] == [("g0", "1"), ("g1", "0.98360655")]
     assert (newly["groups"], newly["cut"]) == (5, 3)
     assert newly["items"][0]["ltv_before"] == "0.83333333"
-    case = Shocked(whole(desk(*BOOK)), {"COIN": "0.55"}, ())
+    case = Shocked(whole(half_dollar_desk(*BOOK)), {"COIN": "0.55"}, ())
     case.run()
     assert len(list(case.rows())) == sum(
         n for move, n in moves(as_json(case.answer(0))).items() if len(set(move.split(">"))) == 2
@@ -114,7 +120,7 @@ def test_lists_are_cut_with_a_count_the_worst_first() -> None:
 @both_books
 def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_fund_pays_the_rest() -> None:
     """BTC recognised by half above 100: market 200, recognised 150; debt 210 after the shock. The other just pays."""
-    of = desk(group("a", collateral={"x": {"BTC": "4"}}), group("b", usdt="250"), group("c", usdt="215"))
+    of = half_dollar_desk(group("a", collateral={"x": {"BTC": "4"}}), group("b", usdt="250"), group("c", usdt="215"))
     answer = stress(of, {"COIN": "2.1"})
     assert answer["bankrupt"] == 1
     assert answer["shortfall_usd"] == answer["fund_draw_usd"] == "10"
@@ -125,7 +131,7 @@ def test_rule_43_a_group_is_bankrupt_where_its_collateral_cannot_repay_and_the_f
 @both_books
 def test_rule_43_44_no_shock_draws_and_brings_in_what_the_fund_sees_now() -> None:
     """At 1.05 COIN 5 of 105 are missing of the first, 2 % of 110 are 2.2 of the second, of the third 1 is left for 2.12."""
-    of = desk(group("a"), group("b", usdt="110"), group("c", usdt="106"), fund=Fund(D(1000)))
+    of = half_dollar_desk(group("a"), group("b", usdt="110"), group("c", usdt="106"), fund=Fund(D(1000)))
     of.price("00:02", "COIN=1.05,BTC=50,USDT=1")
     of.price("00:03", "COIN=1.05,BTC=50,USDT=1")
     seen, answer = of.monitor.fund, stress(of, {"BTC": "-0%"})
@@ -136,7 +142,9 @@ def test_rule_43_44_no_shock_draws_and_brings_in_what_the_fund_sees_now() -> Non
 @both_books
 def test_rule_47_the_fee_is_never_more_than_what_is_left() -> None:
     """2 % of 215 is 4.3, left are 5; of 212 it is 4.24, left are 2; nothing is left of a bankrupt one. A calm one pays none."""
-    of = desk(group("a", usdt="215"), group("b", usdt="212"), group("c", usdt="200"), group("calm", usdt="900"))
+    of = half_dollar_desk(
+        group("a", usdt="215"), group("b", usdt="212"), group("c", usdt="200"), group("calm", usdt="900")
+    )
     assert stress(of, {"COIN": "2.1"})["fees_usd"] == "6.3"
 
 
@@ -151,7 +159,7 @@ def test_a_group_without_a_price_is_counted_apart_until_one_is_stated() -> None:
 @both_books
 def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
     """A percentage of an untrusted price is no better than it; a stated price is believed."""
-    of = desk(group("near", usdt="60"), trust=Trust(confirm_jump=D("0.01")))
+    of = half_dollar_desk(group("near", usdt="60"), trust=Trust(confirm_jump=D("0.01")))
     of.price("00:02", "COIN=0.5,USDT=1")
     assert of.state("near").stage == "margin_call"
     of.price("00:02:01", "COIN=0.6")
@@ -161,7 +169,7 @@ def test_nobody_is_cured_by_a_price_that_is_not_trusted() -> None:
 
 @both_books
 def test_a_scope_limits_what_is_summed() -> None:
-    of = desk(group("a", labels={"borrower": "ACME"}), group("b"))
+    of = half_dollar_desk(group("a", labels={"borrower": "ACME"}), group("b"))
     book = whole(of)
     assert book.snapshot.coins((("borrower", "ACME"),)) == (frozenset({"USDT"}), frozenset({"COIN"}))
     assert book.snapshot.coins((("borrower", "nobody"),)) == (frozenset(), frozenset())
@@ -172,7 +180,7 @@ def test_a_scope_limits_what_is_summed() -> None:
 @both_books
 def test_what_cannot_be_shocked_is_named() -> None:
     with pytest.raises(Invalid) as e:
-        Shocked(whole(desk(group("a"))), {"COIN": "-100%", "CION": "1", "BTC": "0"}, ())
+        Shocked(whole(half_dollar_desk(group("a"))), {"COIN": "-100%", "CION": "1", "BTC": "0"}, ())
     assert [p.where for p in e.value.problems] == ["shocks.COIN", "shocks.CION", "shocks.BTC"]
     assert "did you mean 'COIN'" in str(e.value)
 
@@ -201,7 +209,7 @@ def run(steps: Iterator[None]) -> int:
 
 @both_books
 def test_a_matrix_has_the_book_under_both_shocks_in_each_cell() -> None:
-    of = desk(group("a", collateral={"x": {"BTC": "1", "USDT": "30"}}), group("b"))
+    of = half_dollar_desk(group("a", collateral={"x": {"BTC": "1", "USDT": "30"}}), group("b"))
     grid = Grid(whole(of), Matrix(Axis("BTC", ("0%", "-50%")), Axis("COIN", ("0%", "0.7", "1"))), ())
     assert run(grid.steps()) == 6
     answer = as_json(grid.answer())
@@ -219,7 +227,7 @@ def test_a_matrix_has_the_book_under_both_shocks_in_each_cell() -> None:
 @both_books
 def test_the_smallest_common_fall_is_found_to_a_hundredth_of_a_percent() -> None:
     """50 of debt on 100 of BTC (the 200 of it above 100 count half): 91 % is reached at 54.945 of recognised value."""
-    of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
+    of = half_dollar_desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.5")), ())
     run(search.steps())
     answer = as_json(search.answer())
@@ -233,7 +241,7 @@ def test_the_smallest_common_fall_is_found_to_a_hundredth_of_a_percent() -> None
 
 @both_books
 def test_a_share_that_no_fall_reaches_is_said_so() -> None:
-    of = desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
+    of = half_dollar_desk(group("a", collateral={"x": {"BTC": "2"}}), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.6")), ())
     run(search.steps())
     assert search.answer().fall_percent is None
@@ -244,7 +252,7 @@ def test_a_share_that_no_fall_reaches_is_said_so() -> None:
 
 @both_books
 def test_a_share_that_is_there_already_takes_no_fall() -> None:
-    of = desk(group("gone", usdt="50"), group("b", usdt="500"))
+    of = half_dollar_desk(group("gone", usdt="50"), group("b", usdt="500"))
     search = Search(whole(of), Reverse(D("0.5")), ())
     run(search.steps())
     assert (search.answer().fall_percent, search.answer().below) == ("0", None)

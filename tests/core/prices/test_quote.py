@@ -57,7 +57,7 @@ class Board:
     """A price board that is told what it hears: "BTC=100@a" at a time."""
 
     def __init__(self, **trust: object) -> None:
-        self.board = PriceBoard(Trust(**trust))  # type: ignore[arg-type]
+        self.board = PriceBoard(Trust(**trust))
 
     def hears(self, time: str, what: str, quoted: str | None = None) -> str:
         """Trust and price of the first asset afterwards, such as `good 100`."""

@@ -35,10 +35,18 @@ def many(**more: Any) -> dict[str, Any]:
     """Three coins over two accounts, one of them unlisted, and two loans."""
     stated = line(owed="900000", **more)
     stated["collateral"] = {"a": {"BTC": "20", "SOL": "6000"}, "b": {"BTC": "5", "DOGE": "1000"}}
-    stated["loans"].append({
-        "id": "L2", "asset": "BTC", "principal": "2", "interest": "0.001", "rate": {"kind": "fixed", "daily": "0.0002"},
-        "term": "30d", "opened_at": "2026-02-10T00:00:00Z", "matures_at": "2026-03-12T00:00:00Z",
-    })  # fmt: skip
+    stated["loans"].append(
+        {
+            "id": "L2",
+            "asset": "BTC",
+            "principal": "2",
+            "interest": "0.001",
+            "rate": {"kind": "fixed", "daily": "0.0002"},
+            "term": "30d",
+            "opened_at": "2026-02-10T00:00:00Z",
+            "matures_at": "2026-03-12T00:00:00Z",
+        }
+    )
     return stated
 
 
@@ -224,8 +232,9 @@ def test_a_price_in_usdt_is_no_better_than_the_rate_of_usdt() -> None:
     trust = msgspec.structs.replace(look.rules.trust, usdt_usd="USDT")
     rate = msgspec.structs.replace(look.marks["BTC"], asset="USDT", quote="USD", trust="stale", reason="quiet")
     odd = look._replace(
-        marks={**look.marks, "USDT": rate}, untrusted=frozenset({"BTC", "USDT"}),
+        marks={**look.marks, "USDT": rate},
+        untrusted=frozenset({"BTC", "USDT"}),
         rules=msgspec.structs.replace(look.rules, trust=trust),
-    )  # fmt: skip
+    )
     btc = detail(odd)["contributions"][0]
     assert (btc["trust"], btc["reason"]) == ("stale", "the rate of USDT is stale: quiet")

@@ -25,7 +25,7 @@ def due(matures: str = days(10.25), **changes: Any) -> dict[str, Any]:
     return line(loans=[loan(matures=matures, **changes)])
 
 
-def desk(*lines: dict[str, Any], of: Product | None = None, **more: Any) -> Desk:
+def weekly_desk(*lines: dict[str, Any], of: Product | None = None, **more: Any) -> Desk:
     return Desk(*lines, of=of or product(WEEK), **more)
 
 
@@ -38,7 +38,7 @@ def facts(alert: Alert) -> dict[str, Any]:
 
 def test_rule_27_the_renewal_window_opens_at_midnight_seven_days_before_the_maturitys_day() -> None:
     """It closes at the maturity, 06:00 of the tenth day; the notice comes 24 hours before that."""
-    desk(due()).play(
+    weekly_desk(due()).play(
         f"""
         00:00        0.5  -
         71:59:59     0.5  -
@@ -51,7 +51,7 @@ def test_rule_27_the_renewal_window_opens_at_midnight_seven_days_before_the_matu
 
 
 def test_rule_27_a_renewal_moves_the_maturity_and_so_opens_a_new_window() -> None:
-    d = desk(due())
+    d = weekly_desk(due())
     d.play(f"00:00 0.5 -; {days(4)} 0.5 loan.renewal_open@72:00")
     renewal = {"type": "renew", "loan": "L-1", "term": "30d", "rate": {"kind": "flexible"}}
     assert d.enter(days(5), renewal) == "-"
@@ -73,21 +73,21 @@ LATE = [
 
 @pytest.mark.parametrize(("matures", "said"), LATE)
 def test_of_a_loan_that_is_put_late_only_the_latest_news_is_said(matures: str, said: str) -> None:
-    d = desk()
+    d = weekly_desk()
     d.price("00:00", "0.5")
     assert d.put("00:00", due(matures)) == said
     assert d.put("00:01", due(matures) | {"labels": {"desk": "EU"}}) == "-"
 
 
 def test_news_that_was_past_when_the_group_was_put_waits_for_its_first_evaluation_and_a_later_one_voids_it() -> None:
-    d = desk(due("47:00"))
+    d = weekly_desk(due("47:00"))
     assert d.pass_time("01:00") == "-"
     assert d.pass_time("23:00") == "loan.maturing"
     d.play("24:00 0.5 -; 47:00 0.5 loan.overdue")
 
 
 def test_each_is_said_once_also_over_a_restart_and_a_line_that_is_put_again() -> None:
-    d = desk(due())
+    d = weekly_desk(due())
     d.play("00:00 0.5 -; 72:00 0.5 loan.renewal_open")
     d.restart()
     assert d.put("73:00", due() | {"labels": {"desk": "EU"}}) == "-"
@@ -98,14 +98,14 @@ def test_each_is_said_once_also_over_a_restart_and_a_line_that_is_put_again() ->
 
 
 def test_a_loan_that_is_repaid_is_not_heard_of() -> None:
-    d = desk(due())
+    d = weekly_desk(due())
     d.play("00:00 0.5 -")
     d.enter("01:00", {"type": "repay", "asset": "COIN", "percent": "100"})
     d.play(f"{days(12)} 0.5 -")
 
 
 def test_a_loan_that_is_owed_again_is_heard_of_again() -> None:
-    d = desk(due())
+    d = weekly_desk(due())
     d.play("00:00 0.5 -; 72:00 0.5 loan.renewal_open")
     assert d.put("73:00", due(principal="0")) == "-"
     assert d.state().neared == ()
@@ -117,13 +117,13 @@ def test_a_product_without_a_window_or_a_notice_says_nothing_before_a_maturity()
 
 
 def test_of_two_dates_at_one_time_the_later_news_is_said() -> None:
-    desk(due(days(10)), of=product(version(renewal_window="1d", maturity_notice="24h"))).play(
+    weekly_desk(due(days(10)), of=product(version(renewal_window="1d", maturity_notice="24h"))).play(
         f"00:00 0.5 -; {days(9)} 0.5 loan.maturing; {days(10)} 0.5 loan.overdue"
     )
 
 
 def test_a_longer_window_of_new_rules_opens_at_once_what_it_has_passed() -> None:
-    d = desk(due(days(10.25)), line("G-2", loans=[loan(matures=days(40))]))
+    d = weekly_desk(due(days(10.25)), line("G-2", loans=[loan(matures=days(40))]))
     d.play("00:00 0.5 -")
     longer = product(version(renewal_window="9d", maturity_notice="24h"))
     assert d.change(days(2), products={"vip_loan": longer}) == "-"
@@ -132,7 +132,7 @@ def test_a_longer_window_of_new_rules_opens_at_once_what_it_has_passed() -> None
 
 
 def test_a_window_that_would_have_been_open_at_the_put_is_said_when_rules_open_it() -> None:
-    d = desk()
+    d = weekly_desk()
     d.price("00:00", "0.5")
     assert d.put("12:00", due(days(10.25))) == "-"
     longer = product(version(renewal_window="10d", maturity_notice="24h"))
@@ -141,15 +141,21 @@ def test_a_window_that_would_have_been_open_at_the_put_is_said_when_rules_open_i
 
 
 def test_dates_are_news_of_the_group_with_sequences_and_figures_and_move_no_stage() -> None:
-    d = desk(due())
+    d = weekly_desk(due())
     (opened,) = d.play("00:00 0.5 -; 72:00 ... loan.renewal_open")
     told = d.told(opened)["data"]
     assert (told["sequence"], told["episode"], told["reason"], told["severity"]) == (1, 0, "term", "info")
     assert (told["stage"], told["ltv"]) == ({"from": "normal", "to": "normal"}, "0.5")
     assert told["facts"] == {
-        "loan": "L-1", "asset": "COIN", "principal": "100", "interest": "0", "matures_at": "2026-01-15T06:00:00.000Z",
-        "closes_at": "2026-01-15T06:00:00.000Z", "renewable": True, "refusals": [],
-    }  # fmt: skip
+        "loan": "L-1",
+        "asset": "COIN",
+        "principal": "100",
+        "interest": "0",
+        "matures_at": "2026-01-15T06:00:00.000Z",
+        "closes_at": "2026-01-15T06:00:00.000Z",
+        "renewable": True,
+        "refusals": [],
+    }
 
 
 # -- why a renewal would be refused --
@@ -163,7 +169,7 @@ def reasons(alert: Alert) -> list[str]:
 @pytest.mark.parametrize("enrolled", [False, True])
 @pytest.mark.parametrize("price", ["0.8", "0.92"])
 def test_rule_27_no_renewal_in_margin_call(price: str, enrolled: bool) -> None:
-    d = desk(due() | {"delayed_liquidation": enrolled}, grace_reminders=(), margin_call_repeat=timedelta(0))
+    d = weekly_desk(due() | {"delayed_liquidation": enrolled}, grace_reminders=(), margin_call_repeat=timedelta(0))
     d.price("71:00", price)
     d.pass_time("72:00")
     assert reasons(d.alerts[-1]) == ["margin_call"]
@@ -172,13 +178,13 @@ def test_rule_27_no_renewal_in_margin_call(price: str, enrolled: bool) -> None:
 @pytest.mark.parametrize(("limit", "why"), [("49", ["coin_limit"]), ("50", []), (["49", "60"], [])])
 def test_rule_27_no_renewal_while_the_coin_is_over_its_limit(limit: object, why: list[str]) -> None:
     """100 COIN at half a dollar; the group is of VIP level 3, for which the last of two limits holds."""
-    d = desk(due() | {"vip_level": 3}, of=product(WEEK | {"loan_limits": {"COIN": limit}}))
+    d = weekly_desk(due() | {"vip_level": 3}, of=product(WEEK | {"loan_limits": {"COIN": limit}}))
     d.play("00:00 0.5 -; 72:00 ... loan.renewal_open")
     assert reasons(d.alerts[-1]) == why
 
 
 def test_a_limit_of_a_coin_whose_price_is_missing_is_not_known_to_be_passed() -> None:
-    d = desk(due(), of=product(WEEK | {"loan_limits": {"COIN": "1"}}))
+    d = weekly_desk(due(), of=product(WEEK | {"loan_limits": {"COIN": "1"}}))
     d.pass_time("72:00")
     assert reasons(d.alerts[-1]) == []
 
@@ -193,7 +199,7 @@ def test_rule_27_no_renewal_where_the_spot_wallet_does_not_pay_the_interest(
 ) -> None:
     """Three days' interest on 100 COIN at 1 %; who states no balances is not known to be short."""
     of = product(WEEK | {"rates": {"COIN": "0.01"}})
-    d = desk(due() | {"balances": balances}, of=of)
+    d = weekly_desk(due() | {"balances": balances}, of=of)
     d.price("00:00", "0.1")
     d.pass_time("72:00")
     (opened,) = (a for a in d.alerts if a.type == "loan.renewal_open")
@@ -270,10 +276,16 @@ def test_rule_31_a_change_of_rules_says_what_it_does_and_the_stage_says_that_rul
     d.price("00:00", "0.42")
     changed, called = d.play("10:00 ... rules.changed:vip_loan margin_call.opened")
     assert facts(changed) == {
-        "product": "vip_loan", "from": "vip_loan@2025-01-05", "to": "vip_loan@2026-01-05", "groups": 2,
-        "ladders": ["USDT"], "ladders_cut": 0, "recognised_before_usd": "1000", "recognised_after_usd": "500",
+        "product": "vip_loan",
+        "from": "vip_loan@2025-01-05",
+        "to": "vip_loan@2026-01-05",
+        "groups": 2,
+        "ladders": ["USDT"],
+        "ladders_cut": 0,
+        "recognised_before_usd": "1000",
+        "recognised_after_usd": "500",
         "is_exact": True,
-    }  # fmt: skip
+    }
     told = d.told(called)["data"]
     assert (told["cause"], told["rules_from"], told["rules"]) == ("rules", "vip_loan@2025-01-05", "vip_loan@2026-01-05")
     assert "facts" not in told

@@ -126,14 +126,22 @@ def test_rule_43_bankrupt_is_what_owes_more_than_all_its_assets_are_worth() -> N
     here = shelf.detail()
     assert (here["stage"], here["band"], here["recognised_usd"]) == ("liquidation", "immediate", "8500")
     assert here["liquidation"] == {
-        "market_usd": "10000", "fee_usd": "200", "debt_usd": "9000", "left_usd": "800", "shortfall_usd": "0",
+        "market_usd": "10000",
+        "fee_usd": "200",
+        "debt_usd": "9000",
+        "left_usd": "800",
+        "shortfall_usd": "0",
         "bankrupt": False,
-    }  # fmt: skip
+    }
     shelf.price(AAVE="89.99")
     assert shelf.detail()["liquidation"] == {
-        "market_usd": "8999", "fee_usd": "0", "debt_usd": "9000", "left_usd": "0", "shortfall_usd": "1",
+        "market_usd": "8999",
+        "fee_usd": "0",
+        "debt_usd": "9000",
+        "left_usd": "0",
+        "shortfall_usd": "1",
         "bankrupt": True,
-    }  # fmt: skip
+    }
 
 
 @both_books
@@ -156,9 +164,12 @@ def test_rule_47_a_fee_moves_neither_lines_nor_liquidation_prices() -> None:
 
     def standing(fee: str) -> dict[str, Any]:
         rules = {
-            "effective": START, "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91",
-            "immediate": "0.95"}, "ladders": {"BTC": [["inf", "0.9"]]}, "rates": {"USDT": "0"}, "liquidation_fee": fee,
-        }  # fmt: skip
+            "effective": START,
+            "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"},
+            "ladders": {"BTC": [["inf", "0.9"]]},
+            "rates": {"USDT": "0"},
+            "liquidation_fee": fee,
+        }
         shelf = Shelf(vip_loan.load({"version": [rules]}), book_line("vip_loan", {"BTC": "1"}, {"USDT": "20000"}))
         shelf.price(BTC="30000", USDT="1")
         here = shelf.detail()

@@ -21,7 +21,7 @@ GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "vip
 
 
 def tiers(rows: list[list[str | None]]) -> Ladder:
-    return tuple((None if bound in (None, "inf") else D(bound), D(share or 0)) for bound, share in rows)  # type: ignore[arg-type]
+    return tuple((None if bound in (None, "inf") else D(bound), D(share or 0)) for bound, share in rows)
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=[f"{c['ladder']}-{c['usd']}" for c in GOLDEN["cases"]])
@@ -44,7 +44,7 @@ def test_reading_a1_accounts_are_summed_before_the_ladder() -> None:
     half = {"USDT": "2500000"}
     desk = Desk(line(collateral={"one": half, "two": half}), of=rules)
     desk.price("00:00", "1")
-    assert desk.sight().weight.recognised == 4_200_000  # type: ignore[union-attr]
+    assert desk.sight().weight.recognised == 4_200_000
 
 
 def test_above_the_last_bound_nothing_counts() -> None:

@@ -148,7 +148,7 @@ def test_rule_13_adding_so_much_of_one_asset_leads_to_initial_and_a_unit_less_do
 def test_cure_agrees_with_the_reference_to_the_last_digit(case: Case) -> None:
     way = cure(case.valued, INITIAL)
     held = {p.asset: (p.quantity, p.price, case.rows[p.asset]) for p in case.held}
-    want = figures.cure(case.debt, case.counted, INITIAL, held)  # type: ignore[arg-type]
+    want = figures.cure(case.debt, case.counted, INITIAL, held)
     assert plain(way.repay_usd) == want["repay_usd"]
     assert plain(way.add_recognised_usd) == want["add_recognised_usd"]
     assert {a: None if q is None else plain(q) for a, q in way.by_asset.items()} == want["by_asset"]

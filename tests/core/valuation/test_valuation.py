@@ -71,12 +71,12 @@ def test_decision_8_a_line_is_met_exactly_where_a_quotient_would_be_rounded() ->
 LTVS = [
     ("77", "100", "0.77"),
     ("1", "3", "0.33333333"),
-    ("0.769999999999", "1", "0.76999999"),   # rounded down: never shown as crossed when it was not
+    ("0.769999999999", "1", "0.76999999"),  # rounded down: never shown as crossed when it was not
     ("0", "100", "0"),
     ("0", "0", "0"),
-    ("5", "0", None),                        # null when nothing is recognised
+    ("5", "0", None),  # null when nothing is recognised
     ("200", "1", "200"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("debt", "counted", "shown"), LTVS)
@@ -128,9 +128,15 @@ def test_a_missing_price_is_an_error_of_weigh_and_none_in_positions() -> None:
 @given(st.data())
 def test_positions_and_loans_add_up_to_the_weight(data: st.DataObject) -> None:
     amounts = st.decimals("0.01", "1e7", places=8).map(str)
-    rules = product(version(
-        ladders={"BTC": [["1000", "1"], ["100000", "0.8"]], "ETH": [["5000", "0.9"], ["inf", "0.5"]], "USDT": [["inf", "1"]]}
-    ))  # fmt: skip
+    rules = product(
+        version(
+            ladders={
+                "BTC": [["1000", "1"], ["100000", "0.8"]],
+                "ETH": [["5000", "0.9"], ["inf", "0.5"]],
+                "USDT": [["inf", "1"]],
+            }
+        )
+    )
     stated = group(
         line(
             collateral={"a": {"BTC": data.draw(amounts)}, "b": {"BTC": data.draw(amounts), "ETH": data.draw(amounts)}},

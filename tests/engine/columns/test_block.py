@@ -109,11 +109,26 @@ def test_parsed_lines_and_what_entries_make_of_them_come_back() -> None:
     lines = Thresholds(*map(Decimal, ("0.72", "0.77", "0.91", "0.95")))
     product = Product("vip_loan", (Version(datetime(2020, 1, 1, tzinfo=UTC), lines, {}, rates),))
     stated = {
-        "id": "G-1", "product": "vip_loan", "receiving_account": "in", "collateral": {"main": {"BTC": "1.50"}},
-        "loans": [{"id": "L", "asset": "USDT", "principal": "1000.000000000000000000000001", "rate": {"kind": "flexible"},
-                   "term": "30d", "opened_at": "2026-01-01T10:00:00.5+02:00", "matures_at": "2026-01-31T00:00:00Z"}],
-        "thresholds": {"initial": "0.5"}, "labels": {"desk": "EU"}, "contacts": {"sms": ["+1"]}, "vip_level": 3,
-    }  # fmt: skip
+        "id": "G-1",
+        "product": "vip_loan",
+        "receiving_account": "in",
+        "collateral": {"main": {"BTC": "1.50"}},
+        "loans": [
+            {
+                "id": "L",
+                "asset": "USDT",
+                "principal": "1000.000000000000000000000001",
+                "rate": {"kind": "flexible"},
+                "term": "30d",
+                "opened_at": "2026-01-01T10:00:00.5+02:00",
+                "matures_at": "2026-01-31T00:00:00Z",
+            }
+        ],
+        "thresholds": {"initial": "0.5"},
+        "labels": {"desk": "EU"},
+        "contacts": {"sms": ["+1"]},
+        "vip_level": 3,
+    }
     group = parse_line(stated, AT, {"vip_loan": product})
     assert len(group.line) == 16
     after, history = group, [group]
@@ -296,8 +311,10 @@ def test_loans_maturities_and_rows_are_those_of_the_groups(records: list[StoredG
     found = zip(known.opens.tolist(), known.nears.tolist(), known.matures.tolist(), strict=True)
     # Of two dates at one time core tells the later alone; by column there are both.
     assert [set(each) - {NEVER} for each in found] == exactly
-    firsts = [min((t for (row, _), ts in zip(loans, exactly, strict=True) if row == i for t in ts), default=NEVER)
-              for i in range(len(records))]  # fmt: skip
+    firsts = [
+        min((t for (row, _), ts in zip(loans, exactly, strict=True) if row == i for t in ts), default=NEVER)
+        for i in range(len(records))
+    ]
     assert known.first(len(block)).tolist() == firsts
     expected = {
         row for (row, _), ts in zip(loans, exactly, strict=True) if any(after < t <= after + 10**12 for t in ts)
@@ -309,8 +326,13 @@ def micros_or_none(x: Loan) -> int:
     return -1 if x.matures_at is None else micros_of(x.matures_at)
 
 
-VERSION = Version(AT, Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95")), {},
-                  renewal_window=timedelta(days=7), maturity_notice=timedelta(hours=24))  # fmt: skip
+VERSION = Version(
+    AT,
+    Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95")),
+    {},
+    renewal_window=timedelta(days=7),
+    maturity_notice=timedelta(hours=24),
+)
 
 
 def dates_told(x: Loan) -> list[datetime]:

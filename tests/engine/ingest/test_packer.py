@@ -22,7 +22,7 @@ from monitor.engine.columns.names import Names
 from monitor.engine.ingest import line_schema
 from monitor.engine.ingest.packer import Packer
 from monitor.engine.ingest.reader import BlockReader
-from tests.engine.lines import line, spoiled, torn, written
+from tests.engine.lines import full_line, spoiled, torn, written
 
 AT = datetime(2026, 1, 20, 23, 59, 59, 5, tzinfo=UTC)
 LINES = Thresholds(Decimal("0.72"), Decimal("0.77"), Decimal("0.91"), Decimal("0.95"))
@@ -59,7 +59,7 @@ def agrees(raws: list[bytes]) -> int:
 def test_lines_that_are_fine_are_packed_as_they_are_parsed(seed: int) -> None:
     """All of them, however they are written; only a repeated key or a value that no product permits is left."""
     rng = Random(seed)
-    raws = [json.dumps(line(rng, k), separators=rng.choice([(",", ":"), None])).encode() for k in range(40)]
+    raws = [json.dumps(full_line(rng, k), separators=rng.choice([(",", ":"), None])).encode() for k in range(40)]
     assert agrees(raws) == len(raws)
 
 
@@ -69,7 +69,7 @@ def test_no_line_is_packed_that_would_be_refused_or_read_otherwise(seed: int) ->
     rng = Random(seed)
     raws = []
     for k in range(40):
-        one = line(rng, k)
+        one = full_line(rng, k)
         for _ in range(rng.randrange(3)):
             one = spoiled(rng, one)
         raw = written(rng, one)
@@ -81,11 +81,15 @@ def test_what_a_group_states_beside_its_coins_is_packed_too() -> None:
     """Several accounts, own lines, labels and contacts are no reason for the slow path; nor is a coin held at zero."""
     rng = Random(1)
     odd = {
-        "delayed_liquidation": True, "vip_level": 9, "labels": {"desk": "EU"}, "contacts": {"email": ["a@b.example"]},
-        "thresholds": {"initial": "0.7"}, "balances": {"elsewhere": {"BTC": "1"}},
-    }  # fmt: skip
+        "delayed_liquidation": True,
+        "vip_level": 9,
+        "labels": {"desk": "EU"},
+        "contacts": {"email": ["a@b.example"]},
+        "thresholds": {"initial": "0.7"},
+        "balances": {"elsewhere": {"BTC": "1"}},
+    }
     held = [{}, {"G-in": {}}, {"G-in": {"BTC": "0"}}, {"G-out": {"BTC": "1"}}, {"a": {"BTC": "1"}, "b": {"BTC": "2"}}]
-    ones = [line(rng) | {"collateral": accounts} | more for accounts in held for more in ({}, odd)]
+    ones = [full_line(rng) | {"collateral": accounts} | more for accounts in held for more in ({}, odd)]
     assert agrees([json.dumps(one).encode() for one in ones]) == len(ones)
 
 
@@ -108,8 +112,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_line_that_is_wrong_is_left_and_those_beside_it_are_packed(case: str) -> None:
-    fine = [json.dumps(line(Random(k), k)).encode() for k in range(3)]
-    wrong = json.dumps(line(Random(9)) | REFUSED[case]).encode()
+    fine = [json.dumps(full_line(Random(k), k)).encode() for k in range(3)]
+    wrong = json.dumps(full_line(Random(9)) | REFUSED[case]).encode()
     assert pack([*fine[:2], wrong, fine[2]]).rest == [2]
     assert agrees([*fine[:2], wrong, fine[2]]) == 3
 
@@ -125,21 +129,28 @@ def test_a_line_that_is_wrong_is_left_and_those_beside_it_are_packed(case: str) 
 )  # fmt: skip
 def test_a_loan_that_contradicts_itself_or_its_product_is_left(change: dict[str, object]) -> None:
     loan = {
-        "id": "L-1", "asset": "USDT", "principal": "1", "rate": {"kind": "flexible"}, "term": "open",
+        "id": "L-1",
+        "asset": "USDT",
+        "principal": "1",
+        "rate": {"kind": "flexible"},
+        "term": "open",
         "opened_at": "2026-01-05T10:00:00Z",
-    }  # fmt: skip
+    }
     first = loan | {"id": "L-0"}
-    assert pack([json.dumps(line(Random(1)) | {"loans": [first, loan]}).encode()]).rest == []
-    assert pack([json.dumps(line(Random(1)) | {"loans": [first, loan | change]}).encode()]).rest == [0]
+    assert pack([json.dumps(full_line(Random(1)) | {"loans": [first, loan]}).encode()]).rest == []
+    assert pack([json.dumps(full_line(Random(1)) | {"loans": [first, loan | change]}).encode()]).rest == [0]
 
 
 @pytest.mark.parametrize("key", ["id", "loans", "labels", "G-in", "BTC", "desk", "principal", "kind", "vip_level"])
 @pytest.mark.parametrize("spacing", [(",", ":"), (", ", " : ")], ids=["dense", "spaced"])
 def test_a_key_that_stands_twice_is_left_even_where_both_say_the_same(key: str, spacing: tuple[str, str]) -> None:
     """msgspec keeps the last of them; a line that states a holding twice must not be taken for one that states it once."""
-    one = line(Random(1)) | {
-        "collateral": {"G-in": {"BTC": "1"}}, "labels": {"desk": "EU"}, "vip_level": 3, "loans": [_loan("USDT")],
-    }  # fmt: skip
+    one = full_line(Random(1)) | {
+        "collateral": {"G-in": {"BTC": "1"}},
+        "labels": {"desk": "EU"},
+        "vip_level": 3,
+        "loans": [_loan("USDT")],
+    }
     fine = json.dumps(one, separators=spacing)
     assert pack([fine.encode()]).rest == []
     start = fine.index(f'"{key}"')
@@ -160,7 +171,7 @@ def test_a_page_may_be_empty_or_all_wrong() -> None:
 
 
 def test_a_line_that_is_too_long_is_left_whatever_it_says() -> None:
-    note = line(Random(1)) | {"labels": {"note": "x" * LINE_BYTES}}
+    note = full_line(Random(1)) | {"labels": {"note": "x" * LINE_BYTES}}
     assert pack([json.dumps(note, separators=(",", ":")).encode()]).rest == [0]
 
 
@@ -168,13 +179,13 @@ def test_a_coin_that_the_columns_cannot_number_is_left() -> None:
     names = Names()
     for k in range(2**16):
         names.assets.place(f"X{k}")
-    one = line(Random(1)) | {"collateral": {"a": {"BTC": "1"}}}
+    one = full_line(Random(1)) | {"collateral": {"a": {"BTC": "1"}}}
     assert Packer(names).pack([json.dumps(one).encode()], AT, PRODUCTS, "book").rest == [0]
 
 
 def test_a_batch_is_recorded_as_lines_that_give_its_groups() -> None:
     """They are read without the columns."""
-    raws = [json.dumps(line(Random(k), k), ensure_ascii=k % 2 == 0).encode() for k in range(20)]
+    raws = [json.dumps(full_line(Random(k), k), ensure_ascii=k % 2 == 0).encode() for k in range(20)]
     batch, _ = pack([*raws[:10], b"{", *raws[10:]])
     again = RecordedLines(json.loads(batch.lines()), AT)
     assert [again.group(i) for i in range(len(again))] == [batch.group(i) for i in range(len(batch))]
@@ -183,7 +194,7 @@ def test_a_batch_is_recorded_as_lines_that_give_its_groups() -> None:
 def test_a_rate_that_comes_later_is_none_yet() -> None:
     """What is asked of a line is asked by the version in force when it is read."""
     versions = (VERSIONS[0], msgspec.structs.replace(VERSIONS[1], rates=RATES | {"BTC": Decimal(1)}))
-    one = line(Random(1)) | {"loans": [_loan("BTC")]}
+    one = full_line(Random(1)) | {"loans": [_loan("BTC")]}
     products = {"vip_loan": Product("vip_loan", versions)}
     reader = BlockReader(lambda: products, Names())
     raw = json.dumps(one).encode()
@@ -209,7 +220,7 @@ def test_the_typed_forms_have_the_keys_of_the_plain_ones_in_the_order_of_the_dig
 
 def test_the_digest_knows_a_line_in_another_order_and_spacing() -> None:
     """As in core: what was put by another program that writes the same is no other line."""
-    one = line(Random(3))
+    one = full_line(Random(3))
     a, b = json.dumps(one).encode(), json.dumps(one, sort_keys=True, indent=1).replace("\n", " ").encode()
     batch, _ = pack([a, b])
     assert batch.group(0).line == batch.group(1).line == parse_line(one, AT, PRODUCTS).line

@@ -34,13 +34,20 @@ def some_groups(draw: st.DrawFn) -> list[GroupRecord]:
         stage = draw(st.sampled_from(STAGES))
         found.append(
             watched(
-                id_, draw(st.sampled_from(["0", "70", "77", "140", "1e15"])), draw(st.sampled_from(["0", "100", "200", "300"])),
-                stage, draw(st.integers(0, 3)) if stage == DELAYED else None,
-                labels=draw(st.sampled_from([{}, {"borrower": "ACME"}, {"borrower": "Beta", "desk": "EU"}, {"desk": "É"}])),
-                product=draw(st.sampled_from(["vip_loan", "other_loan"])), account=draw(st.sampled_from([None, "Treasury"])),
-                coin=draw(st.sampled_from(["COIN", "JUNK"])), owed=draw(st.sampled_from(["OWED", "OWED", "LOST"])),
+                id_,
+                draw(st.sampled_from(["0", "70", "77", "140", "1e15"])),
+                draw(st.sampled_from(["0", "100", "200", "300"])),
+                stage,
+                draw(st.integers(0, 3)) if stage == DELAYED else None,
+                labels=draw(
+                    st.sampled_from([{}, {"borrower": "ACME"}, {"borrower": "Beta", "desk": "EU"}, {"desk": "É"}])
+                ),
+                product=draw(st.sampled_from(["vip_loan", "other_loan"])),
+                account=draw(st.sampled_from([None, "Treasury"])),
+                coin=draw(st.sampled_from(["COIN", "JUNK"])),
+                owed=draw(st.sampled_from(["OWED", "OWED", "LOST"])),
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -208,7 +215,7 @@ def test_a_group_that_is_folded_during_the_look_is_listed() -> None:
         def find(self, group_id: str) -> None:
             return None
 
-    book.fresh = Folding()  # type: ignore[assignment]
+    book.fresh = Folding()
     assert asked(ColumnarGroupLists(book), sort="id") == ["a", "b"]
 
 
@@ -221,7 +228,7 @@ def test_a_row_whose_block_is_dissolved_after_it_was_chosen_is_left_out() -> Non
         rows.blocks[0] = None
         return whole(row)
 
-    rows.record_at = record_late  # type: ignore[method-assign]
+    rows.record_at = record_late
     assert asked(ColumnarGroupLists(book), sort="id") == ["b"]
 
 
@@ -262,10 +269,15 @@ def test_rows_by_id_are_in_the_order_of_the_texts(names: list[str], cut: int) ->
 
 def test_worst_first_over_blocks_and_fresh() -> None:
     groups = [
-        watched("liq", "96", "100", LIQUIDATION), watched("delayed", "92", "100", DELAYED, due_s=60),
-        watched("call", "80", "100", MARGIN_CALL), watched("nothing-counted", "1", "5", coin="JUNK"), unknown("unknown"),
-        watched("a-tie", "70", "100"), watched("b-tie", "7", "10"), watched("no-debt", "0", "100"),
-    ]  # fmt: skip
+        watched("liq", "96", "100", LIQUIDATION),
+        watched("delayed", "92", "100", DELAYED, due_s=60),
+        watched("call", "80", "100", MARGIN_CALL),
+        watched("nothing-counted", "1", "5", coin="JUNK"),
+        unknown("unknown"),
+        watched("a-tie", "70", "100"),
+        watched("b-tie", "7", "10"),
+        watched("no-debt", "0", "100"),
+    ]
     for cut in range(len(groups)):
         group_lists = ColumnarGroupLists(Book(groups[:cut], [groups[cut::2], groups[cut + 1 :: 2]], PRICES))
         assert ids(group_lists.page(GroupQuery(), (), PRICES)) == [w.group.id for w in groups]

@@ -168,10 +168,14 @@ def test_a_group_exactly_on_a_line_is_decided_exactly(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tests.core.desk, "new_book", lambda: ColumnarBook(fold_at=0))
     owed = line("x")["loans"][0]
     lines = [
-        line(f"g{n}", receiving_account=f"in{n}", collateral={f"a{n}": {"USDT": str(n)}},
-             loans=[owed | {"principal": str(n * D("0.77"))}])
+        line(
+            f"g{n}",
+            receiving_account=f"in{n}",
+            collateral={f"a{n}": {"USDT": str(n)}},
+            loans=[owed | {"principal": str(n * D("0.77"))}],
+        )
         for n in range(1, 60)
-    ]  # fmt: skip
+    ]
     of = Desk(*lines, of=product(version(ladders={"USDT": WHOLE})))
     of.price("00:01", "COIN=0.5,USDT=1")
     assert of.monitor.at is not None

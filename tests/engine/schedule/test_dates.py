@@ -121,5 +121,8 @@ def test_a_change_of_rules_counts_many_groups_by_the_screens_sums_and_says_so() 
     assert changed.type == "rules.changed"
     shown = {key: changed.facts[key] for key in ("groups", "recognised_before_usd", "recognised_after_usd", "is_exact")}
     assert shown == {
-        "groups": 1_100, "recognised_before_usd": "110000", "recognised_after_usd": "88000", "is_exact": False,
-    }  # fmt: skip
+        "groups": 1_100,
+        "recognised_before_usd": "110000",
+        "recognised_after_usd": "88000",
+        "is_exact": False,
+    }

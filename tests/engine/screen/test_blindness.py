@@ -80,7 +80,7 @@ def test_a_stale_coin_that_most_hold_costs_no_exact_look(looks: list[Any]) -> No
     monitor = new_monitor()
     monitor.handle(MarkPrices(START, quotes(f"DARK=0.00001,{CALL}", START)))
     put(monitor, dark="1")
-    assert all(monitor.sight(f"G{n:04}").state.stage == "margin_call" for n in range(0, GROUPS, 97))  # type: ignore[union-attr]
+    assert all(monitor.sight(f"G{n:04}").state.stage == "margin_call" for n in range(0, GROUPS, 97))
     assert ticks(monitor, 1, 10, CALL) == 0
     assert [a.type for a in monitor.handle(TimePassed(START + timedelta(seconds=11))).alerts] == ["price.stale"]
     # All that can be believed to be cured is: the groups without the stale coin.

@@ -33,7 +33,7 @@ def product(kind: str, seed: int) -> Product:
     return Kinds(Random(seed), COINS, COINS[:4], "ODD").product(kind, [START, NOW + timedelta(days=1)])
 
 
-def line(kind: str, number: int, random: Random, amounts: list[Decimal]) -> dict[str, Any]:
+def random_line(kind: str, number: int, random: Random, amounts: list[Decimal]) -> dict[str, Any]:
     loans = [
         {
             "id": f"L{k}", "asset": random.choice(COINS[:4]), "principal": plain(random.choice(amounts)),
@@ -74,7 +74,7 @@ def test_groups_of_all_products_have_the_lines_that_core_gives_them(seed: int) -
         *(5 * cap for cap in caps),
         D(0),
     ]
-    lines = [line(random.choice(ALL), i, random, amounts) for i in range(600)]
+    lines = [random_line(random.choice(ALL), i, random, amounts) for i in range(600)]
     assert 0 < check(products, lines) < 100
 
 
@@ -82,7 +82,7 @@ def test_a_principal_that_a_float_cannot_tell_from_its_cap_is_asked_for() -> Non
     products = {"isolated": product("isolated", 1)}
     coin, cap = next(iter(products["isolated"].version_at(NOW).lines_by_leverage[3][0].caps.items()))
     beside = [cap + D(f"{sign}1e-20") for sign in "+-"]
-    stated = line("isolated", 1, Random(1), [D(1)]) | {"leverage": 3}
+    stated = random_line("isolated", 1, Random(1), [D(1)]) | {"leverage": 3}
     loan = {"id": "L", "asset": coin, "rate": {"kind": "flexible"}, "term": "open", "opened_at": "2026-01-01T00:00:00Z"}
     lines = [
         stated

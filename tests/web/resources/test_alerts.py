@@ -13,15 +13,9 @@ from tests.book_lines import line
 from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
+pytestmark = pytest.mark.usefixtures("five_refusals")
+
 Session = aiohttp.ClientSession
-
-
-@pytest.fixture
-async def desk() -> WebDesk:
-    desk = WebDesk()
-    for i in range(5):
-        desk.notice("book.refused", f"line {i}")
-    return desk
 
 
 async def crash(desk: WebDesk, http: Session) -> None:

@@ -13,15 +13,9 @@ from tests.looks import START
 from tests.web.desk import WebDesk
 from tests.web.test_admission import ask
 
+pytestmark = pytest.mark.usefixtures("five_refusals")
+
 Session = aiohttp.ClientSession
-
-
-@pytest.fixture
-async def desk() -> WebDesk:
-    desk = WebDesk()
-    for i in range(5):
-        desk.notice("book.refused", f"line {i}")
-    return desk
 
 
 async def test_deliveries_are_paged_and_filtered(desk: WebDesk, http: Session) -> None:

@@ -76,7 +76,7 @@ async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
     await followed.follower.flush()
-    after = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+    after = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)
     desk.clock.now -= timedelta(seconds=30)
     desk.prices({"BTC": "39062.5"})
     await after.sample()
@@ -100,7 +100,7 @@ async def test_an_unknown_group_is_followed_and_shown_as_unknown() -> None:
     desk = WebDesk(priced={"ETH": "2000"})
     async with serving(desk) as url, Session(url) as http:
         await ask(http, "PUT", "/v1/groups/G-1", line())
-        kept = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)  # type: ignore[arg-type]
+        kept = ltv_follower.LtvFollower(desk.view, desk.store, desk.clock)
         await kept.sample()
         await kept.flush()
         desk.clock.now += MINUTE

@@ -146,7 +146,7 @@ async def test_too_many_at_once_are_told_to_come_again(desk: WebDesk, http: Sess
         await gate.wait()
         return await whole_book()
 
-    desk.whole_book = slow  # type: ignore[method-assign]
+    desk.whole_book = slow
     asked = [asyncio.create_task(stressed(http, {"shocks": {"BTC": "-1%"}})) for _ in range(WAITING)]
     await asyncio.sleep(0.3)
     status, problem = await stressed(http, {"shocks": {"BTC": "-1%"}})

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import plain
 from monitor.core.refusal import Refused
@@ -17,7 +18,7 @@ from monitor.core.text import MOST_NAMED, stamp
 from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import Ground, Watcher
 
-REFUSED, CLOCK_JUMP = "book.refused", "monitor.clock_jump"
+CLOCK_JUMP = "monitor.clock_jump"
 CLOCK = "clock"
 JUMP_POLICY = "deadlines follow the wall clock"
 
@@ -33,9 +34,9 @@ class NoticedWatch(Watcher):
         """By kind and subject."""
         return {kind: dict(told) for kind, told in self._told.items()}
 
-    def restore(self, kept: Mapping[str, Mapping[str, Told]]) -> None:
+    def restore(self, memory: Memory) -> None:
         """Goes on counting."""
-        self._told = {kind: dict(told) for kind, told in kept.items()}
+        self._told = {kind: dict(told) for kind, told in memory.watchers.noticed.items()}
 
     def awaken(self, at: datetime) -> None:
         """A jump that was said before a restart must not hide one that comes now."""
@@ -44,7 +45,7 @@ class NoticedWatch(Watcher):
     @property
     def refused_lines(self) -> tuple[str, ...]:
         """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return tuple(place for place, told in list(self._told.get(REFUSED, {}).items()) if told.last is not None)
+        return tuple(place for place, told in list(self._told.get(BOOK_REFUSED, {}).items()) if told.last is not None)
 
     def take(self, event: Noticed, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
@@ -73,11 +74,11 @@ class NoticedWatch(Watcher):
         else:
             about = event.group.id if isinstance(event, GroupPut) else event.group_id
             facts = {**why, "group": about, "source": source}
-        self._say(REFUSED, f"{source}#{about}", facts, str(refused), out)
+        self._say(BOOK_REFUSED, f"{source}#{about}", facts, str(refused), out)
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
-        out.memory_changed |= self._clear(REFUSED, f"{event.source}#{event.group.id}")
+        out.memory_changed |= self._clear(BOOK_REFUSED, f"{event.source}#{event.group.id}")
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
@@ -86,13 +87,13 @@ class NoticedWatch(Watcher):
         taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if refused else set()
         for place in refused:
             if place.removeprefix(mine) in taken:
-                out.memory_changed |= self._clear(REFUSED, place)
+                out.memory_changed |= self._clear(BOOK_REFUSED, place)
 
     def late_rates(self, event: RatesChanged, late: Sequence[Late], product: Product, out: Outcome) -> None:
         """Rates of a source came too late to be taken; where `late` is empty none does any more."""
         place = f"{event.source}#{event.product}"
         if not late:
-            out.memory_changed |= self._clear(REFUSED, place)
+            out.memory_changed |= self._clear(BOOK_REFUSED, place)
             return
         rows = [_shown(each) for each in late[:MOST_NAMED]]
         more = f" (and {len(late) - 1} more)" if len(late) > 1 else ""
@@ -104,7 +105,7 @@ class NoticedWatch(Watcher):
             "rates": rows,
             "rates_cut": len(late) - len(rows),
         }
-        self._say(REFUSED, place, facts, f"{len(late)} rates: {rows}", out)
+        self._say(BOOK_REFUSED, place, facts, f"{len(late)} rates: {rows}", out)
 
     def _say(self, kind: str, subject: str, facts: Mapping[str, Any], fingerprint: str | None, out: Outcome) -> None:
         """Raises the alert, unless the very same was said last."""

@@ -21,7 +21,7 @@ pytestmark = both_books
 D = Decimal
 
 
-def desk(balance: str = "8", groups: int = 2, **more: Any) -> Desk:
+def calm_desk(balance: str = "8", groups: int = 2, **more: Any) -> Desk:
     """Groups whose first prices liquidate nobody."""
     made = Desk(*(line(f"G-{n}") for n in range(1, groups + 1)), fund=Fund(D(balance)), **more)
     made.price("00:00", "0.5")
@@ -39,7 +39,7 @@ def both(reason: str = "ltv") -> str:
 
 
 def test_rule_43_the_fund_would_pay_what_bankrupt_groups_leave_unpaid() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 1.03 {both()}; 00:11 ... -")
     seen = fund(it)
     assert (seen.draw_usd, seen.fees_usd, seen.bankrupt, seen.in_liquidation) == (6, 0, 2, 2)
@@ -48,13 +48,13 @@ def test_rule_43_the_fund_would_pay_what_bankrupt_groups_leave_unpaid() -> None:
 
 
 def test_rule_44_fees_flow_in_and_are_shown_apart() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 0.96 {both()}; 00:11 ... -")
     assert (fund(it).draw_usd, fund(it).fees_usd, fund(it).bankrupt) == (0, 4, 0)
 
 
 def test_the_desk_is_told_once_that_draws_exceed_the_balance_and_once_that_they_do_not() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(
         f"""
         00:10  1.041  {both()}
@@ -71,16 +71,22 @@ def test_the_desk_is_told_once_that_draws_exceed_the_balance_and_once_that_they_
     first, restored, again = [a for a in it.alerts if a.type.startswith("fund.")]
     assert (first.severity, restored.severity) == ("critical", "info")
     assert first.facts == {
-        "balance_usd": "8", "draw_usd": "8.2", "fees_usd": "0", "groups": 2, "in_liquidation": 2, "unknown": 0,
-        "worst": ["G-1", "G-2"], "worst_cut": 0,
-    }  # fmt: skip
+        "balance_usd": "8",
+        "draw_usd": "8.2",
+        "fees_usd": "0",
+        "groups": 2,
+        "in_liquidation": 2,
+        "unknown": 0,
+        "worst": ["G-1", "G-2"],
+        "worst_cut": 0,
+    }
     assert restored.facts["draw_usd"] == "7.9"
     assert len({first.id, restored.id, again.id}) == 3
     assert fund(it).exceeded
 
 
 def test_a_draw_of_exactly_the_balance_is_paid() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 1.04 {both()}; 00:12 ... -")
     assert fund(it).draw_usd == fund(it).balance_usd == 8
 
@@ -93,13 +99,13 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_few_groups_are_looked_at_with_every_price() -> None:
-    it = desk("8")
+    it = calm_desk("8")
     it.play(f"00:10 1.02 {both()}; 00:10:01 1.05 -; 00:10:02 1.05 fund.exceeded:fund@00:10:01")
 
 
 @pytest.mark.usefixtures("calm")
 def test_many_groups_are_looked_at_once_a_minute_at_most() -> None:
-    it = desk("1000")
+    it = calm_desk("1000")
     it.play(f"00:10 1.02 {both()}; 00:10:20 1.03 -; 00:10:40 1.04 -; 00:10:59 1.05 -")
     assert (fund(it).at, fund(it).draw_usd) == (clock("00:10"), 4)
     it.play("00:11 1.06 -; 00:11:01 1.07 -")
@@ -109,7 +115,7 @@ def test_many_groups_are_looked_at_once_a_minute_at_most() -> None:
 
 
 def test_nothing_is_looked_at_while_nothing_has_changed() -> None:
-    it = desk("1000")
+    it = calm_desk("1000")
     it.play(f"00:10 1.02 {both()}; 00:20 ... -")
     due = it.monitor.next_due
     assert due is None or due > clock("00:30")
@@ -118,7 +124,7 @@ def test_nothing_is_looked_at_while_nothing_has_changed() -> None:
 
 
 def test_a_shortfall_goes_when_its_group_is_paid_closed_or_holds_more() -> None:
-    it = desk("1000", groups=3)
+    it = calm_desk("1000", groups=3)
     it.play(
         "00:10 1.05 liquidation.triggered(ltv) liquidation.triggered(ltv):G-2 liquidation.triggered(ltv):G-3; 00:20 ... -"
     )
@@ -132,13 +138,13 @@ def test_a_shortfall_goes_when_its_group_is_paid_closed_or_holds_more() -> None:
 
 def test_interest_of_a_midnight_counts() -> None:
     rated = product(version(rates={"COIN": "0.01", "USDT": "0"}))
-    it = desk("5", groups=1, of=rated)
+    it = calm_desk("5", groups=1, of=rated)
     it.play("23:00 1.05 liquidation.triggered(ltv); 23:30 ... -; 24:01 ... fund.exceeded:fund@24:00")
     assert fund(it).draw_usd == D("6.05")
 
 
 def test_an_untrusted_price_never_says_that_the_fund_suffices() -> None:
-    it = desk("8", trust=Trust(stale_after=timedelta(minutes=5), confirm_jump=D(10)))
+    it = calm_desk("8", trust=Trust(stale_after=timedelta(minutes=5), confirm_jump=D(10)))
     it.play(f"00:01 COIN=1.05,USDT=1 {both()}; 00:02 ... fund.exceeded:fund@00:01")
     assert not it.alerts[-1].blind
     it.play("00:07 ... price.stale:COIN@00:06")
@@ -149,7 +155,7 @@ def test_an_untrusted_price_never_says_that_the_fund_suffices() -> None:
 
 
 def test_a_group_with_a_missing_price_is_counted_as_unknown() -> None:
-    it = desk("1")
+    it = calm_desk("1")
     it.play(f"00:10 1.005 {both()}; 00:11 ... -")
     stated = line("G-2", loans=[loan(), loan("USDT", "1", id="L-2"), loan("ETH", "1", id="L-3")])
     it.change("00:12", products={"vip_loan": product(version(rates={"COIN": "0", "USDT": "0", "ETH": "0"}))})
@@ -160,7 +166,7 @@ def test_a_group_with_a_missing_price_is_counted_as_unknown() -> None:
 
 @pytest.mark.usefixtures("calm")
 def test_a_restart_goes_on_in_the_same_rhythm() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 1.05 {both()}; 00:10:01 ... fund.exceeded:fund@00:10; 00:10:30 1.01 -")
     it.restart()
     assert fund(it).exceeded
@@ -169,7 +175,7 @@ def test_a_restart_goes_on_in_the_same_rhythm() -> None:
 
 
 def test_a_restart_with_another_balance_says_so() -> None:
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 1.03 {both()}; 00:11 ... -")
     it.restart(fund=Fund(D(2)))
     it.monitor.awaken(clock("00:20"))
@@ -178,7 +184,7 @@ def test_a_restart_with_another_balance_says_so() -> None:
 
 def test_a_fund_that_comes_back_after_a_restart_without_one_is_looked_at() -> None:
     """A look was due when the monitor stopped."""
-    it = desk()
+    it = calm_desk()
     it.play(f"00:10 1.05 {both()}")
     it.restart(fund=None)
     assert it.monitor.fund is None
@@ -188,7 +194,7 @@ def test_a_fund_that_comes_back_after_a_restart_without_one_is_looked_at() -> No
 
 
 def test_a_reload_takes_another_balance_and_a_fund_that_is_gone_is_silent() -> None:
-    it = desk("1000")
+    it = calm_desk("1000")
     it.play(f"00:10 1.05 {both()}; 00:11 ... -")
     assert it.change("00:20", fund=Fund(D(1))) == "-"
     it.play("00:21 ... fund.exceeded:fund@00:20")

@@ -22,11 +22,11 @@ class Config(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def build(name: str, config: Config, reader: Reader, clock: Clock, kept: object) -> Told:
-    return Told(name, config, reader, clock)
+def build(name: str, config: Config, reader: Reader, clock: Clock, kept: object) -> ToldBook:
+    return ToldBook(name, config, reader, clock)
 
 
-class Told:
+class ToldBook:
     def __init__(self, name: str, config: Config, reader: Reader, clock: Clock) -> None:
         self.name, self._path, self._reader, self._clock = name, config.path, reader, clock
 

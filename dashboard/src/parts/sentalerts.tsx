@@ -1,16 +1,16 @@
-/** The deliveries of an alert: who was told, and sending again. */
+/** Where an alert was sent, how that went, and sending it again. */
 
 import { useState } from "preact/hooks";
+import type { DeliveryItem, DeliveryList } from "../answers.generated";
 import { type ApiError, path, post, query } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import type { Delivery, DeliveryList } from "../types";
 import { Failure } from "./notices";
 
 /** What is on its way moves on by itself; an operator waits for it. */
 const LOOK_MS = 3000;
 
-export function Deliveries({ alert }: { alert: string }) {
+export function SentAlerts({ alert }: { alert: string }) {
   const found = usePolled<DeliveryList>(`/v1/deliveries${query({ alert, limit: 100 })}`, LOOK_MS);
   if (found.error) return <Failure error={found.error} what="deliveries" />;
   if (!found.data) return <span class="none">…</span>;
@@ -18,20 +18,20 @@ export function Deliveries({ alert }: { alert: string }) {
   return (
     <ul class="deliveries">
       {found.data.items.map((d) => (
-        <DeliveryLine key={d.id} delivery={d} again={found.again} />
+        <SentAlert key={d.id} delivery={d} again={found.again} />
       ))}
     </ul>
   );
 }
 
-const STATE: Readonly<Record<Delivery["state"], string>> = {
+const STATE: Readonly<Record<DeliveryItem["state"], string>> = {
   delivered: "good",
   pending: "warn",
   failed: "bad",
   superseded: "",
 };
 
-function DeliveryLine({ delivery: d, again }: { delivery: Delivery; again: () => void }) {
+function SentAlert({ delivery: d, again }: { delivery: DeliveryItem; again: () => void }) {
   const [error, setError] = useState<ApiError | null>(null);
   const retry = (): void => {
     post(path("deliveries", d.id, "retry"), {}).then(again, setError);
