@@ -16,7 +16,7 @@ class Clock(Protocol):
         """Seconds that only grow; unrelated to the wall clock."""
 
     async def sleep(self, seconds: float) -> None:
-        """Waits so long by monotonic time."""
+        """Waits by monotonic time."""
 
 
 class SystemClock:

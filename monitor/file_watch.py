@@ -21,7 +21,7 @@ class Waits(msgspec.Struct, frozen=True):
     poll_s: float = 3.0
     """Between two looks at a file at rest, as a watch misses network file systems, links and new folders."""
     close_after_s: float = 5.0
-    """A book must have been at rest for so long before the groups that it lacks are closed."""
+    """A book must have been at rest for this long before the groups that it lacks are closed."""
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def watching(path: Path, wake: asyncio.Event, again_s: float) -> AsyncIter
 
 
 async def pause(wake: asyncio.Event, at_most_s: float) -> None:
-    """Waits until `wake` is set, at most so long, and clears it."""
+    """Waits until `wake` is set, but no longer than `at_most_s`, and clears it."""
     try:
         async with asyncio.timeout(at_most_s):
             await wake.wait()

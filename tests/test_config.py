@@ -85,6 +85,13 @@ def test_the_new_durations_need_no_word(tmp_path: Path) -> None:
     assert it.old_keys == ()
 
 
+def test_an_old_key_of_seconds_takes_three_decimal_places(tmp_path: Path) -> None:
+    it = loaded(tmp_path, LEAST + "[lifecycle]\nclear_hold_s = 0.125\n")
+    assert it.rules.lifecycle.clear_hold == timedelta(milliseconds=125)
+    (said,) = problems(tmp_path, LEAST + "[lifecycle]\nclear_hold_s = 0.1255\n")
+    assert "lifecycle.clear_hold_s: found 0.1255, expected at most 3 places after the point" in said
+
+
 def test_a_duration_under_both_keys_is_refused_with_the_remedy(tmp_path: Path) -> None:
     both = LEAST + '[prices]\nstale_after = "20s"\nstale_after_s = 20\n'
     assert problems(tmp_path, both) == [

@@ -503,14 +503,14 @@ export interface Liability {
   readonly amount: string;
   readonly borrow_limit: string | null;
   readonly borrow_left: string | null;
-  readonly value_usd?: string | null;
-  readonly tier?: string | null;
-  readonly max_leverage?: string | null;
-  readonly initial_rate?: string | null;
-  readonly maintenance_rate?: string | null;
-  readonly maintenance_amount?: string | null;
-  readonly initial_margin_usd?: string | null;
-  readonly maintenance_margin_usd?: string | null;
+  readonly value_usd: string | null;
+  readonly tier: string | null;
+  readonly max_leverage: string | null;
+  readonly initial_rate: string | null;
+  readonly maintenance_rate: string | null;
+  readonly maintenance_amount: string | null;
+  readonly initial_margin_usd: string | null;
+  readonly maintenance_margin_usd: string | null;
 }
 
 export interface LiquidationItem {

@@ -27,19 +27,15 @@ class Reader(Protocol):
 
     def parse(self, line: object, at: datetime) -> Group:
         """The group of a line's object, checked against its product. Raises schema.Invalid."""
-        ...
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """Up to 8192 lines at once, many times faster; None if the reader cannot. Two lines may have the same id."""
-        ...
 
     def line_memory(self) -> LineMemory:
         """An empty memory of the lines of a large book."""
-        ...
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         """Hears how much of a book is read: often, on the event loop."""
-        ...
 
 
 class PlainReader:
@@ -52,7 +48,6 @@ class PlainReader:
         self._progress = progress
 
     def parse(self, line: object, at: datetime) -> Group:
-        """See Reader."""
         return parse_line(line, at, self._products())
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
@@ -60,11 +55,9 @@ class PlainReader:
         return None
 
     def line_memory(self) -> LineMemory:
-        """See Reader."""
         return PlainLineMemory()
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
-        """See Reader."""
         if self._progress is not None:
             self._progress(done_bytes, total_bytes)
 
@@ -78,11 +71,9 @@ class BookProgress(Protocol):
 
     def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
         """So much of a book is read."""
-        ...
 
     def end(self, book: str) -> None:
         """The book is read, or its reading was given up."""
-        ...
 
 
 class Unshown:
@@ -114,4 +105,3 @@ class BookSource(Protocol):
 
     def batches(self) -> AsyncIterator[list[Event]]:
         """The whole book first, then changes as they come. A batch is applied and committed as one."""
-        ...

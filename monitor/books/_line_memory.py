@@ -15,31 +15,24 @@ class LineMemory(Protocol):
 
     def __len__(self) -> int:
         """Lines in force."""
-        ...
 
     def applied(self, lines: array[int]) -> array[int]:
         """The id that each line puts, or 0 for a line that is not in force."""
-        ...
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
         """Notes which groups lines of this reading name. For each, the number of the line that named it before, or 0."""
-        ...
 
     def take(self, lines: array[int], ids: array[int]) -> None:
         """These lines are in force after this reading; each id once."""
-        ...
 
     def named(self, ids: array[int]) -> list[bool]:
         """Whether this reading names each group."""
-        ...
 
     def lacks(self) -> bool:
         """A line was in force before this reading whose group it does not name."""
-        ...
 
     def end(self, *, forget: bool) -> None:
         """Ends the reading. Lines of groups that it names but did not put stay; `forget` drops those of other groups."""
-        ...
 
 
 class PlainLineMemory:
@@ -54,30 +47,24 @@ class PlainLineMemory:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See LineMemory."""
         return array("q", [self._lines.get(line, 0) for line in lines])
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See LineMemory."""
         firsts = [
             self._first.setdefault(id_, number) if id_ else number for id_, number in zip(ids, numbers, strict=True)
         ]
         return [0 if first == number else first for first, number in zip(firsts, numbers, strict=True)]
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See LineMemory."""
         self._taken.update(zip(lines, ids, strict=True))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See LineMemory."""
         return [id_ in self._first for id_ in ids]
 
     def lacks(self) -> bool:
-        """See LineMemory."""
         return not self._first.keys() >= set(self._lines.values())
 
     def end(self, *, forget: bool) -> None:
-        """See LineMemory."""
         if not (self._taken or forget):
             self._first = {}
             return

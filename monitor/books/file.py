@@ -71,7 +71,8 @@ class _Sheet:
     """A page in work: what the book knows of its lines, by place."""
 
     def __init__(self, page: LinePage, ids: array[int], lines: array[int]) -> None:
-        self.numbers, self.raws = page
+        self.numbers = page.numbers
+        self.raws = page.raws
         self.lines = lines
         """A hash of each line."""
         self.ids = ids
@@ -227,7 +228,8 @@ class FileBook:
 
     def _judge(self, sheet: _Sheet, places: Iterable[int], at: datetime) -> None:
         for place in places:
-            judged = sheet.judged[place] = judge(sheet.raws[place], at, self._reader.parse)
+            judged = judge(sheet.raws[place], at, self._reader.parse)
+            sheet.judged[place] = judged
             if judged.id is not None:
                 sheet.ids[place] = hash(judged.id)
 

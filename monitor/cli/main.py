@@ -24,14 +24,8 @@ from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.alerts.payload import alert_item
-from monitor.core.rules.settings import Rules
 from monitor.core.text import as_json as json_values
-from monitor.core.watch.compose import Statement, compose
-from monitor.daemon import event_log
-from monitor.feeds import tape
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
-from monitor.replay import run as replay
-from monitor.replay.entries import EntryTape
 from monitor.stores._base import StoreUnavailable
 
 commands = Commands(
@@ -179,58 +173,13 @@ def replay_(
     if missing:
         output.problems(missing)
         return WRONG
-    try:
-        if log is not None:
-            return _show_replay(_Recorded(log), as_json)
-        assert tape is not None
-        assert book is not None
-        return _show_replay(_Tape(loaded, tape, book, entries, trust=trust), as_json)
-    except event_log.Torn as e:
-        output.problems([str(e)])
-        return WRONG
+    from monitor.cli import replay  # imported late: `monitor --help` need not load core
 
-
-class _Tape:
-    """A run of a tape: its steps, and the rules that render its alerts."""
-
-    def __init__(self, config: Config, path: Path, book: Path, entries: Path | None, *, trust: bool) -> None:
-        """Raises BadConfig if rates cannot be used."""
-        from monitor.daemon import wiring
-
-        rates = wiring.rates_of(config)
-        self.rules = config.rules if trust else replay.without_trust(config.rules)
-        self.title = path.name
-        self.refused: list[str] = []
-        self.total = output.count_lines(path)
-        rows = tape.rows(path, lambda problem: self.refused.append(str(problem)))
-        stated = EntryTape(entries, self.refused.append) if entries is not None else None
-        self.steps = replay.tape(self.rules, book, rows, rates, stated)
-
-
-class _Recorded:
-    """A run of a recorded event log."""
-
-    def __init__(self, path: Path) -> None:
-        self.title = path.name
-        self.refused: list[str] = []
-        self.total = output.count_lines(path)
-        self.rules: Rules
-        self.steps = replay.recorded(path, self._take)
-
-    def _take(self, rules: Rules) -> None:
-        self.rules = rules
-
-
-def _show_replay(run_: _Tape | _Recorded, as_json: bool) -> int:
-    """Prints alerts as they come and a summary at the end; names refused prices and entries on stderr."""
-    timeline = output.ReplayProgress(run_.title, run_.total, as_json=as_json)
-    with timeline:
-        for at, alerts in run_.steps:
-            for logged in alerts:
-                timeline.alert(json_values(alert_item(logged.alert, logged.cursor, run_.rules.products)))
-            timeline.step(at)
-    timeline.summary(run_.refused)
-    return FINE
+    if log is not None:
+        return replay.of_log(log, as_json=as_json)
+    assert tape is not None
+    assert book is not None
+    return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json)
 
 
 @commands.command
@@ -317,6 +266,8 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
 
 
 def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
+    from monitor.core.watch.compose import Statement, compose
+
     now = SystemClock().utc()
     name = config.monitor.name
     facts = {"message": f"This is a test from {name}. Nobody needs to act."}

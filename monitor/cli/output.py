@@ -36,7 +36,7 @@ from monitor.telemetry import log
 WIDE = 160
 """Columns of a pipe, which has no width of its own: a table there must not cut a figure."""
 SAY_S = 2.0
-"""Progress shows after so long, and then a line of the log at most so often."""
+"""Progress shows after this long, and the log gets at most one line in this time."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 
@@ -197,7 +197,7 @@ class BookBars:
         self._progress = Progress(*columns, console=err, transient=True)
 
     def step(self, book: str, done_bytes: int, total_bytes: int) -> None:
-        """The daemon has read so much of a book."""
+        """The daemon has read `done_bytes` of a book."""
         now_s = self._now_s()
         if done_bytes >= total_bytes:
             self.end(book)
@@ -368,7 +368,7 @@ def working(title: str) -> AbstractContextManager[object]:
 
 @contextmanager
 def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on stderr for work of two passes over so many rounds; gives the function to call after each round."""
+    """A bar on stderr for work of two passes, each of `rounds` rounds; gives the function to call after each round."""
     bar = _rounds_bar(title)
     task = bar.add_task("rounds", total=None if rounds is None else 2 * rounds)
     done = 0

@@ -13,7 +13,6 @@ from monitor.cli import output, portfolio_tables
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient
 from monitor.clock import SystemClock
-from monitor.replay import run as replay
 
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
@@ -133,6 +132,7 @@ def report(
     token_file: file with the token, where the daemon has tokens.
     """
     from monitor.daemon import wiring
+    from monitor.replay.run import without_trust
     from monitor.report import gather, page
 
     if (url is None) == (tape is None and book is None) or (url is None and (tape is None or book is None)):
@@ -149,7 +149,7 @@ def report(
                 output.problems(missing)
                 return WRONG
             loaded = configuration.load(config)
-            rules = loaded.rules if trust else replay.without_trust(loaded.rules)
+            rules = loaded.rules if trust else without_trust(loaded.rules)
             played = gather.Played(rules, tape, book, wiring.rates_of(loaded))
             with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
                 found = gather.of_replay(played, advance)

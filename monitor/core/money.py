@@ -92,7 +92,7 @@ def round_down(value: Decimal, unit: Decimal) -> Decimal:
 
 
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
-    """The quotient rounded up to 8 places or to so many significant digits, whichever is finer (prices of tiny coins)."""
+    """The quotient rounded up to 8 places or to `digits` significant digits, whichever is finer (prices of tiny coins)."""
     quotient = _UP.divide(numerator, denominator)
     unit = min(EIGHT_PLACES, Decimal(1).scaleb(quotient.adjusted() - digits + 1))
     return _UP.quantize(quotient, unit)

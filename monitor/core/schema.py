@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most so many places."""
+    """Limits of a decimal: low <= value <= high (low exclusive if `above`), at most `max_places` places."""
 
     low: str
     high: str
@@ -43,13 +43,14 @@ class Bounds(msgspec.Struct, frozen=True):
 class Span(msgspec.Struct, frozen=True):
     """Limits of a duration, written like one: shortest <= value <= longest (the shortest exclusive if `above`).
 
-    `had_seconds`: the key used to end in `_s` and to hold a number of seconds, and such a key still works.
+    `old_places`: the key used to end in `_s` and to hold a number of seconds with at most this many decimal places. Such
+    a key still works; None where there was none.
     """
 
     shortest: str
     longest: str
     above: bool = False
-    had_seconds: bool = False
+    old_places: int | None = None
 
     def problem(self, value: timedelta) -> str | None:
         """What is wrong with the value, or None."""
@@ -79,7 +80,6 @@ Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyp
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
 # A calendar ends in the year 9999: deadlines are sums of times and durations, and must stay far below that.
 _FIRST_YEAR, _LAST_YEAR, _LONGEST = 1900, 2200, timedelta(days=36525)
-_SECONDS = Bounds("0", "31536000", 6)
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -119,6 +119,15 @@ def read(
     if problems:
         raise Invalid(problems)
     return result  # type: ignore[no-any-return]
+
+
+def read_or_note(cls: Any, value: object, problems: list[Problem]) -> Any:
+    """The same, also for a union of structs. A value that cannot be read is None, and its problems join the list."""
+    try:
+        return read(cls, value)
+    except Invalid as e:
+        problems += e.problems
+        return None
 
 
 class _Reader:
@@ -225,10 +234,14 @@ class _Reader:
             what = f"found {_show(table[key], key)} beside {name} = {_show(table[name], name)}; leave {key} out"
             self.problems.append(Problem(place, what))
             return None
-        seconds = self.float((_SECONDS,), table[key], place)
+        limits = get_args(hint)[1:]
+        bounds = [
+            Bounds("0", "31536000", a.old_places) for a in limits if isinstance(a, Span) and a.old_places is not None
+        ]
+        seconds = self.float(bounds, table[key], place)
         if seconds is None:
             return None
-        duration = self.limited(timedelta(seconds=seconds), get_args(hint)[1:], table[key], place)
+        duration = self.limited(timedelta(seconds=seconds), limits, table[key], place)
         if duration is not None:
             now = f'{name} = "{in_words(duration)}"'
             self.old_keys.append(f"{place} is now {now}; the old key works until the next version")
@@ -356,7 +369,11 @@ def _shape(cls: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, msgspec
     hints = get_type_hints(cls, include_extras=True)
     fields = {f.encode_name: f for f in msgspec.structs.fields(cls)}
     spans = {key: [a for a in get_args(hints[f.name])[1:] if isinstance(a, Span)] for key, f in fields.items()}
-    return hints, fields, {key: f"{key}_s" for key, found in spans.items() if any(a.had_seconds for a in found)}
+    return (
+        hints,
+        fields,
+        {key: f"{key}_s" for key, found in spans.items() if any(a.old_places is not None for a in found)},
+    )
 
 
 def _of_key(where: str, text: str, keys: list[str]) -> Problem:

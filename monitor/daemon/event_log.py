@@ -32,7 +32,7 @@ FILE_BYTES = 64 * 1024 * 1024
 TOTAL_BYTES = 2 * 1024 * 1024 * 1024
 """Beyond this the oldest files are deleted, whatever their age: the store needs the disk."""
 PAUSE_S = 30.0
-"""After a failure a new file is tried once in so long, as each try writes all that core knows."""
+"""After a failure a new file is tried once in this time, as each try writes all that core knows."""
 
 
 class Start(msgspec.Struct, frozen=True):

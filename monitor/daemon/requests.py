@@ -38,7 +38,6 @@ class Requests:
         """The digest of each entry that was applied lately, by group and entry id."""
 
     async def request(self, request: Request) -> Answer:
-        """See Inbox."""
         self._journal.check_writable()
         if request.entry_id is not None:
             known = await self._store.entry(request.group_id, request.entry_id)
@@ -47,26 +46,21 @@ class Requests:
         return await self._sequencer.ask(lambda at, turn: self._change(request, at, turn))
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
-        """See Inbox."""
         self._journal.check_writable()
         return await self._sequencer.ask(lambda at, turn: self._give(asked, who, at, turn))
 
     async def look(self, group_id: str) -> Look | None:
-        """See Inbox."""
         return await self._sequencer.ask(lambda at, _: self._look(group_id, at), needs_commit=False)
 
     async def act(self, act: Act, who: str, subject: str) -> Acted:
-        """See Inbox."""
         self._journal.check_writable()
         return await self._sequencer.ask(lambda at, turn: self._act(act, who, subject, at, turn))
 
     async def whole_book(self) -> WholeBook:
-        """See Inbox."""
         await asyncio.to_thread(self._monitor.book.prepare_snapshot)
         return await self._sequencer.ask(lambda at, _: self._whole_book(at), needs_commit=False)
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
-        """See Inbox."""
 
         def run(at: datetime, turn: Turn) -> None:
             turn.audits.append(Audit(at, who, action, subject, before, after))

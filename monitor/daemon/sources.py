@@ -24,7 +24,7 @@ from monitor.stores._base import StoreUnavailable
 WATCH_S = 1.0
 """How often the feeds are looked at for readiness, and refused lines of books for a rate that they lacked."""
 EVENTS_AT_ONCE = 1_000
-"""Events of a book in one commit: so few delay a price by some milliseconds."""
+"""Events of a book in one commit: this few delay a price by some milliseconds."""
 
 
 class Sources:
@@ -96,7 +96,7 @@ class Sources:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _judge_again(self) -> None:
-        """A line that was refused for want of a rate is in order once there is one, though its file does not change."""
+        """Reads the books again once a rate is there: a line that was refused without it may be in order now."""
         now = self._clock.utc()
         rated = {(kind, coin) for kind, product in self._monitor.rules.products.items() for coin in product.rated(now)}
         if self._config is not None and self._monitor.refused_lines and not rated <= self._rated:

@@ -24,7 +24,7 @@ from monitor.telemetry import log
 WARM_AFTER_S = 5.0
 """The array libraries load in the background soon after the start, so that a book that grows need not wait."""
 REWRITE_FROM = 20_000
-"""Groups kept beside the blocks: reading so many adds a second to a start, and writing all blocks takes a few."""
+"""Groups kept beside the blocks: reading this many adds a second to a start, and writing all blocks takes a few."""
 IO_THREADS = 32
 SWITCH_S = 0.0005
 """How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
@@ -65,7 +65,7 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState
     written = {block.number for block in blocks}
     dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
     await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
-    log.info("the book was stored anew", blocks=len(blocks), groups=len(book), were_beside=len(beside))
+    log.info("all blocks of the book were written again", blocks=len(blocks), groups=len(book), were_beside=len(beside))
 
 
 ENGINE = Path(monitor.__file__).parent / "engine"

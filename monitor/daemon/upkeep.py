@@ -1,4 +1,4 @@
-"""What a running daemon does every so often: proves the store, deletes old records, measures its own lateness."""
+"""What a running daemon does from time to time: proves the store, deletes old records, measures its own lateness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
 TRIM_AFTER_S = 3.0
-"""A large book is read, or a storm of alerts is over, when nothing more of it came for so long."""
+"""A large book is read, or a storm of alerts is over, when nothing more of it came for this long."""
 STORM = 1_000
 """Alerts at once whose memory is worth being given back: about 10 MB."""
 

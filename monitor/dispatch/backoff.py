@@ -26,7 +26,7 @@ JITTER = 0.2
 
 
 def delay_s(severity: str, failures: int, delivery: str) -> float:
-    """Seconds until the next try of a delivery that failed so many times, within a fifth of the schedule."""
+    """Seconds until the next try of a delivery after its failures so far, within a fifth of the schedule."""
     steps = SCHEDULE_S[severity]
     step = steps[min(max(failures, 1), len(steps)) - 1]
     digest = hashlib.sha256(f"{delivery}|{failures}".encode()).digest()

@@ -65,8 +65,12 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._log = BoundedLog()
-        self._starts: _Together[str, list[str]] = _Together(self._write_starts)
-        self._ends: _Together[Attempt, None] = _Together(self._write_ends)
+        self._starts: _Together[str, list[str]] = _Together(
+            lambda ids: self._persist(lambda: store.start_attempts(ids, clock.utc()))
+        )
+        self._ends: _Together[Attempt, None] = _Together(
+            lambda attempts: self._persist(lambda: store.end_attempts(attempts))
+        )
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""
@@ -83,12 +87,6 @@ class Ledger:
     async def ended(self, attempts: Sequence[Attempt]) -> None:
         """Records outcomes, durably."""
         await self._ends.submit(attempts)
-
-    async def _write_starts(self, ids: list[str]) -> list[str]:
-        return await self._persist(lambda: self._store.start_attempts(ids, self._clock.utc()))
-
-    async def _write_ends(self, attempts: list[Attempt]) -> None:
-        await self._persist(lambda: self._store.end_attempts(attempts))
 
     async def _persist(self, call: Callable[[], Awaitable[R]]) -> R:
         """Calls until the store answers; one log line a minute says that it does not."""

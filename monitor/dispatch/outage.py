@@ -28,7 +28,7 @@ class Outage:
         self._said_at_s = 0.0
 
     def failed(self, now_s: float, at: datetime, delivery: Delivery, reason: str, *, for_good: bool) -> Noticed | None:
-        """Counts a failure; returns the event if it is time to tell. A notice that is given up is told of at once."""
+        """Counts a failure; returns the event if it is time to tell. A notice that is given up counts as time to tell."""
         self._failures += 1
         if self._is_said or not (for_good or self._failures >= SAYS_AFTER):
             return None
@@ -46,7 +46,7 @@ class Outage:
         return Noticed(at, KIND, self._notifier, facts, fingerprint="failing")
 
     def delivered(self, now_s: float, at: datetime) -> Noticed | None:
-        """Counts a success; returns the event that ends an outage that the desk was told of."""
+        """Counts a success; returns the event that ends an outage the desk knows of."""
         self._failures = 0
         if self._is_said is False or (self._is_said and now_s - self._said_at_s < HOLD_S):
             return None

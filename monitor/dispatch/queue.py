@@ -104,13 +104,16 @@ class DeliveryQueue:
             return
         channel = self._channels.get(delivery.notifier)
         if channel is None:
-            channel = self._channels[delivery.notifier] = _Channel()
+            channel = _Channel()
+            self._channels[delivery.notifier] = channel
         key = LaneKey(delivery.notifier, delivery.subject, delivery.to)
         lane = channel.lanes.get(key)
         if lane is None:
-            lane = channel.lanes[key] = _Lane(key)
+            lane = _Lane(key)
+            channel.lanes[key] = lane
         is_more_urgent = not lane.waiting or SEVERITY_RANK[delivery.severity] < lane.rank
-        waiting = self._by_id[delivery.id] = Waiting(delivery, due_s, lane)
+        waiting = Waiting(delivery, due_s, lane)
+        self._by_id[delivery.id] = waiting
         lane.put(waiting)
         head = lane.waiting[0]
         if head is waiting:

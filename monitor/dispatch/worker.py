@@ -102,7 +102,7 @@ class Dispatcher:
         return [channel.state(kinds.get(name, "")) for name, channel in self._channels.items()]
 
     async def stop(self, timeout_s: float) -> None:
-        """Begins nothing new, waits so long for attempts under way and cuts the rest off: they stay pending."""
+        """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""
         self._is_stopping = True
         self._offered.clear()
         for channel in self._channels.values():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
 
 FOLD_AT = 512
-"""Beyond so many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick in all."""
+"""Beyond this many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick."""
 
 
 class ColumnarBook:

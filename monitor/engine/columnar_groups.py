@@ -167,21 +167,17 @@ class ColumnarGroups:
                 self.screen.owe(number, block, self._now.debts.owed(block))
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
-        """See LoanBook."""
         return self.agenda.waiting(at, until, self._now)
 
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
-        """See LoanBook."""
         return self.agenda.nearing(after, until, self._now)
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        """See LoanBook."""
         return self.agenda.spare(kinds, self._now)
 
     # -- answers about all groups --
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> list[str]:
-        """See LoanBook."""
         rows, is_trust_new = self.screen.suspects(change, board)
         restless = self.agenda.restless if change is None or is_trust_new else ()
         return self.rows.name((*rows, *restless))
@@ -196,7 +192,6 @@ class ColumnarGroups:
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
-        """See LoanBook."""
         since: dict[str, datetime] = {}
         place = self.names.products.find(product)
         if place is None:
@@ -228,7 +223,6 @@ class ColumnarGroups:
         return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
 
     def prepare_snapshot(self) -> None:
-        """See LoanBook."""
         self.screen.prepare_copy()
 
     def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:

@@ -51,7 +51,6 @@ class Feed(Protocol):
 
     def quotes(self) -> AsyncIterator[Batch]:
         """Batches of quotes, or frames, as they arrive. To close the iterator closes the connection."""
-        ...
 
 
 class Link(msgspec.Struct, frozen=True):

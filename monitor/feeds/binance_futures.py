@@ -54,11 +54,11 @@ _COIN = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,31}", re.ASCII)
 
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
 _MAX_SYMBOLS = 10_000
-# The feed remembers so many layouts, by their first symbol; a market of the venue has two or three messages.
+# The feed remembers this many layouts, by their first symbol; a market of the venue has two or three messages.
 _MAX_LAYOUTS = 16
 
 
-Pause = Annotated[timedelta, schema.Span("10ms", "1h", had_seconds=True)]
+Pause = Annotated[timedelta, schema.Span("10ms", "1h", old_places=6)]
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Config(msgspec.Struct, frozen=True):
     url: str = f"wss://fstream.binance.com/market/ws/{STREAM}"
     """A stream's own address, a combined one, or a bare root (.../ws, .../stream), to which it sends SUBSCRIBE."""
     silence: Pause = timedelta(seconds=15)
-    """Without a price for so long it connects again: the venue sends every second."""
+    """Without a price for this long it connects again: the venue sends every second."""
     first_frame: Pause = timedelta(seconds=10)
     """For the handshake, and again for the first price after it."""
     reconnect_after: Annotated[timedelta, schema.Span("1s", "24h")] = timedelta(hours=23)

@@ -5,7 +5,7 @@ A scenario is a TOML file that anybody can write:
     title = "A bad afternoon"
     duration = "110s"               # or speed = "785": how many times faster than it was; "1" if neither is given
     interval = "250ms"              # between quotes; every anchor is quoted besides, so that none is passed over
-    places = 8                      # prices between anchors are rounded down to so many places
+    places = 8                      # prices between anchors are rounded down to this many places
     quote = "USDT"                  # or "USD"
     source = "crash-2021"           # the name of the feed if left out
     loop = true                     # else the last prices stay in force

@@ -50,7 +50,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class DeliveryError(Exception):
-    """One attempt failed. `retry`: the same notice may go through later. `after_s`: the peer asked for so long a pause."""
+    """One attempt failed. `retry`: the same notice may go through later. `after_s`: the pause that the peer asked for."""
 
     def __init__(self, reason: str, *, retry: bool, after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -82,11 +82,9 @@ class Notifier(Protocol):
 
     async def send(self, notice: Notice) -> Receipt:
         """ONE attempt, bounded in time. Raises DeliveryError."""
-        ...
 
     async def close(self) -> None:
         """Frees connections."""
-        ...
 
 
 class BadSecret(ValueError):

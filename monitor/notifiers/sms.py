@@ -47,7 +47,6 @@ class Gateway(Protocol):
 
     async def deliver(self, to: str, text: str, *, id: str) -> str:
         """One attempt. Returns the gateway's reference; `id` stays the same for a notice. Raises DeliveryError."""
-        ...
 
 
 class Config(msgspec.Struct, frozen=True):

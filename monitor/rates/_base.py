@@ -15,12 +15,9 @@ class RateSource(Protocol):
 
     def read(self) -> RatesChanged:
         """All that it states now, for a check or a replay. Raises schema.Invalid with every problem and its place."""
-        ...
 
     async def opening(self) -> list[Event]:
         """All that it states, before the loans come. A source that cannot be used says so in an event."""
-        ...
 
     def changes(self) -> AsyncIterator[list[Event]]:
         """What it states after each later change."""
-        ...

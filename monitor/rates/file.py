@@ -59,7 +59,6 @@ class FileRates:
         """Digest of the content that it reported last, good or bad."""
 
     def read(self) -> RatesChanged:
-        """See RateSource."""
         return self._parsed(_content(self.path))
 
     async def opening(self) -> list[Event]:

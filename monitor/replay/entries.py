@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from monitor.books._lines import decoded, lines_of, repeated_key
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry
-from monitor.core.schema import Id, Invalid, Problem, read
+from monitor.core.schema import Id, Invalid, Problem, read_or_note
 from monitor.core.text import stamp
 
 
@@ -99,16 +99,8 @@ def read_entry(raw: bytes) -> BookEntry:
         raise Invalid([Problem("", f"the key {key!r} appears twice in one object", "repeated_key")])
     names = Head.__struct_fields__
     problems: list[Problem] = []
-    head = _try(Head, {k: v for k, v in stated.items() if k in names}, problems)
-    entry = _try(Entry, {k: v for k, v in stated.items() if k not in names}, problems)
+    head = read_or_note(Head, {k: v for k, v in stated.items() if k in names}, problems)
+    entry = read_or_note(Entry, {k: v for k, v in stated.items() if k not in names}, problems)
     if problems:
         raise Invalid(problems)
     return BookEntry(head.at.astimezone(UTC), head.group, head.id, entry)
-
-
-def _try(cls: Any, value: object, problems: list[Problem]) -> Any:
-    try:
-        return read(cls, value)
-    except Invalid as e:
-        problems += e.problems
-        return None

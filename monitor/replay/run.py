@@ -70,7 +70,8 @@ def tape(
     and prices on the way passes a replay of its own.
     """
     replay = replay or Replay(rules)
-    first = last = None
+    first = None
+    last = None
     for at, quotes in rows:
         if first is None:
             first = at

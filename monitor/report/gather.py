@@ -24,7 +24,7 @@ SAMPLES = 400
 TRACKED, COINS = 50, 8
 """So many groups and coins have a drawing; the table of alerts has all groups."""
 LISTED = 2_000
-"""The table has so many alerts; the counts are of all."""
+"""The table has this many alerts; the counts are of all."""
 Point = tuple[datetime, Decimal]
 
 
@@ -70,7 +70,8 @@ def of_replay(played: Played, advance: Advance) -> Gathered:
     """
     refused: list[str] = []
     alerts: list[dict[str, Any]] = []
-    begin = end = None
+    begin = None
+    end = None
     events = 0
     for at, logged in played.steps(lambda refusal: refused.append(str(refusal))):
         begin, end, events = begin or at, at, events + 1
@@ -92,7 +93,7 @@ class EmptyReport(Exception):
 def _draw(
     played: Played, prices: dict[str, list[Point]], tracks: dict[str, list[Point]], every: int, advance: Advance
 ) -> None:
-    """Adds a point to each line of a coin or a group at every so many events, and at each event with an alert."""
+    """Adds a point to each line of a coin or a group at every `every`th event, and at each event with an alert."""
     run = replay.Replay(played.rules)
     for n, (at, logged) in enumerate(played.steps(lambda _: None, run)):
         if n % every == 0 or logged:

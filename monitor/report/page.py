@@ -83,11 +83,12 @@ def render(found: Gathered) -> str:
         groups = worst_groups(found.alerts)
         strips = [_strip(found, group) for group in groups[:TRACKED]]
         low, high, curves = _curves(found)
+        severities = Counter(item["data"]["severity"] for item in found.alerts)
         return _PAGES.get_template("report.html").render(
             found=found,
             begin=stamp(found.begin),
             end=stamp(found.end),
-            severities=_severities(found),
+            severities=[(name, severities[name]) for name in SEVERITY_RANK],
             kinds=sorted(Counter(item["type"] for item in found.alerts).items()),
             groups=len(groups),
             strips=sorted(strips, key=lambda strip: (STAGE_RANK[strip.worst], -strip.peak)),
@@ -95,7 +96,7 @@ def render(found: Gathered) -> str:
             curves=curves,
             low=low,
             high=high,
-            zero=_zero(low, high),
+            zero=_y(ZERO, Decimal(low), Decimal(high), HEIGHT),
             bars=_bars(found),
             axis=_axis(found),
             alerts=[_alert(found, item) for item in found.alerts[:LISTED]],
@@ -105,11 +106,6 @@ def render(found: Gathered) -> str:
             height=HEIGHT,
             strip=STRIP,
         )
-
-
-def _severities(found: Gathered) -> list[tuple[str, int]]:
-    count = Counter(item["data"]["severity"] for item in found.alerts)
-    return [(name, count[name]) for name in SEVERITY_RANK]
 
 
 def _x(found: Gathered, at: datetime) -> int:
@@ -146,10 +142,6 @@ def _curves(found: Gathered) -> tuple[str, str, list[PriceLine]]:
         worst = plain(min(change for _, change in points))
         curves.append(PriceLine(coin, drawn, plain(prices[0]), plain(prices[-1]), plain(min(prices)), worst))
     return plain(low), plain(high), curves
-
-
-def _zero(low: str, high: str) -> int:
-    return _y(ZERO, Decimal(low), Decimal(high), HEIGHT)
 
 
 def _bars(found: Gathered) -> list[tuple[int, list[tuple[str, int, int]]]]:
@@ -220,7 +212,7 @@ def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     body = item["data"]
     subject = body["group"]["id"] if "group" in body else body["subject"]
     said = [_percent(Decimal(body["ltv"]))] if body.get("ltv") else []
-    said += [f"owes {_grouped(body['debt_usd'])} USD"] if body.get("debt_usd") else []
+    said += [f"owes {divide_down(Decimal(body['debt_usd']), ONE, CENT):,} USD"] if body.get("debt_usd") else []
     said += [f"reason {body['reason']}"] if item["type"].endswith("triggered") else []
     said += [f"until {body['deadline'][:19].replace('T', ' ')}"] if body.get("deadline") else []
     said += ["blind"] if body["blind"] else []
@@ -253,7 +245,3 @@ def _time(item: dict[str, Any]) -> str:
 
 def _percent(ltv: Decimal | None) -> str:
     return "" if ltv is None else f"LTV {plain(divide_down(ltv * HUNDRED, ONE, CENT))} %"
-
-
-def _grouped(amount: str) -> str:
-    return f"{divide_down(Decimal(amount), ONE, CENT):,}"

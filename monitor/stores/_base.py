@@ -138,8 +138,8 @@ class Committed(msgspec.Struct, frozen=True):
 class StoredState(msgspec.Struct, frozen=True):
     """All that a restart needs to go on as if nothing had happened.
 
-    A group is as `groups` says. One that is neither there nor in `closed` is as the last block says that holds it. A
-    group to which nothing has happened yet has no state in `states`.
+    `groups` says how a group stands. A group that is neither there nor in `closed` stands in a block, and the last block
+    that holds it counts. A group to which nothing has happened yet has no state in `states`.
     """
 
     desk: CoreState | None
@@ -219,6 +219,15 @@ class LtvPoint(msgspec.Struct, frozen=True):
     high: Decimal | None
     last: Decimal | None
     flags: int = 0
+
+
+def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
+    """One point for two of the same group, step and time."""
+    lows = [v for v in (old.low, new.low) if v is not None]
+    highs = [v for v in (old.high, new.high) if v is not None]
+    last = old.last if new.last is None else new.last
+    flags = old.flags | new.flags
+    return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
 
 
 class StoreUnavailable(Exception):

@@ -33,6 +33,7 @@ from monitor.stores._base import (
     StoreRefused,
     Target,
     is_untouched,
+    joined_points,
     new_delivery,
 )
 
@@ -211,7 +212,8 @@ class MemoryStore:
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)
         if found is not None:
-            self._deliveries[delivery] = found = msgspec.structs.replace(found, state="pending", due_at=at)
+            found = msgspec.structs.replace(found, state="pending", due_at=at)
+            self._deliveries[delivery] = found
         return found
 
     async def entry(self, group_id: str, id: str) -> Applied | None:
@@ -226,12 +228,7 @@ class MemoryStore:
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         for p in points:
             key = (p.group, p.step_s, p.at)
-            old = self._points.get(key, p)
-            lows, highs = ([v for v in pair if v is not None] for pair in ((old.low, p.low), (old.high, p.high)))
-            last = old.last if p.last is None else p.last
-            self._points[key] = LtvPoint(
-                *key, min(lows, default=None), max(highs, default=None), last, old.flags | p.flags
-            )
+            self._points[key] = joined_points(self._points.get(key, p), p)
 
     async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
         found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]

@@ -23,7 +23,7 @@ from monitor.web.site import Call, Endpoint, Reply, Site
 from monitor.web.view import Daemon
 
 SHUTDOWN_S = 2.0
-"""Requests under way have so long at a stop; the daemon as a whole has 10 s."""
+"""Requests under way have this long at a stop; the daemon as a whole has 10 s."""
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

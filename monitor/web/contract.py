@@ -83,9 +83,9 @@ def alert_schemas() -> dict[str, Any]:
 
 
 def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
-    parameters = [_path(name) for name in re.findall(r"{(\w+)}", route.path)]
+    parameters = [_text_in("path", name, required=True) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_query(p) for p in route.params]
-    parameters += [_header(name) for name in route.headers]
+    parameters += [_text_in("header", name, required=False) for name in route.headers]
     operation: dict[str, Any] = {
         "operationId": _name(route),
         "summary": _about(route),
@@ -151,14 +151,10 @@ def _problems(route: Endpoint) -> list[int]:
     return sorted(found)
 
 
-def _path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _text_in(place: str, name: str, *, required: bool) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": {"type": "string"}}
 
 
 def _query(param: Param) -> dict[str, Any]:
     schema: Any = {"type": "array", "items": param.schema} if param.many else param.schema
     return {"name": param.name, "in": "query", "required": False, "description": param.about, "schema": schema}
-
-
-def _header(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}

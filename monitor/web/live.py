@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, frozen=True):
     batch: int = 100
     """Alerts in one write: the place to resume from is known to that many."""
     write_timeout_s: float = 30.0
-    """A reader that takes nothing for so long is cut off; EventSource comes back by itself."""
+    """A reader that takes nothing for this long is cut off; EventSource comes back by itself."""
     tick_s: float = 0.25
     """Changed rows at most 4 times a second."""
     prices_every: int = 4

@@ -21,7 +21,7 @@ from monitor.core.money import exact
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.portfolio.snapshot import distance_of
 from monitor.core.stages.stages import NORMAL
-from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
+from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable, joined_points
 from monitor.telemetry import BoundedLog
 from monitor.web.view import View
 
@@ -103,7 +103,7 @@ class LtvFollower:
                 self._pending.clear()
 
     async def points(self, group: str, start: datetime, end: datetime, most: int) -> tuple[int, list[LtvPoint]]:
-        """How many seconds each point covers, and the points of a group in [start, end), at most so many."""
+        """How many seconds each point covers, and the points of a group in [start, end): at most `most`."""
         span_s = max((end - start).total_seconds(), 1.0)
         kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR else COARSE_S
         step_s = kept_s * max(1, -(-int(span_s) // (kept_s * most)))
@@ -116,7 +116,7 @@ class LtvFollower:
     def _add(self, point: LtvPoint) -> None:
         key = (point.group, point.step_s, point.at)
         known = self._pending.get(key)
-        self._pending[key] = point if known is None else _joined(known, point)
+        self._pending[key] = point if known is None else joined_points(known, point)
 
     def _followed(self, known: Sequence[str]) -> list[Sight]:
         """The groups to look at: those of the list that give a reason now, and those that gave one. In a worker thread."""
@@ -151,17 +151,8 @@ def merged(points: Iterable[LtvPoint]) -> list[LtvPoint]:
     found: dict[tuple[str, int, datetime], LtvPoint] = {}
     for p in points:
         key = (p.group, p.step_s, p.at)
-        found[key] = _joined(found[key], p) if key in found else p
+        found[key] = joined_points(found[key], p) if key in found else p
     return [found[key] for key in sorted(found)]
-
-
-def _joined(old: LtvPoint, new: LtvPoint) -> LtvPoint:
-    lows: Sequence[Decimal] = [v for v in (old.low, new.low) if v is not None]
-    highs: Sequence[Decimal] = [v for v in (old.high, new.high) if v is not None]
-    last = old.last if new.last is None else new.last
-    return LtvPoint(
-        old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, old.flags | new.flags
-    )
 
 
 def _point(sight: Sight, at: datetime) -> LtvPoint:

@@ -36,7 +36,7 @@ T = TypeVar("T")
 REST_S = 0.25
 """Counts are made again after this time at the soonest: no person reads more than four changes a second."""
 REST_SHARE = 4
-"""A value is made again after so many times its own cost at the soonest: it takes a quarter of a core at most."""
+"""A value is made again after four times its own cost at the soonest: it takes a quarter of a core at most."""
 KEPT_VALUES = 1024
 """Streams have 500 different pages at most, tokens a handful of scopes. Beyond that the cache starts again."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,9 @@ async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
         ended = await house.ran("silence", "--delete", made[0]["id"], "--url", daemon.url)
         assert "is told now" in ended.out, ended
         assert (await daemon.get("/v1/silences"))["items"] == []
+
+
+def test_a_command_that_only_asks_the_daemon_does_not_load_the_monitor_itself() -> None:
+    loaded = "import sys, monitor.cli.main; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"monitor.core.watch.risk", "monitor.daemon.event_log", "monitor.engine.book", "numpy"} & {*modules}

@@ -62,7 +62,10 @@ def test_a_line_that_contradicts_itself_or_its_product_is_named() -> None:
     assert "no flexible rate for ETH" in book_problems(line(loans=[loan("ETH")]))[0]
     open_with_end = loan() | {"matures_at": "2026-02-01T00:00:00Z"}
     assert 'has "matures_at": null' in book_problems(line(loans=[open_with_end]))[0]
-    assert "rule 21" in book_problems(line(loans=[loan(rate={"kind": "fixed", "daily": "0.1"})]))[0]
+    assert (
+        "a fixed rate exists for 30d and 60d terms only"
+        in book_problems(line(loans=[loan(rate={"kind": "fixed", "daily": "0.1"})]))[0]
+    )
     assert 'states "daily"' in book_problems(line(loans=[loan(rate={"kind": "flexible", "daily": "0.1"})]))[0]
 
 

@@ -24,14 +24,14 @@ class Liability(msgspec.Struct, frozen=True):
     amount: str
     borrow_limit: str | None
     borrow_left: str | None
-    value_usd: str | None = None
-    tier: str | None = None
-    max_leverage: str | None = None
-    initial_rate: str | None = None
-    maintenance_rate: str | None = None
-    maintenance_amount: str | None = None
-    initial_margin_usd: str | None = None
-    maintenance_margin_usd: str | None = None
+    value_usd: str | None
+    tier: str | None
+    max_leverage: str | None
+    initial_rate: str | None
+    maintenance_rate: str | None
+    maintenance_amount: str | None
+    initial_margin_usd: str | None
+    maintenance_margin_usd: str | None
 
 
 class Closable(msgspec.Struct, frozen=True):
@@ -44,28 +44,30 @@ class Closable(msgspec.Struct, frozen=True):
 
 def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[Liability]:
     """The debt in each coin with its tier, its margins and its limit; figures are null where the price is missing."""
-    tiers = held.tiers or {}
+    if not held.tiers:
+        return []
     found = []
-    for asset, amount in held.debts if tiers else ():
+    for asset, amount in held.debts:
         limit = borrow_limit(held.version, asset, group.vip_level)
         left = None if limit is None else max(ZERO, limit - amount)
-        coin = Liability(asset, plain(amount), plain_or_none(limit), plain_or_none(left))
-        found.append(_with_margins(coin, tiers[asset], amount * usd[asset]) if asset in usd else coin)
+        value = amount * usd[asset] if asset in usd else None
+        margins = (None,) * 8 if value is None else _margins(held.tiers[asset], value)
+        found.append(Liability(asset, plain(amount), plain_or_none(limit), plain_or_none(left), *margins))
     return found
 
 
-def _with_margins(coin: Liability, tiers: LiabilityTiers, value: Decimal) -> Liability:
+def _margins(tiers: LiabilityTiers, value: Decimal) -> tuple[str, ...]:
+    """What `Liability` shows of a debt of this value in USD, from `value_usd` on."""
     place = tier_of(tiers.maintenance, value)
-    return msgspec.structs.replace(
-        coin,
-        value_usd=plain(value),
-        tier=str(place + 1),
-        max_leverage=plain(tiers.max_leverage[place]),
-        initial_rate=plain(tiers.initial[place][1]),
-        maintenance_rate=plain(tiers.maintenance[place][1]),
-        maintenance_amount=plain(deductions(tiers.maintenance)[place]),
-        initial_margin_usd=plain(by_deduction(tiers.initial, value)),
-        maintenance_margin_usd=plain(by_deduction(tiers.maintenance, value)),
+    return (
+        plain(value),
+        str(place + 1),
+        plain(tiers.max_leverage[place]),
+        plain(tiers.initial[place][1]),
+        plain(tiers.maintenance[place][1]),
+        plain(deductions(tiers.maintenance)[place]),
+        plain(by_deduction(tiers.initial, value)),
+        plain(by_deduction(tiers.maintenance, value)),
     )
 
 

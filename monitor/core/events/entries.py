@@ -1,6 +1,6 @@
 """Book entries: single changes of a group's holdings, loans and accounts (docs/api.md).
 
-`apply` is pure. Whatever changes a loan first settles its interest to the day, so that no day is booked twice.
+`apply` is pure. An entry that changes a loan first settles its interest to the day, so that no day is booked twice.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def _renewal(group: Group, loan_id: str, loans: tuple[Loan, ...], at: datetime, 
 
 
 def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> tuple[Loan, ...]:
-    day, minute = now = product.moment(at)
+    now = product.moment(at)
+    day, minute = now
     loans = [
         msgspec.structs.replace(loan, interest=interest(loan, product, *now), since=day, minute=minute)
         if now > (loan.since, loan.minute)
@@ -221,8 +222,8 @@ def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
 def _repaid(loans: list[Loan], entry: Repay) -> list[Loan]:
     """Two passes, each from the oldest order: all interest, and only then principal (rule 36).
 
-    What is paid by percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity:
-    interest has more of them, and digits that every payment adds to would outgrow exact arithmetic in a year.
+    What is paid by percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity.
+    Interest has more places. If each payment added its own to the principal, it would outgrow exact arithmetic in a year.
     """
     if entry.loan is not None:
         _existing(loans, entry.loan)

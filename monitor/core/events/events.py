@@ -83,7 +83,7 @@ class RatesChanged(_Event, frozen=True, omit_defaults=True):
 
 
 class ClockJumped(_Event, frozen=True):
-    """The wall clock jumped by so many seconds; below zero it was set back, and `at` stands until the wall catches up."""
+    """The wall clock jumped; below zero seconds it was set back, and `at` stands until the wall catches up."""
 
     seconds: Decimal
     wall: datetime
@@ -95,7 +95,7 @@ class ClockSettled(_Event, frozen=True):
 
 
 class ClockStood(_Event, frozen=True):
-    """The wall was set back, so `at` stands still; the monotonic clock went on by so many seconds."""
+    """The wall was set back, so `at` stands still; the monotonic clock went on by these seconds."""
 
     seconds: Decimal
 

@@ -1,8 +1,8 @@
 """Flexible rates that are given beside the product's versions: daily ones from a file, single ones by the API (rule 22).
 
-A rate may change only what nobody was charged yet: it is taken where every instant at which it would alter the rate in force
-is still to come, is today's 00:00 until 01:00 (reading A11), or is one at which no loan of today had its interest counted. So
-a history is taken before the loans come, the same day is never counted twice, and what was decided stays as it was decided.
+A rate may change only what nobody was charged yet. Look at every instant at which it would alter the rate in force. Each
+must still be to come, or be today's 00:00 until 01:00 (reading A11), or be one at which no loan of today had its interest
+counted. So a history is taken before the loans come, and the same day is never counted twice. What was decided stays.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ def _was_applied(group: Group, event: GroupPut) -> bool:
 def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Group:
     """The group with interest that counts from the time of the event, not from when its line was read."""
     product = products.get(group.product)
-    now = day, minute = product.moment(at) if product else (at.date(), 0)
+    now = product.moment(at) if product else (at.date(), 0)
+    day, minute = now
     if all((loan.since, loan.minute) == now for loan in group.loans):
         return group
     loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)

@@ -92,7 +92,7 @@ def _of_day(stretch: Stretch, day: date) -> Iterator[Charge]:
 
 
 def _longest(stretch: Stretch, day: date, first: datetime, period: timedelta, most: int) -> Charge:
-    """The charge of as many instants from `first` on as have its rate, at most so many."""
+    """The charge of as many instants from `first` on as have its rate, at most `most`."""
     one = _charge(stretch, day, first, period, 1)
 
     def is_uniform(count: int) -> bool:

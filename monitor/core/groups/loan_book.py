@@ -25,7 +25,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import Weight, under, weigh
 
 EXACT_SUMS = 1_000
-"""Up to so many groups sums are exact, which takes 20 ms; beyond, they are sums of floats, rounded up to cents."""
+"""Sums of at most this many groups are exact, which takes 20 ms; beyond, floats are summed and rounded up to cents."""
 
 
 class Exposure(NamedTuple):
@@ -37,7 +37,7 @@ class Exposure(NamedTuple):
     ids: tuple[str, ...]
     """The first `MOST_NAMED` in the order of ids."""
     is_exact: bool = True
-    """False where so many groups are exposed that the sums are the screen's, rounded to cents."""
+    """False where too many groups are exposed: the sums are then the screen's, rounded to cents."""
 
 
 class Counted(NamedTuple):
@@ -46,7 +46,7 @@ class Counted(NamedTuple):
     groups: int
     recognised: Decimal
     is_exact: bool = True
-    """False where so many groups are counted that the sum is the screen's, rounded to cents."""
+    """False where too many groups are counted: the sum is then the screen's, rounded to cents."""
 
 
 class TakenBatch(NamedTuple):
@@ -80,101 +80,79 @@ class LoanBook(Protocol):
 
     def ids(self) -> Iterator[str]:
         """All groups."""
-        ...
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, or None. What is changed in it counts after `keep`."""
-        ...
 
     def put(self, record: GroupRecord) -> None:
         """Takes a group, or replaces the one of its id."""
-        ...
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         """Takes the new and regular groups of a batch as a whole, but none that is `retired`; names the others."""
-        ...
 
     def keep(self, record: GroupRecord) -> None:
         """The state of a group that `find` gave has changed."""
-        ...
 
     def drop(self, group_id: str) -> None:
         """Forgets a group that is there."""
-        ...
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to (rule 6)."""
-        ...
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         """Takes all groups and states that a memory holds. The caller keeps the states of groups that are not there."""
-        ...
 
     def kept(self) -> KeptGroups:
         """All that `restore` needs."""
-        ...
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another day, or other rules: works out the holding of every group again."""
-        ...
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
         """Adds interest to the groups of these products, which add it more often than daily.
 
         Names the groups that must be decided in any case; `suspects` names the others afterwards.
         """
-        ...
 
     def examples(self) -> Iterable[Group]:
         """Some groups such that rules that fit them fit all groups."""
-        ...
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
-        ...
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         """A superset of the groups that at a time have a deadline to come by `until`."""
-        ...
 
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
         """A superset of the groups that have a date of a term loan (agenda.DATES) in (after, until]."""
-        ...
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
         """A superset of the groups of these products whose stated Spot balances do not pay their interest, or did not at the
         last look."""
-        ...
 
     def counted(self, kind: str, version: Version, board: PriceBoard) -> Counted:
         """The recognised collateral of all groups of a product, on the prices in force.
 
         `version` must be the one that the groups are held under: a book may have that sum at hand.
         """
-        ...
 
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         """Since when interest is counted on flexible loans of a product, by coin."""
-        ...
 
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
-        ...
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         """The groups whose valuation needs any of these assets, on the prices in force.
 
         Sums are exact up to `exact_to` groups; beyond, it depends on the book.
         """
-        ...
 
     def prepare_snapshot(self) -> None:
         """Takes the memory for a snapshot that is kept, so that core does not wait for it. May be called in any thread."""
-        ...
 
     def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
         """All groups as they stand now. Any thread may ask it later; one that is not `is_kept` only core, and at once."""
-        ...
 
 
 def record_of(stored: StoredGroup, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
@@ -187,7 +165,8 @@ def exposure_of(
     records: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
 ) -> Exposure:
     """Exact sums over groups, at these prices."""
-    debt = recognised = ZERO
+    debt = ZERO
+    recognised = ZERO
     for record in records:
         weight = weight_or_none(record, usd)
         if weight is not None:

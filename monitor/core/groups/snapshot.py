@@ -137,16 +137,12 @@ class BookSnapshot(Protocol):
 
     def coins(self, scope: Scope) -> Coins:
         """The coins of the groups of a scope."""
-        ...
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         """Evaluates every group at these prices, all other things being as they are."""
-        ...
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         """The book by "asset", "product" or "label.<name>"; distances cost as much as all else."""
-        ...
 
     def pairs(self, issuers: Mapping[str, Sequence[str]], on: Prices, scope: Scope) -> list[Pair]:
         """Debt and collateral of one issuer in one group; the pairs that there are."""
-        ...

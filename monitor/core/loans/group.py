@@ -143,15 +143,12 @@ class GroupBatch(Protocol):
 
     def ids(self) -> Iterator[str]:
         """In the order of the lines."""
-        ...
 
     def group(self, index: int) -> Group:
         """The group in that place, as `parse_line` would have read its line."""
-        ...
 
     def lines(self) -> bytes:
         """The lines as they were written, as one JSON array: what the event log keeps."""
-        ...
 
 
 class RecordedLines:

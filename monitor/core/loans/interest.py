@@ -64,7 +64,8 @@ def _curve(product: Product, asset: str | None, *, is_cheaper: bool = False, is_
     curve: RateSums | None = product.curves.get(key)
     if curve is None:
         with exact():
-            curve = product.curves[key] = _worked_out(product, asset, is_cheaper, is_late)
+            curve = _worked_out(product, asset, is_cheaper, is_late)
+            product.curves[key] = curve
     return curve
 
 
@@ -85,7 +86,8 @@ def timeline(product: Product, asset: str) -> RateCurve:
     """A coin's flexible rates over time; for reading only."""
     found: RateCurve | None = product.curves.get(asset)
     if found is None:
-        found = product.curves[asset] = RateCurve(product, asset)
+        found = RateCurve(product, asset)
+        product.curves[asset] = found
     return found
 
 

@@ -100,27 +100,21 @@ class GroupLists(Protocol):
 
     def sight(self, group_id: str, prices: Prices) -> Sight | None:
         """One group, or None."""
-        ...
 
     def state(self, group_id: str) -> GroupState | None:
         """Where one group stands, or None."""
-        ...
 
     def page(self, query: GroupQuery, scope: Scope, prices: Prices) -> GroupPage:
         """A page of the list. Raises BadCursor."""
-        ...
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         """Groups by stage, and how many are unknown or blind."""
-        ...
 
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
         """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
-        ...
 
     def needed(self, scope: Scope) -> frozenset[str]:
         """Assets whose price decides about some group."""
-        ...
 
 
 class PlainGroupLists:
@@ -148,7 +142,8 @@ class PlainGroupLists:
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         stages: Counter[str] = Counter(dict.fromkeys(STAGE_RANK, 0))
-        unknown = blind = 0
+        unknown = 0
+        blind = 0
         for record in self._within(scope):
             stages[record.state.stage] += 1
             assets = record.held.assets

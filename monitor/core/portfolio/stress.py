@@ -272,7 +272,7 @@ class Shocked:
         self._then = self._book.snapshot.sweep(self._after, self._scope)
 
     def answer(self, limit: int, scenario: str | None = None) -> StressAnswer:
-        """When it has run: so many groups are listed of each stage. `scenario` names where the shocks come from."""
+        """When it has run: at most `limit` groups of each stage are listed. `scenario` names where the shocks come from."""
         book, now, then = self._book, self._now, self._then
         before, usd = book.prices.usd, self._after.usd
         newly: dict[str, NewInStage] = {stage: self._newly(stage, limit) for stage in reversed(STAGES)}
@@ -385,7 +385,8 @@ class Search:
 
     def __init__(self, book: WholeBook, reverse: Reverse, scope: Scope) -> None:
         """Raises schema.Invalid."""
-        usd, problems = book.prices.usd, list[Problem]()
+        usd = book.prices.usd
+        problems: list[Problem] = []
         for i, asset in enumerate(reverse.assets):
             if asset not in usd:
                 problems.append(unknown(f"reverse.assets[{i}]", asset, usd, "coin that has a price"))

@@ -9,7 +9,7 @@ near. The board judges all other columns as quotes.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableSequence, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -102,6 +102,30 @@ class _Order:
             frames[place] = in_force
 
 
+class _Parity:
+    """What USDT is worth in USD, as it is configured: a number, or the price of an asset."""
+
+    def __init__(self, stated: str, columns: FrameColumns, marks: Mapping[str, Mark]) -> None:
+        is_named = stated[:1].isalpha()
+        self.asset = stated if is_named else None
+        self._number = None if is_named else number(stated)
+        self._columns = columns
+        self._marks = marks
+
+    @property
+    def rate(self) -> Decimal | None:
+        """None while the asset has no price in USD."""
+        if self.asset is None:
+            return self._number
+        mark = self._marks.get(self.asset)
+        return mark.quote_price if mark is not None and mark.quote != USDT else None
+
+    @property
+    def trust(self) -> str:
+        """Whether the rate may be believed. The asset must have a place."""
+        return GOOD if self.asset is None else self._columns.trust(self._columns.index[self.asset])
+
+
 class PriceBoard:
     """The marks of all assets. Mutated only by the RiskMonitor, one event at a time.
 
@@ -133,12 +157,12 @@ class PriceBoard:
         self._trust_rules = TrustRules(trust)
         jump = float(trust.confirm_jump)
         self._near = 1 - jump + _GUARD, 1 + jump - _GUARD
-        named = trust.usdt_usd[:1].isalpha()
-        self._parity_asset = trust.usdt_usd if named else None
-        self._parity = None if named else number(trust.usdt_usd)
+        self._parity = _Parity(trust.usdt_usd, self._columns, self.marks)
         self._orders.clear()
-        if self._parity_asset != USDT:
+        if self._parity.asset != USDT:
             self._columns.alone[self.place(USDT)] = None
+        for asset in self.parity_assets:
+            self.place(asset)
         self._revalue(self.index)
         self.usd.forget()
 
@@ -156,7 +180,7 @@ class PriceBoard:
         """
         before: dict[str, Mark | None] = {}
         moved: frozenset[str] = frozenset()
-        if frames and self._may_take_whole(frames, quotes):
+        if frames and _may_take_whole(self.trust, frames, quotes):
             for frame in frames:
                 moved |= self._take_frame(frame, at, before)
         else:
@@ -212,13 +236,12 @@ class PriceBoard:
         if own not in _GOOD:
             return own
         is_converted = asset == USDT or self._columns.quote(self.index[asset]) == USDT
-        rated = self._parity_asset if is_converted else None
-        return GOOD if rated is None else self._columns.trust(self.index[rated])
+        return self._parity.trust if is_converted else GOOD
 
     @property
     def parity_assets(self) -> tuple[str, ...]:
         """The asset whose price converts USDT to USD, where one is configured."""
-        return (self._parity_asset,) if self._parity_asset else ()
+        return (self._parity.asset,) if self._parity.asset else ()
 
     def quoted_in(self, quote: str) -> list[str]:
         """Assets whose price is quoted in a coin."""
@@ -243,17 +266,6 @@ class PriceBoard:
 
     # -- frames --
 
-    def _may_take_whole(self, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
-        """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
-        if not self.trust.enabled or self.trust.min_sources > 1:
-            return False
-        if not all(len(frame) > 1 for frame in frames):
-            return False
-        if len(frames) == 1 and not quotes:
-            return True
-        named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
-        return len(set(named)) == len(named)
-
     def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
         """Judges the odd columns as quotes and takes the others at once; returns those of the others whose price moved."""
         order = self._order(frame)
@@ -263,7 +275,8 @@ class PriceBoard:
         for column in unmoved:
             assert last is not None
             changed_at[column] = last.changed_at[column]
-        in_force = order.last = FrameInForce(frame, order.columns, at, changed_at)
+        in_force = FrameInForce(frame, order.columns, at, changed_at)
+        order.last = in_force
         for column in odd:
             updated = self._take(frame.one(column), at, before)
             if updated is not None and updated.trust == GOOD and column not in order.apart:
@@ -281,15 +294,16 @@ class PriceBoard:
         if order is None:
             if len(self._orders) >= _MAX_ORDERS:
                 self._orders.clear()
-            apart = [c for c, asset in enumerate(frame.assets) if asset in (USDT, self._parity_asset)]
-            order = self._orders[key] = _Order(frame.assets, [self.place(a) for a in frame.assets], apart)
+            apart = [c for c, asset in enumerate(frame.assets) if asset in (USDT, self._parity.asset)]
+            order = _Order(frame.assets, [self.place(a) for a in frame.assets], apart)
+            self._orders[key] = order
         return order
 
     # -- quotes --
 
     def _take(self, quote: Quote, at: datetime, before: dict[str, Mark | None]) -> Mark | None:
         """Judges one quote; the new mark, or None where the quote changes nothing."""
-        if quote.asset == USDT and self._parity_asset != USDT:
+        if quote.asset == USDT and self._parity.asset != USDT:
             return None
         place = self.place(quote.asset)
         mark = self._columns.mark(place)
@@ -329,7 +343,7 @@ class PriceBoard:
         """Values what changed; compares trust and USD price with what they were."""
         columns, index = self._columns, self.index
         changed = {a for a, old in before.items() if _differs(old, columns.mark(index[a]))}
-        if self._parity_asset in changed:
+        if self._parity.asset in changed:
             changed.update([USDT], self.quoted_in(USDT))
         missing = changed - self.usd.keys()
         self._revalue(changed)
@@ -346,9 +360,10 @@ class PriceBoard:
     def _revalue(self, assets: Iterable[str]) -> None:
         """Brings `floats`, `flags` and `untrusted` up to date."""
         columns = self._columns
-        columns.rate = rate = self._parity_rate()
+        rate = self._parity.rate
+        columns.rate = rate
         factor = 0.0 if rate is None else float(rate)
-        is_rated = self._parity_asset is None or columns.trust(self.place(self._parity_asset)) in _GOOD
+        is_rated = self._parity.trust in _GOOD
         for asset in assets:
             place = self.place(asset)
             quote = USDT if asset == USDT else columns.quote(place)
@@ -362,11 +377,17 @@ class PriceBoard:
             self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
             (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
 
-    def _parity_rate(self) -> Decimal | None:
-        if self._parity_asset is None:
-            return self._parity
-        mark = self.marks.get(self._parity_asset)
-        return mark.quote_price if mark is not None and mark.quote != USDT else None
+
+def _may_take_whole(trust: Trust, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
+    """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
+    if not trust.enabled or trust.min_sources > 1:
+        return False
+    if not all(len(frame) > 1 for frame in frames):
+        return False
+    if len(frames) == 1 and not quotes:
+        return True
+    named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
+    return len(set(named)) == len(named)
 
 
 def _differs(old: Mark | None, new: Mark | None) -> bool:

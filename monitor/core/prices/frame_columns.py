@@ -37,7 +37,8 @@ class FrameInForce:
         """The exact price of one of its assets."""
         made = self._prices.get(asset)
         if made is None:
-            made = self._prices[asset] = self.frame.price(self.columns[asset])
+            made = self.frame.price(self.columns[asset])
+            self._prices[asset] = made
         return made
 
     def mark(self, asset: str, told: Mark) -> Mark:
@@ -45,7 +46,7 @@ class FrameInForce:
         made = self._marks.get(asset)
         if made is None:
             frame, column = self.frame, self.columns[asset]
-            made = self._marks[asset] = Mark(
+            made = Mark(
                 asset=asset,
                 quote=frame.quote,
                 quote_price=self.price(asset),
@@ -57,6 +58,7 @@ class FrameInForce:
                 episode=told.episode,
                 sequence=told.sequence,
             )
+            self._marks[asset] = made
         return made
 
     def heard(self, asset: str) -> Heard:
@@ -211,7 +213,8 @@ class Usd(Mapping[str, Decimal]):
         if made is None:
             if asset not in self:
                 raise KeyError(asset)
-            made = self._made[asset] = self._columns.usd(self._columns.index[asset])
+            made = self._columns.usd(self._columns.index[asset])
+            self._made[asset] = made
         return made
 
     def __contains__(self, asset: object) -> bool:

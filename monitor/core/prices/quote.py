@@ -141,7 +141,7 @@ def sure_frame(
 ) -> Frame | None:
     """The frame, where all texts are surely prices; None where `price` must judge one of them. Times are in milliseconds.
 
-    `powers`: (column, power of ten) of texts that price so many coins. An exponent moves the point and loses no digit.
+    `powers`: (column, power of ten) of texts that price that many coins. An exponent moves the point and loses no digit.
     """
     digits = "".join(texts)
     if (

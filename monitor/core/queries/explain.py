@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,6 +25,7 @@ from monitor.core.prices.quote import GOOD, MISSING, Mark
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -234,7 +234,6 @@ def row(sight: Sight) -> GroupRow:
     """The list's view of a group, as it was weighed last."""
     group, state, weight, lines = sight.group, sight.state, sight.weight, sight.held.lines
     with exact():
-        level = plain_or_none(weight.figure(lines.metric)) if weight else None
         return GroupRow(
             id=group.id,
             product=group.product,
@@ -251,7 +250,8 @@ def row(sight: Sight) -> GroupRow:
             thresholds=lines.shown,
             next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
-            **({lines.metric.name: level} if lines.falls else {}),
+            margin_level=_level("margin_level", lines, weight),
+            health_factor=_level("health_factor", lines, weight),
         )
 
 
@@ -294,11 +294,13 @@ def standing(look: Look) -> Standing:
     missing = sorted(held.assets - look.usd.keys())
     doubted = sorted({*missing, *(look.untrusted & held.assets)})
     with exact():
-        figures, allowed = _no_figures(held), NOTHING
+        figures = _no_figures(held)
+        allowed = NOTHING
         if not missing:
             weight = weigh(held, look.usd)
             of = valued(weight, positions(held, look.usd), held.lines, held.version)
-            figures, allowed = _figures(look, weight, of), _permitted(look, of, blind=bool(doubted))
+            figures = _figures(look, weight, of)
+            allowed = _permitted(look, of, blind=bool(doubted))
         orders = order_reasons(stage, allowed.borrowable_usd, doubted)
         borrower = Borrower(group, stage, product_of(look), held, look.usd)
         return Standing(
@@ -371,13 +373,30 @@ def _trust(
 
 def _no_figures(held: Holding) -> FiguresShown:
     """A price is missing."""
-    names = [field.name for field in msgspec.structs.fields(FiguresShown) if field.required]
-    nothing: dict[str, Any] = dict.fromkeys(names)
-    return FiguresShown(**nothing, **_own_figures(held, None, {}))
+    margin = UNSET if held.tiers is None else None
+    return FiguresShown(
+        ltv=None,
+        band=None,
+        debt_usd=None,
+        recognised_usd=None,
+        market_usd=None,
+        margin_level=_level("margin_level", held.lines, None),
+        health_factor=_level("health_factor", held.lines, None),
+        net_equity_usd=margin,
+        liabilities_usd=margin,
+        initial_margin_usd=margin,
+        maintenance_margin_usd=margin,
+        cure=None,
+        liquidation_price=None,
+        next_line=None,
+        liquidation=None,
+    )
 
 
 def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     held, usd = look.sight.held, look.usd
+    has_margins = held.tiers is not None
+    owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
     prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts))
     return FiguresShown(
         ltv=plain_or_none(weight.ltv),
@@ -385,29 +404,25 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         debt_usd=plain(weight.debt),
         recognised_usd=plain(weight.recognised),
         market_usd=plain(sum((p.value for p in of.held if p.value is not None), ZERO)),
+        margin_level=_level("margin_level", held.lines, weight),
+        health_factor=_level("health_factor", held.lines, weight),
+        net_equity_usd=plain(weight.recognised) if has_margins else UNSET,
+        liabilities_usd=plain(owed_usd) if has_margins else UNSET,
+        initial_margin_usd=plain(initial_margin(held, usd)) if has_margins else UNSET,
+        maintenance_margin_usd=plain(weight.debt) if has_margins else UNSET,
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
         next_line=next_line_shown(weight, held.lines, of.terms),
         liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
-        **_own_figures(held, weight, usd),
     )
 
 
-_MARGINS = ("net_equity_usd", "liabilities_usd", "initial_margin_usd", "maintenance_margin_usd")
-
-
-def _own_figures(held: Holding, weight: Weight | None, usd: Mapping[str, Decimal]) -> dict[str, Any]:
-    """Figures that a product has beside those of an LTV: its metric, and the margins of liabilities (rules 37 and 40)."""
-    own: dict[str, Decimal | None] = {}
-    if held.lines.falls:
-        own[held.lines.metric.name] = weight.figure(held.lines.metric) if weight else None
-    if held.tiers is not None and weight is None:
-        own |= dict.fromkeys(_MARGINS)
-    elif held.tiers is not None and weight is not None:
-        owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
-        own |= zip(_MARGINS, (weight.recognised, owed_usd, initial_margin(held, usd), weight.debt), strict=True)
-    return {name: plain_or_none(figure) for name, figure in own.items()}
+def _level(name: str, lines: Thresholds, weight: Weight | None) -> str | UnsetType | None:
+    """The metric of this name, where the product is judged by it; null while a price is missing."""
+    if not lines.falls or lines.metric.name != name:
+        return UNSET
+    return plain_or_none(weight.figure(lines.metric)) if weight else None
 
 
 def _permitted(look: Look, of: Valued, *, blind: bool) -> Permitted:

@@ -83,24 +83,18 @@ class Inbox(Protocol):
 
     async def request(self, request: Request) -> Answer:
         """Puts the change in order, handles it and commits it. Raises stores._base.StoreUnavailable."""
-        ...
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         """Flexible rates as one event, audited. Raises stores._base.StoreUnavailable."""
-        ...
 
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
-        ...
 
     async def act(self, act: Act, who: str, subject: str) -> Acted:
         """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
-        ...
 
     async def whole_book(self) -> WholeBook:
         """All groups between two events, to be asked in any thread."""
-        ...
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """Audits a change that is not in the book, with the state before and after (JSON values)."""
-        ...

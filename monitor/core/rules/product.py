@@ -57,7 +57,7 @@ class Grade(msgspec.Struct, frozen=True):
     """Principal by coin; a coin without a cap may be borrowed in any amount."""
 
     def holds(self, borrowed: Mapping[str, Decimal]) -> bool:
-        """So much of each coin is within the caps; the cap itself is."""
+        """These amounts of each coin are within the caps; the cap itself is."""
         return all(borrowed.get(asset, Decimal(0)) <= cap for asset, cap in self.caps.items())
 
 

@@ -12,8 +12,8 @@ import msgspec
 from monitor.core.rules.product import Product
 from monitor.core.schema import Asset, Bounds, Quantity, Ratio, Span
 
-Wait = Annotated[timedelta, Span("0s", "365d", had_seconds=True)]
-SomeTime = Annotated[timedelta, Span("0s", "365d", above=True, had_seconds=True)]
+Wait = Annotated[timedelta, Span("0s", "365d", old_places=3)]
+SomeTime = Annotated[timedelta, Span("0s", "365d", above=True, old_places=3)]
 
 
 class Lifecycle(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ Due = tuple[datetime, int, Loan]
 
 
 def renewal_opens(matures_at: datetime, version: Version) -> datetime | None:
-    """00:00 UTC, so many days before the maturity's day (reading A13); None where there are no renewals."""
+    """00:00 UTC, a set number of days before the maturity's day (reading A13); None where there are no renewals."""
     window = version.renewal_window
     return None if window is None else midnight(matures_at.date()) - window
 

@@ -1,10 +1,10 @@
 """The stages of a loan group and the table by which it moves between them (decision 11).
 
 A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
-pledging more or repaying. At the liquidation line the loans are due to be liquidated: at once (`liquidation`), or, for a
-group enrolled in delayed liquidation, when a grace period ends (`delayed_liquidation`), which only reaching the initial
-level ends well and which LTV above `immediate` ends at once. A loan that is not repaid within a day of its maturity is
-liquidated from any stage. An episode is the time from leaving `normal` to returning.
+pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
+enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
+at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage.
+An episode is the time from leaving `normal` to returning.
 
 Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
 """
@@ -168,7 +168,7 @@ def signal_of(stage: Stage, band: str, is_enrolled: bool, is_initial: bool) -> S
 
 
 def grace_reminder_due(state: GroupState, lifecycle: Lifecycle) -> datetime | None:
-    """The next reminder of a grace period: so long before its deadline, after its start and after the last one."""
+    """The next reminder of a grace period: a set time before its deadline, after its start and after the last one."""
     if state.deadline is None or state.since is None:
         return None
     after = reminders_after(state, state.since)

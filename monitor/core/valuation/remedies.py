@@ -80,7 +80,7 @@ def valued(weight: Weight, held: Sequence[Position], lines: Thresholds, version:
 
 
 class NextLine(NamedTuple):
-    """The line that a group meets next; its recognised value may fall by so many percent until then."""
+    """The line that a group meets next; its recognised value may fall by `distance_percent` until then."""
 
     name: str
     level: Decimal
@@ -88,7 +88,7 @@ class NextLine(NamedTuple):
 
 
 class NextLineShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The line that LTV, or a product's level, meets next; the recognised value may fall by so many percent until then."""
+    """The line that LTV, or a product's level, meets next; the recognised value may fall by `distance_percent` until then."""
 
     name: str
     ltv: str | UnsetType = UNSET
@@ -125,7 +125,7 @@ def next_line_shown(weight: Weight, lines: Thresholds, terms: LineFactors) -> Ne
 
 
 class Cure(msgspec.Struct, frozen=True):
-    """The ways back to `to_ltv`: repay so many USD, or add so much recognised value, or so much of one asset.
+    """The ways back to `to_ltv`: repay USD, or add recognised value, or add one asset.
 
     `to_ltv` is a level where the product's metric is one. Repaying a liability also lowers what its tiers require, by a rate
     that differs by coin; `repay_usd` leaves that out, so that it suffices in whatever coin it is repaid.

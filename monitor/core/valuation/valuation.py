@@ -126,7 +126,8 @@ class Weight(msgspec.Struct, frozen=True):
 
 def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
     """Debt and recognised value at these prices. Exact. Raises KeyError where a price is missing."""
-    debt = total = ZERO
+    debt = ZERO
+    total = ZERO
     if held.tiers is None:
         for asset, amount in held.debts:
             debt += amount * usd[asset]

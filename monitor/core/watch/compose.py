@@ -6,11 +6,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from monitor.core.alerts.alert import Alert, Figures
+from monitor.core.alerts.alert import Alert, Figures, GroupRef
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.ids import alert_id
 from monitor.core.stages.decision import Said
+
+
+class GroupPart(NamedTuple):
+    """What only an alert about a group has: the fields of `Alert` of the same names."""
+
+    group: GroupRef
+    stage_from: str
+    stage_to: str
+    reason: str
+    figures: Figures
+    deadline: datetime | None
+    supersedes: str | None
+    suppressed: tuple[str, ...]
+    contacts: Mapping[str, tuple[str, ...]]
 
 
 class Statement(NamedTuple):
@@ -23,6 +37,23 @@ class Statement(NamedTuple):
     facts: Mapping[str, Any]
     episode: int = 0
     blind: bool = False
+    of_group: GroupPart | None = None
+
+
+def about_group(said: Said, record: GroupRecord, figures: Figures, facts: Mapping[str, Any]) -> Statement:
+    """What was decided about a group, on the figures of its time."""
+    part = GroupPart(
+        group=record.ref,
+        stage_from=said.stage_from,
+        stage_to=said.stage_to,
+        reason=said.reason,
+        figures=figures,
+        deadline=said.deadline,
+        supersedes=said.supersedes,
+        suppressed=said.suppressed,
+        contacts=record.group.contacts,
+    )
+    return Statement(said.type, record.group.id, said.sequence, facts, said.episode, record.blind, part)
 
 
 def compose(name: str, what: Statement, at: datetime, detected_at: datetime | None = None) -> Alert:
@@ -37,36 +68,13 @@ def compose(name: str, what: Statement, at: datetime, detected_at: datetime | No
         episode=what.episode,
         facts=what.facts,
         blind=what.blind,
+        **(what.of_group._asdict() if what.of_group else {}),
     )
 
 
-def raise_alert(out: Outcome, name: str, what: Statement, at: datetime, detected_at: datetime | None = None) -> None:
-    """Adds an alert that is about no group to what an event did; the state that numbers it must be kept."""
-    out.alerts.append(compose(name, what, at, detected_at or out.at))
-    out.memory_changed = True
-
-
-def group_alert(
-    said: Said, record: GroupRecord, figures: Figures, detected_at: datetime, facts: Mapping[str, Any]
-) -> Alert:
-    """An alert about a group: what was decided, on the figures of its time."""
-    return Alert(
-        type=said.type,
-        id=said.id,
-        at=said.at,
-        detected_at=detected_at,
-        subject=record.group.id,
-        sequence=said.sequence,
-        episode=said.episode,
-        group=record.ref,
-        stage_from=said.stage_from,
-        stage_to=said.stage_to,
-        reason=said.reason,
-        figures=figures,
-        deadline=said.deadline,
-        supersedes=said.supersedes,
-        suppressed=said.suppressed,
-        blind=record.blind,
-        facts=facts,
-        contacts=record.group.contacts,
-    )
+def raise_alert(out: Outcome, name: str, what: Statement, at: datetime, detected_at: datetime | None = None) -> Alert:
+    """Adds an alert to what an event did. A group's state numbers its alerts; what numbers others must be kept too."""
+    alert = compose(name, what, at, detected_at or out.at)
+    out.alerts.append(alert)
+    out.memory_changed |= what.of_group is None
+    return alert

@@ -19,7 +19,7 @@ from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, mov
 from monitor.core.stages.maturity import NEWS, Due, ran
 from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
-from monitor.core.watch.compose import group_alert
+from monitor.core.watch.compose import about_group, raise_alert
 from monitor.core.watch.watcher import Ground
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.rules import RulesWatch
@@ -79,9 +79,9 @@ class GroupEffects:
         state, said = verdict
         if said is not None:
             self._ground.weight(record)
-            alert = group_alert(said, record, record.figures(self._ground.board), out.at, facts or {})
-            alert, state = self._silences.judge(alert, record.state, state)
-            out.alerts.append(alert)
+            what = about_group(said, record, record.figures(self._ground.board), facts or {})
+            alert = raise_alert(out, self._ground.rules.name, what, said.at)
+            out.alerts[-1], state = self._silences.judge(alert, record.state, state)
         if state is not record.state:
             record.keep(state)
             self._ground.book.keep(record)

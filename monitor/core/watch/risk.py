@@ -60,7 +60,8 @@ class RiskMonitor:
         self.at = memory.at if memory else None
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
-        self._ground = ground = Ground(rules, self.board, self.book)
+        ground = Ground(rules, self.board, self.book)
+        self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
         self._prices = PriceWatch(ground)
@@ -73,6 +74,7 @@ class RiskMonitor:
         self.operators = Operators(ground, self._silences, self._effects)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
+            self._silences,
             self._noticed,
             self._fund,
             self._rules,
@@ -165,17 +167,11 @@ class RiskMonitor:
 
     def _restore(self, memory: Memory) -> None:
         """Continues where the memory left off."""
-        kept = memory.watchers
-        self._noticed.restore(kept.noticed)
-        self._concentration.restore(kept.concentration)
-        self._rules.restore(kept.rules)
-        self._silences.restore(kept.silences, memory.states)
         self._begin(memory.at)
-        self._prices.restore(kept.prices, memory.awaited)
         with exact():
             self._book_changes.restore(memory, self.rules)
-            self._fund.restore(kept.fund, memory.states, memory.at)
-            self._schedule.replan(memory.at)
+            for watcher in self._watchers:
+                watcher.restore(memory)
             # Lists of groups show them on the prices that were kept; they are decided when a feed confirms these.
             self.book.suspects(None, self.board)
 
@@ -207,6 +203,7 @@ class RiskMonitor:
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
             self._silences.mark(out.alerts, start)
+            self._concentration.follow(event)
             self.at = event.at
         return out
 

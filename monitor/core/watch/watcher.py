@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from monitor.core.deadlines import Agenda, Deadline
 from monitor.core.groups.loan_book import LoanBook, weigh_now
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
@@ -17,7 +17,10 @@ from monitor.core.valuation.valuation import Weight
 
 
 class Ground:
-    """What the whole of `watch` reads. The rules in force live here and nowhere else; only `RulesWatch` replaces them."""
+    """What the whole of `watch` reads. Only `RulesWatch` replaces the rules in force, and hands them to the book as well.
+
+    The book of the engine keeps those that it was renewed with last: it works out the holdings of blocks under them.
+    """
 
     def __init__(self, rules: Rules, board: PriceBoard, book: LoanBook) -> None:
         self.rules = rules
@@ -64,11 +67,13 @@ class BookChange(NamedTuple):
 
 
 class Watcher:
-    """Looks at the whole book. Every method may be left out; the monitor calls them in this order.
+    """Looks at the whole book. Every method may be left out; the monitor calls those from `configure` on in this order."""
 
-    What a watcher must remember over a restart it gives in `kept()` and takes in `restore(kept)`, each with a type of its own
-    (core.groups.watcher_states).
-    """
+    def kept(self) -> object:
+        """What it must remember over a restart, of a type of its own (core.groups.watcher_states)."""
+
+    def restore(self, memory: Memory) -> None:
+        """After a restart: takes what it kept, when the groups are in the book again."""
 
     def configure(self, at: datetime) -> None:
         """Other rules are in force, but the groups are still held under the old ones."""

@@ -63,7 +63,8 @@ class Interned(list[T], Generic[T]):
             raise NamesFull(self.what, self.limit)
         self.append(value)
         # The value is readable before its place is known, so that no thread ever finds a place without a value.
-        self._places[key] = place = len(self) - 1
+        place = len(self) - 1
+        self._places[key] = place
         return place
 
     def _key(self, value: T) -> Hashable:

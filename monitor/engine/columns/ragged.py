@@ -95,7 +95,8 @@ def _joined_maturities(parts: Sequence[Columns]) -> I64:
 def _joined_wide(parts: Sequence[Columns]) -> dict[int, Decimal]:
     positions, loans = sum(len(c.asset) for c in parts), sum(len(c.loan_asset) for c in parts)
     wide: dict[int, Decimal] = {}
-    before_p = before_l = 0
+    before_p = 0
+    before_l = 0
     for c in parts:
         held, owed = before_p + np.arange(len(c.asset)), positions + before_l + np.arange(len(c.loan_asset))
         slots = np.concatenate([held, owed, loans + owed])

@@ -17,7 +17,7 @@ from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, U8, U32, U64, Bools
 
 FEW = 1000
-"""Up to so many ids are compared one by one, at 1 us each. For more, all ids are put in order, which takes 0.1 s."""
+"""At most this many ids are compared one by one, at 1 us each. For more, all ids are put in order, which takes 0.1 s."""
 WORD = 8
 Blocks = Sequence[Block | None]
 

@@ -35,7 +35,6 @@ class CompactLineMemory:
         return len(self._lines)
 
     def applied(self, lines: array[int]) -> array[int]:
-        """See LineMemory."""
         if not len(self._lines):
             return array("q", bytes(8 * len(lines)))
         wanted = np.frombuffer(lines, np.int64)
@@ -43,7 +42,6 @@ class CompactLineMemory:
         return _list(np.where(self._lines[places] == wanted, self._ids[places], 0))
 
     def name(self, ids: array[int], numbers: list[int]) -> list[int]:
-        """See LineMemory."""
         if self._count + len(ids) > _FULLEST * len(self._keys):
             old_keys, old_numbers, size = self._keys, self._numbers, 2 * (len(self._keys) + len(ids))
             self._keys = np.zeros(1 << size.bit_length() - 1, np.int64)
@@ -55,20 +53,16 @@ class CompactLineMemory:
         return before
 
     def take(self, lines: array[int], ids: array[int]) -> None:
-        """See LineMemory."""
         self._taken.append((np.frombuffer(lines, np.int64), np.frombuffer(ids, np.int64)))
 
     def named(self, ids: array[int]) -> list[bool]:
-        """See LineMemory."""
         named: list[bool] = _are_noted(self._keys, np.frombuffer(ids, np.int64)).tolist()
         return named
 
     def lacks(self) -> bool:
-        """See LineMemory."""
         return not _are_noted(self._keys, self._ids).all()
 
     def end(self, *, forget: bool) -> None:
-        """See LineMemory."""
         if not self._taken and not forget:
             self._clear()
             return

@@ -31,7 +31,7 @@ from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 
 _DAILY: Bounds = get_args(schema.DailyRate)[1]
 _LEVEL: Bounds = get_args(Level)[1]
-_REMEMBERED = 10_000  # at most so many texts of times, of terms and of thresholds
+_REMEMBERED = 10_000  # at most this many texts of times, of terms and of thresholds
 
 _decode = msgspec.json.Decoder(line_schema.LineText).decode
 
@@ -88,7 +88,8 @@ class _Coins(dict[str, int]):
     def __missing__(self, name: str) -> int:
         if not schema.is_asset(name):
             raise Unsure
-        place = self[name] = self._assets.place(name)
+        place = self._assets.place(name)
+        self[name] = place
         return place
 
 
@@ -120,7 +121,8 @@ class _Rules:
         """A loan in this coin can be weighed, now and by the versions to come."""
         found = self._taken.get(coin)
         if found is None:
-            found = self._taken[coin] = all(version.takes(coin) for version in self._versions)
+            found = all(version.takes(coin) for version in self._versions)
+            self._taken[coin] = found
         return found
 
     def thresholds(self, texts: Mapping[Any, str], leverage: int | None) -> dict[str, Decimal]:

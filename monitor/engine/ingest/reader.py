@@ -29,7 +29,6 @@ class BlockReader(PlainReader):
         self._packer: Packer | None = None
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed:
-        """See Reader."""
         if self._packer is None:
             from monitor.engine.ingest.packer import Packer
 
@@ -37,7 +36,6 @@ class BlockReader(PlainReader):
         return self._packer.pack(raws, at, self._products(), source)
 
     def line_memory(self) -> LineMemory:
-        """See Reader."""
         from monitor.engine.ingest.line_memory import CompactLineMemory
 
         return CompactLineMemory()

@@ -38,7 +38,7 @@ FloatKey = tuple[int, float, str]
 AT_ONCE = 16 * GROUPS
 """Rows are put in order in parts of this size: temporary arrays of a megabyte stay in the cache."""
 KEPT_MATCHES = 16
-"""So many scopes and texts keep their matching label sets, one byte a label set."""
+"""This many scopes and texts keep their matching label sets, one byte a label set."""
 _RANK = np.array([STAGE_RANK[stage] * KINDS for stage in STAGES], np.int8)
 _DELAYED = STAGES.index(DELAYED)
 _NO_ROW = -1
@@ -90,7 +90,8 @@ class Listings:
         """[label sets] Those that match. For a key that comes again, each set is looked at once."""
         known = self._matches.pop(key, np.zeros(0, bool))
         new = [is_match(sets[i]) for i in range(len(known), len(sets))]
-        found = self._matches[key] = np.append(known, np.array(new, bool)) if new else known
+        found = np.append(known, np.array(new, bool)) if new else known
+        self._matches[key] = found
         if len(self._matches) > KEPT_MATCHES:
             self._matches.popitem(last=False)
         return found
@@ -130,7 +131,7 @@ class Listing:
         return next((row for row in rows if row < len(self._stage) and self._stage[row] != NO_GROUP), None)
 
     def first(self, query: GroupQuery, scope: Scope, after: FloatKey | None, number: int) -> list[tuple[FloatKey, int]]:
-        """So many rows that come first behind a key, with their keys, in no order."""
+        """The `number` rows that come first behind a key, with their keys, in no order."""
         wanted, is_reversed = self._wanted(query, scope), query.is_reversed
         parts = [self._some(np.zeros(0, np.uint32), query)]
         for at in range(0, len(wanted), AT_ONCE):

@@ -29,11 +29,12 @@ from monitor.core.groups.snapshot import (
     Swept,
     within,
 )
-from monitor.core.money import EIGHT_PLACES, exact, round_up
+from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
 from monitor.core.portfolio.snapshot import (
     LABEL_PREFIX,
     PlainBookSnapshot,
     distance_of,
+    nearest_shown,
     stage_then,
     urgency,
     worth_of,
@@ -48,12 +49,11 @@ from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
-from monitor.engine.queries.sums import mean, moves_of, pairs_of, percent, side, sums_of
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
 
 NEAR_LIMIT = 50_000
-"""So many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, and the answer says so."""
+"""At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
 
 
@@ -109,7 +109,7 @@ class ColumnarBookSnapshot:
         after, are_exact = self._stages_then(weighed, wanted, on)
         known = wanted & (weighed.blind & MISSING == 0)
         pairs = self._stage[known].astype(np.int64) * len(STAGES) + after[known]
-        moves = moves_of(pairs, *(column[known] for column in weighed.sums))
+        moves = _moves_of(pairs, *(column[known] for column in weighed.sums))
         loss = self._loss(weighed, known, after, on)
         newly: dict[Stage, Movers] = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
@@ -124,7 +124,7 @@ class ColumnarBookSnapshot:
         weighed, wanted = self._weigh(on), self._wanted(scope)
         known = wanted & (weighed.blind & MISSING == 0)
         distance = self._distances(weighed, known, on) if has_distances else np.zeros(len(known))
-        total = sums_of(*(column[known] for column in weighed.sums))
+        total = _sums_of(*(column[known] for column in weighed.sums))
         found = (
             self._by_asset(on, known, distance, weighed)
             if by == "asset"
@@ -143,12 +143,12 @@ class ColumnarBookSnapshot:
         for coin, place in places.items():
             held, owed = np.zeros(len(known)), np.zeros(len(known))
             of_asset(self._numbers, copy.store, copy.tiers, price, place, held, owed)
-            sides[coin] = side(held, known), side(owed, known)
+            sides[coin] = _side(held, known), _side(owed, known)
         found = []
         for issuer, coins in issuers.items():
             for debt in (c for c in coins if c in sides):
                 for collateral in (c for c in coins if c in sides):
-                    found += pairs_of(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
+                    found += _pairs_of(issuer, debt, collateral, sides[debt][1], sides[collateral][0])
         return joined_pairs(found, self._fresh.pairs(issuers, on, scope))
 
     def sight(self, row: int) -> Sight:
@@ -300,7 +300,7 @@ class ColumnarBookSnapshot:
         rows = []
         for i in np.flatnonzero(count).tolist():
             sums = Sums(int(count[i]), *(cents(float(column[i])) for column in columns))
-            rows.append(Exposed(keys[i], sums, percent(nearest[i]), mean(weighted[i], columns[0][i]), sums.debt))
+            rows.append(Exposed(keys[i], sums, _percent(nearest[i]), _mean(weighted[i], columns[0][i]), sums.debt))
         return rows
 
     def _by_asset(self, on: Prices, known: Bools, distance: F64, weighed: Weighed) -> list[Exposed]:
@@ -315,7 +315,7 @@ class ColumnarBookSnapshot:
             held = Sums(int(groups), cents(owed), cents(recognised), cents(market))
             amount = round_up(Decimal.from_float(quantity), EIGHT_PLACES) if groups else None
             rows.append(
-                Exposed(copy.names.assets[i], held, percent(nearest), mean(weighted, whole), cents(whole), amount)
+                Exposed(copy.names.assets[i], held, _percent(nearest), _mean(weighted, whole), cents(whole), amount)
             )
         return rows
 
@@ -337,3 +337,44 @@ def _distance(lines: F64, part: Weighed) -> F64:
         share = np.where(is_ahead, 1.0 - part.debt / edges, np.inf).min(axis=0)
     found: F64 = np.where(part.debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
     return found
+
+
+def _moves_of(pairs: I64, debt: F64, recognised: F64, market: F64) -> dict[tuple[Stage, Stage], Sums]:
+    """By stage before and after; `pairs` are place before x number of stages + place after."""
+    size = len(STAGES) ** 2
+    count = np.bincount(pairs, minlength=size)
+    sums = [np.bincount(pairs, column, size) for column in (debt, recognised, market)]
+    return {
+        (STAGES[i // len(STAGES)], STAGES[i % len(STAGES)]): Sums(int(count[i]), *(cents(float(s[i])) for s in sums))
+        for i in np.flatnonzero(count).tolist()
+    }
+
+
+def _sums_of(debt: F64, recognised: F64, market: F64) -> Sums:
+    """The sums of these groups."""
+    return Sums(len(debt), *(cents(float(column.sum())) for column in (debt, recognised, market)))
+
+
+def _percent(value: float) -> Decimal | None:
+    """A distance; None where there is none."""
+    return nearest_shown(Decimal.from_float(float(value))) if np.isfinite(value) else None
+
+
+def _mean(weighted: float, whole: float) -> Decimal | None:
+    """An average distance, rounded down. None if there is nothing to average."""
+    return round_down(Decimal.from_float(float(weighted / whole)), CENT) if whole > 0 else None
+
+
+def _side(value: F64, known: Bools) -> tuple[I64, F64]:
+    """The known rows with a value above zero, and the values."""
+    rows = np.flatnonzero(known & (value > 0))
+    return rows, value[rows]
+
+
+def _pairs_of(issuer: str, debt: str, collateral: str, owed: tuple[I64, F64], held: tuple[I64, F64]) -> list[Pair]:
+    """The pair, if any group owes one coin and holds the other."""
+    both, i, j = np.intersect1d(owed[0], held[0], assume_unique=True, return_indices=True)
+    if not len(both):
+        return []
+    sums = cents(float(owed[1][i].sum())), cents(float(held[1][j].sum()))
+    return [Pair(issuer, debt, collateral, len(both), *sums)]

@@ -24,7 +24,7 @@ class Weighed(NamedTuple):
 
     @staticmethod
     def zeros(rows: int) -> Weighed:
-        """Room for so many rows, before they are weighed."""
+        """Room for the rows, before they are weighed."""
         return Weighed(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows, np.uint8))
 
     @property

@@ -37,7 +37,6 @@ class ColumnarAgenda:
         """By block: the Spot balances of its groups, read when they are first asked for."""
 
     def waiting(self, at: datetime, until: datetime, now: InForce) -> Iterable[str]:
-        """See LoanBook."""
         rows = {**self.restless, **self._rows.pending}
         for number, block in self._rows.living():
             base = number * GROUPS
@@ -47,13 +46,11 @@ class ColumnarAgenda:
         return [self._rows.id(row) for row in rows if self._rows.stage[row] != NO_GROUP]
 
     def nearing(self, after: datetime, until: datetime, now: InForce) -> Iterator[str]:
-        """See LoanBook."""
         for number, block in self._rows.living():
             places = self._dates(block, now).within(micros_of(after), micros_of(until))
             yield from (block.id(i) for i in places if self._rows.stage[number * GROUPS + i] != NO_GROUP)
 
     def spare(self, kinds: Collection[str], now: InForce) -> Iterator[str]:
-        """See LoanBook."""
         theirs = {self._rows.names.products.find(kind) for kind in kinds}
         for number, block in self._rows.living():
             if not theirs.isdisjoint(block.products()):

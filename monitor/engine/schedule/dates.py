@@ -27,7 +27,7 @@ class Dates(NamedTuple):
     matures: I64
 
     def first(self, count: int) -> I64:
-        """[n] The first date of each of so many groups."""
+        """[n] The first date of each of n groups."""
         found = np.full(count, NEVER)
         np.minimum.at(found, self.rows, np.minimum(np.minimum(self.opens, self.nears), self.matures))
         return found

@@ -110,7 +110,8 @@ class Debts:
     def _sum(self, kind: tuple[int, ...]) -> float:
         found = self._sums.get(kind)
         if found is None:
-            found = self._sums[kind] = self._exact_sum(_Kind(*kind))
+            found = self._exact_sum(_Kind(*kind))
+            self._sums[kind] = found
         return found
 
     def _exact_sum(self, kind: _Kind) -> float:

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from monitor.engine.columns.fields import F64, I64, U8, U16, U32
 
 AHEAD = 512
-"""The loops ask for memory so many positions ahead. 256 to 1024 measure alike; without it a sweep takes a third longer."""
+"""The loops ask for memory this many positions ahead. 256 to 1024 measure alike; without it a sweep takes a third longer."""
 GUARD = 1e-9
 """A group within this relative distance of a line is always named. The rounding of the sums is 100,000 times smaller."""
 UNTRUSTED, MISSING = 1, 2

@@ -128,7 +128,8 @@ class Instruments:
         number = self._numbers.get(key)
         if number is None:
             # Without a ladder it counts nothing. Core refuses a liability without a ladder, so its group is dead.
-            number = self._numbers[key] = len(self._ladders)
+            number = len(self._ladders)
+            self._numbers[key] = number
             assert number < _NONE, "more pairs of product and coin than a block can name"
             self._ladders.append(())
             self._assets.append(key[2])

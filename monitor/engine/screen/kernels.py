@@ -401,3 +401,59 @@ def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band:
                 named[count] = row
                 count += 1
     return count
+
+
+@kernel
+def lay(
+    order: I64,
+    row: U16,
+    instrument: U16,
+    amount: F64,
+    counts: I64,
+    store: Positions,
+    position: int,
+    run: int,
+    base: int,
+) -> int:
+    """Lays one side of a block as runs, from `position` and `run` on. Returns the run after the last.
+
+    Positions are in `order` within a run. `counts` (positions per instrument) is used up.
+    """
+    at = position
+    for i in range(counts.size):
+        if counts[i]:
+            store.instrument[run] = i
+            store.start[run] = at - base
+            run += 1
+        at, counts[i] = at + counts[i], at
+    store.start[run] = at - base
+    for k in order:
+        place = counts[instrument[k]]
+        store.amount[place] = amount[k]
+        store.member[place] = row[k]
+        counts[instrument[k]] = place + 1
+    return run
+
+
+@kernel
+def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: LinePairs, slots: U32, used: I64) -> int:
+    """Gives rows their lines. `slots` is an open hash of the pairs, by place + 1.
+
+    Starts with row number `done` of the list, and returns how many are done: fewer than all if the table is full.
+    """
+    pair = np.empty(2)
+    bits = pair.view(np.uint64)
+    for k in range(done, rows.size):
+        pair[0], pair[1] = low[k], high[k]
+        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
+        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
+        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
+            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
+        if not slots[slot]:
+            if used[0] == lines.low.size:
+                return k
+            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
+            used[0] += 1
+            slots[slot] = used[0]
+        band[rows[k]] = slots[slot] - 1
+    return rows.size

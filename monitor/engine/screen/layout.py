@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U16
+from monitor.engine.screen import kernels
 from monitor.engine.screen.arrays import (
     BLIND,
     DEBT,
@@ -23,7 +24,6 @@ from monitor.engine.screen.arrays import (
     RUN,
     RUN_ROOM,
     Positions,
-    kernel,
 )
 
 POSITIONS = 1 << 24
@@ -31,9 +31,9 @@ POSITIONS = 1 << 24
 RUNS = 1 << 20
 """The same in run starts."""
 SPARE = 1 << 16
-"""A room has so many positions more than are in use, because groups may come before it is filled."""
+"""A room has this many positions more than are in use, because groups may come before it is filled."""
 HOLES = 4
-"""One part in so many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
+"""One part in this many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
 
 
 class BlockSide(NamedTuple):
@@ -67,10 +67,11 @@ class Layout:
         runs = sum(int(np.count_nonzero(c)) for c in counts)
         self._make_room(number, sum(side.row.size for side in sides), runs + 1)
         head, run = self.store.head[number], int(self.store.head[number, RUN])
-        position = base = int(head[POSITION])
+        base = int(head[POSITION])
+        position = base
         for part, side, count in zip((RUN, DEBT, LIABILITY), sides, counts, strict=True):
             head[part] = run
-            run = lay(_order(side, part), *side, count, self.store, position, run, base)
+            run = kernels.lay(_order(side, part), *side, count, self.store, position, run, base)
             position += side.row.size
         head[END], head[ROWS], head[BLIND] = run, rows, 1
         self.blocks = np.flatnonzero(self.store.head[:, ROWS])
@@ -87,7 +88,7 @@ class Layout:
             assert has_same_runs, "other debts than those of the block"
             assert side.row.max(initial=0) < head[ROWS], "a row beyond the block's end"
             assert position + side.row.size == base + int(store.start[stop]), "more or fewer debts"
-            lay(_order(side, part), *side, counts, store, position, first, base)
+            kernels.lay(_order(side, part), *side, counts, store, position, first, base)
 
     def drop(self, number: int) -> None:
         """Forgets a block. Unless it was the last, its place is a hole until the next copy."""
@@ -159,12 +160,14 @@ class Layout:
         return end and are_few
 
     def _copy(self, positions: int, runs: int) -> None:
-        """Moves all blocks to fresh arrays with at least so much room at the end."""
+        """Moves all blocks to fresh arrays with at least this room at the end."""
         old = self.store
         head = old.head.copy()
         room = 2 * (int(head[:, POSITION_ROOM].sum()) + positions), 2 * (int(head[:, RUN_ROOM].sum()) + runs)
-        self.store = new = _empty(max(old.amount.size, room[0]), max(old.start.size, room[1]), head)
-        self._position = self._run = 0
+        new = _empty(max(old.amount.size, room[0]), max(old.start.size, room[1]), head)
+        self.store = new
+        self._position = 0
+        self._run = 0
         for number in np.flatnonzero(head[:, ROWS]):
             at, was = head[number], old.head[number]
             at[[RUN, DEBT, LIABILITY, END]] += self._run - was[RUN]
@@ -190,35 +193,3 @@ def _empty(positions: int, runs: int, head: I64) -> Positions:
 
 def _stretch(head: I64, first: int, room: int) -> slice:
     return slice(int(head[first]), int(head[first] + head[room]))
-
-
-@kernel
-def lay(
-    order: I64,
-    row: U16,
-    instrument: U16,
-    amount: F64,
-    counts: I64,
-    store: Positions,
-    position: int,
-    run: int,
-    base: int,
-) -> int:
-    """Writes one side of a block as runs, from `position` and `run` on. Returns the run after the last.
-
-    Positions are in `order` within a run. `counts` (positions per instrument) is used up.
-    """
-    at = position
-    for i in range(counts.size):
-        if counts[i]:
-            store.instrument[run] = i
-            store.start[run] = at - base
-            run += 1
-        at, counts[i] = at + counts[i], at
-    store.start[run] = at - base
-    for k in order:
-        place = counts[instrument[k]]
-        store.amount[place] = amount[k]
-        store.member[place] = row[k]
-        counts[instrument[k]] = place + 1
-    return run

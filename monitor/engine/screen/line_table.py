@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, I64, U32
-from monitor.engine.screen.arrays import GUARD, LinePairs, kernel
+from monitor.engine.screen import kernels
+from monitor.engine.screen.arrays import GUARD, LinePairs
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)
 """The pairs at DEAD and UNWATCHED."""
@@ -24,7 +25,7 @@ class LineTable:
         low = np.where(low < 0.0, -np.inf, low * (1.0 + GUARD))
         high = high * (1.0 - GUARD)
         done = 0
-        while (done := watch(rows, low, high, done, band, self.lines, self._slots, self._used)) < rows.size:
+        while (done := kernels.watch(rows, low, high, done, band, self.lines, self._slots, self._used)) < rows.size:
             self._grow()
 
     @property
@@ -42,30 +43,6 @@ class LineTable:
         old, used = self.lines, int(self._used[0])
         self._reset(2 * old.low.size)
         places = np.arange(used - 2)
-        watch(
+        kernels.watch(
             places, old.low[2:used], old.high[2:used], 0, np.empty(used, np.uint32), self.lines, self._slots, self._used
         )
-
-
-@kernel
-def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: LinePairs, slots: U32, used: I64) -> int:
-    """Gives rows their lines. `slots` is an open hash of the pairs, by place + 1.
-
-    Starts with row number `done` of the list, and returns how many are done: fewer than all if the table is full.
-    """
-    pair = np.empty(2)
-    bits = pair.view(np.uint64)
-    for k in range(done, rows.size):
-        pair[0], pair[1] = low[k], high[k]
-        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
-        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
-        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
-            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
-        if not slots[slot]:
-            if used[0] == lines.low.size:
-                return k
-            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
-            used[0] += 1
-            slots[slot] = used[0]
-        band[rows[k]] = slots[slot] - 1
-    return rows.size

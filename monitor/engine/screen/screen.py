@@ -20,17 +20,17 @@ from monitor.engine.screen.layout import BlockSide, Layout
 from monitor.engine.screen.line_table import LineTable
 
 SHIFT_COST = 8
-"""A position costs so many times more to shift than to sweep, because the sums lie far apart in memory. Measured."""
+"""A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured."""
 SHARE_FROM = 20_000
 SHARE_SWEEP_FROM = SHIFT_COST * SHARE_FROM
-"""From so many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
+"""With this many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
 DRIFT = 8.0
-"""A sweep is due after so many shifts, or when a price is beyond this factor of its value at the last sweep. A shift rounds
+"""A sweep is due after SHIFTS shifts, or when a price is beyond a factor DRIFT of its value at the last sweep. A shift rounds
 by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three
 times, add up to 5e-10 at worst, and the guard is wider."""
 ROOM = 4
-"""Room for the rows of so many blocks at the start. It doubles when full."""
+"""Room for the rows of this many blocks at the start. It doubles when full."""
 
 T = TypeVar("T", bound=np.generic)
 FloatLadder = Sequence[tuple[float, float]]
@@ -274,7 +274,8 @@ def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
     """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
     start, bound, share, offset = [0], [], [], []
     for ladder in ladders:
-        floor = total = 0.0
+        floor = 0.0
+        total = 0.0
         for top, part in (*ladder, (np.inf, 0.0), (np.inf, 0.0)):
             bound.append(top)
             share.append(part)

@@ -154,7 +154,9 @@ class SqliteStore:
     async def prune(self, before: datetime) -> int:
         """Small batches, each a transaction of its own, between which commits go on."""
         total = 0
-        for batch in (log.prune_alerts, log.prune_entries, log.prune_audits, log.prune_history):
+        batches: list[Callable[..., int]] = [log.prune_alerts]
+        batches += [partial(log.prune, table=table) for table in ("entries", "audits", "history")]
+        for batch in batches:
             while count := await self._write(partial(batch, before=before)):
                 total += count
         return total

@@ -16,7 +16,7 @@ from monitor.telemetry import log
 APPLICATION_ID = 0x4C4D4F4E  # "LMON"
 _MAGIC = b"SQLite format 3\0"
 
-# A commit moves the log into the file when the log holds so many pages (64 MB). Most of them are the same pages written
+# A commit moves the log into the file when the log holds this many pages (64 MB). Most of them are the same pages written
 # again, so this seldom takes long; ten thousand alerts at once, about 30 MB, seldom wait for it.
 _AUTOCHECKPOINT_PAGES = 16000
 _LOG_KEPT_BYTES = 64 << 20  # what a storm of alerts may leave behind in the size of the log file

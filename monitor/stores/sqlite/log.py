@@ -167,22 +167,8 @@ def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
         )
 
 
-def prune_entries(db: sqlite3.Connection, before: datetime) -> int:
-    """One batch."""
-    return _prune(db, "entries", before)
-
-
-def prune_audits(db: sqlite3.Connection, before: datetime) -> int:
-    """One batch."""
-    return _prune(db, "audits", before)
-
-
-def prune_history(db: sqlite3.Connection, before: datetime) -> int:
-    """One batch."""
-    return _prune(db, "history", before)
-
-
-def _prune(db: sqlite3.Connection, table: str, before: datetime) -> int:
+def prune(db: sqlite3.Connection, table: str, before: datetime) -> int:
+    """One batch of rows of a table; 0 when nothing is left to delete."""
     old = f"SELECT rowid FROM {table} WHERE at < ? LIMIT ?"  # noqa: S608
     with transaction(db):
         return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros_of(before), _PRUNED_AT_ONCE)).rowcount  # noqa: S608

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from monitor.core.queries.explain import GroupDetail, GroupRow, row
 from monitor.core.queries.inbox import Answer, Look, Request
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
-from monitor.core.schema import Id, Invalid, Problem, read
+from monitor.core.schema import Id, Invalid, Problem, read_or_note
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import FEED, READ
@@ -329,8 +329,8 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
     if key is not None:
         head_part.setdefault("id", key.removeprefix('"').removesuffix('"'))
     problems: list[Problem] = []
-    head = _try(EntryHead, head_part, problems)
-    entry = _try(Entry, body, problems)
+    head = read_or_note(EntryHead, head_part, problems)
+    entry = read_or_note(Entry, body, problems)
     if head is not None and head.id is None:
         problems.append(Problem("id", "is missing; state it here or in the header Idempotency-Key"))
     if head is not None and head.at is not None and head.at - now > AHEAD:
@@ -338,14 +338,6 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
     if problems or head is None or entry is None:
         raise invalid(problems)
     return head, entry
-
-
-def _try(cls: Any, value: object, problems: list[Problem]) -> Any:
-    try:
-        return read(cls, value)
-    except Invalid as e:
-        problems += e.problems
-        return None
 
 
 def _digest(head: EntryHead, entry: Entry) -> str:

@@ -93,7 +93,7 @@ class LiquidationItem(_Item, frozen=True, tag="liquidation", kw_only=True):
 
 
 class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
-    """What one UTC day charged a loan at one rate; `rate` is for one `period`, and there were `periods`."""
+    """What one UTC day charged a loan at one rate; `rate` is for one `period`, and the day had this many `periods`."""
 
     accrued_at: str
     loan: str
@@ -122,7 +122,7 @@ Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
 
 
 class _Asked(NamedTuple):
-    """The history that is asked for, and its group. A closed group has rows but no look: it is not in the book."""
+    """The history that is asked for, and its group. A closed group is not in the book: it has rows but no look."""
 
     daemon: Daemon
     group: str

@@ -96,7 +96,7 @@ ROUTES = (
         (
             Param("from", "The beginning; a day before the end by default, at most 30 days before now.", TIME),
             Param("to", "The end; now by default.", TIME),
-            Param("points", "At most so many points, 10 to 5000.", whole_number(10, 5000, 500)),
+            Param("points", "At most this many points, 10 to 5000.", whole_number(10, 5000, 500)),
         ),
     ),
 )

@@ -84,7 +84,7 @@ class HiddenAlert(msgspec.Struct, frozen=True):
 
 
 class HiddenAlerts(msgspec.Struct, frozen=True):
-    """Alerts of the last 24 hours that match: so many would be `hidden`, and so many `told`, as worse or as good news."""
+    """Alerts of the last 24 hours that match: how many would be `hidden`, and how many `told`, as worse or as good news."""
 
     hidden: int
     told: int

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from monitor.config import TokenConfig, WebConfig
 from monitor.core.portfolio.snapshot import PlainBookSnapshot, WholeBook
-from monitor.web.whole_book import LISTS, WAITING
+from monitor.web.site import LISTS, WAITING
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask

@@ -1,19 +1,28 @@
 """Says when a coin, a product or a borrower is more of the book than the desk allows, and when it no longer is.
 
-Looked at once a minute of the events' time, and only after a minute in which something changed. It is a deadline like any
-other: firm, at the whole minute, on the prices in force until then. So all that it remembers is what was said.
+Looked at once a minute of the events' time, and only after a minute in which shares may have changed. It is a deadline like
+any other: firm, at the whole minute, on the prices in force until then. So all that it remembers is what was said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
-from monitor.core.groups.outcome import Outcome
+from monitor.core.events.events import (
+    ClockJumped,
+    ClockSettled,
+    ClockStood,
+    Event,
+    Noticed,
+    OperatorAct,
+    PriceSilent,
+    TimePassed,
+)
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.snapshot import Exposed, Exposures, Prices
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import ONE, plain
@@ -25,6 +34,7 @@ from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"
+_CHANGES_NO_SHARE = TimePassed | ClockJumped | ClockSettled | ClockStood | PriceSilent | Noticed | OperatorAct
 
 
 class Concentration(Watcher):
@@ -40,9 +50,10 @@ class Concentration(Watcher):
         """By subject."""
         return dict(self._told)
 
-    def restore(self, kept: Mapping[str, Told]) -> None:
-        """Goes on counting."""
-        self._told = dict(kept)
+    def restore(self, memory: Memory) -> None:
+        """Goes on counting, and looks again at what is above its share."""
+        self._told = dict(memory.watchers.concentration)
+        self.plan(memory.at)
 
     def plan(self, at: datetime) -> None:
         """Shares may be others at the next whole minute."""
@@ -51,13 +62,15 @@ class Concentration(Watcher):
             due = at - timedelta(seconds=at.second, microseconds=at.microsecond) + MINUTE
             self._ground.agenda.set(deadlines.EXPOSURE, "", Deadline(due, deadlines.EXPOSURE, ""))
 
-    def configure(self, at: datetime) -> None:
-        """Other shares are allowed."""
-        self.plan(at)
+    def follow(self, event: Event) -> None:
+        """An event was handled. Most may have changed shares; a clock, a notice, an operator and silence change none."""
+        if not isinstance(event, _CHANGES_NO_SHARE):
+            self.plan(event.at)
 
     def observe(self, change: BookChange, out: Outcome) -> None:
-        """Something changed."""
-        self.plan(change.at)
+        """Interest was added, or a version came into force: both come as deadlines, not as events."""
+        if change.renewed:
+            self.plan(change.at)
 
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """The whole minute has come."""
@@ -87,7 +100,8 @@ class Concentration(Watcher):
         return [subject for subject, told in self._told.items() if told.last is not None]
 
     def _say(self, type_: str, subject: str, facts: dict[str, Any], at: datetime, out: Outcome) -> None:
-        count = self._told.get(subject, Told()).times + 1
+        # The subject said last stands last: what is restored in one look is said in the order in which it went above.
+        count = self._told.pop(subject, Told()).times + 1
         self._told[subject] = Told(count, "above" if type_ == ABOVE else None)
         raise_alert(out, self._ground.rules.name, Statement(type_, subject, count, facts), at)
 

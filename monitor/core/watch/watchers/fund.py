@@ -1,14 +1,14 @@
 """Says when the groups in liquidation would cost the insurance fund more than it has, and when they no longer would.
 
-A look values every group in stage liquidation exactly, which takes some ten microseconds each. So a change is looked at once
-all of its time is handled, but never sooner than REST for each of them after the look before: with a few groups in
-liquidation every tick is looked at, with ten thousand one a minute, and no tick waits for the fund. The times of the last
-look and of the next are remembered, so that a restart goes on in the same rhythm.
+A look values every group in stage liquidation exactly, which takes some ten microseconds each. A change is looked at when
+everything of its time is handled, but looks stand apart by REST for each group in liquidation. With a few such groups the
+fund is looked at on every tick, with ten thousand once a minute. No tick waits for it. The times of the last look and of
+the next are remembered, so that a restart goes on in the same rhythm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import nsmallest
@@ -18,11 +18,11 @@ import msgspec
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.watcher_states import FundState, Told
 from monitor.core.money import ONE, ZERO
-from monitor.core.stages.stages import LIQUIDATION, GroupState
+from monitor.core.stages.stages import LIQUIDATION
 from monitor.core.text import MOST_NAMED
 from monitor.core.valuation.clearance import FundSight, clearance, fund_facts
 from monitor.core.valuation.valuation import Holding
@@ -60,21 +60,22 @@ class FundWatch(Watcher):
         """What was said, and the rhythm."""
         return self._state
 
-    def restore(self, kept: FundState, states: Iterable[GroupState], at: datetime) -> None:
+    def restore(self, memory: Memory) -> None:
         """Takes the groups that a memory holds, and goes on in its rhythm."""
+        kept = memory.watchers.fund
         self._state = kept
-        found = (self._ground.book.find(s.group) for s in states if s.stage == LIQUIDATION)
+        found = (self._ground.book.find(s.group) for s in memory.states if s.stage == LIQUIDATION)
         self._held = {
             record.group.id: _InLiquidation(record.group.product, record.held) for record in found if record is not None
         }
         if self._ground.rules.fund is None:
             self._state = msgspec.structs.replace(kept, due=None)
             return
-        self._show(at if self._held else None)
+        self._show(memory.at if self._held else None)
         if kept.due is not None:
             self._plan(kept.due)
         elif self._held and kept.looked_at is None:
-            self._touch(at)
+            self._touch(memory.at)
 
     def awaken(self, at: datetime) -> None:
         """The balance may be another one than before."""
@@ -160,7 +161,8 @@ class FundWatch(Watcher):
         if fund is None:
             return
         held = {id_: self._holding(id_) for id_ in self._held}
-        self._assets = assets = frozenset[str]().union(*(h.assets for h in held.values()))
+        assets = frozenset[str]().union(*(h.assets for h in held.values()))
+        self._assets = assets
         usd = {asset: board.usd[asset] for asset in assets if asset in board.usd}
         draws, fees, unknown = dict[str, Decimal](), ZERO, 0
         for id_, holding in held.items():

@@ -9,7 +9,7 @@ from typing import Any
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import plain
 from monitor.core.refusal import Refused
@@ -34,9 +34,9 @@ class NoticedWatch(Watcher):
         """By kind and subject."""
         return {kind: dict(told) for kind, told in self._told.items()}
 
-    def restore(self, kept: Mapping[str, Mapping[str, Told]]) -> None:
+    def restore(self, memory: Memory) -> None:
         """Goes on counting."""
-        self._told = {kind: dict(told) for kind, told in kept.items()}
+        self._told = {kind: dict(told) for kind, told in memory.watchers.noticed.items()}
 
     def awaken(self, at: datetime) -> None:
         """A jump that was said before a restart must not hide one that comes now."""

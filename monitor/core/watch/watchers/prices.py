@@ -5,7 +5,7 @@ Going blind is said once per asset, and only where it blinds some group; so is s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.events.events import MarkPrices
 from monitor.core.groups.loan_book import EXACT_SUMS, Exposure
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.watcher_states import Told
 from monitor.core.money import plain
 from monitor.core.prices.quote import GOOD, STALE, USDT, PriceChange
@@ -22,8 +22,8 @@ from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 EXACT_SUMS_AT_ONCE = 5_000
-"""Up to so many exposed groups the sums of all alerts about prices of one time are exact, which takes half a second: a
-feed that dies or comes back with 600 coins must not hold core for a minute."""
+"""The sums of the alerts about prices of one time are exact for this many exposed groups together, which takes half a
+second. A feed that dies or comes back with 600 coins must not hold core for a minute."""
 IS_STALE, IS_SUSPECT, IS_RESTORED = "price.stale", "price.suspect", "price.restored"
 
 
@@ -47,11 +47,11 @@ class PriceWatch(Watcher):
         """By asset: whether it is said that no price was ever seen."""
         return dict(self._missing)
 
-    def restore(self, kept: Mapping[str, Told], awaited: Iterable[tuple[str, datetime]]) -> None:
+    def restore(self, memory: Memory) -> None:
         """Takes what was kept, and waits for the prices that are awaited."""
-        self._missing = dict(kept)
+        self._missing = dict(memory.watchers.prices)
         self._await_staleness(self._board.marks)
-        for asset, due in awaited:
+        for asset, due in memory.awaited:
             self._await_price(asset, due)
 
     @property

@@ -14,7 +14,7 @@ from monitor.core.deadlines import Deadline
 from monitor.core.events.events import ProductsChanged, RatesChanged
 from monitor.core.events.rates import Rates, RatesTaken
 from monitor.core.groups.loan_book import Counted
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.interest import accrues_at, next_accrual
 from monitor.core.money import plain
@@ -60,9 +60,9 @@ class RulesWatch(Watcher):
         """By product: how often a change was said."""
         return dict(self._told)
 
-    def restore(self, kept: Mapping[str, int]) -> None:
+    def restore(self, memory: Memory) -> None:
         """Goes on counting."""
-        self._told = dict(kept)
+        self._told = dict(memory.watchers.rules)
 
     def begin(self, at: datetime) -> None:
         """The first event, or the memory of a restart."""
@@ -145,7 +145,8 @@ class RulesWatch(Watcher):
         suspects = book.suspects(None, board)
         for kind, former in told.items():
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
-            self._told[kind] = count = self._told.get(kind, 0) + 1
+            count = self._told.get(kind, 0) + 1
+            self._told[kind] = count
             facts = _changed(kind, former, self._versions[kind], sums)
             # Noticed at the version's own time, also by a monitor that was down then.
             raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core import deadlines
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
@@ -42,11 +42,15 @@ class Schedule(Watcher):
             self._until = at + AHEAD
             self._plan_all(self._ground.book.nearing(since, at + AHEAD))
 
+    def restore(self, memory: Memory) -> None:
+        """Plans all deadlines."""
+        self.replan(memory.at)
+
     def replan(self, at: datetime) -> None:
         """After a restart or under new rules: plans all deadlines again."""
         # Not earlier than it was: an event that comes after months runs all that was due on the way.
-        until = self._until = max(at + AHEAD, self._until or at)
-        self._plan_all(dict.fromkeys(self._ground.book.waiting(at, until)))
+        self._until = max(at + AHEAD, self._until or at)
+        self._plan_all(dict.fromkeys(self._ground.book.waiting(at, self._until)))
 
     def observe(self, change: BookChange, out: Outcome) -> None:
         """A group that is closed has no deadlines."""

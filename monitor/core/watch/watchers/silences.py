@@ -13,6 +13,7 @@ from monitor.core.alerts.catalogue import BAD_STAGE_NEWS
 from monitor.core.alerts.matching import covers
 from monitor.core.alerts.silences import MakeSilence, Silence, hides
 from monitor.core.deadlines import Agenda, Deadline
+from monitor.core.groups.outcome import Memory
 from monitor.core.refusal import Refused
 from monitor.core.stages.stages import NORMAL, GroupState
 from monitor.core.watch.watcher import Watcher
@@ -36,11 +37,11 @@ class SilenceWatch(Watcher):
         """In the order in which they were made."""
         return tuple(self._known.values())
 
-    def restore(self, kept: Iterable[Silence], states: Iterable[GroupState]) -> None:
-        """Takes what was kept; `states` name the groups whose stage was hidden."""
-        for silence in kept:
+    def restore(self, memory: Memory) -> None:
+        """Takes what was kept; the states name the groups whose stage was hidden."""
+        for silence in memory.watchers.silences:
             self._plan(silence)
-        for state in states:
+        for state in memory.states:
             if state.silence is not None:
                 self._silenced.setdefault(state.silence, set()).add(state.group)
 

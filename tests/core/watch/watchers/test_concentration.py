@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.core.desk
-from monitor.core.events.events import TimePassed
+from monitor.core.events.events import ClockStood, PriceSilent, TimePassed
 from monitor.core.rules.settings import ExposureRules, Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.concentration import ABOVE
-from tests.coin_desk import START, line
+from tests.coin_desk import START, clock, line
 from tests.core.desk import Desk, both_books, plainly
 from tests.core.portfolio.test_exposure import BOOK, exposed_desk
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
@@ -68,6 +68,41 @@ def test_a_share_that_nobody_watches_any_more_is_not_above_for_ever() -> None:
     told = [a for a in of.alerts if a.type.startswith("exposure.")]
     assert [a.sequence for a in told] == [1, 2, 3]
     assert len({a.id for a in told}) == 3
+
+
+@both_books
+def test_what_is_restored_in_one_look_is_said_in_the_order_in_which_it_went_above() -> None:
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.4")})
+    assert of.pass_time("00:01") == "exposure.concentration:asset:USDT"
+    of.price("00:01:01", "BTC=400")
+    assert of.pass_time("00:02") == "exposure.concentration:asset:BTC exposure.restored:asset:USDT"
+    of.price("00:02:01", "BTC=80")
+    assert of.pass_time("00:03") == "exposure.concentration:asset:USDT"
+    of.restart()
+    of.change("00:03:10", exposure=ExposureRules())
+    assert of.pass_time("00:04") == "exposure.restored:asset:BTC exposure.restored:asset:USDT"
+
+
+@both_books
+def test_the_whole_book_is_summed_only_after_a_minute_in_which_a_share_may_have_changed() -> None:
+    """A look a minute costs: notices, clocks and prices that fall silent change no share. A price does."""
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.9")})
+    of.pass_time("00:01")
+    of.notice("00:01:10", "book.drift", "a book")
+    of.handle(ClockStood(clock("00:01:11"), D(1)))
+    of.handle(PriceSilent(clock("00:01:12"), "BTC"))
+    assert of.monitor.next_due is not None
+    assert of.monitor.next_due > clock("00:02")
+    of.price("00:01:13", "BTC=51")
+    assert of.monitor.next_due == clock("00:02")
+
+
+@both_books
+def test_interest_is_a_reason_to_sum_the_whole_book() -> None:
+    of = exposed_desk(*BOOK, max_share={"asset": D("0.9")})
+    of.pass_time("23:59")
+    of.pass_time("24:00")
+    assert of.monitor.next_due == clock("24:01")
 
 
 @both_books
