@@ -153,7 +153,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 UNTOUCHED = GroupState("")
-"""A group of which nothing was ever said, without its id."""
+"""The state of an untouched group, without its id."""
 
 
 def signal_of(stage: Stage, band: str, is_enrolled: bool, is_initial: bool) -> Signal | None:
