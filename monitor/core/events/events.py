@@ -37,6 +37,17 @@ class MarkPrices(_Event, frozen=True, omit_defaults=True):
         return chain(*map(assets_of, self.frames), assets_of(self.quotes))
 
 
+class FeedSaid(_Event, frozen=True, omit_defaults=True):
+    """What a feed knows of itself: whether it is connected, why not, and which coins it cannot price. Sent when it changes."""
+
+    source: str
+    connected: bool
+    cause: str = ""
+    """Why it is not connected or gives no price, in words; the same words as in `/readyz`."""
+    states: Mapping[str, str] = {}
+    """By asset: why this feed gives no price of it (settled, not listed, refused), in words."""
+
+
 class GroupPut(_Event, frozen=True):
     """A group is new, or its holdings are replaced; stage, deadline and episode stay."""
 
@@ -132,6 +143,7 @@ class TimePassed(_Event, frozen=True):
 
 Event = (
     MarkPrices
+    | FeedSaid
     | GroupPut
     | GroupsPut
     | GroupClosed

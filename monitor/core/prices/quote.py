@@ -25,7 +25,7 @@ _SURELY_LOWEST, _SURELY_HIGHEST, _SURELY_LONGEST = 1e-17, 1e14, 32
 USDT = "USDT"
 
 
-class Quote(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
     """One price of one coin as a feed gave it: per coin (never per thousand), in `quote` (USDT or USD)."""
 
     asset: str
@@ -33,7 +33,11 @@ class Quote(msgspec.Struct, frozen=True):
     quote: str
     source: str
     at: datetime
-    """The exchange's own time of this price."""
+    """The exchange's own time of this price; our receipt where the venue sends none."""
+    is_dated: bool = True
+    """The venue sent the time. Where it did not, the price has no age of the exchange."""
+    beside: Decimal | None = None
+    """The venue's own index or last price of the same message, per coin: it may confirm the first price of a coin."""
 
 
 class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
@@ -51,6 +55,10 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """The exchange's own time of the first price, in milliseconds since 1970."""
     later_ms: tuple[int, ...] = ()
     """By how much each price is later than the first one; empty where all are of one time, as is usual."""
+    is_dated: bool = True
+    """As of a quote."""
+    beside: tuple[str, ...] = ()
+    """The venue's own index or last price of each coin, as text; empty where the message has none, "" for a single coin."""
 
     def __post_init__(self) -> None:
         if not len(self.assets) == len(self.floats) == len(self.times):
@@ -85,7 +93,10 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
 
     def one(self, column: int) -> Quote:
         """One column as a quote."""
-        return Quote(self.assets[column], self.price(column), self.quote, self.source, self.at(column))
+        text = self.beside[column] if self.beside else ""
+        beside = Decimal(text) if text else None
+        at = self.at(column)
+        return Quote(self.assets[column], self.price(column), self.quote, self.source, at, self.is_dated, beside)
 
     def __iter__(self) -> Iterator[Quote]:
         return map(self.one, range(len(self.assets)))
@@ -191,6 +202,21 @@ class Heard(NamedTuple):
     price: Decimal
     at: datetime
     received_at: datetime
+
+
+class SourcePrice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source says of an asset now, and whether it counts: what a person looks at (`/v1/prices`, alerts, explain)."""
+
+    source: str
+    price: Decimal
+    quote: str
+    state: str
+    """live, stale, late, ahead, suspect, frozen, outlier, excluded, settled, not_listed."""
+    reason: str
+    received_at: datetime
+    changed_at: datetime
+    price_at: datetime | None
+    """The exchange's own time; None where the venue sends none."""
 
 
 class PriceChange(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -25,6 +25,23 @@ class Lifecycle(msgspec.Struct, frozen=True):
     margin_call_repeat: timedelta = timedelta(hours=24)
 
 
+class FeedTrust(msgspec.Struct, frozen=True):
+    """How the prices of one feed are judged; its kind states the defaults (`trust(config)` of the plug-in)."""
+
+    stale_after: timedelta | None = None
+    """A price older than this is stale; None: as [prices] states."""
+    stale_after_of: Mapping[str, timedelta] = {}
+    """By asset, where it differs: a NAV that is published once a day."""
+    cadence: timedelta | None = None
+    """How often the venue sends, by its documentation. A limit shorter than this can never be kept."""
+    sends_changes_only: bool = False
+    """A coin that did not trade is absent: it lives while the connection does and its last trade is within `quiet_after`."""
+    repeats_are_life: bool = False
+    """An unchanged answer is news: a poll of a price that seldom changes."""
+    may_freeze: bool = True
+    """A mark that stands still for `frozen_after` while the market moves is suspect."""
+
+
 class Trust(msgspec.Struct, frozen=True):
     """When a price may be believed (configuration [prices]); `enabled` is off in a replay without --trust."""
 
@@ -36,6 +53,32 @@ class Trust(msgspec.Struct, frozen=True):
     usdt_usd: str = "1"
     sources: tuple[str, ...] = ()
     """Feeds in order of preference; a source that is not listed comes last."""
+    mode: Literal["primary", "median"] = "primary"
+    """Which of several live sources is in force: the one that is named first, or the median of all."""
+    max_spread: Decimal = Decimal("0.02")
+    """Live sources agree where they differ by no more than this share."""
+    contradiction_after: timedelta = timedelta(seconds=60)
+    """Live sources that differ for this long are an alert of their own."""
+    max_ahead: timedelta = timedelta(seconds=5)
+    """A price dated further ahead than this is refused; clocks that differ by less are taken to agree."""
+    quiet_after: timedelta = timedelta(minutes=5)
+    frozen_after: timedelta = timedelta(hours=1)
+    power_wait: timedelta = timedelta(minutes=10)
+    """A fall by a power of ten is believed after this; a rise never by itself."""
+    feeds: Mapping[str, FeedTrust] = {}
+    """By the name of the feed."""
+
+    def of(self, source: str) -> FeedTrust:
+        """How a source is judged."""
+        return self.feeds.get(source, _ANY_FEED)
+
+    def stale_after_of(self, source: str, asset: str) -> timedelta:
+        """The age at which a source's price of an asset is stale."""
+        feed = self.of(source)
+        return feed.stale_after_of.get(asset) or feed.stale_after or self.stale_after
+
+
+_ANY_FEED = FeedTrust()
 
 
 class Fund(msgspec.Struct, frozen=True):

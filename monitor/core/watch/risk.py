@@ -12,6 +12,7 @@ from monitor.core.events.events import (
     ClockSettled,
     ClockStood,
     Event,
+    FeedSaid,
     GroupClosed,
     GroupPut,
     GroupsPut,
@@ -211,6 +212,8 @@ class RiskMonitor:
         match event:
             case MarkPrices():
                 self._follow(self._prices.take(event), out)
+            case FeedSaid():
+                pass
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():
