@@ -61,7 +61,7 @@ class RiskMonitor:
         self._rates = Rates(memory.rates if memory else ())
         rules = self._rates.into(rules)
         self.at = memory.at if memory else None
-        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
+        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
         ground = Ground(rules, self.board, self.book)
         self._ground = ground
@@ -170,6 +170,7 @@ class RiskMonitor:
             awaited=self._prices.awaited,
             blocks=kept.blocks,
             rates=self._rates.kept(),
+            board=self.board.memory,
         )
 
     def awaken(self, at: datetime) -> None:
@@ -224,7 +225,7 @@ class RiskMonitor:
             case MarkPrices():
                 self._follow(self._prices.take(event), out)
             case FeedSaid():
-                pass
+                self._follow(self._prices.said(event), out)
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():

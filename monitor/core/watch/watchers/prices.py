@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
-from monitor.core.events.events import MarkPrices
+from monitor.core.events.events import FeedSaid, MarkPrices
 from monitor.core.groups.loan_book import EXACT_SUMS, Exposure
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.watcher_states import Told
@@ -73,6 +73,10 @@ class PriceWatch(Watcher):
         self._await_staleness(event.assets)
         return self._moved(change, event.at, event.assets)
 
+    def said(self, event: FeedSaid) -> BookChange:
+        """A feed says of itself whether it is connected, and which coins it cannot price."""
+        return self._moved(self._board.take_said(event), event.at)
+
     def silent(self, asset: str, at: datetime) -> BookChange:
         """No feed spoke of an asset for too long, though no deadline could run."""
         return self._moved(self._board.expire(asset), at)
@@ -128,7 +132,7 @@ class PriceWatch(Watcher):
         elif due > at:
             self._await_price(asset, due)
         else:
-            return self._board.expire(asset)
+            return self._board.expire(asset, at)
         return None
 
     # -- deadlines --
