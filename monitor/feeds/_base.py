@@ -41,6 +41,8 @@ class FeedStats:
         self.refused: Counter[str] = Counter()
         """By reason: frames and prices that the feed could not use."""
         self.last_frame_at: datetime | None = None
+        self.states: dict[str, str] = {}
+        """By asset: why this feed gives no price of it (settled, not listed), in words."""
 
 
 class Feed(Protocol):
