@@ -54,6 +54,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "feed.up": "Feed up again",
   "feed.clock": "Clock of a feed is off",
   "feed.clock_restored": "Clock of a feed is right again",
+  "price.decided": "Price decided by an operator",
+  "price.decision_ended": "Decision about a price ended",
   "rules.changed": "Rules changed",
   "fund.exceeded": "Insurance fund exceeded",
   "fund.restored": "Insurance fund suffices again",

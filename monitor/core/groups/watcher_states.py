@@ -11,6 +11,7 @@ import msgspec
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.events import FeedSaid
 from monitor.core.instants import time_at
+from monitor.core.prices.decisions import Decision
 from monitor.core.prices.flapping import Flap
 
 Notices = Mapping[str, tuple[int, str | None]]
@@ -81,6 +82,15 @@ class FeedsState(msgspec.Struct, frozen=True):
     """By feed: whether its clock is said to be off. Ours has the name ""."""
 
 
+class DecisionState(msgspec.Struct, frozen=True):
+    """What operators have decided about prices."""
+
+    in_force: tuple[Decision, ...] = ()
+    """In the order in which they were made."""
+    said: dict[str, int] = {}
+    """By asset: how many alerts there were about decisions."""
+
+
 class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One field a watcher."""
 
@@ -99,6 +109,7 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contradictions: dict[str, ContradictionTold] = {}
     """By asset."""
     feeds: FeedsState = FeedsState()
+    decisions: DecisionState = DecisionState()
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

@@ -33,6 +33,7 @@ from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.decisions import Decision
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
@@ -45,6 +46,7 @@ from monitor.core.watch.price_alerts import PriceAlerts
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.concentration import Concentration
+from monitor.core.watch.watchers.decisions import PriceDecisions
 from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
@@ -76,13 +78,14 @@ class RiskMonitor:
         self._blindness = Blindness(ground, self._causes, self._alerts)
         self._prices = PriceWatch(ground, self._blindness)
         self._feeds = FeedWatch(ground, self._causes)
+        self._decisions = PriceDecisions(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._effects)
+        self.operators = Operators(ground, self._silences, self._decisions, self._effects)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
@@ -92,12 +95,14 @@ class RiskMonitor:
             self._schedule,
             self._feeds,
             self._blindness,
+            self._decisions,
             self._prices,
             self._concentration,
         )
         self._by_phase: dict[int, Watcher] = {
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,
+            deadlines.DECISION: self._decisions,
             deadlines.PRICE: self._prices,
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
@@ -128,6 +133,11 @@ class RiskMonitor:
     def silences(self) -> tuple[Silence, ...]:
         """Those in force, in the order in which they were made."""
         return self._silences.kept()
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What operators have decided about prices, as far as it is in force."""
+        return self._decisions.in_force
 
     @property
     def refused_lines(self) -> tuple[str, ...]:
@@ -161,6 +171,7 @@ class RiskMonitor:
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
             silences=self._silences.kept(),
+            decisions=self._decisions.kept(),
         )
 
     @property
@@ -258,7 +269,9 @@ class RiskMonitor:
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
-                self.operators.take(event.act, event.who, event.at, out)
+                change = self.operators.take(event.act, event.who, event.at, out)
+                if change is not None:
+                    self._follow(change, out)
             case TimePassed():
                 pass
 
