@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -21,6 +21,8 @@ from monitor.web.resources.alerts import Text, done
 from monitor.web.site import Call, Endpoint, Reply
 
 SourceName = Annotated[str, Pattern(r"[a-z0-9-]{1,128}", "the name of a feed")]
+A_DAY = timedelta(days=1)
+"""How long a source is left out where the operator states no time."""
 _ASKED = ("believe", "exclude", "pin")
 
 
@@ -35,8 +37,8 @@ class DecisionBody(msgspec.Struct, frozen=True):
     """What an operator decides about a price: one of `believe`, `exclude` and `pin`, and why.
 
     `believe`: the candidate as the operator saw it, in the currency of its quote. `exclude`: the source that does not count
-    until a time. `pin`: the price in USD until a time, at most seven days ahead. `confirmed` is needed where a pin is ten
-    times away from the last price or more.
+    until a time, or for a day where none is stated. `pin`: the price in USD until a time. No decision lasts for more than
+    seven days. `confirmed` is needed where a pin is ten times away from the last price or more.
     """
 
     reason: Text
@@ -50,18 +52,19 @@ class DecisionBody(msgspec.Struct, frozen=True):
         asked = [name for name in _ASKED if getattr(self, name) is not None]
         if len(asked) != 1:
             raise ValueError(f"found {' and '.join(asked) or 'none'}, expected one of believe, exclude and pin")
-        if (self.until is None) != (self.believe is not None):
-            found = "until: a price is believed once" if self.believe is not None else "until: is missing"
-            raise ValueError(f"{found}; a pin and an exclusion state when they end")
+        if self.believe is not None and self.until is not None:
+            raise ValueError("until: a price is believed once, and its later ones are judged as ever; leave it out")
+        if self.pin is not None and self.until is None:
+            raise ValueError("until: is missing; a pin states when it ends")
 
-    def act(self, asset: str) -> PriceAct:
+    def act(self, asset: str, at: datetime) -> PriceAct:
         """The decision about an asset. Raises Rejected for a price that no market has."""
         if self.believe is not None:
             return Believe(asset, self.reason, _price("believe", self.believe))
-        assert self.until is not None
         if self.exclude is not None:
-            return Exclude(asset, self.reason, self.exclude, self.until)
+            return Exclude(asset, self.reason, self.exclude, self.until or at + A_DAY)
         assert self.pin is not None
+        assert self.until is not None
         return Pin(asset, self.reason, _price("pin", self.pin), self.until, self.confirmed)
 
 
@@ -86,7 +89,7 @@ async def decide(call: Call) -> Reply:
     call.query.done()
     body = read_as(DecisionBody, await read_body(call.request) or b"{}")
     _check_scope(call)
-    await _do(call, body.act(call.id))
+    await _do(call, body.act(call.id, call.daemon.clock.utc()))
     return Reply(await _shown(call), 201)
 
 
