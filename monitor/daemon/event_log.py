@@ -1,7 +1,7 @@
 """The form of the record of what core was handed (decisions 18 and 52): folding it gives the same alerts.
 
 JSON Lines, a file or a folder of files, plain or gzip. A file begins with what core knew (rules, book, states, marks), so
-that each file folds by itself; then come the events, and where some are missing a `Gap` in their place. The recorder
+that each file folds by itself; then come the events, and where some are missing a gap in their place. The recorder
 (`recorder.py`) writes it.
 """
 
@@ -40,7 +40,7 @@ class Start(msgspec.Struct, frozen=True):
     """The daemon has just started: kept prices have their full time to be confirmed from `at` on."""
 
 
-class Gap(msgspec.Struct, frozen=True, tag_field="event", tag="gap"):
+class RecordGap(msgspec.Struct, frozen=True, tag_field="event", tag="gap"):
     """In place of events that are missing, since they could not be written: how many, and from when to when."""
 
     at: datetime
@@ -102,7 +102,7 @@ class _ReadStart(msgspec.Struct, frozen=True):
 encoder = msgspec.json.Encoder(enc_hook=_written)
 """Writes one record."""
 _start = msgspec.json.Decoder(_ReadStart)
-_record: msgspec.json.Decoder[Event | Gap] = msgspec.json.Decoder(Event | Gap, dec_hook=_recorded)
+_record: msgspec.json.Decoder[Event | RecordGap] = msgspec.json.Decoder(Event | RecordGap, dec_hook=_recorded)
 
 
 class Torn(Exception):
@@ -122,7 +122,7 @@ def files(path: Path) -> list[Path]:
     return [path / name for name in sorted(plain | zipped, key=lambda name: name.split(".")[0])]
 
 
-def read(path: Path) -> Iterator[Start | Event | Gap]:
+def read(path: Path) -> Iterator[Start | Event | RecordGap]:
     """The start, the events and the gaps of a file. A last line that was torn by a kill ends it; any other raises Torn."""
     number = 0
     with _opened(path) as file:
@@ -161,7 +161,7 @@ def _started(line: _ReadStart) -> Start:
     return Start(line.rules, memory, line.at, line.awakened)
 
 
-def _understood(event: Event | Gap) -> Event | Gap:
+def _understood(event: Event | RecordGap) -> Event | RecordGap:
     """The event as core takes it: a batch learns its time, and what older versions wrote becomes what they meant."""
     if isinstance(event, GroupsPut) and isinstance(event.batch, RecordedLines):
         return msgspec.structs.replace(event, batch=RecordedLines(event.batch.stated, event.at))

@@ -1,7 +1,7 @@
 """Writes the record of what core was handed, in a thread of its own (decisions 18 and 52).
 
 Core hands events over and goes on. The thread encodes and writes them; a second one compresses closed files and deletes
-those that are too old or too many. What cannot be written is counted, and a `Gap` in the next file says what is missing.
+those that are too old or too many. What cannot be written is counted, and a gap in the next file says what is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core.events.events import Event, GroupsPut, MarkPrices
-from monitor.daemon.event_log import Gap, Start, encoder, files
+from monitor.daemon.event_log import RecordGap, Start, encoder, files
 
 FILE_BYTES = 64 * 1024 * 1024
 """A new file begins beyond this, so that old days can be deleted by file; with a large book, beyond four times its start."""
@@ -44,7 +44,7 @@ _COMPRESSION = 3
 class _NewFile(NamedTuple):
     path: Path
     first_line: bytes
-    gap: Gap | None
+    gap: RecordGap | None
 
 
 _Task = Event | _NewFile | Callable[[], object]
@@ -67,7 +67,7 @@ class Recorder:
         """Events may be handed over: the last file was begun, and nothing is missing from it so far."""
         self._is_beginning = False
         self._why = ""
-        self._gap: Gap | None = None
+        self._gap: RecordGap | None = None
         self._lock = threading.Condition()
         self._tasks: deque[_Task] = deque()
         self._weight = 0
@@ -164,7 +164,7 @@ class Recorder:
 
     def _lose(self, event: Event) -> None:
         self.lost += 1
-        self._gap = _joined(self._gap, Gap(event.at, event.at, 1, self._why or "the event log is closed"))
+        self._gap = _joined(self._gap, RecordGap(event.at, event.at, 1, self._why or "the event log is closed"))
 
     # -- in the thread --
 
@@ -345,7 +345,7 @@ def _weight(event: Event) -> int:
     return 1
 
 
-def _joined(first: Gap | None, then: Gap | None) -> Gap | None:
+def _joined(first: RecordGap | None, then: RecordGap | None) -> RecordGap | None:
     if first is None or then is None:
         return first or then
     return msgspec.structs.replace(first, until=then.until, events=first.events + then.events)

@@ -157,7 +157,7 @@ class Recording:
         self._on_rules(start.rules)
         for record in records:
             assert not isinstance(record, event_log.Start)
-            if isinstance(record, event_log.Gap):
+            if isinstance(record, event_log.RecordGap):
                 self._on_lost(f"{file}: {record}")
                 continue
             if committed is not None and record.at > committed:

@@ -18,7 +18,7 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.core.events.events import GroupPut, TimePassed
 from monitor.daemon import event_log, recorder
-from monitor.daemon.event_log import Gap, Start, Torn
+from monitor.daemon.event_log import RecordGap, Start, Torn
 from monitor.daemon.recorder import FILE_S, PATIENCE_S, PAUSE_S, Recorder
 from monitor.replay import run as replay
 from monitor.replay.export import tape_of
@@ -39,7 +39,7 @@ def recording(folder: Path, desk: Desk, keep: timedelta = KEEP, most: int = MOST
 
 
 def events(path: Path) -> list[Any]:
-    return [type(each).__name__ if not isinstance(each, Gap) else each for each in event_log.read(path)]
+    return [type(each).__name__ if not isinstance(each, RecordGap) else each for each in event_log.read(path)]
 
 
 def folded(path: Path) -> tuple[list[Any], list[str]]:
@@ -131,7 +131,7 @@ def test_what_a_full_disk_did_not_take_is_a_gap_that_states_itself(
         next_file(log, desk, "01:00")
         handled(log, desk, prices("01:00", "0.92"))
     first, second = event_log.files(tmp_path)
-    gap = Gap(clock("00:02"), clock("00:04"), 3, "No space left on device")
+    gap = RecordGap(clock("00:02"), clock("00:04"), 3, "No space left on device")
     assert events(first) == ["Start", "GroupPut", "MarkPrices"], "half of a record is cut off again"
     assert events(second) == ["Start", gap, "MarkPrices"]
     alerts, lost = folded(tmp_path)
@@ -156,7 +156,7 @@ def test_a_start_that_fails_keeps_its_gap_for_the_next(tmp_path: Path, monkeypat
         next_file(log, desk, "00:03")
     first, second = event_log.files(tmp_path)
     assert events(first) == ["Start"]
-    assert events(second) == ["Start", Gap(clock("00:01"), clock("00:02"), 2, "No space left on device")]
+    assert events(second) == ["Start", RecordGap(clock("00:01"), clock("00:02"), 2, "No space left on device")]
 
 
 class StuckDisk:
@@ -192,7 +192,7 @@ def test_beyond_its_limit_a_slow_disk_makes_a_gap_and_no_memory(
         log.flush()
         assert log.wants_start(PAUSE_S)
     (path,) = event_log.files(tmp_path)
-    gap = Gap(clock("00:00:05"), clock("00:00:39"), 35, "the disk is too slow")
+    gap = RecordGap(clock("00:00:05"), clock("00:00:39"), 35, "the disk is too slow")
     assert events(path) == ["Start", *["MarkPrices"] * 5, gap], "the last file says itself what is missing at its end"
     assert folded(tmp_path)[1] == [f"{path}: {gap}"]
 
