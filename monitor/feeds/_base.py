@@ -43,8 +43,6 @@ class FeedStats:
         self.states: dict[str, str] = {}
         """By asset: why this feed gives no price of it, in words."""
         self.last_frame_at: datetime | None = None
-        self.states: dict[str, str] = {}
-        """By asset: why this feed gives no price of it (settled, not listed), in words."""
 
 
 class Feed(Protocol):
