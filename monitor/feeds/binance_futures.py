@@ -121,7 +121,10 @@ class BinanceFutures(LiveFeed):
         frame = self._at_once(data)
         if frame is not None:
             return frame
-        return [quote for item in self._items(data) if (quote := self._quote(item)) is not None]
+        items = self._items(data)
+        for item in items:
+            self._market(item)  # all of them first: two symbols may price one coin
+        return [quote for item in items if (quote := self._quote(item)) is not None]
 
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of `exchangeInfo`."""
