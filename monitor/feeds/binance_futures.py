@@ -216,6 +216,11 @@ class BinanceFutures(LiveFeed):
         return market
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """No coin: every market that gives a price is quoted in USDT."""
+    return ()
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutures:
     """The feed of that name."""
     return BinanceFutures(name, config, clock or SystemClock())
