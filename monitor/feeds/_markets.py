@@ -242,7 +242,7 @@ class Markets:
         return Market(asset, power, quote)
 
 
-class Layout:
+class MessageLayout:
     """The symbols of a message in their order and their meanings, looked up once and not every second."""
 
     def __init__(self, symbols: list[str], marks: object, markets: list[Market], version: int) -> None:
@@ -264,14 +264,14 @@ class Layout:
         """The last message without its digits, if no key stands in it twice."""
 
 
-class Layouts:
+class MessageLayouts:
     """The layouts of a venue's messages, by their first symbol."""
 
     def __init__(self, markets: Markets) -> None:
         self._markets = markets
-        self._known: dict[str, Layout] = {}
+        self._known: dict[str, MessageLayout] = {}
 
-    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> Layout | None:
+    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> MessageLayout | None:
         """The layout of a message, or None where it makes no frame. `marks` is what else decides what symbols mean."""
         if not symbols:
             return None
@@ -282,7 +282,7 @@ class Layouts:
             markets = meaning()
             # To look a symbol up may change what another one means: the better market of a coin.
             markets = meaning()
-            known = self._known[symbols[0]] = Layout(symbols, marks, markets, self._markets.version)
+            known = self._known[symbols[0]] = MessageLayout(symbols, marks, markets, self._markets.version)
         return known if known.is_usable else None
 
 
