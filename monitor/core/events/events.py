@@ -38,7 +38,7 @@ class MarkPrices(_Event, frozen=True, omit_defaults=True):
 
 
 class FeedSaid(_Event, frozen=True, omit_defaults=True):
-    """What a feed knows of itself: whether it is connected, why not, and which coins it cannot price. Sent when it changes."""
+    """What a feed knows of itself: whether it is connected, why not, which coins it cannot price. Sent when it changes."""
 
     source: str
     connected: bool
