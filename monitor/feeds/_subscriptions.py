@@ -76,13 +76,20 @@ class Answer(NamedTuple):
     text: str
 
 
+class Spoilt(NamedTuple):
+    """A part of a message that is of no use; `reason` is a counter's label."""
+
+    reason: str
+    value: object
+
+
 class Skipped(NamedTuple):
     """Nothing for us; `reason` is a counter's label."""
 
     reason: str
 
 
-Saying = Said | Granted | Denied | Shut | Answer | Skipped
+Saying = Said | Spoilt | Granted | Denied | Shut | Answer | Skipped
 
 
 class Dialect(Protocol):
@@ -187,7 +194,10 @@ class AskedFeed(LiveFeed):
         coins = self.desk.needs() or self.COINS
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
-    def _said(self, said: Said) -> Quote | None:
+    def _said(self, said: Said | Spoilt) -> Quote | None:
+        if isinstance(said, Spoilt):
+            self.refuse(Refused(said.reason, said.value))
+            return None
         market = self.markets.of(said.symbol)
         if market.ignored or market.refused:
             self.pass_over(market, said.symbol)
@@ -231,14 +241,14 @@ class Conversation:
     """One connection: what is to be said on it, and what its messages give.
 
     `wanted` lists the symbols that the desk needs; what joins the list later is asked for on the same connection. `said`
-    makes a quote of a price, or None; `denied` hears the state of each symbol that the venue does not give, and why.
+    makes a quote of a price, or counts why not; `denied` hears the state of each symbol that the venue does not give, and why.
     """
 
     def __init__(
         self,
         dialect: Dialect,
         wanted: Callable[[], Iterable[str]],
-        said: Callable[[Said], Quote | None],
+        said: Callable[[Said | Spoilt], Quote | None],
         denied: Callable[[str, str, str], None],
         ignored: Counter[str],
     ) -> None:
@@ -294,7 +304,7 @@ class Conversation:
         quotes: list[Quote] = []
         for saying in self._dialect.read(data):
             match saying:
-                case Said():
+                case Said() | Spoilt():
                     quote = self._said(saying)
                     if quote is not None:
                         quotes.append(quote)
@@ -323,8 +333,10 @@ class Conversation:
         if granted.symbols and not granted.is_all:
             self._open = {key: left for key, some in self._open.items() if (left := _without(some, granted.symbols))}
             return
-        for symbol in set(self._answered(granted.request)).difference(granted.symbols) if granted.is_all else ():
-            self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
+        request = self._answered(granted.request)
+        for symbol in request if granted.is_all else ():
+            if symbol not in granted.symbols:
+                self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
 
     def _deny(self, denied: Denied) -> None:
         """What the venue named is refused. The rest of a request that went down with it is asked for again."""
