@@ -241,7 +241,8 @@ class Conversation:
     """One connection: what is to be said on it, and what its messages give.
 
     `wanted` lists the symbols that the desk needs; what joins the list later is asked for on the same connection. `said`
-    makes a quote of a price, or counts why not; `denied` hears the state of each symbol that the venue does not give, and why.
+    makes a quote of a price, or counts why not. `denied` hears the state of each symbol that the venue does not give, and
+    why.
     """
 
     def __init__(
