@@ -10,6 +10,8 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Protocol
 
 import msgspec
@@ -331,10 +333,11 @@ class LiveStream:
             return []
 
     def _fault(self, reason: str, e: Exception) -> str:
-        """Counts a fault of ours and logs where it happened."""
+        """Counts a fault of ours and logs where it happened. A whole traceback could show an address with its password."""
+        places = [f"{Path(p.filename).name}:{p.lineno}" for p in extract_tb(e.__traceback__)[-3:]]
         words = self._clean(f"an error of the monitor's own: {type(e).__name__}: {e}")
         self._stats.refuse(reason, words)
-        self._log.warning(self._clock.monotonic_s(), reason, "price feed failed", reason=words, exc_info=e)
+        self._log.warning(self._clock.monotonic_s(), reason, "price feed failed", reason=words, at=places)
         return words
 
     def _accounts(self) -> tuple[Counter[str], Counter[str]]:

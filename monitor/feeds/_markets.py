@@ -32,6 +32,10 @@ _MAX_SYMBOLS = 10_000
 _MAX_LAYOUTS = 16
 
 
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""Quote coins whose own market a feed need not ask for."""
+
+
 class Spelled(msgspec.Struct, frozen=True):
     """What a symbol says of itself by its spelling; with a reason where it can give no price."""
 
@@ -167,11 +171,13 @@ class Markets:
 
     def symbols_of(self, assets: Collection[str], spell: Callable[[str, str], str]) -> list[str]:
         """The symbols to ask the venue for. `spell(base, quote)` writes one; the list, where there is one, names them all."""
+        wanted = {*assets, *(coin for coin in self._quotes if coin not in DOLLARS)}
         if self._listed:
-            wanted = [s for s in self._listed if self._live_asset(s) in assets]
-            return sorted(s for s in wanted if self._live_asset(s))
+            return sorted(s for s in self._listed if self._live_asset(s) in wanted)
         multiples = {asset: name for name, (asset, _) in self._multiples.items()}
-        return sorted(self._keys.symbols.get(a) or spell(multiples.get(a, a), self._quotes[0]) for a in assets)
+        own = {asset: symbol for asset, symbol in self._keys.symbols.items() if asset in wanted}
+        spelled = (spell(multiples.get(a, a), self._quotes[0]) for a in wanted - own.keys() - set(self._quotes[:1]))
+        return sorted({*own.values(), *(symbol for symbol in spelled if symbol not in self._keys.exclude)})
 
     def _live_asset(self, symbol: str) -> str:
         market = self.of(symbol)

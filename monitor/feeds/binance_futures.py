@@ -121,7 +121,10 @@ class BinanceFutures(LiveFeed):
         frame = self._at_once(data)
         if frame is not None:
             return frame
-        return [quote for item in self._items(data) if (quote := self._quote(item)) is not None]
+        items = self._items(data)
+        for item in items:
+            self._market(item)  # all of them first: two symbols may price one coin
+        return [quote for item in items if (quote := self._quote(item)) is not None]
 
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of `exchangeInfo`."""
@@ -211,6 +214,11 @@ class BinanceFutures(LiveFeed):
         if item.rate == "" and item.next_ms == 0 and not market.ignored and not market.refused:
             return msgspec.structs.replace(market, ignored=SETTLED)
         return market
+
+
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """No coin: every market that gives a price is quoted in USDT."""
+    return ()
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutures:

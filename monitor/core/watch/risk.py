@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from monitor.core import deadlines
@@ -32,14 +33,21 @@ from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.decisions import Decision
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
+from monitor.core.watch.exposed import ExposureSums
+from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.operators import Operators
+from monitor.core.watch.price_alerts import PriceAlerts
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
+from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.concentration import Concentration
+from monitor.core.watch.watchers.decisions import PriceDecisions
+from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.prices import PriceWatch
@@ -65,14 +73,19 @@ class RiskMonitor:
         self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
-        self._prices = PriceWatch(ground)
+        self._causes = FeedCauses(ground)
+        self._alerts = PriceAlerts(ground, self._causes, ExposureSums(ground))
+        self._blindness = Blindness(ground, self._causes, self._alerts)
+        self._prices = PriceWatch(ground, self._blindness)
+        self._feeds = FeedWatch(ground, self._causes)
+        self._decisions = PriceDecisions(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._effects)
+        self.operators = Operators(ground, self._silences, self._decisions, self._effects)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
@@ -80,16 +93,21 @@ class RiskMonitor:
             self._fund,
             self._rules,
             self._schedule,
+            self._feeds,
+            self._blindness,
+            self._decisions,
             self._prices,
             self._concentration,
         )
         self._by_phase: dict[int, Watcher] = {
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,
+            deadlines.DECISION: self._decisions,
             deadlines.PRICE: self._prices,
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
             deadlines.FUND: self._fund,
+            deadlines.BLINDNESS: self._blindness,
         }
         if memory:
             self._restore(memory)
@@ -117,9 +135,19 @@ class RiskMonitor:
         return self._silences.kept()
 
     @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What operators have decided about prices, as far as it is in force."""
+        return self._decisions.in_force
+
+    @property
     def refused_lines(self) -> tuple[str, ...]:
         """Places in books and rates whose refusal still holds. May be asked in any thread."""
         return self._noticed.refused_lines
+
+    @property
+    def feed_troubles(self) -> Mapping[str, str]:
+        """By feed that is connected: why its prices do not count all the same. May be asked in any thread."""
+        return self._causes.troubles
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -136,11 +164,14 @@ class RiskMonitor:
         """What the watchers remember."""
         return WatcherStates(
             noticed=self._noticed.kept(),
-            prices=self._prices.kept(),
+            prices=self._alerts.kept(),
+            blindness=self._blindness.kept(),
+            feeds=self._feeds.kept(),
             fund=self._fund.kept(),
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
             silences=self._silences.kept(),
+            decisions=self._decisions.kept(),
         )
 
     @property
@@ -213,7 +244,7 @@ class RiskMonitor:
             case MarkPrices():
                 self._follow(self._prices.take(event), out)
             case FeedSaid():
-                pass
+                self._follow(self._feeds.take(event, out), out)
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():
@@ -238,7 +269,9 @@ class RiskMonitor:
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
-                self.operators.take(event.act, event.who, event.at, out)
+                change = self.operators.take(event.act, event.who, event.at, out)
+                if change is not None:
+                    self._follow(change, out)
             case TimePassed():
                 pass
 
