@@ -1,7 +1,7 @@
 """What feeds share that ask a venue for each market by its symbol: what they ask, and what becomes of the answers.
 
 A dialect is how one venue speaks: which messages ask for markets, what keeps a connection open, and what a message says.
-A conversation is one connection in that dialect. It asks for the markets that the desk needs, a few in each message, asks
+Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, asks
 again for those that went down with a neighbour, says why the venue refuses one, and makes quotes of the rest.
 
 ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
@@ -179,16 +179,16 @@ class AskedFeed(LiveFeed):
         return self._alone.read(data)
 
     @cached_property
-    def _alone(self) -> Conversation:
+    def _alone(self) -> Subscriptions:
         """Reads messages that belong to no connection."""
-        return self._conversation()
+        return self._subscribe()
 
-    def for_socket(self) -> Socket:
+    def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
-        return Socket(self, self._conversation())
+        return AskedSocket(self, self._subscribe())
 
-    def _conversation(self) -> Conversation:
-        return Conversation(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
+    def _subscribe(self) -> Subscriptions:
+        return Subscriptions(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
 
     def _wanted(self) -> Iterable[str]:
         coins = self.desk.needs() or self.COINS
@@ -219,25 +219,25 @@ class AskedFeed(LiveFeed):
             self.stats.states[asset] = f"{state}: {why}"
 
 
-class Socket:
+class AskedSocket:
     """One connection of a feed, as its stream sees it."""
 
-    def __init__(self, feed: AskedFeed, conversation: Conversation) -> None:
+    def __init__(self, feed: AskedFeed, subscriptions: Subscriptions) -> None:
         self._feed = feed
-        self._conversation = conversation
-        self.topics = conversation.topics
-        self.ask = conversation.ask
+        self._subscriptions = subscriptions
+        self.topics = subscriptions.topics
+        self.ask = subscriptions.ask
 
     def parse(self, frame: bytes) -> Batch:
         """The prices of one message."""
-        return self._feed.parse(frame, self._conversation.read)
+        return self._feed.parse(frame, self._subscriptions.read)
 
     def answer(self, frame: bytes) -> str | None:
         """What the venue wants to hear now, if anything."""
-        return self._conversation.answer()
+        return self._subscriptions.answer()
 
 
-class Conversation:
+class Subscriptions:
     """One connection: what is to be said on it, and what its messages give.
 
     `wanted` lists the symbols that the desk needs; what joins the list later is asked for on the same connection. `said`

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.prices.quote import Quote
 from monitor.feeds import bybit, deribit, hyperliquid, okx
-from monitor.feeds._subscriptions import AskedFeed, Conversation, Denied, Granted, Said, Saying, Spoilt, tree
+from monitor.feeds._subscriptions import AskedFeed, Subscriptions, Denied, Granted, Said, Saying, Spoilt, tree
 from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
@@ -166,7 +166,7 @@ class Talk:
         self.wanted = list(wanted)
         self.denied: list[tuple[str, str]] = []
         self.speech = Speech(most, spoils=spoils)
-        self.conversation = Conversation(
+        self.subscriptions = Subscriptions(
             self.speech,
             lambda: self.wanted,
             self._said,
@@ -176,12 +176,12 @@ class Talk:
 
     def asks(self) -> list[str]:
         """What it says now."""
-        topics = self.conversation.topics()
-        return self.conversation.ask(topics) if topics else []
+        topics = self.subscriptions.topics()
+        return self.subscriptions.ask(topics) if topics else []
 
     def hears(self, *sayings: Saying) -> None:
         self.speech.next = list(sayings)
-        self.conversation.read(b"")
+        self.subscriptions.read(b"")
 
     def _said(self, said: Said | Spoilt) -> Quote | None:
         return None
