@@ -11,7 +11,7 @@ from functools import cached_property
 
 from monitor.core.money import EXACT, plain
 from monitor.core.prices.quote import BadPrice, Quote, price
-from monitor.feeds._subscriptions import AskedFeed, Conversation, Said
+from monitor.feeds._subscriptions import AskedFeed, Spoilt, Stated, Subscriptions
 
 _HALF = Decimal("0.5")
 _WIDEST = Decimal("0.1")
@@ -22,10 +22,12 @@ class SpotFeed(AskedFeed):
     """A feed of last prices. A venue adds its dialect, and how it spells a symbol."""
 
     @cached_property
-    def _alone(self) -> Conversation:
-        return Conversation(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
+    def _alone(self) -> Subscriptions:
+        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
 
-    def _said_alone(self, said: Said) -> Quote | None:
+    def _said_alone(self, said: Stated | Spoilt) -> Quote | None:
+        if isinstance(said, Spoilt):
+            return self._said(said)
         return self._priced(self.markets.alone(said.symbol), said)
 
 

@@ -1,7 +1,7 @@
 """What feeds share that ask a venue for each market by its symbol: what they ask, and what becomes of the answers.
 
 A dialect is how one venue speaks: which messages ask for markets, what keeps a connection open, and what a message says.
-A conversation is one connection in that dialect. It asks for the markets that the desk needs, a few in each message, asks
+Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, asks
 again for those that went down with a neighbour, says why the venue refuses one, and makes quotes of the rest.
 
 ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
@@ -22,8 +22,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from monitor.core.prices.quote import Batch, Quote
-from monitor.feeds._base import NOT_LISTED, SETTLED, Refused
+from monitor.feeds._base import NOT_LISTED, SETTLED, Unusable
 from monitor.feeds._markets import REPEATED, Market
+from monitor.feeds._messages import Number
 from monitor.feeds._venue import LiveFeed, instant, instant_iso
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ UNDATED = object()
 """Stands for the time that a venue does not send."""
 
 
-class Said(NamedTuple):
+class Stated(NamedTuple):
     """A price that a message states, as it stands there."""
 
     symbol: object
@@ -71,10 +72,17 @@ class Shut(NamedTuple):
     why: str
 
 
-class Answer(NamedTuple):
+class SentBack(NamedTuple):
     """The venue wants a message back."""
 
     text: str
+
+
+class Spoilt(NamedTuple):
+    """A part of a message that is of no use; `reason` is a counter's label."""
+
+    reason: str
+    value: object
 
 
 class Skipped(NamedTuple):
@@ -83,7 +91,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-Saying = Said | Granted | Denied | Shut | Answer | Skipped
+Saying = Stated | Spoilt | Granted | Denied | Shut | SentBack | Skipped
 
 
 class Dialect(Protocol):
@@ -106,17 +114,11 @@ class Dialect(Protocol):
         """The request of that number for the prices of these markets."""
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
-
-
-class Number(str):
-    """A JSON number as its text, so that no digit is lost."""
-
-    __slots__ = ()
+        """What a message says. Raises Unusable."""
 
 
 def tree(data: bytes) -> Any:
-    """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Refused."""
+    """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Unusable."""
 
     def unique(pairs: list[tuple[str, object]]) -> object:
         found = dict(pairs)
@@ -126,21 +128,21 @@ def tree(data: bytes) -> Any:
     try:
         value = read.decode(data.decode())
     except RecursionError as e:
-        raise Refused("too_deep", data[:40], "JSON that is nested too deep") from e
+        raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:
-        raise Refused("not_json", data[-40:], "a message that is not JSON") from e
+        raise Unusable("not_json", data[-40:], "a message that is not JSON") from e
     if value is REPEATED:
-        raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
+        raise Unusable("duplicate_key", data[:40], "a message that holds a key twice")
     return value
 
 
 def rows(data: bytes, *path: str) -> list[dict[str, Any]]:
-    """The objects of a list that stands at a path of a JSON object. Raises Refused where there is none."""
+    """The objects of a list that stands at a path of a JSON object. Raises Unusable where there is none."""
     value: Any = tree(data)
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, list):
-        raise Refused("wrong_type", data[:120], f"a list of markets without {'.'.join(path)}: {data[:120]!r}")
+        raise Unusable("wrong_type", data[:120], f"a list of markets without {'.'.join(path)}: {data[:120]!r}")
     return [row for row in value if isinstance(row, dict)]
 
 
@@ -169,35 +171,38 @@ class AskedFeed(LiveFeed):
         raise NotImplementedError
 
     def read(self, data: bytes) -> Batch:
-        """The prices of one message. Raises Refused."""
+        """The prices of one message. Raises Unusable."""
         return self._alone.read(data)
 
     @cached_property
-    def _alone(self) -> Conversation:
+    def _alone(self) -> Subscriptions:
         """Reads messages that belong to no connection."""
-        return self._conversation()
+        return self._subscribe()
 
-    def for_socket(self) -> Socket:
+    def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
-        return Socket(self, self._conversation())
+        return AskedSocket(self, self._subscribe())
 
-    def _conversation(self) -> Conversation:
-        return Conversation(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
+    def _subscribe(self) -> Subscriptions:
+        return Subscriptions(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
 
     def _wanted(self) -> Iterable[str]:
         coins = self.desk.needs() or self.COINS
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
-    def _said(self, said: Said) -> Quote | None:
+    def _said(self, said: Stated | Spoilt) -> Quote | None:
+        if isinstance(said, Spoilt):
+            self.refuse(Unusable(said.reason, said.value))
+            return None
         return self._priced(self.markets.of(said.symbol), said)
 
-    def _priced(self, market: Market, said: Said) -> Quote | None:
+    def _priced(self, market: Market, said: Stated) -> Quote | None:
         if market.ignored or market.refused:
             self.pass_over(market, said.symbol)
             return None
         try:
             at = None if said.at is UNDATED else _time(said.at)
-        except Refused as e:
+        except Unusable as e:
             self.refuse(e, said.symbol)
             return None
         return self.priced(market, said.symbol, said.price, at, said.beside)
@@ -205,43 +210,44 @@ class AskedFeed(LiveFeed):
     def _deny(self, state: str, symbol: str, why: str) -> None:
         if state == NOT_LISTED:
             words = f"subscription refused: {why}"
-            self.refuse(Refused("subscription", why, words), symbol)
+            self.refuse(Unusable("subscription", why, words), symbol)
             why = f"the venue refuses {symbol}: {why}"
         asset = self.markets.of(symbol).asset if symbol else ""
         if asset:
             self.stats.states[asset] = f"{state}: {why}"
 
 
-class Socket:
+class AskedSocket:
     """One connection of a feed, as its stream sees it."""
 
-    def __init__(self, feed: AskedFeed, conversation: Conversation) -> None:
+    def __init__(self, feed: AskedFeed, subscriptions: Subscriptions) -> None:
         self._feed = feed
-        self._conversation = conversation
-        self.topics = conversation.topics
-        self.ask = conversation.ask
+        self._subscriptions = subscriptions
+        self.topics = subscriptions.topics
+        self.ask = subscriptions.ask
 
     def parse(self, frame: bytes) -> Batch:
         """The prices of one message."""
-        return self._feed.parse(frame, self._conversation.read)
+        return self._feed.parse(frame, self._subscriptions.read)
 
     def answer(self, frame: bytes) -> str | None:
         """What the venue wants to hear now, if anything."""
-        return self._conversation.answer()
+        return self._subscriptions.answer()
 
 
-class Conversation:
+class Subscriptions:
     """One connection: what is to be said on it, and what its messages give.
 
     `wanted` lists the symbols that the desk needs; what joins the list later is asked for on the same connection. `said`
-    makes a quote of a price, or None; `denied` hears the state of each symbol that the venue does not give, and why.
+    makes a quote of a price, or counts why not. `denied` hears the state of each symbol that the venue does not give, and
+    why.
     """
 
     def __init__(
         self,
         dialect: Dialect,
         wanted: Callable[[], Iterable[str]],
-        said: Callable[[Said], Quote | None],
+        said: Callable[[Stated | Spoilt], Quote | None],
         denied: Callable[[str, str, str], None],
         ignored: Counter[str],
     ) -> None:
@@ -293,17 +299,17 @@ class Conversation:
         self._waiting[str(self._number)] = symbols
 
     def read(self, data: bytes) -> list[Quote]:
-        """The prices of one message. Raises Refused where none of it can be used."""
+        """The prices of one message. Raises Unusable where none of it can be used."""
         quotes: list[Quote] = []
         for saying in self._dialect.read(data):
             match saying:
-                case Said():
+                case Stated() | Spoilt():
                     quote = self._said(saying)
                     if quote is not None:
                         quotes.append(quote)
                 case Skipped(reason):
                     self._ignored[reason] += 1
-                case Answer(text):
+                case SentBack(text):
                     self._answers.append(text)
                 case Granted():
                     self._ignored["acknowledged"] += 1
@@ -326,8 +332,10 @@ class Conversation:
         if granted.symbols and not granted.is_all:
             self._open = {key: left for key, some in self._open.items() if (left := _without(some, granted.symbols))}
             return
-        for symbol in set(self._answered(granted.request)).difference(granted.symbols) if granted.is_all else ():
-            self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
+        request = self._answered(granted.request)
+        for symbol in request if granted.is_all else ():
+            if symbol not in granted.symbols:
+                self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
 
     def _deny(self, denied: Denied) -> None:
         """What the venue named is refused. The rest of a request that went down with it is asked for again."""
@@ -348,7 +356,7 @@ class Conversation:
 
 
 def _time(value: object) -> datetime:
-    """Raises Refused."""
+    """Raises Unusable."""
     return instant_iso(value) if isinstance(value, str) and "-" in value else instant(value, as_text=True)
 
 

@@ -14,31 +14,29 @@ from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 import msgspec
-from msgspec import UNSET, field
+from msgspec import UNSET, UnsetType, field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Said, Saying, Skipped, regular, rows, tree
+from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Saying, Skipped, Stated, regular, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
 
 class _Ticker(msgspec.Struct):
-    """Texts where the message is of the usual form; else anything that a peer may send."""
-
     symbol: str
-    mark: Any = field(name="markPrice", default=UNSET)
-    last: Any = field(name="lastPrice", default=UNSET)
-    index: Any = field(name="indexPrice", default=UNSET)
-    usd_index: Any = field(name="usdIndexPrice", default=UNSET)
+    mark: str | UnsetType = field(name="markPrice", default=UNSET)
+    last: str | UnsetType = field(name="lastPrice", default=UNSET)
+    index: str | UnsetType = field(name="indexPrice", default=UNSET)
+    usd_index: str | UnsetType = field(name="usdIndexPrice", default=UNSET)
 
 
 class _Push(msgspec.Struct):
     topic: str
     type: Literal["snapshot", "delta"]
-    at_ms: Any = field(name="ts")
+    at_ms: int = field(name="ts")
     data: _Ticker
 
 
@@ -73,12 +71,12 @@ class BybitDialect:
         return json.dumps({"req_id": str(number), "op": "subscribe", "args": [f"tickers.{s}" for s in symbols]})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is None:
             value = tree(data)
             if not isinstance(value, dict):
-                raise Refused("wrong_type", data[:40])
+                raise Unusable("wrong_type", data[:40])
             if "topic" not in value:
                 return (_reply(value, data),)
             push = _pushed(value) if str(value["topic"]).startswith(_TOPIC) else None
@@ -101,7 +99,7 @@ class BybitDialect:
             value, beside = told.mark, told.index if told.index not in (UNSET, "") else told.last
         if value is UNSET:
             return Skipped("no_snapshot" if push.type == "delta" else "no_price")
-        return Said(told.symbol, value, push.at_ms, beside)
+        return Stated(told.symbol, value, push.at_ms, beside)
 
 
 def _reply(value: dict[str, Any], data: bytes) -> Saying:
@@ -115,12 +113,13 @@ def _reply(value: dict[str, Any], data: bytes) -> Saying:
 
 
 def _pushed(value: dict[str, Any]) -> _Push:
-    """A message that is not of the usual form, judged field by field."""
+    """A message that is not of the usual form, whose prices and time may be anything: those are judged one by one."""
     fields, kind = value.get("data"), value.get("type")
     if not isinstance(fields, dict) or not isinstance(fields.get("symbol"), str) or kind not in ("snapshot", "delta"):
-        raise Refused("malformed_item", value.get("topic"))
-    prices = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
-    return _Push(str(value["topic"]), kind, value.get("ts"), _Ticker(fields["symbol"], **prices))
+        raise Unusable("malformed_item", value.get("topic"))
+    prices: dict[str, Any] = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
+    at_ms: Any = value.get("ts")
+    return _Push(str(value["topic"]), kind, at_ms, _Ticker(fields["symbol"], **prices))
 
 
 _PERPETUAL = re.compile(r"([A-Z0-9]+?)(USDT|USDC|USD|PERP)", re.ASCII)
@@ -169,7 +168,9 @@ class Config(LiveConfig, frozen=True, kw_only=True):
             return Spelled(ignored="option")
         match = _PERPETUAL.fullmatch(symbol)
         if match is None:
-            return Spelled(ignored="other_quote") if symbol.isascii() and symbol.isalnum() else Spelled(refused="symbol")
+            return (
+                Spelled(ignored="other_quote") if symbol.isascii() and symbol.isalnum() else Spelled(refused="symbol")
+            )
         base, quote = match[1], "USDC" if match[2] == "PERP" else match[2]
         base, power = _multiple(base)
         return Spelled(base, quote, power=power)
@@ -195,7 +196,7 @@ class Bybit(AskedFeed):
         return base + ("USD" if self._config.market == "inverse" else quote)
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         return [_instrument(row) for row in rows(data, "result", "list") if isinstance(row.get("symbol"), str)]
 
 

@@ -18,10 +18,22 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, OTHER, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import Answer, AskedFeed, Denied, Granted, Said, Saying, Shut, Skipped, regular, rows, tree
+from monitor.feeds._subscriptions import (
+    AskedFeed,
+    Denied,
+    Granted,
+    Saying,
+    SentBack,
+    Shut,
+    Skipped,
+    Stated,
+    regular,
+    rows,
+    tree,
+)
 from monitor.feeds._venue import LiveConfig, Pause
 
 
@@ -67,9 +79,7 @@ class DeribitDialect:
     def opening(self) -> Sequence[str]:
         """Asks for heartbeats, so that the venue tests whether we are there, and cuts a dead connection."""
         params = {"interval": _HEARTBEAT_S}
-        return (
-            json.dumps({"jsonrpc": "2.0", "id": _HEARTBEAT, "method": "public/set_heartbeat", "params": params}),
-        )
+        return (json.dumps({"jsonrpc": "2.0", "id": _HEARTBEAT, "method": "public/set_heartbeat", "params": params}),)
 
     def ask(self, symbols: Sequence[str], number: int) -> str:
         """Subscribes to the ticker of each market."""
@@ -77,16 +87,16 @@ class DeribitDialect:
         return json.dumps({"jsonrpc": "2.0", "id": _FIRST + number, "method": "public/subscribe", "params": params})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is not None:
             if not push.params.channel.startswith("ticker."):
                 return (Skipped("other_event"),)
             ticker = push.params.data
-            return (Said(ticker.symbol, _text(ticker.mark), ticker.at_ms, _text(ticker.index)),)
+            return (Stated(ticker.symbol, _text(ticker.mark), ticker.at_ms, _text(ticker.index)),)
         value = tree(data)
         if not isinstance(value, dict):
-            raise Refused("wrong_type", data[:40])
+            raise Unusable("wrong_type", data[:40])
         if value.get("method") == "subscription":
             return (_pushed(value),)
         if value.get("method") == "heartbeat":
@@ -97,7 +107,7 @@ class DeribitDialect:
 def _text(raw: msgspec.Raw) -> object:
     """The digits of a number, or the text that another venue would send; None for anything else."""
     text = bytes(raw).decode()
-    return None if text == "null" else text.strip('"')
+    return text.strip('"') if text[0] in '-"0123456789' else None
 
 
 def _pushed(value: dict[str, Any]) -> Saying:
@@ -106,17 +116,17 @@ def _pushed(value: dict[str, Any]) -> Saying:
     if not isinstance(params, dict) or not str(params.get("channel", "")).startswith("ticker."):
         return Skipped("other_event")
     if not isinstance(told, dict):
-        raise Refused("malformed_item", told)
+        raise Unusable("malformed_item", told)
     symbol, state = told.get("instrument_name"), told.get("state", "open")
     if state != "open":
         return Shut(symbol, f"the market is in state {state}")
-    return Said(symbol, told.get("mark_price"), told.get("timestamp"), told.get("index_price"))
+    return Stated(symbol, told.get("mark_price"), told.get("timestamp"), told.get("index_price"))
 
 
 def _heartbeat(value: dict[str, Any]) -> Saying:
     params = value.get("params")
     if isinstance(params, dict) and params.get("type") == "test_request":
-        return Answer(json.dumps({"jsonrpc": "2.0", "id": _TEST, "method": "public/test", "params": {}}))
+        return SentBack(json.dumps({"jsonrpc": "2.0", "id": _TEST, "method": "public/test", "params": {}}))
     return Skipped("heartbeat")
 
 
@@ -157,7 +167,11 @@ class Config(LiveConfig, frozen=True, kw_only=True):
         """BTC-PERPETUAL is in USD, SOL_USDC-PERPETUAL in USDC; a dated future is of itself, and an option is in the coin."""
         match = _SYMBOL.fullmatch(symbol)
         if match is None:
-            return Spelled(ignored="option") if re.fullmatch(r"[A-Z0-9_.-]+", symbol, re.ASCII) else Spelled(refused="symbol")
+            return (
+                Spelled(ignored="option")
+                if re.fullmatch(r"[A-Z0-9_.-]+", symbol, re.ASCII)
+                else Spelled(refused="symbol")
+            )
         base, quote, kind = match.groups()
         if quote is None and kind is None:
             return Spelled(refused="symbol")
@@ -185,7 +199,7 @@ class Deribit(AskedFeed):
         return f"{base}-PERPETUAL" if quote == "USD" and base in _IN_USD else f"{base}_USDC-PERPETUAL"
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         return [_instrument(row) for row in rows(data, "result") if isinstance(row.get("instrument_name"), str)]
 
 
