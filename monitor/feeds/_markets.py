@@ -140,6 +140,12 @@ class Markets:
             known = self._known[symbol] = self._one_of_its_coin(symbol, self._classify(symbol))
         return known
 
+    def alone(self, symbol: object) -> Market:
+        """The meaning of a symbol by itself: in any quote coin, and where the coin has a better market too."""
+        if not isinstance(symbol, str):
+            return Market(refused="symbol")
+        return self._classify(symbol, any_quote=True)
+
     def take(self, instruments: Iterable[Instrument], origin: str) -> None:
         """The venue's list is there, or a newer one."""
         self._listed = {i.symbol: i for i in instruments}
@@ -204,7 +210,7 @@ class Markets:
         self._chosen[market.asset] = (rank, symbol)
         return market
 
-    def _classify(self, symbol: str) -> Market:
+    def _classify(self, symbol: str, *, any_quote: bool = False) -> Market:
         if symbol in self._keys.exclude:
             return Market(ignored="excluded")
         own, listed = self._own.get(symbol), self._listed.get(symbol)
@@ -217,7 +223,7 @@ class Markets:
             spelled = Spelled(listed.base, listed.quote, power=listed.power or spelled.power)
         elif own is None and (spelled.ignored or spelled.refused):
             return Market(ignored=spelled.ignored, refused=spelled.refused)
-        if own is None and spelled.quote not in self._quotes:
+        if own is None and not any_quote and spelled.quote not in self._quotes:
             return Market(ignored="other_quote")
         market = self._coin(own, spelled)
         if listed is not None and listed.status != LIVE and not market.refused:
@@ -242,7 +248,7 @@ class Markets:
         return Market(asset, power, quote)
 
 
-class Layout:
+class MessageLayout:
     """The symbols of a message in their order and their meanings, looked up once and not every second."""
 
     def __init__(self, symbols: list[str], marks: object, markets: list[Market], version: int) -> None:
@@ -264,14 +270,14 @@ class Layout:
         """The last message without its digits, if no key stands in it twice."""
 
 
-class Layouts:
+class MessageLayouts:
     """The layouts of a venue's messages, by their first symbol."""
 
     def __init__(self, markets: Markets) -> None:
         self._markets = markets
-        self._known: dict[str, Layout] = {}
+        self._known: dict[str, MessageLayout] = {}
 
-    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> Layout | None:
+    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> MessageLayout | None:
         """The layout of a message, or None where it makes no frame. `marks` is what else decides what symbols mean."""
         if not symbols:
             return None
@@ -282,7 +288,7 @@ class Layouts:
             markets = meaning()
             # To look a symbol up may change what another one means: the better market of a coin.
             markets = meaning()
-            known = self._known[symbols[0]] = Layout(symbols, marks, markets, self._markets.version)
+            known = self._known[symbols[0]] = MessageLayout(symbols, marks, markets, self._markets.version)
         return known if known.is_usable else None
 
 

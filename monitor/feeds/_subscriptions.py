@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -22,8 +23,8 @@ import msgspec
 
 from monitor.core.prices.quote import Batch, Quote
 from monitor.feeds._base import NOT_LISTED, SETTLED, Refused
-from monitor.feeds._markets import REPEATED
-from monitor.feeds._venue import LiveFeed, instant
+from monitor.feeds._markets import REPEATED, Market
+from monitor.feeds._venue import LiveFeed, instant, instant_iso
 
 T = TypeVar("T")
 
@@ -40,8 +41,8 @@ class Said(NamedTuple):
 
     symbol: object
     price: object
-    at_ms: object
-    """Milliseconds since 1970, as a number or its digits; UNDATED where the venue sends no time."""
+    at: object
+    """Milliseconds since 1970, as a number or its digits, or an RFC 3339 text; UNDATED where the venue sends no time."""
     beside: object = None
     """The venue's index or last price of the same message."""
 
@@ -180,8 +181,8 @@ class AskedFeed(LiveFeed):
 
     @cached_property
     def _alone(self) -> Subscriptions:
-        """Reads messages that belong to no connection."""
-        return self._subscribe()
+        """Reads messages that belong to no connection: each market by itself, as nobody has chosen among them."""
+        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
 
     def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
@@ -195,19 +196,25 @@ class AskedFeed(LiveFeed):
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
     def _said(self, said: Said | Spoilt) -> Quote | None:
+        return self._priced(self.markets.of, said)
+
+    def _said_alone(self, said: Said | Spoilt) -> Quote | None:
+        return self._priced(self.markets.alone, said)
+
+    def _priced(self, meaning: Callable[[object], Market], said: Said | Spoilt) -> Quote | None:
         if isinstance(said, Spoilt):
             self.refuse(Refused(said.reason, said.value))
             return None
-        market = self.markets.of(said.symbol)
+        market = meaning(said.symbol)
         if market.ignored or market.refused:
             self.pass_over(market, said.symbol)
             return None
         try:
-            at = None if said.at_ms is UNDATED else instant(said.at_ms, as_text=True)
+            at = None if said.at is UNDATED else _time(said.at)
         except Refused as e:
             self.refuse(e, said.symbol)
             return None
-        return self.quote(said.symbol, said.price, at, said.beside)
+        return self.priced(market, said.symbol, said.price, at, said.beside)
 
     def _deny(self, state: str, symbol: str, why: str) -> None:
         if state == NOT_LISTED:
@@ -355,6 +362,11 @@ class Subscriptions:
         else:
             for symbol in rest:
                 self._request([symbol])
+
+
+def _time(value: object) -> datetime:
+    """Raises Refused."""
+    return instant_iso(value) if isinstance(value, str) and "-" in value else instant(value, as_text=True)
 
 
 def _without(symbols: list[str], taken: Sequence[str]) -> list[str]:

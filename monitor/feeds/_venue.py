@@ -26,8 +26,9 @@ from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import BadPrice, Batch, Quote
 from monitor.feeds._base import SETTLED, Desk, FeedStats, Refused
 from monitor.feeds._instruments import Instrument, InstrumentList, ListAddress
-from monitor.feeds._live import Link, LiveStream, Voice, stop
+from monitor.feeds._live import LiveStream
 from monitor.feeds._markets import Market, Markets, SymbolKeys, per_coin
+from monitor.feeds._socket import Link, Voice, stop
 from monitor.telemetry import BoundedLog
 
 Pause = Annotated[timedelta, schema.Span("10ms", "1h", old_places=6)]
@@ -142,8 +143,7 @@ class LiveFeed:
 
     async def quotes(self) -> AsyncIterator[Batch]:
         """Frames, or batches of quotes, as they arrive. To close the iterator closes the connection."""
-        self._stream = LiveStream(self._link(), self, self.stats, self.clock, self._log)
-        self._stream.needs = lambda: self.desk.needs()
+        self._stream = LiveStream(self._link(), self, self.stats, self.clock, lambda: self.desk.needs())
         keeper = self._keep_list()
         try:
             async with aclosing(self._stream.batches()) as batches:

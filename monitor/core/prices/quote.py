@@ -145,7 +145,7 @@ def price(text: object) -> Decimal:
     return value
 
 
-class Columns(NamedTuple):
+class MarketColumns(NamedTuple):
     """What a message says of many coins, as texts and times in milliseconds, before it is known to be prices.
 
     `powers`: (column, power of ten) of texts that price that many coins. `beside`: as of a frame, for so many coins.
@@ -158,7 +158,7 @@ class Columns(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
-def sure_frame(source: str, quote: str, columns: Columns) -> Frame | None:
+def sure_frame(source: str, quote: str, columns: MarketColumns) -> Frame | None:
     """The frame, where all texts are surely prices; None where `price` must judge one of them."""
     assets, texts, times, powers, beside = columns
     if not _plain(texts):
