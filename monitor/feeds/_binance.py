@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from monitor.clock import Clock
 from monitor.core.prices.quote import Batch
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._markets import REPEATED, value_of
 from monitor.feeds._venue import LiveConfig, LiveFeed
 
@@ -61,14 +61,14 @@ class BinanceFeed(LiveFeed):
         if isinstance(value, dict):
             value = self._payload(value, data)
         if value is REPEATED:
-            raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
+            raise Unusable("duplicate_key", data[:40], "a message that holds a key twice")
         if not isinstance(value, list):
-            raise Refused("wrong_type", data[:40], "a message of another form")
+            raise Unusable("wrong_type", data[:40], "a message of another form")
         if not value:
             self.stats.ignored["empty"] += 1
         for item in value:
             if not isinstance(item, dict):
-                self.refuse(Refused("duplicate_key" if item is REPEATED else "malformed_item", item))
+                self.refuse(Unusable("duplicate_key" if item is REPEATED else "malformed_item", item))
         return [item for item in value if isinstance(item, dict)]
 
     def _payload(self, value: dict[str, Any], data: bytes) -> Any:
@@ -79,7 +79,7 @@ class BinanceFeed(LiveFeed):
         if "data" in value:
             return [value["data"]] if isinstance(value["data"], dict) else value["data"]
         if "e" not in value and ("error" in value or "code" in value):
-            raise Refused("request_refused", data[:120], refusal(value))
+            raise Unusable("request_refused", data[:120], refusal(value))
         return [] if "id" in value and "e" not in value else [value]
 
     def is_event(self, item: Any, events: Sequence[str]) -> bool:
@@ -89,7 +89,7 @@ class BinanceFeed(LiveFeed):
                 return True
             self.stats.ignored["other_event"] += 1
         else:
-            self.refuse(Refused("no_event", "" if item.event is UNSET else item.event, "a message without an event"))
+            self.refuse(Unusable("no_event", "" if item.event is UNSET else item.event, "a message without an event"))
         return False
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock
-from monitor.feeds._base import KEPT, LIST, Refused
+from monitor.feeds._base import KEPT, LIST, Unusable
 from monitor.feeds._handshake import Proxy, cause
 from monitor.telemetry import BoundedLog
 
@@ -50,7 +50,7 @@ class Instrument(msgspec.Struct, frozen=True):
 
 
 Read = Callable[[bytes], Sequence[Instrument]]
-"""Reads a list. It is pure, and raises ValueError or Refused where the text is no such list."""
+"""Reads a list. It is pure, and raises ValueError or Unusable where the text is no such list."""
 
 
 class ListAddress(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ class InstrumentList:
             return
         try:
             self._use(self._copy.read_bytes(), KEPT)
-        except (OSError, ValueError, Refused) as e:
+        except (OSError, ValueError, Unusable) as e:
             self._say(f"the kept copy {self._copy.name} cannot be read: {e}")
 
     async def _fetch(self) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 from monitor.core.money import EXACT
 from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, price
 from monitor.core.schema import Asset, is_asset
-from monitor.feeds._base import NOT_LISTED, SETTLED, FeedStats, Refused
+from monitor.feeds._base import NOT_LISTED, SETTLED, FeedStats, Unusable
 from monitor.feeds._instruments import LIVE, PERPETUAL, SPOT, Instrument
 
 REPEATED = object()
@@ -321,13 +321,13 @@ def loads(data: bytes) -> Any:
 
 
 def value_of(data: bytes) -> Any:
-    """The JSON value of a message. Raises Refused."""
+    """The JSON value of a message. Raises Unusable."""
     try:
         value = loads(data)
     except RecursionError as e:
-        raise Refused("too_deep", data[:40], "JSON that is nested too deep") from e
+        raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:
-        raise Refused("not_json", data[-40:], "a message that is not JSON") from e
+        raise Unusable("not_json", data[-40:], "a message that is not JSON") from e
     if value is REPEATED:
-        raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
+        raise Unusable("duplicate_key", data[:40], "a message that holds a key twice")
     return value

@@ -29,7 +29,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from monitor.clock import Clock, SystemClock
 from monitor.core.prices.quote import Frame, MarketColumns, Quote, sure_frame
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import SETTLED, Refused
+from monitor.feeds._base import SETTLED, Unusable
 from monitor.feeds._binance import BinanceFeed, subscribe
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, Instrument
 from monitor.feeds._markets import Market, MessageLayout, MessageLayouts, Spelled
@@ -162,7 +162,7 @@ class BinanceFutures(BinanceFeed):
             return None
         try:
             at = instant(item.at_ms)
-        except Refused as e:
+        except Unusable as e:
             self.refuse(e, item.symbol)
             return None
         return self.priced(market, item.symbol, item.price, at, item.index)

@@ -22,7 +22,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._binance import BinanceFeed, subscribe
 from monitor.feeds._instruments import LIVE, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
@@ -128,7 +128,7 @@ class BinanceSpot(BinanceFeed):
                 continue
             try:
                 good.append((item.symbol, item.price, instant(item.at_ms)))
-            except Refused as e:
+            except Unusable as e:
                 market = self.markets.of(item.symbol)
                 if market.ignored or market.refused:
                     self.pass_over(market, item.symbol)

@@ -31,8 +31,8 @@ from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
 from monitor.core.schema import is_asset
-from monitor.feeds._base import FeedStats
-from monitor.feeds._messages import Unusable, moment_in_any_form
+from monitor.feeds._base import FeedStats, Unusable
+from monitor.feeds._messages import moment_in_any_form
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog
 
