@@ -7,11 +7,10 @@ no connection, gives every market of a message.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cached_property
 
 from monitor.core.money import EXACT, plain
-from monitor.core.prices.quote import BadPrice, Quote, price
-from monitor.feeds._subscriptions import AskedFeed, Spoilt, Stated, Subscriptions
+from monitor.core.prices.quote import BadPrice, price
+from monitor.feeds._subscriptions import AskedFeed
 
 _HALF = Decimal("0.5")
 _WIDEST = Decimal("0.1")
@@ -20,15 +19,6 @@ _WIDEST = Decimal("0.1")
 
 class SpotFeed(AskedFeed):
     """A feed of last prices. A venue adds its dialect, and how it spells a symbol."""
-
-    @cached_property
-    def _alone(self) -> Subscriptions:
-        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
-
-    def _said_alone(self, said: Stated | Spoilt) -> Quote | None:
-        if isinstance(said, Spoilt):
-            return self._said(said)
-        return self._priced(self.markets.alone(said.symbol), said)
 
 
 def middle(bid: object, ask: object) -> str | None:

@@ -176,8 +176,8 @@ class AskedFeed(LiveFeed):
 
     @cached_property
     def _alone(self) -> Subscriptions:
-        """Reads messages that belong to no connection."""
-        return self._subscribe()
+        """Reads messages that belong to no connection: each market by itself, as nobody has chosen among them."""
+        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
 
     def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
@@ -191,12 +191,16 @@ class AskedFeed(LiveFeed):
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
     def _said(self, said: Stated | Spoilt) -> Quote | None:
+        return self._priced(self.markets.of, said)
+
+    def _said_alone(self, said: Stated | Spoilt) -> Quote | None:
+        return self._priced(self.markets.alone, said)
+
+    def _priced(self, meaning: Callable[[object], Market], said: Stated | Spoilt) -> Quote | None:
         if isinstance(said, Spoilt):
             self.refuse(Unusable(said.reason, said.value))
             return None
-        return self._priced(self.markets.of(said.symbol), said)
-
-    def _priced(self, market: Market, said: Stated) -> Quote | None:
+        market = meaning(said.symbol)
         if market.ignored or market.refused:
             self.pass_over(market, said.symbol)
             return None

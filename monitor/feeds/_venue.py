@@ -25,7 +25,7 @@ from monitor.core import schema
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import BadPrice, Batch, Quote
 from monitor.feeds._base import SETTLED, Desk, FeedStats, Unusable
-from monitor.feeds._instruments import Instrument, InstrumentList
+from monitor.feeds._instruments import Instrument, InstrumentList, ListAddress
 from monitor.feeds._live import LiveStream
 from monitor.feeds._markets import Market, Markets, SymbolKeys, per_coin
 from monitor.feeds._socket import Link, Voice, stop
@@ -61,6 +61,8 @@ class LiveConfig(SymbolKeys, frozen=True, kw_only=True):
 
     INSTRUMENTS: ClassVar[str] = ""
     """The address of the venue's own list."""
+    INSTRUMENTS_BODY: ClassVar[str] = ""
+    """What is sent there, where the venue wants to be asked by POST."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -248,7 +250,13 @@ class LiveFeed:
         if not address:
             return None
         copy = self.desk.folder / f"instruments-{self.name}.json" if self.desk.folder is not None else None
-        listed = InstrumentList(address, self.instruments, copy, self._take_list, self.clock)
+        listed = InstrumentList(
+            ListAddress(address, self._live_config.INSTRUMENTS_BODY),
+            self.instruments,
+            copy,
+            self._take_list,
+            self.clock,
+        )
         self.markets.unlisted = listed.refresh
         return asyncio.create_task(listed.keep())
 

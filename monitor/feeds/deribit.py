@@ -196,6 +196,8 @@ class Deribit(AskedFeed):
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
+        if base in self._config.quotes:
+            return ""  # the venue has no perpetual of a coin that it counts in
         return f"{base}-PERPETUAL" if quote == "USD" and base in _IN_USD else f"{base}_USDC-PERPETUAL"
 
     def instruments(self, data: bytes) -> list[Instrument]:

@@ -161,6 +161,8 @@ class Hyperliquid(AskedFeed):
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
+        if base in self._config.quotes:
+            return ""  # the venue has no perpetual of a coin that it counts in
         return "k" + base.removeprefix("1000") if base in self._config.MULTIPLIERS else base
 
     def instruments(self, data: bytes) -> list[Instrument]:
