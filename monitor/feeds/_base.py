@@ -40,6 +40,9 @@ class FeedStats:
         """By reason: symbols that a desk does not want (delivery contracts, USDC twins)."""
         self.refused: Counter[str] = Counter()
         """By reason: frames and prices that the feed could not use."""
+        self.states: dict[str, str] = {}
+        """By asset: why this feed gives no price of it, such as "settled: MATICUSDT is no longer traded"."""
+        self.instruments = "builtin"
         self.last_frame_at: datetime | None = None
 
 
