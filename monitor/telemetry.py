@@ -133,6 +133,7 @@ class Metrics:
         refused = "Lines, puts and entries refused."
         self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
+        self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
