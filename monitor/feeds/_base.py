@@ -43,8 +43,6 @@ class FeedStats:
         self.instruments = "builtin"
         """Where it knows the venue's symbols from."""
         self.last_frame_at: datetime | None = None
-        self.states: dict[str, str] = {}
-        """By asset: why this feed gives no price of it (settled, not listed), in words."""
 
 
 class Feed(Protocol):
