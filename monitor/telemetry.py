@@ -36,15 +36,20 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
     )
 
 
-_USER_INFO = re.compile(r"(://)[^/\s'\"]*@")
+_USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
 _TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user and password of any address in it, and without what a query calls a secret."""
+    return _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
     for key, value in line.items():
-        if isinstance(value, str) and ("@" in value or "=" in value):
-            line[key] = _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", value))
+        if isinstance(value, str):
+            line[key] = without_passwords(value)
     return line
 
 
