@@ -102,7 +102,7 @@ class Blindness(Watcher):
 
     def _lose_alone(self, asset: str, at: datetime, out: Outcome) -> None:
         flap = flapping.lost(self._flaps.get(asset), at)
-        if self._alerts.lost(asset, flap, at, out):
+        if self._alerts.lost(asset, flap, at, out) and not self._alerts.is_said_missing(asset):
             self._turn(asset, flap)
 
     def _down(self, feed: str, told: FeedTold, at: datetime, out: Outcome) -> None:
@@ -147,6 +147,8 @@ class Blindness(Watcher):
         if flap is not None and flap.is_on:
             self._turn(asset, flapping.regained(flap, at))
             out.memory_changed = True
+        elif self._alerts.is_said_missing(asset):
+            self._alerts.restored(asset, None, at, out)
         elif self._alerts.is_told(asset):
             self._turn(asset, flapping.regained(flap, at))
             self._alerts.restored(asset, flap, at, out)

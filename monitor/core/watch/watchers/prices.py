@@ -90,8 +90,8 @@ class PriceWatch(Watcher):
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
-        if change.prices.regained or change.prices.found:
-            self._blindness.regain({*change.prices.regained, *change.prices.found}, change.at, out)
+        self._blindness.regain(change.prices.regained, change.at, out)
+        self._blindness.regain(change.prices.found, change.at, out)
         late, self._late = self._late, ()
         if late:
             self._blindness.lose(late, change.at, out)
