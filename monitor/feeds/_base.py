@@ -40,9 +40,9 @@ class FeedStats:
         """By reason: symbols that a desk does not want (delivery contracts, USDC twins)."""
         self.refused: Counter[str] = Counter()
         """By reason: frames and prices that the feed could not use."""
-        self.last_frame_at: datetime | None = None
         self.states: dict[str, str] = {}
-        """By asset: why this feed gives no price of it (settled, not listed), in words."""
+        """By asset: why this feed gives no price of it, in words."""
+        self.last_frame_at: datetime | None = None
 
 
 class Feed(Protocol):
