@@ -15,6 +15,7 @@ from monitor.core.loans.group import Group
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Heard, Mark
+from monitor.core.prices.sources import BoardMemory
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -101,6 +102,8 @@ class Memory(msgspec.Struct, frozen=True):
     """Groups that blocks may still hold, but that were closed."""
     rates: tuple[CoinRates, ...] = ()
     """Flexible rates that were given beside those of the rules."""
+    board: BoardMemory = BoardMemory()
+    """In a recording only: the clocks of the sources, and what they say of themselves."""
 
 
 class Publication(NamedTuple):

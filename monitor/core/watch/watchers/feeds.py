@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.core.events.events import FeedSaid
-from monitor.core.groups.outcome import Memory, Outcome
+from monitor.core.groups.outcome import Memory
 from monitor.core.groups.watcher_states import FeedsState
 from monitor.core.watch.feed_causes import FeedCauses
-from monitor.core.watch.watcher import BookChange, Ground, Watcher
+from monitor.core.watch.watcher import Ground, Watcher
 
 
 class FeedWatch(Watcher):
@@ -29,8 +28,3 @@ class FeedWatch(Watcher):
     def awaken(self, at: datetime) -> None:
         """No feed has said anything since the start."""
         self._causes.restore(())
-
-    def take(self, said: FeedSaid, out: Outcome) -> BookChange:
-        """A feed says something else than it did."""
-        self._causes.take(said)
-        return BookChange(said.at)
