@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -106,6 +107,19 @@ class Memory(msgspec.Struct, frozen=True):
     """In a recording only: the clocks of the sources, and what they say of themselves."""
 
 
+class SourceView(NamedTuple):
+    """What core finds of a source of prices beside its single prices."""
+
+    offset: timedelta | None = None
+    """Its clock less ours; None before the first price that has a time."""
+    is_off: bool = False
+    """Its clock does not agree with ours."""
+    trouble: str = ""
+    """Why its prices do not count though it is connected, in words."""
+    refused: Mapping[str, int] = {}
+    """By reason: prices that core did not take."""
+
+
 class Publication(NamedTuple):
     """What everybody may see after an event was committed; handed over on the event loop, never changed afterwards."""
 
@@ -119,3 +133,5 @@ class Publication(NamedTuple):
     silences: tuple[Silence, ...] = ()
     decisions: tuple[Decision, ...] = ()
     """What operators have decided about prices, as far as it is in force."""
+    sources: Mapping[str, SourceView] = {}
+    """By feed."""
