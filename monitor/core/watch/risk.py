@@ -28,7 +28,7 @@ from monitor.core.events.events import (
 from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.outcome import Memory, Outcome, Sight
+from monitor.core.groups.outcome import Memory, Outcome, Sight, SourceView
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
@@ -46,6 +46,7 @@ from monitor.core.watch.price_alerts import PriceAlerts
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.concentration import Concentration
+from monitor.core.watch.watchers.contradictions import ContradictionWatch
 from monitor.core.watch.watchers.decisions import PriceDecisions
 from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.fund import FundWatch
@@ -74,10 +75,12 @@ class RiskMonitor:
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
         self._causes = FeedCauses(ground)
-        self._alerts = PriceAlerts(ground, self._causes, ExposureSums(ground))
+        sums = ExposureSums(ground)
+        self._alerts = PriceAlerts(ground, self._causes, sums)
         self._blindness = Blindness(ground, self._causes, self._alerts)
         self._prices = PriceWatch(ground, self._blindness)
         self._feeds = FeedWatch(ground, self._causes)
+        self._contradictions = ContradictionWatch(ground, self._alerts, sums)
         self._decisions = PriceDecisions(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
@@ -97,6 +100,7 @@ class RiskMonitor:
             self._blindness,
             self._decisions,
             self._prices,
+            self._contradictions,
             self._concentration,
         )
         self._by_phase: dict[int, Watcher] = {
@@ -108,6 +112,7 @@ class RiskMonitor:
             deadlines.EXPOSURE: self._concentration,
             deadlines.FUND: self._fund,
             deadlines.BLINDNESS: self._blindness,
+            deadlines.CONTRADICTION: self._contradictions,
         }
         if memory:
             self._restore(memory)
@@ -145,9 +150,9 @@ class RiskMonitor:
         return self._noticed.refused_lines
 
     @property
-    def feed_troubles(self) -> Mapping[str, str]:
-        """By feed that is connected: why its prices do not count all the same. May be asked in any thread."""
-        return self._causes.troubles
+    def feeds(self) -> Mapping[str, SourceView]:
+        """What core finds of each feed. May be asked in any thread."""
+        return self._feeds.views
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -167,6 +172,7 @@ class RiskMonitor:
             prices=self._alerts.kept(),
             blindness=self._blindness.kept(),
             feeds=self._feeds.kept(),
+            contradictions=self._contradictions.kept(),
             fund=self._fund.kept(),
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
@@ -235,6 +241,7 @@ class RiskMonitor:
                 self._take(event, out)
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
+            self._feeds.look(event.at, out)
             self._silences.mark(out.alerts, start)
             self._concentration.follow(event)
             self.at = event.at
