@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
-from monitor.core.groups.watcher_states import BlindnessState, FeedTold
+from monitor.core.groups.watcher_states import BlindnessState, FeedTold, Told
 from monitor.core.prices import flapping
 from monitor.core.prices.flapping import Flap
 from monitor.core.watch.feed_causes import FeedCauses
@@ -39,6 +39,10 @@ class Blindness(Watcher):
         self._flaps: dict[str, Flap] = {}
 
     # -- what is remembered --
+
+    def kept_missing(self) -> dict[str, Told]:
+        """By asset: whether it is said that no price was ever seen."""
+        return self._alerts.kept()
 
     def kept(self) -> BlindnessState:
         """What was said, and what waits to be said."""

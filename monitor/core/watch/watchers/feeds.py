@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from monitor.core.events.events import FeedSaid
 from monitor.core.groups.outcome import Memory, Outcome, SourceView
 from monitor.core.groups.watcher_states import FeedsState, Told
 from monitor.core.money import plain
@@ -44,6 +45,10 @@ class FeedWatch(Watcher):
     def awaken(self, at: datetime) -> None:
         """No feed has said anything since the start."""
         self._causes.restore(())
+
+    def take(self, said: FeedSaid) -> None:
+        """A feed says something else than it did."""
+        self._causes.take(said)
 
     def look(self, at: datetime, out: Outcome) -> None:
         """Looks at the clocks after an event, as any message may have told of them."""
