@@ -166,8 +166,7 @@ def report(
         output.problems([f"{out}: {e.strerror}"])
         return TROUBLE
     output.say(f"{out}: {len(found.alerts):,} alerts, {out.stat().st_size:,} bytes")
-    (output.notes if allow_unvalued else output.problems)(found.unvalued)
-    return TROUBLE if found.unvalued and not allow_unvalued else FINE
+    return output.unvalued(found.unvalued, are_allowed=allow_unvalued)
 
 
 def _day(text: str | None) -> date:

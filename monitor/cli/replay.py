@@ -19,6 +19,7 @@ from monitor.feeds._tapes.files import UnreadableTape
 from monitor.feeds._tapes.reader import TapeFile
 from monitor.replay import run
 from monitor.replay.entries import EntryTape
+from monitor.replay.export import tape_of
 from monitor.replay.unvalued import unvalued
 
 
@@ -50,9 +51,7 @@ def of_tape(
     if not timeline.events:
         output.problems([run.nothing_played(tape)])
         return TROUBLE
-    lacking = unvalued(replay.monitor, file)
-    (output.notes if allow_unvalued else output.problems)(lacking)
-    return TROUBLE if lacking and not allow_unvalued else FINE
+    return output.unvalued(unvalued(replay.monitor, file), are_allowed=allow_unvalued)
 
 
 def opened(tape: Path, rules: Rules) -> TapeFile:
@@ -71,16 +70,42 @@ def opened(tape: Path, rules: Rules) -> TapeFile:
 
 
 def of_log(path: Path, *, as_json: bool) -> int:
-    """Replays a recorded event log and gives the exit code."""
+    """Replays a recorded event log, a file or a folder, and gives the exit code: 1 where some of it is missing."""
     rules: list[Rules] = []
-    timeline = output.ReplayProgress(path.name, output.count_lines(path), as_json=as_json)
+    lost: list[str] = []
+    timeline = output.ReplayProgress(path.name, _lines(path), as_json=as_json)
     try:
-        _show(timeline, run.recorded(path, rules.append), lambda: rules[-1])
+        _show(timeline, run.recorded(path, rules.append, lost.append), lambda: rules[-1])
     except event_log.Torn as e:
-        output.problems([str(e)])
+        output.problems([*lost, str(e)])
         return WRONG
     timeline.summary(output.Refusals())
-    return FINE
+    output.problems(lost)
+    return TROUBLE if lost else FINE
+
+
+def export(log: Path, out: Path) -> int:
+    """Writes the prices of a recorded event log as a tape, and gives the exit code as `of_log` does."""
+    lost: list[str] = []
+    rows = -1
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for line in tape_of(log, lost.append):
+                file.write(line + "\n")
+                rows += 1
+        part.replace(out)
+    except event_log.Torn as e:
+        output.problems([*lost, str(e)])
+        return WRONG
+    except OSError as e:
+        output.problems([f"{out}: {e.strerror}"])
+        return TROUBLE
+    finally:
+        part.unlink(missing_ok=True)
+    output.problems(lost)
+    output.say(f"{out}: {rows:,} prices, {out.stat().st_size:,} bytes")
+    return TROUBLE if lost else FINE
 
 
 def _show(timeline: output.ReplayProgress, steps: Iterable[run.Step], rules: Callable[[], Rules]) -> None:
@@ -90,3 +115,9 @@ def _show(timeline: output.ReplayProgress, steps: Iterable[run.Step], rules: Cal
             for logged in alerts:
                 timeline.alert(json_values(alert_item(logged.alert, logged.cursor, rules().products)))
             timeline.step(at)
+
+
+def _lines(path: Path) -> int | None:
+    """Lines of a tape or of a recorded log, for the progress bar."""
+    counts = [output.count_lines(file) for file in event_log.files(path)]
+    return None if None in counts else sum(count or 0 for count in counts)

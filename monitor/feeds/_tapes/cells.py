@@ -97,7 +97,7 @@ class Times:
         return (at - EPOCH) // MICROSECOND
 
 
-class Prices:
+class PriceCells:
     """Reads prices exactly, per coin; `has_comma` where the file writes decimals with a comma."""
 
     def __init__(self, *, has_comma: bool = False) -> None:

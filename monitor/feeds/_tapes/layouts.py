@@ -51,7 +51,7 @@ _PREMIUMS_A_MINUTE = 12
 """It is worked out every five seconds, a mark price every second."""
 
 
-class Layout(NamedTuple):
+class TapeLayout(NamedTuple):
     """Where a file keeps what. Columns are indices, None where there is no such column."""
 
     kind: str
@@ -92,7 +92,7 @@ def delimiter_of(text: str) -> str:
     return next((mark for mark in ("\t", ";", ",", "|") if mark in bare), ",")
 
 
-def layout_of(path: Path, first: Sequence[str]) -> Layout:
+def layout_of(path: Path, first: Sequence[str]) -> TapeLayout:
     """The layout of a file from its first lines. Raises UnreadableTape if it is none that can be played."""
     delimiter = delimiter_of(first[0])
     header = cells_of(first[0], delimiter)
@@ -106,12 +106,12 @@ def layout_of(path: Path, first: Sequence[str]) -> Layout:
     if {"at", "asset", "price"} <= known:
         source = names.index("source") if "source" in known else None
         at, price, asset = (names.index(name) for name in ("at", "price", "asset"))
-        return Layout("long tape", delimiter, tuple(header), True, at, price, asset, source)
+        return TapeLayout("long tape", delimiter, tuple(header), True, at, price, asset, source)
     for signs, what, remedy in _REFUSED:
         if signs <= known:
             raise UnreadableTape(f"{path}: found {what}, which give no mark price; take {remedy}")
     if names[0] == "ts_utc":
-        return Layout("wide tape", delimiter, tuple(header), True, 0)
+        return TapeLayout("wide tape", delimiter, tuple(header), True, 0)
     found = _vendor(path, delimiter, header, names, first)
     if found is None:
         shown = delimiter.join(header)[:80]
@@ -119,14 +119,14 @@ def layout_of(path: Path, first: Sequence[str]) -> Layout:
     return found
 
 
-def _vendor(path: Path, delimiter: str, header: list[str], names: list[str], first: Sequence[str]) -> Layout | None:
+def _vendor(path: Path, delimiter: str, header: list[str], names: list[str], first: Sequence[str]) -> TapeLayout | None:
     """The layout of a file with a vendor's header, or with names of its own that leave no doubt."""
     known = set(names)
     at = next((names.index(name) for name in _TIMES if name in known), None)
     if at is None:
         return None
     name = next((names.index(n) for n in _NAMES if n in known), None)
-    start = Layout("", delimiter, tuple(header), True, at, name=name)
+    start = TapeLayout("", delimiter, tuple(header), True, at, name=name)
     exchange = names.index("exchange") if "exchange" in known else None
     if "mark_price" in known and name is not None:
         mark = names.index("mark_price")
@@ -144,20 +144,20 @@ def _vendor(path: Path, delimiter: str, header: list[str], names: list[str], fir
     return None
 
 
-def _headless(path: Path, delimiter: str, columns: int, first: Sequence[str]) -> Layout:
+def _headless(path: Path, delimiter: str, columns: int, first: Sequence[str]) -> TapeLayout:
     """A file whose first line is a row already: klines of Binance before 2022, candles of Kaiko."""
     names = _WITHOUT_HEADER.get(columns)
     told = inner_name(path).lower()
     if names is None or (columns == 2 and "vwap" not in told):
         what = f"the first line is a row of {columns} columns and no header"
         raise UnreadableTape(f"{path}: {what}; add one: {EXPECTED}")
-    start = Layout("", delimiter, tuple(names), False, 0)
+    start = TapeLayout("", delimiter, tuple(names), False, 0)
     if columns == 2:
         return _named(path, start._replace(kind="VWAP of Kaiko", price=1, blank_is_none=True), first)
     return _candles(path, start, names, first)
 
 
-def _candles(path: Path, start: Layout, names: list[str], first: Sequence[str]) -> Layout:
+def _candles(path: Path, start: TapeLayout, names: list[str], first: Sequence[str]) -> TapeLayout:
     """Klines and other candles: the close counts, from the end of the interval on."""
     is_binance = "close_time" in names
     layout = start._replace(
@@ -172,7 +172,7 @@ def _candles(path: Path, start: Layout, names: list[str], first: Sequence[str]) 
     return layout if layout.name is not None else _named(path, layout, first)
 
 
-def _named(path: Path, layout: Layout, first: Sequence[str]) -> Layout:
+def _named(path: Path, layout: TapeLayout, first: Sequence[str]) -> TapeLayout:
     """A layout whose coin and interval stand in the name of the file."""
     told = inner_name(path)
     market = _market_of(told) or _market_of(path.name)
@@ -211,14 +211,14 @@ def _interval_of(name: str) -> timedelta | None:
     return None
 
 
-def _spacing(layout: Layout, first: Sequence[str]) -> timedelta | None:
+def _spacing(layout: TapeLayout, first: Sequence[str]) -> timedelta | None:
     """The least distance of the first rows."""
     times = sorted({at for text in first[layout.has_header :] if (at := _time_in(layout, text)) is not None})
     least = min((later - at for at, later in pairwise(times)), default=None)
     return None if least is None else timedelta(microseconds=least)
 
 
-def _time_in(layout: Layout, text: str) -> int | None:
+def _time_in(layout: TapeLayout, text: str) -> int | None:
     try:
         return Times(is_utc=True).read(cells_of(text, layout.delimiter)[layout.time])
     except (BadTime, IndexError):
@@ -233,7 +233,7 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def _looks_like_premium(layout: Layout, names: list[str], first: Sequence[str]) -> bool:
+def _looks_like_premium(layout: TapeLayout, names: list[str], first: Sequence[str]) -> bool:
     """Rows without volume whose prices are all small shares, some of them zero or less, or counted every five seconds."""
     rows = [
         cells for text in first[layout.has_header :] if len(cells := cells_of(text, layout.delimiter)) == len(names)

@@ -15,9 +15,9 @@ from monitor.core.instants import micros_of, time_at
 from monitor.core.prices.quote import BadPrice, Quote
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.settings import Trust
-from monitor.feeds._tapes.cells import BadTime, Prices
+from monitor.feeds._tapes.cells import BadTime, PriceCells
 from monitor.feeds._tapes.files import MAX_LINE, Line, lines_of
-from monitor.feeds._tapes.layouts import Layout, cells_of
+from monitor.feeds._tapes.layouts import TapeLayout, cells_of
 from monitor.feeds._tapes.order import in_order
 from monitor.feeds._tapes.survey import Survey, clock_of, look_through
 from monitor.feeds._tapes.symbols import Symbol, symbol
@@ -79,12 +79,12 @@ class TapeFile:
 class _Reader:
     def __init__(self, tape: TapeFile, on_refused: Callable[[Refusal], None], source: str) -> None:
         self.tape = tape
-        self.layout: Layout = tape.survey.layout
+        self.layout: TapeLayout = tape.survey.layout
         self.on_refused = on_refused
         self.source = source
         self.line = 0
         self.times = clock_of(self.layout)
-        self.prices = Prices(has_comma=tape.survey.has_comma)
+        self.prices = PriceCells(has_comma=tape.survey.has_comma)
         self.symbols: dict[str, Symbol] = {}
         self.empty: Counter[str] = Counter()
 

@@ -18,7 +18,7 @@ from monitor.core.schema import in_words
 from monitor.core.text import stamp
 from monitor.feeds._tapes.cells import BadTime, Times, writes_commas
 from monitor.feeds._tapes.files import Line, UnreadableTape, lines_of
-from monitor.feeds._tapes.layouts import Layout, cells_of, layout_of
+from monitor.feeds._tapes.layouts import TapeLayout, cells_of, layout_of
 
 _PEEK = 60
 """Lines that tell a layout; more than the longest header, few enough for a check of a configuration."""
@@ -37,7 +37,7 @@ class Hole(NamedTuple):
 class Survey(NamedTuple):
     """What a look through a tape found."""
 
-    layout: Layout
+    layout: TapeLayout
     skipped: int
     """Lines before the first row."""
     rows: int
@@ -96,7 +96,7 @@ def look_through(path: Path, most_rows: int | None = None) -> Survey:
 class _Tally:
     """Counts over the rows of a tape."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: TapeLayout) -> None:
         self._layout = layout
         self._times = clock_of(layout)
         self._rows = 0
@@ -231,6 +231,6 @@ class _Steps:
         return Hole(time_at(end - longest), time_at(end)), max(holes, 1)
 
 
-def clock_of(layout: Layout) -> Times:
+def clock_of(layout: TapeLayout) -> Times:
     """The reader of a layout's times."""
     return Times(is_utc="utc" in layout.header[layout.time].lower())
