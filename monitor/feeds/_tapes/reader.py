@@ -25,7 +25,7 @@ from monitor.feeds._tapes.symbols import Symbol, symbol
 _SOURCE = re.compile(r"[\x21-\x7e]{1,64}")
 _NOTHING = {"", "null", "nan", "none", "n/a", "na"}
 """What vendors write where there is no price."""
-_MOST_SYMBOLS = 10_000
+_MOST_SYMBOLS, _NAMED = 10_000, 5
 # A time of a row may be wrong by the shift of its interval and still be read.
 _EXAMPLE = "1621425480000 or 2021-05-19T12:58:00Z"
 
@@ -58,6 +58,12 @@ class TapeFile:
     def said(self) -> list[str]:
         """Sentences about the whole tape."""
         return [f"{self.path}: {sentence}" for sentence in self.survey.said()]
+
+    def read_otherwise(self) -> list[str]:
+        """Sentences about names that are no plain coins; complete once the tape was played."""
+        found = [f"{name!r} is read as {meaning}" for name, meaning in self.read_as.items()]
+        more = [f"{len(found) - _NAMED} more names are read as coins"] if len(found) > _NAMED else []
+        return [f"{self.path}: {sentence}" for sentence in found[:_NAMED] + more]
 
     def too_slow(self, trust: Trust, source: str = "tape") -> list[str]:
         """Why its prices would be stale between two of its rows; empty where they would not be, and where nobody judges."""

@@ -75,7 +75,7 @@ class Survey(NamedTuple):
             yield f"{rows} older than the row before: its rows were sorted by time"
         if self.hole is not None and self.spacing is not None:
             begin, end = map(stamp, self.hole)
-            more = f", and {self.holes - 1:,} shorter gaps" if self.holes > 1 else ""
+            more = f", and {self.holes - 1:,} shorter {'gap' if self.holes == 2 else 'gaps'}" if self.holes > 1 else ""
             yield f"it has no row between {begin} and {end}{more}; its rows are {in_words(self.spacing)} apart"
 
 
