@@ -155,6 +155,7 @@ def replay_(
     entries: Path | None = None,
     log: Path | None = None,
     trust: Flag = False,
+    allow_unvalued: Flag = False,
     as_json: AsJson = False,
 ) -> int:
     """Runs a tape or a recorded event log through the same core in virtual time; sends nothing.
@@ -162,11 +163,12 @@ def replay_(
     Parameters
     ----------
     config: the configuration file (TOML), whose rules it uses.
-    tape: prices as CSV, long or wide, .gz or not.
+    tape: past prices as CSV, plain or packed, in one of the forms of docs/replay.md.
     book: loan groups as JSON Lines.
     entries: book entries as JSON Lines, which apply at their times among the rows of the tape.
     log: a file of the recorded event log or the folder of them, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    allow_unvalued: exit 0 although a group that owes was never valued.
     as_json: one alert per line on stdout and nothing else.
     """
     loaded = configuration.load(config)
@@ -187,7 +189,7 @@ def replay_(
         return replay.of_log(log, as_json=as_json)
     assert tape is not None
     assert book is not None
-    return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json)
+    return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json, allow_unvalued=allow_unvalued)
 
 
 @commands.command
