@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
 from functools import partial
 from typing import Any
 
@@ -25,12 +27,25 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _scrub,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=True,
     )
+
+
+_USER_INFO = re.compile(r"(://)[^/\s'\"]*@")
+_TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
+    for key, value in line.items():
+        if isinstance(value, str) and ("@" in value or "=" in value):
+            line[key] = _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", value))
+    return line
 
 
 class _Unfailing:

@@ -35,7 +35,14 @@ commands = Commands(
     result_action="return_value",
 )
 
-for _command in (portfolio.stress, portfolio.exposure, portfolio.report, operator.ack, operator.silence):
+for _command in (
+    portfolio.stress,
+    portfolio.exposure,
+    portfolio.report,
+    operator.ack,
+    operator.silence,
+    operator.price,
+):
     commands.command(_command)
 
 

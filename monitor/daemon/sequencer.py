@@ -235,7 +235,8 @@ class Sequencer:
         """Publishes what core knows. Only where core rests: before `run`, and while a turn is committed."""
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
-        self._publish(Publication(at, moved, monitor.board.snapshot(), alerts, monitor.fund, monitor.silences))
+        board, decisions = monitor.board.snapshot(), monitor.decisions
+        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)
