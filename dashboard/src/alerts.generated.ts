@@ -57,6 +57,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "delivery.failing": "Delivery failing",
   "monitor.clock_jump": "Clock jump",
   "monitor.degraded": "Monitor degraded",
+  "monitor.stalled": "Monitor stood still",
   "monitor.recovered": "Monitor recovered",
   "monitor.heartbeat": "Heartbeat",
 };

@@ -21,6 +21,7 @@ COLOUR: Mapping[str, str] = {CRITICAL: "bold red", WARNING: "yellow", INFO: "gre
 """Of a severity on a terminal."""
 
 BOOK_REFUSED = "book.refused"
+STALLED = "monitor.stalled"
 """The type that a book, a rate file and core itself raise."""
 
 GROUP = "group"
@@ -313,6 +314,15 @@ _ROWS = (
             Fact("part", TEXT, "`store`"),
             Fact("reason", TEXT, "what the store said"),
             Fact("durable", FLAG, "false: alerts are not on disk"),
+        ),
+    ),
+    AlertType(
+        STALLED, WARNING, "monitor stood still", "part of the monitor",
+        "The event loop or core stood still for five seconds or more; prices and notices were late by as much.",
+        "Look at the load and the memory of the machine, and at a paused virtual machine.",
+        (
+            Fact("part", TEXT, "`event loop` or `core`"),
+            Fact("seconds", AMOUNT, "for how long"),
         ),
     ),
     AlertType(
