@@ -21,9 +21,11 @@ from monitor import plugins
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
+from monitor.core.prices.quote import USDT
+from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
-from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, read
+from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
+from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -62,6 +64,9 @@ class WebConfig(msgspec.Struct, frozen=True):
     tokens: tuple[TokenConfig, ...] = ()
 
 
+Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
+
+
 class PricesTable(msgspec.Struct, frozen=True):
     """[prices]"""
 
@@ -70,6 +75,13 @@ class PricesTable(msgspec.Struct, frozen=True):
     confirm_after: Wait = timedelta(seconds=3)
     usdt_usd: str = "1"
     min_sources: Annotated[int, range(1, 17)] = 1
+    mode: Literal["primary", "median"] = "primary"
+    max_spread: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.02")
+    contradiction_after: Pause = timedelta(seconds=60)
+    max_ahead: Pause = timedelta(seconds=5)
+    quiet_after: Pause = timedelta(minutes=5)
+    frozen_after: Pause = timedelta(hours=1)
+    power_wait: Pause = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         try:
@@ -188,13 +200,39 @@ class _Loader:
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(self.problems, named, tuple(self.old_keys))
-        trust = Trust(sources=tuple(f.name for f in feeds), **msgspec.structs.asdict(prices))
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
         old_keys = tuple(self.old_keys)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+
+    def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
+        """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
+        trust = Trust(
+            sources=tuple(feed.name for feed in feeds),
+            feeds={feed.name: _feed_trust(feed) for feed in feeds},
+            **msgspec.structs.asdict(prices),
+        )
+        for i, feed in enumerate(feeds):
+            for what in too_slow(trust, feed.name):
+                self.note(f"feed[{i}]", what)
+        if feeds and prices.min_sources > len(feeds):
+            found = f"found {prices.min_sources}, but there is 1 feed" if len(feeds) == 1 else ""
+            found = found or f"found {prices.min_sources}, but there are {len(feeds)} feeds"
+            self.note(
+                "prices.min_sources", f"{found}: no price could ever be good; add a [[feed]], or state {len(feeds)}"
+            )
+        stated = table.get("prices", {})
+        if len(feeds) > 1 and "max_spread" in stated and prices.max_spread > prices.confirm_jump:
+            what = f"found {prices.max_spread}, above confirm_jump, {prices.confirm_jump}: two sources would agree on"
+            self.note(
+                "prices.max_spread", f"{what} a price that is a jump for either; state at most {prices.confirm_jump}"
+            )
+        if problem := _unpriceable(prices.usdt_usd, feeds):
+            self.note("prices.usdt_usd", problem)
+        return trust
 
     def note(self, where: str, what: str) -> None:
         self.wrong(self.path, [Problem(where, what)])
@@ -324,6 +362,40 @@ class _Loader:
                     self.note(f"route[{i}].to", what)
                 routes.append(route)
         return tuple(routes)
+
+
+def _feed_trust(feed: Part) -> FeedTrust:
+    """How the prices of a feed are judged; a kind that states nothing of it is judged as [prices] says."""
+    trust = getattr(plugins.module("feeds", feed.kind), "trust", None)
+    try:
+        return FeedTrust() if trust is None else trust(feed.config)
+    except (Invalid, ValueError, OSError):
+        # A file behind the feed that cannot be played: `wiring.unusable` names it with its remedy.
+        return FeedTrust()
+
+
+def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
+    """Why the coin that converts USDT to USD can never have a price in USD; None where it may have one.
+
+    A feed's module may state which coins it can price in USD (`priced_in_usd(config)`); one that does not may price any.
+    """
+    if not feeds or not usdt_usd[:1].isalpha():
+        return None
+    priced: set[str] = set()
+    for feed in feeds:
+        stated = getattr(plugins.module("feeds", feed.kind), "priced_in_usd", None)
+        coins = None if stated is None else stated(feed.config)
+        if coins is None:
+            return None
+        priced.update(coins)
+    if usdt_usd in priced:
+        return None
+    names = ", ".join(feed.name for feed in feeds)
+    circle = f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
+    return (
+        f"found {usdt_usd!r}, but no feed can price it in USD ({names}: {circle}), so that every price in USDT would be "
+        'missing; state a rate such as "1", or add a [[feed]] that quotes it in USD'
+    )
 
 
 def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[str]:

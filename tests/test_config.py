@@ -8,6 +8,8 @@ import pytest
 
 from monitor import config
 from monitor.config import BadConfig, Config
+from monitor.core.rules.settings import FeedTrust
+from monitor.feeds import binance_futures
 
 PRODUCT = """
 [[version]]
@@ -203,6 +205,10 @@ WRONG = [
     (LEAST + "[prices]\nstale_after = 10\n", "prices.stale_after: found 10, expected a duration such as"),
     (LEAST + '[lifecycle]\nclear_hold = "366d"\n', "lifecycle.clear_hold: found '366d', expected a duration from"),
     (LEAST + "[prices]\nmin_sources = 0\n", "prices.min_sources: found 0, expected a whole number from 1 to 16"),
+    (LEAST + '[prices]\nmode = "mean"\n', "prices.mode: found 'mean', expected one of 'primary', 'median'"),
+    (LEAST + '[prices]\nmax_spread = "0"\n', "prices.max_spread: found '0', expected"),
+    (LEAST + '[prices]\nquiet_after = "0s"\n', 'prices.quiet_after: found \'0s\', expected a duration above "0s"'),
+    (LEAST + '[prices]\nmax_ahead_s = 5\n', "prices.max_ahead_s: unknown key (value 5); did you mean 'max_ahead'?"),
     (LEAST + '[[route]]\nto = ["nobody"]\n', "route[0].to: no notifier 'nobody'; there are: none"),
     (LEAST + '[[route]]\nto = ["contacts"]\n', 'route[0].to: "contacts" needs a notifier of kind email or sms'),
     (LEAST + '[[notifier]]\nkind = "console"\n[[notifier]]\nkind = "console"\n', "stands twice; give each its own name"),
@@ -249,6 +255,77 @@ def test_feeds_are_preferred_in_the_order_in_which_they_stand(tmp_path: Path) ->
     (tmp_path / "t.csv").write_text("at,asset,price\n")
     feeds = "".join(f'[[feed]]\nname = "{n}"\nkind = "tape"\npath = "t.csv"\n' for n in ("second", "first"))
     assert loaded(tmp_path, LEAST + feeds).rules.trust.sources == ("second", "first")
+
+
+def test_the_keys_of_trust_are_read(tmp_path: Path) -> None:
+    text = """
+    [prices]
+    mode = "median"
+    max_spread = "0.03"
+    contradiction_after = "30s"
+    max_ahead = "2s"
+    quiet_after = "10m"
+    frozen_after = "2h"
+    power_wait = "5m"
+    """
+    trust = loaded(tmp_path, LEAST + text).rules.trust
+    assert (trust.mode, trust.max_spread) == ("median", Decimal("0.03"))
+    assert (trust.contradiction_after, trust.max_ahead) == (timedelta(seconds=30), timedelta(seconds=2))
+    assert (trust.quiet_after, trust.frozen_after, trust.power_wait) == (
+        timedelta(minutes=10),
+        timedelta(hours=2),
+        timedelta(minutes=5),
+    )
+
+
+FUTURES = '[[feed]]\nname = "{0}"\nkind = "binance_futures"\n'
+
+
+def test_more_sources_than_there_are_feeds_can_never_agree(tmp_path: Path) -> None:
+    text = LEAST + "[prices]\nmin_sources = 2\n" + FUTURES.format("one")
+    assert problems(tmp_path, text) == [
+        f"{tmp_path}/monitor.toml: prices.min_sources: found 2, but there is 1 feed: no price could ever be good; "
+        "add a [[feed]], or state 1"
+    ]
+    assert loaded(tmp_path, text + FUTURES.format("two")).rules.trust.min_sources == 2
+
+
+def test_sources_that_agree_on_a_jump_are_refused(tmp_path: Path) -> None:
+    """Only where it is stated, and where there are two: the default must not spoil a file of one feed."""
+    both = FUTURES.format("one") + FUTURES.format("two")
+    tight = LEAST + '[prices]\nconfirm_jump = "0.01"\n'
+    (said,) = problems(tmp_path, tight + 'max_spread = "0.02"\n' + both)
+    assert "prices.max_spread: found 0.02, above confirm_jump, 0.01" in said
+    assert said.endswith("state at most 0.01")
+    loaded(tmp_path, tight + both)
+    loaded(tmp_path, tight + 'max_spread = "0.02"\n' + FUTURES.format("one"))
+
+
+@pytest.mark.parametrize("coin", ["USDC", "USDT", "BTC"])
+def test_a_rate_that_no_feed_can_price_in_usd_is_refused(tmp_path: Path, coin: str) -> None:
+    (said,) = problems(tmp_path, LEAST + f'[prices]\nusdt_usd = "{coin}"\n' + FUTURES.format("venue"))
+    assert f"prices.usdt_usd: found '{coin}', but no feed can price it in USD (venue: " in said
+    assert "quoted in USDT there" in said
+    assert said.endswith('state a rate such as "1", or add a [[feed]] that quotes it in USD')
+
+
+def test_a_rate_that_some_feed_may_price_in_usd_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("at,asset,price\n")
+    tape = '[[feed]]\nname = "day"\nkind = "tape"\npath = "t.csv"\n'
+    text = LEAST + '[prices]\nusdt_usd = "USDT"\n'
+    assert loaded(tmp_path, text + FUTURES.format("venue") + tape).rules.trust.usdt_usd == "USDT"
+    assert loaded(tmp_path, text).rules.trust.usdt_usd == "USDT"  # no feed: a replay, whose tape is not known here
+
+
+def test_a_feed_that_is_slower_than_its_own_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = FeedTrust(cadence=timedelta(minutes=1))
+    monkeypatch.setattr(binance_futures, "trust", lambda config: slow, raising=False)
+    assert problems(tmp_path, LEAST + FUTURES.format("venue")) == [
+        f"{tmp_path}/monitor.toml: feed[0]: 'venue' gives prices every 1m, but stale_after is 10s: each price would be "
+        'stale before the next one comes; state stale_after = "2m" or more'
+    ]
+    kept = loaded(tmp_path, LEAST + '[prices]\nstale_after = "60s"\n' + FUTURES.format("venue"))
+    assert kept.rules.trust.of("venue") == slow
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

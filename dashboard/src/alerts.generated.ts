@@ -47,6 +47,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "price.stale": "Price stale",
   "price.suspect": "Price suspect",
   "price.restored": "Price restored",
+  "price.decided": "Price decided by an operator",
+  "price.decision_ended": "Decision about a price ended",
   "rules.changed": "Rules changed",
   "fund.exceeded": "Insurance fund exceeded",
   "fund.restored": "Insurance fund suffices again",

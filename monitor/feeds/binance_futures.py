@@ -330,6 +330,11 @@ class BinanceFutures:
         self._log.warning(self._clock.monotonic_s(), reason, "price refused", reason=reason, **what)
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """No coin: every market that gives a price is quoted in USDT."""
+    return ()
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutures:
     """The feed of that name."""
     return BinanceFutures(name, config, clock or SystemClock())

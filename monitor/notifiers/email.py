@@ -20,10 +20,12 @@ import aiosmtplib
 import jinja2
 import msgspec
 
+from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers._base import Accepted, DeliveryError, Notice, Receipt
+from monitor.secret_files import read_secret
 
 TIMEOUT_S = 30.0
 """For the whole exchange. Mail servers greet slowly on purpose, so it is longer than a webhook's."""
@@ -60,7 +62,7 @@ class Config(msgspec.Struct, frozen=True):
         parts = urlsplit(self.smtp)
         if parts.scheme not in ("smtp", "smtps", "file") or (parts.scheme != "file" and not parts.hostname):
             raise ValueError(
-                f"smtp: found {base.shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
+                f"smtp: found {shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
             )
         if "@" in parts.netloc:
             raise ValueError("smtp: state user and password as username and password_file, not in the address")
@@ -88,7 +90,7 @@ class EmailNotifier:
         self._clock = clock
         self._timeout_s = timeout_s
         has_user = config.username is not None
-        self._password = base.read_secret(config.password, config.password_file) if has_user else None
+        self._password = read_secret(config.password, config.password_file) if has_user else None
         self._accepted = Accepted()
 
     def __repr__(self) -> str:

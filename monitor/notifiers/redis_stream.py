@@ -16,7 +16,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from monitor.notifiers._base import DeliveryError, Notice, Receipt, one_line, read_secret, shown_url
+from monitor.addresses import shown_url
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, one_line
+from monitor.secret_files import read_secret
 
 TIMEOUT_S = 5.0
 """A Redis in the same house answers in milliseconds. After this long it is paused or gone."""

@@ -1,16 +1,10 @@
-"""Posts notices by the Standard Webhooks specification: signed, never redirected, never to an address inside.
-
-The check of the address stands where the socket is made. A check of the name would miss two cases: nobody resolves an
-address that stands in the URL, and a name may resolve to another address by the time of the connection.
-"""
+"""Posts notices by the Standard Webhooks specification: signed, never redirected, never to an address inside."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-import ipaddress
-import socket
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,8 +14,10 @@ import msgspec
 from standardwebhooks import Webhook
 from yarl import URL
 
+from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import BadSecret, DeliveryError, Notice, Receipt, read_secret, shown_url
+from monitor.notifiers._base import DeliveryError, Notice, Receipt
+from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 15.0
 """The specification asks for 15 to 30 s. The shorter leaves more attempts while a deadline runs."""
@@ -33,34 +29,6 @@ KEEP_ALIVE_S = 5.0
 LONGEST_RETRY_AFTER_S = 3600.0
 """A peer may ask for a pause, not for silence: ten years count as an hour."""
 RETRIED_4XX = frozenset({408, 409, 425, 429})
-
-# `is_global` lets these pass, though they lead inside or nowhere: protocol assignments (a cloud's metadata), multicast,
-# documentation, and relays and tunnels that carry any IPv4 address.
-_NOT_PUBLIC = tuple(
-    ipaddress.ip_network(n)
-    for n in (
-        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-        "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
-    )
-)  # fmt: skip
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-"""The assigned part of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is a host on the public internet, and nothing else."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    is_given_out = ip.version == 4 or ip in _GLOBAL_UNICAST
-    return is_given_out and ip.is_global and not any(ip in net for net in _NOT_PUBLIC)
-
-
-class AddressRefused(OSError):
-    """The host's address is private, loopback or reserved, and the configuration does not allow such."""
-
-    def __init__(self) -> None:
-        super().__init__("the address is private or reserved; allow_private = true permits that")
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -79,21 +47,13 @@ class Config(msgspec.Struct, frozen=True):
             host = None
         if not host or url.scheme not in ("http", "https"):
             raise ValueError(f"url: found {shown_url(self.url)!r}, expected https://host/path, or http://")
-        if not self.allow_private and _is_inside(host):
+        if not self.allow_private and is_inside(host):
             raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('state either "secret" or "secret_file"')
 
     def __repr__(self) -> str:
         return f"webhook.Config({shown_url(self.url)})"
-
-
-def _is_inside(host: str) -> bool:
-    """Whether the host is an address that is not public. A name is judged when we connect to it."""
-    try:
-        return not is_public(host)
-    except ValueError:
-        return False
 
 
 def build(name: str, config: Config) -> WebhookNotifier:
@@ -154,7 +114,8 @@ class WebhookNotifier:
     def _open(self) -> aiohttp.ClientSession:
         """Made at the first attempt, because it belongs to the running loop. It ignores proxies of the environment."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(socket_factory=self._socket, keepalive_timeout=KEEP_ALIVE_S)
+            guard = guarded_socket(allow_private=self._allow_private)
+            connector = aiohttp.TCPConnector(socket_factory=guard, keepalive_timeout=KEEP_ALIVE_S)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
@@ -163,13 +124,6 @@ class WebhookNotifier:
                 auto_decompress=False,
             )
         return self._session
-
-    def _socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
-        """aiohttp calls this for every connection with the final address, even where the URL states an address."""
-        family, kind, protocol, _, address = addr_info
-        if not self._allow_private and not is_public(str(address[0])):
-            raise AddressRefused
-        return socket.socket(family, kind, protocol)
 
 
 def _signers(secrets: str) -> list[Webhook]:

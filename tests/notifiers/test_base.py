@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.addresses import shown_url
 from monitor.notifiers import _base as base
-from monitor.notifiers._base import Accepted, BadSecret, read_secret
+from monitor.notifiers._base import Accepted
+from monitor.secret_files import BadSecret, read_secret
 from tests.notifiers.conftest import MakeNotice
 
 
@@ -69,7 +71,7 @@ def test_a_file_that_everybody_can_read_is_warned_of_and_used(
     ],
 )
 def test_of_a_url_only_its_host_is_shown(url: str, shown: str) -> None:
-    assert base.shown_url(url) == shown
+    assert shown_url(url) == shown
 
 
 @pytest.mark.parametrize(

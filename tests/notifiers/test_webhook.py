@@ -19,8 +19,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
 from monitor.notifiers import webhook
-from monitor.notifiers._base import BadSecret, DeliveryError
+from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.webhook import Config, WebhookNotifier
+from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
 from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
 

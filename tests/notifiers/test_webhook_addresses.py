@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from monitor.addresses import is_public
 from monitor.notifiers._base import DeliveryError
-from monitor.notifiers.webhook import Config, is_public
+from monitor.notifiers.webhook import Config
 from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
 
 INSIDE = [

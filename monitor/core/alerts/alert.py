@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Stage
 
@@ -39,6 +40,8 @@ class Input(msgspec.Struct, frozen=True):
     trust: str
     value_usd: Decimal | None
     recognised_usd: Decimal | None
+    pinned: Pinned | None = None
+    """The price is an operator's."""
 
 
 class Debt(msgspec.Struct, frozen=True):
@@ -50,6 +53,7 @@ class Debt(msgspec.Struct, frozen=True):
     interest: Decimal
     price: Decimal | None
     value_usd: Decimal | None
+    pinned: Pinned | None = None
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -95,6 +95,21 @@ _PRICE = (
     Fact("group_ids_cut", COUNT, "how many are not named"),
     Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
 )
+_DECISION = (
+    Fact("asset", TEXT, "the coin"),
+    Fact("act", TEXT, "`pin`, `exclude` or `believe`"),
+    Fact("price", AMOUNT, "the price that is pinned (USD) or believed (as quoted)", optional=True),
+    Fact("source", TEXT, "the feed that is left out", optional=True),
+    Fact("until", TIME, "when it ends", optional=True),
+    Fact("by", TEXT, "name of the operator's token"),
+    Fact("reason", TEXT, "what the operator wrote"),
+    Fact("price_now", AMOUNT, "the price in force now, in USD", optional=True),
+    Fact("trust", TEXT, "whether that is believed"),
+    Fact("groups", COUNT, "how many groups need the price"),
+    Fact("debt_usd", AMOUNT, "what they owe"),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+)
 _FUND = (
     Fact("balance_usd", AMOUNT, "what the fund holds"),
     Fact("draw_usd", AMOUNT, "what groups in liquidation would leave unpaid"),
@@ -220,6 +235,22 @@ _ROWS = (
         "The coin's price is trusted again.",
         "Nothing.",
         _PRICE,
+    ),
+    AlertType(
+        "price.decided", WARNING, "price decided by an operator", "coin",
+        "An operator has pinned a price, left out a source, or believes a price that waited to be confirmed.",
+        "Nothing, if you know of it. `monitor price` shows what is in force, and `--release` ends it.",
+        _DECISION,
+    ),
+    AlertType(
+        "price.decision_ended", INFO, "decision about a price ended", "coin",
+        "A pin or an exclusion is over: the price comes from all of its sources again.",
+        "Look whether the price is trusted.",
+        (
+            *_DECISION,
+            Fact("ended_by", TEXT, "who ended it; null where its time was over", optional=True),
+            Fact("why", TEXT, "why it ended"),
+        ),
     ),
     AlertType(
         "rules.changed", INFO, "rules changed", "product",

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
 from monitor.core.alerts.catalogue import Severity
 from monitor.core.money import EXACT, ZERO
+from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
 from monitor.core.stages.stages import Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -45,6 +46,19 @@ def acknowledged(ack: Ack) -> AckShown:
     return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
 
 
+class PinnedShown(msgspec.Struct, frozen=True):
+    """An operator has pinned the price: who, until when, and why."""
+
+    by: str
+    until: str
+    reason: str
+
+
+def pinned_shown(pinned: Pinned | None) -> PinnedShown | UnsetType:
+    """A pin as it is shown; nothing where the price is no operator's."""
+    return UNSET if pinned is None else PinnedShown(pinned.by, stamp(pinned.until), pinned.reason)
+
+
 class StageChange(msgspec.Struct, frozen=True):
     """The stages before and after."""
 
@@ -65,6 +79,7 @@ class InputShown(msgspec.Struct, frozen=True):
     trust: str
     value_usd: str | None
     recognised_usd: str | None
+    pinned: PinnedShown | UnsetType = UNSET
 
 
 class DebtShown(msgspec.Struct, frozen=True):
@@ -76,6 +91,7 @@ class DebtShown(msgspec.Struct, frozen=True):
     interest: str
     price: str | None
     value_usd: str | None
+    pinned: PinnedShown | UnsetType = UNSET
 
 
 class AlertData(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,8 +217,8 @@ def _with_figures(data: AlertData, figures: Figures, product: Product | None) ->
         thresholds=lines.shown,
         cure=way,
         liquidation_price=prices,
-        inputs=[InputShown(**texts(each)) for each in figures.inputs],
-        debts=[DebtShown(**texts(each)) for each in figures.debts],
+        inputs=[InputShown(**texts(each) | {"pinned": pinned_shown(each.pinned)}) for each in figures.inputs],
+        debts=[DebtShown(**texts(each) | {"pinned": pinned_shown(each.pinned)}) for each in figures.debts],
         inputs_cut=0,
         rules=figures.rules,
         metric=metric.name if metric.falls else UNSET,

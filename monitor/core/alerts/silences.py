@@ -17,6 +17,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING, Severity
 from monitor.core.alerts.matching import Match, takes
+from monitor.core.prices.decisions import PriceAct
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
 
 UpTo = Literal[Severity, Stage]
@@ -62,7 +63,7 @@ class Unsilence(_Act, frozen=True, tag="unsilence"):
     id: str
 
 
-Act = Acknowledge | Unacknowledge | MakeSilence | Unsilence
+Act = Acknowledge | Unacknowledge | MakeSilence | Unsilence | PriceAct
 
 
 class Silence(msgspec.Struct, frozen=True):

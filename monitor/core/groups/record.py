@@ -105,7 +105,7 @@ class GroupRecord:
             market_usd=sum((p.value for p in priced if p.value is not None), ZERO) if known else None,
             thresholds=held.lines,
             inputs=tuple(_input(p, board) for p in priced),
-            debts=tuple(_debt(o) for o in loans),
+            debts=tuple(_debt(o, board) for o in loans),
             rules=self.product.rules_name(held.version),
         )
 
@@ -123,8 +123,12 @@ def _input(position: Position, board: PriceBoard) -> Input:
         trust=board.trust_of(position.asset),
         value_usd=position.value,
         recognised_usd=position.recognised,
+        pinned=mark.pinned if mark else None,
     )
 
 
-def _debt(item: Owed) -> Debt:
-    return Debt(item.loan.id, item.loan.asset, item.loan.principal, item.interest, item.price, item.value)
+def _debt(item: Owed, board: PriceBoard) -> Debt:
+    loan, mark = item.loan, board.marks.get(item.loan.asset)
+    return Debt(
+        loan.id, loan.asset, loan.principal, item.interest, item.price, item.value, mark.pinned if mark else None
+    )

@@ -10,6 +10,7 @@ import msgspec
 
 from monitor.core.alerts.silences import Silence
 from monitor.core.instants import time_at
+from monitor.core.prices.decisions import Decision
 
 Notices = Mapping[str, tuple[int, str | None]]
 """What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
@@ -33,6 +34,15 @@ class FundState(msgspec.Struct, frozen=True):
     """When the next look is due; None while nothing has changed."""
 
 
+class DecisionState(msgspec.Struct, frozen=True):
+    """What operators have decided about prices."""
+
+    in_force: tuple[Decision, ...] = ()
+    """In the order in which they were made."""
+    said: dict[str, int] = {}
+    """By asset: how many alerts there were about decisions."""
+
+
 class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One field a watcher."""
 
@@ -47,6 +57,7 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By product: how often a change of its rules was said."""
     silences: tuple[Silence, ...] = ()
     """Those in force, in the order in which they were made."""
+    decisions: DecisionState = DecisionState()
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

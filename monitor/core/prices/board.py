@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.money import ONE, number
+from monitor.core.prices.decisions import Believe, Decision, DecisionsOf, Pin
 from monitor.core.prices.frame_columns import (
     MISSING_FLAG,
     UNTRUSTED_FLAG,
@@ -28,7 +29,19 @@ from monitor.core.prices.frame_columns import (
     Marks,
     Usd,
 )
-from monitor.core.prices.quote import GOOD, MISSING, STALE, USDT, Frame, Heard, Mark, PriceChange, Quote, assets_of
+from monitor.core.prices.quote import (
+    GOOD,
+    MISSING,
+    PIN,
+    STALE,
+    USDT,
+    Frame,
+    Heard,
+    Mark,
+    PriceChange,
+    Quote,
+    assets_of,
+)
 from monitor.core.prices.trust import TrustRules, accepted
 from monitor.core.rules.settings import Trust
 
@@ -145,6 +158,7 @@ class PriceBoard:
         self.dropped = 0
         self._seen: dict[str, dict[str, Heard]] = {}
         self._orders: dict[tuple[str, str, tuple[str, ...]], _Order] = {}
+        self._decided = DecisionsOf()
         for mark in marks:
             self._columns.alone[self.place(mark.asset)] = mark
         for each in heard:
@@ -192,6 +206,8 @@ class PriceBoard:
     def expire(self, asset: str) -> PriceChange:
         """Marks an asset stale because its deadline passed."""
         mark = self.marks[asset]
+        if mark.pinned is not None:
+            return PriceChange()
         stale = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
         self._put(self.index[asset], stale)
         return self._settle({asset: mark})
@@ -200,6 +216,8 @@ class PriceBoard:
         """The last instant at which this asset is not yet stale; None when it cannot become so."""
         place = self._columns.find(asset)
         if place is None or not self.trust.enabled or self._columns.trust(place) == STALE:
+            return None
+        if asset in self._decided.pins:
             return None
         received_at = self._columns.received_at(place)
         return None if received_at is None else received_at + self.trust.stale_after
@@ -263,6 +281,34 @@ class PriceBoard:
         """The prices of now for other threads, in microseconds; a reader makes the marks and decimals that it looks at."""
         columns = self._columns.copy()
         return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
+
+    # -- what operators decide --
+
+    def take_decisions(self, decisions: Sequence[Decision], at: datetime) -> PriceChange:
+        """Takes all decisions that are in force from now on, in place of those before."""
+        old, self._decided = self._decided, DecisionsOf(tuple(decisions))
+        before: dict[str, Mark | None] = {}
+        for asset in sorted(old.assets | self._decided.assets):
+            mark = self._columns.mark(self.place(asset))
+            before[asset] = mark
+            pin = self._decided.pins.get(asset)
+            if pin is not None:
+                self._put(self.place(asset), pinned(pin, mark))
+            elif mark is not None and mark.source == PIN:
+                ended = msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None)
+                self._put(self.place(asset), ended)
+            elif mark is not None and (asset, mark.source) in self._decided.excluded:
+                reason = f"{mark.source} is left out by an operator"
+                self._put(self.place(asset), msgspec.structs.replace(mark, trust=STALE, reason=reason))
+        return self._settle(before)
+
+    def believe(self, said: Believe, at: datetime) -> PriceChange:
+        """Puts the candidate of an asset in force; there must be one."""
+        mark = self.marks[said.asset]
+        assert mark.candidate is not None
+        seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at)
+        self._put(self.index[said.asset], accepted(mark, seen, at))
+        return self._settle({said.asset: mark})
 
     # -- frames --
 
@@ -335,6 +381,13 @@ class PriceBoard:
             self.dropped += 1
             return None
         self._seen[quote.asset][quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
+        if quote.asset in self._decided.pins or (quote.asset, quote.source) in self._decided.excluded:
+            return None
+        if mark is not None and mark.source == PIN:
+            return accepted(mark, quote, at)
+        if mark is not None and (quote.asset, mark.source) in self._decided.excluded:
+            mark = msgspec.structs.replace(mark, source=quote.source)
+        said = {source: h for source, h in said.items() if (quote.asset, source) not in self._decided.excluded}
         return self._trust_rules.judge(mark, quote, said, at)
 
     # -- what changed --
@@ -394,3 +447,12 @@ def _differs(old: Mark | None, new: Mark | None) -> bool:
     if old is None or new is None:
         return old is not new
     return (old.quote_price, old.trust, old.quote) != (new.quote_price, new.trust, new.quote)
+
+
+def pinned(pin: Decision, mark: Mark | None) -> Mark:
+    """The mark of a pin. A price of an operator has no time of an exchange and no age that could end it."""
+    assert isinstance(pin.said, Pin)
+    made = Mark(pin.asset, "USD", pin.said.price, PIN, None, pin.at, pin.at, pinned=pin.pinned)
+    if mark is None:
+        return made
+    return msgspec.structs.replace(made, announced=mark.announced, episode=mark.episode, sequence=mark.sequence)

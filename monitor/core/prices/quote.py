@@ -17,12 +17,15 @@ import msgspec
 
 from monitor.core.instants import time_at_ms
 from monitor.core.money import number
+from monitor.core.prices.decisions import Pinned
 
 GOOD, STALE, SUSPECT, MISSING = "good", "stale", "suspect", "missing"
 LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
 _SURELY_LOWEST, _SURELY_HIGHEST, _SURELY_LONGEST = 1e-17, 1e14, 32
 """A text of digits and a point is a price where its float is well within the range and its length within 40 digits."""
 USDT = "USDT"
+PIN = "pin"
+"""The source of a price that an operator has pinned."""
 
 
 class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -192,6 +195,8 @@ class Mark(msgspec.Struct, frozen=True):
     """The desk was told that this price is not trusted, and must hear when it is trusted again."""
     episode: int = 0
     sequence: int = 0
+    pinned: Pinned | None = None
+    """An operator has pinned this price; the source is `pin`."""
 
 
 class Heard(NamedTuple):

@@ -9,31 +9,40 @@ import msgspec
 from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, Unacknowledge, Unsilence
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
+from monitor.core.prices.decisions import PriceAct, PriceStanding
 from monitor.core.refusal import Refused
 from monitor.core.stages.decision import tell_again
 from monitor.core.stages.stages import NORMAL, Ack, unacknowledged
 from monitor.core.watch.effects import GroupEffects
-from monitor.core.watch.watcher import Ground, Watcher
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
+from monitor.core.watch.watchers.decisions import PriceDecisions
 from monitor.core.watch.watchers.silences import SilenceWatch
 
 
 class Operators(Watcher):
     """Takes what operators say, and ends silences."""
 
-    def __init__(self, ground: Ground, silences: SilenceWatch, effects: GroupEffects) -> None:
+    def __init__(
+        self, ground: Ground, silences: SilenceWatch, decisions: PriceDecisions, effects: GroupEffects
+    ) -> None:
         self._ground = ground
         self._silences = silences
+        self._decisions = decisions
         self._effects = effects
 
-    def known(self, act: Act) -> Ack | Silence | None:
+    def known(self, act: Act) -> Ack | Silence | PriceStanding | None:
         """What is in force of the thing that an act is about."""
+        if isinstance(act, PriceAct):
+            return self._decisions.standing(act.asset)
         if isinstance(act, MakeSilence | Unsilence):
             return self._silences.find(act.id)
         record = self._ground.book.find(act.group)
         return None if record is None else record.state.ack
 
-    def take(self, act: Act, by: str, at: datetime, out: Outcome) -> None:
-        """One act. Raises Refused, and changes nothing then."""
+    def take(self, act: Act, by: str, at: datetime, out: Outcome) -> BookChange | None:
+        """One act; returns what it did to prices. Raises Refused, and changes nothing then."""
+        if isinstance(act, PriceAct):
+            return self._decisions.take(act, by, at, out)
         match act:
             case Acknowledge():
                 self._acknowledge(act, by, at, out)
@@ -48,6 +57,7 @@ class Operators(Watcher):
                 if self._silences.find(act.id) is None:
                     raise Refused("unknown_silence", f"there is no silence {act.id} in force")
                 self._end_silence(act.id, at, out)
+        return None
 
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """The time of a silence is over. It still hides what came before."""

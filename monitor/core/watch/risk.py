@@ -32,6 +32,7 @@ from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.decisions import Decision
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
@@ -40,6 +41,7 @@ from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.operators import Operators
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.concentration import Concentration
+from monitor.core.watch.watchers.decisions import PriceDecisions
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.prices import PriceWatch
@@ -65,6 +67,7 @@ class RiskMonitor:
         self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
+        self._decisions = PriceDecisions(ground)
         self._prices = PriceWatch(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
@@ -72,7 +75,7 @@ class RiskMonitor:
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._effects)
+        self.operators = Operators(ground, self._silences, self._decisions, self._effects)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
@@ -80,12 +83,14 @@ class RiskMonitor:
             self._fund,
             self._rules,
             self._schedule,
+            self._decisions,
             self._prices,
             self._concentration,
         )
         self._by_phase: dict[int, Watcher] = {
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,
+            deadlines.DECISION: self._decisions,
             deadlines.PRICE: self._prices,
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
@@ -117,6 +122,11 @@ class RiskMonitor:
         return self._silences.kept()
 
     @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What operators have decided about prices, as far as it is in force."""
+        return self._decisions.in_force
+
+    @property
     def refused_lines(self) -> tuple[str, ...]:
         """Places in books and rates whose refusal still holds. May be asked in any thread."""
         return self._noticed.refused_lines
@@ -141,6 +151,7 @@ class RiskMonitor:
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
             silences=self._silences.kept(),
+            decisions=self._decisions.kept(),
         )
 
     @property
@@ -238,7 +249,9 @@ class RiskMonitor:
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
-                self.operators.take(event.act, event.who, event.at, out)
+                change = self.operators.take(event.act, event.who, event.at, out)
+                if change is not None:
+                    self._follow(change, out)
             case TimePassed():
                 pass
 

@@ -1,0 +1,75 @@
+"""Addresses of other machines: which are public, how to connect to no other, and how to show one without its secrets.
+
+The check of an address stands where the socket is made. A check of the name would miss two cases: nobody resolves an
+address that stands in the URL, and a name may resolve to another address by the time of the connection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import aiohttp
+
+# `is_global` lets these pass, though they lead inside or nowhere: protocol assignments (a cloud's metadata), multicast,
+# documentation, and relays and tunnels that carry any IPv4 address.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(n)
+    for n in (
+        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+        "2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20",
+    )
+)  # fmt: skip
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""The assigned part of IPv6. Outside lie translations to IPv4 (NAT64, SIIT), local, old and unassigned ranges."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is a host on the public internet, and nothing else."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    is_given_out = ip.version == 4 or ip in _GLOBAL_UNICAST
+    return is_given_out and ip.is_global and not any(ip in net for net in _NOT_PUBLIC)
+
+
+class AddressRefused(OSError):
+    """The host's address is private, loopback or reserved, and the configuration does not allow such."""
+
+    def __init__(self) -> None:
+        super().__init__("the address is private or reserved; allow_private = true permits that")
+
+
+def is_inside(host: str) -> bool:
+    """Whether the host is an address that is not public. A name is judged when we connect to it."""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return False
+
+
+def guarded_socket(*, allow_private: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Makes the sockets of a `TCPConnector(socket_factory=...)`, and raises AddressRefused for an address that is not public.
+
+    aiohttp calls it for every connection with the final address, even where the URL states an address.
+    """
+
+    def make(addr_info: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = addr_info
+        if not allow_private and not is_public(str(address[0])):
+            raise AddressRefused
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host and port of a URL. Its user, path and query stay out: they may hold secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "no address"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if host else "no address"
