@@ -57,6 +57,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "book.refused": "Loan book line refused",
   "book.drift": "Loan book drift",
   "delivery.failing": "Delivery failing",
+  "delivery.lost": "Notice lost",
+  "delivery.recipient_refused": "Recipient refused",
   "monitor.clock_jump": "Clock jump",
   "monitor.degraded": "Monitor degraded",
   "monitor.stalled": "Monitor stood still",

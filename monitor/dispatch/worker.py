@@ -132,7 +132,7 @@ class Dispatcher:
         now_s = self._clock.monotonic_s()
         now = self._clock.utc()
         self._log.warning(now_s, f"no {delivery.notifier}", reason, notifier=delivery.notifier, alert=delivery.alert)
-        self._tell(Outage(delivery.notifier).failed(now_s, now, delivery, reason, for_good=True))
+        self._tell(Outage(delivery.notifier).lost(now, delivery, reason))
         await self._ledger.ended([Attempt(delivery.id, now, "failed", reason, now)])
 
 

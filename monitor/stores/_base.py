@@ -166,12 +166,15 @@ class AlertFilter(msgspec.Struct, frozen=True):
     """Begins with the first alert in the log at this time or later."""
 
     def types(self) -> tuple[str, ...] | None:
-        """The alert types that `type` and `severity` leave, or None where they leave all."""
+        """The alert types that `type` and `severity` leave, or None where they leave all; `keeps` decides on each alert."""
         if self.type is None and self.severity is None:
             return None
         glob = self.type or "*"
-        severity = self.severity
-        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
+        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and row.may_be(self.severity))
+
+    def keeps(self, alert: Alert) -> bool:
+        """Whether an alert of a wanted type is wanted: a few types have the severity of what they are about."""
+        return self.severity in (None, alert.severity)
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

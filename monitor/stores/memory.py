@@ -184,7 +184,7 @@ class MemoryStore:
         first = min(young, default=self._cursor + 1) if since is not None else 0
         found = [x for x in self._log.values() if x.cursor > wanted.after and x.cursor >= first]
         if types is not None:
-            found = [x for x in found if x.alert.type in types]
+            found = [x for x in found if x.alert.type in types and wanted.keeps(x.alert)]
         if wanted.group is not None:
             found = [x for x in found if _group(x.alert) == wanted.group]
         return found[: wanted.limit]
