@@ -6,10 +6,12 @@ address that stands in the URL, and a name may resolve to another address by the
 
 from __future__ import annotations
 
+import base64
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
@@ -69,7 +71,32 @@ def shown_url(url: str) -> str:
     """Scheme, host and port of a URL. Its user, path and query stay out: they may hold secrets."""
     try:
         parts = urlsplit(url)
+        _ = parts.port  # a port of letters may be a piece of a password
     except ValueError:
         return "no address"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" if host else "no address"
+
+
+def scrubbed(text: str, *urls: str) -> str:
+    """A text, such as that of an exception, without what these addresses hold of secrets: user, password, tokens."""
+    for url in urls:
+        for secret in sorted(_secrets(url), key=len, reverse=True):
+            text = text.replace(secret, "***")
+    return _USERINFO.sub(r"\1***@", text)
+
+
+_USERINFO = re.compile(r"(//)[^/@\s'\"]*@")
+_SHORTEST_SECRET = 3
+"""A shorter piece would take away letters of other words."""
+
+
+def _secrets(url: str) -> set[str]:
+    """The pieces of an address that may be secret, as they stand, decoded, and as a header would carry them."""
+    head, _, query = url.partition("?")
+    user = head.partition("//")[2].partition("/")[0].rpartition("@")[0]
+    password = user.partition(":")[2]
+    pieces = {user, password, *(pair.partition("=")[2] for pair in re.split("[&#]", query))}
+    pieces |= {unquote(piece) for piece in pieces}
+    pieces.add(base64.b64encode(unquote(user).encode(errors="replace")).decode())
+    return {piece for piece in pieces if len(piece) >= _SHORTEST_SECRET}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -36,6 +37,28 @@ class MonitorTable(msgspec.Struct, frozen=True):
     event_log: bool = True
     """Record what core is given under state_dir/events, for `monitor replay --log`."""
     event_log_keep: timedelta = timedelta(days=7)
+    """Older files of it are deleted."""
+    event_log_size: str = "2GiB"
+    """The oldest files are deleted while all of them take more than this, whatever their age."""
+
+    def __post_init__(self) -> None:
+        if not 0 < _bytes(self.event_log_size) < 1 << 50:
+            what = f"event_log_size: found {self.event_log_size!r}"
+            raise ValueError(f'{what}, expected a size such as "500MiB" or "2GiB"')
+
+    @property
+    def event_log_bytes(self) -> int:
+        """The size in bytes."""
+        return _bytes(self.event_log_size)
+
+
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def _bytes(size: str) -> int:
+    """Bytes of a size with its unit; 0 where it is none."""
+    match = re.fullmatch(r"(\d{1,6}) ?([kKMGT]i?B)", size, re.ASCII)
+    return int(match[1]) * _UNITS.get(match[2], 0) if match else 0
 
 
 class TokenConfig(msgspec.Struct, frozen=True):

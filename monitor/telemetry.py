@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
 from functools import partial
 from typing import Any
 
@@ -25,12 +27,25 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _scrub,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=True,
     )
+
+
+_USER_INFO = re.compile(r"(://)[^/\s'\"]*@")
+_TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
+    for key, value in line.items():
+        if isinstance(value, str) and ("@" in value or "=" in value):
+            line[key] = _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", value))
+    return line
 
 
 class _Unfailing:
@@ -123,6 +138,7 @@ class Metrics:
         refused = "Lines, puts and entries refused."
         self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
+        self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 

@@ -44,6 +44,15 @@ def problems(folder: Path, text: str, product: str = PRODUCT) -> list[str]:
     return e.value.problems
 
 
+def test_the_size_of_the_event_log_is_a_text_with_a_unit(tmp_path: Path) -> None:
+    assert loaded(tmp_path, LEAST).monitor.event_log_bytes == 2 << 30
+    for text, size in (("500MiB", 500 << 20), ("3 GB", 3 * 10**9), ("64kB", 64_000)):
+        assert loaded(tmp_path, f'{LEAST}[monitor]\nevent_log_size = "{text}"\n').monitor.event_log_bytes == size
+    for text in ("2", "2Gb", "-1GiB", "0GiB", "2 giga", "kB", "9999999TiB", "2TB", "1kiB"):
+        (problem,) = problems(tmp_path, f'{LEAST}[monitor]\nevent_log_size = "{text}"\n')
+        assert f"event_log_size: found '{text}', expected a size such as" in problem
+
+
 def test_what_is_left_out_has_its_documented_value(tmp_path: Path) -> None:
     it = loaded(tmp_path, LEAST)
     assert (it.web.host, it.web.port, it.web.tokens) == ("127.0.0.1", 8080, ())

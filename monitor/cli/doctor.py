@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,12 +18,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from monitor import plugins
+from monitor.addresses import scrubbed
+from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, seen_by_daemon
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
-from monitor.core.money import plain
 
 CONNECT_S = 5.0
-FIRST_PRICE_S = 12.0
+LONGEST = 500
+"""Characters of a finding: a peer words some of it."""
 LOW_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
 WAL_RESET_FIXED = (3, 51, 3)
@@ -39,21 +42,31 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
-    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), await _daemon(config)]
+    daemon, seen = await _daemon(config)
+    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), daemon]
     for part in config.feeds:
-        findings.append(await _checked(f"feed {part.name}", _feed, part))
+        findings.append(await _checked(f"feed {part.name}", part, partial(_feed, config, seen)))
     for part in config.notifiers:
-        findings.append(await _checked(f"notifier {part.name}", _notifier, part))
+        findings.append(await _checked(f"notifier {part.name}", part, _notifier))
     if not config.notifiers:
         findings.append(Finding("notifiers", "note", "none is configured; alerts go to the log and the API only"))
     return findings
 
 
-async def _checked(name: str, check: Callable[[str, Part], Awaitable[Finding]], part: Part) -> Finding:
+async def _checked(name: str, part: Part, check: Callable[[str, Part], Awaitable[Finding]]) -> Finding:
     try:
         return await check(name, part)
-    except (OSError, ValueError, TimeoutError) as e:
-        return Finding(name, "trouble", f"{e or 'no answer in time'}; check address, network and secrets")
+    # A peer, a proxy or a library may raise anything: that is what is wrong with this part, and the others are looked at too.
+    except Exception as e:  # noqa: BLE001
+        text = scrubbed(str(e), *addresses_of(part.config)) or type(e).__name__
+        text = "no answer in time" if isinstance(e, TimeoutError) else text
+        return Finding(name, "trouble", f"{text[:LONGEST]}; check address, network and secrets")
+
+
+def addresses_of(config: Any) -> list[str]:
+    """The addresses of a plug-in's configuration: their secrets stay out of every text."""
+    values = (getattr(config, name, None) for name in getattr(config, "__struct_fields__", ()))
+    return [value for value in values if isinstance(value, str) and "://" in value]
 
 
 def _clock() -> Finding:
@@ -115,32 +128,26 @@ def _store(config: Config) -> list[Finding]:
     return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole")]
 
 
-async def _daemon(config: Config) -> Finding:
+async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
+    """Whether the daemon runs, and what it says of its feeds then."""
     host, port = config.web.host, config.web.port
     if port == 0:
-        return Finding("daemon", "note", "port 0 is another one at every start; cannot say whether it runs")
+        return Finding("daemon", "note", "port 0 is another one at every start; cannot say whether it runs"), None
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
     except (OSError, TimeoutError):
-        return Finding("daemon", "note", f"not running at {host}:{port}")
+        return Finding("daemon", "note", f"not running at {host}:{port}"), None
     writer.close()
-    return Finding("daemon", "fine", f"something answers at {host}:{port}")
+    seen = await ask_daemon(config)
+    if isinstance(seen, str):
+        return Finding("daemon", "note", f"something answers at {host}:{port}, but not as the monitor: {seen}"), None
+    return Finding("daemon", "fine", f"runs at {host}:{port}; what follows of its feeds is what it sees"), seen
 
 
-async def _feed(name: str, part: Part) -> Finding:
-    """Waits for the first price, as the daemon would."""
-    feed = plugins.module("feeds", part.kind).build(part.name, part.config, SystemClock())
-    quotes = feed.quotes()
-    try:
-        batch = await asyncio.wait_for(anext(quotes), FIRST_PRICE_S)
-    except TimeoutError:
-        return Finding(
-            name, "trouble", f"no price within {FIRST_PRICE_S:.0f} s: {feed.stats.reason}; check url and network"
-        )
-    finally:
-        await quotes.aclose()
-    first = next(iter(batch))
-    return Finding(name, "fine", f"{len(batch)} prices in the first message, {first.asset} {plain(first.price)}")
+async def _feed(config: Config, seen: DaemonSeen | None, name: str, part: Part) -> Finding:
+    """What the daemon sees of the feed, or the first price."""
+    found = seen_by_daemon(part.name, seen) if seen else await first_price(part.name, part, config.rules.trust)
+    return Finding(name, found.status, scrubbed(found.text, *addresses_of(part.config))[:LONGEST])
 
 
 async def _notifier(name: str, part: Part) -> Finding:

@@ -40,7 +40,14 @@ commands = Commands(
     result_action="return_value",
 )
 
-for _command in (portfolio.stress, portfolio.exposure, portfolio.report, operator.ack, operator.silence):
+for _command in (
+    portfolio.stress,
+    portfolio.exposure,
+    portfolio.report,
+    operator.ack,
+    operator.silence,
+    operator.price,
+):
     commands.command(_command)
 
 
@@ -182,7 +189,7 @@ def replay_(
     tape: prices as CSV, long or wide, .gz or not.
     book: loan groups as JSON Lines.
     entries: book entries as JSON Lines, which apply at their times among the rows of the tape.
-    log: a file of the recorded event log, instead of a tape and a book.
+    log: a file of the recorded event log or the folder of them, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
     as_json: one alert per line on stdout and nothing else.
     """
@@ -193,7 +200,8 @@ def replay_(
             ["replay takes either --tape FILE and --book FILE, and --entries FILE if wanted, or --log FILE"]
         )
         return WRONG
-    missing = [f"{p}: no such file" for p in (log, *of_tape) if p is not None and not p.is_file()]
+    missing = [f"{p}: no such file" for p in of_tape if p is not None and not p.is_file()]
+    missing += [f"{log}: no such file or folder"] if log is not None and not log.exists() else []
     if missing:
         output.problems(missing)
         return WRONG
@@ -204,6 +212,23 @@ def replay_(
     assert tape is not None
     assert book is not None
     return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json)
+
+
+@commands.command
+def export_tape(log: Path, *, out: Path) -> int:
+    """Writes the prices of a recorded event log as a tape: the long CSV that `monitor replay --tape` reads.
+
+    Parameters
+    ----------
+    log: a file of the recorded event log, or the folder of them.
+    out: the tape, which it replaces.
+    """
+    if not log.exists():
+        output.problems([f"{log}: no such file or folder"])
+        return WRONG
+    from monitor.cli import replay  # imported late: `monitor --help` need not load core
+
+    return replay.export(log, out)
 
 
 @commands.command

@@ -1,4 +1,4 @@
-"""The commands `ack` and `silence`: what an operator does at a terminal."""
+"""The commands `ack`, `silence` and `price`: what an operator does at a terminal."""
 
 from __future__ import annotations
 
@@ -101,6 +101,77 @@ def silence(
     else:
         output.hidden(answer) if preview else output.silences([answer])
     return FINE
+
+
+def price(
+    asset: str,
+    *,
+    believe: Flag = False,
+    exclude: str | None = None,
+    pin: str | None = None,
+    release: Flag = False,
+    until: str | None = None,
+    reason: str | None = None,
+    yes: Flag = False,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Shows a price with all its sources; or decides about it, which everybody is told.
+
+    Parameters
+    ----------
+    asset: the coin, such as BTC.
+    believe: the price that waits to be confirmed is right; it is in force at once.
+    exclude: a source that does not count for this coin until a time (a day if none is stated).
+    pin: the price in USD until a time, whatever the sources say.
+    release: end the pin and the exclusions of this coin; with --exclude only that exclusion.
+    until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 7 days.
+    reason: why, for the colleagues.
+    yes: the pin is meant, though it is ten times away from the last price or more.
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answer of /v1/prices/{id}.
+    """
+    daemon, path = DaemonClient(url, token_file), f"/v1/prices/{quote(asset.upper(), safe='')}"
+    if not (believe or release or exclude is not None or pin is not None):
+        return _show_price(daemon.get(path), as_json)
+    asked = [flag for flag, is_set in (("--believe", believe), ("--pin", pin is not None)) if is_set]
+    asked += ["--release"] if release else ["--exclude"] if exclude is not None else []
+    if len(asked) > 1:
+        output.problems([f"found {' and '.join(asked)}; decide one thing at a time"])
+        return WRONG
+    if reason is None:
+        output.problems(["a decision states --reason: everybody reads it beside the price"])
+        return WRONG
+    if release:
+        source = "" if exclude is None else f"&source={quote(exclude, safe='')}"
+        daemon.delete(f"{path}/decisions?reason={quote(reason, safe='')}{source}")
+        return _show_price(daemon.get(path), as_json)
+    if pin is not None and until is None:
+        output.problems(["a pin states --until: how long (2h) or until when"])
+        return WRONG
+    body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": pin, "until": _time(until)}
+    if believe:
+        body["believe"] = _candidate(daemon.get(path))
+    body |= {"confirmed": True} if yes else {}
+    answer = daemon.post(f"{path}/decisions", {key: value for key, value in body.items() if value is not None})
+    return _show_price(answer, as_json)
+
+
+def _show_price(answer: dict[str, Any], as_json: bool) -> int:
+    output.json(answer) if as_json else output.price(answer)
+    return FINE
+
+
+def _candidate(answer: dict[str, Any]) -> str:
+    """The price that waits. Raises NoAnswer where none does."""
+    if answer.get("candidate") is None:
+        text = (
+            f"no price of {answer['asset']} waits to be confirmed: it is {answer['trust']}; --pin or --exclude instead"
+        )
+        raise NoAnswer(text)
+    return str(answer["candidate"])
 
 
 def _all(daemon: DaemonClient) -> list[dict[str, Any]]:

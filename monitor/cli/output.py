@@ -240,6 +240,8 @@ def explain(answer: dict[str, Any]) -> None:
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
     out.print(_contributions(answer.get("contributions") or []))
+    for line in _why(answer.get("contributions") or []):
+        say(line)
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
@@ -274,6 +276,43 @@ def _contributions(rows: list[dict[str, Any]]) -> Table:
         figures = (row.get(k) for k in ("quantity", "price", "source", "age_s", "trust", "value_usd"))
         table.add_row(row["asset"], *map(str, figures), tiers, str(row.get("recognised_usd")))
     return table
+
+
+def _why(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each coin whose price is not trusted, or is an operator's."""
+    found = [f"{r['asset']}: {r['trust']}, {r['reason']}" for r in rows if r.get("trust") != "good" and r.get("reason")]
+    return found + [f"{r['asset']}: {_pinned(r['pinned'])}" for r in rows if r.get("pinned")]
+
+
+def _pinned(by: dict[str, Any]) -> str:
+    return f"pinned by {by['by']} until {by['until']}: {by['reason']}"
+
+
+def price(answer: dict[str, Any]) -> None:
+    """One price: what is in force, why, what each source says, and what operators have decided."""
+    trust = f"[{'green' if answer['trust'] == 'good' else 'bold yellow'}]{answer['trust']}[/]"
+    out.print(f"[bold]{escape(answer['asset'])}[/] {answer['price'] or 'no price'} USD  {trust}", soft_wrap=True)
+    if answer.get("reason"):
+        say(answer["reason"])
+    if answer.get("candidate") is not None:
+        say(
+            f"{answer['candidate']} waits to be confirmed since {answer['candidate_since']}; --believe puts it in force"
+        )
+    say(f"exchange's age {_seconds(answer['exchange_age_s'])}, received {_seconds(answer['receipt_age_s'])} ago, "
+        f"changed {_seconds(answer['change_age_s'])} ago")  # fmt: skip
+    table = table_of("source", "price", "quote", "state", "exchange's age", "received", "changed", "why")
+    for s in answer.get("sources") or []:
+        ages = (_seconds(s[f"{of}_age_s"]) for of in ("exchange", "receipt", "change"))
+        table.add_row(s["source"], s["price"], s["quote"], s["state"], *ages, s["reason"] or "")
+    if table.rows:
+        out.print(table)
+    for d in answer.get("decisions") or []:
+        what = f"pinned at {d['price']} USD" if d["act"] == "pin" else f"{d['source']} is left out"
+        say(f"{what} until {d['until']} by {d['by']}: {d['reason']}")
+
+
+def _seconds(age: float | None) -> str:
+    return "-" if age is None else f"{age:g} s"
 
 
 def _loans(rows: list[dict[str, Any]]) -> Table:

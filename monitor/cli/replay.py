@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from monitor.cli import output
-from monitor.cli.options import FINE, WRONG
+from monitor.cli.options import FINE, TROUBLE, WRONG
 from monitor.config import Config
 from monitor.core.alerts.payload import alert_item
 from monitor.core.rules.settings import Rules
@@ -18,6 +18,7 @@ from monitor.daemon import event_log, wiring
 from monitor.feeds.tape import rows
 from monitor.replay import run
 from monitor.replay.entries import EntryTape
+from monitor.replay.export import tape_of
 
 
 def of_tape(config: Config, tape: Path, book: Path, entries: Path | None, *, trust: bool, as_json: bool) -> int:
@@ -32,24 +33,56 @@ def of_tape(config: Config, tape: Path, book: Path, entries: Path | None, *, tru
 
 
 def of_log(path: Path, *, as_json: bool) -> int:
-    """Replays a recorded event log and gives the exit code."""
+    """Replays a recorded event log, a file or a folder, and gives the exit code: 1 where some of it is missing."""
     rules: list[Rules] = []
+    lost: list[str] = []
     try:
-        _show(path, run.recorded(path, rules.append), lambda: rules[-1], [], as_json=as_json)
+        _show(path, run.recorded(path, rules.append, lost.append), lambda: rules[-1], [], as_json=as_json)
     except event_log.Torn as e:
-        output.problems([str(e)])
+        output.problems([*lost, str(e)])
         return WRONG
-    return FINE
+    output.problems(lost)
+    return TROUBLE if lost else FINE
+
+
+def export(log: Path, out: Path) -> int:
+    """Writes the prices of a recorded event log as a tape, and gives the exit code as `of_log` does."""
+    lost: list[str] = []
+    rows = -1
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for line in tape_of(log, lost.append):
+                file.write(line + "\n")
+                rows += 1
+        part.replace(out)
+    except event_log.Torn as e:
+        output.problems([*lost, str(e)])
+        return WRONG
+    except OSError as e:
+        output.problems([f"{out}: {e.strerror}"])
+        return TROUBLE
+    finally:
+        part.unlink(missing_ok=True)
+    output.problems(lost)
+    output.say(f"{out}: {rows:,} prices, {out.stat().st_size:,} bytes")
+    return TROUBLE if lost else FINE
 
 
 def _show(
     path: Path, steps: Iterable[run.Step], rules: Callable[[], Rules], refused: list[str], *, as_json: bool
 ) -> None:
     """Prints alerts as they come and a summary at the end; names refused prices and entries on stderr."""
-    timeline = output.ReplayProgress(path.name, output.count_lines(path), as_json=as_json)
+    timeline = output.ReplayProgress(path.name, _lines(path), as_json=as_json)
     with timeline:
         for at, alerts in steps:
             for logged in alerts:
                 timeline.alert(json_values(alert_item(logged.alert, logged.cursor, rules().products)))
             timeline.step(at)
     timeline.summary(refused)
+
+
+def _lines(path: Path) -> int | None:
+    """Lines of a tape or of a recorded log, for the progress bar."""
+    counts = [output.count_lines(file) for file in event_log.files(path)]
+    return None if None in counts else sum(count or 0 for count in counts)

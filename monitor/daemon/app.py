@@ -14,8 +14,9 @@ from monitor.config import BadConfig, Config
 from monitor.core.events.events import Noticed
 from monitor.daemon import reload, startup, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
-from monitor.daemon.event_log import EventLog, Start
+from monitor.daemon.event_log import Start
 from monitor.daemon.journal import Journal
+from monitor.daemon.recorder import Recorder
 from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
@@ -73,12 +74,12 @@ class App:
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
-        event_log = self._event_log(now)
+        recorder = self._recorder(now)
         self.deliveries = Deliveries(
             self.config, running, self.monitor, self._tell, lambda alerts: self.sequencer.show(alerts, moved=False)
         )
         self.journal = Journal(running, self.deliveries)
-        self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, event_log)
+        self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, recorder)
         self.requests = Requests(self.monitor, self.store, self.journal, self.sequencer)
         self.sources = Sources(running, self.monitor, self.book, self.sequencer, self._progress, self._memory.note)
         self.sequencer.show()
@@ -97,12 +98,13 @@ class App:
         )
         self.server = Server(self.config.web, handed_over)
 
-    def _event_log(self, now: datetime) -> EventLog | None:
-        if not self.config.monitor.event_log:
+    def _recorder(self, now: datetime) -> Recorder | None:
+        table = self.config.monitor
+        if not table.event_log:
             return None
-        event_log = EventLog(self.config.state_dir / "events", self.config.monitor.event_log_keep)
-        event_log.start(Start(self.monitor.rules, self.monitor.memory, now, awakened=True), self.clock.monotonic_s())
-        return event_log
+        recorder = Recorder(self.config.state_dir / "events", table.event_log_keep, table.event_log_bytes)
+        recorder.start(Start(self.monitor.rules, self.monitor.memory, now, awakened=True), self.clock.monotonic_s())
+        return recorder
 
     async def _tell(self, event: Noticed) -> None:
         """What a channel tells of itself. While the store fails core has it already, and it is committed later."""

@@ -1,19 +1,20 @@
-"""The record of what core was handed: folding it gives the same alerts (decision 18, `monitor replay --log`).
+"""The form of the record of what core was handed (decisions 18 and 52): folding it gives the same alerts.
 
-JSON Lines. A file begins with what core knew (rules, book, states, marks), so that each file folds by itself. The
-sequencer's worker thread writes it beside the decision. A record that cannot be written is counted and logged, and no
-alert waits for it.
+JSON Lines, a file or a folder of files, plain or gzip. A file begins with what core knew (rules, book, states, marks), so
+that each file folds by itself; then come the events, and where some are missing a gap in their place. The recorder
+(`recorder.py`) writes it.
 """
 
 from __future__ import annotations
 
-import os
+import gzip
+import zlib
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import msgspec
 
@@ -26,13 +27,7 @@ from monitor.core.prices.quote import Heard, Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
-
-FILE_BYTES = 64 * 1024 * 1024
-"""A new file begins beyond this, so that old days can be deleted by file; with a large book, beyond four times its start."""
-TOTAL_BYTES = 2 * 1024 * 1024 * 1024
-"""Beyond this the oldest files are deleted, whatever their age: the store needs the disk."""
-PAUSE_S = 30.0
-"""After a failure a new file is tried once in this time, as each try writes all that core knows."""
+from monitor.core.text import stamp
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -43,6 +38,19 @@ class Start(msgspec.Struct, frozen=True):
     at: datetime
     awakened: bool = False
     """The daemon has just started: kept prices have their full time to be confirmed from `at` on."""
+
+
+class RecordGap(msgspec.Struct, frozen=True, tag_field="event", tag="gap"):
+    """In place of events that are missing, since they could not be written: how many, and from when to when."""
+
+    at: datetime
+    """The time of the first one."""
+    until: datetime
+    events: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"gap of {self.events} events from {stamp(self.at)} to {stamp(self.until)}: {self.reason}"
 
 
 def _written(batch: object) -> msgspec.Raw:
@@ -91,94 +99,10 @@ class _ReadStart(msgspec.Struct, frozen=True):
     awakened: bool = False
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_written)
+encoder = msgspec.json.Encoder(enc_hook=_written)
+"""Writes one record."""
 _start = msgspec.json.Decoder(_ReadStart)
-_event: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event, dec_hook=_recorded)
-
-
-class EventLog:
-    """Appends events to files `events-<time>.jsonl` in a folder."""
-
-    def __init__(self, folder: Path, keep: timedelta) -> None:
-        self.folder = folder
-        self.keep = keep
-        self.failures = 0
-        self.reason: str | None = None
-        self._file: BinaryIO | None = None
-        self._begun_s: float | None = None
-        self._size = 0
-        self._start_size = 0
-
-    def wants_start(self, now_s: float) -> bool:
-        """A new file must be begun before the next event; `now_s` is monotonic time."""
-        if self._file is None:
-            return self._begun_s is None or now_s - self._begun_s >= PAUSE_S
-        return self._size > max(FILE_BYTES, 4 * self._start_size)
-
-    def start(self, start: Start, now_s: float) -> None:
-        """Begins a new file, whole or not at all, and deletes those that are too old or too many."""
-        self._begun_s = now_s
-        path = self.folder / f"events-{start.at.strftime('%Y%m%dT%H%M%S%f')}.jsonl"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.close()
-            self._prune(start.at)
-            self._file = path.open("xb", buffering=1 << 16)
-            self._size = 0
-            self._write(_encoder.encode(start))
-            self._start_size = self._size
-            self._file.flush()
-        except OSError as e:
-            is_ours = self._file is not None
-            self._failed(e)
-            if is_ours:
-                path.unlink(missing_ok=True)
-
-    def append(self, event: Event) -> None:
-        """Adds one event; it reaches the operating system with the next flush."""
-        if self._file is not None:
-            try:
-                self._write(_encoder.encode(event))
-            except OSError as e:
-                self._failed(e)
-
-    def flush(self) -> None:
-        """Hands what was appended to the operating system: a killed process loses nothing that was flushed."""
-        if self._file is not None:
-            try:
-                self._file.flush()
-            except OSError as e:
-                self._failed(e)
-
-    def close(self) -> None:
-        """Ends the file."""
-        if self._file is not None:
-            try:
-                self._file.close()
-                self._file = None
-            except OSError as e:
-                self._failed(e)
-
-    def _write(self, line: bytes) -> None:
-        assert self._file is not None
-        self._size += self._file.write(line + b"\n")
-
-    def _failed(self, e: OSError) -> None:
-        self.failures += 1
-        self.reason = f"event log: {e.strerror}"
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):  # what is left in its buffer has no room either
-                file.close()
-
-    def _prune(self, at: datetime) -> None:
-        files = sorted(self.folder.glob("events-*.jsonl"))
-        total = sum(f.stat().st_size for f in files)
-        for file in files:
-            age = at.timestamp() - file.stat().st_mtime
-            if age > self.keep.total_seconds() or total > TOTAL_BYTES:
-                total -= file.stat().st_size
-                os.unlink(file)
+_record: msgspec.json.Decoder[Event | RecordGap] = msgspec.json.Decoder(Event | RecordGap, dec_hook=_recorded)
 
 
 class Torn(Exception):
@@ -189,16 +113,47 @@ class Torn(Exception):
         self.line = line
 
 
-def read(path: Path) -> Iterator[Start | Event]:
-    """The start and the events of a file. A last line that was torn by a kill ends it; any other raises Torn."""
-    with path.open("rb") as file:
-        for i, line in enumerate(file, 1):
+def files(path: Path) -> list[Path]:
+    """The files of a record in order: itself, or those of a folder. One that is there plain and compressed comes once."""
+    if not path.is_dir():
+        return [path]
+    plain = {each.name for each in path.glob("events-*.jsonl")}
+    zipped = {each.name for each in path.glob("events-*.jsonl.gz")} - {f"{name}.gz" for name in plain}
+    return [path / name for name in sorted(plain | zipped, key=lambda name: name.split(".")[0])]
+
+
+def read(path: Path) -> Iterator[Start | Event | RecordGap]:
+    """The start, the events and the gaps of a file. A last line that was torn by a kill ends it; any other raises Torn."""
+    number = 0
+    with _opened(path) as file:
+        while True:
             try:
-                yield _started(_start.decode(line)) if i == 1 else _understood(_event.decode(line))
+                line = file.readline()
+            except (OSError, EOFError, zlib.error) as e:
+                raise Torn(path, number + 1, f"the file is cut or damaged after {number} records: {e}") from None
+            if not line:
+                return
+            number += 1
+            try:
+                yield _started(_start.decode(line)) if number == 1 else _understood(_record.decode(line))
             except msgspec.DecodeError as e:
-                if i > 1 and not line.endswith(b"\n"):
+                if number > 1 and not line.endswith(b"\n"):
                     return
-                raise Torn(path, i, f"is not a record of the event log: {e}") from None
+                raise Torn(path, number, f"is not a record of the event log: {e}") from None
+
+
+def start_of(path: Path) -> Start | None:
+    """What core knew at the beginning of a file; None where the file holds nothing. Raises Torn."""
+    records = read(path)
+    first = next(records, None)
+    assert first is None or isinstance(first, Start)
+    return first
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as plain:
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if path.suffix.lower() == ".gz" else plain
 
 
 def _started(line: _ReadStart) -> Start:
@@ -206,7 +161,7 @@ def _started(line: _ReadStart) -> Start:
     return Start(line.rules, memory, line.at, line.awakened)
 
 
-def _understood(event: Event) -> Event:
+def _understood(event: Event | RecordGap) -> Event | RecordGap:
     """The event as core takes it: a batch learns its time, and what older versions wrote becomes what they meant."""
     if isinstance(event, GroupsPut) and isinstance(event.batch, RecordedLines):
         return msgspec.structs.replace(event, batch=RecordedLines(event.batch.stated, event.at))

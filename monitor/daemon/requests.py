@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import msgspec
@@ -15,7 +15,7 @@ from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import restated
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
@@ -51,6 +51,9 @@ class Requests:
 
     async def look(self, group_id: str) -> Look | None:
         return await self._sequencer.ask(lambda at, _: self._look(group_id, at), needs_commit=False)
+
+    async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
+        return await self._sequencer.ask(lambda at, _: self._look_at_prices(assets, at), needs_commit=False)
 
     async def act(self, act: Act, who: str, subject: str) -> Acted:
         self._journal.check_writable()
@@ -134,6 +137,10 @@ class Requests:
         if sight is None:
             return None
         return Look(at, sight, *self._monitor.board.snapshot(), self._monitor.rules)
+
+    def _look_at_prices(self, assets: Collection[str], at: datetime) -> PriceLook:
+        board = self._monitor.board
+        return PriceLook(at, {asset: board.sources(asset, at) for asset in assets})
 
     def _act(self, act: Act, who: str, subject: str, at: datetime, turn: Turn) -> Acted:
         operators = self._monitor.operators

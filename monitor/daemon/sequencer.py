@@ -23,8 +23,9 @@ from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.clock_watch import ClockEvent, ClockWatch
-from monitor.daemon.event_log import EventLog, Start
+from monitor.daemon.event_log import Start
 from monitor.daemon.journal import Journal
+from monitor.daemon.recorder import Recorder
 from monitor.running import Running
 from monitor.stores._base import Applied, Audit, StoreUnavailable
 from monitor.telemetry import log
@@ -63,12 +64,12 @@ class Sequencer:
     """The daemon's heart: owns core."""
 
     def __init__(
-        self, running: Running, monitor: RiskMonitor, journal: Journal, publish: Publish, event_log: EventLog | None
+        self, running: Running, monitor: RiskMonitor, journal: Journal, publish: Publish, recorder: Recorder | None
     ) -> None:
         self._monitor = monitor
         self._journal = journal
         self._publish = publish
-        self._event_log = event_log
+        self._recorder = recorder
         self._clock = running.clock
         self._metrics = running.metrics
         self._prices = LatestPrices()
@@ -138,7 +139,6 @@ class Sequencer:
         while not self._is_stopping or self._prices or not self._jobs.empty():
             await self._turn()
         self._is_over = True
-        await self._in_core(self._flush_log)
 
     async def stop(self) -> None:
         """Ends the loop when all that was taken is handled and committed."""
@@ -152,8 +152,9 @@ class Sequencer:
         """
         if self._is_over:
             await self._journal.commit(self._monitor, [])
-        if self._event_log is not None:
-            self._event_log.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
+            self._note_gaps(self._recorder)
         self._thread.shutdown()
 
     async def _turn(self) -> None:
@@ -190,15 +191,14 @@ class Sequencer:
             self.handle(msgspec.structs.replace(prices, at=at), turn)
         elif self._monitor.next_due is not None and self._monitor.next_due <= at:
             self.handle(TimePassed(at), turn)
-        self._flush_log()
 
     def handle(self, event: Event, turn: Turn) -> Outcome:
         """Hands an event to core, in core's thread."""
         started_s = self._clock.monotonic_s()
-        if self._event_log is not None:
-            if self._event_log.wants_start(started_s):
-                self._event_log.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
-            self._event_log.append(event)
+        if self._recorder is not None:
+            if self._recorder.wants_start(started_s):
+                self._recorder.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
+            self._recorder.append(event)
         outcome = self._monitor.handle(event)
         turn.outcomes.append(outcome)
         self._metrics.handle.labels(type(event).__name__).observe(self._clock.monotonic_s() - started_s)
@@ -206,12 +206,16 @@ class Sequencer:
 
     async def _conclude(self, turn: Turn, quoted_s: float | None) -> None:
         """Commits, publishes, and answers those who wait."""
+        if self._recorder is not None:
+            self._note_gaps(self._recorder)
         now_s = self._clock.monotonic_s()
         is_time = now_s - self._saved_s >= (SAVE_EVERY_S if turn.outcomes else 10 * SAVE_EVERY_S)
         failure: StoreUnavailable | None = None
         published: tuple[LoggedAlert, ...] = ()
         if turn.audits or turn.entries or is_time or any(o.is_durable for o in turn.outcomes):
             self._saved_s = now_s
+            if self._recorder is not None:
+                await self._recorder.settled()
             try:
                 published = await self._journal.commit(self._monitor, turn.outcomes, turn.audits, turn.entries)
             except StoreUnavailable as e:
@@ -233,14 +237,14 @@ class Sequencer:
         """Publishes what core knows. Only where core rests: before `run`, and while a turn is committed."""
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
-        self._publish(Publication(at, moved, monitor.board.snapshot(), alerts, monitor.fund, monitor.silences))
+        board, decisions = monitor.board.snapshot(), monitor.decisions
+        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions))
 
-    def _flush_log(self) -> None:
-        if self._event_log is not None:
-            self._event_log.flush()
-            if self._event_log.reason is not None:
-                log.warning("the event log could not be written", reason=self._event_log.reason)
-                self._event_log.reason = None
+    def _note_gaps(self, recorder: Recorder) -> None:
+        self._metrics.event_log_lost.set(recorder.lost)
+        if recorder.reason is not None:
+            log.warning("the event log could not be written", reason=recorder.reason, lost=recorder.lost)
+            recorder.reason = None
 
     def _now(self) -> datetime:
         return self._clocks.now(self._monitor.at)

@@ -13,6 +13,7 @@ from monitor.config import Config, Part
 from monitor.core.events.events import Event, GroupsPut
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
+from monitor.daemon.feed_reports import FeedReports
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
@@ -21,8 +22,10 @@ from monitor.rates._base import RateSource
 from monitor.running import Running, Task
 from monitor.stores._base import StoreUnavailable
 
-WATCH_S = 1.0
-"""How often the feeds are looked at for readiness, and refused lines of books for a rate that they lacked."""
+WATCH_S = 0.1
+"""How often the feeds are looked at: a feed that is gone is told of before its prices are old."""
+RATES_S = 1.0
+"""How often refused lines of books are looked at for a rate that they lacked."""
 EVENTS_AT_ONCE = 1_000
 """Events of a book in one commit: this few delay a price by some milliseconds."""
 
@@ -54,6 +57,7 @@ class Sources:
         self._opened: dict[str, RateSource] = {}
         """Sources of rates whose opening was taken at the start."""
         self._rated: set[tuple[str, str]] = set()
+        self._reports = FeedReports()
 
     async def open_rates(self, config: Config) -> None:
         """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
@@ -81,12 +85,23 @@ class Sources:
                 self._at_work[key] = (part, self._begin(" ".join(key), work(part)))
 
     async def watch(self) -> None:
-        """Follows the feeds for readiness, and reads books again once a rate is there that they lacked."""
+        """Follows the feeds for readiness and for core, and reads books again once a rate is there that they lacked."""
+        looked_s = self._clock.monotonic_s()
         while True:
             await asyncio.sleep(WATCH_S)
-            self._judge_again()
+            now_s = self._clock.monotonic_s()
+            if now_s - looked_s >= RATES_S:
+                looked_s = now_s
+                self._judge_again()
             for name, stats in self.feeds.items():
-                self._health.set(f"feed {name}", None if stats.connected else f"not connected: {stats.reason}")
+                self._health.set(f"feed {name}", self._trouble(name, stats))
+            if said := self._reports.changes(self.feeds, self._clock.utc(), now_s):
+                with contextlib.suppress(StoreUnavailable):  # core has it all the same
+                    await self._sequencer.events(said)
+
+    def _trouble(self, name: str, stats: FeedStats) -> str | None:
+        """Why a feed gives no price that counts: it is not connected, or core refuses what it sends."""
+        return self._monitor.feed_troubles.get(name) if stats.connected else f"not connected: {stats.reason}"
 
     async def stop(self) -> None:
         """Ends all of them, and waits until they have ended."""

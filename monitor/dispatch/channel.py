@@ -15,13 +15,13 @@ from monitor import crashpoint
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
-from monitor.dispatch.late import Late
+from monitor.dispatch.laggards import Laggards
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.dispatch.refusals import Refusals
-from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, Refusal
+from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Delivery, DeliveryState
 from monitor.telemetry import BoundedLog
@@ -92,7 +92,7 @@ class Channel:
         self._breaker = Breaker()
         self._outage = Outage(name)
         self._refusals = Refusals()
-        self._late = Late()
+        self._laggards = Laggards()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._delivered_at: datetime | None = None
@@ -186,17 +186,17 @@ class Channel:
         id = waiting.delivery.id
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
-        answer = _TOO_LATE if self._late.is_overtaken(waiting) else await self._send(waiting)
+        answer = _TOO_LATE if self._laggards.is_overtaken(waiting) else await self._send(waiting)
         crashpoint.reached("after send")
         then = self._settle(waiting, is_probe, answer)
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         await self._ledger.ended([Attempt(id, at, then.state, answer.detail[:_DETAIL_LENGTH], then.due_at, took_ms)])
         crashpoint.reached("after mark")
         if then.state != "pending" or waiting.is_cancelled:
-            self._late.over(waiting)
+            self._laggards.over(waiting)
             self._queue.drop(id)
         elif then.is_late and not waiting.is_late:
-            self._late.begin(waiting)
+            self._laggards.begin(waiting)
             self._queue.set_aside(waiting, then.due_s)
         else:
             self._queue.retry(waiting, then.due_s, then.not_before_s)
@@ -284,7 +284,7 @@ class Channel:
         self._refusals.passed(waiting.delivery.id)
         self._metrics.attempts.labels(self.name, "partial" if receipt.refused else "delivered").inc()
         self._delivered_at = now
-        self._late.passed(waiting)
+        self._laggards.passed(waiting)
         self._tell_all(self._outage.delivered(now_s, now, receipt))
         self._tell_all(self._outage.refused(now, waiting.delivery, receipt.refused))
         return _Next("delivered", now, now_s)
@@ -306,7 +306,7 @@ class Channel:
             self._tell(self._outage.lost(now, delivery, answer.detail))
 
 
-def _refusing(waiting: Waiting, answer: _Answer) -> tuple[Refusal, ...]:
+def _refusing(waiting: Waiting, answer: _Answer) -> tuple[RefusedRecipient, ...]:
     """Who refuses a notice that others have: for good, or each time for so long that somebody must know."""
     if answer.error is None:
         return ()

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from monitor.core.alerts.catalogue import DELIVERY_FAILING, DELIVERY_LOST, RECIPIENT_REFUSED
 from monitor.core.events.events import Noticed
-from monitor.notifiers._base import Receipt, Refusal
+from monitor.notifiers._base import Receipt, RefusedRecipient
 from monitor.stores._base import Delivery
 
 SAYS_AFTER = 3
@@ -68,7 +68,7 @@ class Outage:
         self._is_said = False
         return [Noticed(at, DELIVERY_FAILING, self._notifier, {"notifier": self._notifier}, clears=True), *over]
 
-    def refused(self, at: datetime, delivery: Delivery, refusals: tuple[Refusal, ...]) -> list[Noticed]:
+    def refused(self, at: datetime, delivery: Delivery, refusals: tuple[RefusedRecipient, ...]) -> list[Noticed]:
         """Recipients who refuse for good: each is said once until it takes a notice again."""
         told = []
         for each in refusals:

@@ -40,6 +40,8 @@ class FeedStats:
         """By reason: symbols that a desk does not want (delivery contracts, USDC twins)."""
         self.refused: Counter[str] = Counter()
         """By reason: frames and prices that the feed could not use."""
+        self.states: dict[str, str] = {}
+        """By asset: why this feed gives no price of it, in words."""
         self.last_frame_at: datetime | None = None
 
 

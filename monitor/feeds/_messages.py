@@ -16,7 +16,7 @@ _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzin
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,18})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS = ((Decimal("1e17"), 18), (Decimal("1e14"), 15), (Decimal("1e11"), 12), (Decimal("1e8"), 9))
-"""From which size a number counts nanoseconds, microseconds, milliseconds, seconds: ten digits of seconds are this century."""
+"""From which size a number counts nano-, micro-, milliseconds or seconds; today has ten digits in seconds."""
 _LONGEST_SHOWN = 120
 
 

@@ -41,7 +41,7 @@ class Notice(msgspec.Struct, frozen=True):
         return msgspec.json.encode({"type": self.type, "timestamp": self.timestamp, "data": self.data})
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RefusedRecipient(msgspec.Struct, frozen=True):
     """A recipient who does not take the notice, for good, and what the other side said."""
 
     recipient: str
@@ -54,18 +54,18 @@ class Receipt(msgspec.Struct, frozen=True):
     detail: str = ""
     took: tuple[str, ...] = ()
     """The recipients who have it, where the channel has more than one."""
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[RefusedRecipient, ...] = ()
     """Those who will never have it: the delivery is partial."""
-    later: tuple[Refusal, ...] = ()
+    later: tuple[RefusedRecipient, ...] = ()
     """Those who put us off: they are asked again."""
 
 
-def refused_words(refused: Iterable[Refusal]) -> str:
+def refused_words(refused: Iterable[RefusedRecipient]) -> str:
     """Who refused, and why, in one line."""
     return "; ".join(f"refused {each.recipient}: {each.reason}" for each in refused)
 
 
-def partial(detail: str, refused: Sequence[Refusal]) -> str:
+def partial(detail: str, refused: Sequence[RefusedRecipient]) -> str:
     """The detail of a receipt; it says so where some recipients will never have the notice."""
     return one_line(f"partial: {detail}; {refused_words(refused)}" if refused else detail, 500)
 

@@ -25,7 +25,7 @@ from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
-from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, Refusal
+from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.secret_files import read_secret
 
 TIMEOUT_S = 30.0
@@ -101,7 +101,7 @@ class EmailNotifier:
         """Sends one mail. A later attempt goes only to those who did not get it yet."""
         wanted = notice.to or self._config.to
         good = [a for a in wanted if _ADDRESS.fullmatch(a)]
-        unusable = tuple(Refusal(base.one_line(a, 80), "not a mail address") for a in wanted if a not in good)
+        unusable = tuple(RefusedRecipient(base.one_line(a, 80), "not a mail address") for a in wanted if a not in good)
         if not good:
             words = base.refused_words(unusable) or "nobody to send it to"
             raise DeliveryError(words, fault=Fault.NOTICE, receipt=Receipt(refused=unusable))
@@ -116,7 +116,7 @@ class EmailNotifier:
         """Nothing to free: a connection lives for one mail."""
 
     async def _transmit(
-        self, notice: Notice, message: EmailMessage, to: list[str], unusable: tuple[Refusal, ...]
+        self, notice: Notice, message: EmailMessage, to: list[str], unusable: tuple[RefusedRecipient, ...]
     ) -> Receipt:
         """Hands the mail over. Recipients that the server refuses for good are reported and not tried again."""
         smtp = self._client()
@@ -197,11 +197,13 @@ def _is_for_good(answer: aiosmtplib.SMTPResponse) -> bool:
     return is_unknown or _is_of_recipient(answer.code, answer.message)
 
 
-def _refusal(recipient: str, code: int, text: str) -> Refusal:
-    return Refusal(base.one_line(recipient, 80), base.one_line(f"{code} {text}"))
+def _refusal(recipient: str, code: int, text: str) -> RefusedRecipient:
+    return RefusedRecipient(base.one_line(recipient, 80), base.one_line(f"{code} {text}"))
 
 
-def _nobody(answers: Sequence[aiosmtplib.SMTPRecipientRefused], unusable: tuple[Refusal, ...]) -> DeliveryError:
+def _nobody(
+    answers: Sequence[aiosmtplib.SMTPRecipientRefused], unusable: tuple[RefusedRecipient, ...]
+) -> DeliveryError:
     """All recipients were refused: for their own sake, for the channel's, or nobody can say."""
     refused = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if _is_of_recipient(r.code, r.message))
     texts = [_answer(r.recipient, r.code, r.message) for r in answers]

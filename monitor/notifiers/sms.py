@@ -20,7 +20,7 @@ from monitor.notifiers._base import (
     Fault,
     Notice,
     Receipt,
-    Refusal,
+    RefusedRecipient,
     figure_of,
     one_line,
     partial,
@@ -124,7 +124,7 @@ class SmsNotifier:
         """Tries every number once. Raises DeliveryError where a later attempt may succeed, or where none got through."""
         wanted = notice.to or self._to
         numbers = [n for n in wanted if _NUMBER.fullmatch(n)]
-        lost = [Refusal(one_line(n, 40), "not a phone number") for n in wanted if n not in numbers]
+        lost = [RefusedRecipient(one_line(n, 40), "not a phone number") for n in wanted if n not in numbers]
         if not numbers:
             raise DeliveryError(
                 refused_words(lost) or "nobody to send it to", fault=Fault.NOTICE, receipt=Receipt(refused=tuple(lost))
@@ -142,10 +142,10 @@ class SmsNotifier:
                 if e.retry:
                     later.append((number, e))
                 else:
-                    lost.append(Refusal(number, e.reason))
+                    lost.append(RefusedRecipient(number, e.reason))
         refused = tuple(lost)
         if later:
-            asked_again = tuple(Refusal(number, e.reason) for number, e in later)
+            asked_again = tuple(RefusedRecipient(number, e.reason) for number, e in later)
             worst = later[0][1]
             words = one_line(refused_words((*asked_again, *refused)), 500)
             receipt = Receipt("", tuple(took), refused, asked_again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -116,19 +116,69 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
             yield GroupPut(at, group, "book")
 
 
-def recorded(path: Path, on_rules: Callable[[Rules], None]) -> Iterator[Step]:
-    """Folds a file of the event log. Calls `on_rules` with the rules that render its alerts. Raises event_log.Torn."""
-    records = event_log.read(path)
-    start = next(records, None)
-    if not isinstance(start, event_log.Start):
-        raise event_log.Torn(path, 1, "is empty; an event log begins with what core knew")
-    replay = Replay(start.rules)
-    replay.monitor = RiskMonitor(start.rules, start.memory, ColumnarBook())
-    if start.awakened:
-        replay.monitor.awaken(start.at)
-    on_rules(start.rules)
-    for record in records:
-        assert not isinstance(record, event_log.Start)
-        alerts = replay.feed(record)
-        on_rules(replay.monitor.rules)
-        yield record.at, alerts
+class Recording:
+    """A recorded event log, a file or a folder of files, folded again.
+
+    `on_rules` gets the rules that render the alerts, `on_lost` a sentence about each part that is missing.
+    """
+
+    def __init__(self, path: Path, on_rules: Callable[[Rules], None], on_lost: Callable[[str], None]) -> None:
+        self.replay: Replay | None = None
+        """The monitor of the file that is being folded."""
+        self._path = path
+        self._on_rules = on_rules
+        self._on_lost = on_lost
+        self._cursor = 0
+
+    def steps(self) -> Iterator[Step]:
+        """The time and the alerts of each event. Raises event_log.Torn where the only file cannot be read to its end."""
+        files = event_log.files(self._path)
+        if not files:
+            raise event_log.Torn(self._path, 0, "holds no file of an event log, events-<time>.jsonl or .jsonl.gz")
+        for number, file in enumerate(files):
+            try:
+                yield from self._fold(file, self._committed(files[number + 1 :]))
+            except event_log.Torn as e:
+                if len(files) == 1:
+                    raise
+                self._on_lost(f"{e}; goes on with the next file, if there is one")
+
+    def _fold(self, file: Path, committed: datetime | None) -> Iterator[Step]:
+        """Each file begins with what core knew, so what an earlier one misses ends with it."""
+        records = event_log.read(file)
+        start = next(records, None)
+        if not isinstance(start, event_log.Start):
+            raise event_log.Torn(file, 1, "is empty; an event log begins with what core knew")
+        self.replay = replay = Replay(start.rules)
+        replay.cursor = self._cursor
+        replay.monitor = RiskMonitor(start.rules, start.memory, ColumnarBook())
+        if start.awakened:
+            replay.monitor.awaken(start.at)
+        self._on_rules(start.rules)
+        for record in records:
+            assert not isinstance(record, event_log.Start)
+            if isinstance(record, event_log.RecordGap):
+                self._on_lost(f"{file}: {record}")
+                continue
+            if committed is not None and record.at > committed:
+                return
+            alerts = replay.feed(record)
+            self._cursor = replay.cursor
+            self._on_rules(replay.monitor.rules)
+            yield record.at, alerts
+
+    def _committed(self, later: Sequence[Path]) -> datetime | None:
+        """Until when the next start knew of a file's events; None where it knew them all, or keeps nothing at all.
+
+        What a kill took between an event and its commit did not happen for the daemon: it raised those alerts again later.
+        """
+        try:
+            start = event_log.start_of(later[0]) if later else None
+        except event_log.Torn:
+            return None
+        return start.memory.at if start is not None and start.awakened and start.memory is not None else None
+
+
+def recorded(path: Path, on_rules: Callable[[Rules], None], on_lost: Callable[[str], None]) -> Iterator[Step]:
+    """Folds a file of the event log, or a folder of them. Raises event_log.Torn."""
+    return Recording(path, on_rules, on_lost).steps()

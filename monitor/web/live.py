@@ -15,11 +15,14 @@ import msgspec
 from monitor.core.groups.snapshot import Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
+from monitor.core.prices.decisions import Decision
 from monitor.core.queries.explain import GroupRow, PriceItem, row
 from monitor.core.text import stamp
 from monitor.web.http import encoded
 from monitor.web.view import Daemon, Made, Paced, View
 
+_UNPRICED = (None, None, False, None)
+"""The state of a coin that a group needs and nobody prices."""
 EVENTS = ("alert", "groups", "counts", "prices", "status")
 
 
@@ -216,7 +219,10 @@ class LiveFigures:
         since = reader.prices
         if is_first:
             await self._take_prices()
-        items = [text for version, _, text in self._prices.values() if version > since]
+        # Which coins other groups need, though nobody prices them, is not for a token with a scope.
+        is_shown = [state != _UNPRICED or not reader.scope for _, state, _ in self._prices.values()]
+        news = zip(self._prices.values(), is_shown, strict=True)
+        items = [text for (version, _, text), may_see in news if version > since and may_see]
         reader.prices = self._price_version
         if not items and not is_first:
             return b""
@@ -253,15 +259,18 @@ class LiveFigures:
                 self._price_version += 1
 
     def _new_prices(self, version: int) -> dict[str, tuple[int, object, bytes]]:
-        """The prices that are not what they were, encoded: another mark, another rate, another trust."""
+        """The prices that are not what they were, encoded: another mark, rate or trust, another decision about it."""
         view = self._view
         rules = self._daemon.rules()
         at = self._daemon.clock.utc()
         changed: dict[str, tuple[int, object, bytes]] = {}
         marks = view.marks
         on = view.published
-        for asset in sorted(marks.keys() | on.usd.keys()):
-            state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted)
+        decided: dict[str, tuple[Decision, ...]] = {}
+        for decision in view.decisions:
+            decided[decision.asset] = (*decided.get(decision.asset, ()), decision)
+        for asset in sorted(marks.keys() | on.usd.keys() | view.needed()):
+            state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted, decided.get(asset))
             if asset not in self._prices or self._prices[asset][1] != state:
                 changed[asset] = (version, state, msgspec.json.encode(view.price(asset, rules, at)))
         return changed

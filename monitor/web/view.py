@@ -20,8 +20,9 @@ from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight
 from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
+from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
-from monitor.core.queries.explain import PriceItem, price_shown
+from monitor.core.queries.explain import PriceItem, decision_shown, price_shown
 from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
@@ -93,6 +94,8 @@ class View:
         self.marks: Mapping[str, Mark] = {}
         self.silences: tuple[Silence, ...] = ()
         """The silences in force."""
+        self.decisions: tuple[Decision, ...] = ()
+        """What operators have decided about prices, as far as it is in force."""
         self.published = Prices()
         """The prices that were published last. Every figure rests on these."""
         self.fund: FundSight | None = None
@@ -106,6 +109,7 @@ class View:
         self.generation += publication.moved
         self.marks, usd, untrusted = publication.prices
         self.silences = publication.silences
+        self.decisions = publication.decisions
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
         for logged in publication.alerts:
@@ -145,7 +149,9 @@ class View:
 
     def price(self, asset: str, rules: Rules, at: datetime) -> PriceItem:
         """One asset's price as it is shown at a time."""
-        return price_shown(asset, self.marks, self.published.usd, self.published.untrusted, rules, at)
+        shown = price_shown(asset, self.marks, self.published.usd, self.published.untrusted, rules, at)
+        mine = [decision_shown(d) for d in self.decisions if d.asset == asset]
+        return msgspec.structs.replace(shown, decisions=mine) if mine else shown
 
     def distrusted(self, scope: Scope = ()) -> tuple[frozenset[str], frozenset[str]]:
         """Assets that groups need, and those of them whose price is missing or not trusted. For a worker thread."""

@@ -78,6 +78,41 @@ async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
         assert (await daemon.get("/v1/silences"))["items"] == []
 
 
+async def test_an_operator_decides_about_a_price(tmp_path: Path) -> None:
+    """One after the other at one daemon whose coin has no feed: what the command says, and how it ends."""
+    house = House(tmp_path)
+    house.write(feed=False)
+    why = ("--reason", "the venue is down")
+    async with Daemon(house) as daemon:
+        await daemon.put(one_btc("G"))
+        for command, code, word in (
+            (["price", "btc"], 0, "BTC no price USD missing"),
+            (["price", "DOGE"], 1, "no feed prices this coin and no group needs it"),
+            (["price", "BTC", "--pin", "40000", "--until", "2h"], 2, "states --reason"),
+            (["price", "BTC", "--pin", "40000", *why], 2, "a pin states --until"),
+            (["price", "BTC", "--pin", "40000", "--until", "8d", *why], 2, "is not within 7 days"),
+            (["price", "BTC", "--pin", "40000", "--until", "2020-01-01T00:00:00Z", *why], 2, "is not within 7 days"),
+            (["price", "BTC", "--pin", "1e-19", "--until", "2h", *why], 2, "from 1e-18 to 1e15"),
+            (["price", "BTC", "--pin", "-5", "--until", "2h", *why], 2, "negative price"),
+            (["price", "BTC", "--pin", "1e16", "--until", "2h", *why], 2, "from 1e-18 to 1e15"),
+            (["price", "BTC", "--believe", "--pin", "40000", "--until", "2h", *why], 2, "one thing at a time"),
+            (["price", "BTC", "--believe", *why], 1, "no price of BTC waits to be confirmed: it is missing"),
+            (["price", "BTC", "--exclude", "venue", *why], 1, "no feed has this name"),
+            (["price", "BTC", "--release", *why], 1, "no decision about BTC"),
+            (["price", "BTC", "--pin", "40000", "--until", "2h", *why], 0, "pinned at 40000 USD until"),
+            (["price", "BTC", "--pin", "4000", "--until", "2h", *why], 1, "confirm it (--yes"),
+            (["price", "BTC", "--pin", "4000", "--until", "2h", "--yes", *why], 0, "BTC 4000 USD good"),
+            (["explain", "G"], 0, "BTC: pinned by loopback until"),
+            (["price", "BTC", "--release", *why], 0, "BTC 4000 USD stale"),
+        ):
+            ended = await house.ran(*command, "--url", daemon.url)
+            assert ended.code == code, (command, ended)
+            assert word in " ".join((ended.out + ended.err).split()), (command, ended)
+            assert "Traceback" not in ended.err
+        shown = json.loads((await house.ran("price", "BTC", "--json", "--url", daemon.url)).out)
+    assert (shown["asset"], shown["decisions"]) == ("BTC", [])
+
+
 def test_a_command_that_only_asks_the_daemon_does_not_load_the_monitor_itself() -> None:
     loaded = "import sys, monitor.cli.main; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()

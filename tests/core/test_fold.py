@@ -16,6 +16,7 @@ from monitor.core.events.events import ClockJumped, Event, TimePassed
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
+from monitor.daemon.recorder import Recorder
 from monitor.replay import run as replay
 from tests.coin_desk import START
 from tests.core.desk import both_books, plainly
@@ -100,7 +101,7 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
     """Written by the log and read by the replay, file by file; each begins with what core knew."""
     now, run = a_run(desk)
     with TemporaryDirectory() as folder:
-        log = event_log.EventLog(Path(folder), timedelta(days=9999))
+        log = Recorder(Path(folder), timedelta(days=9999), 1 << 31)
         monitor, alerts = RiskMonitor(now, book=tests.core.desk.new_book()), []
         for i, each in enumerate(run):
             if log.wants_start(i) or (i in cuts and each.at > run[i - 1].at):
@@ -108,12 +109,10 @@ def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> No
             log.append(each)
             alerts += monitor.handle(each).alerts
         log.close()
-        folded = [
-            x.alert
-            for path in sorted(Path(folder).glob("*.jsonl"))
-            for _, some in replay.recorded(path, lambda _: None)
-            for x in some
-        ]
+        lost: list[str] = []
+        steps = replay.recorded(Path(folder), lambda _: None, lost.append)
+        folded = [logged.alert for _, some in steps for logged in some]
+        assert lost == []
     assert plainly(folded) == plainly(alerts)
 
 

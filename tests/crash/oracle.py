@@ -6,6 +6,7 @@ price, group or entry counts that the test did not make, and none may come earli
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -183,7 +184,9 @@ class Fold:
 def _records(log: Path) -> list[dict[str, Any]]:
     """The record of one life; what a kill tore off at the end is left out."""
     records = []
-    for line in log.read_bytes().splitlines(keepends=True):
+    zipped = log.with_name(f"{log.name}.gz")  # the next life compresses it
+    whole = log.read_bytes() if log.exists() else gzip.decompress(zipped.read_bytes())
+    for line in whole.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         records.append(json.loads(line))

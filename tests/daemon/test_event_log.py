@@ -28,22 +28,24 @@ from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.schema import read
-from monitor.daemon import event_log
-from monitor.daemon.event_log import PAUSE_S, EventLog, Start, Torn
+from monitor.daemon import event_log, recorder
+from monitor.daemon.event_log import Start, Torn
+from monitor.daemon.recorder import PAUSE_S, Recorder
 from monitor.replay import run as replay
 from tests.coin_desk import START, clock, line, loan
 from tests.core.desk import Desk, group, plainly, quotes
 
 KEEP = timedelta(days=7)
+MOST = 1 << 31
 
 
-def log_of(folder: Path, desk: Desk, start: str = "00:00", awakened: bool = False) -> EventLog:
-    log = EventLog(folder, KEEP)
+def log_of(folder: Path, desk: Desk, start: str = "00:00", awakened: bool = False) -> Recorder:
+    log = Recorder(folder, KEEP, MOST)
     log.start(Start(desk.monitor.rules, desk.monitor.memory, clock(start), awakened), 0)
     return log
 
 
-def record(log: EventLog, desk: Desk, *events: Event) -> None:
+def record(log: Recorder, desk: Desk, *events: Event) -> None:
     for each in events:
         log.append(each)
         desk.handle(each)
@@ -52,8 +54,11 @@ def record(log: EventLog, desk: Desk, *events: Event) -> None:
 
 def folded(folder: Path) -> list[object]:
     heard: list[Rules] = []
-    paths = sorted(folder.glob("*.jsonl"))
-    return list(plainly(x.alert for p in paths for _, some in replay.recorded(p, heard.append) for x in some))
+    return list(plainly(x.alert for _, some in replay.recorded(folder, heard.append, missed) for x in some))
+
+
+def missed(what: str) -> None:
+    raise AssertionError(f"nothing is missing from this record: {what}")
 
 
 def prices(time: str, what: str) -> MarkPrices:
@@ -110,7 +115,7 @@ def test_a_log_from_before_the_clock_had_events_of_its_own_folds_to_the_same_ale
     again = [
         logged.alert
         for name in ("first.jsonl", "second.jsonl")
-        for _, some in replay.recorded(old / name, lambda _: None)
+        for _, some in replay.recorded(old / name, lambda _: None, missed)
         for logged in some
     ]
     assert again == [msgspec.structs.replace(alert, detected_at=alert.at) for alert in expected]
@@ -199,17 +204,18 @@ def test_each_file_folds_by_itself(tmp_path: Path) -> None:
     log.start(Start(desk.monitor.rules, desk.monitor.memory, clock("01:00")), 0)
     record(log, desk, prices("01:00", "0.92"))
     log.close()
-    (_, second) = sorted(tmp_path.iterdir())
-    alerts = [x.alert for _, some in replay.recorded(second, lambda _: None) for x in some]
+    (_, second) = event_log.files(tmp_path)
+    alerts = [x.alert for _, some in replay.recorded(second, lambda _: None, missed) for x in some]
     assert plainly(alerts) == plainly(desk.alerts[1:])
     assert alerts[0].supersedes == desk.alerts[0].id
 
 
 def test_a_new_file_is_wanted_at_first_and_when_one_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert EventLog(tmp_path, KEEP).wants_start(0)
+    assert Recorder(tmp_path, KEEP, MOST).wants_start(0)
     log = log_of(tmp_path, Desk())
     assert not log.wants_start(1)
-    monkeypatch.setattr(event_log, "FILE_BYTES", 10)
+    monkeypatch.setattr(recorder, "FILE_BYTES", 10)
+    log.flush()
     assert not log.wants_start(1), "what core knew is no reason to write it again"
     (path,) = tmp_path.iterdir()
     start = len(path.read_bytes())
@@ -242,29 +248,19 @@ def test_an_empty_file_is_no_record(tmp_path: Path) -> None:
     path = tmp_path / "events-1.jsonl"
     path.write_bytes(b"")
     with pytest.raises(Torn, match="is empty"):
-        list(replay.recorded(path, lambda _: None))
+        list(replay.recorded(path, lambda _: None, missed))
 
 
 def test_a_record_that_cannot_be_written_is_counted_and_tried_again_later(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("a file where the folder should be")
-    log = EventLog(tmp_path / "events", KEEP)
+    log = Recorder(tmp_path / "events", KEEP, MOST)
     log.start(Start(Desk().rules, None, START), 100)
+    log.flush()
     assert (log.failures, log.reason) == (1, "event log: File exists")
     log.append(TimePassed(START))  # nothing is raised: no alert waits for the record
     log.flush()
     assert not log.wants_start(100 + PAUSE_S - 1)
     assert log.wants_start(100 + PAUSE_S)
-
-
-def test_old_files_go_with_their_age_and_the_oldest_with_the_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = log_of(tmp_path, Desk(), "00:00")
-    log.start(Start(Desk().rules, None, clock("01:00")), 0)
-    assert len(list(tmp_path.iterdir())) == 2
-    monkeypatch.setattr(event_log, "TOTAL_BYTES", 10)
-    log.start(Start(Desk().rules, None, clock("02:00")), 0)
-    assert [p.name for p in tmp_path.iterdir()] == ["events-20260105T020000000000.jsonl"]
 
 
 def test_after_a_restart_the_record_says_when_prices_had_their_time_anew(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from monitor.dispatch import backoff, channel
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, Refusal
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, settle
@@ -292,7 +292,7 @@ async def test_a_success_ends_the_pause_of_others(open_desk: Open) -> None:
 
 async def test_a_recipient_who_puts_us_off_holds_up_nobody(open_desk: Open) -> None:
     """The others have the notice, newer ones go out, and an old one never comes after a new one."""
-    put_off = Receipt("", ("officer@desk.example",), (), (Refusal("slow@desk.example", "450 later"),))
+    put_off = Receipt("", ("officer@desk.example",), (), (RefusedRecipient("slow@desk.example", "450 later"),))
 
     def greylisted(_: Notice) -> None:
         raise DeliveryError("450 later", receipt=put_off)
@@ -318,7 +318,7 @@ async def test_a_recipient_who_puts_us_off_holds_up_nobody(open_desk: Open) -> N
 
 async def test_a_recipient_who_is_put_off_gets_the_notice_in_the_end(open_desk: Open) -> None:
     later = iter([True] * 6)
-    put_off = Receipt("", ("officer@desk.example",), (), (Refusal("slow@desk.example", "450 later"),))
+    put_off = Receipt("", ("officer@desk.example",), (), (RefusedRecipient("slow@desk.example", "450 later"),))
 
     def greylisted(_: Notice) -> None:
         if next(later, False):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House
+from tests.faults.house import Daemon, House, until
 
 
 async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: Path) -> None:
@@ -41,14 +41,42 @@ async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: P
         told = (await daemon.get("/v1/alerts"))["items"]
     shown = [(a["data"]["group"]["id"], a["data"].get("silenced_by")) for a in told]
     assert shown == [("G-1", None), ("G-2", silence["id"]), ("G-2", None)]
-    folded = []
-    for path in sorted((tmp_path / "var" / "events").glob("*.jsonl")):
-        ended = await house.ran("replay", "--config", "monitor.toml", "--log", str(path), "--json")
-        assert ended.code == 0, ended
-        folded += [json.loads(text)["data"] for text in ended.out.splitlines()]
+    ended = await house.ran("replay", "--config", "monitor.toml", "--log", "var/events", "--json")
+    assert (ended.code, ended.err) == (0, ""), ended
+    folded = [json.loads(text)["data"] for text in ended.out.splitlines()]
     assert [(a["id"], a.get("silenced_by")) for a in folded] == [
         (a["data"]["id"], a["data"].get("silenced_by")) for a in told
     ]
+
+
+async def test_a_kill_loses_no_pin_and_it_ends_at_its_time(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.write(feed=False)
+    async with Daemon(house) as daemon:
+        await daemon.put(one_btc("G-1"))
+        assert (await daemon.get("/v1/groups/G-1"))["unknown"]
+        now = datetime.fromisoformat((await daemon.get("/v1/status"))["at"])
+        said = {"pin": "31000", "until": (now + timedelta(seconds=9)).isoformat(), "reason": "the venue is down"}
+        async with daemon.http.post(f"{daemon.url}/v1/prices/BTC/decisions", json=said) as r:
+            assert r.status == 201, await r.text()
+            pinned = await r.json()
+        daemon.signal(signal.SIGKILL)
+        await daemon.process.wait()
+        await daemon.again()
+        after = await daemon.get("/v1/prices/BTC")
+        assert (after["price"], after["trust"]) == ("31000", "good")
+        assert after["decisions"] == pinned["decisions"]
+        assert not (await daemon.get("/v1/groups/G-1"))["blind"]
+        (audit,) = [a for a in (await daemon.get("/v1/audit"))["items"] if a["action"] == "pin"]
+        assert (audit["subject"], audit["after"]["price_usd"]) == ("BTC", "31000")
+
+        async def is_over() -> bool:
+            return not (await daemon.get("/v1/prices/BTC"))["decisions"]
+
+        await until(is_over, "the end of the pin")
+        assert (await daemon.get("/v1/groups/G-1"))["blind"]
+        told = (await daemon.get("/v1/alerts?type=price.*"))["items"]
+    assert [a["type"] for a in told][:2] == ["price.decided", "price.decision_ended"]
 
 
 def later(at: str) -> str:

@@ -16,7 +16,8 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules, Trust
-from monitor.daemon.event_log import EventLog, Start
+from monitor.daemon.event_log import Start
+from monitor.daemon.recorder import Recorder
 from monitor.replay import run as replay
 from tests.coin_desk import START, clock, line, loan
 from tests.core.desk import Desk, product, quotes, shorten
@@ -118,7 +119,7 @@ def test_a_tape_without_rows_is_a_day_without_alerts() -> None:
 
 def test_the_command_folds_a_recorded_log_to_the_same_ids(tmp_path: Path) -> None:
     desk = Desk()
-    log = EventLog(tmp_path / "events", timedelta(days=7))
+    log = Recorder(tmp_path / "events", timedelta(days=7), 1 << 31)
     log.start(Start(desk.rules, None, START), 0)
     handle = desk.monitor.handle
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
-from monitor.core.queries.inbox import Acted, Answer, Given, Look, Request
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds._base import FeedStats
@@ -223,8 +223,8 @@ class WebDesk:
         return out
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
-        board, silences = self.risk.board.snapshot(), self.risk.silences
-        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences))
+        board, silences, decisions = self.risk.board.snapshot(), self.risk.silences, self.risk.decisions
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences, decisions))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -293,6 +293,10 @@ class WebDesk:
         if out.rates:
             self.store.audit_log.append(Audit(self.clock.now, who, "give rates", asked.product, None, None))
         return Given(rows, out.refused)
+
+    async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
+        now = self.clock.now
+        return PriceLook(now, {asset: self.risk.board.sources(asset, now) for asset in assets})
 
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)

@@ -42,6 +42,9 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/rates", None, {*ROLES}, 200),
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}, {"operator", "admin"}, 200),
     ("GET", "/v1/prices", None, {*ROLES}, 200),
+    ("GET", "/v1/prices/BTC", None, {*ROLES}, 200),
+    ("POST", "/v1/prices/BTC/decisions", {}, {"operator", "admin"}, 422),
+    ("DELETE", "/v1/prices/BTC/decisions", None, {"operator", "admin"}, 404),
     ("GET", "/v1/channels", None, {*ROLES}, 200),
     ("GET", "/v1/feeds", None, {*ROLES}, 200),
     ("GET", "/v1/session", None, {*ROLES}, 200),
@@ -89,7 +92,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
         for method, op in ops.items()
         if "security" in op
     }
-    patterns = {"G-1": "{id}", "G-9": "{id}", "evt_none": "{id}", "dlv_1_risk-desk": "{id}", "sil_none": "{id}"}
+    patterns = dict.fromkeys(("G-1", "G-9", "evt_none", "dlv_1_risk-desk", "sil_none", "BTC"), "{id}")
     named = set()
     for method, path, *_ in MATRIX:
         parts = [patterns.get(p, p) for p in path.partition("?")[0].split("/")]

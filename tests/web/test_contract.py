@@ -116,6 +116,7 @@ ENROLL = {"type": "enroll", "delayed_liquidation": True, "id": "e"}
 WITHDRAW = {"type": "withdraw", "account": "a", "asset": "BTC", "quantity": "9", "id": "f"}
 TWO_SHOCKS = {"x": {"asset": "BTC", "shocks": ["-10%"]}, "y": {"asset": "ETH", "shocks": ["1"]}}
 QUIET = {"match": {"group": "G-*"}, "until": "2026-03-02T14:00:00Z", "reason": "a test"}
+PINNED = {"pin": "10500", "until": "2026-03-02T14:00:00Z", "reason": "a test"}
 NOTED = {"note": "mine", "until": "2026-03-02T13:00:00Z"}
 
 CALM: list[tuple[str, str, Any]] = [
@@ -149,6 +150,13 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("DELETE", "/v1/alerts/OPENED/ack", None),
     ("DELETE", "/v1/silences/none", None),
     ("DELETE", "/v1/silences/SILENCE", None),
+    ("POST", "/v1/prices/BTC/decisions", PINNED),
+    ("POST", "/v1/prices/BTC/decisions", {**PINNED, "pin": "1"}),
+    ("POST", "/v1/prices/NONE/decisions", PINNED),
+    ("GET", "/v1/prices", None),
+    ("GET", "/v1/groups/G-1", None),
+    ("DELETE", "/v1/prices/BTC/decisions?source=x&reason=y", None),
+    ("DELETE", "/v1/prices/BTC/decisions", None),
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),

@@ -93,6 +93,18 @@ _TERM = (
     Fact("renewable", FLAG, "whether a renewal would be taken now"),
     Fact("refusals", ROWS, "why a renewal would be refused now: a list of `reason` and `text`"),
 )
+_EXPOSED = (
+    Fact("groups", COUNT, "how many groups need the price"),
+    Fact("debt_usd", AMOUNT, "what they owe", optional=True),
+    Fact("recognised_usd", AMOUNT, "their recognised collateral", optional=True),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+)
+_FLAPS = (
+    Fact("flaps", COUNT, "how often trust went and came, where it does so again and again", optional=True),
+    Fact("flapping", FLAG, "the next word comes when it has been calm for a while", optional=True),
+)
 _PRICE = (
     Fact("asset", TEXT, "the coin"),
     Fact("trust", TEXT, "`good`, `suspect`, `stale`, or `missing`: no price was ever seen"),
@@ -102,12 +114,45 @@ _PRICE = (
     Fact("price_at", TIME, "the venue's time of it", optional=True),
     Fact("received_at", TIME, "when the monitor received it", optional=True),
     Fact("candidate", AMOUNT, "the price that waits to be confirmed", optional=True),
-    Fact("groups", COUNT, "how many groups need the price"),
-    Fact("debt_usd", AMOUNT, "what they owe", optional=True),
-    Fact("recognised_usd", AMOUNT, "their recognised collateral", optional=True),
-    Fact("group_ids", NAMES, "at most 50 of them"),
-    Fact("group_ids_cut", COUNT, "how many are not named"),
-    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+    *_EXPOSED,
+    *_FLAPS,
+)
+_FEED = (
+    Fact("feed", TEXT, "its name"),
+    Fact("cause", TEXT, "why, in the words of `/readyz`", optional=True),
+    Fact("assets", NAMES, "the coins that went or came back together, at most 500"),
+    Fact("assets_cut", COUNT, "how many are not named"),
+    Fact("still_blind", NAMES, "coins that went with it and are not back", optional=True),
+    *_EXPOSED,
+    *_FLAPS,
+)
+_CONTRADICTION = (
+    Fact("asset", TEXT, "the coin"),
+    Fact("reason", TEXT, "what contradicts what", optional=True),
+    Fact("price", AMOUNT, "the price in force, in USD", optional=True),
+    Fact("since", TIME, "since when", optional=True),
+    Fact(
+        "sources", ROWS, "each source: `source`, `price` in `quote`, `age_s`, `exchange_age_s`, `state`", optional=True
+    ),
+    Fact("worst_usd", AMOUNT, "the live price that is worst for the groups", optional=True),
+    Fact(
+        "worse",
+        ROWS,
+        "groups that it would make worse: `from`, `to`, `groups`, `debt_usd`",
+        optional=True,
+    ),
+    Fact("worse_ids", NAMES, "at most 50 of these groups, the worst first", optional=True),
+    Fact(
+        "weighed",
+        FLAG,
+        "false where too many coins are contradicted at once to weigh the book for each",
+        optional=True,
+    ),
+    *_EXPOSED,
+)
+_CLOCK_OFF = (
+    Fact("offset_s", AMOUNT, "by how many seconds the clock is ahead; negative where it is behind"),
+    Fact("since", TIME, "since when", optional=True),
 )
 _DECISION = (
     Fact("asset", TEXT, "the coin"),
@@ -251,6 +296,43 @@ _ROWS = (
         _PRICE,
     ),
     AlertType(
+        "price.contradiction", CRITICAL, "prices contradict each other", "coin",
+        "Live sources of a coin differ by more than `max_spread`, too few are left, or a price moved by a power of ten. The "
+        "last good price stays in force.",
+        "Find out which source is right, and decide: `monitor price`. The named groups may stand worse than they seem.",
+        _CONTRADICTION,
+    ),
+    AlertType(
+        "price.agreed", INFO, "prices agree again", "coin",
+        "The sources of the coin no longer contradict each other.",
+        "Nothing.",
+        _CONTRADICTION,
+    ),
+    AlertType(
+        "feed.down", CRITICAL, "feed down", "feed",
+        "At least half of the coins that groups need from a feed, and more than two, lost their price within five seconds.",
+        "Look at the cause. The named groups cannot be cured meanwhile.",
+        _FEED,
+    ),
+    AlertType(
+        "feed.up", INFO, "feed up again", "feed",
+        "The coins that went with the feed have trusted prices again.",
+        "Nothing, unless `still_blind` names coins.",
+        _FEED,
+    ),
+    AlertType(
+        "feed.clock", WARNING, "clock of a feed is off", "feed",
+        "A venue dates its prices by a clock that is off. Its prices are judged by ours.",
+        "Compare the clocks. If ours is right, tell the venue.",
+        _CLOCK_OFF,
+    ),
+    AlertType(
+        "feed.clock_restored", INFO, "clock of a feed is right again", "feed",
+        "The venue's clock agrees with ours again, or the feed has a new connection.",
+        "Nothing.",
+        _CLOCK_OFF,
+    ),
+    AlertType(
         "price.decided", WARNING, "price decided by an operator", "coin",
         "An operator has pinned a price, left out a source, or believes a price that waited to be confirmed.",
         "Nothing, if you know of it. `monitor price` shows what is in force, and `--release` ends it.",
@@ -372,6 +454,19 @@ _ROWS = (
         ),
     ),
     AlertType(
+        "monitor.clock_off", WARNING, "our clock is off", "clock",
+        "Our wall clock is off: it jumped, or all live sources differ from it by the same amount. Prices then age by their "
+        "receipt.",
+        "Look at the time service: deadlines follow the wall clock.",
+        _CLOCK_OFF,
+    ),
+    AlertType(
+        "monitor.clock_restored", INFO, "our clock is right again", "clock",
+        "Our wall clock agrees with the venues again.",
+        "Nothing.",
+        _CLOCK_OFF,
+    ),
+    AlertType(
         "monitor.degraded", CRITICAL, "monitor degraded", "part of the monitor",
         "The store could not be written for three seconds.",
         'Make room or mend the disk. Alerts go out with `"durable": false` meanwhile.',
@@ -416,6 +511,7 @@ FAMILIES: Mapping[str, str] = {
     "loan_group.liquidation.*": "liquidations",
     "loan.*": "loans",
     "price.*": "prices",
+    "feed.*": "feeds",
     "rules.*": "rules",
     "fund.*": "the insurance fund",
     "exposure.*": "concentrations",

@@ -12,6 +12,7 @@ from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.loans.group import Group
+from monitor.core.prices.decisions import Decision
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Heard, Mark
 from monitor.core.refusal import Refused
@@ -113,3 +114,5 @@ class Publication(NamedTuple):
     fund: FundSight | None = None
     """The insurance fund as it was looked at last; None where none is configured."""
     silences: tuple[Silence, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """What operators have decided about prices, as far as it is in force."""

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core.alerts.silences import Silence
+from monitor.core.events.events import FeedSaid
 from monitor.core.instants import time_at
 from monitor.core.prices.decisions import Decision
+from monitor.core.prices.flapping import Flap
 
 Notices = Mapping[str, tuple[int, str | None]]
 """What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
@@ -32,6 +34,52 @@ class FundState(msgspec.Struct, frozen=True):
     looked_at: datetime | None = None
     due: datetime | None = None
     """When the next look is due; None while nothing has changed."""
+
+
+class FeedTold(msgspec.Struct, frozen=True):
+    """What was said of the blindness that one feed brought, by coins."""
+
+    times: int = 0
+    """How often: the sequence of the last alert about it."""
+    episode: int = 0
+    listed: tuple[str, ...] = ()
+    """Coins that were said to be gone with it, and not yet to be back."""
+    back: tuple[str, ...] = ()
+    """Those of them that are back, which is not said yet."""
+    held: Mapping[str, datetime] = {}
+    """Coins that went, which is not said yet: others may follow within seconds."""
+    due: datetime | None = None
+    """When what is not said yet is said at last."""
+    flap: Flap | None = None
+
+
+class BlindnessState(msgspec.Struct, frozen=True):
+    """What was said of prices that are not trusted."""
+
+    feeds: Mapping[str, FeedTold] = {}
+    flaps: Mapping[str, Flap] = {}
+    """By asset."""
+
+
+class ContradictionTold(msgspec.Struct, frozen=True):
+    """What was said of sources of one coin that contradict each other."""
+
+    since: datetime
+    """When it began: another time is another contradiction."""
+    times: int = 0
+    episode: int = 0
+    due: datetime | None = None
+    """When it is said next; None once it is over."""
+    is_told: bool = False
+
+
+class FeedsState(msgspec.Struct, frozen=True):
+    """What feeds say of themselves, and what was said of their clocks."""
+
+    said: tuple[FeedSaid, ...] = ()
+    """The last word of each feed. It counts in a recording only: after a restart no feed has said anything."""
+    clocks: Mapping[str, Told] = {}
+    """By feed: whether its clock is said to be off. Ours has the name ""."""
 
 
 class DecisionState(msgspec.Struct, frozen=True):
@@ -57,6 +105,10 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By product: how often a change of its rules was said."""
     silences: tuple[Silence, ...] = ()
     """Those in force, in the order in which they were made."""
+    blindness: BlindnessState = BlindnessState()
+    contradictions: dict[str, ContradictionTold] = {}
+    """By asset."""
+    feeds: FeedsState = FeedsState()
     decisions: DecisionState = DecisionState()
 
 

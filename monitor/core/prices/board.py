@@ -40,6 +40,7 @@ from monitor.core.prices.quote import (
     Mark,
     PriceChange,
     Quote,
+    SourcePrice,
     assets_of,
 )
 from monitor.core.prices.trust import TrustRules, accepted
@@ -245,6 +246,20 @@ class PriceBoard:
         alone = (each for by_source in self._seen.values() for each in by_source.values())
         columns = zip(self._columns.names, self._columns.frames, strict=True)
         return (*alone, *(in_force.heard(asset) for asset, in_force in columns if in_force is not None))
+
+    def sources(self, asset: str, at: datetime) -> tuple[SourcePrice, ...]:
+        """What each source says of an asset now, by name."""
+        mark = self.marks.get(asset)
+        found = []
+        for said in sorted(self._said(asset).values() if asset in self.index else ()):
+            state = "live" if at - said.received_at <= self.trust.stale_after else "stale"
+            if (asset, said.source) in self._decided.excluded:
+                state = "excluded"
+            is_in_force = mark is not None and mark.source == said.source
+            changed_at = mark.changed_at if mark is not None and is_in_force else said.received_at
+            quote = mark.quote if mark is not None else USDT
+            found.append(SourcePrice(said.source, said.price, quote, state, "", said.received_at, changed_at, said.at))
+        return tuple(found)
 
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""

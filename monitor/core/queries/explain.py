@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.alerts.payload import AckShown, acknowledged
+from monitor.core.alerts.payload import AckShown, PinnedShown, acknowledged, pinned_shown
 from monitor.core.borrowing.limits import BorrowableCoin, Borrower, borrowable, order_reasons
 from monitor.core.borrowing.margin import Closable, Liability, closable, liabilities, permitted_by
 from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
@@ -21,7 +22,8 @@ from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
 from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import ONE, ZERO, exact, plain
-from monitor.core.prices.quote import GOOD, MISSING, Mark
+from monitor.core.prices.decisions import Decision, Exclude, Pin
+from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
@@ -130,7 +132,10 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """One collateral asset, its price, and what the ladder recognises of it."""
+    """One collateral asset, its price, and what the ladder recognises of it.
+
+    `age_s`: since the exchange's own time of the price, or since its receipt where the exchange sends no time.
+    """
 
     asset: str
     quantity: str
@@ -142,11 +147,15 @@ class Contribution(msgspec.Struct, frozen=True):
     price_at: str | None
     received_at: str | None
     age_s: float | None
+    exchange_age_s: float | None
+    receipt_age_s: float | None
+    change_age_s: float | None
     trust: str
     reason: str | None
     value_usd: str | None
     recognised_usd: str | None
     tiers: list[Tier]
+    pinned: PinnedShown | UnsetType = UNSET
 
 
 class Uncounted(msgspec.Struct, frozen=True):
@@ -183,6 +192,7 @@ class LoanDetail(msgspec.Struct, frozen=True):
     renewal: Renewal | None
     price: str | None
     value_usd: str | None
+    pinned: PinnedShown | UnsetType = UNSET
 
 
 class GroupDetail(Standing, frozen=True, kw_only=True):
@@ -212,8 +222,41 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     interest_short: list[ShortCoin]
 
 
+class SourceShown(msgspec.Struct, frozen=True):
+    """What one feed says of an asset, and whether it counts. `exchange_age_s` is null where the venue sends no time."""
+
+    source: str
+    price: str
+    quote: str
+    state: str
+    reason: str | None
+    price_at: str | None
+    received_at: str
+    changed_at: str
+    exchange_age_s: float | None
+    receipt_age_s: float
+    change_age_s: float
+
+
+class DecisionShown(msgspec.Struct, frozen=True):
+    """A pin (with `price`, in USD) or an exclusion (with `source`) in force."""
+
+    act: Literal["pin", "exclude"]
+    price: str | None
+    source: str | None
+    by: str
+    at: str
+    until: str
+    reason: str
+
+
 class PriceItem(msgspec.Struct, frozen=True):
-    """An asset's price in USD, where it comes from, its ages, and whether it may be believed."""
+    """An asset's price in USD, where it comes from, its ages, and whether it may be believed.
+
+    `exchange_age_s` is null where the venue sends no time, and below zero where the venue's clock is ahead. `candidate` waits
+    to be confirmed, in the currency of its quote. `instruments`: where the feed in force knows the symbols of its venue from
+    (`builtin`, `list`, `kept copy`). The stream of prices has no `sources`.
+    """
 
     asset: str
     price: str | None
@@ -228,6 +271,12 @@ class PriceItem(msgspec.Struct, frozen=True):
     change_age_s: float | None
     trust: str
     reason: str | None
+    candidate: str | None = None
+    candidate_since: str | None = None
+    instruments: str | None = None
+    pinned: PinnedShown | UnsetType = UNSET
+    decisions: list[DecisionShown] | UnsetType = UNSET
+    sources: list[SourceShown] | UnsetType = UNSET
 
 
 def row(sight: Sight) -> GroupRow:
@@ -339,17 +388,56 @@ def price_shown(
         price_at=stamp_or_none(mark.price_at),
         received_at=stamp(mark.received_at),
         changed_at=stamp(mark.changed_at),
-        exchange_age_s=None if mark.price_at is None else _age_s(mark.price_at, at),
+        exchange_age_s=_exchange_age_s(mark.price_at, at),
         receipt_age_s=_age_s(mark.received_at, at),
         change_age_s=_age_s(mark.changed_at, at),
         trust=trust,
         reason=reason,
+        candidate=plain_or_none(mark.candidate),
+        candidate_since=stamp_or_none(mark.candidate_since),
+        pinned=pinned_shown(mark.pinned),
+    )
+
+
+def source_shown(said: SourcePrice, at: datetime) -> SourceShown:
+    """What one source says, with its ages at a time."""
+    return SourceShown(
+        source=said.source,
+        price=plain(said.price),
+        quote=said.quote,
+        state=said.state,
+        reason=said.reason or None,
+        price_at=stamp_or_none(said.price_at),
+        received_at=stamp(said.received_at),
+        changed_at=stamp(said.changed_at),
+        exchange_age_s=_exchange_age_s(said.price_at, at),
+        receipt_age_s=_age_s(said.received_at, at),
+        change_age_s=_age_s(said.changed_at, at),
+    )
+
+
+def decision_shown(decision: Decision) -> DecisionShown:
+    """A decision as it is shown."""
+    said = decision.said
+    return DecisionShown(
+        act="pin" if isinstance(said, Pin) else "exclude",
+        price=plain(said.price) if isinstance(said, Pin) else None,
+        source=said.source if isinstance(said, Exclude) else None,
+        by=decision.by,
+        at=stamp(decision.at),
+        until=stamp(said.until),
+        reason=said.reason,
     )
 
 
 def product_of(look: Look) -> Product:
     """The product of the group that is looked at."""
     return look.rules.products[look.sight.group.product]
+
+
+def _exchange_age_s(then: datetime | None, at: datetime) -> float | None:
+    """Below zero where the exchange's clock is ahead: it is shown as what it is."""
+    return None if then is None else round((at - then).total_seconds(), 3)
 
 
 def _age_s(then: datetime, at: datetime) -> float:
@@ -451,12 +539,16 @@ def _contribution(look: Look, position: Position) -> Contribution:
         source=price.source,
         price_at=price.price_at,
         received_at=price.received_at,
-        age_s=price.receipt_age_s,
+        age_s=price.receipt_age_s if price.exchange_age_s is None else price.exchange_age_s,
+        exchange_age_s=price.exchange_age_s,
+        receipt_age_s=price.receipt_age_s,
+        change_age_s=price.change_age_s,
         trust=price.trust,
         reason=price.reason,
         value_usd=plain_or_none(position.value),
         recognised_usd=plain_or_none(position.recognised),
         tiers=[] if position.value is None else _tiers(ladder, position.value),
+        pinned=price.pinned,
     )
 
 
@@ -499,4 +591,5 @@ def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
         renewal=renewal_of(borrower, loan, at),
         price=plain_or_none(item.price),
         value_usd=plain_or_none(item.value),
+        pinned=pinned_shown(mark.pinned) if (mark := look.marks.get(loan.asset)) else UNSET,
     )

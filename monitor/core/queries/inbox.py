@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
@@ -12,7 +12,8 @@ from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.prices.quote import Mark
+from monitor.core.prices.decisions import PriceStanding
+from monitor.core.prices.quote import Mark, SourcePrice
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules
@@ -55,8 +56,8 @@ class Answer(NamedTuple):
 class Acted(NamedTuple):
     """What became of an operator's act: what was in force before and is now, or why it was refused."""
 
-    before: Ack | Silence | None
-    after: Ack | Silence | None
+    before: Ack | Silence | PriceStanding | None
+    after: Ack | Silence | PriceStanding | None
     refused: Refused | None = None
 
 
@@ -78,6 +79,13 @@ class Look(NamedTuple):
     rules: Rules
 
 
+class PriceLook(NamedTuple):
+    """What each source says of some assets, at one instant between two events."""
+
+    at: datetime
+    sources: Mapping[str, tuple[SourcePrice, ...]]
+
+
 class Inbox(Protocol):
     """The sequencer as the web sees it."""
 
@@ -89,6 +97,9 @@ class Inbox(Protocol):
 
     async def look(self, group_id: str) -> Look | None:
         """A group between two events, or None."""
+
+    async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
+        """What each source says of some assets, between two events."""
 
     async def act(self, act: Act, who: str, subject: str) -> Acted:
         """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""

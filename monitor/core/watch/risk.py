@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from monitor.core import deadlines
@@ -38,10 +39,15 @@ from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
+from monitor.core.watch.exposed import ExposureSums
+from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.operators import Operators
+from monitor.core.watch.price_alerts import PriceAlerts
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
+from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.concentration import Concentration
 from monitor.core.watch.watchers.decisions import PriceDecisions
+from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.prices import PriceWatch
@@ -67,8 +73,12 @@ class RiskMonitor:
         self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
+        self._causes = FeedCauses(ground)
+        self._alerts = PriceAlerts(ground, self._causes, ExposureSums(ground))
+        self._blindness = Blindness(ground, self._causes, self._alerts)
+        self._prices = PriceWatch(ground, self._blindness)
+        self._feeds = FeedWatch(ground, self._causes)
         self._decisions = PriceDecisions(ground)
-        self._prices = PriceWatch(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
         self._rules = RulesWatch(ground, self._rates)
@@ -83,6 +93,8 @@ class RiskMonitor:
             self._fund,
             self._rules,
             self._schedule,
+            self._feeds,
+            self._blindness,
             self._decisions,
             self._prices,
             self._concentration,
@@ -95,6 +107,7 @@ class RiskMonitor:
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
             deadlines.FUND: self._fund,
+            deadlines.BLINDNESS: self._blindness,
         }
         if memory:
             self._restore(memory)
@@ -131,6 +144,11 @@ class RiskMonitor:
         """Places in books and rates whose refusal still holds. May be asked in any thread."""
         return self._noticed.refused_lines
 
+    @property
+    def feed_troubles(self) -> Mapping[str, str]:
+        """By feed that is connected: why its prices do not count all the same. May be asked in any thread."""
+        return self._causes.troubles
+
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
         record = self.book.find(group_id)
@@ -146,7 +164,9 @@ class RiskMonitor:
         """What the watchers remember."""
         return WatcherStates(
             noticed=self._noticed.kept(),
-            prices=self._prices.kept(),
+            prices=self._alerts.kept(),
+            blindness=self._blindness.kept(),
+            feeds=self._feeds.kept(),
             fund=self._fund.kept(),
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
@@ -224,7 +244,7 @@ class RiskMonitor:
             case MarkPrices():
                 self._follow(self._prices.take(event), out)
             case FeedSaid():
-                pass
+                self._follow(self._feeds.take(event, out), out)
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():

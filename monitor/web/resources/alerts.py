@@ -95,8 +95,8 @@ def done(acted: Acted) -> Acted:
     refused = acted.refused
     if refused is None:
         return acted
-    if refused.reason == "unknown_silence":
-        raise Rejected("not-found", str(refused))
+    if refused.reason in ("unknown_silence", "unknown_asset", "unknown_decision"):
+        raise Rejected("not-found", str(refused), reason=refused.reason)
     if refused.reason == "bad_until":
         raise invalid([Problem("until", str(refused))])
     raise Rejected("refused", str(refused), reason=refused.reason)

@@ -1,15 +1,29 @@
-"""Prices and their trust."""
+"""Prices, their trust, their sources, and what operators decide about them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
-from monitor.core.queries.explain import PriceItem
-from monitor.web.auth import READ
-from monitor.web.http import AFTER, LIMIT, paged_by_name
-from monitor.web.site import Call, Endpoint
+from monitor.core.prices.decisions import Believe, Exclude, Pin, PriceAct, Release
+from monitor.core.prices.quote import BadPrice, price
+from monitor.core.queries.explain import PriceItem, source_shown
+from monitor.core.queries.inbox import PriceLook
+from monitor.core.schema import Pattern
+from monitor.web.auth import OPERATE, READ
+from monitor.web.http import AFTER, LIMIT, Param, Rejected, paged_by_name, read_as, read_body
+from monitor.web.resources.alerts import Text, done
+from monitor.web.site import Call, Endpoint, Reply
+
+SourceName = Annotated[str, Pattern(r"[a-z0-9-]{1,128}", "the name of a feed")]
+A_DAY = timedelta(days=1)
+"""How long a source is left out where the operator states no time."""
+_ASKED = ("believe", "exclude", "pin")
 
 
 class PriceList(msgspec.Struct, frozen=True):
@@ -19,13 +33,122 @@ class PriceList(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class DecisionBody(msgspec.Struct, frozen=True):
+    """What an operator decides about a price: one of `believe`, `exclude` and `pin`, and why.
+
+    `believe`: the candidate as the operator saw it, in the currency of its quote. `exclude`: the source that does not count
+    until a time, or for a day where none is stated. `pin`: the price in USD until a time. No decision lasts for more than
+    seven days. `confirmed` is needed where a pin is ten times away from the last price or more.
+    """
+
+    reason: Text
+    believe: str | None = None
+    exclude: SourceName | None = None
+    pin: str | None = None
+    until: datetime | None = None
+    confirmed: bool = False
+
+    def __post_init__(self) -> None:
+        asked = [name for name in _ASKED if getattr(self, name) is not None]
+        if len(asked) != 1:
+            raise ValueError(f"found {' and '.join(asked) or 'none'}, expected one of believe, exclude and pin")
+        if self.believe is not None and self.until is not None:
+            raise ValueError("until: a price is believed once, and its later ones are judged as ever; leave it out")
+        if self.pin is not None and self.until is None:
+            raise ValueError("until: is missing; a pin states when it ends")
+
+    def act(self, asset: str, at: datetime) -> PriceAct:
+        """The decision about an asset. Raises Rejected for a price that no market has."""
+        if self.believe is not None:
+            return Believe(asset, self.reason, _price("believe", self.believe))
+        if self.exclude is not None:
+            return Exclude(asset, self.reason, self.exclude, self.until or at + A_DAY)
+        assert self.pin is not None
+        assert self.until is not None
+        return Pin(asset, self.reason, _price("pin", self.pin), self.until, self.confirmed)
+
+
 async def prices(call: Call) -> PriceList:
-    """Prices and their trust."""
+    """Prices, their trust and their sources."""
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
     shown = await asyncio.to_thread(daemon.view.prices, daemon.rules(), daemon.clock.utc(), call.caller.scope)
-    return PriceList(*paged_by_name({p.asset: p for p in shown}, after, limit))
+    page, cursor = paged_by_name({p.asset: p for p in shown}, after, limit)
+    return PriceList(await _with_sources(call, page), cursor)
 
 
-ROUTES = (Endpoint("GET", "/v1/prices", prices, READ, (LIMIT, AFTER)),)
+async def price_of(call: Call) -> PriceItem:
+    """One price, its trust and its sources."""
+    call.query.done()
+    return await _shown(call)
+
+
+async def decide(call: Call) -> Reply:
+    """Pins a price, leaves out a source, or believes a price that waits to be confirmed."""
+    call.query.done()
+    body = read_as(DecisionBody, await read_body(call.request) or b"{}")
+    _check_scope(call)
+    await _do(call, body.act(call.id, call.daemon.clock.utc()))
+    return Reply(await _shown(call), 201)
+
+
+async def release(call: Call) -> None:
+    """Ends the pin of an asset and the exclusions of its sources; with `source` only that exclusion."""
+    source, reason = call.query.text("source"), call.query.text("reason")
+    call.query.done()
+    _check_scope(call)
+    await _do(call, Release(call.id, (reason or "released")[:500], source))
+
+
+async def _do(call: Call, act: PriceAct) -> None:
+    done(await call.daemon.inbox.act(act, call.caller.name, act.asset))
+
+
+async def _shown(call: Call) -> PriceItem:
+    """The price of the path. Raises Rejected where no such coin is known to the caller."""
+    daemon = call.daemon
+    known = {*daemon.view.marks, *daemon.view.published.usd}
+    if call.id not in known and call.id not in await asyncio.to_thread(daemon.view.needed, call.caller.scope):
+        raise Rejected("not-found", f"{call.id[:40]}: no feed prices this coin and no group needs it")
+    (item,) = await _with_sources(call, [daemon.view.price(call.id, daemon.rules(), daemon.clock.utc())])
+    return item
+
+
+async def _with_sources(call: Call, items: Sequence[PriceItem]) -> list[PriceItem]:
+    look = await call.daemon.inbox.look_at_prices([item.asset for item in items])
+    return [_with(item, look) for item in items]
+
+
+def _with(item: PriceItem, look: PriceLook) -> PriceItem:
+    shown = [source_shown(said, look.at) for said in look.sources.get(item.asset, ())]
+    return msgspec.structs.replace(item, sources=shown, decisions=item.decisions or [])
+
+
+def _check_scope(call: Call) -> None:
+    if call.caller.scope:
+        raise Rejected("forbidden", "a price is the whole desk's; a token with a scope cannot decide about it")
+
+
+def _price(where: str, text: str) -> Decimal:
+    try:
+        return price(text)
+    except BadPrice as e:
+        raise Rejected("invalid", f"{where}: {e}", reason="bad_price") from None
+
+
+ROUTES = (
+    Endpoint("GET", "/v1/prices", prices, READ, (LIMIT, AFTER)),
+    Endpoint("GET", "/v1/prices/{id}", price_of, READ),
+    Endpoint("POST", "/v1/prices/{id}/decisions", decide, OPERATE, body=DecisionBody, answers={201: PriceItem}),
+    Endpoint(
+        "DELETE",
+        "/v1/prices/{id}/decisions",
+        release,
+        OPERATE,
+        (
+            Param("source", "Only the exclusion of this source."),
+            Param("reason", "Why, for the colleagues."),
+        ),
+    ),
+)

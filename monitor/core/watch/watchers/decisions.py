@@ -173,7 +173,7 @@ class PriceDecisions(Watcher):
         last = self._board.usd.get(act.asset)
         if last is not None and not act.confirmed and not last < act.price * FAR < last * FAR * FAR:
             text = f"{plain(act.price)} is {plain(FAR)} times away from the last price {plain(last)} or more"
-            raise Refused("far_from_last", f"{text}; confirm it if it is meant")
+            raise Refused("far_from_last", f'{text}; confirm it (--yes, or "confirmed": true) if it is meant')
 
     # -- alerts --
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.dispatch.queue import LaneKey, Waiting
 
 
-class Late:
+class Laggards:
     """Those of one channel. A recipient who puts us off for an hour must not get an old notice after a new one."""
 
     def __init__(self) -> None:

@@ -1,0 +1,353 @@
+"""Asks a JSON address for prices every so often: a fund's NAV, a custodian, an oracle (docs/venues/http-poll.md).
+
+One question at a time, bounded in time and in bytes, and never redirected. A fault of the peer is counted, its cause is in
+`stats.reason`, and the next question follows; a price whose path leads nowhere has its cause in `stats.states`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
+from monitor.clock import Clock, SystemClock
+from monitor.core import schema
+from monitor.core.prices.quote import BadPrice, Batch, Quote, price
+from monitor.core.rules.settings import FeedTrust
+from monitor.feeds._base import FeedStats
+from monitor.feeds._messages import Unusable, moment_in_any_form, read_json
+from monitor.feeds._path import NotThere, read_path
+from monitor.secret_files import read_secret
+from monitor.telemetry import BoundedLog
+
+_RANDOM = random.SystemRandom()
+_LONGEST_RETRY_AFTER_S = 3600.0
+"""A peer may ask for a pause, not for silence: ten years count as an hour."""
+_KEEP_ALIVE_S = 15.0
+_POLLS_TO_STALE = 3
+"""Two polls may fail before a price is stale."""
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*)", re.ASCII)
+
+_Every = Annotated[timedelta, schema.Span("100ms", "7d")]
+_Limit = Annotated[timedelta, schema.Span("1s", "400d")]
+
+
+class PolledPrice(msgspec.Struct, frozen=True):
+    """One price of the answer: a row of `prices`."""
+
+    asset: schema.Asset
+    path: str
+    """Where the price stands: `data.nav`, `result[0].price`, `rows[symbol=BTC].last`, or a JSON Pointer."""
+    time: str | None = None
+    """Where its time stands: RFC 3339, a day, or a number since 1970. Without it the price has no time of its own."""
+    quote: schema.Asset | None = None
+    """What it is stated in; without it as the feed's `quote`."""
+    stale_after: _Limit | None = None
+    """For a price that is published seldom: a NAV of one day may be good for three."""
+
+    def __post_init__(self) -> None:
+        for key in ("path", "time"):
+            text = getattr(self, key)
+            if text is not None:
+                try:
+                    read_path(text)
+                except ValueError as e:
+                    raise ValueError(f"{key}: {e}") from None
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Keys of a `[[feed]]` of kind http_poll."""
+
+    url: str
+    prices: tuple[PolledPrice, ...]
+    every: _Every = timedelta(seconds=30)
+    """From the beginning of one question to that of the next."""
+    timeout: Annotated[timedelta, schema.Span("0s", "5m", above=True)] = timedelta(seconds=10)
+    """For the whole answer, from the connection to the last byte."""
+    quote: schema.Asset = "USD"
+    stale_after: _Limit | None = None
+    """Without it three times `every` and once `timeout`, at least ten seconds."""
+    headers_file: Path | None = None
+    """Lines such as `Authorization: Bearer ...`, sent with each question."""
+    allow_private: bool = False
+    """Permits addresses on loopback and in private networks."""
+    retry_min: _Every = timedelta(seconds=1)
+    retry_max: _Every = timedelta(seconds=60)
+    """After a failure it asks again sooner or later than `every`: pauses grow from `retry_min` to `retry_max`."""
+    max_body_bytes: Annotated[int, range(100, 64_000_001)] = 1_048_576
+
+    def __post_init__(self) -> None:
+        try:
+            url = URL(self.url)
+            host = url.host
+        except ValueError:
+            host = None
+        if not host or url.scheme not in ("http", "https"):
+            raise ValueError(f"url: found {shown_url(self.url)!r}, expected https://host/path, or http://")
+        if not self.allow_private and is_inside(host):
+            raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
+        if self.retry_max < self.retry_min:
+            found, least = schema.in_words(self.retry_max), schema.in_words(self.retry_min)
+            raise ValueError(f'retry_max: found "{found}", expected at least retry_min = "{least}"')
+        if not self.prices:
+            raise ValueError('prices: is empty; add { asset = "FUND", path = "data.nav" }')
+        assets = [row.asset for row in self.prices]
+        for i, asset in enumerate(assets):
+            if asset in assets[:i]:
+                raise ValueError(f"prices[{i}]: {asset} stands twice; one source states one price of a coin")
+
+    def __repr__(self) -> str:
+        return f"http_poll.Config({shown_url(self.url)})"
+
+
+def trust(config: Config) -> FeedTrust:
+    """A poll that repeats its value shows that the value still holds, and a NAV may stand still for days."""
+    usual = _POLLS_TO_STALE * config.every + config.timeout
+    return FeedTrust(
+        stale_after=config.stale_after or max(usual, timedelta(seconds=10)),
+        stale_after_of={row.asset: row.stale_after for row in config.prices if row.stale_after is not None},
+        cadence=config.every,
+        repeats_are_life=True,
+        may_freeze=False,
+    )
+
+
+class _Failed(Exception):
+    """A question without a usable answer. The text says why, without secrets; `after_s` is the pause that was asked for."""
+
+    def __init__(self, reason: str, label: str, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.label = label
+        self.after_s = after_s
+
+
+class HttpPoll:
+    """The feed. `parse` turns one answer into quotes and never raises; `quotes` asks for ever."""
+
+    def __init__(self, name: str, config: Config, clock: Clock, headers: dict[str, str]) -> None:
+        self.name = name
+        self.stats = FeedStats()
+        self._config = config
+        self._clock = clock
+        self._log = BoundedLog()
+        self._headers = headers
+        self._rows = [(row, read_path(row.path), read_path(row.time) if row.time else None) for row in config.prices]
+        self._validators: dict[str, str] = {}
+        """What the peer gave to ask for changes only: ETag and Last-Modified of the last answer that was read."""
+        self._last: list[Quote] = []
+
+    async def quotes(self) -> AsyncIterator[Batch]:
+        """The prices of each answer. To close the iterator closes the connection."""
+        self.stats.reason = "connecting"
+        connector = aiohttp.TCPConnector(
+            socket_factory=guarded_socket(allow_private=self._config.allow_private),
+            keepalive_timeout=_KEEP_ALIVE_S,
+            limit=1,
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=self._config.timeout.total_seconds()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,  # the limit of bytes counts what is read, so nothing may grow behind it
+        )
+        failures = 0
+        try:
+            while True:
+                began_s = self._clock.monotonic_s()
+                try:
+                    found, failures, after_s = await self._ask(session), 0, 0.0
+                except _Failed as e:
+                    failures += 1
+                    found, after_s = [], self._failed(e, failures)
+                if found:
+                    yield found
+                next_s = began_s + self._config.every.total_seconds() - self._clock.monotonic_s()
+                await self._clock.sleep(max(after_s or next_s, 0.0))
+        finally:
+            await session.close()
+            self.stats.connected = False
+            self.stats.reason = "closed"
+
+    def parse(self, body: str | bytes) -> list[Quote]:
+        """The prices of one answer. `stats` counts what it refuses, and says of each asset why it gives no price."""
+        self.stats.frames += 1
+        try:
+            document = read_json(body, self._config.max_body_bytes)
+        except Unusable as e:
+            self._refuse(e.reason, e.shown)
+            self.stats.reason = f"the answer is no JSON that can be read ({e.reason.replace('_', ' ')}): {e.shown!r}"
+            return []
+        now, found, states = self._clock.utc(), [], {}
+        for row, path, time in self._rows:
+            try:
+                found.append(self._quote(row, path.find(document), time and time.find(document), now))
+            except NotThere as e:
+                states[row.asset] = f"{path.text}: {e}"
+                self._refuse("path", states[row.asset])
+            except BadPrice as e:
+                states[row.asset] = f"{path.text}: {e}"
+                self._refuse(e.reason, states[row.asset])
+            except Unusable as e:
+                states[row.asset] = f"{row.time}: found {e.shown!r}, expected {_TIME}"
+                self._refuse(e.reason, states[row.asset])
+        self.stats.states = states
+        if not found:
+            self.stats.reason = (
+                "the answer gives no price; " + "; ".join(f"{a}: {why}" for a, why in states.items())[:300]
+            )
+        self.stats.quotes += len(found)
+        return found
+
+    def _quote(self, row: PolledPrice, value: object, time: object, now: datetime) -> Quote:
+        at = now if row.time is None else moment_in_any_form(time)
+        return Quote(row.asset, price(value), row.quote or self._config.quote, self.name, at, row.time is not None)
+
+    async def _ask(self, session: aiohttp.ClientSession) -> list[Quote]:
+        """The prices of one question. Raises _Failed."""
+        headers = {"accept": "application/json", "accept-encoding": "identity", **self._headers, **self._validators}
+        try:
+            async with session.get(URL(self._config.url), headers=headers, allow_redirects=False) as answer:
+                self.stats.last_frame_at = self._clock.utc()
+                if answer.status == HTTPStatus.NOT_MODIFIED and self._validators:
+                    return self._unchanged()
+                self._judge(answer)
+                body = await self._body(answer)
+        except _Failed:
+            raise
+        except TimeoutError:
+            seconds = self._config.timeout.total_seconds()
+            raise _Failed(f"no whole answer within {seconds:g} s", "timeout") from None
+        # Whatever the network or a library makes of an answer is one failed question, never the end of the feed. The texts of
+        # aiohttp's errors may hold the address with its query, so only those of the system are shown.
+        except Exception as e:  # noqa: BLE001
+            raise _Failed(f"cannot connect: {_cause(e)}", "connection") from None
+        quotes = self.parse(body)
+        if not quotes:
+            raise _Failed(self.stats.reason, "no_price")
+        given = ((theirs, answer.headers.get(ours)) for ours, theirs in _VALIDATORS)
+        self._validators = {theirs: value for theirs, value in given if value}
+        self._last = quotes
+        self._answered()
+        return quotes
+
+    def _unchanged(self) -> list[Quote]:
+        """The prices of the last answer, which the peer says are still in force."""
+        now = self._clock.utc()
+        self.stats.ignored["not_modified"] += 1
+        self._last = [q if q.is_dated else msgspec.structs.replace(q, at=now) for q in self._last]
+        self._answered()
+        return self._last
+
+    def _answered(self) -> None:
+        self.stats.connected = True
+        self.stats.reason = ""
+
+    def _judge(self, answer: aiohttp.ClientResponse) -> None:
+        """Raises _Failed for an answer that is not the prices themselves."""
+        status = answer.status
+        if status == HTTPStatus.OK:
+            encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                raise _Failed(f"the answer is compressed ({encoding[:20]}), which was not asked for", "encoding")
+            return
+        after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
+        if 300 <= status < 400:
+            where = answer.headers.get("Location", "")
+            to = shown_url(where) if "://" in where else "another path"
+            raise _Failed(
+                f"HTTP {status}: a redirect to {to}, which is not followed; state the address itself", "redirect"
+            )
+        raise _Failed(f"HTTP {status}{_phrase(status)}", f"http_{status // 100}xx", after_s)
+
+    async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
+        limit = self._config.max_body_bytes
+        parts, size = [], 0
+        async for part in answer.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                answer.close()
+                raise _Failed(f"the answer is longer than max_body_bytes = {limit}", "too_large")
+        return b"".join(parts)
+
+    def _failed(self, e: _Failed, failures: int) -> float:
+        """Counts and logs a failure. Returns the pause before the next question."""
+        self._validators = {}
+        self.stats.connected = False
+        self.stats.reason = str(e)
+        if e.label != "no_price":  # which `parse` has counted by its cause
+            self.stats.refused[e.label] += 1
+        first_s, most_s = self._config.retry_min.total_seconds(), self._config.retry_max.total_seconds()
+        ceiling_s: float = min(most_s, first_s * 2 ** min(failures, 16))
+        asked_s = min(e.after_s or 0.0, _LONGEST_RETRY_AFTER_S)
+        pause_s = max(_RANDOM.uniform(ceiling_s / 2, ceiling_s), asked_s)
+        what = {"feed": self.name, "url": shown_url(self._config.url), "reason": str(e)}
+        self._log.warning(self._clock.monotonic_s(), "poll", "price poll failed", retry_in_s=round(pause_s, 1), **what)
+        return pause_s
+
+    def _refuse(self, reason: str, what: str) -> None:
+        self.stats.refused[reason] += 1
+        self._log.warning(self._clock.monotonic_s(), reason, "price refused", feed=self.name, reason=reason, value=what)
+
+
+_TIME = "a time such as 2026-01-05T10:00:00Z, a day, or a number since 1970"
+_VALIDATORS = (("ETag", "if-none-match"), ("Last-Modified", "if-modified-since"))
+
+
+def build(name: str, config: Config, clock: Clock | None = None) -> HttpPoll:
+    """The feed of that name. Raises ValueError for a file of headers that cannot be used."""
+    headers = {} if config.headers_file is None else _headers(config.headers_file)
+    return HttpPoll(name, config, clock or SystemClock(), headers)
+
+
+def _headers(file: Path) -> dict[str, str]:
+    """The headers of a file. Raises ValueError, which names the line and never its value."""
+    found: dict[str, str] = {}
+    for i, line in enumerate(read_secret(None, file).splitlines(), 1):
+        match = _HEADER.fullmatch(line.strip())
+        if line.strip() and match is None:
+            raise ValueError(f'headers_file: {file}, line {i}: expected "Name: value"')
+        if match is not None:
+            found[match[1]] = match[2]
+    return found
+
+
+def _cause(e: Exception) -> str:
+    """The words of the system's error, or else the name of the library's."""
+    known: Any = getattr(e, "os_error", e)
+    if isinstance(known, AddressRefused):
+        return str(known)
+    if isinstance(e, aiohttp.ClientConnectorCertificateError):
+        return "the certificate is not trusted"
+    text: str | None = getattr(known, "strerror", None) or getattr(e, "strerror", None)
+    return f"{type(e).__name__}: {text}" if text else type(e).__name__
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _retry_after_s(text: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
