@@ -26,11 +26,13 @@ class DispatchDesk:
         self.metrics = Metrics()
         self.tasks = Tasks()
         self.events: list[Noticed] = []
+        self.routed: tuple[Target, ...] = ()
+        """Where what waits for a notifier that is gone goes."""
         self.dispatcher = self.new_dispatcher()
 
     def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
         running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
-        return Dispatcher(running, self.notifiers, render, tell or self._noticed)
+        return Dispatcher(running, self.notifiers, render, tell or self._noticed, lambda _: self.routed)
 
     async def _noticed(self, event: Noticed) -> None:
         self.events.append(event)
