@@ -1,6 +1,6 @@
 """Looks up names of hosts so that one which hangs holds up no other, and none holds up the stop.
 
-libuv gives all look-ups of a process about two threads, so one mail server with a silent name server would delay all channels.
+libuv gives all look-ups of a process about two threads, so one mail server with a silent name server would delay all.
 Here each name has a thread of its own while it is looked up, and whoever asks meanwhile waits for the same answer.
 """
 
