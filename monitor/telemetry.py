@@ -7,7 +7,7 @@ import ctypes
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -36,15 +36,20 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
     )
 
 
-_USER_INFO = re.compile(r"(://)[^/\s'\"]*@")
+_USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
 _TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user and password of any address in it, and without what a query calls a secret."""
+    return _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
     for key, value in line.items():
-        if isinstance(value, str) and ("@" in value or "=" in value):
-            line[key] = _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", value))
+        if isinstance(value, str):
+            line[key] = without_passwords(value)
     return line
 
 
@@ -73,6 +78,13 @@ class BoundedLog:
 
     def warning(self, now_s: float, key: str, message: str, **facts: Any) -> None:
         """Logs now, or counts; `now_s` is monotonic time. At most 10,000 keys are remembered."""
+        self._say(log.warning, now_s, key, message, facts)
+
+    def info(self, now_s: float, key: str, message: str, **facts: Any) -> None:
+        """The same for what is no trouble."""
+        self._say(log.info, now_s, key, message, facts)
+
+    def _say(self, say: Callable[..., Any], now_s: float, key: str, message: str, facts: dict[str, Any]) -> None:
         last = self._last.get(key)
         if last is not None and now_s - last < self.every_s:
             self._left_out[key] = self._left_out.get(key, 0) + 1
@@ -82,7 +94,7 @@ class BoundedLog:
             self._left_out.clear()
         self._last[key] = now_s
         left_out = self._left_out.pop(key, 0)
-        log.warning(message, **facts, **({"left_out": left_out} if left_out else {}))
+        say(message, **facts, **({"left_out": left_out} if left_out else {}))
 
 
 class Health:
