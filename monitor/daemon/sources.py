@@ -166,8 +166,11 @@ class Sources:
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""
+        is_bulk = any(isinstance(event, GroupsPut) for event in batch)
+        if is_bulk:
+            self._note_bulk()
         for i in range(0, len(batch), EVENTS_AT_ONCE):
             with contextlib.suppress(StoreUnavailable):
                 await self._sequencer.events(batch[i : i + EVENTS_AT_ONCE])
-        if any(isinstance(event, GroupsPut) for event in batch):
+        if is_bulk:
             self._note_bulk()
