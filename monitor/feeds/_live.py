@@ -54,8 +54,8 @@ class Link(msgspec.Struct, frozen=True):
     """Pause between two requests for data: venues count them."""
 
 
-class Venue(Protocol):
-    """What a stream asks of the feed that it serves. None of it waits."""
+class Voice(Protocol):
+    """What is said and read on one socket. None of it waits."""
 
     def parse(self, frame: bytes) -> Batch:
         """The prices of one message."""
@@ -68,6 +68,13 @@ class Venue(Protocol):
 
     def answer(self, frame: bytes) -> str | None:
         """What the venue wants to hear in answer to a message that gave no price."""
+
+
+class Venue(Protocol):
+    """What a stream asks of the feed that it serves."""
+
+    def for_socket(self) -> Voice:
+        """The voice of a new socket: what it has heard may be its own."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -224,14 +231,14 @@ class LiveStream:
         return end
 
     async def _converse(self, ready: asyncio.Future[None]) -> End:
-        socket = await self._open()
+        socket, voice = await self._open(), self._venue.for_socket()
         if isinstance(socket, End):
             return socket
         try:
             async with socket:
-                talk = asyncio.create_task(self._talk(socket))
+                talk = asyncio.create_task(self._talk(socket, voice))
                 try:
-                    return await self._read(socket, ready)
+                    return await self._read(socket, ready, voice)
                 finally:
                     await stop(talk)
         except ConnectionClosed as e:
@@ -269,13 +276,13 @@ class LiveStream:
                 waits = e.response.status_code in WAITS
             return End(f"cannot connect: {cause(e, self._link.url, proxy)}", seconds, waits)
 
-    async def _talk(self, socket: ClientConnection) -> None:
+    async def _talk(self, socket: ClientConnection, voice: Voice) -> None:
         """Asks for the data, and later for what is new among the topics; says what keeps the connection alive."""
         asked: set[str] = set()
         pinged_s = self._clock.monotonic_s()
         while True:
-            topics = [topic for topic in self._venue.topics() if topic not in asked]
-            for message in self._venue.ask(topics) if topics else ():
+            topics = [topic for topic in voice.topics() if topic not in asked]
+            for message in voice.ask(topics) if topics else ():
                 await socket.send(message)
                 await asyncio.sleep(self._link.ask_every_s)
             asked.update(topics)
@@ -285,7 +292,7 @@ class LiveStream:
                 await socket.send(self._link.ping)
             await asyncio.sleep(min(1.0, self._link.ping_every_s / 4))
 
-    async def _read(self, socket: ClientConnection, ready: asyncio.Future[None]) -> End:
+    async def _read(self, socket: ClientConnection, ready: asyncio.Future[None], voice: Voice) -> End:
         limit_s, heard_s, looked_s = self._link.first_frame_s, self._clock.monotonic_s(), self._clock.monotonic_s()
         silence = Silence(self._link.silence_s, changes_only=self._link.changes_only)
         since = self._accounts()
@@ -303,9 +310,9 @@ class LiveStream:
             except TimeoutError:
                 continue
             self._stats.last_frame_at = self._clock.utc()
-            quotes = self._parsed(frame)
+            quotes = self._parsed(voice, frame)
             if not quotes:
-                if (answer := self._venue.answer(frame)) is not None:
+                if (answer := voice.answer(frame)) is not None:
                     await socket.send(answer)
                 if not self._serving and (because := self._because(since)):
                     self._stats.reason = f"no price yet{because}"
@@ -318,9 +325,9 @@ class LiveStream:
             if silence.heard(news, self._clock.monotonic_s()) or is_first:
                 limit_s, heard_s, since = self._link.silence_s, self._clock.monotonic_s(), self._accounts()
 
-    def _parsed(self, frame: bytes) -> Batch:
+    def _parsed(self, voice: Voice, frame: bytes) -> Batch:
         try:
-            return self._venue.parse(frame)
+            return voice.parse(frame)
         except Exception as e:  # noqa: BLE001  a message that our parser trips over must not end the daemon
             self._fault("our_error", e)
             return []

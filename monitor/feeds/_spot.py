@@ -11,7 +11,8 @@ from functools import cached_property
 
 from monitor.core.money import EXACT, plain
 from monitor.core.prices.quote import BadPrice, Quote, price
-from monitor.feeds._subscriptions import AskedFeed, Conversation, Said
+from monitor.feeds._markets import REPEATED
+from monitor.feeds._subscriptions import AskedFeed, Said, Spoilt, Subscriptions
 
 _HALF = Decimal("0.5")
 _WIDEST = Decimal("0.1")
@@ -22,11 +23,16 @@ class SpotFeed(AskedFeed):
     """A feed of last prices. A venue adds its dialect, and how it spells a symbol."""
 
     @cached_property
-    def _alone(self) -> Conversation:
-        return Conversation(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
+    def _alone(self) -> Subscriptions:
+        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
 
-    def _said_alone(self, said: Said) -> Quote | None:
-        return self._priced(self.markets.alone(said.symbol), said)
+    def _said_alone(self, said: Said | Spoilt) -> Quote | None:
+        return self._told(said, self.markets.alone)
+
+
+def spoilt(item: object) -> Spoilt:
+    """A ticker that is no object of its own."""
+    return Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item)
 
 
 def middle(bid: object, ask: object) -> str | None:

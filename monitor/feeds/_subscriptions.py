@@ -1,7 +1,7 @@
 """What feeds share that ask a venue for each market by its symbol: what they ask, and what becomes of the answers.
 
 A dialect is how one venue speaks: which messages ask for markets, what keeps a connection open, and what a message says.
-A conversation is one connection in that dialect. It asks for the markets that the desk needs, a few in each message, asks
+Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, asks
 again for those that went down with a neighbour, says why the venue refuses one, and makes quotes of the rest.
 
 ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
@@ -77,13 +77,20 @@ class Answer(NamedTuple):
     text: str
 
 
+class Spoilt(NamedTuple):
+    """A part of a message that is of no use; `reason` is a counter's label."""
+
+    reason: str
+    value: object
+
+
 class Skipped(NamedTuple):
     """Nothing for us; `reason` is a counter's label."""
 
     reason: str
 
 
-Saying = Said | Granted | Denied | Shut | Answer | Skipped
+Saying = Said | Spoilt | Granted | Denied | Shut | Answer | Skipped
 
 
 class Dialect(Protocol):
@@ -173,25 +180,29 @@ class AskedFeed(LiveFeed):
         return self._alone.read(data)
 
     @cached_property
-    def _alone(self) -> Conversation:
+    def _alone(self) -> Subscriptions:
         """Reads messages that belong to no connection."""
-        return self._conversation()
+        return self._subscribe()
 
-    def for_socket(self) -> Socket:
+    def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
-        return Socket(self, self._conversation())
+        return AskedSocket(self, self._subscribe())
 
-    def _conversation(self) -> Conversation:
-        return Conversation(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
+    def _subscribe(self) -> Subscriptions:
+        return Subscriptions(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
 
     def _wanted(self) -> Iterable[str]:
         coins = self.desk.needs() or self.COINS
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
-    def _said(self, said: Said) -> Quote | None:
-        return self._priced(self.markets.of(said.symbol), said)
+    def _said(self, said: Said | Spoilt) -> Quote | None:
+        return self._told(said, self.markets.of)
 
-    def _priced(self, market: Market, said: Said) -> Quote | None:
+    def _told(self, said: Said | Spoilt, meaning: Callable[[object], Market]) -> Quote | None:
+        if isinstance(said, Spoilt):
+            self.refuse(Refused(said.reason, said.value))
+            return None
+        market = meaning(said.symbol)
         if market.ignored or market.refused:
             self.pass_over(market, said.symbol)
             return None
@@ -212,36 +223,37 @@ class AskedFeed(LiveFeed):
             self.stats.states[asset] = f"{state}: {why}"
 
 
-class Socket:
+class AskedSocket:
     """One connection of a feed, as its stream sees it."""
 
-    def __init__(self, feed: AskedFeed, conversation: Conversation) -> None:
+    def __init__(self, feed: AskedFeed, subscriptions: Subscriptions) -> None:
         self._feed = feed
-        self._conversation = conversation
-        self.topics = conversation.topics
-        self.ask = conversation.ask
+        self._subscriptions = subscriptions
+        self.topics = subscriptions.topics
+        self.ask = subscriptions.ask
 
     def parse(self, frame: bytes) -> Batch:
         """The prices of one message."""
-        return self._feed.parse(frame, self._conversation.read)
+        return self._feed.parse(frame, self._subscriptions.read)
 
     def answer(self, frame: bytes) -> str | None:
         """What the venue wants to hear now, if anything."""
-        return self._conversation.answer()
+        return self._subscriptions.answer()
 
 
-class Conversation:
+class Subscriptions:
     """One connection: what is to be said on it, and what its messages give.
 
     `wanted` lists the symbols that the desk needs; what joins the list later is asked for on the same connection. `said`
-    makes a quote of a price, or None; `denied` hears the state of each symbol that the venue does not give, and why.
+    makes a quote of a price, or counts why not. `denied` hears the state of each symbol that the venue does not give, and
+    why.
     """
 
     def __init__(
         self,
         dialect: Dialect,
         wanted: Callable[[], Iterable[str]],
-        said: Callable[[Said], Quote | None],
+        said: Callable[[Said | Spoilt], Quote | None],
         denied: Callable[[str, str, str], None],
         ignored: Counter[str],
     ) -> None:
@@ -297,7 +309,7 @@ class Conversation:
         quotes: list[Quote] = []
         for saying in self._dialect.read(data):
             match saying:
-                case Said():
+                case Said() | Spoilt():
                     quote = self._said(saying)
                     if quote is not None:
                         quotes.append(quote)
@@ -326,8 +338,10 @@ class Conversation:
         if granted.symbols and not granted.is_all:
             self._open = {key: left for key, some in self._open.items() if (left := _without(some, granted.symbols))}
             return
-        for symbol in set(self._answered(granted.request)).difference(granted.symbols) if granted.is_all else ():
-            self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
+        request = self._answered(granted.request)
+        for symbol in request if granted.is_all else ():
+            if symbol not in granted.symbols:
+                self._denied(NOT_LISTED, symbol, "the venue left it out of its answer")
 
     def _deny(self, denied: Denied) -> None:
         """What the venue named is refused. The rest of a request that went down with it is asked for again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,7 +26,7 @@ from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import BadPrice, Batch, Quote
 from monitor.feeds._base import SETTLED, Desk, FeedStats, Refused
 from monitor.feeds._instruments import Instrument, InstrumentList
-from monitor.feeds._live import Link, LiveStream, stop
+from monitor.feeds._live import Link, LiveStream, Voice, stop
 from monitor.feeds._markets import Market, Markets, SymbolKeys, per_coin
 from monitor.telemetry import BoundedLog
 
@@ -124,6 +124,10 @@ class LiveFeed:
         """What the venue wants to hear in answer to a message that gave no price."""
         return None
 
+    def for_socket(self) -> Voice:
+        """The voice of a new socket; this feed, where nothing that it hears is of one socket alone."""
+        return self
+
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of the venue's list. Raises ValueError or Refused where the text is none."""
         return ()
@@ -152,11 +156,11 @@ class LiveFeed:
         if self._stream is not None:
             self._stream.change(why)
 
-    def parse(self, frame: str | bytes) -> Batch:
-        """The prices of one message. `stats` counts what it ignores and refuses."""
+    def parse(self, frame: str | bytes, read: Callable[[bytes], Batch] | None = None) -> Batch:
+        """The prices of one message. `stats` counts what it ignores and refuses. `read`: in place of the feed's own."""
         self.stats.frames += 1
         try:
-            quotes = self.read(self._text(frame))
+            quotes = (read or self.read)(self._text(frame))
         except Refused as e:
             self.refuse(e)
             return []

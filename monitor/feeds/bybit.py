@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 import msgspec
-from msgspec import UNSET, field
+from msgspec import UNSET, UnsetType, field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
@@ -26,19 +26,17 @@ from monitor.feeds._venue import LiveConfig, Pause
 
 
 class _Ticker(msgspec.Struct):
-    """Texts where the message is of the usual form; else anything that a peer may send."""
-
     symbol: str
-    mark: Any = field(name="markPrice", default=UNSET)
-    last: Any = field(name="lastPrice", default=UNSET)
-    index: Any = field(name="indexPrice", default=UNSET)
-    usd_index: Any = field(name="usdIndexPrice", default=UNSET)
+    mark: str | UnsetType = field(name="markPrice", default=UNSET)
+    last: str | UnsetType = field(name="lastPrice", default=UNSET)
+    index: str | UnsetType = field(name="indexPrice", default=UNSET)
+    usd_index: str | UnsetType = field(name="usdIndexPrice", default=UNSET)
 
 
 class _Push(msgspec.Struct):
     topic: str
     type: Literal["snapshot", "delta"]
-    at_ms: Any = field(name="ts")
+    at_ms: int = field(name="ts")
     data: _Ticker
 
 
@@ -115,12 +113,13 @@ def _reply(value: dict[str, Any], data: bytes) -> Saying:
 
 
 def _pushed(value: dict[str, Any]) -> _Push:
-    """A message that is not of the usual form, judged field by field."""
+    """A message that is not of the usual form, whose prices and time may be anything: those are judged one by one."""
     fields, kind = value.get("data"), value.get("type")
     if not isinstance(fields, dict) or not isinstance(fields.get("symbol"), str) or kind not in ("snapshot", "delta"):
         raise Refused("malformed_item", value.get("topic"))
-    prices = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
-    return _Push(str(value["topic"]), kind, value.get("ts"), _Ticker(fields["symbol"], **prices))
+    prices: dict[str, Any] = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
+    at_ms: Any = value.get("ts")
+    return _Push(str(value["topic"]), kind, at_ms, _Ticker(fields["symbol"], **prices))
 
 
 _PERPETUAL = re.compile(r"([A-Z0-9]+?)(USDT|USDC|USD|PERP)", re.ASCII)
@@ -169,7 +168,9 @@ class Config(LiveConfig, frozen=True, kw_only=True):
             return Spelled(ignored="option")
         match = _PERPETUAL.fullmatch(symbol)
         if match is None:
-            return Spelled(ignored="other_quote") if symbol.isascii() and symbol.isalnum() else Spelled(refused="symbol")
+            return (
+                Spelled(ignored="other_quote") if symbol.isascii() and symbol.isalnum() else Spelled(refused="symbol")
+            )
         base, quote = match[1], "USDC" if match[2] == "PERP" else match[2]
         base, power = _multiple(base)
         return Spelled(base, quote, power=power)

@@ -21,7 +21,19 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Refused
 from monitor.feeds._instruments import DELIVERY, LIVE, OTHER, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import Answer, AskedFeed, Denied, Granted, Said, Saying, Shut, Skipped, regular, rows, tree
+from monitor.feeds._subscriptions import (
+    Answer,
+    AskedFeed,
+    Denied,
+    Granted,
+    Said,
+    Saying,
+    Shut,
+    Skipped,
+    regular,
+    rows,
+    tree,
+)
 from monitor.feeds._venue import LiveConfig, Pause
 
 
@@ -67,9 +79,7 @@ class DeribitDialect:
     def opening(self) -> Sequence[str]:
         """Asks for heartbeats, so that the venue tests whether we are there, and cuts a dead connection."""
         params = {"interval": _HEARTBEAT_S}
-        return (
-            json.dumps({"jsonrpc": "2.0", "id": _HEARTBEAT, "method": "public/set_heartbeat", "params": params}),
-        )
+        return (json.dumps({"jsonrpc": "2.0", "id": _HEARTBEAT, "method": "public/set_heartbeat", "params": params}),)
 
     def ask(self, symbols: Sequence[str], number: int) -> str:
         """Subscribes to the ticker of each market."""
@@ -97,7 +107,7 @@ class DeribitDialect:
 def _text(raw: msgspec.Raw) -> object:
     """The digits of a number, or the text that another venue would send; None for anything else."""
     text = bytes(raw).decode()
-    return None if text == "null" else text.strip('"')
+    return text.strip('"') if text[0] in '-"0123456789' else None
 
 
 def _pushed(value: dict[str, Any]) -> Saying:
@@ -157,7 +167,11 @@ class Config(LiveConfig, frozen=True, kw_only=True):
         """BTC-PERPETUAL is in USD, SOL_USDC-PERPETUAL in USDC; a dated future is of itself, and an option is in the coin."""
         match = _SYMBOL.fullmatch(symbol)
         if match is None:
-            return Spelled(ignored="option") if re.fullmatch(r"[A-Z0-9_.-]+", symbol, re.ASCII) else Spelled(refused="symbol")
+            return (
+                Spelled(ignored="option")
+                if re.fullmatch(r"[A-Z0-9_.-]+", symbol, re.ASCII)
+                else Spelled(refused="symbol")
+            )
         base, quote, kind = match.groups()
         if quote is None and kind is None:
             return Spelled(refused="symbol")

@@ -18,7 +18,7 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Refused
 from monitor.feeds._instruments import LIVE, NOT_A_COIN, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._spot import SpotFeed, middle
+from monitor.feeds._spot import SpotFeed, middle, spoilt
 from monitor.feeds._subscriptions import UNDATED, Denied, Granted, Said, Saying, Skipped, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
@@ -75,7 +75,7 @@ class KrakenDialect:
         if channel == "ticker":
             if not isinstance(items, list):
                 raise Refused("wrong_type", data[:40], "a ticker without its data")
-            return [_of_v2(item) if isinstance(item, dict) else Skipped("malformed_item") for item in items]
+            return [_of_v2(item) if isinstance(item, dict) else spoilt(item) for item in items]
         if channel == "status":
             state = items[0].get("system") if isinstance(items, list) and items and isinstance(items[0], dict) else None
             return (_running(state),)

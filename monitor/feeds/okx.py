@@ -19,11 +19,11 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Refused
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, SPOT, Instrument
-from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Said, Saying, Skipped, regular, rows, tree
+from monitor.feeds._markets import REPEATED, Spelled
+from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Said, Saying, Skipped, Spoilt, regular, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
-_PRICES: Mapping[object, str] = {"mark-price": "markPx", "tickers": "last"}
+_PRICES: Mapping[str, str] = {"mark-price": "markPx", "tickers": "last"}
 """The field of the price, by channel."""
 
 
@@ -100,13 +100,15 @@ def _pushed(value: dict[str, Any], data: bytes) -> list[Saying]:
     place, items = value.get("arg"), value.get("data")
     if not isinstance(place, dict) or not isinstance(items, list):
         raise Refused("wrong_type", data[:40])
-    name = _PRICES.get(place.get("channel"))
+    name = _PRICES.get(str(place.get("channel")))
     if name is None:
         return [Skipped("other_event")]
     said: list[Saying] = []
     for item in items:
-        fields = item if isinstance(item, dict) else {}
-        said.append(Said(fields.get("instId"), fields.get(name), fields.get("ts")) if fields else Skipped("malformed_item"))
+        if isinstance(item, dict):
+            said.append(Said(item.get("instId"), item.get(name), item.get("ts")))
+        else:
+            said.append(Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item))
     return said
 
 

@@ -1,10 +1,10 @@
 """A local exchange that is asked by message: a real websocket server that hears each message and answers as a test says.
 
-    async with Exchange(lambda text: [...]) as exchange:
-        feed = okx.build("okx", okx.Config(url=exchange.url))
-        async with Listener(feed.quotes()) as listener:
-            await exchange.heard(1)
-            await exchange.send('{"arg": ...}')
+async with Exchange(lambda text: [...]) as exchange:
+    feed = okx.build("okx", okx.Config(url=exchange.url))
+    async with Listener(feed.quotes()) as listener:
+        await exchange.heard(1)
+        await exchange.send('{"arg": ...}')
 """
 
 from __future__ import annotations

@@ -222,7 +222,9 @@ async def test_one_bad_market_does_not_cost_the_others() -> None:
         bybit_feed = feed(url=exchange.url)
         bybit_feed.attach(Desk(needs=lambda: {"BTC", "ETH", "NONEA", "NONEB"}))
         async with Listener(bybit_feed.quotes()) as listener:
-            await until(lambda: ["tickers.BTCUSDT", "tickers.ETHUSDT"] in [r["args"] for r in exchange.requests], "the rest")
+            await until(
+                lambda: ["tickers.BTCUSDT", "tickers.ETHUSDT"] in [r["args"] for r in exchange.requests], "the rest"
+            )
             await exchange.send(whole())
             await listener.heard("BTC", "50000.10")
             assert set(bybit_feed.stats.states) == {"NONEA", "NONEB"}
@@ -279,7 +281,10 @@ def test_single_messages_agree() -> None:
         message = case["message"]
         if case["case"].startswith("map bybit") and str(message.get("topic", "")).startswith("tickers."):
             (quote,) = feed().parse(json.dumps(message))
-            assert (str(quote.price), str(quote.beside)) == (message["data"]["markPrice"], message["data"]["indexPrice"])
+            assert (str(quote.price), str(quote.beside)) == (
+                message["data"]["markPrice"],
+                message["data"]["indexPrice"],
+            )
             assert round(quote.at.timestamp() * 1000) == message["ts"]
             seen += 1
     assert seen == 3

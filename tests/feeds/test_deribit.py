@@ -33,7 +33,11 @@ def ticker(symbol: str = "BTC-PERPETUAL", mark: str = "50000.10", index: str = "
         "best_ask_price": 50002.0, "best_bid_price": 50001.5, "estimated_delivery_price": 50003.5, "current_funding": 0.0,
         "funding_8h": 0.00001742, "mark_price": "MARK", "index_price": "INDEX", **more,
     }  # fmt: skip
-    message = {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": f"ticker.{symbol}.100ms", "data": data}}
+    message = {
+        "jsonrpc": "2.0",
+        "method": "subscription",
+        "params": {"channel": f"ticker.{symbol}.100ms", "data": data},
+    }
     return json.dumps(message).replace('"MARK"', mark).replace('"INDEX"', index)
 
 
@@ -67,7 +71,9 @@ def test_symbols(symbol: str, asset: str, quote: str) -> None:
     assert (found.asset, found.quote) == (asset, quote)
 
 
-@pytest.mark.parametrize("symbol", ["BTC-26JUN26-100000-C", "BTC-FS-26JUN26_PERP", "BTC-STRD-26JUN26-90000", "BTC-CSR12-5JUN26-1_2"])
+@pytest.mark.parametrize(
+    "symbol", ["BTC-26JUN26-100000-C", "BTC-FS-26JUN26_PERP", "BTC-STRD-26JUN26-90000", "BTC-CSR12-5JUN26-1_2"]
+)
 def test_an_option_and_a_combination_are_no_price_of_the_coin(symbol: str) -> None:
     deribit_feed = feed()
     assert not deribit_feed.parse(ticker(symbol, mark="0.0053"))
@@ -84,7 +90,9 @@ def test_a_market_that_is_not_open_gives_no_price_and_says_so(state: str) -> Non
     assert not deribit_feed.stats.states, "it is over when prices come again"
 
 
-@pytest.mark.parametrize(("mark", "reason"), [("null", "not_text"), ("0", "zero"), ("0.0", "zero"), ("-0.5", "negative")])
+@pytest.mark.parametrize(
+    ("mark", "reason"), [("null", "not_text"), ("0", "zero"), ("0.0", "zero"), ("-0.5", "negative")]
+)
 def test_marks_that_are_none(mark: str, reason: str) -> None:
     deribit_feed = feed()
     assert not deribit_feed.parse(ticker(mark=mark))

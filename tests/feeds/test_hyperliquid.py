@@ -44,9 +44,14 @@ def test_a_mark_as_documented_has_no_time_of_the_venue() -> None:
 
 def test_middles_as_documented_and_markets_that_are_no_coins() -> None:
     hyper = feed(channel="allMids")
-    text = mids(BTC="50000.5", kPEPE="0.0125", **{"@107": "25.1", "PURR/USDC": "0.2", "xyz:TSLA": "240.0", "#12": "0.5"})
+    text = mids(
+        BTC="50000.5", kPEPE="0.0125", **{"@107": "25.1", "PURR/USDC": "0.2", "xyz:TSLA": "240.0", "#12": "0.5"}
+    )
     quotes = hyper.parse(text)
-    assert {q.asset: (str(q.price), q.beside) for q in quotes} == {"BTC": ("50000.5", None), "PEPE": ("0.0000125", None)}
+    assert {q.asset: (str(q.price), q.beside) for q in quotes} == {
+        "BTC": ("50000.5", None),
+        "PEPE": ("0.0000125", None),
+    }
     assert hyper.stats.ignored == {"other_kind": 4}
     assert not any(q.is_dated for q in quotes)
 
@@ -126,11 +131,10 @@ async def test_each_coin_is_a_request_and_a_refused_one_is_named(monkeypatch: py
 
 
 async def test_all_middles_are_one_request() -> None:
-    async with Exchange(venue) as exchange:
-        async with Listener(feed(url=exchange.url, channel="allMids").quotes()) as listener:
-            await exchange.heard(1)
-            await exchange.send(mids(BTC="7"))
-            await listener.heard("BTC", "7")
+    async with Exchange(venue) as exchange, Listener(feed(url=exchange.url, channel="allMids").quotes()) as listener:
+        await exchange.heard(1)
+        await exchange.send(mids(BTC="7"))
+        await listener.heard("BTC", "7")
     assert exchange.requests == [{"method": "subscribe", "subscription": {"type": "allMids"}}]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core.prices.quote import Quote
 from monitor.feeds import bybit, deribit, hyperliquid, okx
-from monitor.feeds._subscriptions import AskedFeed, Conversation, Denied, Granted, Said, Saying, tree
+from monitor.feeds._subscriptions import AskedFeed, Subscriptions, Denied, Granted, Said, Saying, Spoilt, tree
 from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
@@ -58,7 +58,7 @@ def test_the_price_is_exact_as_text_and_as_a_number(kind: str) -> None:
         ('""', "empty"),
         ('" 5"', "not_a_number"),
         ('"5,000"', "not_a_number"),
-        ('"０"', "not_a_number"),
+        ('"\uff10"', "not_a_number"),
         ("null", "not_text"),
         ("true", "not_text"),
         ("[1]", "not_text"),
@@ -124,7 +124,9 @@ def test_no_message_raises(kind: str, data: st.DataObject) -> None:
     """Any value may stand in any place of a message."""
     build, message = FEEDS[kind]
     value = tree(message('"7"').encode())
-    leaf = st.none() | st.booleans() | st.text(max_size=5) | st.integers() | st.lists(st.none(), max_size=2) | st.just({})
+    leaf = (
+        st.none() | st.booleans() | st.text(max_size=5) | st.integers() | st.lists(st.none(), max_size=2) | st.just({})
+    )
     place, key = value, data.draw(st.sampled_from(sorted(value)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
         place = place[key]
@@ -164,20 +166,24 @@ class Talk:
         self.wanted = list(wanted)
         self.denied: list[tuple[str, str]] = []
         self.speech = Speech(most, spoils=spoils)
-        self.conversation = Conversation(
-            self.speech, lambda: self.wanted, self._said, lambda _, symbol, why: self.denied.append((symbol, why)), Counter()
+        self.subscriptions = Subscriptions(
+            self.speech,
+            lambda: self.wanted,
+            self._said,
+            lambda _, symbol, why: self.denied.append((symbol, why)),
+            Counter(),
         )
 
     def asks(self) -> list[str]:
         """What it says now."""
-        topics = self.conversation.topics()
-        return self.conversation.ask(topics) if topics else []
+        topics = self.subscriptions.topics()
+        return self.subscriptions.ask(topics) if topics else []
 
     def hears(self, *sayings: Saying) -> None:
         self.speech.next = list(sayings)
-        self.conversation.read(b"")
+        self.subscriptions.read(b"")
 
-    def _said(self, said: Said) -> Quote | None:
+    def _said(self, said: Said | Spoilt) -> Quote | None:
         return None
 
 
