@@ -90,7 +90,10 @@ def _tickers(value: dict[str, Any], data: bytes) -> Iterable[Saying]:
         raise Refused("wrong_type", data[:40], "a message without its events")
     for event in events:
         tickers = event.get("tickers") if isinstance(event, dict) else None
-        for ticker in tickers if isinstance(tickers, list) else (event,):
+        if not isinstance(tickers, list):
+            yield spoilt(event)
+            continue
+        for ticker in tickers:
             yield _said(ticker, value.get("timestamp")) if isinstance(ticker, dict) else spoilt(ticker)
 
 
