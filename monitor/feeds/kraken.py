@@ -91,7 +91,7 @@ def _of_v1(value: list[Any], data: bytes) -> Saying:
     if value[-2] != "ticker":
         return Skipped("other_event")
     if not isinstance(value[1], dict):
-        raise Refused("malformed_item", data[:40], "a ticker without its prices")
+        return spoilt(value[1])
     last, bid, ask = (_first(value[1].get(key)) for key in ("c", "b", "a"))
     return Said(value[-1], last, UNDATED, middle(bid, ask))
 
