@@ -12,6 +12,8 @@ import msgspec
 
 from monitor.core.prices.quote import Batch
 
+_LONGEST_SHOWN = 120
+
 BUILTIN, LIST, KEPT = "builtin", "list", "kept copy"
 """Where a feed knows its venue's markets from: the table in its module, the venue's list, or the last copy of that."""
 SETTLED, NOT_LISTED = "settled", "not_listed"
@@ -45,14 +47,23 @@ class FeedStats:
         self.words[reason] = words or reason.replace("_", " ")
 
 
-class Refused(Exception):
-    """A frame or an item that a feed cannot use; `reason` is a counter's label, `words` say it to people."""
+class Unusable(Exception):
+    """A message, or one price of it, that a feed cannot use. `reason` is a counter's label, `value` what was found.
+
+    `words` say it to people; without them the reason has to do.
+    """
 
     def __init__(self, reason: str, value: object = "", words: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.value = value
         self.words = words
+
+    @property
+    def shown(self) -> str:
+        """What was found, short enough for a line of the log."""
+        raw = self.value if isinstance(self.value, bytes) else str(self.value).encode(errors="backslashreplace")
+        return raw.decode(errors="backslashreplace")[:_LONGEST_SHOWN]
 
 
 class Desk(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ last copy serves, and the next attempt comes later.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import msgspec
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock
-from monitor.feeds._base import KEPT, LIST, Refused
+from monitor.feeds._base import KEPT, LIST, Unusable
 from monitor.feeds._handshake import Proxy, cause
 from monitor.telemetry import BoundedLog
 
@@ -49,16 +50,33 @@ class Instrument(msgspec.Struct, frozen=True):
 
 
 Read = Callable[[bytes], Sequence[Instrument]]
-"""Reads a list. It is pure, and raises ValueError or Refused where the text is no such list."""
+"""Reads a list. It is pure, and raises ValueError or Unusable where the text is no such list."""
+
+
+class ListAddress(msgspec.Struct, frozen=True):
+    """Where a list is read. A venue that wants to be asked by POST has a body."""
+
+    url: str
+    body: str = ""
+
+
+# A mirror of a list may know only GET.
+_NO_POST = frozenset({404, 405, 501})
 
 
 class InstrumentList:
     """Keeps one venue's list fresh, and hands each one over with the word of where it came from."""
 
     def __init__(
-        self, url: str, read: Read, copy: Path | None, take: Callable[[Sequence[Instrument], str], None], clock: Clock
+        self,
+        address: ListAddress,
+        read: Read,
+        copy: Path | None,
+        take: Callable[[Sequence[Instrument], str], None],
+        clock: Clock,
     ) -> None:
-        self._url = url
+        self._url = address.url
+        self._body = address.body
         self._read = read
         self._copy = copy
         self._take = take
@@ -78,14 +96,18 @@ class InstrumentList:
             failures = 0 if await self._fetch() else failures + 1
             pause_s = min(_REFRESH_S, _RETRY_MIN_S * 2 ** min(failures - 1, 10)) if failures else _REFRESH_S
             # Spread, so that the feeds of many monitors do not all ask in the same second.
-            await asyncio.sleep(pause_s * _RANDOM.uniform(0.9, 1.0))
+            self._wake.clear()
+            await asyncio.sleep(min(pause_s, _RETRY_MIN_S))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, pause_s * _RANDOM.uniform(0.9, 1.0) - _RETRY_MIN_S)):
+                    await self._wake.wait()
 
     def _use_copy(self) -> None:
         if self._copy is None or not self._copy.is_file():
             return
         try:
             self._use(self._copy.read_bytes(), KEPT)
-        except (OSError, ValueError, Refused) as e:
+        except (OSError, ValueError, Unusable) as e:
             self._say(f"the kept copy {self._copy.name} cannot be read: {e}")
 
     async def _fetch(self) -> bool:
@@ -95,20 +117,25 @@ class InstrumentList:
             if problem := proxy.problem():
                 self._say(problem)
                 return False
-            async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-                session.get(self._url, proxy=proxy.address) as answer,
-            ):
-                if answer.status != 200:
-                    self._say(f"refused with HTTP {answer.status}")
-                    return False
-                data = await _bounded(answer)
+            async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+                status, data = await self._ask(session, "POST" if self._body else "GET", proxy.address)
+                if self._body and status in _NO_POST:
+                    status, data = await self._ask(session, "GET", proxy.address)
+            if status != 200:
+                self._say(f"refused with HTTP {status}")
+                return False
             self._use(data, LIST)
         except Exception as e:  # noqa: BLE001  the list is a help; whatever its server says must not end the prices
             self._say(cause(e, self._url, proxy))
             return False
         self._keep_copy(data)
         return True
+
+    async def _ask(self, session: aiohttp.ClientSession, method: str, proxy: str | None) -> tuple[int, bytes]:
+        body = self._body.encode() if method == "POST" else None
+        headers = {"Content-Type": "application/json"} if body else {}
+        async with session.request(method, self._url, data=body, headers=headers, proxy=proxy) as answer:
+            return answer.status, await _bounded(answer)
 
     def _use(self, data: bytes, origin: str) -> None:
         instruments = self._read(data)

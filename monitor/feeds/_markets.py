@@ -19,7 +19,7 @@ import msgspec
 from monitor.core.money import EXACT
 from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, price
 from monitor.core.schema import Asset, is_asset
-from monitor.feeds._base import NOT_LISTED, SETTLED, FeedStats, Refused
+from monitor.feeds._base import NOT_LISTED, SETTLED, FeedStats, Unusable
 from monitor.feeds._instruments import LIVE, PERPETUAL, SPOT, Instrument
 
 REPEATED = object()
@@ -248,7 +248,7 @@ class Markets:
         return Market(asset, power, quote)
 
 
-class Layout:
+class MessageLayout:
     """The symbols of a message in their order and their meanings, looked up once and not every second."""
 
     def __init__(self, symbols: list[str], marks: object, markets: list[Market], version: int) -> None:
@@ -270,14 +270,14 @@ class Layout:
         """The last message without its digits, if no key stands in it twice."""
 
 
-class Layouts:
+class MessageLayouts:
     """The layouts of a venue's messages, by their first symbol."""
 
     def __init__(self, markets: Markets) -> None:
         self._markets = markets
-        self._known: dict[str, Layout] = {}
+        self._known: dict[str, MessageLayout] = {}
 
-    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> Layout | None:
+    def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> MessageLayout | None:
         """The layout of a message, or None where it makes no frame. `marks` is what else decides what symbols mean."""
         if not symbols:
             return None
@@ -288,7 +288,7 @@ class Layouts:
             markets = meaning()
             # To look a symbol up may change what another one means: the better market of a coin.
             markets = meaning()
-            known = self._known[symbols[0]] = Layout(symbols, marks, markets, self._markets.version)
+            known = self._known[symbols[0]] = MessageLayout(symbols, marks, markets, self._markets.version)
         return known if known.is_usable else None
 
 
@@ -321,13 +321,13 @@ def loads(data: bytes) -> Any:
 
 
 def value_of(data: bytes) -> Any:
-    """The JSON value of a message. Raises Refused."""
+    """The JSON value of a message. Raises Unusable."""
     try:
         value = loads(data)
     except RecursionError as e:
-        raise Refused("too_deep", data[:40], "JSON that is nested too deep") from e
+        raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:
-        raise Refused("not_json", data[-40:], "a message that is not JSON") from e
+        raise Unusable("not_json", data[-40:], "a message that is not JSON") from e
     if value is REPEATED:
-        raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
+        raise Unusable("duplicate_key", data[:40], "a message that holds a key twice")
     return value

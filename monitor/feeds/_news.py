@@ -116,7 +116,7 @@ class _Part:
         self.count += 1
 
 
-class Silence:
+class MarketSilence:
     """Finds a part of a market that used to come on a socket and came no more while others went on.
 
     A part is judged by its own rhythm: it is silent after three times its longest pause, and never before `limit_s`. One coin

@@ -7,12 +7,11 @@ no connection, gives every market of a message.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cached_property
 
 from monitor.core.money import EXACT, plain
-from monitor.core.prices.quote import BadPrice, Quote, price
+from monitor.core.prices.quote import BadPrice, price
 from monitor.feeds._markets import REPEATED
-from monitor.feeds._subscriptions import AskedFeed, Said, Spoilt, Subscriptions
+from monitor.feeds._subscriptions import AskedFeed, Spoilt
 
 _HALF = Decimal("0.5")
 _WIDEST = Decimal("0.1")
@@ -21,13 +20,6 @@ _WIDEST = Decimal("0.1")
 
 class SpotFeed(AskedFeed):
     """A feed of last prices. A venue adds its dialect, and how it spells a symbol."""
-
-    @cached_property
-    def _alone(self) -> Subscriptions:
-        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
-
-    def _said_alone(self, said: Said | Spoilt) -> Quote | None:
-        return self._told(said, self.markets.alone)
 
 
 def spoilt(item: object) -> Spoilt:

@@ -22,8 +22,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from monitor.core.prices.quote import Batch, Quote
-from monitor.feeds._base import NOT_LISTED, SETTLED, Refused
+from monitor.feeds._base import NOT_LISTED, SETTLED, Unusable
 from monitor.feeds._markets import REPEATED, Market
+from monitor.feeds._messages import Number
 from monitor.feeds._venue import LiveFeed, instant, instant_iso
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ UNDATED = object()
 """Stands for the time that a venue does not send."""
 
 
-class Said(NamedTuple):
+class Stated(NamedTuple):
     """A price that a message states, as it stands there."""
 
     symbol: object
@@ -71,7 +72,7 @@ class Shut(NamedTuple):
     why: str
 
 
-class Answer(NamedTuple):
+class SentBack(NamedTuple):
     """The venue wants a message back."""
 
     text: str
@@ -90,7 +91,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-Saying = Said | Spoilt | Granted | Denied | Shut | Answer | Skipped
+Saying = Stated | Spoilt | Granted | Denied | Shut | SentBack | Skipped
 
 
 class Dialect(Protocol):
@@ -113,17 +114,11 @@ class Dialect(Protocol):
         """The request of that number for the prices of these markets."""
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
-
-
-class Number(str):
-    """A JSON number as its text, so that no digit is lost."""
-
-    __slots__ = ()
+        """What a message says. Raises Unusable."""
 
 
 def tree(data: bytes) -> Any:
-    """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Refused."""
+    """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Unusable."""
 
     def unique(pairs: list[tuple[str, object]]) -> object:
         found = dict(pairs)
@@ -133,21 +128,21 @@ def tree(data: bytes) -> Any:
     try:
         value = read.decode(data.decode())
     except RecursionError as e:
-        raise Refused("too_deep", data[:40], "JSON that is nested too deep") from e
+        raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:
-        raise Refused("not_json", data[-40:], "a message that is not JSON") from e
+        raise Unusable("not_json", data[-40:], "a message that is not JSON") from e
     if value is REPEATED:
-        raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
+        raise Unusable("duplicate_key", data[:40], "a message that holds a key twice")
     return value
 
 
 def rows(data: bytes, *path: str) -> list[dict[str, Any]]:
-    """The objects of a list that stands at a path of a JSON object. Raises Refused where there is none."""
+    """The objects of a list that stands at a path of a JSON object. Raises Unusable where there is none."""
     value: Any = tree(data)
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, list):
-        raise Refused("wrong_type", data[:120], f"a list of markets without {'.'.join(path)}: {data[:120]!r}")
+        raise Unusable("wrong_type", data[:120], f"a list of markets without {'.'.join(path)}: {data[:120]!r}")
     return [row for row in value if isinstance(row, dict)]
 
 
@@ -176,13 +171,13 @@ class AskedFeed(LiveFeed):
         raise NotImplementedError
 
     def read(self, data: bytes) -> Batch:
-        """The prices of one message. Raises Refused."""
+        """The prices of one message. Raises Unusable."""
         return self._alone.read(data)
 
     @cached_property
     def _alone(self) -> Subscriptions:
-        """Reads messages that belong to no connection."""
-        return self._subscribe()
+        """Reads messages that belong to no connection: each market by itself, as nobody has chosen among them."""
+        return Subscriptions(self.dialect(), tuple, self._said_alone, self._deny, self.stats.ignored)
 
     def for_socket(self) -> AskedSocket:
         """What a new connection says and reads, as what it has heard is its own."""
@@ -195,12 +190,15 @@ class AskedFeed(LiveFeed):
         coins = self.desk.needs() or self.COINS
         return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
 
-    def _said(self, said: Said | Spoilt) -> Quote | None:
-        return self._told(said, self.markets.of)
+    def _said(self, said: Stated | Spoilt) -> Quote | None:
+        return self._priced(self.markets.of, said)
 
-    def _told(self, said: Said | Spoilt, meaning: Callable[[object], Market]) -> Quote | None:
+    def _said_alone(self, said: Stated | Spoilt) -> Quote | None:
+        return self._priced(self.markets.alone, said)
+
+    def _priced(self, meaning: Callable[[object], Market], said: Stated | Spoilt) -> Quote | None:
         if isinstance(said, Spoilt):
-            self.refuse(Refused(said.reason, said.value))
+            self.refuse(Unusable(said.reason, said.value))
             return None
         market = meaning(said.symbol)
         if market.ignored or market.refused:
@@ -208,7 +206,7 @@ class AskedFeed(LiveFeed):
             return None
         try:
             at = None if said.at is UNDATED else _time(said.at)
-        except Refused as e:
+        except Unusable as e:
             self.refuse(e, said.symbol)
             return None
         return self.priced(market, said.symbol, said.price, at, said.beside)
@@ -216,7 +214,7 @@ class AskedFeed(LiveFeed):
     def _deny(self, state: str, symbol: str, why: str) -> None:
         if state == NOT_LISTED:
             words = f"subscription refused: {why}"
-            self.refuse(Refused("subscription", why, words), symbol)
+            self.refuse(Unusable("subscription", why, words), symbol)
             why = f"the venue refuses {symbol}: {why}"
         asset = self.markets.of(symbol).asset if symbol else ""
         if asset:
@@ -253,7 +251,7 @@ class Subscriptions:
         self,
         dialect: Dialect,
         wanted: Callable[[], Iterable[str]],
-        said: Callable[[Said | Spoilt], Quote | None],
+        said: Callable[[Stated | Spoilt], Quote | None],
         denied: Callable[[str, str, str], None],
         ignored: Counter[str],
     ) -> None:
@@ -305,17 +303,17 @@ class Subscriptions:
         self._waiting[str(self._number)] = symbols
 
     def read(self, data: bytes) -> list[Quote]:
-        """The prices of one message. Raises Refused where none of it can be used."""
+        """The prices of one message. Raises Unusable where none of it can be used."""
         quotes: list[Quote] = []
         for saying in self._dialect.read(data):
             match saying:
-                case Said() | Spoilt():
+                case Stated() | Spoilt():
                     quote = self._said(saying)
                     if quote is not None:
                         quotes.append(quote)
                 case Skipped(reason):
                     self._ignored[reason] += 1
-                case Answer(text):
+                case SentBack(text):
                     self._answers.append(text)
                 case Granted():
                     self._ignored["acknowledged"] += 1
@@ -362,7 +360,7 @@ class Subscriptions:
 
 
 def _time(value: object) -> datetime:
-    """Raises Refused."""
+    """Raises Unusable."""
     return instant_iso(value) if isinstance(value, str) and "-" in value else instant(value, as_text=True)
 
 

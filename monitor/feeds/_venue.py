@@ -24,10 +24,11 @@ from monitor.clock import Clock
 from monitor.core import schema
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import BadPrice, Batch, Quote
-from monitor.feeds._base import SETTLED, Desk, FeedStats, Refused
-from monitor.feeds._instruments import Instrument, InstrumentList
-from monitor.feeds._live import Link, LiveStream, Voice, stop
+from monitor.feeds._base import SETTLED, Desk, FeedStats, Unusable
+from monitor.feeds._instruments import Instrument, InstrumentList, ListAddress
+from monitor.feeds._live import LiveStream
 from monitor.feeds._markets import Market, Markets, SymbolKeys, per_coin
+from monitor.feeds._socket import Link, Voice, stop
 from monitor.telemetry import BoundedLog
 
 Pause = Annotated[timedelta, schema.Span("10ms", "1h", old_places=6)]
@@ -60,6 +61,8 @@ class LiveConfig(SymbolKeys, frozen=True, kw_only=True):
 
     INSTRUMENTS: ClassVar[str] = ""
     """The address of the venue's own list."""
+    INSTRUMENTS_BODY: ClassVar[str] = ""
+    """What is sent there, where the venue wants to be asked by POST."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +112,7 @@ class LiveFeed:
     # What a venue gives.
 
     def read(self, data: bytes) -> Batch:
-        """The prices of one message. Raises Refused for a message that is of no use; refuses or ignores single items."""
+        """The prices of one message. Raises Unusable for a message that is of no use; refuses or ignores single items."""
         raise NotImplementedError
 
     def topics(self) -> Sequence[str]:
@@ -129,7 +132,7 @@ class LiveFeed:
         return self
 
     def instruments(self, data: bytes) -> Sequence[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused where the text is none."""
+        """The markets of the venue's list. Raises ValueError or Unusable where the text is none."""
         return ()
 
     # What it makes of that.
@@ -140,8 +143,7 @@ class LiveFeed:
 
     async def quotes(self) -> AsyncIterator[Batch]:
         """Frames, or batches of quotes, as they arrive. To close the iterator closes the connection."""
-        self._stream = LiveStream(self._link(), self, self.stats, self.clock, self._log)
-        self._stream.needs = lambda: self.desk.needs()
+        self._stream = LiveStream(self._link(), self, self.stats, self.clock, lambda: self.desk.needs())
         keeper = self._keep_list()
         try:
             async with aclosing(self._stream.batches()) as batches:
@@ -161,7 +163,7 @@ class LiveFeed:
         self.stats.frames += 1
         try:
             quotes = (read or self.read)(self._text(frame))
-        except Refused as e:
+        except Unusable as e:
             self.refuse(e)
             return []
         self.stats.quotes += len(quotes)
@@ -184,7 +186,7 @@ class LiveFeed:
         try:
             value = per_coin(text, market.power)
         except BadPrice as e:
-            self.refuse(Refused(e.reason, text, f"{e.reason.replace('_', ' ')} price of {symbol}"), symbol)
+            self.refuse(Unusable(e.reason, text, f"{e.reason.replace('_', ' ')} price of {symbol}"), symbol)
             return None
         if market.asset in self.stats.states:
             self.markets.live((market.asset,))
@@ -206,14 +208,12 @@ class LiveFeed:
                 self.markets.settled(market, str(symbol)[:40])
         else:
             words = f"the symbol {str(symbol)[:40]} is refused: {market.refused.replace('_', ' ')}"
-            self.refuse(Refused(market.refused, "", words), symbol)
+            self.refuse(Unusable(market.refused, "", words), symbol)
 
-    def refuse(self, e: Refused, symbol: object = "") -> None:
+    def refuse(self, e: Unusable, symbol: object = "") -> None:
         """Counts a refusal, and logs it at a bounded rate."""
         self.stats.refuse(e.reason, e.words)
-        value = e.value
-        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-        what = {"feed": self.name, "symbol": str(symbol)[:40], "value": text[:120]}
+        what = {"feed": self.name, "symbol": str(symbol)[:40], "value": e.shown}
         self._log.warning(self.clock.monotonic_s(), e.reason, "price refused", reason=e.reason, **what)
 
     def _text(self, frame: str | bytes) -> bytes:
@@ -222,11 +222,11 @@ class LiveFeed:
             if not data.isascii():
                 data.decode()
         except UnicodeError as e:
-            raise Refused("not_utf8", frame[:40], "a message that is not UTF-8") from e
+            raise Unusable("not_utf8", frame[:40], "a message that is not UTF-8") from e
         limit = self._live_config.max_frame_bytes
         if len(data) > limit:
             words = f"frame over the limit: {len(data)} bytes, max_frame_bytes is {limit}"
-            raise Refused("too_large", f"{len(data)} bytes", words)
+            raise Unusable("too_large", f"{len(data)} bytes", words)
         return data.strip()
 
     def _link(self) -> Link:
@@ -250,7 +250,13 @@ class LiveFeed:
         if not address:
             return None
         copy = self.desk.folder / f"instruments-{self.name}.json" if self.desk.folder is not None else None
-        listed = InstrumentList(address, self.instruments, copy, self._take_list, self.clock)
+        listed = InstrumentList(
+            ListAddress(address, self._live_config.INSTRUMENTS_BODY),
+            self.instruments,
+            copy,
+            self._take_list,
+            self.clock,
+        )
         self.markets.unlisted = listed.refresh
         return asyncio.create_task(listed.keep())
 
@@ -264,12 +270,12 @@ class LiveFeed:
 
 
 def instant_ms(value: object, *, as_text: bool = False) -> int:
-    """Milliseconds since 1970 that a venue sends as a number (or as digits in a text). Raises Refused with the unit."""
+    """Milliseconds since 1970 that a venue sends as a number (or as digits in a text). Raises Unusable with the unit."""
     if as_text and isinstance(value, str) and re.fullmatch(r"\d{1,20}", value, re.ASCII):
         value = int(value)
     if type(value) is int and EARLIEST_MS <= value <= LATEST_MS:
         return value
-    raise Refused("time", value, _unit(value))
+    raise Unusable("time", value, _unit(value))
 
 
 def instant(value: object, *, as_text: bool = False) -> datetime:
@@ -278,15 +284,15 @@ def instant(value: object, *, as_text: bool = False) -> datetime:
 
 
 def instant_iso(value: object) -> datetime:
-    """A time as text, such as 2026-01-05T10:00:00.123456Z, with its zone. Raises Refused."""
+    """A time as text, such as 2026-01-05T10:00:00.123456Z, with its zone. Raises Unusable."""
     try:
         if not isinstance(value, str):
             raise TypeError
         at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))
     except (ValueError, TypeError):
-        raise Refused("time", value, f"a time that is none: {str(value)[:40]!r}") from None
+        raise Unusable("time", value, f"a time that is none: {str(value)[:40]!r}") from None
     if at.tzinfo is None or not EARLIEST_MS <= at.timestamp() * 1000 <= LATEST_MS:
-        raise Refused("time", value, f"a time without its zone, or of another century: {value[:40]!r}")
+        raise Unusable("time", value, f"a time without its zone, or of another century: {value[:40]!r}")
     return at.astimezone(UTC)
 
 

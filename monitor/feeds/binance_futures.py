@@ -17,7 +17,6 @@ judges any other message item by item. Both ways give the same prices and counts
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -28,15 +27,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from monitor.clock import Clock, SystemClock
-from monitor.core.prices.quote import Batch, Columns, Frame, Quote, sure_frame
+from monitor.core.prices.quote import Frame, MarketColumns, Quote, sure_frame
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import SETTLED, Refused
+from monitor.feeds._base import SETTLED, Unusable
+from monitor.feeds._binance import BinanceFeed, subscribe
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, Instrument
-from monitor.feeds._markets import REPEATED, Layout, Layouts, Market, Spelled, value_of
-from monitor.feeds._venue import EARLIEST_MS, LATEST_MS, LiveConfig, LiveFeed, instant
+from monitor.feeds._markets import Market, MessageLayout, MessageLayouts, Spelled
+from monitor.feeds._venue import EARLIEST_MS, LATEST_MS, LiveConfig, instant
 
 STREAM = "!markPrice@arr@1s"
-SUBSCRIBE = json.dumps({"method": "SUBSCRIBE", "params": [STREAM], "id": 1})
+SUBSCRIBE = subscribe(STREAM)
 
 # Symbols that quote a thousand coins or a million of them. The venue's list does not say so: the name does. The feed refuses
 # a symbol that looks like one of these and is not listed: a price that is wrong by a thousand is worse than none.
@@ -96,46 +96,23 @@ class _Regular(msgspec.Struct, gc=False):
 _FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Item)}
 _KEYS = [(name, f'"{key}"'.encode()) for name, key in _FIELDS.items()]
 _REGULAR = msgspec.json.Decoder(list[_Regular])
-_WRAPPED = re.compile(rb'\{"stream":"[ !#-\[\]-~]*","data":(?=\[)')
-"""The combined form as the venue writes it: the array and one brace follow."""
 
 
-class BinanceFutures(LiveFeed):
+class BinanceFutures(BinanceFeed):
     """The feed. `parse` turns one frame into quotes and never raises; `quotes` keeps the connection up for ever."""
+
+    STREAM = STREAM
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
         super().__init__(name, config, clock)
-        self._asks = is_root(config.url)
-        self._layouts = Layouts(self.markets)
-
-    def topics(self) -> Sequence[str]:
-        """The stream, where the address does not name it."""
-        return (STREAM,) if self._asks else ()
-
-    def ask(self, topics: Sequence[str]) -> Sequence[str]:
-        """One request."""
-        return (SUBSCRIBE,)
-
-    def read(self, data: bytes) -> Batch:
-        """The prices of one message."""
-        frame = self._at_once(data)
-        if frame is not None:
-            return frame
-        items = self._items(data)
-        for item in items:
-            self._market(item)  # all of them first: two symbols may price one coin
-        return [quote for item in items if (quote := self._quote(item)) is not None]
+        self._layouts = MessageLayouts(self.markets)
 
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of `exchangeInfo`."""
         return instruments(data)
 
-    def _at_once(self, data: bytes) -> Frame | None:
+    def at_once(self, body: bytes) -> Frame | None:
         """The prices of a message that is regular in every item; None if an item must be judged by itself."""
-        wrapped = _WRAPPED.match(data)
-        body = data[wrapped.end() : -1] if wrapped and data.endswith(b"]}") else data
-        if not body.startswith(b"[") or b"\\" in body:
-            return None
         try:
             items = _REGULAR.decode(body)
         except (msgspec.DecodeError, RecursionError):
@@ -145,7 +122,7 @@ class BinanceFutures(LiveFeed):
         layout = self._layouts.of([item.symbol for item in items], (margins, over), self._meanings(items))
         if layout is None or not _has_no_key_twice(body, items, layout):
             return None
-        columns = Columns(
+        columns = MarketColumns(
             layout.assets,
             layout.pick([item.price for item in items]),
             layout.pick([item.at_ms for item in items]),
@@ -160,7 +137,7 @@ class BinanceFutures(LiveFeed):
     def _meanings(self, items: Sequence[_Regular | _Item]) -> Callable[[], list[Market]]:
         return lambda: [self._market(item) for item in items]
 
-    def _count(self, layout: Layout, items: list[_Regular]) -> None:
+    def _count(self, layout: MessageLayout, items: list[_Regular]) -> None:
         self.stats.ignored += layout.ignored
         for i, market in layout.settled:
             self.markets.settled(market, items[i].symbol)
@@ -169,31 +146,15 @@ class BinanceFutures(LiveFeed):
         if self.stats.states:
             self.markets.live(layout.assets)
 
-    def _items(self, data: bytes) -> list[_Item]:
-        """The events of a message in any of its forms. A fault stays with its own item."""
-        value = value_of(data)
-        if isinstance(value, dict):
-            value = payload(value, data)
-        if value is REPEATED:
-            raise Refused("duplicate_key", data[:40], "a message that holds a key twice")
-        if not isinstance(value, list):
-            raise Refused("wrong_type", data[:40], "a message of another form")
-        if not value:
-            self.stats.ignored["empty"] += 1
-        items = []
-        for item in value:
-            if isinstance(item, dict):
-                items.append(_Item(**{name: item.get(key, UNSET) for name, key in _FIELDS.items()}))
-            else:
-                self.refuse(Refused("duplicate_key" if item is REPEATED else "malformed_item", item))
-        return items
+    def one_by_one(self, items: list[dict[str, Any]]) -> list[Quote]:
+        """The prices of items of any form."""
+        read = [_Item(**{name: item.get(key, UNSET) for name, key in _FIELDS.items()}) for item in items]
+        for item in read:
+            self._market(item)  # all of them first: two symbols may price one coin
+        return [quote for item in read if (quote := self._quote(item)) is not None]
 
     def _quote(self, item: _Item) -> Quote | None:
-        if item.event != "markPriceUpdate":
-            if isinstance(item.event, str):
-                self.stats.ignored["other_event"] += 1
-            else:
-                self.refuse(Refused("no_event", item.event, "a message that names no event"), item.symbol)
+        if not self.is_event(item, ("markPriceUpdate",)):
             return None
         market = self._market(item)
         if market.ignored or market.refused:
@@ -201,7 +162,7 @@ class BinanceFutures(LiveFeed):
             return None
         try:
             at = instant(item.at_ms)
-        except Refused as e:
+        except Unusable as e:
             self.refuse(e, item.symbol)
             return None
         return self.priced(market, item.symbol, item.price, at, item.index)
@@ -280,23 +241,7 @@ def _kind(listed: _Listed) -> str:
     return DELIVERY if "QUARTER" in listed.contract or "MONTH" in listed.contract else OTHER
 
 
-def payload(value: dict[str, Any], data: bytes) -> Any:
-    """The events that an object at the top carries. A reply to the subscription carries none."""
-    if "data" in value:
-        return [value["data"]] if isinstance(value["data"], dict) else value["data"]
-    if "e" not in value and ("error" in value or "code" in value):
-        raise Refused("request_refused", data[:120], refusal(value))
-    return [] if "id" in value and "e" not in value else [value]
-
-
-def refusal(value: dict[str, Any]) -> str:
-    """What the venue says to a request that it refuses, in words: with the code and the text."""
-    error = value["error"] if isinstance(value.get("error"), dict) else value
-    text = str(error.get("msg", error.get("message", "")))[:120]
-    return f"subscription refused: code {str(error.get('code', '?'))[:20]}" + (f": {text}" if text else "")
-
-
-def _has_no_key_twice(body: bytes, items: list[_Regular], layout: Layout) -> bool:
+def _has_no_key_twice(body: bytes, items: list[_Regular], layout: MessageLayout) -> bool:
     """No item has a key twice. It counts keys in the text without digits, which is mostly the same as in the last message.
 
     That text holds a key at least as often as the whole text, and the whole text at least as often as the items. So if the
@@ -308,9 +253,3 @@ def _has_no_key_twice(body: bytes, items: list[_Regular], layout: Layout) -> boo
         layout.skeleton = skeleton if once else b""
         return once
     return True
-
-
-def is_root(url: str) -> bool:
-    """Whether the address names no stream, so that a message must ask for it."""
-    parts = urlsplit(url)
-    return parts.path.rstrip("/").endswith(("/ws", "/stream")) and "streams=" not in parts.query

@@ -18,10 +18,10 @@ from msgspec import UNSET, UnsetType, field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Said, Saying, Skipped, regular, rows, tree
+from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Saying, Skipped, Stated, regular, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
 
@@ -71,12 +71,12 @@ class BybitDialect:
         return json.dumps({"req_id": str(number), "op": "subscribe", "args": [f"tickers.{s}" for s in symbols]})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is None:
             value = tree(data)
             if not isinstance(value, dict):
-                raise Refused("wrong_type", data[:40])
+                raise Unusable("wrong_type", data[:40])
             if "topic" not in value:
                 return (_reply(value, data),)
             push = _pushed(value) if str(value["topic"]).startswith(_TOPIC) else None
@@ -99,7 +99,7 @@ class BybitDialect:
             value, beside = told.mark, told.index if told.index not in (UNSET, "") else told.last
         if value is UNSET:
             return Skipped("no_snapshot" if push.type == "delta" else "no_price")
-        return Said(told.symbol, value, push.at_ms, beside)
+        return Stated(told.symbol, value, push.at_ms, beside)
 
 
 def _reply(value: dict[str, Any], data: bytes) -> Saying:
@@ -116,7 +116,7 @@ def _pushed(value: dict[str, Any]) -> _Push:
     """A message that is not of the usual form, whose prices and time may be anything: those are judged one by one."""
     fields, kind = value.get("data"), value.get("type")
     if not isinstance(fields, dict) or not isinstance(fields.get("symbol"), str) or kind not in ("snapshot", "delta"):
-        raise Refused("malformed_item", value.get("topic"))
+        raise Unusable("malformed_item", value.get("topic"))
     prices: dict[str, Any] = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
     at_ms: Any = value.get("ts")
     return _Push(str(value["topic"]), kind, at_ms, _Ticker(fields["symbol"], **prices))
@@ -196,7 +196,7 @@ class Bybit(AskedFeed):
         return base + ("USD" if self._config.market == "inverse" else quote)
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         return [_instrument(row) for row in rows(data, "result", "list") if isinstance(row.get("symbol"), str)]
 
 

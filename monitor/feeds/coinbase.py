@@ -15,11 +15,11 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, OTHER, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
 from monitor.feeds._spot import SpotFeed, middle, spoilt
-from monitor.feeds._subscriptions import Denied, Granted, Said, Saying, Skipped, rows, tree
+from monitor.feeds._subscriptions import Denied, Granted, Saying, Skipped, Stated, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
 _URLS = {"exchange": "wss://ws-feed.exchange.coinbase.com", "advanced": "wss://advanced-trade-ws.coinbase.com"}
@@ -56,10 +56,10 @@ class CoinbaseDialect:
         return json.dumps({"type": "subscribe", "product_ids": list(symbols), **channel})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         value = tree(data)
         if not isinstance(value, dict):
-            raise Refused("wrong_type", data[:40], "a message that is no object")
+            raise Unusable("wrong_type", data[:40], "a message that is no object")
         kind, channel = value.get("type"), value.get("channel")
         if kind == "ticker":
             return (_said(value, value.get("time")),)
@@ -73,12 +73,12 @@ class CoinbaseDialect:
         if kind == "heartbeat" or channel == "heartbeats":
             return (Skipped("heartbeat"),)
         if not isinstance(kind, str) and not isinstance(channel, str):
-            raise Refused("wrong_type", data[:40], "a message without its type")
+            raise Unusable("wrong_type", data[:40], "a message without its type")
         return (Skipped("other_event"),)
 
 
-def _said(ticker: dict[str, Any], at: object) -> Said:
-    return Said(
+def _said(ticker: dict[str, Any], at: object) -> Stated:
+    return Stated(
         ticker.get("product_id"), ticker.get("price"), at, middle(ticker.get("best_bid"), ticker.get("best_ask"))
     )
 
@@ -87,7 +87,7 @@ def _tickers(value: dict[str, Any], data: bytes) -> Iterable[Saying]:
     """The tickers of an Advanced Trade message. They have no time of their own: the message has one."""
     events = value.get("events")
     if not isinstance(events, list):
-        raise Refused("wrong_type", data[:40], "a message without its events")
+        raise Unusable("wrong_type", data[:40], "a message without its events")
     for event in events:
         tickers = event.get("tickers") if isinstance(event, dict) else None
         if not isinstance(tickers, list):
@@ -160,7 +160,7 @@ class Coinbase(SpotFeed):
         return f"{base}-{quote}"
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of either list. Raises ValueError or Refused."""
+        """The markets of either list. Raises ValueError or Unusable."""
         path = ("products",) if data.lstrip().startswith(b"{") else ()
         return [i for row in rows(data, *path) if (i := _instrument(row)) is not None]
 

@@ -18,18 +18,18 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, OTHER, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import Spelled
 from monitor.feeds._subscriptions import (
-    Answer,
     AskedFeed,
     Denied,
     Granted,
-    Said,
     Saying,
+    SentBack,
     Shut,
     Skipped,
+    Stated,
     regular,
     rows,
     tree,
@@ -87,16 +87,16 @@ class DeribitDialect:
         return json.dumps({"jsonrpc": "2.0", "id": _FIRST + number, "method": "public/subscribe", "params": params})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is not None:
             if not push.params.channel.startswith("ticker."):
                 return (Skipped("other_event"),)
             ticker = push.params.data
-            return (Said(ticker.symbol, _text(ticker.mark), ticker.at_ms, _text(ticker.index)),)
+            return (Stated(ticker.symbol, _text(ticker.mark), ticker.at_ms, _text(ticker.index)),)
         value = tree(data)
         if not isinstance(value, dict):
-            raise Refused("wrong_type", data[:40])
+            raise Unusable("wrong_type", data[:40])
         if value.get("method") == "subscription":
             return (_pushed(value),)
         if value.get("method") == "heartbeat":
@@ -116,17 +116,17 @@ def _pushed(value: dict[str, Any]) -> Saying:
     if not isinstance(params, dict) or not str(params.get("channel", "")).startswith("ticker."):
         return Skipped("other_event")
     if not isinstance(told, dict):
-        raise Refused("malformed_item", told)
+        raise Unusable("malformed_item", told)
     symbol, state = told.get("instrument_name"), told.get("state", "open")
     if state != "open":
         return Shut(symbol, f"the market is in state {state}")
-    return Said(symbol, told.get("mark_price"), told.get("timestamp"), told.get("index_price"))
+    return Stated(symbol, told.get("mark_price"), told.get("timestamp"), told.get("index_price"))
 
 
 def _heartbeat(value: dict[str, Any]) -> Saying:
     params = value.get("params")
     if isinstance(params, dict) and params.get("type") == "test_request":
-        return Answer(json.dumps({"jsonrpc": "2.0", "id": _TEST, "method": "public/test", "params": {}}))
+        return SentBack(json.dumps({"jsonrpc": "2.0", "id": _TEST, "method": "public/test", "params": {}}))
     return Skipped("heartbeat")
 
 
@@ -196,10 +196,12 @@ class Deribit(AskedFeed):
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
+        if base in self._config.quotes:
+            return ""  # the venue has no perpetual of a coin that it counts in
         return f"{base}-PERPETUAL" if quote == "USD" and base in _IN_USD else f"{base}_USDC-PERPETUAL"
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         return [_instrument(row) for row in rows(data, "result") if isinstance(row.get("instrument_name"), str)]
 
 

@@ -24,10 +24,10 @@ from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import FeedStats, Refused
+from monitor.feeds._base import FeedStats, Unusable
+from monitor.feeds._messages import time_in_any_form
 from monitor.feeds._path import NotThere, read_path
 from monitor.feeds._subscriptions import tree
-from monitor.feeds._times import time_in_any_form
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog
 
@@ -185,7 +185,7 @@ class HttpPoll:
         self.stats.frames += 1
         try:
             document = self._document(body.encode() if isinstance(body, str) else body)
-        except Refused as e:
+        except Unusable as e:
             self._refuse(e.reason, e.words)
             self.stats.reason = f"the answer cannot be read: {e.words}"
             return []
@@ -199,7 +199,7 @@ class HttpPoll:
             except BadPrice as e:
                 states[row.asset] = f"{path.text}: {e}"
                 self._refuse(e.reason, states[row.asset])
-            except Refused as e:
+            except Unusable as e:
                 states[row.asset] = f"{row.time}: {e.words}"
                 self._refuse(e.reason, states[row.asset])
         self.stats.states = states
@@ -211,13 +211,13 @@ class HttpPoll:
         return found
 
     def _document(self, body: bytes) -> object:
-        """Raises Refused."""
+        """Raises Unusable."""
         if len(body) > self._config.max_body_bytes:
-            raise Refused("too_large", "", f"{len(body)} bytes, max_body_bytes is {self._config.max_body_bytes}")
+            raise Unusable("too_large", "", f"{len(body)} bytes, max_body_bytes is {self._config.max_body_bytes}")
         try:
             body.decode()
         except UnicodeError as e:
-            raise Refused("not_utf8", body[:40], "it is not UTF-8") from e
+            raise Unusable("not_utf8", body[:40], "it is not UTF-8") from e
         return tree(body)
 
     def _quote(self, row: PolledPrice, value: object, time: object, now: datetime) -> Quote:

@@ -18,10 +18,21 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, OVER, PERPETUAL, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._subscriptions import UNDATED, AskedFeed, Denied, Granted, Said, Saying, Skipped, regular, rows, tree
+from monitor.feeds._subscriptions import (
+    UNDATED,
+    AskedFeed,
+    Denied,
+    Granted,
+    Saying,
+    Skipped,
+    Stated,
+    regular,
+    rows,
+    tree,
+)
 from monitor.feeds._venue import LiveConfig, Pause
 
 
@@ -69,15 +80,15 @@ class HyperliquidDialect:
         return json.dumps({"method": "subscribe", "subscription": {"type": self._channel, "coin": coin}})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is not None:
-            return (Said(push.data.coin, push.data.context.mark, UNDATED, push.data.context.oracle),)
+            return (Stated(push.data.coin, push.data.context.mark, UNDATED, push.data.context.oracle),)
         value = tree(data)
         if not isinstance(value, dict):
             if isinstance(value, str):  # a greeting
                 return (Skipped("other_event"),)
-            raise Refused("wrong_type", data[:40])
+            raise Unusable("wrong_type", data[:40])
         return _sayings(value, value.get("data"))
 
 
@@ -87,13 +98,13 @@ def _sayings(value: dict[str, Any], told: Any) -> Iterable[Saying]:
         case "activeAssetCtx":
             context = fields.get("ctx")
             if not isinstance(context, dict):
-                raise Refused("malformed_item", told)
-            return (Said(fields.get("coin"), context.get("markPx"), UNDATED, context.get("oraclePx")),)
+                raise Unusable("malformed_item", told)
+            return (Stated(fields.get("coin"), context.get("markPx"), UNDATED, context.get("oraclePx")),)
         case "allMids":
             mids = fields.get("mids")
             if not isinstance(mids, dict):
-                raise Refused("malformed_item", told)
-            return [Said(coin, middle, UNDATED) for coin, middle in mids.items()]
+                raise Unusable("malformed_item", told)
+            return [Stated(coin, middle, UNDATED) for coin, middle in mids.items()]
         case "subscriptionResponse":
             asked = fields.get("subscription")
             coin = asked.get("coin") if isinstance(asked, dict) else None
@@ -150,10 +161,12 @@ class Hyperliquid(AskedFeed):
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
+        if base in self._config.quotes:
+            return ""  # the venue has no perpetual of a coin that it counts in
         return "k" + base.removeprefix("1000") if base in self._config.MULTIPLIERS else base
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         found = []
         for row in rows(data, "universe"):
             spelled = self._config.spelled(str(row.get("name", "")))

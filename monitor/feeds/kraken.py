@@ -15,11 +15,11 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, NOT_A_COIN, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
 from monitor.feeds._spot import SpotFeed, middle, spoilt
-from monitor.feeds._subscriptions import UNDATED, Denied, Granted, Said, Saying, Skipped, tree
+from monitor.feeds._subscriptions import UNDATED, Denied, Granted, Saying, Skipped, Stated, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
 _URLS = {"v2": "wss://ws.kraken.com/v2", "v1": "wss://ws.kraken.com"}
@@ -59,41 +59,41 @@ class KrakenDialect:
         return json.dumps({"method": "subscribe", "params": params, "req_id": number})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         value = tree(data)
         if isinstance(value, list):
             return (_of_v1(value, data),)
         if not isinstance(value, dict):
-            raise Refused("wrong_type", data[:40], "a message that is neither an object nor a list")
+            raise Unusable("wrong_type", data[:40], "a message that is neither an object nor a list")
         if "event" in value:
             return (_reply_of_v1(value),)
         if "method" in value:
             return (_reply_of_v2(value),)
         if value.get("feed") in ("ticker", "ticker_lite"):
-            return (Said(value.get("product_id"), value.get("markPrice"), value.get("time"), value.get("index")),)
+            return (Stated(value.get("product_id"), value.get("markPrice"), value.get("time"), value.get("index")),)
         channel, items = value.get("channel"), value.get("data")
         if channel == "ticker":
             if not isinstance(items, list):
-                raise Refused("wrong_type", data[:40], "a ticker without its data")
+                raise Unusable("wrong_type", data[:40], "a ticker without its data")
             return [_of_v2(item) if isinstance(item, dict) else spoilt(item) for item in items]
         if channel == "status":
             state = items[0].get("system") if isinstance(items, list) and items and isinstance(items[0], dict) else None
             return (_running(state),)
         if not isinstance(channel, str) and "feed" not in value:
-            raise Refused("wrong_type", data[:40], "a message without its channel")
+            raise Unusable("wrong_type", data[:40], "a message without its channel")
         return (Skipped("heartbeat" if channel == "heartbeat" else "other_event"),)
 
 
 def _of_v1(value: list[Any], data: bytes) -> Saying:
     """`[channel, {"a": [ask, ...], "b": [bid, ...], "c": [last, ...]}, "ticker", "XBT/USD"]`, without a time."""
     if len(value) < 4 or not isinstance(value[-2], str):
-        raise Refused("wrong_type", data[:40], "a message of another layout")
+        raise Unusable("wrong_type", data[:40], "a message of another layout")
     if value[-2] != "ticker":
         return Skipped("other_event")
     if not isinstance(value[1], dict):
         return spoilt(value[1])
     last, bid, ask = (_first(value[1].get(key)) for key in ("c", "b", "a"))
-    return Said(value[-1], last, UNDATED, middle(bid, ask))
+    return Stated(value[-1], last, UNDATED, middle(bid, ask))
 
 
 def _of_v2(item: dict[str, Any]) -> Saying:
@@ -101,8 +101,8 @@ def _of_v2(item: dict[str, Any]) -> Saying:
     half = middle(item.get("bid"), item.get("ask"))
     at = item.get("timestamp", UNDATED)
     if item.get("last") is None:
-        return Said(item.get("symbol"), half, at) if half is not None else Skipped("no_trade")
-    return Said(item.get("symbol"), item["last"], at, half)
+        return Stated(item.get("symbol"), half, at) if half is not None else Skipped("no_trade")
+    return Stated(item.get("symbol"), item["last"], at, half)
 
 
 def _reply_of_v1(value: dict[str, Any]) -> Saying:
@@ -129,9 +129,9 @@ def _reply_of_v2(value: dict[str, Any]) -> Saying:
 
 
 def _running(state: object) -> Saying:
-    """The trading engine's state. Raises Refused where nothing is matched, so that a silence has its cause."""
+    """The trading engine's state. Raises Unusable where nothing is matched, so that a silence has its cause."""
     if state not in _RUNNING:
-        raise Refused("not_open", state, f"the venue says that its market is not open: {str(state)[:40]}")
+        raise Unusable("not_open", state, f"the venue says that its market is not open: {str(state)[:40]}")
     return Skipped("status")
 
 
@@ -193,11 +193,11 @@ class Kraken(SpotFeed):
         return f"{names.get(base, base)}/{names.get(quote, quote)}"
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The pairs of the list, by their names in the version that is asked. Raises ValueError or Refused."""
+        """The pairs of the list, by their names in the version that is asked. Raises ValueError or Unusable."""
         value = tree(data)
         found = value.get("result") if isinstance(value, dict) else None
         if not isinstance(found, dict):
-            raise Refused("wrong_type", data[:120], f"a list of pairs without its result: {data[:120]!r}")
+            raise Unusable("wrong_type", data[:120], f"a list of pairs without its result: {data[:120]!r}")
         return [i for row in found.values() if isinstance(row, dict) and (i := self._instrument(row)) is not None]
 
     def _instrument(self, row: Mapping[str, Any]) -> Instrument | None:

@@ -17,10 +17,21 @@ from msgspec import field
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import REPEATED, Spelled
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Said, Saying, Skipped, Spoilt, regular, rows, tree
+from monitor.feeds._subscriptions import (
+    AskedFeed,
+    Denied,
+    Granted,
+    Saying,
+    Skipped,
+    Spoilt,
+    Stated,
+    regular,
+    rows,
+    tree,
+)
 from monitor.feeds._venue import LiveConfig, Pause
 
 _PRICES: Mapping[str, str] = {"mark-price": "markPx", "tickers": "last"}
@@ -71,17 +82,17 @@ class OkxDialect:
         return json.dumps({"id": str(number), "op": "subscribe", "args": args})
 
     def read(self, data: bytes) -> Iterable[Saying]:
-        """What a message says. Raises Refused."""
+        """What a message says. Raises Unusable."""
         push = regular(_PUSH, data, _ONCE)
         if push is not None:
             ticker = push.data[0]
             value = ticker.mark if push.place.channel == "mark-price" else ticker.last
-            return (Said(ticker.symbol, value, ticker.at_ms),)
+            return (Stated(ticker.symbol, value, ticker.at_ms),)
         if data == b"pong":
             return (Skipped("heartbeat"),)
         value = tree(data)
         if not isinstance(value, dict):
-            raise Refused("wrong_type", data[:40])
+            raise Unusable("wrong_type", data[:40])
         return _pushed(value, data) if "arg" in value and "event" not in value else (_reply(value),)
 
 
@@ -99,14 +110,14 @@ def _reply(value: dict[str, Any]) -> Saying:
 def _pushed(value: dict[str, Any], data: bytes) -> list[Saying]:
     place, items = value.get("arg"), value.get("data")
     if not isinstance(place, dict) or not isinstance(items, list):
-        raise Refused("wrong_type", data[:40])
+        raise Unusable("wrong_type", data[:40])
     name = _PRICES.get(str(place.get("channel")))
     if name is None:
         return [Skipped("other_event")]
     said: list[Saying] = []
     for item in items:
         if isinstance(item, dict):
-            said.append(Said(item.get("instId"), item.get(name), item.get("ts")))
+            said.append(Stated(item.get("instId"), item.get(name), item.get("ts")))
         else:
             said.append(Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item))
     return said
@@ -164,7 +175,7 @@ class Okx(AskedFeed):
         return f"{base}-{quote}-SWAP" if self._config.channel == "mark-price" else f"{base}-{quote}"
 
     def instruments(self, data: bytes) -> list[Instrument]:
-        """The markets of the venue's list. Raises ValueError or Refused."""
+        """The markets of the venue's list. Raises ValueError or Unusable."""
         return [_instrument(row) for row in rows(data, "data") if isinstance(row.get("instId"), str)]
 
 

@@ -31,8 +31,8 @@ from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
 from monitor.core.schema import is_asset
-from monitor.feeds._base import FeedStats, Refused
-from monitor.feeds._times import time_in_any_form
+from monitor.feeds._base import FeedStats, Unusable
+from monitor.feeds._messages import time_in_any_form
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog
 
@@ -155,7 +155,7 @@ class RedisStream:
             self.stats.frames += 1
             try:
                 quote = self._quote(entry)
-            except (BadPrice, Refused) as e:
+            except (BadPrice, Unusable) as e:
                 self._refuse(e.reason, entry)
                 continue
             if quote is None:
@@ -169,18 +169,18 @@ class RedisStream:
         return list(found.values())
 
     def _quote(self, entry: Entry) -> Quote | None:
-        """The price of an entry; None if the desk leaves it out. Raises BadPrice and Refused."""
+        """The price of an entry; None if the desk leaves it out. Raises BadPrice and Unusable."""
         id, pairs = entry
         fields = dict(zip(pairs[::2], pairs[1::2], strict=False))
         if len(fields) * 2 != len(pairs):
-            raise Refused("duplicate_key", id)
+            raise Unusable("duplicate_key", id)
         symbol = _text(fields, b"asset")
         if symbol in self._excluded:
             self.stats.ignored["excluded"] += 1
             return None
         asset, quote = self._coins.get(symbol, symbol), _text(fields, b"quote") or self._config.quote
         if not is_asset(asset) or not is_asset(quote):
-            raise Refused("symbol", symbol)
+            raise Unusable("symbol", symbol)
         value: Decimal = price(_text(fields, b"price"))
         at, is_dated = self._time(id, _text(fields, b"at"))
         return Quote(asset, value, quote, self.name, at, is_dated)
@@ -193,7 +193,7 @@ class RedisStream:
         try:
             if len(millis) == 13:
                 return time_in_any_form(millis), True
-        except Refused:
+        except Unusable:
             pass
         return self._clock.utc(), False
 
@@ -296,14 +296,14 @@ def _as_it_is(response: Any, **_: Any) -> Any:
 
 
 def _text(fields: dict[bytes, bytes], name: bytes) -> str:
-    """A field as text, "" where there is none. Raises Refused."""
+    """A field as text, "" where there is none. Raises Unusable."""
     value = fields.get(name, b"")
     if len(value) > _LONGEST_TEXT:
-        raise Refused("too_large", value)
+        raise Unusable("too_large", value)
     try:
         return value.decode()
     except UnicodeError as e:
-        raise Refused("not_utf8", value) from e
+        raise Unusable("not_utf8", value) from e
 
 
 def _id(text: bytes | str) -> tuple[int, int]:

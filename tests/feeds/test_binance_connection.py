@@ -12,7 +12,7 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import Batch
-from monitor.feeds._live import _retry_after_s
+from monitor.feeds._socket import retry_after_s
 from monitor.feeds.binance_futures import SUBSCRIBE, BinanceFutures, Config, build
 from tests.feeds.venue import Listener, Venue, frame, mark, until
 
@@ -145,11 +145,11 @@ async def test_retry_after_is_capped_so_that_no_header_blinds_the_desk() -> None
 
 def test_retry_after_in_all_its_forms() -> None:
     now = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
-    assert _retry_after_s("30", now) == 30
-    assert _retry_after_s("Mon, 05 Jan 2026 10:01:00 GMT", now) == 60
-    assert _retry_after_s("Mon, 05 Jan 2026 09:00:00 GMT", now) == 0
+    assert retry_after_s("30", now) == 30
+    assert retry_after_s("Mon, 05 Jan 2026 10:01:00 GMT", now) == 60
+    assert retry_after_s("Mon, 05 Jan 2026 09:00:00 GMT", now) == 0
     for nonsense in ("-5", "soon", "", "1e9", "Mon, 05 Jan 2026 10:01:00"):
-        assert _retry_after_s(nonsense, now) is None
+        assert retry_after_s(nonsense, now) is None
 
 
 async def test_a_venue_that_closes_at_once_is_asked_at_a_bounded_rate() -> None:

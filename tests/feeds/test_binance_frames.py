@@ -22,7 +22,7 @@ OTHERS = ("BTCUSDT_260925", "BTCUSDC", "\u5e01\u5b89\u4eba\u751fUSDT", "1000NEWU
 class Slow(BinanceFutures):
     """The feed that judges every item by itself."""
 
-    def _at_once(self, data: bytes) -> Frame | None:
+    def at_once(self, body: bytes) -> Frame | None:
         return None
 
 

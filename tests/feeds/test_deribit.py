@@ -132,9 +132,10 @@ def test_the_list_of_markets_decides() -> None:
     }  # fmt: skip
     deribit_feed = feed()
     deribit_feed.markets.take(deribit_feed.instruments(json.dumps(listed).encode()), "list")
-    assert [q.asset for q in deribit_feed.parse(ticker())] == ["BTC"]
+    socket = deribit_feed.for_socket()
+    assert [q.asset for q in socket.parse(ticker().encode())] == ["BTC"]
     for symbol in ("BTC_USDC-PERPETUAL", "OLD_USDC-PERPETUAL", "BTC-26JUN26"):
-        assert not deribit_feed.parse(ticker(symbol)), symbol
+        assert not socket.parse(ticker(symbol).encode()), symbol
     assert deribit_feed.stats.ignored == {"other_market": 1, "settled": 1, "delivery": 1}
 
 

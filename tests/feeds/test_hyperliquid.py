@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from monitor.core import schema
 from monitor.feeds import hyperliquid
@@ -144,3 +146,35 @@ def test_single_messages_agree() -> None:
     cases = [c for c in map(json.loads, lines) if c["case"].startswith("map hyperliquid")]
     quotes = [quote for case in cases for quote in feed().parse(json.dumps(case["message"]))]
     assert [(q.asset, str(q.price), str(q.beside)) for q in quotes] == [("MOODENG", "0.19963", "0.1995")]
+
+
+@pytest.mark.parametrize("knows_post", [True, False])
+async def test_its_list_is_asked_for_by_post(knows_post: bool, tmp_path: Path) -> None:
+    """A mirror that knows only GET will do as well."""
+    asked: list[object] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            asked.append(await request.json())
+            if not knows_post:
+                return web.Response(status=405)
+        return web.json_response({"universe": [{"name": "BTC"}, {"name": "OLD", "isDelisted": True}]})
+
+    app = web.Application()
+    app.router.add_route("*", "/info", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr, attr-defined]
+    try:
+        async with Exchange(venue) as exchange:
+            hyper = feed(url=exchange.url, instruments_url=f"http://127.0.0.1:{port}/info")
+            hyper.attach(Desk(needs=lambda: {"BTC", "OLD"}, folder=tmp_path))
+            async with Listener(hyper.quotes()):
+                await until(lambda: hyper.stats.instruments == "list", "the list is read")
+    finally:
+        await runner.cleanup()
+    assert asked == [{"type": "meta"}]
+    assert hyper.stats.states["OLD"].startswith("settled: ")
+    assert (tmp_path / "instruments-hyper.json").is_file()

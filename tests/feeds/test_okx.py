@@ -71,7 +71,6 @@ def test_symbols(symbol: str, asset: str, quote: str) -> None:
     ("symbol", "where", "reason"),
     [
         ("BTC-USD-260327-50000-C", "ignored", "option"),
-        ("ETH-BTC", "ignored", "other_quote"),
         ("BTCUSDT", "refused", "symbol"),
         ("btc-usdt", "refused", "symbol"),
         ("", "refused", "symbol"),
@@ -156,10 +155,13 @@ LIST: dict[str, Any] = {
 def test_the_list_of_markets_decides() -> None:
     okx_feed = feed()
     okx_feed.markets.take(okx_feed.instruments(json.dumps(LIST).encode()), "list")
-    assert [q.asset for q in okx_feed.parse(mark())] == ["BTC"]
-    for symbol in ("OLD-USDT-SWAP", "TSLA-USDT-SWAP", "BTC-USD-260327", "BTC-USD-SWAP"):
-        assert not okx_feed.parse(mark(symbol)), symbol
-    assert okx_feed.stats.ignored == {"settled": 1, "not_a_coin": 1, "delivery": 1, "other_market": 1}
+    socket = okx_feed.for_socket()
+    assert [q.asset for q in socket.parse(mark().encode())] == ["BTC"]
+    for symbol in ("OLD-USDT-SWAP", "TSLA-USDT-SWAP", "BTC-USD-260327", "BTC-USD-SWAP", "ETH-BTC"):
+        assert not socket.parse(mark(symbol).encode()), symbol
+    assert okx_feed.stats.ignored == {
+        "settled": 1, "not_a_coin": 1, "delivery": 1, "other_market": 1, "other_quote": 1,
+    }  # fmt: skip
     assert okx_feed.stats.states["OLD"].startswith("settled: ")
     assert okx_feed.stats.instruments == "list"
 

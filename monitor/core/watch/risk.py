@@ -67,7 +67,7 @@ class RiskMonitor:
         self._rates = Rates(memory.rates if memory else ())
         rules = self._rates.into(rules)
         self.at = memory.at if memory else None
-        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard) if memory else ()))
+        self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
         ground = Ground(rules, self.board, self.book)
         self._ground = ground
@@ -190,6 +190,7 @@ class RiskMonitor:
             awaited=self._prices.awaited,
             blocks=kept.blocks,
             rates=self._rates.kept(),
+            board=self.board.memory,
         )
 
     def awaken(self, at: datetime) -> None:

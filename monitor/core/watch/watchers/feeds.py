@@ -33,4 +33,4 @@ class FeedWatch(Watcher):
     def take(self, said: FeedSaid, out: Outcome) -> BookChange:
         """A feed says something else than it did."""
         self._causes.take(said)
-        return BookChange(said.at)
+        return BookChange(said.at, self._ground.board.take_said(said))

@@ -75,7 +75,7 @@ class PriceWatch(Watcher):
             elif due > at:
                 self._await_price(asset, due)
             else:
-                late[asset] = self._board.expire(asset)
+                late[asset] = self._board.expire(asset, at)
         if not late:
             self._blindness.lose(blind, at, out)
             return None

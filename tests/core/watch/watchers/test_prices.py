@@ -165,12 +165,12 @@ def test_a_bad_tick_makes_no_stage_alert() -> None:
     desk.play(
         """
         00:00:00  0.7  -
-        00:00:01  70   price.suspect:COIN
+        00:00:01  75   price.suspect:COIN
         00:00:02  0.7  price.restored:COIN
         """
     )
-    assert desk.alerts[0].facts["candidate"] == "70"
-    assert desk.alerts[0].facts["reason"] == "unconfirmed jump from 0.7 to 70"
+    assert desk.alerts[0].facts["candidate"] == "75"
+    assert desk.alerts[0].facts["reason"] == "unconfirmed jump from 0.7 to 75"
 
 
 def test_a_jump_that_persists_is_acted_upon_when_it_is_believed() -> None:

@@ -1,4 +1,4 @@
-"""Times as desks and custodians write them, each in a form of its own."""
+"""Values of messages: numbers as their text, and times as desks and custodians write them, each in a form of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from monitor.core.instants import time_at
 from monitor.core.money import NotANumber, number
-from monitor.feeds._base import Refused
+from monitor.feeds._base import Unusable
 
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """No price was quoted before, and no time beyond fits the sums of deadlines."""
@@ -19,16 +19,22 @@ _UNITS = ((Decimal("1e17"), 18), (Decimal("1e14"), 15), (Decimal("1e11"), 12), (
 EXPECTED = "a time such as 2026-01-05T10:00:00Z, a day, or a number since 1970"
 
 
+class Number(str):
+    """A number of a JSON message as it was written, so that no digit of it is lost: `0.1` is not a float's 0.1."""
+
+    __slots__ = ()
+
+
 def time_in_any_form(value: object) -> datetime:
     """The time of an RFC 3339 text, a day (its beginning in UTC), or a number of seconds, milli-, micro- or nanoseconds
-    since 1970. It is cut to microseconds, as clocks differ by more. Raises Refused."""
+    since 1970. It is cut to microseconds, as clocks differ by more. Raises Unusable."""
     try:
         count = number(value) if isinstance(value, str) else None
     except NotANumber:
         count = None
     at = _written(value) if count is None else _counted(count)
     if at is None or not _EARLIEST <= at <= _LATEST:
-        raise Refused("time", value, f"found {str(value)[:40]!r}, expected {EXPECTED}")
+        raise Unusable("time", value, f"found {str(value)[:40]!r}, expected {EXPECTED}")
     return at
 
 
