@@ -31,7 +31,7 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=True,
     )
 
@@ -66,6 +66,11 @@ class _Unfailing:
 
 
 log = structlog.get_logger("monitor")
+
+
+def log_stood_still(seconds: float, dropped: int) -> None:
+    """Says afterwards that nobody read the log, or the terminal, and what it lost."""
+    log.warning("nobody read the log for a while", seconds=round(seconds, 1), lines_dropped=dropped)
 
 
 class BoundedLog:
