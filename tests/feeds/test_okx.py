@@ -50,6 +50,7 @@ def test_a_mark_as_documented() -> None:
 def test_a_ticker_as_documented() -> None:
     (quote,) = feed(channel="tickers").parse(ticker())
     assert (quote.asset, str(quote.price), quote.quote) == ("BTC", "50001.5", "USDT")
+    assert quote.beside == Decimal("50001.5"), "the middle of the best offers"
 
 
 @pytest.mark.parametrize(
@@ -238,6 +239,39 @@ async def test_a_new_connection_asks_again() -> None:
             assert exchange.said[0] == exchange.said[1]
             await exchange.send(mark(price="7"))
             await listener.heard("BTC", "7")
+
+
+async def test_a_notice_of_an_upgrade_opens_the_next_connection_before_this_one_ends() -> None:
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url, retry_min="20ms", retry_max="50ms")
+        okx_feed.attach(Desk(needs=lambda: {"BTC"}))
+        async with Listener(okx_feed.quotes()) as listener:
+            await exchange.heard(1)
+            await exchange.send(mark(price="7"))
+            await listener.heard("BTC", "7")
+            await exchange.send(
+                {"event": "notice", "code": "64008", "msg": "The connection will soon be closed.", "connId": "x"}
+            )
+            await exchange.heard(2)
+            assert len(exchange.sockets) == 2, "both are there"
+            await exchange.send(mark(price="8", ts=str(AT_MS + 1)))
+            await until(lambda: len(exchange.sockets) == 1, "the first one is closed")
+            await exchange.send(mark(price="9", ts=str(AT_MS + 2)))
+            await listener.heard("BTC", "9")
+            assert okx_feed.stats.connected
+
+
+async def test_books_that_are_not_read_yet_get_a_moment() -> None:
+    """Otherwise each start would ask for coins that the desk does not hold."""
+    needed: set[str] = set()
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url)
+        okx_feed.attach(Desk(needs=lambda: needed))
+        async with Listener(okx_feed.quotes()):
+            await until(lambda: exchange.sockets, "connected")
+            needed.add("ETH")
+            await exchange.heard(1)
+    assert [[a["instId"] for a in r["args"]] for r in exchange.requests] == [["ETH-USDT-SWAP"]]
 
 
 @needs_shared

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from monitor.core.prices.quote import Quote
 from monitor.feeds import bybit, deribit, hyperliquid, okx
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Saying, Spoilt, Stated, Subscriptions, tree
+from monitor.feeds._subscriptions import (
+    AskedFeed,
+    Denied,
+    Granted,
+    Leaving,
+    Saying,
+    Spoilt,
+    Stated,
+    Subscriptions,
+    tree,
+)
 from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
@@ -183,7 +193,7 @@ class Talk:
         self.speech.next = list(sayings)
         self.subscriptions.read(b"")
 
-    def _said(self, said: Stated | Spoilt) -> Quote | None:
+    def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return None
 
 
