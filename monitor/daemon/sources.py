@@ -105,7 +105,10 @@ class Sources:
 
     def _trouble(self, name: str, stats: FeedStats) -> str | None:
         """Why a feed gives no price that counts: it is not connected, or core refuses what it sends."""
-        return self._monitor.feed_troubles.get(name) if stats.connected else f"not connected: {stats.reason}"
+        if not stats.connected:
+            return f"not connected: {stats.reason}"
+        seen = self._monitor.feeds.get(name)
+        return (seen.trouble if seen is not None else "") or None
 
     async def stop(self) -> None:
         """Ends all of them, and waits until they have ended."""
@@ -163,8 +166,11 @@ class Sources:
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""
+        is_bulk = any(isinstance(event, GroupsPut) for event in batch)
+        if is_bulk:
+            self._note_bulk()
         for i in range(0, len(batch), EVENTS_AT_ONCE):
             with contextlib.suppress(StoreUnavailable):
                 await self._sequencer.events(batch[i : i + EVENTS_AT_ONCE])
-        if any(isinstance(event, GroupsPut) for event in batch):
+        if is_bulk:
             self._note_bulk()

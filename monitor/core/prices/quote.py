@@ -90,6 +90,13 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         """The exchange's own time of the first price."""
         return time_at_ms(self.at_ms)
 
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        """The exchange's own times of its oldest and its newest price."""
+        if not self.later_ms:
+            return self.first_at, self.first_at
+        return time_at_ms(min(self.times)), time_at_ms(max(self.times))
+
     def at(self, column: int) -> datetime:
         """The exchange's own time of a price."""
         return time_at_ms(self.times[column]) if self.later_ms else self.first_at
@@ -221,16 +228,28 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
     pinned: Pinned | None = None
     """An operator has pinned this price; the source is `pin`."""
+    is_power: bool = False
+    """The candidate is a power of ten away: up it is never believed by lasting, down only after a long time."""
+    differ_since: datetime | None = None
+    """Since when live sources contradict each other, or too few are left; None while they agree."""
 
 
 class Heard(NamedTuple):
-    """What one source said last of an asset."""
+    """What one source said last of an asset. Older recordings hold the first five fields."""
 
     asset: str
     source: str
     price: Decimal
     at: datetime
     received_at: datetime
+    quote: str = "USD"
+    is_dated: bool = True
+    changed_at: datetime | None = None
+    """When the price became what it is; None: at the receipt."""
+    since: datetime | None = None
+    """Since when this source has spoken of the asset without a pause; None: since the receipt."""
+    is_sure: bool = True
+    """Two messages of the source agree, or the venue's own price beside it does."""
 
 
 class SourcePrice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -248,6 +267,14 @@ class SourcePrice(msgspec.Struct, frozen=True, omit_defaults=True):
     """The exchange's own time; None where the venue sends none."""
 
 
+class Contradiction(msgspec.Struct, frozen=True):
+    """Live sources of an asset differ by more than they may, or fewer are left than are wanted."""
+
+    since: datetime
+    sources: tuple[SourcePrice, ...]
+    """All that speak of the asset, live or not."""
+
+
 class PriceChange(msgspec.Struct, frozen=True):
     """What a batch of quotes or a deadline changed: assets whose price or trust moved, and those to announce."""
 
@@ -259,5 +286,5 @@ class PriceChange(msgspec.Struct, frozen=True):
 
 
 def unconfirmed(mark: Mark) -> Mark:
-    """A mark that was kept over a restart: it counts as stale until a feed confirms it."""
-    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart", candidate=None)
+    """A mark that was kept over a restart: it counts as stale until a feed confirms it. A jump goes on waiting."""
+    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart")
