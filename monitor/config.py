@@ -10,7 +10,7 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,7 @@ from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.telemetry import without_passwords
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -182,12 +183,39 @@ class BadConfig(Exception):
     """
 
     def __init__(self, problems: list[str], named: Named | None = None, old_keys: tuple[str, ...] = ()) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [without_passwords(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
         self.named = named or Named()
         self.old_keys = old_keys
 
 
+def _hushed(problems: Iterable[str], table: object) -> list[str]:
+    """Problems without the passwords of the file's addresses: the text of a library may name a piece of one alone."""
+    pieces = sorted(set(_pieces(table)), key=len, reverse=True)
+    found = []
+    for problem in problems:
+        for piece in pieces:
+            problem = problem.replace(piece, "***")
+        found.append(problem)
+    return found
+
+
+def _pieces(value: object) -> Iterator[str]:
+    """The passwords of all addresses in a table, whole and in pieces; the name of a user alone is no secret."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _pieces(each)
+    elif isinstance(value, str) and "@" in value:
+        _, is_address, rest = value.partition("://")
+        _, _, password = rest.rpartition("@")[0].partition(":")
+        if is_address and len(password) >= _SHORTEST_PIECE:
+            yield from (piece for piece in (password, *re.split("[:/@]", password)) if len(piece) >= _SHORTEST_PIECE)
+
+
+_SHORTEST_PIECE = 4
+"""A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
@@ -226,7 +254,7 @@ class _Loader:
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
-            raise BadConfig(self.problems, named, tuple(self.old_keys))
+            raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
         old_keys = tuple(self.old_keys)
         return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)

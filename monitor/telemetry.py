@@ -7,7 +7,7 @@ import ctypes
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -31,20 +31,25 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=True,
     )
 
 
-_USER_INFO = re.compile(r"(://)[^/\s'\"]*@")
+_USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
 _TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user and password of any address in it, and without what a query calls a secret."""
+    return _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
     for key, value in line.items():
-        if isinstance(value, str) and ("@" in value or "=" in value):
-            line[key] = _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", value))
+        if isinstance(value, str):
+            line[key] = without_passwords(value)
     return line
 
 
@@ -63,6 +68,11 @@ class _Unfailing:
 log = structlog.get_logger("monitor")
 
 
+def log_stood_still(seconds: float, dropped: int) -> None:
+    """Says afterwards that nobody read the log, or the terminal, and what it lost."""
+    log.warning("nobody read the log for a while", seconds=round(seconds, 1), lines_dropped=dropped)
+
+
 class BoundedLog:
     """Logs at most one line per key and minute, and says how many it left out: a bad feed must not fill the disk."""
 
@@ -73,6 +83,13 @@ class BoundedLog:
 
     def warning(self, now_s: float, key: str, message: str, **facts: Any) -> None:
         """Logs now, or counts; `now_s` is monotonic time. At most 10,000 keys are remembered."""
+        self._say(log.warning, now_s, key, message, facts)
+
+    def info(self, now_s: float, key: str, message: str, **facts: Any) -> None:
+        """The same for what is no trouble."""
+        self._say(log.info, now_s, key, message, facts)
+
+    def _say(self, say: Callable[..., Any], now_s: float, key: str, message: str, facts: dict[str, Any]) -> None:
         last = self._last.get(key)
         if last is not None and now_s - last < self.every_s:
             self._left_out[key] = self._left_out.get(key, 0) + 1
@@ -82,7 +99,7 @@ class BoundedLog:
             self._left_out.clear()
         self._last[key] = now_s
         left_out = self._left_out.pop(key, 0)
-        log.warning(message, **facts, **({"left_out": left_out} if left_out else {}))
+        say(message, **facts, **({"left_out": left_out} if left_out else {}))
 
 
 class Health:
@@ -121,14 +138,22 @@ class Metrics:
         self.groups_unknown = gauge("monitor_groups_unknown", "Groups with a missing price.")
         self.groups_blind = gauge("monitor_groups_blind", "Groups with an untrusted price.")
         self.fund = gauge("monitor_fund_usd", "Insurance fund: balance, projected draw, fees.", ["figure"])
-        self.price_age = gauge("monitor_price_age_seconds", "Since the last receipt.", ["asset"])
-        self.price_trust = gauge("monitor_price_untrusted", "1 where a price is stale or suspect.", ["asset"])
+        age = "Since the exchange's own time of the price, or since its receipt where there is none."
+        self.price_age = gauge("monitor_price_age_seconds", age, ["asset"])
+        self.receipt_age = gauge("monitor_price_receipt_age_seconds", "Since the last receipt.", ["asset"])
+        self.price_trust = gauge("monitor_price_untrusted", "1 where a price is missing, stale or suspect.", ["asset"])
         self.queue_depth = gauge("monitor_queue_depth", "Undelivered notices.", ["notifier"])
         oldest = "Age of the oldest undelivered notice."
         self.oldest_undelivered = gauge("monitor_oldest_undelivered_seconds", oldest, ["notifier"])
         self.feed_connected = gauge("monitor_feed_connected", "1 while connected.", ["feed"])
         self.feed_frames = gauge("monitor_feed_frames", "Frames received.", ["feed"])
         self.feed_refused = gauge("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"])
+        lag = "From the venue's time of the newest price in force to its receipt; below 0 where its clock is ahead."
+        self.feed_lag = gauge("monitor_feed_lag_seconds", lag, ["feed"])
+        self.feed_offset = gauge("monitor_feed_clock_offset_seconds", "The venue's clock less ours.", ["feed"])
+        self.feed_ignored = gauge("monitor_feed_ignored", "Symbols that a desk does not want.", ["feed", "reason"])
+        dropped = "Prices that were read and did not count."
+        self.feed_dropped = gauge("monitor_feed_dropped", dropped, ["feed", "reason"])
         self.feed_reconnects = gauge("monitor_feed_reconnects", "Connections made again.", ["feed"])
         refused = "Lines, puts and entries refused."
         self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])

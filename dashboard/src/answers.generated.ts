@@ -170,11 +170,15 @@ export interface Contribution {
   readonly price_at: string | null;
   readonly received_at: string | null;
   readonly age_s: number | null;
+  readonly exchange_age_s: number | null;
+  readonly receipt_age_s: number | null;
+  readonly change_age_s: number | null;
   readonly trust: string;
   readonly reason: string | null;
   readonly value_usd: string | null;
   readonly recognised_usd: string | null;
   readonly tiers: readonly Tier[];
+  readonly pinned?: PinnedShown;
 }
 
 export interface CountsEvent {
@@ -197,6 +201,17 @@ export interface DebtShown {
   readonly interest: string;
   readonly price: string | null;
   readonly value_usd: string | null;
+  readonly pinned?: PinnedShown;
+}
+
+export interface DecisionShown {
+  readonly act: "exclude" | "pin";
+  readonly price: string | null;
+  readonly source: string | null;
+  readonly by: string;
+  readonly at: string;
+  readonly until: string;
+  readonly reason: string;
 }
 
 export interface DeliveryDetail {
@@ -293,6 +308,12 @@ export interface FallReach {
 export interface FeedItem {
   readonly connected: boolean;
   readonly reason: string;
+  readonly cause: string | null;
+  readonly clock_offset_s: number | null;
+  readonly clock_off: boolean;
+  readonly instruments: string;
+  readonly states: Readonly<Record<string, string>>;
+  readonly dropped: Readonly<Record<string, number>>;
   readonly frames: number;
   readonly quotes: number;
   readonly reconnects: number;
@@ -473,6 +494,7 @@ export interface InputShown {
   readonly trust: string;
   readonly value_usd: string | null;
   readonly recognised_usd: string | null;
+  readonly pinned?: PinnedShown;
 }
 
 export interface InterestItem {
@@ -545,6 +567,7 @@ export interface LoanDetail {
   readonly renewal: Renewal | null;
   readonly price: string | null;
   readonly value_usd: string | null;
+  readonly pinned?: PinnedShown;
 }
 
 export interface LoanItem {
@@ -634,6 +657,12 @@ export interface MovedGroups {
 export interface NamedFeed {
   readonly connected: boolean;
   readonly reason: string;
+  readonly cause: string | null;
+  readonly clock_offset_s: number | null;
+  readonly clock_off: boolean;
+  readonly instruments: string;
+  readonly states: Readonly<Record<string, string>>;
+  readonly dropped: Readonly<Record<string, number>>;
   readonly frames: number;
   readonly quotes: number;
   readonly reconnects: number;
@@ -678,6 +707,12 @@ export interface PermittedShown {
   readonly accounts: Readonly<Record<string, DetachableAccount>>;
 }
 
+export interface PinnedShown {
+  readonly by: string;
+  readonly until: string;
+  readonly reason: string;
+}
+
 export interface PriceHealth {
   readonly needed: number;
   readonly untrusted: number;
@@ -700,6 +735,12 @@ export interface PriceItem {
   readonly change_age_s: number | null;
   readonly trust: string;
   readonly reason: string | null;
+  readonly candidate?: string | null;
+  readonly candidate_since?: string | null;
+  readonly instruments?: string | null;
+  readonly pinned?: PinnedShown;
+  readonly decisions?: readonly DecisionShown[];
+  readonly sources?: readonly SourceShown[];
 }
 
 export interface PriceList {
@@ -831,6 +872,20 @@ export interface SilenceList {
 export interface SilencePreview {
   readonly groups: HiddenGroups;
   readonly alerts: HiddenAlerts;
+}
+
+export interface SourceShown {
+  readonly source: string;
+  readonly price: string;
+  readonly quote: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly price_at: string | null;
+  readonly received_at: string;
+  readonly changed_at: string;
+  readonly exchange_age_s: number | null;
+  readonly receipt_age_s: number;
+  readonly change_age_s: number;
 }
 
 export interface StageChange {

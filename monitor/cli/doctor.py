@@ -44,8 +44,8 @@ async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
     findings = [_clock(), _sqlite(), *_disk(config), *_store(config), daemon]
-    for part in config.feeds:
-        findings.append(await _checked(f"feed {part.name}", part, partial(_feed, config, seen)))
+    of_feed = partial(_feed, config, seen)
+    findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
         findings.append(await _checked(f"notifier {part.name}", part, _notifier))
     if not config.notifiers:

@@ -32,7 +32,7 @@ from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
 from monitor.core.alerts.catalogue import COLOUR
 from monitor.core.text import stamp
-from monitor.telemetry import log
+from monitor.telemetry import log, without_passwords
 
 WIDE = 160
 """Columns of a pipe, which has no width of its own: a table there must not cut a figure."""
@@ -47,7 +47,7 @@ err = Console(stderr=True, highlight=False)
 def problems(lines: Sequence[str]) -> None:
     """Each problem on its own line, on stderr."""
     for line in lines:
-        err.print(f"[red]error:[/] {escape(line)}", soft_wrap=True)
+        err.print(f"[red]error:[/] {escape(without_passwords(line))}", soft_wrap=True)
 
 
 def notes(lines: Sequence[str]) -> None:

@@ -18,10 +18,11 @@ from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.prices.decisions import Decision
 from monitor.core.queries.explain import GroupRow, PriceItem, row
 from monitor.core.text import stamp
+from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import encoded
 from monitor.web.view import Daemon, Made, Paced, View
 
-_UNPRICED = (None, None, False, None)
+_UNPRICED = (None, None)
 """The state of a coin that a group needs and nobody prices."""
 EVENTS = ("alert", "groups", "counts", "prices", "status")
 
@@ -156,7 +157,7 @@ class LiveFigures:
         self._count_tick = 0
         self._pages = Paced(daemon.clock)
         self._making = asyncio.Lock()
-        self._prices: dict[str, tuple[int, object, bytes]] = {}
+        self._prices: dict[str, tuple[int, tuple[object, ...], bytes]] = {}
         self._price_version = 0
         self._status_version = 0
         self._status_seen: Pulse | None = None
@@ -220,9 +221,10 @@ class LiveFigures:
         if is_first:
             await self._take_prices()
         # Which coins other groups need, though nobody prices them, is not for a token with a scope.
-        is_shown = [state != _UNPRICED or not reader.scope for _, state, _ in self._prices.values()]
-        news = zip(self._prices.values(), is_shown, strict=True)
-        items = [text for (version, _, text), may_see in news if version > since and may_see]
+        known = (
+            self._prices.values() if not reader.scope else [x for x in self._prices.values() if x[1][:2] != _UNPRICED]
+        )
+        items = [text for version, _, text in known if version > since]
         reader.prices = self._price_version
         if not items and not is_first:
             return b""
@@ -258,21 +260,22 @@ class LiveFigures:
                 self._prices = {**self._prices, **changed}
                 self._price_version += 1
 
-    def _new_prices(self, version: int) -> dict[str, tuple[int, object, bytes]]:
+    def _new_prices(self, version: int) -> dict[str, tuple[int, tuple[object, ...], bytes]]:
         """The prices that are not what they were, encoded: another mark, rate or trust, another decision about it."""
         view = self._view
-        rules = self._daemon.rules()
+        causes = feed_causes(self._daemon)
         at = self._daemon.clock.utc()
-        changed: dict[str, tuple[int, object, bytes]] = {}
+        changed: dict[str, tuple[int, tuple[object, ...], bytes]] = {}
         marks = view.marks
         on = view.published
         decided: dict[str, tuple[Decision, ...]] = {}
         for decision in view.decisions:
             decided[decision.asset] = (*decided.get(decision.asset, ()), decision)
         for asset in sorted(marks.keys() | on.usd.keys() | view.needed()):
-            state = (marks.get(asset), on.usd.get(asset), asset in on.untrusted, decided.get(asset))
+            is_doubted = asset in on.untrusted or asset not in on.usd
+            state = (marks.get(asset), on.usd.get(asset), decided.get(asset), causes if is_doubted else None)
             if asset not in self._prices or self._prices[asset][1] != state:
-                changed[asset] = (version, state, msgspec.json.encode(view.price(asset, rules, at)))
+                changed[asset] = (version, state, msgspec.json.encode(price_item(self._daemon, asset, at, causes)))
         return changed
 
     def _pulse(self) -> Pulse:

@@ -17,7 +17,7 @@ import msgspec
 
 from monitor.clock import Clock
 from monitor.core.alerts.silences import Silence
-from monitor.core.groups.outcome import Publication, Sight
+from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.decisions import Decision
@@ -96,6 +96,8 @@ class View:
         """The silences in force."""
         self.decisions: tuple[Decision, ...] = ()
         """What operators have decided about prices, as far as it is in force."""
+        self.sources: Mapping[str, SourceView] = {}
+        """What core finds of each feed."""
         self.published = Prices()
         """The prices that were published last. Every figure rests on these."""
         self.fund: FundSight | None = None
@@ -110,6 +112,7 @@ class View:
         self.marks, usd, untrusted = publication.prices
         self.silences = publication.silences
         self.decisions = publication.decisions
+        self.sources = publication.sources
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
         for logged in publication.alerts:
@@ -142,10 +145,9 @@ class View:
         """Assets whose price decides about some group; may be a moment old. For a worker thread."""
         return self._shared(("needed", scope), lambda: self._group_lists.needed(scope))
 
-    def prices(self, rules: Rules, at: datetime, scope: Scope = ()) -> list[PriceItem]:
-        """Every asset that has a price or that a group needs, by name. For a worker thread."""
-        assets = sorted(self.marks.keys() | self.published.usd.keys() | self.needed(scope))
-        return [self.price(asset, rules, at) for asset in assets]
+    def priced(self, scope: Scope = ()) -> set[str]:
+        """Every asset that has a price or that a group needs. For a worker thread."""
+        return {*self.marks, *self.published.usd, *self.needed(scope)}
 
     def price(self, asset: str, rules: Rules, at: datetime) -> PriceItem:
         """One asset's price as it is shown at a time."""

@@ -156,13 +156,18 @@ class Desk:
 
 
 def quotes(text: str, at: datetime) -> tuple[Quote, ...]:
-    """Quotes from "0.77" (COIN in USD) or "BTC=40000/USDT@spot,COIN=0.7": price, currency, source."""
+    """Quotes from "0.77" (COIN in USD) or "BTC=40000/USDT@spot,COIN=0.7": price, currency, source.
+
+    The venue's own index beside each is the same, so the first price of a coin is believed; "COIN=0.7!" has none beside it.
+    """
     made = []
     for part in text.split(","):
         asset, _, rest = part.rpartition("=")
         price, _, source = rest.partition("@")
         price, _, currency = price.partition("/")
-        made.append(Quote(asset or "COIN", Decimal(price), currency or "USD", source or "feed", at))
+        value = Decimal(price.removesuffix("!"))
+        beside = None if price.endswith("!") else value
+        made.append(Quote(asset or "COIN", value, currency or "USD", source or "feed", at, beside=beside))
     return tuple(made)
 
 

@@ -203,9 +203,9 @@ class Market:
         split = r.choice((0, len(in_usdt), len(in_usdt) // 2)) if len(in_usdt) > 1 else 0
         framed, single = in_usdt[:split], in_usdt[split:]
         texts = tuple(plain(self.usd[coin]) for coin in framed)
-        frames = (Frame(source, "USDT", tuple(framed), texts, at_ms),) if framed else ()
-        quotes = [Quote(coin, self.usd[coin], "USDT", source, self.now) for coin in single]
-        quotes += [Quote(RATE, self.usd[RATE], "USD", "rate", self.now)] if RATE in told else []
+        frames = (Frame(source, "USDT", tuple(framed), texts, at_ms, beside=texts),) if framed else ()
+        quotes = [Quote(coin, self.usd[coin], "USDT", source, self.now, beside=self.usd[coin]) for coin in single]
+        quotes += [Quote(RATE, self.usd[RATE], "USD", "rate", self.now, beside=self.usd[RATE])] if RATE in told else []
         if quotes or frames:
             self.twins.tell(MarkPrices(self.now, tuple(quotes), frames))
 

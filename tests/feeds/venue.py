@@ -34,7 +34,7 @@ def mark(symbol: str, price: object, at_ms: int = 1_562_305_380_000, **more: Any
         "s": symbol,
         "p": price,
         "ap": "1.00000000",
-        "i": "1.00000000",
+        "i": price,
         "P": "1.00000000",
         "r": "0.00010000",
         "T": at_ms + 3_600_000,

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
+import type { PinnedShown } from "../answers.generated";
 import { Numbers } from "../format/decimal";
 import { rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
@@ -71,6 +72,14 @@ export function Age({ at }: { at: string | null | undefined }) {
   return <span title={utc(at)}>{rough(Math.max(0, daemonNow(now) - Date.parse(at)))}</span>;
 }
 
+/** How old a price is by the exchange's own time; a clock that is ahead is shown as ahead. */
+export function ExchangeAge({ at }: { at: string | null | undefined }) {
+  const now = useStore(clock);
+  if (at == null) return <span title="the venue sends no time">no time</span>;
+  const age = daemonNow(now) - Date.parse(at);
+  return <span title={utc(at)}>{age < -1000 ? `${rough(-age)} ahead` : rough(Math.max(0, age))}</span>;
+}
+
 export function Countdown({ at }: { at: string }) {
   const now = useStore(clock);
   const left = Date.parse(at) - daemonNow(now);
@@ -93,6 +102,16 @@ export function TrustPill({ trust, reason }: { trust: string; reason?: string | 
   return (
     <span class={`pill trust-${trust}`} title={reason ?? undefined}>
       {trust}
+    </span>
+  );
+}
+
+/** The price is an operator's: who pinned it, until when, and why. */
+export function PinnedPill({ by }: { by: PinnedShown | undefined }) {
+  if (!by) return null;
+  return (
+    <span class="pill ack" title={`${by.by} until ${utc(by.until)}: ${by.reason}`}>
+      pinned
     </span>
   );
 }

@@ -2,7 +2,7 @@
 
 import type { Contribution, GroupDetail, Tier } from "../answers.generated";
 import { compare, position } from "../format/decimal";
-import { Age, numbers, Quantity, Scroll, Share, Time, TrustPill, Usd, words } from "./figures";
+import { Age, numbers, PinnedPill, Quantity, Scroll, Share, Time, TrustPill, Usd, words } from "./figures";
 
 export function Why({ group }: { group: GroupDetail }) {
   return (
@@ -38,11 +38,12 @@ export function Why({ group }: { group: GroupDetail }) {
               <td>
                 {c.source ?? "–"}{" "}
                 <small>
-                  <Age at={c.received_at} /> old
+                  <Age at={c.price_at ?? c.received_at} /> old
                 </small>
               </td>
               <td>
                 <TrustPill trust={c.trust} reason={c.reason} />
+                <PinnedPill by={c.pinned} />
               </td>
               <td class="right">
                 <Usd value={c.value_usd} places={2} />

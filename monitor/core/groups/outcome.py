@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from monitor.core.loans.group import Group
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Heard, Mark
+from monitor.core.prices.sources import BoardMemory
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -101,6 +103,21 @@ class Memory(msgspec.Struct, frozen=True):
     """Groups that blocks may still hold, but that were closed."""
     rates: tuple[CoinRates, ...] = ()
     """Flexible rates that were given beside those of the rules."""
+    board: BoardMemory = BoardMemory()
+    """In a recording only: the clocks of the sources, and what they say of themselves."""
+
+
+class SourceView(NamedTuple):
+    """What core finds of a source of prices beside its single prices."""
+
+    offset: timedelta | None = None
+    """Its clock less ours; None before the first price that has a time."""
+    is_off: bool = False
+    """Its clock does not agree with ours."""
+    trouble: str = ""
+    """Why its prices do not count though it is connected, in words."""
+    refused: Mapping[str, int] = {}
+    """By reason: prices that core did not take."""
 
 
 class Publication(NamedTuple):
@@ -116,3 +133,5 @@ class Publication(NamedTuple):
     silences: tuple[Silence, ...] = ()
     decisions: tuple[Decision, ...] = ()
     """What operators have decided about prices, as far as it is in force."""
+    sources: Mapping[str, SourceView] = {}
+    """By feed."""

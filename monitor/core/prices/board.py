@@ -1,143 +1,54 @@
-"""The price board: what is in force for every asset, and whether it may be believed (decision 9).
+"""The price board: what is in force for every asset, and whether it may be believed (decisions 9 and 41 to 43).
 
-The board judges quotes one by one and exactly (trust.py). Most columns of a frame need no judging: in force is the same
-column of the same feed's last frame, and the new price is later and near it. Floats decide that where they can: two correctly
-rounded floats that differ prove two prices that differ, and within 1e-9 of the limit the exact comparison decides what is
-near. The board judges all other columns as quotes.
+A quote is first taken or refused by its source (sources.py: time). Then the asset is decided again from what all of its live
+sources say (agreement.py, trust.py: several sources, belief). Frames go by column where they can (whole_frames.py).
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableSequence, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain
-from operator import eq, itemgetter, lt, truediv
-from typing import Any
 
 import msgspec
 
-from monitor.core.money import ONE, number
+from monitor.core.instants import EPOCH, MICROSECOND
+from monitor.core.money import ONE
+from monitor.core.prices.conversion import Conversion
 from monitor.core.prices.decisions import Believe, Decision, DecisionsOf, Pin
 from monitor.core.prices.frame_columns import (
     MISSING_FLAG,
     UNTRUSTED_FLAG,
     BoardView,
     FrameColumns,
-    FrameInForce,
     Marks,
     Usd,
 )
+from monitor.core.prices.judgement import Judgement, silenced
 from monitor.core.prices.quote import (
     GOOD,
     MISSING,
     PIN,
     STALE,
     USDT,
+    Contradiction,
     Frame,
     Heard,
     Mark,
     PriceChange,
     Quote,
     SourcePrice,
-    assets_of,
 )
-from monitor.core.prices.trust import TrustRules, accepted
+from monitor.core.prices.source_clock import SourceClock
+from monitor.core.prices.sources import BoardMemory, Said, Sources
+from monitor.core.prices.trust import News, TrustRules, accepted, as_heard
+from monitor.core.prices.whole_frames import WholeFrames
 from monitor.core.rules.settings import Trust
 
-_GUARD = 1e-9
-"""Floats this close to a limit decide nothing; the quotient of two prices is wrong by 4e-16 at most."""
 _GOOD = (GOOD, MISSING)
 """A missing price is not a distrusted one."""
-_MAX_ORDERS = 64
-"""Orders of assets that the board remembers: a feed has a few, and one that invents them must not fill the memory."""
-
-
-class _Order:
-    """Where the columns of a feed's frames lie on the board, and its last frame in force."""
-
-    def __init__(self, assets: Sequence[str], places: Sequence[int], apart: Sequence[int]) -> None:
-        self.names = frozenset(assets)
-        self.columns = {asset: column for column, asset in enumerate(assets)}
-        self.places = places
-        self.apart = apart
-        """Columns that the board always judges as quotes: USDT and what converts it."""
-        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*places)
-        self.last: FrameInForce | None = None
-        assert len(self.columns) == len(assets), "an asset is in a frame once"
-
-    def odd(self, frame: Frame, frames: Sequence[FrameInForce | None], low: float, high: float) -> Collection[int]:
-        """Columns that must be judged as quotes: not led by this feed's last frame, not later than it, or not surely near it.
-
-        A price is surely near where its quotient by the last one is between `low` and `high`.
-        """
-        last = self.last
-        if last is None:
-            return range(len(frame))
-        led, times = self.pick(frames), last.frame.times
-        ratios = tuple(map(truediv, frame.floats, last.frame.floats))
-        is_near = low < min(ratios) and max(ratios) < high
-        if is_near and led.count(last) == len(frame) - len(self.apart) and all(map(lt, times, frame.times)):
-            return self.apart
-        columns = zip(led, ratios, times, frame.times, strict=True)
-        return [
-            column
-            for column, (in_force, ratio, then, now) in enumerate(columns)
-            if in_force is not last or not low < ratio < high or then >= now
-        ]
-
-    def unmoved(self, frame: Frame) -> list[int]:
-        """Columns whose price is that of the last frame. Different floats are different prices; equal ones may be."""
-        last = self.last
-        if last is None or not any(map(eq, frame.floats, last.frame.floats)):
-            return []
-        return [
-            column
-            for column, (now, then) in enumerate(zip(frame.floats, last.frame.floats, strict=True))
-            if now == then and frame.price(column) == last.frame.price(column)
-        ]
-
-    def spread(
-        self, in_force: FrameInForce, odd: Collection[int], columns: FrameColumns, floats: MutableSequence[float]
-    ) -> None:
-        """Puts all columns but the odd ones in force, at the rate of USDT in force."""
-        frames, places, values = columns.frames, self.places, in_force.frame.floats
-        if in_force.frame.quote == USDT and columns.rate != ONE:
-            rate = float(columns.rate or 0)
-            values = tuple(value * rate for value in values)
-        if odd:
-            judged = frozenset(odd)
-            left = [column for column in range(len(places)) if column not in judged]
-            places = [places[column] for column in left]
-            values = tuple(values[column] for column in left)
-        for place, value in zip(places, values, strict=True):
-            floats[place] = value
-            frames[place] = in_force
-
-
-class _Parity:
-    """What USDT is worth in USD, as it is configured: a number, or the price of an asset."""
-
-    def __init__(self, stated: str, columns: FrameColumns, marks: Mapping[str, Mark]) -> None:
-        is_named = stated[:1].isalpha()
-        self.asset = stated if is_named else None
-        self._number = None if is_named else number(stated)
-        self._columns = columns
-        self._marks = marks
-
-    @property
-    def rate(self) -> Decimal | None:
-        """None while the asset has no price in USD."""
-        if self.asset is None:
-            return self._number
-        mark = self._marks.get(self.asset)
-        return mark.quote_price if mark is not None and mark.quote != USDT else None
-
-    @property
-    def trust(self) -> str:
-        """Whether the rate may be believed. The asset must have a place."""
-        return GOOD if self.asset is None else self._columns.trust(self._columns.index[self.asset])
 
 
 class PriceBoard:
@@ -148,7 +59,9 @@ class PriceBoard:
     event: new assets make them longer, which an array refuses while another object exports it.
     """
 
-    def __init__(self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = ()) -> None:
+    def __init__(
+        self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = (), memory: BoardMemory | None = None
+    ) -> None:
         self._columns = FrameColumns()
         self.index = self._columns.index
         self.flags = self._columns.flags
@@ -156,28 +69,33 @@ class PriceBoard:
         self.marks = Marks(self._columns)
         self.usd = Usd(self._columns)
         self.untrusted: set[str] = set()
-        self.dropped = 0
-        self._seen: dict[str, dict[str, Heard]] = {}
-        self._orders: dict[tuple[str, str, tuple[str, ...]], _Order] = {}
-        self._decided = DecisionsOf()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """Prices that were not taken, by source and reason: ahead, old, repeated."""
+        self._contradicted: set[str] = set()
+        self._at = memory.at if memory else EPOCH
+        """When something was said of prices last."""
+        self._sources = Sources(trust, self.refused, memory)
+        self._judgement = Judgement(self._columns, self._sources)
+        self._frames = WholeFrames(self._columns, self.floats, self._sources)
         for mark in marks:
-            self._columns.alone[self.place(mark.asset)] = mark
+            self._put(self.place(mark.asset), mark)
         for each in heard:
-            self._seen.setdefault(each.asset, {})[each.source] = each
+            self._sources[each.source].keep(self.place(each.asset), each)
         self.configure(trust)
 
     def configure(self, trust: Trust) -> None:
         """Takes new settings; prices stay."""
         self.trust = trust
-        self._trust_rules = TrustRules(trust)
-        jump = float(trust.confirm_jump)
-        self._near = 1 - jump + _GUARD, 1 + jump - _GUARD
-        self._parity = _Parity(trust.usdt_usd, self._columns, self.marks)
-        self._orders.clear()
-        if self._parity.asset != USDT:
+        rules = TrustRules(trust)
+        self._sources.configure(trust)
+        self._judgement.configure(rules)
+        self._frames.configure(rules)
+        self._conversion = Conversion(trust.usdt_usd, self._columns)
+        if self._conversion.asset != USDT:
             self._columns.alone[self.place(USDT)] = None
         for asset in self.parity_assets:
             self.place(asset)
+        self._keep_apart()
         self._revalue(self.index)
         self.usd.forget()
 
@@ -188,40 +106,69 @@ class PriceBoard:
             self.floats.append(0.0)
         return place
 
+    # -- what happens --
+
     def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> PriceChange:
-        """Takes a batch that arrived at `at`, frames first. Quotes older than the one in force are dropped and counted.
+        """Takes a batch that arrived at `at`, frames first. Quotes that are no news, or dated ahead, are counted.
 
         USDT is worth what the configuration states; a quote of it counts only where it is named there.
         """
+        self._at = at
         before: dict[str, Mark | None] = {}
         moved: frozenset[str] = frozenset()
-        if frames and _may_take_whole(self.trust, frames, quotes):
-            for frame in frames:
-                moved |= self._take_frame(frame, at, before)
-        else:
-            quotes = [*chain.from_iterable(frames), *quotes]
+        if self.trust.enabled:
+            self._sources.observe(frames, quotes, at)
+
+        def judge(frame: Frame, column: int) -> Mark | None:
+            return self._take(frame.one(column), at, before)
+
+        for frame in frames:
+            if self._frames.may_take(frame):
+                moved |= self._frames.take(frame, at, self.place, judge)
+            else:
+                for quote in frame:
+                    self._take(quote, at, before)
         for quote in quotes:
             self._take(quote, at, before)
+        if self.trust.enabled:
+            self._look_for_frozen(
+                {*(frame.source for frame in frames), *(quote.source for quote in quotes)}, at, before
+            )
         return self._settle(before, moved)
 
-    def expire(self, asset: str) -> PriceChange:
-        """Marks an asset stale because its deadline passed."""
+    def expire(self, asset: str, at: datetime | None = None) -> PriceChange:
+        """The price of an asset has come to its time, by our clock at `at`; without it, by another one.
+
+        Where another source is live, its price is in force from now on.
+        """
         mark = self.marks[asset]
         if mark.pinned is not None:
             return PriceChange()
-        stale = msgspec.structs.replace(mark, trust=STALE, reason="no new price within the limit")
-        self._put(self.index[asset], stale)
-        return self._settle({asset: mark})
+        before: dict[str, Mark | None] = {asset: mark}
+        if at is not None and self._sources.said(self.index[asset], asset):
+            self._decide(asset, at + MICROSECOND, before)
+        else:
+            self._put(self.index[asset], silenced(mark))
+        return self._settle(before)
+
+    def take_said(self, said: Said) -> PriceChange:
+        """Takes what a feed says of itself: the price of a market that is over does not count."""
+        self._at = said.at
+        before: dict[str, Mark | None] = {}
+        for asset in sorted(self._sources.hear(said, self._columns.names)):
+            self._decide(asset, said.at, before)
+        self._keep_apart()
+        return self._settle(before)
 
     def stale_due(self, asset: str) -> datetime | None:
         """The last instant at which this asset is not yet stale; None when it cannot become so."""
         place = self._columns.find(asset)
-        if place is None or not self.trust.enabled or self._columns.trust(place) == STALE:
+        if place is None or not self.trust.enabled or asset in self._sources.decided.pins:
             return None
-        if asset in self._decided.pins:
+        mark = self._columns.mark(place)
+        if mark is None or mark.trust == STALE:
             return None
-        received_at = self._columns.received_at(place)
-        return None if received_at is None else received_at + self.trust.stale_after
+        return self._judgement.due(asset, place, mark)
 
     def shift(self, delta: timedelta, at: datetime) -> None:
         """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
@@ -230,55 +177,17 @@ class PriceBoard:
         Not beyond it: a clock that was set back and forth again moved our time less than the wall, and a receipt in the
         future would hide a feed's silence.
         """
+        # A wall that was set back and forth again moved our time by less than it moved itself.
+        self._sources.jump(min(delta, at - self._at) if delta > timedelta(0) else delta)
+        self._at = at
         for mark in self.marks.values():
-            since = mark.candidate_since and min(mark.candidate_since + delta, at)
+            since, differ = (when and min(when + delta, at) for when in (mark.candidate_since, mark.differ_since))
             received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
-            shifted = msgspec.structs.replace(mark, received_at=received, changed_at=changed, candidate_since=since)
-            self._put(self.index[mark.asset], shifted)
-        for heard in self._seen.values():
-            heard.update(
-                {source: h._replace(received_at=min(h.received_at + delta, at)) for source, h in heard.items()}
+            shifted = msgspec.structs.replace(
+                mark, received_at=received, changed_at=changed, candidate_since=since, differ_since=differ
             )
-
-    @property
-    def heard(self) -> tuple[Heard, ...]:
-        """What every source said last: whether another one confirms a price depends on it."""
-        alone = (each for by_source in self._seen.values() for each in by_source.values())
-        columns = zip(self._columns.names, self._columns.frames, strict=True)
-        return (*alone, *(in_force.heard(asset) for asset, in_force in columns if in_force is not None))
-
-    def sources(self, asset: str, at: datetime) -> tuple[SourcePrice, ...]:
-        """What each source says of an asset now, by name."""
-        mark = self.marks.get(asset)
-        found = []
-        for said in sorted(self._said(asset).values() if asset in self.index else ()):
-            state = "live" if at - said.received_at <= self.trust.stale_after else "stale"
-            if (asset, said.source) in self._decided.excluded:
-                state = "excluded"
-            is_in_force = mark is not None and mark.source == said.source
-            changed_at = mark.changed_at if mark is not None and is_in_force else said.received_at
-            quote = mark.quote if mark is not None else USDT
-            found.append(SourcePrice(said.source, said.price, quote, state, "", said.received_at, changed_at, said.at))
-        return tuple(found)
-
-    def trust_of(self, asset: str) -> str:
-        """good, stale, suspect or missing; the conversion to USD included."""
-        if asset not in self.usd:
-            return MISSING
-        own = self._columns.trust(self.index[asset])
-        if own not in _GOOD:
-            return own
-        is_converted = asset == USDT or self._columns.quote(self.index[asset]) == USDT
-        return self._parity.trust if is_converted else GOOD
-
-    @property
-    def parity_assets(self) -> tuple[str, ...]:
-        """The asset whose price converts USDT to USD, where one is configured."""
-        return (self._parity.asset,) if self._parity.asset else ()
-
-    def quoted_in(self, quote: str) -> list[str]:
-        """Assets whose price is quoted in a coin."""
-        return [name for place, name in enumerate(self._columns.names) if self._columns.quote(place) == quote]
+            self._put(self.index[mark.asset], shifted)
+        self._sources.shift(delta, at, self._columns.names)
 
     def announce(self, asset: str, announced: bool) -> Mark:
         """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
@@ -287,6 +196,109 @@ class PriceBoard:
         told = msgspec.structs.replace(mark, announced=announced, episode=episode, sequence=mark.sequence + 1)
         self._put(self.index[asset], told)
         return told
+
+    # -- what operators decide --
+
+    def take_decisions(self, decisions: Sequence[Decision], at: datetime) -> PriceChange:
+        """Takes all decisions that are in force from now on, in place of those before."""
+        old = self._sources.decided
+        decided = self._sources.decided = DecisionsOf(tuple(decisions))
+        self._keep_apart()
+        before: dict[str, Mark | None] = {}
+        for asset in sorted(old.assets | decided.assets):
+            place = self.place(asset)
+            mark = self._columns.mark(place)
+            before[asset] = mark
+            pin = decided.pins.get(asset)
+            if pin is not None:
+                self._put(place, pinned(pin, mark))
+                continue
+            if mark is not None and mark.source == PIN:
+                ended = msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None)
+                self._put(place, ended)
+            self._decide(asset, at, before)
+        return self._settle(before)
+
+    def believe(self, said: Believe, at: datetime) -> PriceChange:
+        """Puts the candidate of an asset in force; there must be one."""
+        mark = self.marks[said.asset]
+        assert mark.candidate is not None
+        seen = Quote(
+            said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, mark.price_at is not None
+        )
+        self._put(self.index[said.asset], accepted(mark, as_heard(seen, at, mark)))
+        return self._settle({said.asset: mark})
+
+    # -- what may be asked --
+
+    def sources(self, asset: str, at: datetime) -> tuple[SourcePrice, ...]:
+        """What every source says of an asset at a time, in the order of preference."""
+        return self._judgement.sources(asset, at)
+
+    @property
+    def clocks(self) -> Mapping[str, SourceClock]:
+        """The clock of each source beside ours."""
+        return {source.name: source.clock for source in self._sources}
+
+    @property
+    def own_offset(self) -> timedelta | None:
+        """Our clock less the true time, where it is known to be off; None where it is right."""
+        return self._sources.own_offset
+
+    @property
+    def contradictions(self) -> dict[str, Contradiction]:
+        """Assets whose live sources differ, or of which too few are left: since when, and what each source says."""
+        found = {asset: self.marks[asset].differ_since for asset in sorted(self._contradicted)}
+        return {asset: Contradiction(since, self.sources(asset, self._at)) for asset, since in found.items() if since}
+
+    @property
+    def contradicted(self) -> Mapping[str, datetime]:
+        """The same, without what each source says; and coins of which a price moved by a power of ten."""
+        marks = ((asset, self.marks[asset]) for asset in self._contradicted)
+        return {a: since for a, mark in marks if (since := mark.differ_since or mark.candidate_since) is not None}
+
+    def worst_usd(self, asset: str) -> tuple[Decimal, Decimal] | None:
+        """The lowest and the highest live price in USD; None where no source is live."""
+        return self._judgement.worst_usd(asset, self._at)
+
+    def why_missing(self, asset: str) -> str | None:
+        """Why no price of an asset is known, where a source says or shows it."""
+        return self._judgement.why_missing(asset)
+
+    @property
+    def dropped(self) -> int:
+        """Prices that were not taken, for whatever reason."""
+        return self.refused.total()
+
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """What every source said last: whether another one confirms a price depends on it."""
+        names = self._columns.names
+        return tuple(each for place, asset in enumerate(names) for each in self._sources.said(place, asset))
+
+    @property
+    def memory(self) -> BoardMemory:
+        """What another board needs to judge as this one, beside marks and what was heard."""
+        return self._sources.memory(self._at)
+
+    def trust_of(self, asset: str) -> str:
+        """good, stale, suspect or missing; the conversion to USD included."""
+        if asset not in self.usd:
+            return MISSING
+        own = self._columns.trust(self.index[asset])
+        if own not in _GOOD:
+            return own
+        quote = USDT if asset == USDT else self._columns.quote(self.index[asset])
+        return self._conversion.trust(quote) if quote is not None else GOOD
+
+    @property
+    def parity_assets(self) -> tuple[str, ...]:
+        """The asset whose price converts USDT to USD, where one is configured."""
+        return (self._conversion.asset,) if self._conversion.asset else ()
+
+    def quoted_in(self, quote: str) -> list[str]:
+        """Assets whose price is quoted in a coin."""
+        return self._conversion.quoted_in(quote)
 
     def kept(self) -> Iterable[Mark]:
         """All marks of now, which a restart needs; iterating makes them, in any thread and as often as wanted."""
@@ -297,113 +309,66 @@ class PriceBoard:
         columns = self._columns.copy()
         return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
 
-    # -- what operators decide --
-
-    def take_decisions(self, decisions: Sequence[Decision], at: datetime) -> PriceChange:
-        """Takes all decisions that are in force from now on, in place of those before."""
-        old, self._decided = self._decided, DecisionsOf(tuple(decisions))
-        before: dict[str, Mark | None] = {}
-        for asset in sorted(old.assets | self._decided.assets):
-            mark = self._columns.mark(self.place(asset))
-            before[asset] = mark
-            pin = self._decided.pins.get(asset)
-            if pin is not None:
-                self._put(self.place(asset), pinned(pin, mark))
-            elif mark is not None and mark.source == PIN:
-                ended = msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None)
-                self._put(self.place(asset), ended)
-            elif mark is not None and (asset, mark.source) in self._decided.excluded:
-                reason = f"{mark.source} is left out by an operator"
-                self._put(self.place(asset), msgspec.structs.replace(mark, trust=STALE, reason=reason))
-        return self._settle(before)
-
-    def believe(self, said: Believe, at: datetime) -> PriceChange:
-        """Puts the candidate of an asset in force; there must be one."""
-        mark = self.marks[said.asset]
-        assert mark.candidate is not None
-        seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at)
-        self._put(self.index[said.asset], accepted(mark, seen, at))
-        return self._settle({said.asset: mark})
-
-    # -- frames --
-
-    def _take_frame(self, frame: Frame, at: datetime, before: dict[str, Mark | None]) -> frozenset[str]:
-        """Judges the odd columns as quotes and takes the others at once; returns those of the others whose price moved."""
-        order = self._order(frame)
-        last, n = order.last, len(frame)
-        odd, unmoved = order.odd(frame, self._columns.frames, *self._near), order.unmoved(frame)
-        changed_at = [at] * n
-        for column in unmoved:
-            assert last is not None
-            changed_at[column] = last.changed_at[column]
-        in_force = FrameInForce(frame, order.columns, at, changed_at)
-        order.last = in_force
-        for column in odd:
-            updated = self._take(frame.one(column), at, before)
-            if updated is not None and updated.trust == GOOD and column not in order.apart:
-                changed_at[column] = updated.changed_at
-                self._seen[updated.asset].pop(frame.source)
-                self._columns.frames[order.places[column]] = in_force
-        order.spread(in_force, odd, self._columns, self.floats)
-        if not odd and not unmoved:
-            return order.names
-        return order.names.difference(map(frame.assets.__getitem__, chain(odd, unmoved)))
-
-    def _order(self, frame: Frame) -> _Order:
-        key = (frame.source, frame.quote, frame.assets)
-        order = self._orders.get(key)
-        if order is None:
-            if len(self._orders) >= _MAX_ORDERS:
-                self._orders.clear()
-            apart = [c for c, asset in enumerate(frame.assets) if asset in (USDT, self._parity.asset)]
-            order = _Order(frame.assets, [self.place(a) for a in frame.assets], apart)
-            self._orders[key] = order
-        return order
-
-    # -- quotes --
+    # -- one asset --
 
     def _take(self, quote: Quote, at: datetime, before: dict[str, Mark | None]) -> Mark | None:
-        """Judges one quote; the new mark, or None where the quote changes nothing."""
-        if quote.asset == USDT and self._parity.asset != USDT:
+        """Takes and judges one quote; the new mark, or None where the quote changes nothing."""
+        if quote.asset == USDT and self._conversion.asset != USDT:
             return None
         place = self.place(quote.asset)
         mark = self._columns.mark(place)
         before.setdefault(quote.asset, mark)
-        updated = self._believe(mark, quote, at) if self.trust.enabled else accepted(mark, quote, at)
-        if updated is not None:
+        if not self.trust.enabled:
+            made = accepted(mark, as_heard(quote, at, mark))
+            self._put(place, made)
+            return made
+        last = self._sources[quote.source].heard(place, quote.asset)
+        if not self._sources.take(quote, place, mark, at):
+            return None
+        return self._decide(quote.asset, at, before, News(quote.source, last))
+
+    def _decide(
+        self, asset: str, at: datetime, before: dict[str, Mark | None], news: News | None = None
+    ) -> Mark | None:
+        """Decides an asset by all of its sources; the mark in force then."""
+        place = self.place(asset)
+        mark = self._columns.mark(place)
+        before.setdefault(asset, mark)
+        if asset in self._sources.decided.pins:
+            return mark
+        updated = self._judgement.decide(asset, at, news)
+        if updated is not None and updated != mark:
             self._put(place, updated)
         return updated
 
+    def _look_for_frozen(self, names: Iterable[str], at: datetime, before: dict[str, Mark | None]) -> None:
+        """Decides the coins of these sources that stand still now while others move, or that move again."""
+        for name in sorted(names):
+            changed = self._sources.newly_frozen(name, at, self._columns.names)
+            if changed:
+                self._keep_apart()
+            for asset in sorted(changed):
+                self._decide(asset, at, before)
+
     def _put(self, place: int, mark: Mark) -> None:
-        """Lets a mark stand alone; the board remembers what its in_force said as said by the source."""
-        in_force = self._columns.frames[place]
-        if in_force is not None:
-            self._seen[mark.asset].setdefault(in_force.frame.source, in_force.heard(mark.asset))
-            self._columns.frames[place] = None
-        self._columns.alone[place] = mark
+        """Lets a mark stand alone."""
+        columns = self._columns
+        columns.frames[place] = None
+        columns.alone[place] = mark
+        is_contradicted = mark.differ_since is not None or mark.is_power
+        (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
+        if mark.quote not in ("USD", USDT, *columns.bases):
+            columns.bases.add(mark.quote)
+            self._keep_apart()
 
-    def _said(self, asset: str) -> dict[str, Heard]:
-        """What every source said last of an asset."""
-        said = self._seen.setdefault(asset, {})
-        place = self._columns.find(asset)
-        in_force = None if place is None else self._columns.frames[place]
-        return said if in_force is None else {**said, in_force.frame.source: in_force.heard(asset)}
-
-    def _believe(self, mark: Mark | None, quote: Quote, at: datetime) -> Mark | None:
-        """The mark after a quote, or None where the quote changes nothing."""
-        said = self._said(quote.asset)
-        if not self._trust_rules.is_news(mark, quote, said.get(quote.source)):
-            self.dropped += 1
-            return None
-        self._seen[quote.asset][quote.source] = Heard(quote.asset, quote.source, quote.price, quote.at, at)
-        if quote.asset in self._decided.pins or (quote.asset, quote.source) in self._decided.excluded:
-            return None
-        if mark is not None and mark.source == PIN:
-            return accepted(mark, quote, at)
-        if mark is not None and (quote.asset, mark.source) in self._decided.excluded:
-            mark = msgspec.structs.replace(mark, source=quote.source)
-        said = {source: h for source, h in said.items() if (quote.asset, source) not in self._decided.excluded}
-        return self._trust_rules.judge(mark, quote, said, at)
+    def _keep_apart(self) -> None:
+        """Assets that are never taken with their frame, as more than their sources decides about them."""
+        said = (source.states for source in self._sources)
+        self._frames.keep_apart(
+            frozenset([USDT, *self.parity_assets, *self._columns.bases]).union(
+                self._sources.decided.assets, *said, *(source.frozen.suspects for source in self._sources)
+            )
+        )
 
     # -- what changed --
 
@@ -411,8 +376,8 @@ class PriceBoard:
         """Values what changed; compares trust and USD price with what they were."""
         columns, index = self._columns, self.index
         changed = {a for a, old in before.items() if _differs(old, columns.mark(index[a]))}
-        if self._parity.asset in changed:
-            changed.update([USDT], self.quoted_in(USDT))
+        if changed:
+            changed = self._conversion.follow(changed)
         missing = changed - self.usd.keys()
         self._revalue(changed)
         if moved or changed:
@@ -427,35 +392,21 @@ class PriceBoard:
 
     def _revalue(self, assets: Iterable[str]) -> None:
         """Brings `floats`, `flags` and `untrusted` up to date."""
-        columns = self._columns
-        rate = self._parity.rate
-        columns.rate = rate
-        factor = 0.0 if rate is None else float(rate)
-        is_rated = self._parity.trust in _GOOD
+        columns, conversion = self._columns, self._conversion
+        columns.rate = conversion.rate
         for asset in assets:
             place = self.place(asset)
             quote = USDT if asset == USDT else columns.quote(place)
-            if quote is None or (quote == USDT and rate is None):
+            factor = None if quote is None else columns.factor(quote)
+            if quote is None or factor is None:
                 self.flags[place], self.floats[place] = MISSING_FLAG, 0.0
                 self.untrusted.discard(asset)
                 continue
             own = 1.0 if asset == USDT else columns.quoted(place)
-            self.floats[place] = own * factor if quote == USDT else own
-            is_trusted = columns.trust(place) in _GOOD and (quote != USDT or is_rated)
+            self.floats[place] = own if factor == ONE else own * float(factor)
+            is_trusted = columns.trust(place) in _GOOD and conversion.trust(quote) in _GOOD
             self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
             (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
-
-
-def _may_take_whole(trust: Trust, frames: Sequence[Frame], quotes: Sequence[Quote]) -> bool:
-    """Columns are compared with those of the frame before, and each asset with what it was before the batch."""
-    if not trust.enabled or trust.min_sources > 1:
-        return False
-    if not all(len(frame) > 1 for frame in frames):
-        return False
-    if len(frames) == 1 and not quotes:
-        return True
-    named = [*chain.from_iterable(map(assets_of, frames)), *assets_of(quotes)]
-    return len(set(named)) == len(named)
 
 
 def _differs(old: Mark | None, new: Mark | None) -> bool:

@@ -21,15 +21,34 @@ UNTRUSTED_FLAG, MISSING_FLAG = 1, 2
 class FrameInForce:
     """A frame in force. Only what was made of it is added, so every thread finds the same."""
 
-    __slots__ = ("_marks", "_prices", "changed_at", "columns", "frame", "received_at")
+    __slots__ = (
+        "_marks",
+        "_prices",
+        "changed_at",
+        "columns",
+        "frame",
+        "latest_ms",
+        "received_at",
+        "since",
+        "soonest_ms",
+    )
 
     def __init__(
-        self, frame: Frame, columns: Mapping[str, int], received_at: datetime, changed_at: Sequence[datetime]
+        self,
+        frame: Frame,
+        columns: Mapping[str, int],
+        received_at: datetime,
+        changed_at: Sequence[datetime],
+        since: Sequence[datetime],
     ) -> None:
         self.frame = frame
         self.columns = columns
         self.received_at = received_at
         self.changed_at = changed_at
+        self.since = since
+        """By column: since when the source has spoken of the asset without a pause."""
+        self.soonest_ms = min(frame.times) if frame.later_ms else frame.at_ms
+        self.latest_ms = max(frame.times) if frame.later_ms else frame.at_ms
         self._marks: dict[str, Mark] = {}
         self._prices: dict[str, Decimal] = {}
 
@@ -51,7 +70,7 @@ class FrameInForce:
                 quote=frame.quote,
                 quote_price=self.price(asset),
                 source=frame.source,
-                price_at=frame.at(column),
+                price_at=frame.at(column) if frame.is_dated else None,
                 received_at=self.received_at,
                 changed_at=self.changed_at[column],
                 announced=told.announced,
@@ -62,9 +81,19 @@ class FrameInForce:
         return made
 
     def heard(self, asset: str) -> Heard:
-        """What its source said last of one of its assets, while its frame is in force at the place."""
-        frame = self.frame
-        return Heard(asset, frame.source, self.price(asset), frame.at(self.columns[asset]), self.received_at)
+        """What its source said last of one of its assets."""
+        frame, column = self.frame, self.columns[asset]
+        return Heard(
+            asset,
+            frame.source,
+            self.price(asset),
+            frame.at(column),
+            self.received_at,
+            frame.quote,
+            frame.is_dated,
+            self.changed_at[column],
+            self.since[column],
+        )
 
 
 class FrameColumns:
@@ -79,6 +108,8 @@ class FrameColumns:
         self.flags = bytearray()
         self.rate: Decimal | None = None
         """What one USDT is worth in USD."""
+        self.bases: set[str] = set()
+        """Coins other than USDT in which some price is quoted."""
 
     def copy(self) -> FrameColumns:
         """The columns as they are now; what happens later to these does not show in it."""
@@ -86,6 +117,7 @@ class FrameColumns:
         made.index = self.index
         made.names = self.names
         made.rate = self.rate
+        made.bases = self.bases
         made.alone = self.alone[:]
         made.frames = self.frames[:]
         made.flags = self.flags[:]
@@ -141,6 +173,19 @@ class FrameColumns:
             return in_force.frame.floats[in_force.columns[self.names[place]]]
         return 0.0 if alone is None else float(alone.quote_price)
 
+    def factor(self, quote: str) -> Decimal | None:
+        """What one quote coin is worth in USD; None where that is not known. A coin that is quoted in a third one is not."""
+        if quote == "USD":
+            return ONE
+        if quote == USDT:
+            return self.rate
+        place = self.find(quote)
+        mark = None if place is None else self.mark(place)
+        if mark is None or mark.quote not in ("USD", USDT):
+            return None
+        of_base = self.factor(mark.quote)
+        return None if of_base is None else EXACT.multiply(mark.quote_price, of_base)
+
     def usd(self, place: int) -> Decimal:
         """The exact price in USD, of a place that is not flagged as missing."""
         name, in_force, alone = self.names[place], self.frames[place], self.alone[place]
@@ -149,10 +194,11 @@ class FrameColumns:
             return self.rate
         assert alone is not None
         price = alone.quote_price if in_force is None else in_force.price(name)
-        if self.quote(place) != USDT or self.rate == ONE:
-            return price
-        assert self.rate is not None
-        return EXACT.multiply(price, self.rate)
+        quote = self.quote(place)
+        assert quote is not None
+        factor = self.factor(quote)
+        assert factor is not None
+        return price if factor is ONE or factor == ONE else EXACT.multiply(price, factor)
 
 
 class Marks(Mapping[str, Mark]):

@@ -90,6 +90,13 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
         """The exchange's own time of the first price."""
         return time_at_ms(self.at_ms)
 
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        """The exchange's own times of its oldest and its newest price."""
+        if not self.later_ms:
+            return self.first_at, self.first_at
+        return time_at_ms(min(self.times)), time_at_ms(max(self.times))
+
     def at(self, column: int) -> datetime:
         """The exchange's own time of a price."""
         return time_at_ms(self.times[column]) if self.later_ms else self.first_at
@@ -145,24 +152,23 @@ def price(text: object) -> Decimal:
     return value
 
 
-def sure_frame(
-    source: str,
-    quote: str,
-    assets: tuple[str, ...],
-    texts: tuple[str, ...],
-    times: tuple[int, ...],
-    powers: Sequence[tuple[int, int]] = (),
-) -> Frame | None:
-    """The frame, where all texts are surely prices; None where `price` must judge one of them. Times are in milliseconds.
+class MarketColumns(NamedTuple):
+    """What a message says of many coins, as texts and times in milliseconds, before it is known to be prices.
 
-    `powers`: (column, power of ten) of texts that price that many coins. An exponent moves the point and loses no digit.
+    `powers`: (column, power of ten) of texts that price that many coins. `beside`: as of a frame, for so many coins.
     """
-    digits = "".join(texts)
-    if (
-        not digits.isascii()
-        or digits.encode().translate(None, b"0123456789.")
-        or max(map(len, texts)) > _SURELY_LONGEST
-    ):
+
+    assets: tuple[str, ...]
+    texts: tuple[str, ...]
+    times: tuple[int, ...]
+    powers: Sequence[tuple[int, int]] = ()
+    beside: tuple[str, ...] = ()
+
+
+def sure_frame(source: str, quote: str, columns: MarketColumns) -> Frame | None:
+    """The frame, where all texts are surely prices; None where `price` must judge one of them."""
+    assets, texts, times, powers, beside = columns
+    if not _plain(texts):
         return None
     later = () if times.count(times[0]) == len(times) else tuple(at_ms - times[0] for at_ms in times)
     moved = list(texts)
@@ -171,10 +177,35 @@ def sure_frame(
             if float(texts[column]) > _SURELY_HIGHEST:
                 return None
             moved[column] += f"e-{power}"
-        frame = Frame(source, quote, assets, tuple(moved), times[0], later)
+        frame = Frame(source, quote, assets, tuple(moved), times[0], later, True, _sure_beside(beside, powers))
     except ValueError:
         return None
     return frame if min(frame.floats) > _SURELY_LOWEST and max(frame.floats) < _SURELY_HIGHEST else None
+
+
+def _plain(texts: tuple[str, ...]) -> bool:
+    """Texts of digits and points, none too long."""
+    digits = "".join(texts)
+    return (
+        digits.isascii()
+        and not digits.encode().translate(None, b"0123456789.")
+        and max(map(len, texts)) <= _SURELY_LONGEST
+    )
+
+
+def _sure_beside(beside: tuple[str, ...], powers: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """The texts beside the prices, per coin. Raises ValueError where `price` must judge one of them."""
+    if not any(beside):
+        return ()
+    if not _plain(beside):
+        raise ValueError("an odd text beside a price")
+    floats = [float(text) if text else 1.0 for text in beside]
+    if min(floats) <= _SURELY_LOWEST or max(floats) > _SURELY_HIGHEST:
+        raise ValueError("an odd text beside a price")
+    moved = list(beside)
+    for column, power in powers:
+        moved[column] += f"e-{power}" if moved[column] else ""
+    return tuple(moved)
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -197,16 +228,28 @@ class Mark(msgspec.Struct, frozen=True):
     sequence: int = 0
     pinned: Pinned | None = None
     """An operator has pinned this price; the source is `pin`."""
+    is_power: bool = False
+    """The candidate is a power of ten away: up it is never believed by lasting, down only after a long time."""
+    differ_since: datetime | None = None
+    """Since when live sources contradict each other, or too few are left; None while they agree."""
 
 
 class Heard(NamedTuple):
-    """What one source said last of an asset."""
+    """What one source said last of an asset. Older recordings hold the first five fields."""
 
     asset: str
     source: str
     price: Decimal
     at: datetime
     received_at: datetime
+    quote: str = "USD"
+    is_dated: bool = True
+    changed_at: datetime | None = None
+    """When the price became what it is; None: at the receipt."""
+    since: datetime | None = None
+    """Since when this source has spoken of the asset without a pause; None: since the receipt."""
+    is_sure: bool = True
+    """Two messages of the source agree, or the venue's own price beside it does."""
 
 
 class SourcePrice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -224,6 +267,14 @@ class SourcePrice(msgspec.Struct, frozen=True, omit_defaults=True):
     """The exchange's own time; None where the venue sends none."""
 
 
+class Contradiction(msgspec.Struct, frozen=True):
+    """Live sources of an asset differ by more than they may, or fewer are left than are wanted."""
+
+    since: datetime
+    sources: tuple[SourcePrice, ...]
+    """All that speak of the asset, live or not."""
+
+
 class PriceChange(msgspec.Struct, frozen=True):
     """What a batch of quotes or a deadline changed: assets whose price or trust moved, and those to announce."""
 
@@ -235,5 +286,5 @@ class PriceChange(msgspec.Struct, frozen=True):
 
 
 def unconfirmed(mark: Mark) -> Mark:
-    """A mark that was kept over a restart: it counts as stale until a feed confirms it."""
-    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart", candidate=None)
+    """A mark that was kept over a restart: it counts as stale until a feed confirms it. A jump goes on waiting."""
+    return msgspec.structs.replace(mark, trust=STALE, reason="kept from before a restart")

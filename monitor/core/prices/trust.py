@@ -1,15 +1,34 @@
-"""Whether the monitor trusts a quote: jumps, sources, silence (decision 9). Pure."""
+"""What is believed of what live sources say: jumps, contradictions, first prices (decisions 9, 42 and 43). Pure and exact."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.prices.quote import SUSPECT, Heard, Mark, Quote
+from monitor.core.money import HUNDRED, ONE, plain
+from monitor.core.prices.agreement import HALF, Agreement, Live, agreement, named
+from monitor.core.prices.quote import GOOD, PIN, STALE, SUSPECT, Heard, Mark, Quote
+from monitor.core.prices.sources import EXCLUDED, LATE, STALE_SOURCE, State
 from monitor.core.rules.settings import Trust
+
+STEADY = timedelta(seconds=30)
+"""A preferred source is in force again after it has been live for so long: one that flaps does not take the price along."""
+_POWER_NEAR = Decimal("0.03")
+"""A factor this near to a power of ten is one: the market moves a little between two messages."""
+_TEN = Decimal(10)
+_GROWS_OLD = (STALE_SOURCE, LATE, EXCLUDED)
+"""States of a source that make its price stale; by the others it is suspect."""
+
+
+class News(NamedTuple):
+    """The quote that asks for a decision, and what its source said of the asset before."""
+
+    source: str
+    before: Heard | None
 
 
 class TrustRules:
@@ -17,71 +36,189 @@ class TrustRules:
 
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
-        self._rank = {name: i for i, name in enumerate(trust.sources)}
+        self._ranks = {name: i for i, name in enumerate(trust.sources)}
 
-    def is_news(self, mark: Mark | None, quote: Quote, last: Heard | None) -> bool:
-        """Whether a quote says something new; `last` is what its source said of the asset before."""
-        if last is not None:
-            # Older than what is known, or frozen: the same price of the same time is no sign of life.
-            return quote.at > last.at or (quote.at == last.at and quote.price != last.price)
-        is_behind = mark is not None and mark.source == quote.source and quote.at < (mark.price_at or quote.at)
-        return not is_behind
+    def rank(self, source: str) -> int:
+        """The place in the order of preference; one that is not named comes last."""
+        return self._ranks.get(source, len(self._ranks))
 
-    def judge(self, mark: Mark | None, quote: Quote, said: Mapping[str, Heard], at: datetime) -> Mark | None:
-        """The mark after a quote that is news, or None where it changes nothing. `said` is of the asset, by source."""
-        others = [h.price for s, h in said.items() if s != quote.source and self._is_live(h.received_at, at)]
+    def agreement(self, live: Sequence[Live]) -> Agreement:
+        """Which of the live sources agree."""
+        return agreement(live, self.trust.max_spread)
+
+    def decide(
+        self, mark: Mark | None, live: Sequence[Live], worth: Decimal | None, at: datetime, news: News | None
+    ) -> Mark | None:
+        """The mark after something happened to its sources, of which at least one is live; None while none is believed.
+
+        `worth` is what the mark is worth in USD now.
+        """
+        agreed = self.agreement(live)
+        if agreed.is_contradiction or len(agreed.kept) < self.trust.min_sources:
+            return None if mark is None else self._contradicted(mark, agreed, at)
+        chosen = self._chosen(mark, agreed.kept, at)
+        is_confirmed = len(agreed.kept) > 1
+        if mark is None or mark.source == PIN or worth is None:
+            return accepted(mark, chosen.heard) if is_confirmed or chosen.heard.is_sure else mark
+        if is_confirmed or self._near(chosen.worth, worth):
+            return accepted(mark, chosen.heard)
+        return self._doubt(mark, chosen, worth, at, news)
+
+    def without(self, mark: Mark | None, heard: Sequence[tuple[Heard, State]], at: datetime) -> Mark | None:
+        """The mark while no source is live: why is said by the source in force, or by the one that spoke last."""
+        if not heard:
+            return mark
+        own = [each for each in heard if mark is not None and each[0].source == mark.source]
+        spoke, state = max(own or heard, key=lambda each: (each[0].received_at, each[0].source))
         if mark is None:
-            return accepted(None, quote, at) if 1 + len(others) >= self.trust.min_sources else None
-        confirmed = any(self._near(p, quote.price) for p in others)
-        if self._outranked(mark, quote, at):
-            return accepted(mark, quote, at) if mark.candidate is not None and confirmed else None
-        if 1 + len(others) < self.trust.min_sources:
-            return msgspec.structs.replace(mark, trust=SUSPECT, reason="a lone source", received_at=at)
-        if self._near(quote.price, mark.quote_price) or confirmed:
-            return accepted(mark, quote, at)
-        return self._doubt(mark, quote, at)
+            if state.word != LATE or not spoke.is_sure or self.trust.min_sources > 1:
+                return None
+            mark = accepted(None, spoke)
+        trust = STALE if state.word in _GROWS_OLD else SUSPECT
+        if mark.trust == trust and mark.reason == state.reason:
+            return mark
+        return msgspec.structs.replace(mark, trust=trust, reason=state.reason, differ_since=None)
 
-    def _doubt(self, mark: Mark, quote: Quote, at: datetime) -> Mark:
-        """A jump: believed once it has persisted, or held beside the last good price until then."""
-        if mark.candidate is not None and mark.candidate_since is not None and self._near(quote.price, mark.candidate):
-            if at - mark.candidate_since >= self.trust.confirm_after:
-                return accepted(mark, quote, at)
-            since = mark.candidate_since
+    # -- several sources --
+
+    def _contradicted(self, mark: Mark, agreed: Agreement, at: datetime) -> Mark:
+        """The last good price stays in force. Lasting never helps against a contradiction."""
+        said = (*agreed.kept, *agreed.outliers)
+        if agreed.is_contradiction:
+            spread = plain((self.trust.max_spread * HUNDRED).normalize())
+            reason = f"live sources differ by more than {spread} %: {named(said)}"
+        elif len(agreed.kept) == 1:
+            reason = "a lone source"
         else:
-            since = at
-        reason = f"unconfirmed jump from {mark.quote_price} to {quote.price}"
+            reason = f"{len(agreed.kept)} sources where {self.trust.min_sources} are wanted"
         return msgspec.structs.replace(
-            mark, trust=SUSPECT, reason=reason, candidate=quote.price, candidate_since=since, received_at=at
+            mark,
+            trust=SUSPECT,
+            reason=reason,
+            received_at=max(each.heard.received_at for each in said),
+            candidate=None,
+            candidate_since=None,
+            is_power=False,
+            differ_since=mark.differ_since or at,
         )
+
+    def _chosen(self, mark: Mark | None, kept: Sequence[Live], at: datetime) -> Live:
+        """The source in force, or the median of all. A source that came back must be steady first."""
+        if self.trust.mode == "median" and len(kept) > 1:
+            return _median(kept)
+        best = min(kept, key=lambda each: (each.rank, each.source))
+        current = next((each for each in kept if mark is not None and each.source == mark.source), None)
+        if current is None or current.rank <= best.rank:
+            return current or best
+        since = best.heard.since or best.heard.received_at
+        return best if at - since >= STEADY else current
+
+    # -- jumps --
+
+    def _doubt(self, mark: Mark, chosen: Live, worth: Decimal, at: datetime, news: News | None) -> Mark:
+        """A jump of a lone source: its clock runs while all new prices lie on its side; then the mildest is believed."""
+        heard = chosen.heard
+        is_up = chosen.worth > worth
+        is_new = news is not None and news.source == heard.source
+        is_running = mark.candidate is not None and mark.candidate_since is not None
+        if is_running and mark.candidate is not None and (mark.candidate > mark.quote_price) != is_up:
+            is_running = False
+        if is_running and not is_new and mark.trust == SUSPECT:
+            return mark
+        mildest = heard.price
+        since, is_power = at, False
+        if is_running:
+            assert mark.candidate is not None
+            assert mark.candidate_since is not None
+            mildest = min(mark.candidate, heard.price) if is_up else max(mark.candidate, heard.price)
+            since, is_power = mark.candidate_since, mark.is_power
+        is_power = is_power or (is_new and self._is_power(mark, heard, news, at))
+        wait = self._wait(is_up=is_up, is_power=is_power)
+        if is_running and wait is not None and at - since >= wait:
+            return accepted(mark, heard._replace(price=mildest, changed_at=at))
+        what = "a jump by a power of ten, from" if is_power else "unconfirmed jump from"
+        return msgspec.structs.replace(
+            mark,
+            trust=SUSPECT,
+            reason=f"{what} {mark.quote_price} to {heard.price}",
+            candidate=mildest,
+            candidate_since=since,
+            received_at=heard.received_at,
+            is_power=is_power,
+            differ_since=None,
+        )
+
+    def _wait(self, *, is_up: bool, is_power: bool) -> timedelta | None:
+        """How long a jump must last; None where lasting is no reason to believe it."""
+        if not is_power:
+            return self.trust.confirm_after
+        return None if is_up else self.trust.power_wait
+
+    def _is_power(self, mark: Mark, heard: Heard, news: News | None, at: datetime) -> bool:
+        """From one message of the source to the next, within its limit, the price moved by a power of ten."""
+        before = None if news is None else news.before
+        if before is not None:
+            price, then = before.price, before.received_at
+        elif mark.source == heard.source:  # over a restart only the price in force is known
+            price, then = mark.quote_price, mark.received_at
+        else:
+            return False
+        if at - then >= self.trust.stale_after_of(heard.source, heard.asset):
+            return False
+        return is_power_of_ten(price, heard.price)
 
     def _near(self, price: Decimal, other: Decimal) -> bool:
         return abs(price - other) <= self.trust.confirm_jump * other
 
-    def _is_live(self, received_at: datetime, at: datetime) -> bool:
-        return at - received_at <= self.trust.stale_after
 
-    def _outranked(self, mark: Mark, quote: Quote, at: datetime) -> bool:
-        """Another feed of higher preference still serves this asset."""
-        if quote.source == mark.source or not self._is_live(mark.received_at, at):
-            return False
-        last = len(self._rank)
-        return self._rank.get(mark.source, last) <= self._rank.get(quote.source, last)
+def is_power_of_ten(old: Decimal, new: Decimal) -> bool:
+    """The two differ by a factor of 10, 100, 1,000 ... within 3 %, either way."""
+    low, high = min(old, new), max(old, new)
+    power = ONE
+    while low * power * (ONE - _POWER_NEAR) <= high:
+        power *= _TEN
+        if abs(high - low * power) <= _POWER_NEAR * low * power:
+            return True
+    return False
 
 
-def accepted(mark: Mark | None, quote: Quote, at: datetime) -> Mark:
-    """The mark after a quote that is believed."""
+def accepted(mark: Mark | None, heard: Heard) -> Mark:
+    """The mark after a price that is believed."""
+    changed_at = heard.changed_at or heard.received_at
+    price_at = heard.at if heard.is_dated else None
+    made = Mark(heard.asset, heard.quote, heard.price, heard.source, price_at, heard.received_at, changed_at)
     if mark is None:
-        return Mark(quote.asset, quote.quote, quote.price, quote.source, quote.at, at, at)
-    changed_at = mark.changed_at if mark.quote_price == quote.price else at
-    return Mark(
-        asset=quote.asset,
-        quote=quote.quote,
-        quote_price=quote.price,
-        source=quote.source,
-        price_at=quote.at,
-        received_at=at,
-        changed_at=changed_at,
-        announced=mark.announced,
-        episode=mark.episode,
-        sequence=mark.sequence,
+        return made
+    return msgspec.structs.replace(made, announced=mark.announced, episode=mark.episode, sequence=mark.sequence)
+
+
+def as_heard(quote: Quote, at: datetime, mark: Mark | None) -> Heard:
+    """A quote that is believed without being judged: prices are not distrusted."""
+    is_same = mark is not None and mark.quote_price == quote.price
+    changed_at = mark.changed_at if mark is not None and is_same else at
+    return Heard(quote.asset, quote.source, quote.price, quote.at, at, quote.quote, quote.is_dated, changed_at, at)
+
+
+def _median(kept: Sequence[Live]) -> Live:
+    """The middle of the sources that agree, as a source of its own; of an even number, halfway between its two."""
+    ordered = sorted(kept, key=lambda each: (each.worth, each.source))
+    half = len(ordered) // 2
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[half]
+    quote, price = high.heard.quote, high.heard.price
+    if low is not high:
+        is_one = low.heard.quote == quote
+        quote = quote if is_one else "USD"
+        price = (low.heard.price + price) * HALF if is_one else (low.worth + high.worth) * HALF
+    heard = high.heard._replace(
+        source="median of " + ", ".join(sorted(each.source for each in kept)),
+        price=price,
+        quote=quote,
+        at=min(each.heard.at for each in kept),
+        is_dated=any(each.heard.is_dated for each in kept),
+        received_at=max(each.heard.received_at for each in kept),
+        changed_at=max(each.heard.changed_at or each.heard.received_at for each in kept),
     )
+    return Live(heard, (low.worth + high.worth) * HALF, high.rank)
+
+
+__all__ = ["GOOD", "News", "TrustRules", "accepted", "as_heard", "is_power_of_ten"]

@@ -7,23 +7,37 @@ from datetime import datetime
 
 import msgspec
 
+from monitor.core.groups.outcome import SourceView
 from monitor.core.prices.quote import Mark
 from monitor.core.text import stamp_or_none
 from monitor.feeds._base import FeedStats
 from monitor.web.auth import READ
+from monitor.web.causes import cause_of
 from monitor.web.http import AFTER, LIMIT, age_s, paged_by_name
 from monitor.web.site import Call, Endpoint
-from monitor.web.view import Daemon
+from monitor.web.view import Daemon, View
+
+MOST_STATES = 1000
+"""Coins of which an answer says why a feed gives no price; a venue lists some 700 markets."""
 
 
 class FeedItem(msgspec.Struct, frozen=True):
     """One price source: what came, and what was refused or ignored, by reason.
 
-    `lag_s`: how long after the venue's own time its newest price in force was received; 0 where the venue's clock is ahead.
+    `cause`: why it gives no price that counts, null where it does. `lag_s`: how long after the venue's own time its newest
+    price in force was received; below 0 where the venue's clock is ahead. `clock_offset_s`: the venue's clock less ours.
+    `instruments`: where it knows the venue's symbols from (`builtin`, `list`, `kept copy`). `states`: why it gives no price
+    of a coin, by coin. `dropped`: prices that were read and did not count, by reason.
     """
 
     connected: bool
     reason: str
+    cause: str | None
+    clock_offset_s: float | None
+    clock_off: bool
+    instruments: str
+    states: dict[str, str]
+    dropped: dict[str, int]
     frames: int
     quotes: int
     reconnects: int
@@ -56,24 +70,44 @@ async def feeds(call: Call) -> FeedList:
     return FeedList(*paged_by_name(named, after, limit))
 
 
+def newest_marks(view: View) -> dict[str, Mark]:
+    """By source, the price in force that was received last."""
+    newest: dict[str, Mark] = {}
+    for mark in view.marks.values():
+        if mark.source not in newest or mark.received_at > newest[mark.source].received_at:
+            newest[mark.source] = mark
+    return newest
+
+
 def feed_items(daemon: Daemon) -> dict[str, FeedItem]:
     """Every feed by name. For a worker thread."""
     now = daemon.clock.utc()
-    newest: dict[str, Mark] = {}
-    for mark in daemon.view.marks.values():
-        if mark.source not in newest or mark.received_at > newest[mark.source].received_at:
-            newest[mark.source] = mark
-    return {name: _item(stats, now, newest.get(name)) for name, stats in dict(daemon.feeds).items()}
+    newest = newest_marks(daemon.view)
+    seen = daemon.view.sources
+    return {
+        name: _item(stats, now, newest.get(name), seen.get(name, SourceView()))
+        for name, stats in dict(daemon.feeds).items()
+    }
 
 
-def _item(stats: FeedStats, now: datetime, newest: Mark | None) -> FeedItem:
+def lag_of(newest: Mark | None) -> float | None:
+    """Seconds from the venue's own time to the receipt of the price in force that a feed brought last."""
+    if newest is None or newest.price_at is None:
+        return None
+    return round((newest.received_at - newest.price_at).total_seconds(), 3)
+
+
+def _item(stats: FeedStats, now: datetime, newest: Mark | None, seen: SourceView) -> FeedItem:
     """`newest`: the price in force that this feed brought last."""
-    lag_s = None
-    if newest is not None and newest.price_at is not None:
-        lag_s = age_s(newest.price_at, newest.received_at)
     return FeedItem(
         connected=stats.connected,
         reason=stats.reason,
+        cause=cause_of(stats, seen),
+        clock_offset_s=None if seen.offset is None else round(seen.offset.total_seconds(), 3),
+        clock_off=seen.is_off,
+        instruments=stats.instruments,
+        states=dict(sorted(stats.states.items())[:MOST_STATES]),
+        dropped=dict(seen.refused),
         frames=stats.frames,
         quotes=stats.quotes,
         reconnects=stats.reconnects,
@@ -81,7 +115,7 @@ def _item(stats: FeedStats, now: datetime, newest: Mark | None) -> FeedItem:
         refused=dict(stats.refused),
         last_frame_at=stamp_or_none(stats.last_frame_at),
         last_frame_age_s=age_s(stats.last_frame_at, now),
-        lag_s=lag_s,
+        lag_s=lag_of(newest),
     )
 
 

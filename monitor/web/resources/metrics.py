@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Mapping
+from datetime import datetime
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from monitor.core.prices.quote import Mark
+from monitor.telemetry import Metrics
 from monitor.web.auth import READ
 from monitor.web.http import Rejected
+from monitor.web.resources.feeds import lag_of, newest_marks
 from monitor.web.site import Call, Endpoint
-from monitor.web.view import Daemon
+from monitor.web.view import Daemon, View
+
+MOST_ASSETS = 300
+"""Coins with samples of their own, the needed ones first by name: a venue lists 700, and each is three series for ever."""
+MOST_REASONS = 50
+"""Reasons of one feed with a sample of their own; more would be words of a peer."""
+REST = "other"
+"""The label of all others together: the worst of them where it is an age, their sum where it is a count."""
+_scraping = threading.Lock()
+"""A scrape takes away the samples of what is gone; two at once would take away each other's."""
 
 
 async def metrics(call: Call) -> web.StreamResponse:
@@ -26,25 +41,72 @@ def _scrape(daemon: Daemon) -> bytes:
     view = daemon.view
     metrics = daemon.metrics
     counts = view.counts()
-    now = daemon.clock.utc()
     for stage, number in counts.stages.items():
         metrics.groups.labels(stage).set(number)
     metrics.groups_unknown.set(counts.unknown)
     metrics.groups_blind.set(counts.blind)
-    untrusted = view.published.untrusted
-    for asset, mark in view.marks.items():
-        metrics.price_age.labels(asset).set((now - mark.received_at).total_seconds())
-        metrics.price_trust.labels(asset).set(asset in untrusted)
     if (fund := view.fund) is not None:
         for figure, value in (("balance", fund.balance_usd), ("draw", fund.draw_usd), ("fees", fund.fees_usd)):
             metrics.fund.labels(figure).set(float(value))
-    for name, stats in daemon.feeds.items():
+    with _scraping:
+        _prices(view, metrics, daemon.clock.utc())
+        _feeds(daemon, metrics)
+        return generate_latest(metrics.registry)
+
+
+def _prices(view: View, metrics: Metrics, now: datetime) -> None:
+    """Ages and trust of the coins that groups need; of all others the worst."""
+    needed, distrusted = view.distrusted()
+    marks = dict(view.marks)
+    own = frozenset(sorted(needed)[:MOST_ASSETS])
+    untrusted = {asset: float(asset in distrusted) for asset in needed}
+    received = {asset: round((now - mark.received_at).total_seconds(), 3) for asset, mark in marks.items()}
+    _put_worst(metrics.price_age, {asset: _age_s(mark, now) for asset, mark in marks.items()}, own)
+    _put_worst(metrics.receipt_age, received, own)
+    _put_worst(metrics.price_trust, untrusted, own)
+
+
+def _age_s(mark: Mark, now: datetime) -> float:
+    return round((now - (mark.price_at or mark.received_at)).total_seconds(), 3)
+
+
+def _put_worst(gauge: Gauge, values: Mapping[str, float], own: frozenset[str]) -> None:
+    gauge.clear()
+    for asset in own & values.keys():
+        gauge.labels(asset).set(values[asset])
+    if rest := values.keys() - own:
+        gauge.labels(REST).set(max(values[asset] for asset in rest))
+
+
+def _feeds(daemon: Daemon, metrics: Metrics) -> None:
+    gauges = (
+        metrics.feed_connected, metrics.feed_frames, metrics.feed_reconnects, metrics.feed_lag, metrics.feed_offset,
+        metrics.feed_refused, metrics.feed_ignored, metrics.feed_dropped,
+    )  # fmt: skip
+    for gauge in gauges:
+        gauge.clear()
+    newest = newest_marks(daemon.view)
+    for name, stats in dict(daemon.feeds).items():
         metrics.feed_connected.labels(name).set(stats.connected)
         metrics.feed_frames.labels(name).set(stats.frames)
         metrics.feed_reconnects.labels(name).set(stats.reconnects)
-        for reason, number in list(stats.refused.items()):
-            metrics.feed_refused.labels(name, reason).set(number)
-    return generate_latest(metrics.registry)
+        _put_sums(metrics.feed_refused, name, stats.refused)
+        _put_sums(metrics.feed_ignored, name, stats.ignored)
+        if (lag_s := lag_of(newest.get(name))) is not None:
+            metrics.feed_lag.labels(name).set(lag_s)
+        if (seen := daemon.view.sources.get(name)) is not None:
+            _put_sums(metrics.feed_dropped, name, seen.refused)
+            if seen.offset is not None:
+                metrics.feed_offset.labels(name).set(seen.offset.total_seconds())
+
+
+def _put_sums(gauge: Gauge, feed: str, counts: Mapping[str, int]) -> None:
+    """The most frequent reasons have a sample each."""
+    found = sorted(dict(counts).items(), key=lambda each: (-each[1], each[0]))
+    for reason, number in found[:MOST_REASONS]:
+        gauge.labels(feed, reason).set(number)
+    if rest := found[MOST_REASONS:]:
+        gauge.labels(feed, REST).set(sum(number for _, number in rest))
 
 
 ROUTES = (Endpoint("GET", "/metrics", metrics, READ, media="text/plain"),)

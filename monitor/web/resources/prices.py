@@ -11,14 +11,16 @@ from typing import Annotated
 import msgspec
 
 from monitor.core.prices.decisions import Believe, Exclude, Pin, PriceAct, Release
-from monitor.core.prices.quote import BadPrice, price
+from monitor.core.prices.quote import MISSING, BadPrice, price
 from monitor.core.queries.explain import PriceItem, source_shown
 from monitor.core.queries.inbox import PriceLook
 from monitor.core.schema import Pattern
 from monitor.web.auth import OPERATE, READ
+from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, paged_by_name, read_as, read_body
 from monitor.web.resources.alerts import Text, done
 from monitor.web.site import Call, Endpoint, Reply
+from monitor.web.view import Daemon
 
 SourceName = Annotated[str, Pattern(r"[a-z0-9-]{1,128}", "the name of a feed")]
 A_DAY = timedelta(days=1)
@@ -73,8 +75,8 @@ async def prices(call: Call) -> PriceList:
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
-    shown = await asyncio.to_thread(daemon.view.prices, daemon.rules(), daemon.clock.utc(), call.caller.scope)
-    page, cursor = paged_by_name({p.asset: p for p in shown}, after, limit)
+    assets = await asyncio.to_thread(daemon.view.priced, call.caller.scope)
+    page, cursor = paged_by_name({asset: asset for asset in assets}, after, limit)
     return PriceList(await _with_sources(call, page), cursor)
 
 
@@ -107,22 +109,30 @@ async def _do(call: Call, act: PriceAct) -> None:
 
 async def _shown(call: Call) -> PriceItem:
     """The price of the path. Raises Rejected where no such coin is known to the caller."""
-    daemon = call.daemon
-    known = {*daemon.view.marks, *daemon.view.published.usd}
-    if call.id not in known and call.id not in await asyncio.to_thread(daemon.view.needed, call.caller.scope):
+    if call.id not in await asyncio.to_thread(call.daemon.view.priced, call.caller.scope):
         raise Rejected("not-found", f"{call.id[:40]}: no feed prices this coin and no group needs it")
-    (item,) = await _with_sources(call, [daemon.view.price(call.id, daemon.rules(), daemon.clock.utc())])
+    (item,) = await _with_sources(call, [call.id])
     return item
 
 
-async def _with_sources(call: Call, items: Sequence[PriceItem]) -> list[PriceItem]:
-    look = await call.daemon.inbox.look_at_prices([item.asset for item in items])
-    return [_with(item, look) for item in items]
+async def _with_sources(call: Call, assets: Sequence[str]) -> list[PriceItem]:
+    look = await call.daemon.inbox.look_at_prices(assets)
+    return await asyncio.to_thread(_items, call.daemon, assets, look)
+
+
+def _items(daemon: Daemon, assets: Sequence[str], look: PriceLook) -> list[PriceItem]:
+    causes, at = feed_causes(daemon), daemon.clock.utc()
+    return [_with(price_item(daemon, asset, at, causes), look) for asset in assets]
 
 
 def _with(item: PriceItem, look: PriceLook) -> PriceItem:
-    shown = [source_shown(said, look.at) for said in look.sources.get(item.asset, ())]
-    return msgspec.structs.replace(item, sources=shown, decisions=item.decisions or [])
+    """With what each source says. What a source is refused for explains a price that was never seen."""
+    said = look.sources.get(item.asset, ())
+    reason = item.reason
+    if item.trust == MISSING:
+        reason = "; ".join([reason or "", *(f"{s.source}: {s.reason}" for s in said if s.reason)]).strip("; ")
+    shown = [source_shown(each, look.at) for each in said]
+    return msgspec.structs.replace(item, reason=reason, sources=shown, decisions=item.decisions or [])
 
 
 def _check_scope(call: Call) -> None:

@@ -10,6 +10,7 @@ from monitor.core.groups.snapshot import Scope
 from monitor.core.prices.quote import USDT
 from monitor.core.text import stamp
 from monitor.web.auth import OPEN, READ, Caller
+from monitor.web.causes import feed_causes
 from monitor.web.http import age_s
 from monitor.web.live import GroupCounts, group_counts, reasons_told
 from monitor.web.resources.feeds import FeedItem, feed_items
@@ -19,6 +20,9 @@ from monitor.web.view import Daemon
 NAMED = 20
 """Untrusted assets that readiness names; the count is exact."""
 
+REASONED = 3
+"""Of those, each with its reason, where no feed has a cause of its own."""
+
 
 class Alive(msgspec.Struct, frozen=True):
     """The event loop runs."""
@@ -27,7 +31,10 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class PriceHealth(msgspec.Struct, frozen=True):
-    """Prices that groups need, those of them that are not trusted (at most 20 named), and the oldest receipt."""
+    """Prices that groups need, those of them that are not trusted (at most 20 named), and the oldest price.
+
+    Its age is by the exchange's own time, or by the receipt where the exchange sends no time.
+    """
 
     needed: int
     untrusted: int
@@ -114,8 +121,8 @@ def _price_health(daemon: Daemon, scope: Scope) -> tuple[PriceHealth, str | None
     """The prices that groups need, and why nothing can be decided where none of them is trusted."""
     marks = daemon.view.marks
     needed, bad = daemon.view.distrusted(scope)
-    received = [(marks[a].received_at, a) for a in needed if a in marks]
-    oldest_at, oldest_asset = min(received, default=(None, None))
+    times = [(marks[a].price_at or marks[a].received_at, a) for a in needed if a in marks]
+    oldest_at, oldest_asset = min(times, default=(None, None))
     health = PriceHealth(
         needed=len(needed),
         untrusted=len(bad),
@@ -129,7 +136,9 @@ def _price_health(daemon: Daemon, scope: Scope) -> tuple[PriceHealth, str | None
     if not fed or not fed <= bad:
         return health, None
     named = ", ".join(health.untrusted_assets)
-    return health, f"no price that a group needs is trusted ({len(bad)}: {named}); look at the feeds"
+    causes = feed_causes(daemon) or {a: marks[a].reason for a in health.untrusted_assets[:REASONED] if a in marks}
+    why = "; ".join(f"{name}: {cause}" for name, cause in causes.items() if cause) or "look at the feeds"
+    return health, f"no price that a group needs is trusted ({len(bad)}: {named}); {why}"
 
 
 def _undelivered(daemon: Daemon) -> dict[str, float]:

@@ -39,7 +39,7 @@ async def test_not_ready_while_no_price_that_a_group_needs_is_trusted() -> None:
         desk.pass_time(timedelta(seconds=10))
         status, _, found = await ask(http, "GET", "/readyz")
         assert status == 503
-        assert found["reasons"] == {"prices": "no price that a group needs is trusted (2: BTC, ETH); look at the feeds"}
+        assert found["reasons"] == {"prices": "no price that a group needs is trusted (2: BTC, ETH); tape: not started"}
 
 
 @pytest.mark.parametrize("why", ["stale", "missing"])
@@ -54,7 +54,7 @@ async def test_a_rate_that_the_configuration_states_is_no_trusted_price(why: str
             desk.pass_time(timedelta(seconds=11))
         status, _, found = await ask(http, "GET", "/readyz")
     assert (status, found["prices"]["needed"], found["prices"]["untrusted_assets"]) == (503, 2, [coin])
-    assert found["reasons"]["prices"] == f"no price that a group needs is trusted (1: {coin}); look at the feeds"
+    assert found["reasons"]["prices"] == f"no price that a group needs is trusted (1: {coin}); tape: not started"
 
 
 async def test_a_desk_that_needs_only_the_stated_rate_is_ready(desk: WebDesk, http: Session) -> None:
@@ -76,6 +76,12 @@ async def test_the_status_shows_feeds_and_what_they_refused(desk: WebDesk, http:
     assert found["feeds"]["tape"] == {
         "connected": False,
         "reason": "connection refused",
+        "cause": "connection refused",
+        "clock_offset_s": None,
+        "clock_off": False,
+        "instruments": "builtin",
+        "states": {},
+        "dropped": {},
         "frames": 12,
         "quotes": 0,
         "reconnects": 0,

@@ -1,0 +1,198 @@
+/** One price with all its sources, and what operators decide about it: a pin, a source left out, a jump believed. */
+
+import { useState } from "preact/hooks";
+import type { DecisionShown, PriceItem, SourceShown } from "../answers.generated";
+import { type ApiError, path, post, query, remove } from "../api";
+import { usePolled } from "../live/polled";
+import { mayOperate } from "../session";
+import { Age, ExchangeAge, numbers, Scroll, Time } from "./figures";
+import { Failure, Fresh } from "./notices";
+
+export function PriceDetail({ asset }: { asset: string }) {
+  const found = usePolled<PriceItem>(path("prices", asset), 2000);
+  return (
+    <div class="body">
+      <Fresh of={found} what="the sources of a price">
+        {(price) => (
+          <>
+            <Sources sources={price.sources ?? []} />
+            <Decisions price={price} onDone={found.again} />
+            {mayOperate() && <Decide price={price} onDone={found.again} />}
+          </>
+        )}
+      </Fresh>
+    </div>
+  );
+}
+
+function Sources({ sources }: { sources: readonly SourceShown[] }) {
+  if (!sources.length) return <p class="quiet">No source has said a price of it.</p>;
+  return (
+    <Scroll label="Sources">
+      <table>
+        <thead>
+          <tr>
+            <th>Source</th>
+            <th class="right">Price</th>
+            <th>State</th>
+            <th class="right">By the exchange</th>
+            <th class="right">Received</th>
+            <th class="right">Last change</th>
+            <th>Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sources.map((s) => (
+            <tr key={s.source}>
+              <th scope="row">{s.source}</th>
+              <td class="right num">
+                {numbers.exact(s.price)} {s.quote}
+              </td>
+              <td>
+                <span class={`pill ${s.state === "live" ? "good" : "bad"}`}>{s.state.replaceAll("_", " ")}</span>
+              </td>
+              <td class="right">
+                <ExchangeAge at={s.price_at} />
+              </td>
+              <td class="right">
+                <Age at={s.received_at} />
+              </td>
+              <td class="right">
+                <Age at={s.changed_at} />
+              </td>
+              <td class="wrap">{s.reason ?? ""}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function Decisions({ price, onDone }: { price: PriceItem; onDone: () => void }) {
+  const [error, setError] = useState<ApiError | null>(null);
+  const end = (d: DecisionShown): void => {
+    const which = query({ reason: "ended on the page", source: d.source });
+    remove(`${path("prices", price.asset, "decisions")}${which}`).then(onDone, setError);
+  };
+  return (
+    <>
+      {(price.decisions ?? []).map((d) => (
+        <p key={d.source ?? "pin"} class="decision">
+          <span class="pill ack">{d.act === "pin" ? `pinned at ${d.price} USD` : `${d.source} left out`}</span> by{" "}
+          <strong>{d.by}</strong> until <Time at={d.until} />: <q>{d.reason}</q>{" "}
+          {mayOperate() && (
+            <button type="button" class="small" onClick={() => end(d)}>
+              {d.act === "pin" ? "End the pin" : "Take it again"}
+            </button>
+          )}
+        </p>
+      ))}
+      {error && <Failure error={error} what="decisions about prices" />}
+    </>
+  );
+}
+
+export interface PriceDraft {
+  readonly act: "pin" | "exclude" | "believe";
+  readonly price: string;
+  readonly source: string;
+  readonly hours: string;
+  readonly reason: string;
+  readonly confirmed: boolean;
+}
+
+const EMPTY: PriceDraft = { act: "pin", price: "", source: "", hours: "4", reason: "", confirmed: false };
+
+/** The body of a decision; the candidate is the one that was looked at. */
+export function decisionOf(
+  draft: PriceDraft,
+  candidate: string | null | undefined,
+  now: number,
+): Readonly<Record<string, unknown>> {
+  const reason = draft.reason.trim();
+  if (draft.act === "believe") return { believe: candidate, reason };
+  const until = new Date(now + Number(draft.hours) * 3600_000).toISOString();
+  if (draft.act === "exclude") return { exclude: draft.source, until, reason };
+  return { pin: draft.price.trim(), until, reason, ...(draft.confirmed && { confirmed: true }) };
+}
+
+function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
+  const [draft, setDraft] = useState<PriceDraft>(EMPTY);
+  const [error, setError] = useState<ApiError | null>(null);
+  const set = (part: Partial<PriceDraft>): void => {
+    setDraft({ ...draft, ...part });
+    setError(null);
+  };
+  const sources = (price.sources ?? []).map((s) => s.source);
+  const source = draft.source || (sources[0] ?? "");
+  // Whoever presses again after that refusal, with nothing changed, means it.
+  const isFar = error?.status === 409 && error.message.includes("confirm it");
+  const submit = async (e: Event): Promise<void> => {
+    e.preventDefault();
+    try {
+      await post(
+        path("prices", price.asset, "decisions"),
+        decisionOf({ ...draft, source, confirmed: isFar }, price.candidate, Date.now()),
+      );
+      setDraft(EMPTY);
+      setError(null);
+      onDone();
+    } catch (e) {
+      setError(e as ApiError);
+    }
+  };
+  return (
+    <form class="fields" onSubmit={submit} aria-label={`Decide about ${price.asset}`}>
+      <label class="field">
+        Decide
+        <select value={draft.act} onChange={(e) => set({ act: e.currentTarget.value as PriceDraft["act"] })}>
+          <option value="pin">pin a price</option>
+          {sources.length > 0 && <option value="exclude">leave out a source</option>}
+          {price.candidate && <option value="believe">believe {price.candidate}</option>}
+        </select>
+      </label>
+      {draft.act === "pin" && (
+        <label class="field">
+          Price in USD
+          <input
+            required
+            inputMode="decimal"
+            value={draft.price}
+            onInput={(e) => set({ price: e.currentTarget.value })}
+          />
+        </label>
+      )}
+      {draft.act === "exclude" && (
+        <label class="field">
+          Source
+          <select value={source} onChange={(e) => set({ source: e.currentTarget.value })}>
+            {sources.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      {draft.act !== "believe" && (
+        <label class="field">
+          For hours
+          <select value={draft.hours} onChange={(e) => set({ hours: e.currentTarget.value })}>
+            {["1", "4", "12", "24", "72", "168"].map((h) => (
+              <option key={h}>{h}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      <label class="field">
+        Why
+        <input required maxLength={500} value={draft.reason} onInput={(e) => set({ reason: e.currentTarget.value })} />
+      </label>
+      <p class="buttons">
+        <button type="submit" class="primary">
+          {isFar ? "It is meant: pin it" : "Decide"}
+        </button>
+      </p>
+      {error && <Failure error={error} what="decisions about prices" />}
+    </form>
+  );
+}
