@@ -126,6 +126,12 @@ def test_the_margin_call_comes_whatever_form_the_tape_has(
     ended = desk.replay(desk.put(tape))
     assert ended.code == 0, ended
     assert [(a["type"], a["data"]["ltv"]) for a in ended.alerts] == [("loan_group.margin_call.opened", ltv)]
+    said = {
+        "SHIB": "note: tape.csv: '1000SHIBUSDT' is read as 1,000 SHIB in USDT",
+        "btc-usdt": "'btc-usdt' is read as BTC in USDT",
+    }
+    for name, words in said.items():
+        assert (words in ended.err) == (name in tape)
 
 
 def test_a_tape_of_other_coins_says_which_group_has_no_value_and_why_and_exits_1(desk: Desk) -> None:
