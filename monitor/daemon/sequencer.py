@@ -236,7 +236,7 @@ class Sequencer:
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
-        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions))
+        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions, monitor.feeds))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)

@@ -101,7 +101,10 @@ class Sources:
 
     def _trouble(self, name: str, stats: FeedStats) -> str | None:
         """Why a feed gives no price that counts: it is not connected, or core refuses what it sends."""
-        return self._monitor.feed_troubles.get(name) if stats.connected else f"not connected: {stats.reason}"
+        if not stats.connected:
+            return f"not connected: {stats.reason}"
+        seen = self._monitor.feeds.get(name)
+        return (seen.trouble if seen is not None else "") or None
 
     async def stop(self) -> None:
         """Ends all of them, and waits until they have ended."""

@@ -112,14 +112,18 @@ _FEED = (
     *_FLAPS,
 )
 _CONTRADICTION = (
-    Fact("asset", TEXT, "the coin"),
+    Fact("asset", TEXT, "the coin, or the first of several"),
+    Fact("assets", NAMES, "the coins, where more than five are contradicted at once; at most 500", optional=True),
     Fact("reason", TEXT, "what contradicts what", optional=True),
     Fact("price", AMOUNT, "the price in force, in USD", optional=True),
     Fact("since", TIME, "since when", optional=True),
     Fact(
-        "sources", ROWS, "each source: `source`, `price` in `quote`, `age_s`, `exchange_age_s`, `state`", optional=True
+        "sources",
+        ROWS,
+        "each source: `source`, `price` in `quote`, `age_s`, `exchange_age_s`, `state`",
+        optional=True,
     ),
-    Fact("worst_usd", AMOUNT, "the live price that is worst for the groups", optional=True),
+    Fact("worst_usd", AMOUNT, "the live price that is worst for the groups; null for several coins", optional=True),
     Fact(
         "worse",
         ROWS,
@@ -127,12 +131,6 @@ _CONTRADICTION = (
         optional=True,
     ),
     Fact("worse_ids", NAMES, "at most 50 of these groups, the worst first", optional=True),
-    Fact(
-        "weighed",
-        FLAG,
-        "false where too many coins are contradicted at once to weigh the book for each",
-        optional=True,
-    ),
     *_EXPOSED,
 )
 _CLOCK_OFF = (

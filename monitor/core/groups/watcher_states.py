@@ -62,15 +62,23 @@ class BlindnessState(msgspec.Struct, frozen=True):
 
 
 class ContradictionTold(msgspec.Struct, frozen=True):
-    """What was said of sources of one coin that contradict each other."""
+    """What was said of a coin whose sources contradict each other."""
 
     since: datetime
-    """When it began: another time is another contradiction."""
-    times: int = 0
-    episode: int = 0
     due: datetime | None = None
-    """When it is said next; None once it is over."""
+    """When it is said for the first time or again, or that it is over; None once that is said."""
     is_told: bool = False
+    is_over: bool = False
+    """The sources agree again."""
+
+
+class ContradictionState(msgspec.Struct, frozen=True):
+    """What was said of sources that contradict each other."""
+
+    coins: Mapping[str, ContradictionTold] = {}
+    """Those that go on, or whose end is not said yet."""
+    times: Mapping[str, int] = {}
+    """By subject: the sequence of the last alert about it."""
 
 
 class FeedsState(msgspec.Struct, frozen=True):
@@ -106,8 +114,7 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silences: tuple[Silence, ...] = ()
     """Those in force, in the order in which they were made."""
     blindness: BlindnessState = BlindnessState()
-    contradictions: dict[str, ContradictionTold] = {}
-    """By asset."""
+    contradictions: ContradictionState = ContradictionState()
     feeds: FeedsState = FeedsState()
     decisions: DecisionState = DecisionState()
 

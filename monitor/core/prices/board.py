@@ -251,6 +251,12 @@ class PriceBoard:
         found = {asset: self.marks[asset].differ_since for asset in sorted(self._contradicted)}
         return {asset: Contradiction(since, self.sources(asset, self._at)) for asset, since in found.items() if since}
 
+    @property
+    def contradicted(self) -> Mapping[str, datetime]:
+        """The same, without what each source says; and coins of which a price moved by a power of ten."""
+        marks = ((asset, self.marks[asset]) for asset in self._contradicted)
+        return {a: since for a, mark in marks if (since := mark.differ_since or mark.candidate_since) is not None}
+
     def worst_usd(self, asset: str) -> tuple[Decimal, Decimal] | None:
         """The lowest and the highest live price in USD; None where no source is live."""
         return self._judgement.worst_usd(asset, self._at)
@@ -349,7 +355,8 @@ class PriceBoard:
         columns = self._columns
         columns.frames[place] = None
         columns.alone[place] = mark
-        (self._contradicted.add if mark.differ_since is not None else self._contradicted.discard)(mark.asset)
+        is_contradicted = mark.differ_since is not None or mark.is_power
+        (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
         if mark.quote not in ("USD", USDT, *columns.bases):
             columns.bases.add(mark.quote)
             self._keep_apart()

@@ -97,7 +97,7 @@ class Judgement:
 
     def _ahead(self, source: Source, heard: Heard) -> str:
         off = heard.at - heard.received_at
-        return f"refused: dated {_in_words(off)} ahead of our clock"
+        return f"refused: dated {span_in_words(off)} ahead of our clock"
 
     def _states(self, asset: str, place: int, at: datetime) -> list[tuple[Heard, State]]:
         """What every source said, and whether it counts. A cross rate does not count beside a market in USD or USDT."""
@@ -140,7 +140,7 @@ def _shown(heard: Heard, state: State) -> SourcePrice:
     )
 
 
-def _in_words(span: timedelta) -> str:
+def span_in_words(span: timedelta) -> str:
     """A span as a person says it: 90 s, 25 h, 12 d."""
     seconds = round(span.total_seconds())
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from datetime import timedelta
 
 from monitor.core.events.events import FeedSaid
+from monitor.core.prices.judgement import span_in_words
 from monitor.core.prices.quote import STALE
 from monitor.core.watch.watcher import Ground
 
@@ -52,27 +54,38 @@ class FeedCauses:
 
     def of_asset(self, asset: str) -> str:
         """Why a coin has no trusted price."""
-        mark = self._ground.board.marks.get(asset)
-        if mark is not None and asset in self._ground.board.usd:
-            feeds: tuple[str, ...] = (mark.source,)
-            own = mark.reason
-            if mark.trust != STALE:
-                return own
-        else:
-            feeds = self._ground.rules.trust.sources
-            own = NEVER_SEEN
-        causes = [f"{feed}: {cause}" for feed in feeds if (cause := self._of_source(asset, feed)) is not None]
-        if not causes:
-            return own
-        return "; ".join(causes) if own == NEVER_SEEN else "; ".join((own, *causes))
+        board = self._ground.board
+        mark = board.marks.get(asset)
+        if mark is not None and asset in board.usd:
+            return mark.reason if mark.trust != STALE else _with(mark.reason, mark.source, self.of_feed(mark.source))
+        why = board.why_missing(asset)
+        if why is None and mark is not None:
+            why = f"{mark.quote} has no price in USD, and {asset} is quoted in it"
+        feeds = self._ground.rules.trust.sources
+        if why is None:
+            causes = [f"{feed}: {cause}" for feed in feeds if (cause := self.of_feed(feed)) is not None]
+            return "; ".join(causes) or NEVER_SEEN
+        for feed in feeds:
+            why = _with(why, feed, self.troubles.get(feed))
+        return why
 
     @property
-    def troubles(self) -> Mapping[str, str]:
+    def troubles(self) -> dict[str, str]:
         """By feed that is connected: why its prices do not count all the same."""
-        return {}
+        board = self._ground.board
+        ours = board.own_offset
+        if ours is not None:
+            return {}
+        return {feed: _off(feed, clock.offset) for feed, clock in board.clocks.items() if clock.is_off and clock.offset}
 
-    def _of_source(self, asset: str, feed: str) -> str | None:
-        said = self._said.get(feed)
-        if said is not None and asset in said.states:
-            return said.states[asset]
-        return self.of_feed(feed)
+
+def _with(reason: str, feed: str, cause: str | None) -> str:
+    """A reason with the cause that the feed has, unless it says so itself."""
+    return reason if cause is None or cause in reason else f"{reason}; {feed}: {cause}"
+
+
+def _off(feed: str, offset: timedelta) -> str:
+    where = (
+        "ahead of ours: its prices are refused" if offset > timedelta(0) else "behind ours: its prices count as late"
+    )
+    return f"the clock of {feed} is {span_in_words(abs(offset))} {where}"

@@ -60,7 +60,7 @@ class PriceAlerts:
     def is_told(self, asset: str) -> bool:
         """The desk knows that the price of the coin is not trusted."""
         mark = self._board.marks.get(asset)
-        return (mark is not None and mark.announced) or self._is_said_missing(asset)
+        return (mark is not None and mark.announced) or self.is_said_missing(asset)
 
     def is_blind(self, asset: str) -> bool:
         """The coin has no trusted price."""
@@ -74,7 +74,7 @@ class PriceAlerts:
         if is_blind and asset not in self._board.usd:
             self._missing[asset] = Told(count, "missing")
             return 0, count
-        if not is_blind and self._is_said_missing(asset):
+        if not is_blind and self.is_said_missing(asset):
             self._missing[asset] = Told(count)
             if mark is not None and mark.announced:
                 self._board.announce(asset, announced=False)
@@ -82,7 +82,8 @@ class PriceAlerts:
         told = self._board.announce(asset, is_blind)
         return told.episode, told.sequence
 
-    def _is_said_missing(self, asset: str) -> bool:
+    def is_said_missing(self, asset: str) -> bool:
+        """The desk knows that the coin never had a price."""
         return self._missing.get(asset, Told()).last is not None
 
     # -- of a coin --
@@ -109,7 +110,7 @@ class PriceAlerts:
 
     def _facts(self, asset: str, exposed: Exposure) -> dict[str, Any]:
         is_missing = asset not in self._board.usd
-        if is_missing or self._is_said_missing(asset):
+        if is_missing or self.is_said_missing(asset):
             return {
                 "asset": asset,
                 "trust": "missing" if is_missing else "good",

@@ -23,12 +23,11 @@ from monitor.core.events.events import (
     PriceSilent,
     ProductsChanged,
     RatesChanged,
-    TimePassed,
 )
 from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.outcome import Memory, Outcome, Sight
+from monitor.core.groups.outcome import Memory, Outcome, Sight, SourceView
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
@@ -39,18 +38,13 @@ from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
-from monitor.core.watch.exposed import ExposureSums
-from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.operators import Operators
-from monitor.core.watch.price_alerts import PriceAlerts
+from monitor.core.watch.price_watchers import price_watchers
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
-from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.concentration import Concentration
 from monitor.core.watch.watchers.decisions import PriceDecisions
-from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
-from monitor.core.watch.watchers.prices import PriceWatch
 from monitor.core.watch.watchers.rules import RulesWatch
 from monitor.core.watch.watchers.schedule import Schedule
 from monitor.core.watch.watchers.silences import SilenceWatch
@@ -65,19 +59,14 @@ class RiskMonitor:
 
     def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
         self._rates = Rates(memory.rates if memory else ())
-        rules = self._rates.into(rules)
         self.at = memory.at if memory else None
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
-        ground = Ground(rules, self.board, self.book)
+        ground = Ground(self._rates.into(rules), self.board, self.book)
         self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
-        self._causes = FeedCauses(ground)
-        self._alerts = PriceAlerts(ground, self._causes, ExposureSums(ground))
-        self._blindness = Blindness(ground, self._causes, self._alerts)
-        self._prices = PriceWatch(ground, self._blindness)
-        self._feeds = FeedWatch(ground, self._causes)
+        self._priced = price_watchers(ground)
         self._decisions = PriceDecisions(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
@@ -93,21 +82,18 @@ class RiskMonitor:
             self._fund,
             self._rules,
             self._schedule,
-            self._feeds,
-            self._blindness,
             self._decisions,
-            self._prices,
+            *self._priced,
             self._concentration,
         )
         self._by_phase: dict[int, Watcher] = {
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,
             deadlines.DECISION: self._decisions,
-            deadlines.PRICE: self._prices,
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
             deadlines.FUND: self._fund,
-            deadlines.BLINDNESS: self._blindness,
+            **self._priced.by_phase,
         }
         if memory:
             self._restore(memory)
@@ -145,9 +131,9 @@ class RiskMonitor:
         return self._noticed.refused_lines
 
     @property
-    def feed_troubles(self) -> Mapping[str, str]:
-        """By feed that is connected: why its prices do not count all the same. May be asked in any thread."""
-        return self._causes.troubles
+    def feeds(self) -> Mapping[str, SourceView]:
+        """What core finds of each feed. May be asked in any thread."""
+        return self._priced.feeds.views
 
     def sight(self, group_id: str) -> Sight | None:
         """A group as it stands now, or None."""
@@ -164,14 +150,12 @@ class RiskMonitor:
         """What the watchers remember."""
         return WatcherStates(
             noticed=self._noticed.kept(),
-            prices=self._alerts.kept(),
-            blindness=self._blindness.kept(),
-            feeds=self._feeds.kept(),
             fund=self._fund.kept(),
             concentration=self._concentration.kept(),
             rules=self._rules.kept(),
             silences=self._silences.kept(),
             decisions=self._decisions.kept(),
+            **self._priced.kept(),
         )
 
     @property
@@ -187,7 +171,7 @@ class RiskMonitor:
             groups=kept.groups,
             states=(*kept.states, *self._book_changes.retired.values()),
             heard=self.board.heard,
-            awaited=self._prices.awaited,
+            awaited=self._priced.prices.awaited,
             blocks=kept.blocks,
             rates=self._rates.kept(),
             board=self.board.memory,
@@ -227,7 +211,7 @@ class RiskMonitor:
                 # stands still until the wall catches up.
                 skipped = timedelta(seconds=float(event.seconds))
                 self._run_due(event.at - skipped, out)
-                self._prices.jump(skipped, event.at)
+                self._priced.prices.jump(skipped, event.at)
             self._run_due(event.at, out)
             self._silences.mark(out.alerts, 0)
             start = len(out.alerts)
@@ -235,6 +219,7 @@ class RiskMonitor:
                 self._take(event, out)
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
+            self._priced.feeds.look(event.at, out)
             self._silences.mark(out.alerts, start)
             self._concentration.follow(event)
             self.at = event.at
@@ -243,9 +228,9 @@ class RiskMonitor:
     def _take(self, event: Event, out: Outcome) -> None:
         match event:
             case MarkPrices():
-                self._follow(self._prices.take(event), out)
+                self._follow(self._priced.prices.take(event), out)
             case FeedSaid():
-                self._follow(self._feeds.take(event, out), out)
+                self._follow(self._priced.said(event), out)
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():
@@ -266,15 +251,13 @@ class RiskMonitor:
                 # Receipts grow old, and doubted prices persist, though no deadline may run.
                 self.board.shift(-timedelta(seconds=float(event.seconds)), event.at)
             case PriceSilent():
-                self._follow(self._prices.silent(event.asset, event.at), out)
+                self._follow(self._priced.prices.silent(event.asset, event.at), out)
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
                 change = self.operators.take(event.act, event.who, event.at, out)
                 if change is not None:
                     self._follow(change, out)
-            case TimePassed():
-                pass
 
     def _follow(self, change: BookChange, out: Outcome) -> None:
         """The watchers see a change, the groups that it concerns are decided, and the watchers are told that they are."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
-from monitor.core.groups.watcher_states import BlindnessState, FeedTold
+from monitor.core.groups.watcher_states import BlindnessState, FeedTold, Told
 from monitor.core.prices import flapping
 from monitor.core.prices.flapping import Flap
 from monitor.core.watch.feed_causes import FeedCauses
@@ -39,6 +39,10 @@ class Blindness(Watcher):
         self._flaps: dict[str, Flap] = {}
 
     # -- what is remembered --
+
+    def kept_missing(self) -> dict[str, Told]:
+        """By asset: whether it is said that no price was ever seen."""
+        return self._alerts.kept()
 
     def kept(self) -> BlindnessState:
         """What was said, and what waits to be said."""
@@ -102,7 +106,7 @@ class Blindness(Watcher):
 
     def _lose_alone(self, asset: str, at: datetime, out: Outcome) -> None:
         flap = flapping.lost(self._flaps.get(asset), at)
-        if self._alerts.lost(asset, flap, at, out):
+        if self._alerts.lost(asset, flap, at, out) and not self._alerts.is_said_missing(asset):
             self._turn(asset, flap)
 
     def _down(self, feed: str, told: FeedTold, at: datetime, out: Outcome) -> None:
@@ -147,6 +151,8 @@ class Blindness(Watcher):
         if flap is not None and flap.is_on:
             self._turn(asset, flapping.regained(flap, at))
             out.memory_changed = True
+        elif self._alerts.is_said_missing(asset):
+            self._alerts.restored(asset, None, at, out)
         elif self._alerts.is_told(asset):
             self._turn(asset, flapping.regained(flap, at))
             self._alerts.restored(asset, flap, at, out)

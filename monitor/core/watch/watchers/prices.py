@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
-from monitor.core.events.events import MarkPrices
+from monitor.core.events.events import FeedSaid, MarkPrices
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.prices.quote import STALE, PriceChange
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
@@ -52,6 +52,10 @@ class PriceWatch(Watcher):
         self._await_staleness(event.assets)
         return self._moved(change, event.at, event.assets)
 
+    def said(self, event: FeedSaid) -> BookChange:
+        """A feed says of itself whether it is connected, and which coins it cannot price."""
+        return self._moved(self._board.take_said(event), event.at)
+
     def silent(self, asset: str, at: datetime) -> BookChange:
         """No feed spoke of an asset for too long, though no deadline could run."""
         return self._moved(self._board.expire(asset), at)
@@ -90,8 +94,8 @@ class PriceWatch(Watcher):
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
-        if change.prices.regained or change.prices.found:
-            self._blindness.regain({*change.prices.regained, *change.prices.found}, change.at, out)
+        self._blindness.regain(change.prices.regained, change.at, out)
+        self._blindness.regain(change.prices.found, change.at, out)
         late, self._late = self._late, ()
         if late:
             self._blindness.lose(late, change.at, out)

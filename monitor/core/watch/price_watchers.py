@@ -1,0 +1,58 @@
+"""What watches prices, made together: the feeds, what is said of blindness and contradictions, and the deadlines."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from monitor.core import deadlines
+from monitor.core.events.events import FeedSaid
+from monitor.core.watch.exposed import ExposureSums
+from monitor.core.watch.feed_causes import FeedCauses
+from monitor.core.watch.price_alerts import PriceAlerts
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
+from monitor.core.watch.watchers.blindness import Blindness
+from monitor.core.watch.watchers.contradictions import ContradictionWatch
+from monitor.core.watch.watchers.feeds import FeedWatch
+from monitor.core.watch.watchers.prices import PriceWatch
+
+
+class PriceWatchers(NamedTuple):
+    """In the order in which they are called."""
+
+    feeds: FeedWatch
+    blindness: Blindness
+    prices: PriceWatch
+    contradictions: ContradictionWatch
+
+    @property
+    def by_phase(self) -> dict[int, Watcher]:
+        """Those that have deadlines."""
+        return {
+            deadlines.PRICE: self.prices,
+            deadlines.BLINDNESS: self.blindness,
+            deadlines.CONTRADICTION: self.contradictions,
+        }
+
+    def said(self, event: FeedSaid) -> BookChange:
+        """A feed says something else of itself than it did."""
+        self.feeds.take(event)
+        return self.prices.said(event)
+
+    def kept(self) -> dict[str, Any]:
+        """Their fields of WatcherStates."""
+        return {
+            "prices": self.blindness.kept_missing(),
+            "blindness": self.blindness.kept(),
+            "feeds": self.feeds.kept(),
+            "contradictions": self.contradictions.kept(),
+        }
+
+
+def price_watchers(ground: Ground) -> PriceWatchers:
+    """They share the causes that feeds gave, and the bound on exact sums."""
+    causes, sums = FeedCauses(ground), ExposureSums(ground)
+    alerts = PriceAlerts(ground, causes, sums)
+    blindness = Blindness(ground, causes, alerts)
+    return PriceWatchers(
+        FeedWatch(ground, causes), blindness, PriceWatch(ground, blindness), ContradictionWatch(ground, alerts, sums)
+    )
