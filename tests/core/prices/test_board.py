@@ -142,7 +142,10 @@ class Pair:
         marks = [mark if with_trust else unconfirmed(mark) for mark in self.fast.marks.values()]
         heard = self.fast.heard if with_heard else ()
         memory = self.fast.memory if with_heard else None
-        self.fast, self.plain = PriceBoard(self.trust, marks, heard, memory), SlowBoard(self.trust, marks, heard, memory)
+        self.fast, self.plain = (
+            PriceBoard(self.trust, marks, heard, memory),
+            SlowBoard(self.trust, marks, heard, memory),
+        )
 
     def look(self) -> None:
         """Nothing that can be seen differs."""
