@@ -26,7 +26,8 @@ from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Frame, PriceChange
 from monitor.core.rules.settings import Trust
 from monitor.feeds import binance_futures
-from monitor.feeds._base import FeedStats, News
+from monitor.feeds._base import FeedStats
+from monitor.feeds._news import News
 
 ROUNDS = 60
 WHOLE = ("parse", "news", "conflate", "board")

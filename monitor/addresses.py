@@ -71,7 +71,8 @@ def shown_url(url: str) -> str:
     """Scheme, host and port of a URL. Its user, path and query stay out: they may hold secrets."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a port of letters may be a piece of a password
+        if "@" in parts.path:
+            _ = parts.port  # a port of letters may be the first piece of a password that holds a slash
     except ValueError:
         return "no address"
     host = parts.netloc.rpartition("@")[2]

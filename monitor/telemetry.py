@@ -7,7 +7,7 @@ import ctypes
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing()),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=True,
     )
 
@@ -68,6 +68,11 @@ class _Unfailing:
 log = structlog.get_logger("monitor")
 
 
+def log_stood_still(seconds: float, dropped: int) -> None:
+    """Says afterwards that nobody read the log, or the terminal, and what it lost."""
+    log.warning("nobody read the log for a while", seconds=round(seconds, 1), lines_dropped=dropped)
+
+
 class BoundedLog:
     """Logs at most one line per key and minute, and says how many it left out: a bad feed must not fill the disk."""
 
@@ -78,6 +83,13 @@ class BoundedLog:
 
     def warning(self, now_s: float, key: str, message: str, **facts: Any) -> None:
         """Logs now, or counts; `now_s` is monotonic time. At most 10,000 keys are remembered."""
+        self._say(log.warning, now_s, key, message, facts)
+
+    def info(self, now_s: float, key: str, message: str, **facts: Any) -> None:
+        """The same for what is no trouble."""
+        self._say(log.info, now_s, key, message, facts)
+
+    def _say(self, say: Callable[..., Any], now_s: float, key: str, message: str, facts: dict[str, Any]) -> None:
         last = self._last.get(key)
         if last is not None and now_s - last < self.every_s:
             self._left_out[key] = self._left_out.get(key, 0) + 1
@@ -87,7 +99,7 @@ class BoundedLog:
             self._left_out.clear()
         self._last[key] = now_s
         left_out = self._left_out.pop(key, 0)
-        log.warning(message, **facts, **({"left_out": left_out} if left_out else {}))
+        say(message, **facts, **({"left_out": left_out} if left_out else {}))
 
 
 class Health:

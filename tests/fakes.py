@@ -28,6 +28,7 @@ from monitor.stores._base import (
     StoredState,
     StoreUnavailable,
     Target,
+    moved,
 )
 
 START = datetime(2021, 5, 19, 12, 58, tzinfo=UTC)
@@ -291,6 +292,14 @@ class FakeStore:
     async def attempts(self, delivery: str) -> list[Attempt]:
         self._check()
         return [a for a in self.tries if a.delivery == delivery]
+
+    async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+        self._check()
+        ended, made = moved(delivery, targets, at)
+        known = {(row.alert, row.notifier, row.to) for row in self.rows.values()}
+        new = [d for d in made if (d.alert, d.notifier, d.to) not in known]
+        self.rows |= {delivery.id: ended} | {d.id: d for d in new}
+        return new
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self._check()

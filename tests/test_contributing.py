@@ -205,15 +205,15 @@ def test_the_product_names_what_is_wrong(example: Example) -> None:
 def test_the_alert_type_is_raised_with_its_severity_and_title(
     example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A notice that is refused for good becomes an alert that fits its row of the catalogue."""
-    row = example("monitor/core/alerts/catalogue.py").CATALOGUE["delivery.lost"]
-    monkeypatch.setitem(cast("dict[str, Any]", CATALOGUE), "delivery.lost", row)
+    """A channel that refuses everything becomes an alert that fits its row of the catalogue."""
+    row = example("monitor/core/alerts/catalogue.py").CATALOGUE["delivery.barred"]
+    monkeypatch.setitem(cast("dict[str, Any]", CATALOGUE), "delivery.barred", row)
     refused = SimpleNamespace(id="dlv_1", alert="evt_1", type="loan.overdue", subject="G-1")
     outage = example("monitor/dispatch/outage.py").Outage("desk-mail")
     desk = Desk()
-    (alert,) = desk.handle(outage.failed(0.0, START, refused, "HTTP 410", for_good=True))
+    (alert,) = desk.handle(outage.failed(0.0, START, refused, "HTTP 401", at_once=True))
     told = desk.told(alert)
-    assert headline(Notice(told["type"], told["timestamp"], told["data"])) == "[CRITICAL] dlv_1 notice lost"
+    assert headline(Notice(told["type"], told["timestamp"], told["data"])) == "[CRITICAL] dlv_1 channel barred"
     Draft202012Validator(schema_of(row)).validate(told)
 
 

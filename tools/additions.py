@@ -55,10 +55,10 @@ ALERT = Addition(
             "monitor/core/alerts/catalogue.py",
             '    AlertType(\n        "monitor.clock_jump"',
             """    AlertType(
-        "delivery.lost", CRITICAL, "notice lost", "channel",
-        "A channel refused a notice for good.",
-        "Tell the people whom it was for.",
-        (Fact("notifier", TEXT, "the channel"), Fact("alert", TEXT, "id of the alert that is lost")),
+        "delivery.barred", CRITICAL, "channel barred", "delivery",
+        "A channel refuses everything that we send.",
+        "Look at its password, its certificate and its address.",
+        (Fact("notifier", TEXT, "the channel"), Fact("alert", TEXT, "id of the alert that met the refusal")),
     ),
     AlertType(
         "monitor.clock_jump\"""",
@@ -67,8 +67,8 @@ ALERT = Addition(
             "monitor/dispatch/outage.py",
             "        self._failures += 1\n",
             """        self._failures += 1
-        if for_good:
-            return Noticed(at, "delivery.lost", delivery.id, {"notifier": self._notifier, "alert": delivery.alert})
+        if at_once:
+            return Noticed(at, "delivery.barred", delivery.id, {"notifier": self._notifier, "alert": delivery.alert})
 """,
         ),
     ),
@@ -87,11 +87,11 @@ from tests.core.desk import START, Desk
 def test_the_alert_is_raised_and_rendered() -> None:
     refused = SimpleNamespace(id="dlv_1", alert="evt_1", type="loan.overdue", subject="G-1")
     desk = Desk()
-    (alert,) = desk.handle(Outage("desk-mail").failed(0.0, START, refused, "HTTP 410", for_good=True))
+    (alert,) = desk.handle(Outage("desk-mail").failed(0.0, START, refused, "HTTP 401", at_once=True))
     told = desk.told(alert)
-    assert (told["type"], told["data"]["severity"]) == ("delivery.lost", "critical")
-    assert headline(Notice(told["type"], told["timestamp"], told["data"])) == "[CRITICAL] dlv_1 notice lost"
-    Draft202012Validator(schema_of(CATALOGUE["delivery.lost"])).validate(told)
+    assert (told["type"], told["data"]["severity"]) == ("delivery.barred", "critical")
+    assert headline(Notice(told["type"], told["timestamp"], told["data"])) == "[CRITICAL] dlv_1 channel barred"
+    Draft202012Validator(schema_of(CATALOGUE["delivery.barred"])).validate(told)
 """,
     tests=("tests/tools/test_alerts.py", "tests/core/alerts/test_catalogue.py"),
 )

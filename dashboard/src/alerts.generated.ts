@@ -64,10 +64,13 @@ export const TITLES: Readonly<Record<string, string>> = {
   "book.refused": "Loan book line refused",
   "book.drift": "Loan book drift",
   "delivery.failing": "Delivery failing",
+  "delivery.lost": "Notice lost",
+  "delivery.recipient_refused": "Recipient refused",
   "monitor.clock_jump": "Clock jump",
   "monitor.clock_off": "Our clock is off",
   "monitor.clock_restored": "Our clock is right again",
   "monitor.degraded": "Monitor degraded",
+  "monitor.stalled": "Monitor stood still",
   "monitor.recovered": "Monitor recovered",
   "monitor.heartbeat": "Heartbeat",
 };

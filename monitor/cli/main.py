@@ -7,6 +7,8 @@ import contextlib
 import errno
 import signal
 import sys
+import threading
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +19,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError
 
 from monitor import config as configuration
-from monitor import plugins, telemetry
+from monitor import plugins, telemetry, terminal
 from monitor.cli import operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
@@ -27,6 +29,9 @@ from monitor.core.alerts.payload import alert_item
 from monitor.core.text import as_json as json_values
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import StoreUnavailable
+
+STOP_S = 9.0
+"""A stop takes at most ten seconds, whatever hangs."""
 
 commands = Commands(
     name="monitor",
@@ -64,7 +69,7 @@ def main() -> NoReturn:
 
 
 @commands.command
-def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str = "info") -> int:
+def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str = "info") -> NoReturn:
     """The daemon. SIGTERM stops it cleanly, SIGHUP reloads its configuration.
 
     Parameters
@@ -73,21 +78,32 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    import uvloop  # only the daemon needs it, and it is not there on every system
-
-    # SIGHUP would end the process while there is nothing to reload yet.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A reader that closes the pipe (`| head`) ends the other commands, but not the daemon.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    terminal.never_block(telemetry.log_stood_still)
     telemetry.configure(log_level, as_json=log_json)
-    loaded = configuration.load(config)
+    code = TROUBLE
     try:
-        return uvloop.run(_serve(loaded))
+        code = _run_to_the_end(configuration.load(config))
+    except BadConfig as e:
+        output.problems(e.problems)
+        code = WRONG
     except (StoreUnavailable, OSError) as e:
         is_taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
         hint = "; stop what runs there, or choose another web.port (0 picks a free one)" if is_taken else ""
         output.problems([f"{config}: {e}{hint}"])
-        return TROUBLE
+    except Exception:  # noqa: BLE001  whatever it is, the process must end with a traceback, and not wait for its threads
+        traceback.print_exc()
+    terminal.leave(code)
+
+
+def _run_to_the_end(config: Config) -> int:
+    """Runs the daemon on a loop that is not closed: closing waits for threads, and one of them may hang for ever."""
+    import uvloop  # only the daemon needs it, and it is not there on every system
+
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(_serve(config))
 
 
 async def _serve(config: Config) -> int:
@@ -98,8 +114,16 @@ async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     hangup = asyncio.Event()
+
+    def stop() -> None:
+        """What hangs at the stop is cut off: the store has all that was committed, as after a kill."""
+        stopping.set()
+        ending = threading.Timer(STOP_S, terminal.leave, [TROUBLE])
+        ending.daemon = True
+        ending.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     await app.start()
     with contextlib.suppress(OSError):
@@ -155,6 +179,7 @@ def replay_(
     entries: Path | None = None,
     log: Path | None = None,
     trust: Flag = False,
+    allow_unvalued: Flag = False,
     as_json: AsJson = False,
 ) -> int:
     """Runs a tape or a recorded event log through the same core in virtual time; sends nothing.
@@ -162,11 +187,12 @@ def replay_(
     Parameters
     ----------
     config: the configuration file (TOML), whose rules it uses.
-    tape: prices as CSV, long or wide, .gz or not.
+    tape: past prices as CSV, plain or packed, in one of the forms of docs/replay.md.
     book: loan groups as JSON Lines.
     entries: book entries as JSON Lines, which apply at their times among the rows of the tape.
     log: a file of the recorded event log or the folder of them, instead of a tape and a book.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    allow_unvalued: exit 0 although a group that owes was never valued.
     as_json: one alert per line on stdout and nothing else.
     """
     loaded = configuration.load(config)
@@ -187,7 +213,7 @@ def replay_(
         return replay.of_log(log, as_json=as_json)
     assert tape is not None
     assert book is not None
-    return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json)
+    return replay.of_tape(loaded, tape, book, entries, trust=trust, as_json=as_json, allow_unvalued=allow_unvalued)
 
 
 @commands.command

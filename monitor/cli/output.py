@@ -28,6 +28,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
 from monitor.core.alerts.catalogue import COLOUR
 from monitor.core.text import stamp
@@ -37,6 +38,8 @@ WIDE = 160
 """Columns of a pipe, which has no width of its own: a table there must not cut a figure."""
 SAY_S = 2.0
 """Progress shows after this long, and the log gets at most one line in this time."""
+NAMED = 20
+"""So many refusals of a replay are named."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False)
 
@@ -47,10 +50,21 @@ def problems(lines: Sequence[str]) -> None:
         err.print(f"[red]error:[/] {escape(without_passwords(line))}", soft_wrap=True)
 
 
+def notes(lines: Sequence[str]) -> None:
+    """What a person should know, each on its own line, on stderr."""
+    for line in lines:
+        err.print(f"[yellow]note:[/] {escape(line)}", soft_wrap=True)
+
+
+def unvalued(lines: Sequence[str], *, are_allowed: bool) -> int:
+    """Groups that owe and were never valued, on stderr; gives the exit code of a replay."""
+    notes(lines) if are_allowed else problems(lines)
+    return TROUBLE if lines and not are_allowed else FINE
+
+
 def old_keys(path: Path, lines: Sequence[str]) -> None:
     """Keys of a configuration that go by another name now, on stderr."""
-    for line in lines:
-        err.print(f"[yellow]note:[/] {escape(f'{path}: {line}')}", soft_wrap=True)
+    notes([f"{path}: {line}" for line in lines])
 
 
 def say(line: str) -> None:
@@ -121,6 +135,20 @@ def count_lines(path: Path) -> int | None:
         return None
 
 
+class Refusals:
+    """What a replay refused: the first ones, and how many there were. A tape may have millions."""
+
+    def __init__(self) -> None:
+        self.first: list[str] = []
+        self.count = 0
+
+    def take(self, refusal: object) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.first) < NAMED:
+            self.first.append(str(refusal))
+
+
 class ReplayProgress:
     """Alerts of a replay as they come on stdout, and a progress bar on stderr."""
 
@@ -167,12 +195,12 @@ class ReplayProgress:
             soft_wrap=True,
         )
 
-    def summary(self, refused: Sequence[str]) -> None:
+    def summary(self, refused: Refusals) -> None:
         """Counts by type on stdout, refused prices on stderr; with --json only the latter."""
-        for line in refused[:20]:
+        for line in refused.first:
             err.print(f"[yellow]refused:[/] {escape(line)}", soft_wrap=True)
-        if len(refused) > 20:
-            err.print(f"[yellow]refused:[/] {len(refused) - 20} more")
+        if refused.count > len(refused.first):
+            err.print(f"[yellow]refused:[/] {refused.count - len(refused.first)} more")
         if self.as_json:
             return
         until = stamp(self.last) if self.last else "-"

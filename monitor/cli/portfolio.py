@@ -114,6 +114,7 @@ def report(
     tape: Path | None = None,
     book: Path | None = None,
     trust: Flag = False,
+    allow_unvalued: Flag = False,
     url: str | None = None,
     day: str | None = None,
     token_file: TokenFile = None,
@@ -124,14 +125,17 @@ def report(
     ----------
     out: the file, which it replaces.
     config: the configuration file (TOML), whose rules a replay uses.
-    tape: prices as CSV, long or wide, .gz or not.
+    tape: past prices as CSV, plain or packed, in one of the forms of docs/replay.md.
     book: loan groups as JSON Lines.
     trust: judge staleness and jumps as live; otherwise every price of a tape is good.
+    allow_unvalued: exit 0 although a group that owes was never valued.
     url: address of the running daemon, instead of a tape and a book.
     day: the UTC day of the daemon's log, such as 2026-11-22; today without it.
     token_file: file with the token, where the daemon has tokens.
     """
+    from monitor.cli.replay import opened
     from monitor.daemon import wiring
+    from monitor.feeds._tapes.files import UnreadableTape
     from monitor.replay.run import without_trust
     from monitor.report import gather, page
 
@@ -150,18 +154,19 @@ def report(
                 return WRONG
             loaded = configuration.load(config)
             rules = loaded.rules if trust else without_trust(loaded.rules)
-            played = gather.Played(rules, tape, book, wiring.rates_of(loaded))
-            with output.counting(f"replaying {tape.name} twice", output.count_lines(tape)) as advance:
+            file = opened(tape, rules)
+            played = gather.Played(rules, tape, book, wiring.rates_of(loaded), file)
+            with output.counting(f"replaying {tape.name} twice", file.survey.rows) as advance:
                 found = gather.of_replay(played, advance)
         out.write_text(page.render(found), "utf-8")
-    except (gather.EmptyReport, ValueError) as e:
-        output.problems([str(e)])
+    except (gather.EmptyReport, UnreadableTape, ValueError) as e:
+        output.problems(str(e).splitlines())
         return WRONG
     except OSError as e:
         output.problems([f"{out}: {e.strerror}"])
         return TROUBLE
     output.say(f"{out}: {len(found.alerts):,} alerts, {out.stat().st_size:,} bytes")
-    return FINE
+    return output.unvalued(found.unvalued, are_allowed=allow_unvalued)
 
 
 def _day(text: str | None) -> date:

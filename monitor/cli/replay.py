@@ -15,32 +15,72 @@ from monitor.core.alerts.payload import alert_item
 from monitor.core.rules.settings import Rules
 from monitor.core.text import as_json as json_values
 from monitor.daemon import event_log, wiring
-from monitor.feeds.tape import rows
+from monitor.feeds._tapes.files import UnreadableTape
+from monitor.feeds._tapes.reader import TapeFile
 from monitor.replay import run
 from monitor.replay.entries import EntryTape
 from monitor.replay.export import tape_of
+from monitor.replay.unvalued import unvalued
 
 
-def of_tape(config: Config, tape: Path, book: Path, entries: Path | None, *, trust: bool, as_json: bool) -> int:
+def of_tape(
+    config: Config,
+    tape: Path,
+    book: Path,
+    entries: Path | None,
+    *,
+    trust: bool,
+    as_json: bool,
+    allow_unvalued: bool = False,
+) -> int:
     """Replays a tape and gives the exit code. Raises BadConfig if rates cannot be used."""
     rates = wiring.rates_of(config)
     rules = config.rules if trust else run.without_trust(config.rules)
-    refused: list[str] = []
-    stated = EntryTape(entries, refused.append) if entries is not None else None
-    steps = run.tape(rules, book, rows(tape, lambda problem: refused.append(str(problem))), rates, stated)
-    _show(tape, steps, lambda: rules, refused, as_json=as_json)
-    return FINE
+    refused = output.Refusals()
+    try:
+        file = opened(tape, rules)
+        stated = EntryTape(entries, refused.take) if entries is not None else None
+        replay = run.Replay(rules)
+        steps = run.tape(rules, book, file.rows(refused.take), rates, stated, replay)
+        timeline = output.ReplayProgress(tape.name, file.survey.rows, as_json=as_json)
+        _show(timeline, steps, lambda: rules)
+    except UnreadableTape as e:
+        output.problems(str(e).splitlines())
+        return WRONG
+    timeline.summary(refused)
+    output.notes(file.read_otherwise())
+    if not timeline.events:
+        output.problems([run.nothing_played(tape)])
+        return TROUBLE
+    return output.unvalued(unvalued(replay.monitor, file), are_allowed=allow_unvalued)
+
+
+def opened(tape: Path, rules: Rules) -> TapeFile:
+    """A tape that can be played under these rules; says on stderr what a person should know of it.
+
+    Raises UnreadableTape, also where its prices would be stale between two rows.
+    """
+    try:
+        file = TapeFile(tape)
+    except OSError as e:
+        raise UnreadableTape(f"{tape}: cannot be read: {e.strerror or e}; check the path") from None
+    if problems := file.too_slow(rules.trust):
+        raise UnreadableTape("\n".join(f"{problem}, or leave out --trust" for problem in problems))
+    output.notes(file.said())
+    return file
 
 
 def of_log(path: Path, *, as_json: bool) -> int:
     """Replays a recorded event log, a file or a folder, and gives the exit code: 1 where some of it is missing."""
     rules: list[Rules] = []
     lost: list[str] = []
+    timeline = output.ReplayProgress(path.name, _lines(path), as_json=as_json)
     try:
-        _show(path, run.recorded(path, rules.append, lost.append), lambda: rules[-1], [], as_json=as_json)
+        _show(timeline, run.recorded(path, rules.append, lost.append), lambda: rules[-1])
     except event_log.Torn as e:
         output.problems([*lost, str(e)])
         return WRONG
+    timeline.summary(output.Refusals())
     output.problems(lost)
     return TROUBLE if lost else FINE
 
@@ -69,17 +109,13 @@ def export(log: Path, out: Path) -> int:
     return TROUBLE if lost else FINE
 
 
-def _show(
-    path: Path, steps: Iterable[run.Step], rules: Callable[[], Rules], refused: list[str], *, as_json: bool
-) -> None:
-    """Prints alerts as they come and a summary at the end; names refused prices and entries on stderr."""
-    timeline = output.ReplayProgress(path.name, _lines(path), as_json=as_json)
+def _show(timeline: output.ReplayProgress, steps: Iterable[run.Step], rules: Callable[[], Rules]) -> None:
+    """Prints alerts as they come."""
     with timeline:
         for at, alerts in steps:
             for logged in alerts:
                 timeline.alert(json_values(alert_item(logged.alert, logged.cursor, rules().products)))
             timeline.step(at)
-    timeline.summary(refused)
 
 
 def _lines(path: Path) -> int | None:

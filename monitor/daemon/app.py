@@ -55,7 +55,10 @@ class App:
         self.tasks.begin("source watch", self.sources.watch())
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
         self.tasks.begin("retention", upkeep.prune(self._running, lambda: self.config.keep))
-        self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory))
+        stalls = upkeep.StallWatch(
+            self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
+        )
+        self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory, stalls))
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
         trim_memory()
         self.health.set("startup", None)

@@ -122,4 +122,4 @@ class Deliveries:
         return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
 
     def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._running, self._notifiers, self._render, self._tell)
+        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route)

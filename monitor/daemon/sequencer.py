@@ -81,6 +81,8 @@ class Sequencer:
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = self._clock.monotonic_s()
         self._clocks = ClockWatch(monitor, self._clock)
+        self._busy_since_s: float | None = None
+        self._longest_s = 0.0
 
     # -- what feeds, books, the web and the shell call --
 
@@ -247,5 +249,18 @@ class Sequencer:
     def _now(self) -> datetime:
         return self._clocks.now(self._monitor.at)
 
+    @property
+    def busy_s(self) -> float:
+        """How long the turn that is under way in core has taken, or the longest one of those since this was asked."""
+        longest_s, self._longest_s = self._longest_s, 0.0
+        since_s = self._busy_since_s
+        return longest_s if since_s is None else max(longest_s, self._clock.monotonic_s() - since_s)
+
     async def _in_core(self, work: Callable[..., object], *args: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        started_s = self._clock.monotonic_s()
+        self._busy_since_s = started_s
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        finally:
+            self._busy_since_s = None
+            self._longest_s = max(self._longest_s, self._clock.monotonic_s() - started_s)

@@ -17,7 +17,7 @@ from monitor.daemon.feed_reports import FeedReports
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.feeds._base import Feed, FeedStats
+from monitor.feeds._base import Desk, Feed, FeedStats
 from monitor.rates._base import RateSource
 from monitor.running import Running, Task
 from monitor.stores._base import StoreUnavailable
@@ -26,6 +26,8 @@ WATCH_S = 0.1
 """How often the feeds are looked at: a feed that is gone is told of before its prices are old."""
 RATES_S = 1.0
 """How often refused lines of books are looked at for a rate that they lacked."""
+NEEDS_S = 2.0
+"""How often the book is asked which coins it needs: feeds ask their venues for a new one this soon."""
 EVENTS_AT_ONCE = 1_000
 """Events of a book in one commit: this few delay a price by some milliseconds."""
 
@@ -58,6 +60,8 @@ class Sources:
         """Sources of rates whose opening was taken at the start."""
         self._rated: set[tuple[str, str]] = set()
         self._reports = FeedReports()
+        self._needed: frozenset[str] = frozenset()
+        self._needed_s = float("-inf")
 
     async def open_rates(self, config: Config) -> None:
         """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
@@ -121,9 +125,22 @@ class Sources:
             self.run(self._config, judge_again=True)
         self._rated = rated
 
+    def _needs(self) -> frozenset[str]:
+        """The coins whose price decides about some group, and those that convert others; may be seconds old."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._needed_s >= NEEDS_S:
+            self._needed_s = now_s
+            # Core's thread may change the book meanwhile; then what was known serves for another while.
+            with contextlib.suppress(RuntimeError):
+                self._needed = frozenset((*self._monitor.book.needed(), *self._monitor.board.parity_assets))
+        return self._needed
+
     async def _run_feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self._clock)
         self.feeds[part.name] = feed.stats
+        attach = getattr(feed, "attach", None)  # a feed need not know the desk
+        if attach is not None and self._config is not None:
+            attach(Desk(self._needs, self._config.state_dir))
         async for quotes in feed.quotes():
             self._sequencer.quotes(quotes)
 
@@ -149,8 +166,11 @@ class Sources:
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""
+        is_bulk = any(isinstance(event, GroupsPut) for event in batch)
+        if is_bulk:
+            self._note_bulk()
         for i in range(0, len(batch), EVENTS_AT_ONCE):
             with contextlib.suppress(StoreUnavailable):
                 await self._sequencer.events(batch[i : i + EVENTS_AT_ONCE])
-        if any(isinstance(event, GroupsPut) for event in batch):
+        if is_bulk:
             self._note_bulk()

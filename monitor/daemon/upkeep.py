@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from monitor.clock import Clock
+from monitor.core.alerts.catalogue import STALLED
+from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
@@ -16,10 +19,14 @@ from monitor.telemetry import log, trim_memory
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
 PRUNE_S = 3600.0
+STALLED_S = 5.0
+"""The event loop or core that stood still for so long is an alert: prices and notices were late by as much."""
 TRIM_AFTER_S = 3.0
 """A large book is read, or a storm of alerts is over, when nothing more of it came for this long."""
 STORM = 1_000
 """Alerts at once whose memory is worth being given back: about 10 MB."""
+
+Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 
 
 class MemoryTrim:
@@ -29,6 +36,11 @@ class MemoryTrim:
         self._clock = clock
         self._bulk_s: float | None = None
         """When bulk came last; None after its memory was given back."""
+
+    @property
+    def is_bulk(self) -> bool:
+        """A large book is being read, or was until a moment ago."""
+        return self._bulk_s is not None
 
     def note(self) -> None:
         """A part of a large book, or many alerts, have come."""
@@ -68,10 +80,44 @@ async def prune(running: Running, keep: Callable[[], timedelta]) -> None:
         await asyncio.sleep(PRUNE_S)
 
 
-async def watch_loop(running: Running, memory: MemoryTrim) -> None:
+class StallWatch:
+    """Finds that the event loop or core stood still, and has the desk told once they go on."""
+
+    def __init__(
+        self, running: Running, busy_s: Callable[[], float], is_loading: Callable[[], bool], tell: Tell
+    ) -> None:
+        self._running = running
+        self._busy_s = busy_s
+        self._is_loading = is_loading
+        self._tell = tell
+        self._core_s = 0.0
+
+    async def looked(self, late_s: float) -> None:
+        """Once a second: the loop came back `late_s` too late. A book that loads may keep both busy."""
+        is_loading = self._is_loading()
+        if late_s >= STALLED_S and not is_loading:
+            await self._say("event loop", late_s)
+        busy_s = self._busy_s()
+        if busy_s >= STALLED_S and not is_loading:
+            self._core_s = busy_s
+            self._running.health.set("core", f"busy with one turn for {busy_s:.0f} s")
+        elif self._core_s:
+            stood_s, self._core_s = self._core_s, 0.0
+            self._running.health.set("core", None)
+            await self._say("core", stood_s)
+
+    async def _say(self, part: str, seconds: float) -> None:
+        log.critical("a part of the monitor stood still", part=part, seconds=round(seconds, 1))
+        facts = {"part": part, "seconds": f"{seconds:.1f}"}
+        await self._tell(Noticed(self._running.clock.utc(), STALLED, part, facts))
+
+
+async def watch_loop(running: Running, memory: MemoryTrim, stalls: StallWatch) -> None:
     """Measures how late the event loop is."""
     while True:
         before_s = running.clock.monotonic_s()
         await asyncio.sleep(1.0)
-        running.metrics.loop_lag.set(max(0.0, running.clock.monotonic_s() - before_s - 1.0))
+        late_s = max(0.0, running.clock.monotonic_s() - before_s - 1.0)
+        running.metrics.loop_lag.set(late_s)
+        await stalls.looked(late_s)
         await memory.look()

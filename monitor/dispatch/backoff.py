@@ -12,15 +12,27 @@ from datetime import datetime, timedelta
 
 from monitor.core.alerts.catalogue import CRITICAL, INFO, WARNING
 
+_FIRST_S = (1, 2, 4, 8)
+"""Most faults are over in seconds, whatever the notice is about."""
 SCHEDULE_S: Mapping[str, tuple[float, ...]] = {
-    CRITICAL: (1, 2, 4, 8, 15, 30, 60),
-    WARNING: (5, 15, 45, 120, 300),
-    INFO: (30, 120, 600, 1800),
+    CRITICAL: (*_FIRST_S, 15, 30, 60),
+    WARNING: (*_FIRST_S, 30, 120, 300),
+    INFO: (*_FIRST_S, 60, 300, 1800),
 }
 """Seconds after the first, second, ... failure; the last one repeats."""
 
-HORIZON = timedelta(hours=72)
-"""A weekend and a day: an endpoint that was down for longer reads the alert log."""
+HORIZON: Mapping[str, timedelta] = {
+    CRITICAL: timedelta(hours=72),
+    WARNING: timedelta(hours=72),
+    INFO: timedelta(hours=24),
+}
+"""A weekend and a day: an endpoint that was down for longer reads the alert log. Good news is old after a day."""
+
+LONGEST_PAUSE_S: Mapping[str, float] = {CRITICAL: 60, WARNING: 600, INFO: 3600}
+"""A peer may ask for a pause, and gets this much of it."""
+
+LAST_TRY = timedelta(minutes=1)
+"""Before a deadline that the notice names there is a try, whatever pause the peer asked for."""
 
 JITTER = 0.2
 
@@ -39,6 +51,14 @@ def longest_s(severity: str) -> float:
     return SCHEDULE_S[severity][-1] * (1 + JITTER)
 
 
-def is_given_up(created_at: datetime, next_try: datetime) -> bool:
+def pause_s(severity: str, asked_s: float | None, until_deadline: timedelta | None) -> float:
+    """The pause that a peer gets which asked for one; `until_deadline`: what is left of the time to act."""
+    pause_s = min(asked_s or 0.0, LONGEST_PAUSE_S[severity])
+    if until_deadline is not None and until_deadline > LAST_TRY:
+        pause_s = min(pause_s, (until_deadline - LAST_TRY).total_seconds())
+    return pause_s
+
+
+def is_given_up(severity: str, created_at: datetime, next_try: datetime) -> bool:
     """Whether the next try would lie beyond the horizon."""
-    return next_try - created_at > HORIZON
+    return next_try - created_at > HORIZON[severity]

@@ -1,14 +1,16 @@
-"""Spares a dead channel: after some failures only one probe at a time goes out.
+"""Spares a dead channel: after some failures, or one refusal of the channel itself, only one probe at a time goes out.
 
-Only failures that may pass count. A channel that refuses a notice for good has answered: it is alive.
+A channel that refuses a single notice has answered: it is alive.
 """
 
 from __future__ import annotations
 
-OPENS_AFTER = 5
+OPENS_AFTER = 10
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
-"""Shorter than the longest wait of a critical notice, so that the breaker never delays one."""
+LONGEST_PAUSE_S = 60.0
+"""A probe a minute: as often as a critical notice would be tried."""
+REFUSED_PAUSE_S = 60.0
+"""Where the channel refuses us, a second try at once would not help, and mail providers lock accounts."""
 
 
 class Breaker:
@@ -59,7 +61,21 @@ class Breaker:
         self._failures += 1
         if is_probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-            self._opens_at_s = now_s + self._pause_s
-            self._is_probing = False
+            self._open(now_s)
         elif self._failures >= OPENS_AFTER and not self.is_open:
-            self._opens_at_s = now_s + self._pause_s
+            self._open(now_s)
+
+    def refused(self, now_s: float) -> None:
+        """The channel refuses everything: the next probe is a minute away."""
+        self._failures += 1
+        self._pause_s = REFUSED_PAUSE_S
+        self._open(now_s)
+
+    def doubted(self, now_s: float, is_probe: bool) -> None:
+        """The channel answered, but it is not clear whether it refuses everything. It opens or closes nothing."""
+        if is_probe:
+            self._open(now_s)
+
+    def _open(self, now_s: float) -> None:
+        self._opens_at_s = now_s + self._pause_s
+        self._is_probing = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,19 +15,23 @@ from monitor import crashpoint
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
+from monitor.dispatch.laggards import Laggards
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.notifiers._base import ChannelState, DeliveryError, Notifier
+from monitor.dispatch.refusals import Refusals
+from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, DeliveryState
+from monitor.stores._base import Attempt, Delivery, DeliveryState
 from monitor.telemetry import BoundedLog
 
 AT_ONCE = 8
 """Attempts of one notifier under way together: a relay that takes a second serves a storm of 500 in a minute."""
 ATTEMPT_TIMEOUT_S = 60.0
 """The backstop behind the notifiers' own limits, which are shorter."""
+LATE_AFTER = 3
+"""A recipient who is put off so often while others have the notice is told of."""
 _DETAIL_LENGTH = 500
 
 
@@ -44,12 +48,14 @@ class Shared(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """How an attempt ended. `retry`: it failed in a way that may pass."""
+    """How an attempt ended; `fault` is None where it went through."""
 
     detail: str
-    is_delivered: bool = False
-    retry: bool = False
-    after_s: float | None = None
+    fault: Fault | None = None
+    receipt: Receipt = Receipt()
+    error: DeliveryError | None = None
+    deadline: datetime | None = None
+    """The time to act ends then, by what the notice says."""
 
 
 class _Next(NamedTuple):
@@ -58,7 +64,12 @@ class _Next(NamedTuple):
     state: DeliveryState
     due_at: datetime
     due_s: float
-    not_before_s: float
+    not_before_s: float = 0.0
+    is_late: bool = False
+    """Only the recipients who do not have it yet are asked again."""
+
+
+_TOO_LATE = _Answer("partial: the other recipients have a newer notice")
 
 
 class Channel:
@@ -80,6 +91,8 @@ class Channel:
         self._tell = shared.tell
         self._breaker = Breaker()
         self._outage = Outage(name)
+        self._refusals = Refusals()
+        self._laggards = Laggards()
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._delivered_at: datetime | None = None
@@ -173,23 +186,29 @@ class Channel:
         id = waiting.delivery.id
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
-        answer = await self._send(waiting)
+        answer = _TOO_LATE if self._laggards.is_overtaken(waiting) else await self._send(waiting)
         crashpoint.reached("after send")
         then = self._settle(waiting, is_probe, answer)
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         await self._ledger.ended([Attempt(id, at, then.state, answer.detail[:_DETAIL_LENGTH], then.due_at, took_ms)])
         crashpoint.reached("after mark")
-        if then.state == "pending" and not waiting.is_cancelled:
-            self._queue.retry(waiting, then.due_s, then.not_before_s)
-        else:
+        if then.state != "pending" or waiting.is_cancelled:
+            self._laggards.over(waiting)
             self._queue.drop(id)
+        elif then.is_late and not waiting.is_late:
+            self._laggards.begin(waiting)
+            self._queue.set_aside(waiting, then.due_s)
+        else:
+            self._queue.retry(waiting, then.due_s, then.not_before_s)
 
     async def _send(self, waiting: Waiting) -> _Answer:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
+        deadline = None
         try:
             found = await self._notices.of(waiting.delivery)
             if found is None:
-                return _Answer("the alert is no longer in the log")
+                return _Answer("the alert is no longer in the log", Fault.NOTICE)
+            deadline = _deadline(found.notice)
             crashpoint.reached("before send")
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
@@ -198,11 +217,11 @@ class Channel:
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()
                     self._metrics.tick_to_sent.labels(self.name).observe(max(waited_s, 0.0))
-            return _Answer(receipt.detail, is_delivered=True)
+            return _Answer(receipt.detail, None, receipt)
         except DeliveryError as e:
-            return _Answer(e.reason, retry=e.retry, after_s=e.after_s)
+            return _Answer(e.reason, self._fault(waiting, e), error=e, deadline=deadline)
         except TimeoutError:
-            return _Answer(f"no end within {ATTEMPT_TIMEOUT_S:g} s", retry=True)
+            return _Answer(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=deadline)
         except Exception as e:  # noqa: BLE001
             # A notifier is a plug-in and may raise anything. Passed on, the error would end this channel's loop and
             # silence it. As a failure that may pass it is retried, recorded, and told of on another channel. The log
@@ -212,33 +231,94 @@ class Channel:
             facts = {"notifier": self.name, "error": type(e).__name__, "where": where}
             now_s = self._clock.monotonic_s()
             self._log.warning(now_s, f"{self.name} {where}", "a notifier raised what it should not", **facts)
-            return _Answer(f"{type(e).__name__} at {where}", retry=True)
+            return _Answer(f"{type(e).__name__} at {where}", Fault.PASSING, deadline=deadline)
+
+    def _fault(self, waiting: Waiting, error: DeliveryError) -> Fault:
+        """Whose fault it is: a doubtful answer is judged by what happened to other notices."""
+        if error.fault is not Fault.DOUBTFUL:
+            return error.fault
+        return self._refusals.judge(waiting.delivery.id, error.answer)
 
     def _settle(self, waiting: Waiting, is_probe: bool, answer: _Answer) -> _Next:
         """What follows from an attempt: the delivery's state, the breaker, and what the desk is told."""
         now_s = self._clock.monotonic_s()
         now = self._clock.utc()
-        delivery = waiting.delivery
-        delay_s = backoff.delay_s(self._queue.severity(waiting), waiting.attempts, delivery.id)
-        delay_s = max(delay_s, answer.after_s or 0.0)
+        is_late = waiting.is_late or bool(answer.error and answer.error.receipt.took)
+        self._break_or_mend(now_s, is_probe, None if is_late else answer.fault)
+        if answer.fault is None:
+            return self._delivered(waiting, answer.receipt, now_s, now)
+        delivery, severity = waiting.delivery, self._queue.severity(waiting)
+        asked_s = answer.error.after_s if answer.error is not None else None
+        left = answer.deadline - now if answer.deadline is not None else None
+        pause_s = backoff.pause_s(severity, asked_s, left)
+        delay_s = max(backoff.delay_s(severity, waiting.attempts, delivery.id), pause_s)
         due_at = now + timedelta(seconds=delay_s)
-        is_pending = answer.retry and not backoff.is_given_up(delivery.created_at, due_at)
-        label = "delivered" if answer.is_delivered else "retry" if is_pending else "failed"
-        self._metrics.attempts.labels(self.name, label).inc()
-        if answer.retry:
-            self._breaker.failed(now_s, is_probe)
-        elif self._breaker.answered():
-            self._queue.call_forward(self.name, now_s)
-        if answer.is_delivered:
-            self._delivered_at = now
-            self._tell(self._outage.delivered(now_s, now))
-            return _Next("delivered", now, now_s, 0.0)
+        is_over = answer.fault is Fault.NOTICE or backoff.is_given_up(severity, delivery.created_at, due_at)
+        self._metrics.attempts.labels(self.name, "failed" if is_over else "retry").inc()
         self._failed_at = now
         self._failure = answer.detail[:_DETAIL_LENGTH]
         about = {"notifier": self.name, "alert": delivery.alert, "about": delivery.subject}
-        how = {"reason": answer.detail, "attempts": waiting.attempts, "gave_up": not is_pending}
-        self._log.warning(now_s, f"{self.name} {label}", "a delivery failed", **about, **how)
-        self._tell(self._outage.failed(now_s, now, delivery, answer.detail, for_good=not is_pending))
-        if not is_pending:
-            return _Next("failed", now, now_s, 0.0)
-        return _Next("pending", due_at, now_s + delay_s, now_s + (answer.after_s or 0.0))
+        how = {"reason": answer.detail, "attempts": waiting.attempts, "gave_up": is_over}
+        self._log.warning(now_s, f"{self.name} {'failed' if is_over else 'retry'}", "a delivery failed", **about, **how)
+        if is_late:
+            self._tell_all(self._outage.refused(now, delivery, _refusing(waiting, answer)))
+            # The others have it: it is delivered in part, and not lost.
+            return _Next("delivered" if is_over else "pending", due_at, now_s + delay_s, is_late=True)
+        self._tell_of_failure(delivery, answer, now_s, now, is_lost=is_over)
+        if is_over:
+            return _Next("failed", now, now_s)
+        return _Next("pending", due_at, now_s + delay_s, now_s + pause_s)
+
+    def _break_or_mend(self, now_s: float, is_probe: bool, fault: Fault | None) -> None:
+        """Opens the breaker, or closes it and sends all that waits, the newest of each group first."""
+        if fault is Fault.PASSING:
+            self._breaker.failed(now_s, is_probe)
+        elif fault is Fault.CHANNEL:
+            self._breaker.refused(now_s)
+        elif fault is Fault.DOUBTFUL:
+            self._breaker.doubted(now_s, is_probe)
+        elif self._breaker.answered():
+            self._queue.call_forward(self.name, now_s)
+
+    def _delivered(self, waiting: Waiting, receipt: Receipt, now_s: float, now: datetime) -> _Next:
+        self._refusals.passed(waiting.delivery.id)
+        self._metrics.attempts.labels(self.name, "partial" if receipt.refused else "delivered").inc()
+        self._delivered_at = now
+        self._laggards.passed(waiting)
+        self._tell_all(self._outage.delivered(now_s, now, receipt))
+        self._tell_all(self._outage.refused(now, waiting.delivery, receipt.refused))
+        return _Next("delivered", now, now_s)
+
+    def _tell_all(self, events: Iterable[Noticed]) -> None:
+        for event in events:
+            self._tell(event)
+
+    def _tell_of_failure(
+        self, delivery: Delivery, answer: _Answer, now_s: float, now: datetime, *, is_lost: bool
+    ) -> None:
+        """A failing channel, recipients who refuse, a lost notice: one hides no other."""
+        refused = answer.error.receipt.refused if answer.error is not None else ()
+        if answer.fault is not Fault.NOTICE:
+            at_once = answer.fault is Fault.CHANNEL
+            self._tell(self._outage.failed(now_s, now, delivery, answer.detail, at_once=at_once))
+        self._tell_all(self._outage.refused(now, delivery, refused))
+        if is_lost:
+            self._tell(self._outage.lost(now, delivery, answer.detail))
+
+
+def _refusing(waiting: Waiting, answer: _Answer) -> tuple[RefusedRecipient, ...]:
+    """Who refuses a notice that others have: for good, or each time for so long that somebody must know."""
+    if answer.error is None:
+        return ()
+    refused = answer.error.receipt.refused
+    later = answer.error.receipt.later if waiting.attempts >= LATE_AFTER else ()
+    return (*refused, *later)
+
+
+def _deadline(notice: Notice) -> datetime | None:
+    """When the time to act ends, where the notice is about a grace period."""
+    stated = notice.data.get("deadline")
+    try:
+        return datetime.fromisoformat(stated) if isinstance(stated, str) else None
+    except ValueError:
+        return None

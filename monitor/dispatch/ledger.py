@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable
+from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable, Target
 from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")
@@ -79,6 +79,10 @@ class Ledger:
     async def alert(self, id: str) -> LoggedAlert | None:
         """The alert of a delivery; None if it was pruned."""
         return await self._persist(lambda: self._store.alert(id))
+
+    async def moved(self, delivery: Delivery, targets: Sequence[Target]) -> list[Delivery]:
+        """Sends a notice elsewhere, durably; returns what is due instead of it."""
+        return await self._persist(lambda: self._store.move(delivery, targets, self._clock.utc()))
 
     async def started(self, ids: Sequence[str]) -> list[str]:
         """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""

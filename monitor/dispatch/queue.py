@@ -29,7 +29,7 @@ class Waiting:
     After a storm there are tens of thousands: each holds its delivery and its lane, and never the alert itself.
     """
 
-    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "lane", "not_before_s")
+    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "is_late", "lane", "not_before_s")
 
     def __init__(self, delivery: Delivery, due_s: float, lane: _Lane) -> None:
         self.delivery = delivery
@@ -40,6 +40,8 @@ class Waiting:
         """The peer asked not to be asked before."""
         self.is_in_flight = False
         self.is_cancelled = False
+        self.is_late = False
+        """Some recipients have it and some do not: it holds up no newer notice, and is not sent after one."""
 
     @property
     def is_head(self) -> bool:
@@ -155,10 +157,26 @@ class DeliveryQueue:
         waiting.not_before_s = not_before_s
         self._schedule(self._channels[waiting.delivery.notifier], waiting)
 
+    def set_aside(self, waiting: Waiting, due_s: float) -> None:
+        """Puts a delivery that some recipients have into a lane of its own: the next notice of its subject may go."""
+        waiting.is_in_flight = False
+        waiting.is_late = True
+        waiting.due_s = due_s
+        waiting.not_before_s = 0.0
+        channel = self._channels[waiting.delivery.notifier]
+        self._leave(channel, waiting)
+        key = waiting.lane.key._replace(subject=f"{waiting.delivery.subject}\n{waiting.delivery.id}")
+        waiting.lane = _Lane(key)
+        channel.lanes[key] = waiting.lane
+        waiting.lane.put(waiting)
+        self._schedule(channel, waiting)
+
     def drop(self, id: str) -> None:
         """Takes a delivery out: it was delivered, given up or superseded. The next of its lane may go."""
         waiting = self._by_id.pop(id)
-        channel = self._channels[waiting.delivery.notifier]
+        self._leave(self._channels[waiting.delivery.notifier], waiting)
+
+    def _leave(self, channel: _Channel, waiting: Waiting) -> None:
         lane = waiting.lane
         was_head = waiting.is_head
         lane.waiting.remove(waiting)
@@ -168,11 +186,13 @@ class DeliveryQueue:
             self._schedule(channel, lane.waiting[0])
 
     def call_forward(self, notifier: str, now_s: float) -> None:
-        """Makes all that waits due, as the channel answers again. Where a peer asked for a pause, it gets the pause."""
+        """Makes all that waits due, as the channel answers again: a pause that the peer asked for is over too."""
         channel = self._channels.get(notifier)
         for lane in channel.lanes.values() if channel else ():
-            if not lane.waiting[0].is_in_flight:
-                self._move(lane.waiting[0], now_s)
+            head = lane.waiting[0]
+            if not head.is_in_flight and not head.is_late:
+                head.not_before_s = 0.0
+                self._move(head, now_s)
 
     def severity(self, waiting: Waiting) -> str:
         """The severity whose schedule a delivery follows: the highest in its lane."""

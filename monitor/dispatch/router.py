@@ -17,9 +17,8 @@ from collections.abc import Mapping, Sequence
 
 from monitor.config import Route
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL
+from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING
 from monitor.core.alerts.matching import takes
-from monitor.dispatch.outage import KIND as DELIVERY_FAILING
 from monitor.stores._base import Target
 
 CONTACTS = "contacts"

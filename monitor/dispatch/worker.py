@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.channel import Channel, Shared
@@ -18,13 +19,16 @@ from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, Committed, Delivery
-from monitor.telemetry import BoundedLog
+from monitor.stores._base import Attempt, Committed, Delivery, Target
+from monitor.telemetry import BoundedLog, log
 
 ADMITTED_AT_ONCE = 500
 """Deliveries taken into the queue in one turn of the event loop, 3 us each: a storm's twenty thousand hold up nobody."""
 LAST_WORD_S = 1.0
 """At a stop, news of the last attempts has this long to reach core: a turn of the sequencer and a commit."""
+
+Reroute = Callable[[Alert], tuple[Target, ...]]
+"""Where an alert goes by the routes and notifiers of now."""
 
 Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 """Hears that a channel fails or is back (Noticed, kind delivery.failing)."""
@@ -33,11 +37,14 @@ Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 class Dispatcher:
     """All channels at work. The notifiers belong to the caller, who closes them after `stop`."""
 
-    def __init__(self, running: Running, notifiers: Mapping[str, Notifier], render: Render, tell: Tell) -> None:
+    def __init__(
+        self, running: Running, notifiers: Mapping[str, Notifier], render: Render, tell: Tell, reroute: Reroute
+    ) -> None:
         self._clock = running.clock
         self._metrics = running.metrics
         self._tasks = running.tasks
         self._hear = tell
+        self._reroute = reroute
         self._ledger = Ledger(running.store, running.clock)
         self._notices = Notices(self._ledger, render)
         self._queue = DeliveryQueue()
@@ -51,8 +58,17 @@ class Dispatcher:
         self._is_stopping = False
 
     async def start(self) -> None:
-        """Loads what an earlier run left undelivered and begins to send."""
-        self.offer(await self._ledger.open_deliveries())
+        """Loads what an earlier run left undelivered and begins to send.
+
+        What waits for a notifier that is gone goes where its alert would go now.
+        """
+        waiting = await self._ledger.open_deliveries()
+        gone = Counter(d.notifier for d in waiting if d.notifier not in self._channels)
+        for name, count in gone.items():
+            log.warning(
+                "a notifier is gone while notices wait: they go by the routes of now", notifier=name, waiting=count
+            )
+        self.offer(waiting)
         for name, channel in self._channels.items():
             self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
             self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
@@ -86,7 +102,7 @@ class Dispatcher:
             if delivery.notifier in self._channels:
                 self._queue.add(delivery, now_s + _wait_s(delivery, now))
             else:
-                self._tasks.begin("refusal of a delivery", self._refuse(delivery), self._errands)
+                self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():
             channel.wake()
         if self._offered:
@@ -126,13 +142,18 @@ class Dispatcher:
         if event is not None:
             self._tasks.begin("word of a channel", self._hear(event), self._errands)
 
-    async def _refuse(self, delivery: Delivery) -> None:
-        """A delivery to a notifier that the configuration no longer has: recorded as failed, and told of."""
-        reason = "no notifier of that name is configured"
+    async def _move(self, delivery: Delivery) -> None:
+        """A delivery to a notifier that the configuration no longer has. Where nobody else takes it, it is lost and told."""
+        logged = await self._ledger.alert(delivery.alert)
+        targets = [t for t in self._reroute(logged.alert) if t.notifier in self._channels] if logged is not None else []
+        if targets:
+            self.offer(await self._ledger.moved(delivery, targets))
+            return
+        reason = f"no notifier {delivery.notifier!r} is configured any more, and no route sends the notice elsewhere"
         now_s = self._clock.monotonic_s()
         now = self._clock.utc()
         self._log.warning(now_s, f"no {delivery.notifier}", reason, notifier=delivery.notifier, alert=delivery.alert)
-        self._tell(Outage(delivery.notifier).failed(now_s, now, delivery, reason, for_good=True))
+        self._tell(Outage(delivery.notifier).lost(now, delivery, reason))
         await self._ledger.ended([Attempt(delivery.id, now, "failed", reason, now)])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitor.core.instants import time_at
 from monitor.core.money import NotANumber, number
+from monitor.feeds._base import Unusable
 
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """No price was quoted before, and no time beyond fits the sums of deadlines."""
@@ -17,22 +18,6 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,18})?([Zz]|[+
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS = ((Decimal("1e17"), 18), (Decimal("1e14"), 15), (Decimal("1e11"), 12), (Decimal("1e8"), 9))
 """From which size a number counts nano-, micro-, milliseconds or seconds; today has ten digits in seconds."""
-_LONGEST_SHOWN = 120
-
-
-class Unusable(Exception):
-    """A message, or one price of it, that a feed cannot use. `reason` is a counter's label, `value` what was found."""
-
-    def __init__(self, reason: str, value: object = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.value = value
-
-    @property
-    def shown(self) -> str:
-        """What was found, short enough for a line of the log."""
-        raw = self.value if isinstance(self.value, bytes) else str(self.value).encode(errors="backslashreplace")
-        return raw.decode(errors="backslashreplace")[:_LONGEST_SHOWN]
 
 
 class Number(str):

@@ -24,8 +24,8 @@ from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
-from monitor.feeds._base import FeedStats
-from monitor.feeds._messages import Unusable, moment_in_any_form, read_json
+from monitor.feeds._base import FeedStats, Unusable
+from monitor.feeds._messages import moment_in_any_form, read_json
 from monitor.feeds._path import NotThere, read_path
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,20 +41,76 @@ class Notice(msgspec.Struct, frozen=True):
         return msgspec.json.encode({"type": self.type, "timestamp": self.timestamp, "data": self.data})
 
 
+class RefusedRecipient(msgspec.Struct, frozen=True):
+    """A recipient who does not take the notice, for good, and what the other side said."""
+
+    recipient: str
+    reason: str
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """What the other side said when it took the notice. The record of the attempt keeps it."""
 
     detail: str = ""
+    took: tuple[str, ...] = ()
+    """The recipients who have it, where the channel has more than one."""
+    refused: tuple[RefusedRecipient, ...] = ()
+    """Those who will never have it: the delivery is partial."""
+    later: tuple[RefusedRecipient, ...] = ()
+    """Those who put us off: they are asked again."""
+
+
+def refused_words(refused: Iterable[RefusedRecipient]) -> str:
+    """Who refused, and why, in one line."""
+    return "; ".join(f"refused {each.recipient}: {each.reason}" for each in refused)
+
+
+def partial(detail: str, refused: Sequence[RefusedRecipient]) -> str:
+    """The detail of a receipt; it says so where some recipients will never have the notice."""
+    return one_line(f"partial: {detail}; {refused_words(refused)}" if refused else detail, 500)
+
+
+class Fault(StrEnum):
+    """Whose fault a failed attempt is, and so what has to wait."""
+
+    PASSING = "passing"
+    """A time-out, a server that is busy, a lost connection: the next try may go through."""
+    CHANNEL = "channel"
+    """The channel refuses everything: a password, a certificate, an address that moved. Only a probe a minute goes out."""
+    DOUBTFUL = "doubtful"
+    """Perhaps this notice alone: another one that passes, or is refused alike, shows whose fault it is."""
+    NOTICE = "notice"
+    """Plainly this notice alone, for example a recipient who does not exist: no later try can succeed."""
 
 
 class DeliveryError(Exception):
-    """One attempt failed. `retry`: the same notice may go through later. `after_s`: the pause that the peer asked for."""
+    """One attempt failed. `fault` says what waits, `after_s` the pause that the peer asked for.
 
-    def __init__(self, reason: str, *, retry: bool, after_s: float | None = None) -> None:
+    `retry` is short for a fault that is passing, or the notice's own. `answer` is the peer's code: equal for an equal cause.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry: bool = True,
+        fault: Fault | None = None,
+        after_s: float | None = None,
+        answer: str = "",
+        receipt: Receipt | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.retry = retry
+        self.fault = fault or (Fault.PASSING if retry else Fault.NOTICE)
         self.after_s = after_s
+        self.answer = answer
+        self.receipt = receipt or Receipt()
+        """Single recipients: who has the notice already, so that the channel works, and who refused for good."""
+
+    @property
+    def retry(self) -> bool:
+        """The same notice may go through later."""
+        return self.fault is not Fault.NOTICE
 
 
 class ChannelState(msgspec.Struct, frozen=True):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+from concurrent.futures import Future
 from typing import Literal
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from monitor import terminal
 from monitor.core.alerts.catalogue import COLOUR
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline
+
+WRITE_S = 5.0
+"""A terminal that takes no line for so long is stopped, or its reader hangs: the notice stays pending."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -26,19 +33,38 @@ class ConsoleNotifier:
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
-        self._console = Console(stderr=config.stream == "stderr", soft_wrap=True, highlight=False)
+        self._fd = 2 if config.stream == "stderr" else 1
+        self._console = Console(file=io.StringIO(), force_terminal=os.isatty(self._fd), soft_wrap=True, highlight=False)
+        self._begun: dict[str, Future[None]] = {}
+        """By notice: a line that is being written and was not finished in time. There is at most one."""
 
     def __repr__(self) -> str:
         return f"ConsoleNotifier({self.name!r})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Prints in a thread: a stopped terminal or a full pipe must not hold up the event loop."""
-        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=COLOUR.get(notice.severity, ""))
-        try:
-            await asyncio.to_thread(self._console.print, line)
-        except OSError as e:
-            raise DeliveryError(f"cannot print: {e.strerror}", retry=True) from None
+        """Waits for the line to be written, and takes it back where that does not begin in time.
+
+        A line that has begun cannot be taken back: the next attempt waits for it and does not print it twice.
+        """
+        written = self._begun.pop(notice.id, None)
+        if written is None:
+            written = terminal.writer(self._fd).deliver(self._line(notice))
+        waiting = asyncio.wrap_future(written)
+        done, _ = await asyncio.wait({waiting}, timeout=WRITE_S)
+        if not done:
+            if not written.cancel():
+                self._begun[notice.id] = written
+            raise DeliveryError(f"nobody read the terminal for {WRITE_S:g} s", retry=True)
+        if (error := waiting.exception()) is not None:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DeliveryError(f"cannot print: {reason}", retry=True)
         return Receipt("printed")
 
     async def close(self) -> None:
         """Nothing to free."""
+
+    def _line(self, notice: Notice) -> str:
+        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=COLOUR.get(notice.severity, ""))
+        with self._console.capture() as captured:
+            self._console.print(line)
+        return captured.get()

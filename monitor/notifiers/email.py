@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import ssl
+from collections.abc import Sequence
 from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -24,7 +25,7 @@ from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
-from monitor.notifiers._base import Accepted, DeliveryError, Notice, Receipt
+from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.secret_files import read_secret
 
 TIMEOUT_S = 30.0
@@ -100,18 +101,23 @@ class EmailNotifier:
         """Sends one mail. A later attempt goes only to those who did not get it yet."""
         wanted = notice.to or self._config.to
         good = [a for a in wanted if _ADDRESS.fullmatch(a)]
-        refused = [f"{base.one_line(a, 80)}: not a mail address" for a in wanted if a not in good]
+        unusable = tuple(RefusedRecipient(base.one_line(a, 80), "not a mail address") for a in wanted if a not in good)
         if not good:
-            raise DeliveryError("; ".join(refused) or "nobody to send it to", retry=False)
+            words = base.refused_words(unusable) or "nobody to send it to"
+            raise DeliveryError(words, fault=Fault.NOTICE, receipt=Receipt(refused=unusable))
         message = compose(notice, self._config.sender, good, self._clock)
         if self._config.smtp.startswith("file:"):
-            return await asyncio.to_thread(_store, Path(self._config.smtp.removeprefix("file:")), notice, message)
-        return await self._transmit(notice, message, self._accepted.left(notice, good), refused)
+            folder = Path(self._config.smtp.removeprefix("file:"))
+            detail = await asyncio.to_thread(_store, folder, notice, message)
+            return Receipt(base.partial(detail, unusable), tuple(good), unusable)
+        return await self._transmit(notice, message, self._accepted.left(notice, good), unusable)
 
     async def close(self) -> None:
         """Nothing to free: a connection lives for one mail."""
 
-    async def _transmit(self, notice: Notice, message: EmailMessage, to: list[str], refused: list[str]) -> Receipt:
+    async def _transmit(
+        self, notice: Notice, message: EmailMessage, to: list[str], unusable: tuple[RefusedRecipient, ...]
+    ) -> Receipt:
         """Hands the mail over. Recipients that the server refuses for good are reported and not tried again."""
         smtp = self._client()
         try:
@@ -120,24 +126,30 @@ class EmailNotifier:
                 answers, said = await smtp.sendmail(parseaddr(self._config.sender)[1], to, message.as_bytes())
             await _part(smtp)
         except TimeoutError:
-            raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
+            raise DeliveryError(f"no answer within {self._timeout_s:g} s") from None
         except aiosmtplib.SMTPRecipientsRefused as e:
-            texts = [_answer(r.recipient, r.code, r.message) for r in e.recipients]
-            raise DeliveryError("; ".join(refused + texts), retry=any(r.code < 500 for r in e.recipients)) from None
+            raise _nobody(e.recipients, unusable) from None
+        except aiosmtplib.SMTPAuthenticationError as e:
+            raise DeliveryError(_answer("server", e.code, e.message), fault=Fault.CHANNEL) from None
         except aiosmtplib.SMTPResponseException as e:
-            raise DeliveryError(_answer("server", e.code, e.message), retry=not 500 <= e.code < 600) from None
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as e:
-            raise DeliveryError(base.one_line(f"{type(e).__name__}: {e}"), retry=True) from None
+            fault = Fault.CHANNEL if 500 <= e.code < 600 else Fault.PASSING
+            raise DeliveryError(_answer("server", e.code, e.message), fault=fault) from None
+        except ssl.SSLError as e:
+            raise DeliveryError(base.one_line(f"{type(e).__name__}: {e}"), fault=Fault.CHANNEL) from None
+        except (aiosmtplib.SMTPException, OSError) as e:
+            raise DeliveryError(base.one_line(f"{type(e).__name__}: {e}")) from None
         finally:
             smtp.close()
-        later = [_answer(a, r.code, r.message) for a, r in answers.items() if r.code < 500]
-        refused += [_answer(a, r.code, r.message) for a, r in answers.items() if r.code >= 500]
+        took = [a for a in to if a not in answers]
+        refused = (*unusable, *(_refusal(a, r.code, r.message) for a, r in answers.items() if _is_for_good(r)))
+        later = tuple(_refusal(a, r.code, r.message) for a, r in answers.items() if not _is_for_good(r))
         if later:
             # A recipient who was refused for good counts as done too: a second attempt would get the same answer.
-            self._accepted.note(notice, [a for a in to if a not in answers or answers[a].code >= 500])
-            raise DeliveryError("; ".join(later + refused), retry=True)
+            self._accepted.note(notice, [*took, *(a for a, r in answers.items() if _is_for_good(r))])
+            words = base.one_line(base.refused_words((*later, *refused)), 500)
+            raise DeliveryError(words, receipt=Receipt("", tuple(took), refused, later))
         self._accepted.forget(notice)
-        return Receipt(base.one_line("; ".join([f"accepted: {said}", *(f"refused {r}" for r in refused)]), 500))
+        return Receipt(base.partial(base.one_line(f"accepted: {said}", 300), refused), tuple(took), refused)
 
     def _client(self) -> aiosmtplib.SMTP:
         """Sends a password over an encrypted connection only, unless the configuration says never to encrypt."""
@@ -165,6 +177,50 @@ def _answer(who: str, code: int, text: str) -> str:
     return base.one_line(f"{who}: {code} {text}")
 
 
+_ENHANCED = re.compile(r"[245]\.(\d{1,3})\.\d{1,3}\b", re.ASCII)
+"""The status code of RFC 3463 at the start of an answer; its middle says what it is about."""
+_OF_THE_RECIPIENT = ("1", "2")
+"""Addressing status and mailbox status."""
+_NO_SUCH_MAILBOX = frozenset({550, 551, 553})
+
+
+def _is_of_recipient(code: int, text: str) -> bool:
+    """Whether a refusal is plainly about this recipient: 5.1.x or 5.2.x."""
+    status = _ENHANCED.match(text)
+    return code >= 500 and status is not None and status[1] in _OF_THE_RECIPIENT
+
+
+def _is_for_good(answer: aiosmtplib.SMTPResponse) -> bool:
+    """Whether a recipient who was refused beside others who were not will never have the mail."""
+    has_status = _ENHANCED.match(answer.message) is not None
+    is_unknown = answer.code in _NO_SUCH_MAILBOX and not has_status
+    return is_unknown or _is_of_recipient(answer.code, answer.message)
+
+
+def _refusal(recipient: str, code: int, text: str) -> RefusedRecipient:
+    return RefusedRecipient(base.one_line(recipient, 80), base.one_line(f"{code} {text}"))
+
+
+def _nobody(
+    answers: Sequence[aiosmtplib.SMTPRecipientRefused], unusable: tuple[RefusedRecipient, ...]
+) -> DeliveryError:
+    """All recipients were refused: for their own sake, for the channel's, or nobody can say."""
+    refused = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if _is_of_recipient(r.code, r.message))
+    texts = [_answer(r.recipient, r.code, r.message) for r in answers]
+    words = "; ".join([base.refused_words(unusable), *texts] if unusable else texts)
+    if any(r.code < 500 for r in answers):
+        fault = Fault.PASSING
+    elif len(refused) == len(answers):
+        fault = Fault.NOTICE
+    elif all(r.code in _NO_SUCH_MAILBOX and not _ENHANCED.match(r.message) for r in answers):
+        fault = Fault.DOUBTFUL
+    else:
+        fault = Fault.CHANNEL
+    return DeliveryError(
+        words, fault=fault, answer=f"RCPT {answers[0].code}", receipt=Receipt(refused=(*unusable, *refused))
+    )
+
+
 def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMessage:
     """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
@@ -188,8 +244,8 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMe
     return message
 
 
-def _store(folder: Path, notice: Notice, message: EmailMessage) -> Receipt:
-    """Writes the mail whole or not at all. A second attempt replaces the file of the first."""
+def _store(folder: Path, notice: Notice, message: EmailMessage) -> str:
+    """Writes the mail whole or not at all, and says where. A second attempt replaces the file of the first."""
     stamp = re.sub(r"[^0-9TZ]", "", notice.timestamp)
     whose = "-" + hashlib.sha256(",".join(notice.to).encode()).hexdigest()[:8] if notice.to else ""
     path = folder / f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', notice.id)}{whose}.eml"
@@ -204,7 +260,7 @@ def _store(folder: Path, notice: Notice, message: EmailMessage) -> Receipt:
         base.sync_folder(folder)
     except OSError as e:
         raise DeliveryError(f"cannot write {path.name}: {e.strerror}", retry=True) from None
-    return Receipt(f"written: {path.name}")
+    return f"written: {path.name}"
 
 
 # What the templates show: finished texts. The templates decide their order and their looks.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -16,10 +17,14 @@ from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import (
     Accepted,
     DeliveryError,
+    Fault,
     Notice,
     Receipt,
+    RefusedRecipient,
     figure_of,
     one_line,
+    partial,
+    refused_words,
     subject_of,
     sync_folder,
     title,
@@ -83,12 +88,19 @@ class StubGateway:
         return f"stub:{self._path.name}"
 
     def _append(self, line: bytes) -> None:
-        """Appends in one write and syncs: lines of two processes do not mix, and they survive a power cut."""
+        """Appends in one write and syncs: lines of two processes do not mix, and they survive a power cut.
+
+        A line that does not fit is taken back, so that half of it does not stay before the next one.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, line)
+            before = os.fstat(handle).st_size
+            written = os.write(handle, line)
+            if written < len(line):
+                os.ftruncate(handle, before)
+                raise OSError(errno.ENOSPC, "only a part of the line fits")
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -112,23 +124,37 @@ class SmsNotifier:
         """Tries every number once. Raises DeliveryError where a later attempt may succeed, or where none got through."""
         wanted = notice.to or self._to
         numbers = [n for n in wanted if _NUMBER.fullmatch(n)]
-        lost = [f"{one_line(n, 40)}: not a phone number" for n in wanted if n not in numbers]
+        lost = [RefusedRecipient(one_line(n, 40), "not a phone number") for n in wanted if n not in numbers]
         if not numbers:
-            raise DeliveryError("; ".join(lost) or "nobody to send it to", retry=False)
-        took, again = [], []
+            raise DeliveryError(
+                refused_words(lost) or "nobody to send it to", fault=Fault.NOTICE, receipt=Receipt(refused=tuple(lost))
+            )
+        took: dict[str, str] = {}
+        later: list[tuple[str, DeliveryError]] = []
         for number in self._accepted.left(notice, numbers):
             try:
                 async with asyncio.timeout(GATEWAY_TIMEOUT_S):
-                    took.append(f"{number}: {await self._gateway.deliver(number, text(notice), id=notice.id)}")
+                    took[number] = await self._gateway.deliver(number, text(notice), id=notice.id)
                 self._accepted.note(notice, [number])
             except TimeoutError:
-                again.append(f"{number}: no answer")
+                later.append((number, DeliveryError("no answer")))
             except DeliveryError as e:
-                (again if e.retry else lost).append(f"{number}: {e.reason}")
-        if again or not took:
-            raise DeliveryError("; ".join(again + lost), retry=bool(again))
+                if e.retry:
+                    later.append((number, e))
+                else:
+                    lost.append(RefusedRecipient(number, e.reason))
+        refused = tuple(lost)
+        if later:
+            asked_again = tuple(RefusedRecipient(number, e.reason) for number, e in later)
+            worst = later[0][1]
+            words = one_line(refused_words((*asked_again, *refused)), 500)
+            receipt = Receipt("", tuple(took), refused, asked_again)
+            raise DeliveryError(words, fault=worst.fault, after_s=worst.after_s, receipt=receipt)
+        if len(refused) == len(wanted):
+            raise DeliveryError(refused_words(refused), fault=Fault.NOTICE, receipt=Receipt(refused=refused))
         self._accepted.forget(notice)
-        return Receipt("; ".join([*took, *(f"refused {x}" for x in lost)]))
+        detail = "; ".join(f"{number}: {reference}" for number, reference in took.items())
+        return Receipt(partial(detail, refused), tuple(took), refused)
 
     async def close(self) -> None:
         """Nothing to free."""

@@ -16,7 +16,7 @@ from yarl import URL
 
 from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import DeliveryError, Notice, Receipt
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt
 from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 15.0
@@ -28,7 +28,10 @@ KEEP_ALIVE_S = 5.0
 """Servers wait longer (often 15 s and more), so we do not post on a connection that is being closed."""
 LONGEST_RETRY_AFTER_S = 3600.0
 """A peer may ask for a pause, not for silence: ten years count as an hour."""
-RETRIED_4XX = frozenset({408, 409, 425, 429})
+PASSING_4XX = frozenset({408, 409, 425, 429})
+"""The peer is busy. Any other 4xx, and a redirect, is the answer of an address that does not take our notices now."""
+DOUBTFUL_4XX = frozenset({400, 413, 422})
+"""Perhaps about this body alone."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -77,7 +80,7 @@ class WebhookNotifier:
         return f"WebhookNotifier({self.name!r}, {shown_url(str(self._url))})"
 
     async def send(self, notice: Notice) -> Receipt:
-        """Posts once. 2xx is success, most 4xx are final. A redirect is a failure: nobody follows it."""
+        """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
         body = notice.body()
         headers = self._headers(notice.id, body)
         session = self._open()
@@ -89,7 +92,7 @@ class WebhookNotifier:
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
         except aiohttp.ClientConnectorCertificateError:
-            raise DeliveryError("the certificate is not trusted", retry=True) from None
+            raise DeliveryError("the certificate is not trusted", fault=Fault.CHANNEL) from None
         except aiohttp.ClientConnectorError as e:
             raise DeliveryError(f"cannot connect: {e.strerror or e.os_error}", retry=True) from None
         except (aiohttp.ClientError, OSError) as e:
@@ -161,8 +164,12 @@ def _judge(response: aiohttp.ClientResponse, now: datetime) -> Receipt:
         return Receipt(f"HTTP {status}")
     after_s = _retry_after_s(response.headers.get("Retry-After"), now) if status in (429, 503) else None
     if 300 <= status < 400:
-        raise DeliveryError(f"HTTP {status}: a redirect is not followed", retry=True)
-    raise DeliveryError(f"HTTP {status}", retry=status >= 500 or status in RETRIED_4XX, after_s=after_s)
+        raise DeliveryError(f"HTTP {status}: a redirect is not followed", fault=Fault.CHANNEL)
+    if status in DOUBTFUL_4XX:
+        raise DeliveryError(f"HTTP {status}", fault=Fault.DOUBTFUL, answer=str(status))
+    if status >= 500 or status in PASSING_4XX:
+        raise DeliveryError(f"HTTP {status}", after_s=after_s)
+    raise DeliveryError(f"HTTP {status}", fault=Fault.CHANNEL, answer=str(status))
 
 
 def _retry_after_s(text: str | None, now: datetime) -> float | None:

@@ -20,7 +20,7 @@ from monitor.core.text import stamp
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import event_log
 from monitor.engine.book import ColumnarBook
-from monitor.feeds.tape import Row
+from monitor.feeds._tapes.reader import Row
 from monitor.replay.entries import EntryTape
 
 
@@ -87,6 +87,11 @@ def tape(
         end = f"after the end of the tape, {stamp(last)}" if last else "but the tape has no rows"
         for placed in entries.rest():
             entries.refuse(placed, f"at: found {stamp(placed.event.at)}, {end}; it was not applied")
+
+
+def nothing_played(path: Path) -> str:
+    """The sentence about a tape without a row that can be played."""
+    return f"{path}: no row of the tape could be played; there is nothing to report"
 
 
 def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) -> Iterator[Step]:

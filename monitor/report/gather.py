@@ -16,8 +16,9 @@ from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK, STAGES
 from monitor.core.text import as_json, stamp
-from monitor.feeds import tape
+from monitor.feeds._tapes.reader import Refusal, TapeFile
 from monitor.replay import run as replay
+from monitor.replay.unvalued import unvalued
 
 SAMPLES = 400
 """Points of a line: more than a screen shows."""
@@ -43,6 +44,8 @@ class Gathered(NamedTuple):
     deliveries: dict[str, list[dict[str, Any]]] | None
     """By alert; None for a replay, which sends nothing."""
     refused: int = 0
+    unvalued: Sequence[str] = ()
+    """Sentences about groups that owe and were never valued, in a replay."""
 
 
 Advance = Callable[[], None]
@@ -55,35 +58,38 @@ class Played(NamedTuple):
     path: Path
     book: Path
     rates: Sequence[RatesChanged]
+    file: TapeFile | None = None
+    """The same tape, where it was looked through already."""
 
-    def steps(
-        self, on_refused: Callable[[tape.Refusal], None], run: replay.Replay | None = None
-    ) -> Iterator[replay.Step]:
+    def steps(self, file: TapeFile, on_refused: Callable[[Refusal], None], run: replay.Replay) -> Iterator[replay.Step]:
         """Each event of the tape with its alerts."""
-        return replay.tape(self.rules, self.book, tape.rows(self.path, on_refused), self.rates, replay=run)
+        return replay.tape(self.rules, self.book, file.rows(on_refused), self.rates, replay=run)
 
 
 def of_replay(played: Played, advance: Advance) -> Gathered:
     """Plays the tape twice: for its alerts, then for the lines of the groups and coins in them. Calls `advance` for each row.
 
-    Raises EmptyReport.
+    Raises EmptyReport, and UnreadableTape if the file is no tape.
     """
-    refused: list[str] = []
+    file = played.file or TapeFile(played.path)
+    run = replay.Replay(played.rules)
+    refused: Counter[str] = Counter()
     alerts: list[dict[str, Any]] = []
     begin = None
     end = None
     events = 0
-    for at, logged in played.steps(lambda refusal: refused.append(str(refusal))):
+    for at, logged in played.steps(file, lambda refusal: refused.update((refusal.reason,)), run):
         begin, end, events = begin or at, at, events + 1
         alerts += [as_json(alert_item(each.alert, each.cursor, played.rules.products)) for each in logged]
         advance()
     if begin is None or end is None:
-        raise EmptyReport(f"{played.path}: no row of the tape could be played; there is nothing to report")
+        raise EmptyReport(replay.nothing_played(played.path))
     prices: dict[str, list[Point]] = {coin: [] for coin in main_coins(alerts)}
     tracks: dict[str, list[Point]] = {group: [] for group in worst_groups(alerts)[:TRACKED]}
-    _draw(played, prices, tracks, max(1, events // SAMPLES), advance)
+    _draw(played._replace(file=file), prices, tracks, max(1, events // SAMPLES), advance)
     title = f"{played.path.name} on {played.book.name}"
-    return Gathered(title, "replay", begin, end, events, alerts, prices, tracks, None, len(refused))
+    lacking = unvalued(run.monitor, file)
+    return Gathered(title, "replay", begin, end, events, alerts, prices, tracks, None, refused.total(), lacking)
 
 
 class EmptyReport(Exception):
@@ -95,7 +101,8 @@ def _draw(
 ) -> None:
     """Adds a point to each line of a coin or a group at every `every`th event, and at each event with an alert."""
     run = replay.Replay(played.rules)
-    for n, (at, logged) in enumerate(played.steps(lambda _: None, run)):
+    file = played.file or TapeFile(played.path)
+    for n, (at, logged) in enumerate(played.steps(file, lambda _: None, run)):
         if n % every == 0 or logged:
             board = run.monitor.board
             for coin, points in prices.items():

@@ -166,12 +166,15 @@ class AlertFilter(msgspec.Struct, frozen=True):
     """Begins with the first alert in the log at this time or later."""
 
     def types(self) -> tuple[str, ...] | None:
-        """The alert types that `type` and `severity` leave, or None where they leave all."""
+        """The alert types that `type` and `severity` leave, or None where they leave all; `keeps` decides on each alert."""
         if self.type is None and self.severity is None:
             return None
         glob = self.type or "*"
-        severity = self.severity
-        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and severity in (None, row.severity))
+        return tuple(t for t, row in CATALOGUE.items() if fnmatchcase(t, glob) and row.may_be(self.severity))
+
+    def keeps(self, alert: Alert) -> bool:
+        """Whether an alert of a wanted type is wanted: a few types have the severity of what they are about."""
+        return self.severity in (None, alert.severity)
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
@@ -268,6 +271,24 @@ def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
     )
 
 
+def moved(old: Delivery, targets: Sequence[Target], at: datetime) -> tuple[Delivery, list[Delivery]]:
+    """A delivery that goes elsewhere: how it ends, and those in its place. They keep the time from which it is late."""
+    made = [
+        msgspec.structs.replace(
+            old,
+            id=delivery_id(old.cursor, target),
+            notifier=target.notifier,
+            to=target.to,
+            attempts=0,
+            due_at=at,
+            detail="",
+        )
+        for target in targets
+    ]
+    names = ", ".join(dict.fromkeys(t.notifier for t in targets))
+    return msgspec.structs.replace(old, state="superseded", detail=f"moved to {names}: its notifier is gone"), made
+
+
 @lru_cache(maxsize=4096)  # the notifiers of a desk, and the addresses of borrowers who were told lately
 def _target_id(target: Target) -> str:
     digest = hashlib.sha256("|".join((target.notifier, ",".join(target.to))).encode()).digest()
@@ -301,6 +322,12 @@ class Store(Protocol):
     async def delivery(self, id: str) -> Delivery | None: ...
 
     async def attempts(self, delivery: str) -> list[Attempt]: ...
+
+    async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+        """Ends an undelivered notice whose notifier is gone, and makes those to other targets, all in one transaction.
+
+        A target that has a delivery of this alert gets no second one. Returns those that it made.
+        """
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         """Makes a delivery due at once, even one that was delivered; None if there is no such id."""

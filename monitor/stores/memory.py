@@ -34,6 +34,7 @@ from monitor.stores._base import (
     Target,
     is_untouched,
     joined_points,
+    moved,
     new_delivery,
 )
 
@@ -184,7 +185,7 @@ class MemoryStore:
         first = min(young, default=self._cursor + 1) if since is not None else 0
         found = [x for x in self._log.values() if x.cursor > wanted.after and x.cursor >= first]
         if types is not None:
-            found = [x for x in found if x.alert.type in types]
+            found = [x for x in found if x.alert.type in types and wanted.keeps(x.alert)]
         if wanted.group is not None:
             found = [x for x in found if _group(x.alert) == wanted.group]
         return found[: wanted.limit]
@@ -208,6 +209,15 @@ class MemoryStore:
 
     async def attempts(self, delivery: str) -> list[Attempt]:
         return list(self._attempts.get(delivery, []))
+
+    async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+        ended, made = moved(delivery, targets, at)
+        if self._state(delivery.id) != "pending":
+            return []
+        self._deliveries[delivery.id] = ended
+        new = [d for d in made if d.id not in self._deliveries]
+        self._deliveries |= {d.id: d for d in new}
+        return new
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)

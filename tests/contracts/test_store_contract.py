@@ -534,6 +534,27 @@ async def test_what_was_delivered_stays_delivered(store: Store) -> None:
     assert await store.attempts("dlv_nothing") == []
 
 
+async def test_a_move_ends_a_delivery_and_makes_those_in_its_place(store: Store) -> None:
+    (old,) = (await store.commit(say(alert(), to=(Target("gone"),)))).deliveries
+    made = await store.move(old, (Target("desk"), Target("sms", ("+15550100",))), AT + MINUTE)
+    assert [(d.notifier, d.to, d.state, d.attempts) for d in made] == [
+        ("desk", (), "pending", 0),
+        ("sms", ("+15550100",), "pending", 0),
+    ]
+    assert {(d.created_at, d.due_at) for d in made} == {(old.created_at, AT + MINUTE)}
+    ended = await store.delivery(old.id)
+    assert ended is not None
+    assert (ended.state, ended.detail) == ("superseded", "moved to desk, sms: its notifier is gone")
+    assert sorted(await store.open_deliveries(), key=lambda d: d.id) == sorted(made, key=lambda d: d.id)
+
+
+async def test_a_move_gives_no_target_the_same_alert_twice(store: Store) -> None:
+    gone, desk = (await store.commit(say(alert(), to=(Target("gone"), Target("desk"))))).deliveries
+    assert await store.move(gone, (Target("desk"),), AT + MINUTE) == []
+    assert await store.open_deliveries() == [desk]
+    assert await store.move(gone, (Target("other"),), AT + MINUTE) == [], "it has ended already"
+
+
 @pytest.mark.parametrize("before", ["pending", "failed", "superseded"])
 async def test_a_retry_makes_what_was_not_delivered_due_at_once(store: Store, before: Any) -> None:
     (made,) = (await store.commit(say(alert()))).deliveries

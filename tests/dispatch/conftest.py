@@ -9,7 +9,7 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
 from monitor.dispatch.notices import Render
 from monitor.dispatch.worker import Dispatcher, Tell
-from monitor.notifiers._base import DeliveryError, Notice
+from monitor.notifiers._base import DeliveryError, Fault, Notice
 from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Target
 from monitor.telemetry import Health, Metrics
@@ -26,11 +26,13 @@ class DispatchDesk:
         self.metrics = Metrics()
         self.tasks = Tasks()
         self.events: list[Noticed] = []
+        self.routed: tuple[Target, ...] = ()
+        """Where what waits for a notifier that is gone goes."""
         self.dispatcher = self.new_dispatcher()
 
     def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
         running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
-        return Dispatcher(running, self.notifiers, render, tell or self._noticed)
+        return Dispatcher(running, self.notifiers, render, tell or self._noticed, lambda _: self.routed)
 
     async def _noticed(self, event: Noticed) -> None:
         self.events.append(event)
@@ -68,8 +70,15 @@ async def open_desk() -> AsyncIterator[Open]:
         await desk.dispatcher.stop(0.2)
 
 
-def failing(reason: str = "HTTP 500", *, retry: bool = True, after_s: float | None = None) -> Callable[[Notice], None]:
+def failing(
+    reason: str = "HTTP 500",
+    *,
+    retry: bool = True,
+    after_s: float | None = None,
+    fault: Fault | None = None,
+    answer: str = "",
+) -> Callable[[Notice], None]:
     def behave(_: Notice) -> None:
-        raise DeliveryError(reason, retry=retry, after_s=after_s)
+        raise DeliveryError(reason, retry=retry, after_s=after_s, fault=fault, answer=answer)
 
     return behave

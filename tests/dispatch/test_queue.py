@@ -110,15 +110,34 @@ def test_something_more_urgent_calls_a_sleeping_head_forward(queue: DeliveryQueu
     assert taken(queue, 20.0) == [1]
 
 
-def test_what_a_peer_asked_to_hold_back_is_not_called_forward(queue: DeliveryQueue) -> None:
+def test_what_a_peer_asked_to_hold_back_waits_for_more_urgent_news_too(queue: DeliveryQueue) -> None:
     queue.add(delivery(1, severity="info"), 0)
     head = queue.take("mail", 0)
     assert head is not None
     queue.retry(head, 30.0, not_before_s=60.0)
     queue.add(delivery(2, severity="critical"), 1.0)
-    queue.call_forward("mail", 2.0)
     assert taken(queue, 59.9) == []
     assert taken(queue, 60.0) == [1]
+
+
+def test_a_success_on_the_channel_ends_the_pause_that_the_peer_asked_for(queue: DeliveryQueue) -> None:
+    queue.add(delivery(1), 0)
+    head = queue.take("mail", 0)
+    assert head is not None
+    queue.retry(head, 30.0, not_before_s=60.0)
+    queue.call_forward("mail", 2.0)
+    assert taken(queue, 2.0) == [1]
+
+
+def test_what_is_set_aside_holds_up_nothing(queue: DeliveryQueue) -> None:
+    queue.add(delivery(1), 0)
+    queue.add(delivery(2), 0)
+    head = queue.take("mail", 0)
+    assert head is not None
+    assert taken(queue, 0) == []
+    queue.set_aside(head, 5.0)
+    assert taken(queue, 0) == [2]
+    assert taken(queue, 5.0) == [1]
 
 
 def test_a_channel_that_answers_again_gets_all_that_waited(queue: DeliveryQueue) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from monitor.dispatch import backoff, channel
-from monitor.notifiers._base import DeliveryError, Notice
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, settle
@@ -95,8 +95,8 @@ async def test_notices_of_one_group_keep_their_order_while_the_channel_fails_at_
     ("type_", "steps"),
     [
         ("loan_group.liquidation.triggered", [1, 2, 4, 8, 15, 30, 60, 60]),
-        ("loan_group.margin_call.opened", [5, 15, 45, 120, 300, 300]),
-        ("price.restored", [30, 120, 600, 1800, 1800]),
+        ("loan_group.margin_call.opened", [1, 2, 4, 8, 30, 120, 300, 300]),
+        ("price.restored", [1, 2, 4, 8, 60, 300, 1800, 1800]),
     ],
 )
 async def test_retries_follow_the_schedule_of_the_severity(open_desk: Open, type_: str, steps: list[int]) -> None:
@@ -122,7 +122,7 @@ def _causes(desk: DispatchDesk, count: int) -> list[tuple[str, int, str]]:
 async def test_a_peer_that_asks_for_a_pause_gets_it(open_desk: Open) -> None:
     mail = FakeNotifier(failing("HTTP 429", after_s=120.0))
     desk = await open_desk(mail=mail)
-    await desk.commit(alert("loan_group.liquidation.triggered"))
+    await desk.commit(alert())
     mail.behave = None
     assert desk.store.tries[0].due_at == START + timedelta(seconds=120), "a restart keeps to it too"
     await desk.clock.advance(119.9)
@@ -133,7 +133,7 @@ async def test_a_peer_that_asks_for_a_pause_gets_it(open_desk: Open) -> None:
 
 async def test_after_72_hours_of_failures_the_delivery_is_given_up_and_told_of(open_desk: Open) -> None:
     desk = await open_desk(mail=FakeNotifier(failing()))
-    await desk.commit(alert("price.restored", "BTC"))
+    await desk.commit(alert("price.stale", "BTC"))
     await desk.clock.advance(71 * 3600)
     assert desk.states() == ["pending"]
     await desk.clock.advance(2 * 3600)
@@ -146,10 +146,10 @@ async def test_a_refusal_for_good_fails_the_delivery_at_once_and_lets_the_next_o
     desk = await open_desk(mail=mail)
     await desk.commit(alert("loan.maturing", sequence=1), alert("loan.maturing", sequence=2))
     assert desk.states() == ["failed", "delivered"]
-    (event, *_) = desk.events
-    assert (event.kind, event.subject, event.clears) == ("delivery.failing", "mail", False)
-    assert event.facts["reason"] == "550 unknown"
-    assert event.facts["gave_up"] is True
+    (lost,) = [e for e in desk.events if not e.clears]
+    assert (lost.kind, lost.subject) == ("delivery.lost", "G-1")
+    assert (lost.facts["reason"], lost.facts["notifier"]) == ("550 unknown", "mail")
+    assert (lost.facts["severity"], lost.facts["alert_type"]) == ("info", "loan.maturing")
 
 
 async def test_an_outage_is_told_once_and_cleared_by_the_next_success(open_desk: Open) -> None:
@@ -174,13 +174,162 @@ async def test_an_outage_is_told_once_and_cleared_by_the_next_success(open_desk:
     assert [e.clears for e in desk.events] == [False, True]
 
 
-async def test_a_channel_that_takes_every_second_notice_is_told_of_at_most_once_a_minute(open_desk: Open) -> None:
-    mail = FakeNotifier(lambda n: failing("550", retry=False)(n) if n.data["cursor"] % 2 else None)
+async def test_a_channel_that_fails_in_bursts_is_told_of_at_most_once_a_minute(open_desk: Open) -> None:
+    mail = FakeNotifier()
     desk = await open_desk(mail=mail)
     for n in range(120):
+        mail.behave = failing() if n % 12 < 8 else None
         await desk.commit(alert("loan.maturing", f"G-{n}"))
         await desk.clock.advance(1)
-    assert 2 <= sum(not e.clears for e in desk.events) <= 3
+    assert 1 <= sum(not e.clears for e in desk.events) <= 3
+
+
+async def test_each_notice_that_is_lost_is_told(open_desk: Open) -> None:
+    desk = await open_desk(mail=FakeNotifier(failing("550", retry=False)))
+    await desk.commit(alert(subject="G-1"), alert("loan_group.liquidation.triggered", "G-2"))
+    assert [(e.kind, e.subject, e.facts["severity"]) for e in desk.events] == [
+        ("delivery.lost", "G-2", "critical"),
+        ("delivery.lost", "G-1", "warning"),
+    ]
+
+
+async def test_a_lost_notice_does_not_hide_an_outage(open_desk: Open) -> None:
+    mail = FakeNotifier(failing("550", retry=False))
+    desk = await open_desk(mail=mail)
+    await desk.commit(alert(subject="BAD"))
+    mail.behave = failing("connection refused")
+    await desk.commit(*(alert(subject=f"G-{n}") for n in range(4)))
+    assert [e.kind for e in desk.events] == ["delivery.lost", "delivery.failing"]
+
+
+async def test_a_refusal_of_the_channel_is_told_at_once_and_keeps_every_notice(open_desk: Open) -> None:
+    """One probe a minute goes out for the whole channel, and all that waits when one is taken."""
+    mail = FakeNotifier(failing("535 credentials invalid", fault=Fault.CHANNEL))
+    desk = await open_desk(mail=mail)
+    await desk.commit(*(alert("loan_group.liquidation.triggered", f"G-{n}") for n in range(30)))
+    assert [(e.kind, e.facts["reason"]) for e in desk.events] == [("delivery.failing", "535 credentials invalid")]
+    began = len(mail.tried)
+    assert began <= channel.AT_ONCE
+    await desk.clock.advance(10 * 60)
+    assert len(mail.tried) - began in (9, 10)
+    assert set(desk.states()) == {"pending"}
+    mail.behave = None
+    await desk.clock.advance(61)
+    await settle(2000)
+    assert desk.states() == ["delivered"] * 30
+
+
+async def test_a_channel_that_refuses_for_two_days_loses_no_critical_notice(open_desk: Open) -> None:
+    mail = FakeNotifier(failing("HTTP 401", fault=Fault.CHANNEL))
+    desk = await open_desk(mail=mail)
+    await desk.commit(alert("loan_group.liquidation.triggered"))
+    await desk.clock.advance(48 * 3600)
+    mail.behave = None
+    await desk.clock.advance(61)
+    assert desk.states() == ["delivered"]
+
+
+async def test_a_body_that_is_refused_while_others_pass_costs_that_notice(open_desk: Open) -> None:
+    too_large = failing("HTTP 413", fault=Fault.DOUBTFUL, answer="413")
+    hook = FakeNotifier(lambda n: too_large(n) if n.data["subject"] == "FAT" else None)
+    desk = await open_desk(hook=hook)
+    await desk.commit(alert("loan_group.liquidation.triggered", "FAT"), to="hook")
+    await desk.clock.advance(3600)
+    assert desk.states() == ["pending"], "nothing shows yet whose fault it is"
+    await desk.commit(alert(subject="THIN"), to="hook")
+    await desk.clock.advance(61)
+    assert desk.states() == ["failed", "delivered"]
+    assert [e.subject for e in desk.events if e.kind == "delivery.lost"] == ["FAT"]
+
+
+@pytest.mark.parametrize("answer", ["400", "413", "422"])
+async def test_three_notices_refused_alike_are_the_channels_fault(open_desk: Open, answer: str) -> None:
+    hook = FakeNotifier(failing(f"HTTP {answer}", fault=Fault.DOUBTFUL, answer=answer))
+    desk = await open_desk(hook=hook)
+    await desk.commit(*(alert("loan_group.liquidation.triggered", f"G-{n}") for n in range(3)), to="hook")
+    assert [e.kind for e in desk.events] == ["delivery.failing"]
+    tried = len(hook.tried)
+    await desk.clock.advance(59)
+    assert len(hook.tried) == tried
+    hook.behave = None
+    await desk.clock.advance(2)
+    await settle(500)
+    assert desk.states() == ["delivered"] * 3
+
+
+async def test_a_lone_400_keeps_its_notice(open_desk: Open) -> None:
+    """It does not say whose fault it is, so it costs nothing but tries."""
+    bad = failing("HTTP 400", fault=Fault.DOUBTFUL, answer="400")
+    hook = FakeNotifier(lambda n: bad(n) if n.data["subject"] == "ODD" else None)
+    desk = await open_desk(hook=hook)
+    await desk.commit(alert("loan_group.liquidation.triggered", "ODD"), to="hook")
+    for n in range(5):
+        await desk.commit(alert(subject=f"G-{n}"), to="hook")
+        await desk.clock.advance(600)
+    assert desk.states() == ["pending", *["delivered"] * 5]
+
+
+async def test_a_critical_notice_waits_a_minute_at_most_whatever_the_peer_asks(open_desk: Open) -> None:
+    hook = FakeNotifier(failing("HTTP 429", after_s=3600.0))
+    desk = await open_desk(hook=hook)
+    await desk.commit(alert("loan_group.liquidation.triggered"), to="hook")
+    hook.behave = None
+    await desk.clock.advance(61)
+    assert desk.states() == ["delivered"]
+
+
+async def test_a_success_ends_the_pause_of_others(open_desk: Open) -> None:
+    busy = failing("HTTP 503", after_s=600.0)
+    hook = FakeNotifier(busy)
+    desk = await open_desk(hook=hook)
+    await desk.commit(*(alert(subject=f"G-{n}") for n in range(12)), to="hook")
+    await desk.clock.advance(0.5)
+    hook.behave = None
+    await desk.commit(alert(subject="G-99"), to="hook")
+    await desk.clock.advance(30)
+    assert set(desk.states()) == {"delivered"}
+
+
+async def test_a_recipient_who_puts_us_off_holds_up_nobody(open_desk: Open) -> None:
+    """The others have the notice, newer ones go out, and an old one never comes after a new one."""
+    put_off = Receipt("", ("officer@desk.example",), (), (RefusedRecipient("slow@desk.example", "450 later"),))
+
+    def greylisted(_: Notice) -> None:
+        raise DeliveryError("450 later", receipt=put_off)
+
+    mail = FakeNotifier(greylisted)
+    desk = await open_desk(mail=mail)
+    await desk.commit(alert("loan.maturing", sequence=1))
+    await desk.commit(alert("loan.maturing", sequence=2))
+    assert len(mail.tried) == 2, "the second does not wait for the first"
+    await desk.clock.advance(20)
+    assert desk.events[-1].kind == "delivery.recipient_refused"
+    assert desk.events[-1].facts["recipient"] == "slow@desk.example"
+    assert "delivery.failing" not in {e.kind for e in desk.events}
+    mail.behave = None
+    await desk.commit(alert("loan.maturing", sequence=3))
+    await desk.clock.advance(600)
+    assert desk.states() == ["delivered"] * 3
+    assert [n.data["cursor"] for n in mail.took] == [3], "the old ones are not sent after it"
+    assert [a.detail for a in desk.store.tries if "newer" in a.detail] == [
+        "partial: the other recipients have a newer notice"
+    ] * 2
+
+
+async def test_a_recipient_who_is_put_off_gets_the_notice_in_the_end(open_desk: Open) -> None:
+    later = iter([True] * 6)
+    put_off = Receipt("", ("officer@desk.example",), (), (RefusedRecipient("slow@desk.example", "450 later"),))
+
+    def greylisted(_: Notice) -> None:
+        if next(later, False):
+            raise DeliveryError("450 later", receipt=put_off)
+
+    mail = FakeNotifier(greylisted)
+    desk = await open_desk(mail=mail)
+    await desk.commit(alert("loan.maturing"))
+    await desk.clock.advance(3600)
+    assert desk.states() == ["delivered"]
+    assert len(mail.tried) == 7
 
 
 async def test_a_hanging_notifier_delays_no_other(open_desk: Open) -> None:
@@ -227,9 +376,9 @@ async def test_a_dead_channel_is_only_probed_and_gets_everything_when_it_is_back
     desk = await open_desk(hook=hook)
     await desk.commit(*(alert("price.restored", f"A{n}") for n in range(200)), to="hook")
     await desk.clock.advance(60)
-    # 8 slots fail, then a probe after 1, 2, 4, 8, 16 and 30 s.
-    assert len(hook.tried) <= 8 + 6
+    # 8 slots fail and then 8 others, then a probe after 1, 2, 4, 8, 16 and 32 s.
+    assert len(hook.tried) <= 16 + 6
     hook.behave = None
-    await desk.clock.advance(31)
+    await desk.clock.advance(61)
     await settle(3000)
     assert len(hook.took) == 200

@@ -90,9 +90,9 @@ async def test_a_restart_sends_what_was_left_with_the_same_ids_when_it_is_due(op
     mail.tried.clear()
     desk.dispatcher = desk.new_dispatcher()
     await desk.dispatcher.start()
-    await desk.clock.advance(3.9)
-    assert mail.tried == [], "5 s less a fifth"
-    await desk.clock.advance(3)
+    await desk.clock.advance(0.7)
+    assert mail.tried == [], "1 s less a fifth"
+    await desk.clock.advance(1)
     assert {n.id for n in mail.took} == first
     assert desk.states() == ["delivered", "delivered"]
     await desk.dispatcher.stop(1)
@@ -154,13 +154,46 @@ async def test_the_borrowers_addresses_replace_the_notifiers_own(open_desk: Open
     assert sorted(n.to for n in mail.took) == [(), ("treasury@acme.example",)]
 
 
-async def test_a_delivery_to_a_notifier_that_is_gone_fails_and_is_told_of(open_desk: Open) -> None:
+async def test_a_delivery_to_a_notifier_that_is_gone_goes_where_its_alert_would_go_now(
+    open_desk: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a rename, or a restart with another configuration."""
+    old, new = FakeNotifier(failing()), FakeNotifier()
+    desk = await open_desk(old=old)
+    await desk.commit(*(alert("loan_group.liquidation.triggered", f"G-{n}") for n in range(3)), to="old")
+    await desk.dispatcher.stop(0)
+    desk.notifiers, desk.routed = {"new": new}, (Target("new"),)
+    desk.dispatcher = desk.new_dispatcher()
+    await desk.dispatcher.start()
+    await settle(500)
+    assert sorted(n.data["subject"] for n in new.took) == ["G-0", "G-1", "G-2"]
+    assert sorted((d.notifier, d.state) for d in desk.store.rows.values()) == [
+        *[("new", "delivered")] * 3,
+        *[("old", "superseded")] * 3,
+    ]
+    assert {d.detail for d in desk.store.rows.values() if d.notifier == "old"} == {"moved to new: its notifier is gone"}
+    said = "".join(capsys.readouterr())
+    assert "notifier=old" in said
+    assert "waiting=3" in said
+    assert "delivery.lost" not in {e.kind for e in desk.events}
+
+
+async def test_a_target_that_has_the_notice_already_gets_no_second_one(open_desk: Open) -> None:
+    desk = await open_desk(new=FakeNotifier())
+    desk.routed = (Target("new"),)
+    await desk.commit(alert(), to=("old", "new"))
+    await settle()
+    assert len(desk.notifiers["new"].took) == 1
+    assert sorted(desk.states()) == ["delivered", "superseded"]
+
+
+async def test_a_delivery_that_nobody_takes_any_more_is_lost_and_told_of(open_desk: Open) -> None:
     desk = await open_desk(mail=FakeNotifier())
     await desk.commit(alert(), to="old-hook")
     assert desk.states() == ["failed"]
-    assert [(e.subject, e.facts["reason"]) for e in desk.events] == [
-        ("old-hook", "no notifier of that name is configured")
-    ]
+    (lost,) = desk.events
+    assert (lost.kind, lost.subject, lost.facts["notifier"]) == ("delivery.lost", "G-1", "old-hook")
+    assert "no notifier 'old-hook' is configured any more" in lost.facts["reason"]
 
 
 async def test_a_delivery_whose_alert_was_pruned_fails(open_desk: Open) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.core import schema
-from monitor.feeds._base import _retry_after_s
+from monitor.core.prices.quote import Batch
+from monitor.feeds._socket import retry_after_s
 from monitor.feeds.binance_futures import SUBSCRIBE, BinanceFutures, Config, build
 from tests.feeds.venue import Listener, Venue, frame, mark, until
 
@@ -144,11 +145,11 @@ async def test_retry_after_is_capped_so_that_no_header_blinds_the_desk() -> None
 
 def test_retry_after_in_all_its_forms() -> None:
     now = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
-    assert _retry_after_s("30", now) == 30
-    assert _retry_after_s("Mon, 05 Jan 2026 10:01:00 GMT", now) == 60
-    assert _retry_after_s("Mon, 05 Jan 2026 09:00:00 GMT", now) == 0
+    assert retry_after_s("30", now) == 30
+    assert retry_after_s("Mon, 05 Jan 2026 10:01:00 GMT", now) == 60
+    assert retry_after_s("Mon, 05 Jan 2026 09:00:00 GMT", now) == 0
     for nonsense in ("-5", "soon", "", "1e9", "Mon, 05 Jan 2026 10:01:00"):
-        assert _retry_after_s(nonsense, now) is None
+        assert retry_after_s(nonsense, now) is None
 
 
 async def test_a_venue_that_closes_at_once_is_asked_at_a_bounded_rate() -> None:
@@ -229,7 +230,9 @@ async def test_a_flood_of_rubbish_is_silence() -> None:
         async with Listener(feed.quotes()) as listener:
             await comes_back(venue, listener, "1")
             flooding = asyncio.create_task(flood())
-            await until(lambda: feed.stats.reason == "no price for 0.4 s", "silence is declared")
+            await until(
+                lambda: "no price for 0.4 s: a message that is not JSON" in feed.stats.reason, "silence is declared"
+            )
             flooding.cancel()
             await comes_back(venue, listener, "2")
 
@@ -357,15 +360,17 @@ async def test_prices_that_the_venue_sends_again_never_go_back() -> None:
         assert (feed.stats.ignored["older"], feed.stats.ignored["repeated"]) == (1, 1)
 
 
-async def test_a_price_from_the_future_does_not_make_all_later_ones_old() -> None:
+async def test_a_price_dated_ahead_does_not_make_all_later_ones_old() -> None:
+    """Core judges it; the feed hands it over, and drops only its repetition."""
     async with Venue() as venue:
         feed = quick(venue.url)
         async with Listener(feed.quotes()) as listener:
             await venue.joined()
-            await venue.marks({"BTCUSDT": "1"}, at_ms=4_000_000_000_000)
+            for _ in range(2):
+                await venue.marks({"BTCUSDT": "1"}, at_ms=4_000_000_000_000)
             await comes_back(venue, listener, "2")
-        assert listener.prices("BTC") == ["2"]
-        assert feed.stats.refused["future"] == 1
+        assert listener.prices("BTC") == ["1", "2"]
+        assert feed.stats.ignored["repeated"] == 1
 
 
 async def test_a_consumer_that_is_late_gets_the_newest_prices_and_no_heap_of_old_ones() -> None:
@@ -398,20 +403,24 @@ async def test_closing_the_iterator_closes_the_sockets() -> None:
         assert len(asyncio.all_tasks()) <= 4, "the venue's own tasks and this test"
 
 
-async def test_an_error_of_ours_is_heard_and_not_retried_for_ever() -> None:
+async def test_an_error_of_ours_costs_the_message_and_is_said_and_not_the_daemon() -> None:
     async with Venue() as venue:
         feed = quick(venue.url)
+        read = feed.read
 
-        def broken(frame: str | bytes) -> list[object]:
-            raise ZeroDivisionError
+        def broken(data: bytes) -> Batch:
+            if b"ETH" in data:
+                raise ZeroDivisionError("by 0")
+            return read(data)
 
-        feed.parse = broken
-        quotes = feed.quotes()
-        waiting = asyncio.ensure_future(anext(quotes))
-        await venue.joined()
-        await venue.marks({"BTCUSDT": "1"})
-        with pytest.raises(ZeroDivisionError):
-            await waiting
+        feed.read = broken
+        async with Listener(feed.quotes()) as listener:
+            await venue.joined()
+            await venue.marks({"ETHUSDT": "1"})
+            await until(lambda: "ZeroDivisionError" in feed.stats.reason, "the error is named")
+            await venue.marks({"BTCUSDT": "1"})
+            await listener.heard("BTC", "1")
+        assert feed.stats.refused["our_error"] == 1
 
 
 async def test_the_feeds_account_says_what_came_and_when() -> None:

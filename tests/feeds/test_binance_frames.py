@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.clock import SystemClock
 from monitor.core.prices.quote import Frame
 from monitor.feeds.binance_futures import BinanceFutures, Config, build
 from tests.feeds.venue import STREAM, frame, mark
@@ -21,7 +22,7 @@ OTHERS = ("BTCUSDT_260925", "BTCUSDC", "\u5e01\u5b89\u4eba\u751fUSDT", "1000NEWU
 class Slow(BinanceFutures):
     """The feed that judges every item by itself."""
 
-    def _at_once(self, data: bytes) -> Frame | None:
+    def at_once(self, body: bytes) -> Frame | None:
         return None
 
 
@@ -37,7 +38,7 @@ class Both:
     """The feed and its slow twin, told the same messages."""
 
     def __init__(self) -> None:
-        self.fast, self.slow = build("x", Config()), Slow("x", Config(), build("x", Config())._clock)
+        self.fast, self.slow = build("x", Config()), Slow("x", Config(), SystemClock())
 
     def take(self, message: str | bytes) -> bool:
         """Whether it was taken at once; fails where the twins differ."""
@@ -100,7 +101,6 @@ def test_a_message_as_the_venue_writes_it_is_a_frame(message: str) -> None:
         ('"p":"100.00000000"', '"\\u0070":"1","p":"100.00000000"'),
         ('"s":"BTCUSDT"', '"s":"SOLUSDT","s":"BTCUSDT"'),
         ('"s":"BTCUSDT"', '"s":"ETHUSDT"'),
-        ('"s":"BTCUSDT"', '"s":"SHIBUSDT"'),
         ('"st":1', '"st":2,"st":1'),
         ('"st":1', '"st":1,"st":1'),
         ('"st":1', '"st":3'),
@@ -122,6 +122,12 @@ def test_one_odd_item_is_judged_the_slow_way_and_the_next_message_is_a_frame_aga
     assert both.take(message)
     assert not both.take(message.replace(old, new, 1))
     assert both.take(text(regular(1)))
+
+
+def test_of_two_symbols_of_one_coin_one_gives_its_price() -> None:
+    both = Both()
+    assert both.take(text(regular(symbols=("BTCUSDT", "SHIBUSDT", "1000SHIBUSDT", "ETHUSDT"))))
+    assert both.fast.stats.ignored == {"other_market": 1}
 
 
 def test_a_combined_message_that_does_not_end_as_it_began_is_none() -> None:
@@ -174,14 +180,14 @@ def test_a_peer_that_invents_orders_does_not_fill_the_memory() -> None:
     feed = build("x", Config())
     for n in range(200):
         feed.parse(frame(regular(0, (f"C{n}USDT", "BTCUSDT"))))
-    assert len(feed._layouts) <= 16
+    assert len(feed._layouts._known) <= 16
 
 
 VALUES = st.sampled_from(
-    ["1", 1, 1.5, None, True, "", "0", "1e3", "nan", "-1", "1e15", "1e-18", [], {}, MS, MS + 0.0, 2, 3, "markPriceUpdate",
+    ["1", 0, 1, 1.5, None, True, "", "0", "1e3", "nan", "-1", "1e15", "1e-18", [], {}, MS, MS + 0.0, 2, 3, "markPriceUpdate",
      "BTCUSDT", "SOLUSDT", "1000SHIBUSDT", "1000ZUSDT", "BTCUSD_PERP", "X_260925", "\u5e01USDT", "9" * 33, "."]
 )  # fmt: skip
-KEYS = st.sampled_from(["e", "E", "s", "p", "st", "i", "data", "q"])
+KEYS = st.sampled_from(["e", "E", "s", "p", "st", "i", "r", "T", "data", "q"])
 SETS = st.tuples(st.just("set"), st.integers(0, 4), KEYS, VALUES)
 DROPS = st.tuples(st.just("drop"), st.integers(0, 4), KEYS, st.none())
 PIECES = st.sampled_from(

@@ -43,7 +43,9 @@ def ignored(*items: object) -> tuple[dict[str, str], dict[str, int]]:
 def test_the_documented_message_is_one_quote() -> None:
     (quote,) = feed().parse(DOCUMENTED)
     at = datetime(2019, 7, 5, 5, 43, tzinfo=UTC)
-    assert quote == Quote("BTC", Decimal("11794.15000000"), "USDT", "binance-futures", at)
+    assert quote == Quote(
+        "BTC", Decimal("11794.15000000"), "USDT", "binance-futures", at, beside=Decimal("11784.62659091")
+    )
     assert str(quote.price) == "11794.15000000", "the digits are those of the message"
 
 
@@ -281,7 +283,7 @@ def test_a_peer_that_invents_symbols_does_not_fill_the_memory() -> None:
     for start in range(0, 30_000, 1000):
         binance.parse(frame([mark(f"C{n}USDT", "1") for n in range(start, start + 1000)]))
     assert binance.stats.quotes == 30_000
-    assert len(binance._markets) <= 10_000
+    assert len(binance.markets._known) <= 10_000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import Batch, Frame, Quote
-from monitor.feeds._base import FeedStats, News
+from monitor.feeds._base import FeedStats
+from monitor.feeds._news import News
 
 MS = 1_767_607_200_000
 ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "BTC", "ETH"), ("XRP", "ADA"), ("BTC", "XRP")]
@@ -63,11 +64,21 @@ def test_another_socket_that_sends_the_same_message_tells_nothing() -> None:
     assert isinstance(told.of(frame(2)), Frame)
 
 
-def test_a_price_dated_in_the_future_is_refused_and_the_others_are_news() -> None:
+def test_a_price_dated_ahead_is_for_core_to_judge_and_hides_none_that_come_after_it() -> None:
     told = CountedNews()
     told.of(frame(1))
-    assert [quote.asset for quote in told.of(frame(2, later=(0, 60_000, 0)))] == ["BTC", "SOL"]
-    assert told.refused == {"future ETH": 1}
+    for again in (["BTC", "ETH", "SOL"], []):
+        assert [quote.asset for quote in told.of(frame(2, later=(0, 60_000, 0)))] == again
+    assert [quote.asset for quote in told.of(frame(3))] == ["BTC", "ETH", "SOL"]
+    assert told.refused == {}
+
+
+def test_a_market_that_is_dated_ahead_as_a_whole_stays_in_frames() -> None:
+    told = CountedNews()
+    for second in (1000, 1001, 1000):
+        made = frame(second)
+        assert told.of(made) is made, "no order among times that are not to be believed"
+        assert told.of(frame(second)) == [], "but a repetition is one"
 
 
 @st.composite

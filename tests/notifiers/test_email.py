@@ -105,24 +105,28 @@ async def test_the_borrowers_addresses_replace_the_desks(post: Post, make_notice
 
 
 @pytest.mark.parametrize(
-    ("at", "answer", "retry"),
+    ("at", "answer", "fault"),
     [
-        ("rcpt", "421 closing", True), ("rcpt", "450 busy", True), ("rcpt", "452 full", True),
-        ("rcpt", "550 unknown", False), ("data", "421 closing", True), ("data", "450 busy", True),
-        ("data", "452 full", True), ("data", "550 refused", False), ("data", "554 spam", False),
+        ("rcpt", "421 closing", "passing"), ("rcpt", "450 busy", "passing"), ("rcpt", "452 full", "passing"),
+        ("rcpt", "550 unknown", "doubtful"), ("rcpt", "550 5.1.1 no such user", "notice"), ("rcpt", "552 5.2.2 full", "notice"),
+        ("rcpt", "554 5.7.1 relay access denied", "channel"), ("rcpt", "530 5.7.0 must authenticate", "channel"),
+        ("data", "421 closing", "passing"), ("data", "450 busy", "passing"), ("data", "452 full", "passing"),
+        ("data", "550 refused", "channel"), ("data", "554 5.7.1 spam", "channel"),
     ],
 )  # fmt: skip
-async def test_what_may_pass_is_retried_and_what_is_final_is_not(
-    post: Post, make_notice: MakeNotice, at: str, answer: str, retry: bool
+async def test_an_answer_says_whose_fault_it_is(
+    post: Post, make_notice: MakeNotice, at: str, answer: str, fault: str
 ) -> None:
+    """Only a recipient who plainly does not exist costs the notice."""
     if at == "rcpt":
         post.to_rcpt[RISK] = answer
     else:
         post.to_data = answer
     with pytest.raises(DeliveryError) as failed:
         await notifier(post.url).send(make_notice())
-    assert failed.value.retry is retry
+    assert failed.value.fault == fault
     assert answer[:3] in failed.value.reason
+    assert [r.recipient for r in failed.value.receipt.refused] == ([RISK] if fault == "notice" else [])
     assert post.took == []
 
 
@@ -132,7 +136,10 @@ async def test_of_two_recipients_the_good_one_gets_one_mail_and_the_refusal_is_r
     post.to_rcpt["gone@desk.example"] = "550 no such user"
     receipt = await notifier(post.url, RISK, "gone@desk.example").send(make_notice())
     assert [to for to, _ in post.took] == [[RISK]]
+    assert receipt.detail.startswith("partial: ")
     assert "refused gone@desk.example: 550 no such user" in receipt.detail
+    assert receipt.took == (RISK,)
+    assert [(r.recipient, r.reason) for r in receipt.refused] == [("gone@desk.example", "550 no such user")]
 
 
 async def test_of_two_recipients_the_one_refused_for_now_is_tried_again_alone(
@@ -144,6 +151,7 @@ async def test_of_two_recipients_the_one_refused_for_now_is_tried_again_alone(
     with pytest.raises(DeliveryError, match="450") as failed:
         await sender.send(make_notice())
     assert failed.value.retry
+    assert failed.value.receipt.took == (RISK,)
     post.to_rcpt.clear()
     await sender.send(make_notice())
     assert [to for to, _ in post.took] == [[RISK], ["grey@desk.example"]]
@@ -186,13 +194,15 @@ async def test_a_password_does_not_go_over_an_open_connection(post: Post, make_n
     assert post.logins == []
 
 
-async def test_a_login_works_and_a_wrong_password_is_final_and_not_shown(post: Post, make_notice: MakeNotice) -> None:
+async def test_a_login_works_and_a_wrong_password_is_the_channels_and_not_shown(
+    post: Post, make_notice: MakeNotice
+) -> None:
     await notifier(post.url, starttls="never", username="monitor", password="hunter2").send(make_notice())
     assert len(post.took) == 1
     wrong = notifier(post.url, starttls="never", username="monitor", password="swordfish")
     with pytest.raises(DeliveryError, match="535") as failed:
         await wrong.send(make_notice())
-    assert failed.value.retry is False
+    assert failed.value.fault == "channel"
     assert "swordfish" not in f"{failed.value!r} {wrong!r}"
 
 

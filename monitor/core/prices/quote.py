@@ -152,24 +152,23 @@ def price(text: object) -> Decimal:
     return value
 
 
-def sure_frame(
-    source: str,
-    quote: str,
-    assets: tuple[str, ...],
-    texts: tuple[str, ...],
-    times: tuple[int, ...],
-    powers: Sequence[tuple[int, int]] = (),
-) -> Frame | None:
-    """The frame, where all texts are surely prices; None where `price` must judge one of them. Times are in milliseconds.
+class MarketColumns(NamedTuple):
+    """What a message says of many coins, as texts and times in milliseconds, before it is known to be prices.
 
-    `powers`: (column, power of ten) of texts that price that many coins. An exponent moves the point and loses no digit.
+    `powers`: (column, power of ten) of texts that price that many coins. `beside`: as of a frame, for so many coins.
     """
-    digits = "".join(texts)
-    if (
-        not digits.isascii()
-        or digits.encode().translate(None, b"0123456789.")
-        or max(map(len, texts)) > _SURELY_LONGEST
-    ):
+
+    assets: tuple[str, ...]
+    texts: tuple[str, ...]
+    times: tuple[int, ...]
+    powers: Sequence[tuple[int, int]] = ()
+    beside: tuple[str, ...] = ()
+
+
+def sure_frame(source: str, quote: str, columns: MarketColumns) -> Frame | None:
+    """The frame, where all texts are surely prices; None where `price` must judge one of them."""
+    assets, texts, times, powers, beside = columns
+    if not _plain(texts):
         return None
     later = () if times.count(times[0]) == len(times) else tuple(at_ms - times[0] for at_ms in times)
     moved = list(texts)
@@ -178,10 +177,35 @@ def sure_frame(
             if float(texts[column]) > _SURELY_HIGHEST:
                 return None
             moved[column] += f"e-{power}"
-        frame = Frame(source, quote, assets, tuple(moved), times[0], later)
+        frame = Frame(source, quote, assets, tuple(moved), times[0], later, True, _sure_beside(beside, powers))
     except ValueError:
         return None
     return frame if min(frame.floats) > _SURELY_LOWEST and max(frame.floats) < _SURELY_HIGHEST else None
+
+
+def _plain(texts: tuple[str, ...]) -> bool:
+    """Texts of digits and points, none too long."""
+    digits = "".join(texts)
+    return (
+        digits.isascii()
+        and not digits.encode().translate(None, b"0123456789.")
+        and max(map(len, texts)) <= _SURELY_LONGEST
+    )
+
+
+def _sure_beside(beside: tuple[str, ...], powers: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """The texts beside the prices, per coin. Raises ValueError where `price` must judge one of them."""
+    if not any(beside):
+        return ()
+    if not _plain(beside):
+        raise ValueError("an odd text beside a price")
+    floats = [float(text) if text else 1.0 for text in beside]
+    if min(floats) <= _SURELY_LOWEST or max(floats) > _SURELY_HIGHEST:
+        raise ValueError("an odd text beside a price")
+    moved = list(beside)
+    for column, power in powers:
+        moved[column] += f"e-{power}" if moved[column] else ""
+    return tuple(moved)
 
 
 class Mark(msgspec.Struct, frozen=True):

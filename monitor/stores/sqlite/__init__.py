@@ -34,6 +34,7 @@ from monitor.stores._base import (
     LtvPoint,
     StoredState,
     StoreUnavailable,
+    Target,
 )
 from monitor.stores.sqlite import deliveries, file, history, log
 from monitor.stores.sqlite import points as ltv
@@ -119,6 +120,9 @@ class SqliteStore:
 
     async def attempts(self, delivery: str) -> list[Attempt]:
         return await self._read(partial(deliveries.attempts, delivery=delivery))
+
+    async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.move, old=delivery, targets=targets, at=at))
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         return await self._write(partial(deliveries.retry, delivery=delivery, at=at))

@@ -6,13 +6,14 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.instants import micros_of
-from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, new_delivery
+from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, moved, new_delivery
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, delivery_row, each
 
@@ -60,10 +61,13 @@ class Outbox:
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
         at = micros_of(self.at)
-        rows = (delivery_row(d, at) for d in self.made.values())
-        db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+        _insert(db, (delivery_row(d, at, at) for d in self.made.values()))
         older = (_key(id) for id in self.cancelled if id not in self.made)
         db.executemany("UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", older)
+
+
+def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
 
 
 def _key(id: str) -> tuple[int, str]:
@@ -144,6 +148,18 @@ def attempts(db: sqlite3.Connection, delivery: str) -> list[Attempt]:
     """Those of one delivery, in order."""
     sql = "SELECT delivery, at, state, detail, due_at, took_ms FROM attempts WHERE delivery = ? ORDER BY number"
     return [attempt(row) for row in db.execute(sql, [delivery])]
+
+
+def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+    """Ends a delivery whose notifier is gone, and makes those to targets that its alert does not have yet."""
+    ended, made = moved(old, targets, at)
+    end_it = "UPDATE deliveries SET state = 'superseded', detail = ? WHERE cursor = ? AND id = ? AND state = 'pending'"
+    with transaction(db):
+        if not db.execute(end_it, (ended.detail, *_key(old.id))).rowcount:
+            return []
+        new = [d for d in made if one(db, d.id) is None]
+        _insert(db, (delivery_row(d, micros_of(at), micros_of(d.created_at)) for d in new))
+    return new
 
 
 def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | None:

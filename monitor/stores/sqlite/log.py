@@ -94,7 +94,19 @@ def snapshot(db: sqlite3.Connection) -> StoredState:
 
 
 def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
-    """A page of the log. The filters are decided in an index, the bodies of the page alone are read."""
+    """A page of the log."""
+    found: list[LoggedAlert] = []
+    after = wanted
+    while True:
+        page = _page(db, after)
+        found += [logged for logged in page if wanted.keeps(logged.alert)]
+        if len(page) < wanted.limit or len(found) >= wanted.limit:
+            return found[: wanted.limit]
+        after = msgspec.structs.replace(wanted, after=page[-1].cursor)
+
+
+def _page(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
+    """The next alerts of the wanted types. The filters are decided in an index, the bodies of the page alone are read."""
     conditions: list[str] = ["cursor > ?"]
     values: list[Any] = [wanted.after]
     if wanted.since is not None:

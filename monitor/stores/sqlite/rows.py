@@ -46,12 +46,12 @@ def delivery(row: Any) -> Delivery:
     return Delivery(*values)
 
 
-def delivery_row(new: Delivery, at: int) -> tuple[Any, ...]:
-    """The row of a delivery that was made at this time, in the order of DELIVERY."""
+def delivery_row(new: Delivery, due_at: int, created_at: int) -> tuple[Any, ...]:
+    """The row of a delivery in the order of DELIVERY; both times in microseconds, as those of a commit are all alike."""
     values = list(astuple(new))
     values[_TO] = targets_text(new.to)
-    values[_DUE_AT] = at
-    values[_CREATED_AT] = at
+    values[_DUE_AT] = due_at
+    values[_CREATED_AT] = created_at
     return tuple(values)
 
 

@@ -1,0 +1,287 @@
+"""One connection to a venue: it is opened, asked for data, read until it ends, and why it ended is said in words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, Protocol
+
+import msgspec
+from websockets import CloseCode
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from monitor.addresses import scrubbed
+from monitor.clock import Clock
+from monitor.core.prices.quote import Batch
+from monitor.feeds._base import FeedStats
+from monitor.feeds._handshake import LONGEST, WAITS, Proxy, cause
+from monitor.feeds._news import MarketSilence
+from monitor.telemetry import BoundedLog
+
+# The library's own lines would not be bounded, and would hold addresses with their secrets.
+_QUIET = logging.getLogger("monitor.websocket")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+# Frames that the socket buffers; a long queue there is a queue of old prices.
+_SOCKET_FRAMES = 4
+_CLOSE_S = 1.0
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The address of a live stream, and its deadlines, limits and pauses."""
+
+    url: str
+    silence_s: float
+    first_frame_s: float
+    reconnect_after_s: float
+    max_frame_bytes: int
+    retry_min_s: float
+    retry_max_s: float
+    changes_only: bool = False
+    """The venue sends only what changed: a coin that does not trade is absent."""
+    ping: str | None = None
+    """A message that the venue wants to hear from time to time."""
+    ping_every_s: float = 20.0
+    ask_every_s: float = 0.25
+    """Pause between two requests for data: venues count them."""
+
+
+class Voice(Protocol):
+    """What is said and read on one socket. None of it waits."""
+
+    def parse(self, frame: bytes) -> Batch:
+        """The prices of one message."""
+
+    def topics(self) -> Sequence[str]:
+        """What to ask the venue for, now. What comes to it later is asked for on the same socket."""
+
+    def ask(self, topics: Sequence[str]) -> Sequence[str]:
+        """The messages that ask for these topics."""
+
+    def answer(self, frame: bytes) -> str | None:
+        """What the venue wants to hear in answer to a message that gave no price."""
+
+
+class Venue(Protocol):
+    """What a stream asks of the feed that it serves."""
+
+    def for_socket(self) -> Voice:
+        """The voice of a new socket: what it has heard may be its own."""
+
+
+class Listener(Protocol):
+    """Who takes what a conversation brings: the stream."""
+
+    @property
+    def is_served(self) -> bool:
+        """Some socket gives prices."""
+
+    def connected(self) -> None:
+        """This socket gives prices from now on."""
+
+    def take(self, batch: Batch) -> Batch:
+        """Takes prices; gives back which of them are new."""
+
+    def needs(self) -> Collection[str]:
+        """The coins that the book needs."""
+
+    def change(self, why: str) -> None:
+        """Another socket is to take over."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """Why a socket's life ended, in words, and how long its peer asked us to wait."""
+
+    reason: str
+    retry_after_s: float | None = None
+    waits: bool = False
+    """A quick retry is of no use."""
+
+
+class Conversation:
+    """What is said on one socket, from its handshake to its end. Its first prices set `ready`."""
+
+    def __init__(self, link: Link, voice: Voice, stats: FeedStats, clock: Clock, limited: BoundedLog) -> None:
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._link = link
+        self._voice = voice
+        self._stats = stats
+        self._clock = clock
+        self._log = limited
+        self._silence = MarketSilence(link.silence_s, changes_only=link.changes_only)
+
+    async def run(self, listener: Listener) -> End:
+        """Until the socket ends, for whatever reason: a peer that finds a fault of ours costs this socket, not the daemon."""
+        try:
+            return await self._converse(listener)
+        except Exception as e:  # noqa: BLE001  see above
+            return End(self._fault(e))
+
+    async def _converse(self, listener: Listener) -> End:
+        socket = await self._open()
+        if isinstance(socket, End):
+            return socket
+        try:
+            async with socket:
+                talk = asyncio.create_task(self._talk(socket))
+                try:
+                    return await self._read(socket, listener)
+                finally:
+                    await stop(talk)
+        except ConnectionClosed as e:
+            if e.sent is not None and e.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                words = f"frame over the limit: more than {self._link.max_frame_bytes * 4} bytes (max_frame_bytes)"
+                self._stats.refuse("too_large", words)
+                return End(words)
+            return End(self._clean(f"closed by the venue: {e}" if e.rcvd else f"connection lost: {e}"))
+        except OSError as e:
+            return End(self._clean(f"connection lost: {type(e).__name__}: {e}"))
+
+    async def _open(self) -> ClientConnection | End:
+        """A socket, or why there is none. The library raises errors of many kinds for what a peer or a variable may say."""
+        proxy = None
+        try:
+            proxy = Proxy(self._link.url)
+            if problem := proxy.problem():
+                return End(f"cannot connect: {self._clean(problem)}", waits=True)
+            return await connect(
+                self._link.url,
+                compression=None,
+                proxy=proxy.address,
+                open_timeout=self._link.first_frame_s,
+                ping_interval=None,  # the venue's pings are answered; `_read` watches whether data flows
+                close_timeout=_CLOSE_S,
+                max_size=self._link.max_frame_bytes * 4,  # above it the socket itself must go; below, parse refuses
+                max_queue=_SOCKET_FRAMES,
+                logger=_QUIET,
+            )
+        except Exception as e:  # noqa: BLE001  whatever an answer or the environment makes the library raise is a retry
+            seconds, waits = None, False
+            if isinstance(e, InvalidStatus):
+                after = e.response.headers.get_all("Retry-After")
+                seconds = retry_after_s(after[0], self._clock.utc()) if after else None
+                waits = e.response.status_code in WAITS
+            return End(f"cannot connect: {cause(e, self._link.url, proxy)}", seconds, waits)
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        """Asks for the data, and later for what is new among the topics; says what keeps the connection alive."""
+        asked: set[str] = set()
+        pinged_s = self._clock.monotonic_s()
+        while True:
+            topics = [topic for topic in self._voice.topics() if topic not in asked]
+            for message in self._voice.ask(topics) if topics else ():
+                await socket.send(message)
+                await asyncio.sleep(self._link.ask_every_s)
+            asked.update(topics)
+            now_s = self._clock.monotonic_s()
+            if self._link.ping is not None and now_s - pinged_s >= self._link.ping_every_s:
+                pinged_s = now_s
+                await socket.send(self._link.ping)
+            await asyncio.sleep(min(1.0, self._link.ping_every_s / 4))
+
+    async def _read(self, socket: ClientConnection, listener: Listener) -> End:
+        now_s = self._clock.monotonic_s()
+        limit_s, heard_s, looked_s, since = self._link.first_frame_s, now_s, now_s, self._accounts()
+        while True:
+            now_s = self._clock.monotonic_s()
+            left_s = heard_s + limit_s - now_s
+            if left_s <= 0:  # also while frames wait: a flood of rubbish is silence too
+                return End(f"no price for {limit_s:g} s" + self._because(since))
+            if now_s - looked_s >= self._link.silence_s / 4:
+                looked_s = now_s
+                if words := self._silence.silent(now_s, listener.needs()):
+                    listener.change(words)
+            try:
+                async with asyncio.timeout(min(left_s, self._link.silence_s / 4)):
+                    frame = await socket.recv(decode=False)
+            except TimeoutError:
+                continue
+            self._stats.last_frame_at = self._clock.utc()
+            quotes = self._parsed(frame)
+            if not quotes:
+                await self._without_a_price(socket, frame, listener, since)
+                continue
+            is_first = not self.ready.done()
+            if is_first:
+                self.ready.set_result(None)
+                listener.connected()
+            news = listener.take(quotes)
+            # What a new socket repeats of the old one's prices is a sign of life once.
+            if self._silence.heard(news, self._clock.monotonic_s()) or is_first:
+                limit_s, heard_s, since = self._link.silence_s, self._clock.monotonic_s(), self._accounts()
+
+    async def _without_a_price(
+        self, socket: ClientConnection, frame: bytes, listener: Listener, since: tuple[Counter[str], Counter[str]]
+    ) -> None:
+        if (answer := self._voice.answer(frame)) is not None:
+            await socket.send(answer)
+        if not listener.is_served and (because := self._because(since)):
+            self._stats.reason = f"no price yet{because}"
+
+    def _parsed(self, frame: bytes) -> Batch:
+        try:
+            return self._voice.parse(frame)
+        except Exception as e:  # noqa: BLE001  a message that our parser trips over must not end the daemon
+            self._fault(e)
+            return []
+
+    def _fault(self, e: Exception) -> str:
+        """Counts a fault of ours and logs where it happened. A whole traceback could show an address with its password."""
+        places = [f"{Path(p.filename).name}:{p.lineno}" for p in extract_tb(e.__traceback__)[-3:]]
+        words = self._clean(f"an error of the monitor's own: {type(e).__name__}: {e}")
+        self._stats.refuse("our_error", words)
+        self._log.warning(self._clock.monotonic_s(), "our_error", "price feed failed", reason=words, at=places)
+        return words
+
+    def _accounts(self) -> tuple[Counter[str], Counter[str]]:
+        return Counter(self._stats.refused), Counter(self._stats.ignored)
+
+    def _because(self, since: tuple[Counter[str], Counter[str]]) -> str:
+        """The commonest reason why messages since then gave no price."""
+        refused, ignored = since
+        now_refused, now_ignored = self._accounts()
+        for reason, _ in (now_refused - refused).most_common(1):
+            return f": {self._stats.words.get(reason) or reason.replace('_', ' ')}"
+        for reason, _ in (now_ignored - ignored).most_common(1):
+            return f": {_CHATTER.get(reason, reason.replace('_', ' ') + ' only')}"
+        return ""
+
+    def _clean(self, text: str) -> str:
+        return scrubbed(text, self._link.url)[:LONGEST]
+
+
+_CHATTER = {
+    "repeated": "the venue sends the same message again and again",
+    "older": "the venue sends only prices that are older than those it sent before",
+    "empty": "the venue acknowledges the request and sends nothing; its address may be retired",
+}
+
+
+async def stop(*tasks: asyncio.Task[Any]) -> None:
+    """Cancels tasks and waits for their end. Raises the error that a task died of."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+def retry_after_s(text: str, now: datetime) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
+    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):  # not a date, or one without a zone
+        return None
