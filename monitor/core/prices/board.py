@@ -43,7 +43,7 @@ from monitor.core.prices.quote import (
     SourcePrice,
 )
 from monitor.core.prices.source_clock import SourceClock
-from monitor.core.prices.sources import BoardMemory, Said, Sources
+from monitor.core.prices.sources import LIVE, BoardMemory, Said, Sources
 from monitor.core.prices.trust import News, TrustRules, accepted, as_heard
 from monitor.core.prices.whole_frames import WholeFrames
 from monitor.core.rules.settings import Trust
@@ -226,13 +226,30 @@ class PriceBoard:
 
     def believe(self, said: Believe, at: datetime) -> PriceChange:
         """Puts the candidate of an asset in force; there must be one."""
-        mark = self.marks[said.asset]
-        assert mark.candidate is not None
-        seen = Quote(
-            said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, mark.price_at is not None
-        )
-        self._put(self.index[said.asset], accepted(mark, as_heard(seen, at, mark)))
+        mark = self.marks.get(said.asset)
+        if mark is None:
+            first = self._first(said.asset, at)
+            assert first is not None
+            dated = first.price_at is not None
+            seen = Quote(said.asset, first.price, first.quote, first.source, first.price_at or at, dated)
+        else:
+            assert mark.candidate is not None
+            dated = mark.price_at is not None
+            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, dated)
+        self._put(self.place(said.asset), accepted(mark, as_heard(seen, at, mark)))
         return self._settle({said.asset: mark})
+
+    def candidate(self, asset: str, at: datetime) -> Decimal | None:
+        """The price that waits to be confirmed, in the currency of its quote: a jump, or the first price of all."""
+        mark = self.marks.get(asset)
+        if mark is not None:
+            return mark.candidate
+        first = self._first(asset, at)
+        return None if first is None else first.price
+
+    def _first(self, asset: str, at: datetime) -> SourcePrice | None:
+        """The live source of the highest preference, of an asset that has no price yet."""
+        return next((said for said in self.sources(asset, at) if said.state == LIVE), None)
 
     # -- what may be asked --
 
