@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -144,7 +144,7 @@ class LiveFeed:
 
     async def quotes(self) -> AsyncIterator[Batch]:
         """Frames, or batches of quotes, as they arrive. To close the iterator closes the connection."""
-        self._stream = LiveStream(self._link(), self, self.stats, self.clock, lambda: self.desk.needs())
+        self._stream = LiveStream(self._link(), self, self.stats, self.clock, self._needs)
         keeper = self._keep_list()
         try:
             async with aclosing(self._stream.batches()) as batches:
@@ -245,6 +245,11 @@ class LiveFeed:
             ping_every_s=self.PING_EVERY_S,
             ask_every_s=self.ASK_EVERY_S,
         )
+
+    def _needs(self) -> Collection[str]:
+        needs = self.desk.needs()
+        self.markets.look_for(needs)
+        return needs
 
     def _keep_list(self) -> asyncio.Task[None] | None:
         address = self._live_config.list_address()
