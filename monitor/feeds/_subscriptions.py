@@ -22,8 +22,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from monitor.core.prices.quote import Batch, Quote
-from monitor.feeds._base import NOT_LISTED, SETTLED, Desk, Unusable
-from monitor.feeds._markets import REPEATED, Market
+from monitor.feeds._base import BUILTIN, NOT_LISTED, SETTLED, Desk, Unusable
+from monitor.feeds._markets import DOLLARS, REPEATED, Market
 from monitor.feeds._messages import Number
 from monitor.feeds._venue import LiveFeed, instant, instant_iso
 
@@ -65,6 +65,8 @@ class Denied(NamedTuple):
     why: str
     symbols: tuple[str, ...] = ()
     request: object = None
+    is_busy: bool = False
+    """It asks for fewer requests a second; the same request may be taken later."""
 
 
 class Shut(NamedTuple):
@@ -205,9 +207,14 @@ class AskedFeed(LiveFeed):
         coins = self.desk.needs()
         if not coins and self.clock.monotonic_s() < self._books_by_s:
             return ()
-        return self.markets.symbols_of(
+        symbols = self.markets.symbols_of(
             coins or self.COINS, lambda base, quote: self.spell(base, quote) if base != quote else ""
         )
+        if self.stats.instruments != BUILTIN:
+            found = {self.markets.of(symbol).asset for symbol in symbols}
+            for coin in set(coins) - found - DOLLARS:
+                self.stats.states.setdefault(coin, f"{NOT_LISTED}: the venue has no market of {coin}")
+        return symbols
 
     def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return self._priced(self.markets.of, said)
@@ -365,6 +372,10 @@ class Subscriptions:
 
     def _deny(self, denied: Denied) -> None:
         """What the venue named is refused. The rest of a request that went down with it is asked for again."""
+        if denied.is_busy:
+            self._denied(NOT_LISTED, "", denied.why)
+            self._split(self._answered(denied.request))
+            return
         if not self._dialect.is_all_or_nothing:
             for symbol in denied.symbols or self._answered(denied.request) or ("",):
                 self._denied(NOT_LISTED, symbol, denied.why)

@@ -71,6 +71,7 @@ _ONCE = {
     b'"bidPx"': 1,
     b'"askPx"': 1,
 }
+_TOO_MANY = "60014"
 _UPGRADE = "64008"
 """The code of a notice that the venue restarts this server soon."""
 _NAMED = re.compile(r"instId:([A-Za-z0-9_.-]+)", re.ASCII)
@@ -121,6 +122,8 @@ def _reply(value: dict[str, Any]) -> Saying:
     code, text = str(value.get("code", "0")), str(value.get("msg", ""))
     if code == _UPGRADE:
         return Leaving(f"{code}: {text}")
+    if code == _TOO_MANY:
+        return Denied(f"{code}: {text}", request=value.get("id"), is_busy=True)
     if event in ("error", "channel-conn-count-error") or code != "0":
         return Denied(f"{code}: {text}", tuple(_NAMED.findall(text)), value.get("id"))
     return Skipped("other_event")

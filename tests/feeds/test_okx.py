@@ -138,6 +138,26 @@ def test_answers_are_no_prices_and_a_refusal_says_code_and_text() -> None:
     assert "XYZ-USDT-SWAP" in okx_feed.stats.states["XYZ"]
 
 
+def test_too_many_requests_refuse_no_market() -> None:
+    okx_feed = feed()
+    okx_feed.attach(Desk(needs=lambda: {"BTC"}))
+    socket = okx_feed.for_socket()
+    (first,) = socket.ask(socket.topics())
+    socket.parse(b'{"event":"error","code":"60014","msg":"Requests too frequent","connId":"x"}')
+    (again,) = socket.ask(socket.topics())
+    assert json.loads(again)["args"] == json.loads(first)["args"]
+    assert not okx_feed.stats.states
+    assert "60014" in okx_feed.stats.words["subscription"]
+
+
+def test_a_market_that_is_named_twice_is_no_price() -> None:
+    """Nobody can tell which market the price is of."""
+    okx_feed = feed()
+    doubled = mark().replace('"markPx"', '"instId": "ETH-USDT-SWAP", "markPx"')
+    assert not okx_feed.parse(doubled)
+    assert okx_feed.stats.refused == {"duplicate_key": 1}
+
+
 LIST: dict[str, Any] = {
     "code": "0",
     "msg": "",
