@@ -265,3 +265,17 @@ async def test_a_stream_in_which_nothing_comes_is_not_connected_and_says_so(serv
             assert desk.stats.reason.startswith(
                 "no price in the stream 'prices' for 0.5 s; the last entry was refused: not a"
             )
+
+
+async def test_a_desk_that_writes_changes_only_may_be_silent_while_redis_answers(server: RedisServer) -> None:
+    async with client(server) as redis:
+        desk = reading(server, silence=timedelta(milliseconds=200), changes_only=True)
+        async with Listener(desk.quotes()) as heard:
+            await until(lambda: desk.stats.reason.startswith("no price in the stream"), "nothing was ever written")
+            await put(redis, "GOLDX", "1")
+            await heard.heard("GOLDX", "1")
+            await redis.ping()
+            await asyncio.sleep(1.3)  # a whole read that gives nothing
+            assert (desk.stats.connected, desk.stats.reason) == (True, "")
+            server.stop()
+            await until(lambda: not desk.stats.connected, "the fault is seen")
