@@ -13,6 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +34,7 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.core.schema import is_asset
 from monitor.feeds._base import FeedStats, Unusable
 from monitor.feeds._messages import time_in_any_form
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 from monitor.telemetry import BoundedLog
 
 _RANDOM = random.SystemRandom()
@@ -137,6 +138,9 @@ class RedisStream:
                 except Exception as e:  # noqa: BLE001
                     failures += 1
                     await self._clock.sleep(self._failed(e, failures))
+                    if isinstance(e, AuthenticationError):
+                        await redis.aclose()
+                        redis = self._client()
                     continue
                 if entries:
                     self.stats.last_frame_at = self._clock.utc()
@@ -199,6 +203,9 @@ class RedisStream:
         return self._clock.utc(), False
 
     def _client(self) -> Redis:
+        """A client with the password as its file has it now."""
+        with suppress(BadSecret):  # it is being written: the old one serves, and the next refusal looks again
+            self._password = _password(self._config)
         secret: dict[str, Any] = {} if self._password is None else {"password": self._password}
         redis: Redis = Redis.from_url(
             self._config.url,
@@ -283,9 +290,13 @@ class RedisStream:
 
 def build(name: str, config: Config, clock: Clock | None = None) -> RedisStream:
     """The feed of that name. Raises ValueError for a password that cannot be read."""
+    return RedisStream(name, config, clock or SystemClock(), _password(config))
+
+
+def _password(config: Config) -> str | None:
+    """Raises BadSecret."""
     has_password = config.password is not None or config.password_file is not None
-    password = read_secret(config.password, config.password_file) if has_password else None
-    return RedisStream(name, config, clock or SystemClock(), password)
+    return read_secret(config.password, config.password_file) if has_password else None
 
 
 def _end_if_cancelled() -> None:

@@ -383,6 +383,26 @@ async def test_headers_of_the_secret_file_are_sent(custodian: tuple[Custodian, s
     assert (house.asked[0].headers["Authorization"], house.asked[0].headers["X-Desk"]) == ("Bearer geheim-7Qx", "7")
 
 
+async def test_a_token_that_was_changed_in_the_file_is_used_after_a_refusal(
+    custodian: tuple[Custodian, str], tmp_path: Path
+) -> None:
+    house, url = custodian
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        is_known = request.headers.get("Authorization") == "Bearer new"
+        return await house.nav(request) if is_known else web.Response(status=401)
+
+    house.answer = guarded
+    file = tmp_path / "headers"
+    file.write_text("Authorization: Bearer old\n")
+    file.chmod(0o600)
+    poll = polling(url, headers_file=file)
+    async with Listener(poll.quotes()) as heard:
+        await until(lambda: "HTTP 401 Unauthorized" in poll.stats.reason, "a refusal")
+        file.write_text("Authorization: Bearer new\n")
+        await heard.heard("FUND", "100.5")
+
+
 @pytest.mark.parametrize("text", ["geheim-7Qx", "A b: c", "X: a\x01b"])
 def test_a_file_of_headers_that_is_none_is_refused_without_its_words(text: str, tmp_path: Path) -> None:
     file = tmp_path / "headers"

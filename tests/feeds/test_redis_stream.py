@@ -237,7 +237,11 @@ async def test_a_missing_password_is_said_and_the_right_one_reads(tmp_path: Path
             without = reading(server)
             async with Listener(without.quotes()):
                 await until(lambda: "the password is missing or wrong" in without.stats.reason, "a cause")
-            async with Listener(reading(server, password_file=file).quotes()) as heard:
+            file.write_text("old\n")
+            late = reading(server, password_file=file)
+            async with Listener(late.quotes()) as heard:
+                await until(lambda: "the password is missing or wrong" in late.stats.reason, "a cause")
+                file.write_text("geheim-7Qx\n")  # and no restart
                 await heard.heard("GOLDX", "1")
     finally:
         server.stop()
