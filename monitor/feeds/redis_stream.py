@@ -183,6 +183,9 @@ class RedisStream:
         if symbol in self._excluded:
             self.stats.ignored["excluded"] += 1
             return None
+        if symbol in self._config.symbols and symbol not in self._coins:
+            self.stats.ignored["other_symbol"] += 1  # the coin of this name goes by another one here
+            return None
         asset, quote = self._coins.get(symbol, symbol), _text(fields, b"quote") or self._config.quote
         if not is_asset(asset) or not is_asset(quote):
             raise Unusable("symbol", symbol)

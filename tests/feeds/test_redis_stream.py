@@ -51,6 +51,15 @@ def test_an_entry_without_a_time_is_as_old_as_its_id() -> None:
     assert feed().parse([entry(asset="GOLDX", price="7")]) == [Quote("GOLDX", Decimal("7"), "USD", "desk", ADDED)]
 
 
+def test_a_name_that_stands_for_another_coin_gives_no_price() -> None:
+    """LUNA is LUNA2 to this desk, so its LUNA is some other coin."""
+    desk = feed(symbols={"LUNA": "LUNA2"})
+    assert [
+        (q.asset, str(q.price)) for q in desk.parse([entry(asset="LUNA2", price="7"), entry(asset="LUNA", price="1")])
+    ] == [("LUNA", "7")]
+    assert dict(desk.stats.ignored) == {"other_symbol": 1}
+
+
 def test_an_id_of_the_desks_own_making_is_no_time() -> None:
     (quote,) = feed().parse([entry(id="17-3", asset="GOLDX", price="7")])
     assert (quote.at, quote.is_dated) == (NOW, False)
