@@ -193,6 +193,10 @@ class Bybit(AskedFeed):
         """The speech of a new connection."""
         return BybitDialect(self._config.market)
 
+    def changes_only(self) -> bool:
+        """Spot tickers come when they change; of perpetuals something changes all the time."""
+        return self._config.market == "spot"
+
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
         return base + ("USD" if self._config.market == "inverse" else quote)

@@ -193,6 +193,10 @@ class Okx(AskedFeed):
         """The speech of a new connection."""
         return OkxDialect(self._config.channel)
 
+    def changes_only(self) -> bool:
+        """Tickers come after a trade or a change of the best offers, marks also while they stand."""
+        return self._config.channel == "tickers"
+
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""
         return f"{base}-{quote}-SWAP" if self._config.channel == "mark-price" else f"{base}-{quote}"

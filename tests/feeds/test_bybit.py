@@ -218,6 +218,8 @@ def test_the_address_and_the_list_follow_the_market() -> None:
     assert bybit.Config(url="ws://127.0.0.1:1/v5/public/linear").list_address() == ""
     assert bybit.trust(spot).sends_changes_only
     assert not bybit.trust(bybit.Config()).sends_changes_only
+    assert feed(market="spot").changes_only()
+    assert not feed().changes_only()
     assert bybit.trust(bybit.Config(stale_after=timedelta(seconds=7))).stale_after == timedelta(seconds=7)
 
 

@@ -197,6 +197,8 @@ def test_each_channel_has_its_list_and_its_trust() -> None:
     assert marks.cadence < marks.stale_after
     assert tickers.sends_changes_only
     assert not marks.sends_changes_only
+    assert feed(channel="tickers").changes_only()
+    assert not feed().changes_only()
     assert okx.trust(okx.Config(stale_after=timedelta(seconds=12))).stale_after == timedelta(seconds=12)
 
 
