@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # More than any venue lists.
 _MAX_MARKETS = 5_000
+# Letters of what a peer writes that people are shown.
+_LONGEST = 200
 # Most books are read within this time; a larger one adds its coins later.
 _BOOKS_S = 3.0
 
@@ -241,12 +243,13 @@ class AskedFeed(LiveFeed):
         return self.priced(market, said.symbol, said.price, at, said.beside)
 
     def _deny(self, state: str, symbol: str, why: str) -> None:
+        why, symbol = why[:_LONGEST], symbol[:_LONGEST]
         if state == NOT_LISTED:
             words = f"subscription refused: {why}"
             self.refuse(Unusable("subscription", why, words), symbol)
             why = f"the venue refuses {symbol}: {why}"
         asset = self.markets.of(symbol).asset if symbol else ""
-        if asset:
+        if asset and len(self.stats.states) < _MAX_MARKETS:
             self.stats.states[asset] = f"{state}: {why}"
 
 
