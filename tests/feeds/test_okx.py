@@ -321,6 +321,17 @@ def test_every_ticker_of_the_recording_comes_out() -> None:
     assert okx_feed.stats.ignored == {"acknowledged": 18, "other_event": 364}
 
 
+def test_marks_and_tickers_of_version_3_as_recordings_hold_them() -> None:
+    item = {"instrument_id": "BTC-USD-SWAP", "mark_price": "7.5", "timestamp": "2026-01-05T10:00:00.123Z"}
+    (quote,) = feed().parse(json.dumps({"table": "swap/mark_price", "data": [item]}))
+    assert (quote.asset, str(quote.price), quote.quote) == ("BTC", "7.5", "USD")
+    assert quote.at == datetime(2026, 1, 5, 10, 0, 0, 123_000, tzinfo=UTC)
+    okx_feed = feed()
+    assert not okx_feed.parse(json.dumps({"table": "swap/trade", "data": [item]}))
+    assert not okx_feed.parse(json.dumps({"table": "swap/ticker", "data": [7]}))
+    assert okx_feed.stats.refused == {"malformed_item": 1}
+
+
 @needs_shared
 def test_single_messages_agree() -> None:
     lines = (SHARED / "data" / "ws" / "mapper_cases.jsonl").read_text().splitlines()
