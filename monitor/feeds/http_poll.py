@@ -294,7 +294,6 @@ class HttpPoll:
 
     def _failed(self, e: _Failed, failures: int) -> float:
         """Counts and logs a failure. Returns the pause before the next question."""
-        self._validators = {}
         self.stats.connected = False
         self.stats.reason = str(e)
         if e.label != "no_price":  # which `parse` has counted by its cause

@@ -69,7 +69,7 @@ class Config(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     """Names whose entries do not count."""
     silence: _Pause = timedelta(seconds=60)
-    """Without a price for this long the feed is not connected, and says so."""
+    """Without a price for this long the feed is not connected, and says so; not with `changes_only`."""
     stale_after: Annotated[timedelta, schema.Span("1s", "400d")] | None = None
     changes_only: bool = False
     """The desk writes a price only when it has changed; [prices] `quiet_after` says how long one lives."""
@@ -118,6 +118,7 @@ class RedisStream:
         self._after: tuple[int, int] | None = None
         """The id of the last entry that was read; None before the first."""
         self._heard_s = 0.0
+        self._has_priced = False
         self._refused_last = ""
 
     async def quotes(self) -> AsyncIterator[Batch]:
@@ -239,10 +240,13 @@ class RedisStream:
         return bool(last) and self._after is not None and _id(last) < self._after
 
     def _judge_silence(self, found: list[Quote]) -> None:
+        """Whether the feed is connected. A desk that writes changes only may be silent for as long as Redis answers."""
         now_s, limit_s = self._clock.monotonic_s(), self._config.silence.total_seconds()
         if found:
             self._heard_s = now_s
+            self._has_priced = True
             self._refused_last = ""
+        if found or (self._config.changes_only and self._has_priced):
             self.stats.connected = True
             self.stats.reason = ""
         elif now_s - self._heard_s >= limit_s:

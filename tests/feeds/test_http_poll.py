@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core import schema
 from monitor.core.prices.quote import Quote
@@ -119,6 +122,24 @@ def test_an_answer_that_cannot_be_read_gives_no_price_and_says_why(body: bytes, 
     assert poll.parse(body) == []
     assert dict(poll.stats.refused) == {reason: 1}
     assert poll.stats.reason
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["data", "nav", "as_of", "x"]), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_no_answer_raises(answer: object) -> None:
+    """Any value may stand in any place, and each price has its state where it has no price."""
+    poll = feed(NAV, PolledPrice("X", "data[x=1]"), PolledPrice("Y", "/data/0"))
+    found = poll.parse(json.dumps(answer))
+    assert {q.asset for q in found} | poll.stats.states.keys() == {"FUND", "X", "Y"}
 
 
 def test_a_path_that_leads_nowhere_is_named_with_what_is_there() -> None:

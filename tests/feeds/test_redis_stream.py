@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -98,6 +100,14 @@ def test_a_field_that_stands_twice_is_refused() -> None:
     desk = feed()
     assert desk.parse([(b"1-0", [b"asset", b"GOLDX", b"price", b"1", b"price", b"2"])]) == []
     assert dict(desk.stats.refused) == {"duplicate_key": 1}
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"asset", b"price", b"at", b"x"]), st.binary(max_size=70)), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_no_entry_raises(pairs: list[tuple[bytes, bytes]]) -> None:
+    desk = feed()
+    found = desk.parse([(b"1-0", [part for pair in pairs for part in pair])])
+    assert len(found) + sum(desk.stats.refused.values()) == 1
 
 
 def test_how_its_prices_are_judged() -> None:
@@ -255,3 +265,17 @@ async def test_a_stream_in_which_nothing_comes_is_not_connected_and_says_so(serv
             assert desk.stats.reason.startswith(
                 "no price in the stream 'prices' for 0.5 s; the last entry was refused: not a"
             )
+
+
+async def test_a_desk_that_writes_changes_only_may_be_silent_while_redis_answers(server: RedisServer) -> None:
+    async with client(server) as redis:
+        desk = reading(server, silence=timedelta(milliseconds=200), changes_only=True)
+        async with Listener(desk.quotes()) as heard:
+            await until(lambda: desk.stats.reason.startswith("no price in the stream"), "nothing was ever written")
+            await put(redis, "GOLDX", "1")
+            await heard.heard("GOLDX", "1")
+            await redis.ping()
+            await asyncio.sleep(1.3)  # a whole read that gives nothing
+            assert (desk.stats.connected, desk.stats.reason) == (True, "")
+            server.stop()
+            await until(lambda: not desk.stats.connected, "the fault is seen")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.core import schema
 from monitor.core.prices.quote import Quote
-from monitor.feeds import bybit, deribit, hyperliquid, okx
+from monitor.feeds import bybit, coinbase, deribit, hyperliquid, kraken, okx
 from monitor.feeds._base import Desk
 from monitor.feeds._subscriptions import (
     AskedFeed,
@@ -26,7 +26,7 @@ from monitor.feeds._subscriptions import (
     Subscriptions,
     tree,
 )
-from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
+from tests.feeds import test_bybit, test_coinbase, test_deribit, test_hyperliquid, test_kraken, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "okx": (lambda: okx.build("f", okx.Config()), lambda price: test_okx.mark(price="PRICE").replace('"PRICE"', price)),
@@ -37,6 +37,14 @@ FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "hyperliquid": (
         lambda: hyperliquid.build("f", hyperliquid.Config()),
         lambda price: test_hyperliquid.context(mark="PRICE").replace('"PRICE"', price),
+    ),
+    "coinbase": (
+        lambda: coinbase.build("f", coinbase.Config()),
+        lambda price: json.dumps(test_coinbase.ticker(price="PRICE")).replace('"PRICE"', price),
+    ),
+    "kraken": (
+        lambda: kraken.build("f", kraken.Config()),
+        lambda price: test_kraken.v1(last="PRICE").replace('"PRICE"', price),
     ),
     "deribit": (lambda: deribit.build("f", deribit.Config()), lambda price: test_deribit.ticker(mark=price)),
 }
@@ -114,7 +122,8 @@ def test_a_key_that_stands_twice_spoils_the_message(kind: str) -> None:
     """Nobody can tell which of the two prices was meant."""
     build, message = FEEDS[kind]
     text = message('"7"')
-    key = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}[kind]
+    keys = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}
+    key = {**keys, "coinbase": "price", "kraken": "c"}[kind]
     feed = build()
     assert not feed.parse(text.replace(f'"{key}"', f'"{key}": "8", "{key}"'))
     assert sum(feed.stats.refused.values()) == 1
@@ -139,10 +148,14 @@ def test_no_message_raises(kind: str, data: st.DataObject) -> None:
     leaf = (
         st.none() | st.booleans() | st.text(max_size=5) | st.integers() | st.lists(st.none(), max_size=2) | st.just({})
     )
-    place, key = value, data.draw(st.sampled_from(sorted(value)))
+
+    def keys(of: dict[str, object] | list[object]) -> Sequence[str | int]:
+        return sorted(of) if isinstance(of, dict) else range(len(of))
+
+    place, key = value, data.draw(st.sampled_from(keys(value)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
         place = place[key]
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        key = data.draw(st.sampled_from(keys(place)))
     place[key] = data.draw(leaf)
     feed = build()
     feed.parse(json.dumps(value))
