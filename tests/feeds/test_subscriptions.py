@@ -288,25 +288,27 @@ SYMBOLS = {
     "bybit": (bybit, test_bybit.whole, "{}USDT"),
     "hyperliquid": (hyperliquid, test_hyperliquid.context, "{}"),
     "deribit": (deribit, test_deribit.ticker, "{}_USDC-PERPETUAL"),
+    "coinbase": (coinbase, lambda symbol: json.dumps(test_coinbase.ticker(symbol)), "{}-USD"),
+    "kraken": (kraken, test_kraken.v1, "{}/USD"),
 }
 
 
 @every_venue
 def test_the_desk_maps_a_coin_and_leaves_a_market_out(kind: str) -> None:
     module, message, spelling = SYMBOLS[kind]
-    luna, coin = spelling.format("LUNA2"), spelling.format("COIN")
-    config = schema.read(module.Config, {"symbols": {"LUNA": luna}, "exclude": [coin]})
+    glm, coin = spelling.format("GLM2"), spelling.format("COIN")
+    config = schema.read(module.Config, {"symbols": {"GLM": glm}, "exclude": [coin]})
     feed = module.build("f", config)
-    feed.attach(Desk(needs=lambda: {"LUNA", "COIN", "SOL"}))
+    feed.attach(Desk(needs=lambda: {"GLM", "COIN", "SOL"}))
     socket = feed.for_socket()
     asked = " ".join(socket.ask(socket.topics()))
-    assert luna in asked
+    assert glm in asked
     assert spelling.format("SOL") in asked
     assert coin not in asked
-    assert [q.asset for q in socket.parse(message(luna).encode())] == ["LUNA"]
+    assert [q.asset for q in socket.parse(message(glm).encode())] == ["GLM"]
     assert not socket.parse(message(coin).encode())
     assert feed.stats.ignored["excluded"] == 1
-    assert not socket.parse(message(spelling.format("LUNA")).encode()), "the other market of that name is another coin"
+    assert not socket.parse(message(spelling.format("GLM")).encode()), "the other market of that name is another coin"
     assert feed.stats.ignored["other_symbol"] == 1
 
 
