@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections import Counter
@@ -281,6 +282,26 @@ async def test_a_notice_of_an_upgrade_opens_the_next_connection_before_this_one_
             await exchange.send(mark(price="9", ts=str(AT_MS + 2)))
             await listener.heard("BTC", "9")
             assert okx_feed.stats.connected
+
+
+async def test_a_coin_that_stops_while_another_goes_on_gets_a_new_connection() -> None:
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url, silence="400ms", retry_min="20ms", retry_max="50ms")
+        okx_feed.attach(Desk(needs=lambda: {"BTC", "ETH"}))
+        async with Listener(okx_feed.quotes()) as listener:
+            await exchange.heard(1)
+            for step in range(400):
+                if step < 5:
+                    await exchange.send(mark(price="7", ts=str(AT_MS + step)))
+                await exchange.send(mark("ETH-USDT-SWAP", "3", ts=str(AT_MS + step)))
+                if len(exchange.said) == 2:
+                    break
+                await asyncio.sleep(0.02)
+            assert len(exchange.said) == 2, "another connection"
+            await exchange.heard(2)
+            assert exchange.said[0] == exchange.said[1]
+            await exchange.send(mark(price="8", ts=str(AT_MS + 900)))
+            await listener.heard("BTC", "8")
 
 
 async def test_books_that_are_not_read_yet_get_a_moment() -> None:

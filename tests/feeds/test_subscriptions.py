@@ -312,6 +312,16 @@ def test_the_desk_maps_a_coin_and_leaves_a_market_out(kind: str) -> None:
     assert feed.stats.ignored["other_symbol"] == 1
 
 
+def test_a_venue_that_has_nothing_of_the_book_stays_connected_by_other_coins() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.attach(Desk(needs=lambda: {"NONE"}))
+    feed.markets.take(feed.instruments(json.dumps(test_okx.LIST).encode()), "list")
+    socket = feed.for_socket()
+    (request,) = socket.ask(socket.topics())
+    assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
+    assert set(feed.stats.states) >= {"NONE"}
+
+
 def test_what_a_peer_writes_is_shown_in_part() -> None:
     feed = okx.build("f", okx.Config())
     feed.parse(json.dumps({"event": "error", "code": "60018", "msg": "x" * 100_000}))
