@@ -89,6 +89,10 @@ class ScriptedVenue:
         assert self._began_s is not None
         await asyncio.sleep(max(0.0, self._began_s + after_s / self.speed - now_s()))
 
+    def say(self, lines: list[Line]) -> None:
+        """Says more to everybody, by a clock that begins now."""
+        self._begin(self._say(lines, now_s(), None))
+
     def _request(self, connection: ServerConnection, _: Request) -> Response | None:
         return None if self.refuses_with is None else connection.respond(self.refuses_with, "refused\n")
 
@@ -207,6 +211,11 @@ class Case:
 
     async def group(self, id_: str = "G-1") -> dict[str, Any]:
         return dict(await self.daemon.get(f"/v1/groups/{id_}"))
+
+    async def feed(self) -> dict[str, Any]:
+        """The only feed."""
+        (found,) = (await self.daemon.get("/v1/feeds"))["items"]
+        return dict(found)
 
     async def price(self, asset: str) -> dict[str, Any]:
         """The row of `/v1/prices`; empty where there is none."""
