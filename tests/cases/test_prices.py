@@ -25,8 +25,8 @@ def play(name: str, folder: Path, **more: Any) -> Case:
 
 
 def near(ltv: str | None, right: Decimal) -> bool:
-    """Equal but for the last digits, as the price of the case moves by cents."""
-    return ltv is not None and abs(Decimal(ltv) - right) < Decimal("0.0001")
+    """Equal but for the last digits, as the prices of a case move a little."""
+    return ltv is not None and abs(Decimal(ltv) - right) < Decimal("0.001")
 
 
 def with_offset(case_lines: list[Line], old: Callable[[int], bool], new: int) -> list[Line]:
@@ -73,7 +73,7 @@ async def test_a_price_that_is_ten_minutes_late_by_its_own_time_is_stale_and_its
         assert price["trust"] != "good", price
         assert 595 < price["exchange_age_s"] < 630, price
         _, ready = await case.daemon.ask("GET", "/readyz")
-        assert ready["prices"]["stale"] or "BTC" in str(ready), ready
+        assert "BTC" in ready["prices"]["untrusted_assets"], ready
         explained = await case.house.ran("explain", "G-1", "--url", case.daemon.url)
         doctor = await case.command("doctor")
         for said in (explained.out, doctor.out):
@@ -144,28 +144,24 @@ async def test_a_coin_that_is_named_like_a_multiple_has_the_price_of_its_symbol(
 
 
 async def test_a_price_that_alternates_is_told_when_it_begins_and_when_it_has_ended(tmp_path: Path) -> None:
-    async with play("alternating", tmp_path) as case:
+    async with play("alternating", tmp_path, ends=True) as case:
         await case.start()
         await case.venue.at(41)
         during = [a["type"] for a in await case.about("BTC")]
         assert 1 <= len(during) <= 5, during
         assert "price.suspect" in during
         calm = {"after_s": 0, "path": "/ws/x", "frame": case.venue.lines[-1]["frame"]}
-        case.venue._begin(case.venue._say([{**calm, "after_s": n} for n in range(90)], _now_s(), None))
+        case.venue.say([{**calm, "after_s": n} for n in range(120)])
 
         async def ended() -> bool:
-            return AFTER in [a["type"] for a in await case.about("BTC")]
+            return (await case.about("BTC"))[-1]["type"] == AFTER
 
         await case.soon(ended, "the end is told", 85)
+        await asyncio.sleep(10 / case.speed)
         told = await case.about("BTC")
         assert len(told) <= 6, told
-        assert re.search(r"\d+ times|'times': \d+|'count': \d+", str(told[-1])), told[-1]
-
-
-def _now_s() -> float:
-    from tests.faults.house import now_s
-
-    return now_s()
+        assert told[-1]["type"] == AFTER
+        assert told[-1]["data"]["facts"]["flaps"] > 1, told[-1]
 
 
 def times_as_large(lines: list[Line], factor: str) -> list[Line]:
@@ -194,7 +190,7 @@ async def test_a_jump_by_a_power_of_ten_cures_nothing(tmp_path: Path, factor: st
 
 
 async def test_a_refused_subscription_is_said_with_its_code_and_text_in_four_places(tmp_path: Path) -> None:
-    async with play("subscription-refused", tmp_path) as case:
+    async with play("subscription-refused", tmp_path, ends=True) as case:
         await case.start()
         await case.venue.at(5)
         for place, said in (await case.four_places()).items():
@@ -256,8 +252,12 @@ async def test_no_answer_to_the_handshake_ends_the_daemon(tmp_path: Path, name: 
             case.configure("monitor.toml", server.port)
             await case.start()
             await until(lambda: server.attempts >= 3, "it tries again")
-            (feed,) = (await case.daemon.get("/v1/feeds"))["items"]
-            assert feed["reason"].startswith("cannot connect: "), feed
+
+            async def said() -> bool:
+                return bool((await case.feed())["reason"].startswith("cannot connect: "))
+
+            await until(said, "why it cannot connect")
+            feed = await case.feed()
             if name == "redirect to https":
                 assert "redirect" in feed["reason"], feed
             doctor = await case.command("doctor")
@@ -290,8 +290,7 @@ async def test_a_proxy_that_cannot_be_used_is_named_and_ends_nothing(
         await case.start()
 
         async def named() -> bool:
-            (feed,) = (await case.daemon.get("/v1/feeds"))["items"]
-            return "proxy" in feed["reason"]
+            return "proxy" in (await case.feed())["reason"]
 
         await case.soon(named, "the proxy is named")
         assert case.daemon.process.returncode is None
