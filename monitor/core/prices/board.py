@@ -28,6 +28,7 @@ from monitor.core.prices.frame_columns import (
 )
 from monitor.core.prices.judgement import Judgement, silenced
 from monitor.core.prices.quote import (
+    DIRECT,
     GOOD,
     MISSING,
     PIN,
@@ -78,7 +79,11 @@ class PriceBoard:
         self._judgement = Judgement(self._columns, self._sources)
         self._frames = WholeFrames(self._columns, self.floats, self._sources)
         for mark in marks:
-            self._put(self.place(mark.asset), mark)
+            self._columns.alone[self.place(mark.asset)] = mark
+            if mark.differ_since is not None:
+                self._contradicted.add(mark.asset)
+            if mark.quote not in DIRECT:
+                self._columns.bases.add(mark.quote)
         for each in heard:
             self._sources[each.source].keep(self.place(each.asset), each)
         self.configure(trust)
@@ -374,7 +379,7 @@ class PriceBoard:
         columns.alone[place] = mark
         is_contradicted = mark.differ_since is not None or mark.is_power
         (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
-        if mark.quote not in ("USD", USDT, *columns.bases):
+        if mark.quote not in DIRECT and mark.quote not in columns.bases:
             columns.bases.add(mark.quote)
             self._keep_apart()
 
