@@ -10,7 +10,9 @@ import base64
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -65,6 +67,42 @@ def guarded_socket(*, allow_private: bool) -> Callable[[aiohttp.AddrInfoType], s
         return socket.socket(family, kind, protocol)
 
     return make
+
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?", re.ASCII)
+
+
+def is_host(name: str | None) -> bool:
+    """Whether a text can be the name or the address of a host, an international name in its ASCII form included."""
+    if not name or len(name) > 253:
+        return False
+    try:
+        ipaddress.ip_address(name.strip("[]").partition("%")[0])
+    except ValueError:
+        try:
+            return _HOST.fullmatch(name.encode("idna").decode()) is not None
+        except UnicodeError:
+            return _HOST.fullmatch(name) is not None
+    return True
+
+
+def check_port(key: str, url: str) -> None:
+    """Raises ValueError where the address names a port that there is not."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = 0
+    if port == 0:
+        found = urlsplit(url).netloc.rpartition("@")[2].rpartition(":")[2]
+        raise ValueError(f"{key}: found port {found[:40]!r}, expected a number from 1 to 65535")
+
+
+def check_certificates(key: str, path: Path) -> None:
+    """Raises ValueError where a file of trusted certificates cannot be used."""
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as e:
+        raise ValueError(f"{key}: {path}: {e.strerror or e}; expected certificates in PEM form") from None
 
 
 def shown_url(url: str) -> str:

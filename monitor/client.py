@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from monitor.text_files import read_text
+
 TIMEOUT_S = 15.0
 """For most answers; a large stress takes longer."""
 
@@ -56,7 +58,7 @@ def _token(token_file: Path | None) -> str | None:
     if token_file is None:
         return None
     try:
-        return token_file.read_text("utf-8").strip()
+        return read_text(token_file).strip()
     except OSError as e:
         raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
 

@@ -28,6 +28,7 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
 from monitor.telemetry import without_passwords
+from monitor.text_files import read_text
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -297,7 +298,7 @@ class _Loader:
 
     def toml(self, path: Path) -> dict[str, Any] | None:
         try:
-            return tomllib.loads(path.read_text("utf-8"))
+            return tomllib.loads(read_text(path))
         except OSError as e:
             self.problems.append(f"{path}: cannot be read: {e.strerror}; check the path")
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:

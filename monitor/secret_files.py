@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from monitor.telemetry import log
+from monitor.text_files import read_text
 
 
 class BadSecret(ValueError):
@@ -24,7 +25,7 @@ def read_secret(secret: str | None, secret_file: Path | None) -> str:
             raise BadSecret("a secret is needed, as text or as a file")
         return secret.strip()
     try:
-        text = secret_file.read_text(encoding="utf-8").strip()
+        text = read_text(secret_file).strip()
         mode = secret_file.stat().st_mode
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "not a text file"

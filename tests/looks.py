@@ -49,6 +49,8 @@ def look_at(risk: RiskMonitor, group_id: str, at: datetime) -> Look | None:
 def monitor_with(*lines: dict[str, Any], prices: Mapping[str, str] = CALM, trust: bool = False) -> RiskMonitor:
     """A monitor that was given prices, then lines, all at START."""
     risk = RiskMonitor(msgspec.structs.replace(RULES, trust=Trust(enabled=trust)))
+    if trust:  # the first price of a coin waits for a second quote
+        quoted(risk, prices, START - timedelta(seconds=1))
     quoted(risk, prices, START)
     for stated in lines:
         out = risk.handle(GroupPut(START, parse_line(stated, START, RULES.products), "api"))

@@ -99,9 +99,9 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
 
 def _run_to_the_end(config: Config) -> int:
     """Runs the daemon on a loop that is not closed: closing waits for threads, and one of them may hang for ever."""
-    import uvloop  # only the daemon needs it, and it is not there on every system
+    from monitor.names import Loop  # only the daemon needs uvloop, and it is not there on every system
 
-    loop = uvloop.new_event_loop()
+    loop = Loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(_serve(config))
 

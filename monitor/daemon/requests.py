@@ -14,8 +14,9 @@ from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import restated
+from monitor.core.money import exact
 from monitor.core.portfolio.snapshot import WholeBook
-from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request, look_at_prices, why_missing
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
@@ -136,11 +137,12 @@ class Requests:
         sight = self._monitor.sight(group_id)
         if sight is None:
             return None
-        return Look(at, sight, *self._monitor.board.snapshot(), self._monitor.rules)
+        board = self._monitor.board
+        return Look(at, sight, *board.snapshot(), self._monitor.rules, why_missing(board, sight.held.assets))
 
     def _look_at_prices(self, assets: Collection[str], at: datetime) -> PriceLook:
-        board = self._monitor.board
-        return PriceLook(at, {asset: board.sources(asset, at) for asset in assets})
+        with exact():
+            return look_at_prices(self._monitor.board, assets, at)
 
     def _act(self, act: Act, who: str, subject: str, at: datetime, turn: Turn) -> Acted:
         operators = self._monitor.operators

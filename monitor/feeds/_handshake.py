@@ -63,7 +63,12 @@ def cause(e: BaseException, url: str, proxy: Proxy | None = None) -> str:
     """Why an attempt to connect failed, in words and without secrets."""
     words = (proxy.problem(e) if proxy else "") or _redirect(e) or _status(e) or _plain(e)
     secrets = (url, proxy.address) if proxy is not None and proxy.address else (url,)
-    return scrubbed(words, *secrets)[:LONGEST]
+    return printable(scrubbed(words, *secrets))[:LONGEST]
+
+
+def printable(text: str) -> str:
+    """A text that a peer wrote, as one line without signs that steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _redirect(e: BaseException) -> str:

@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from monitor.addresses import shown_url
 from monitor.clock import Clock
 from monitor.core.prices.quote import Batch, Frame, Quote
@@ -56,6 +58,8 @@ class LiveStream:
         self._wake = asyncio.Event()
         self._change = asyncio.Event()
         self._change_for = ""
+        self._cause = ""
+        """Why there is no price, by the last socket that heard a reason: a later one that hears nothing knows no better."""
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Quotes as they arrive. To close the iterator closes the sockets."""
@@ -151,6 +155,10 @@ class LiveStream:
             if talk.ready.done():
                 self._serving -= 1
                 self._stats.connected = self._serving > 0
+        if end.cause:
+            self._cause = end.cause
+        elif self._cause and end.is_silence:
+            end = msgspec.structs.replace(end, reason=f"{end.reason}; before that: {self._cause}")
         if not self._serving:
             self._stats.reason = end.reason
         return end
@@ -178,7 +186,7 @@ class LiveStream:
         self._opened += 1
         self._stats.reconnects = self._opened - 1
         self._stats.connected = True
-        self._stats.reason = ""
+        self._stats.reason = self._cause = ""
         now_s, facts = self._clock.monotonic_s(), {"url": shown_url(self._link.url)}
         self._log.info(now_s, "connected", "price feed connected", **facts, reconnects=self._stats.reconnects)
 

@@ -7,26 +7,21 @@ symbol. Symbols, multiples, layouts and keys that stand twice are here once for 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any, ClassVar
 
 import msgspec
 
-from monitor.core.money import EXACT
-from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, price
 from monitor.core.schema import Asset, is_asset
 from monitor.feeds._base import NOT_LISTED, SETTLED, FeedStats, Unusable
 from monitor.feeds._instruments import LIVE, PERPETUAL, SPOT, Instrument
+from monitor.feeds._multiples import is_multiple, looks_multiple, multiple
 
 REPEATED = object()
 """Stands for a JSON object that holds a key twice, as no reader can tell which of the two values was meant."""
 
-_MULTIPLE = re.compile(r"1(0{3,}|M)([A-Z][A-Z0-9]*)", re.ASCII)
-_LOOKS_MULTIPLE = re.compile(r"10{3}|1M[A-Z]", re.ASCII)
 _MAX_SYMBOLS = 10_000
 # The feed remembers this many layouts, by their first symbol; a market of a venue has two or three messages.
 _MAX_LAYOUTS = 16
@@ -78,7 +73,7 @@ class SymbolKeys(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in self.multipliers or ():
-            if not _MULTIPLE.fullmatch(name):
+            if not is_multiple(name):
                 what = "a multiple such as 1000SHIB or 1MBABYDOGE, without USDT"
                 raise ValueError(f"multipliers: found {name!r}, expected {what}")
         for name in self.coins:
@@ -243,7 +238,7 @@ class Markets:
             return Market(ignored="not_ascii")
         if not is_asset(asset):
             return Market(refused="symbol")
-        if asset == spelled.base and _LOOKS_MULTIPLE.match(asset) and asset not in self._keys.coins:
+        if asset == spelled.base and looks_multiple(asset) and asset not in self._keys.coins:
             return Market(refused="unknown_multiplier")
         return Market(asset, power, quote)
 
@@ -290,23 +285,6 @@ class MessageLayouts:
             markets = meaning()
             known = self._known[symbols[0]] = MessageLayout(symbols, marks, markets, self._markets.version)
         return known if known.is_usable else None
-
-
-def multiple(name: str) -> tuple[str, int]:
-    """The coin and the power of ten: 1000SHIB quotes a thousand SHIB, 1MBABYDOGE a million BABYDOGE."""
-    match = _MULTIPLE.fullmatch(name)
-    assert match is not None, "the configuration was checked"
-    return match[2], 6 if match[1] == "M" else len(match[1])
-
-
-def per_coin(text: object, power: int) -> Decimal:
-    """The price of one coin. To divide by a power of ten moves the point and loses no digit. Raises BadPrice."""
-    value = price(text)
-    if power:
-        value = value.scaleb(-power, EXACT)
-        if not LOWEST <= value <= HIGHEST:
-            raise BadPrice("out_of_range", text)
-    return value
 
 
 def loads(data: bytes) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.feeds._messages import TWICE
+from monitor.feeds._markets import REPEATED
 
 _STEP = re.compile(
     r"""(?:^|\.)(?P<name>[^.\[\]"=]+)            # a key, after a point unless it comes first
@@ -45,7 +45,7 @@ class JsonPath(msgspec.Struct, frozen=True):
         for step in self.steps:
             found = _follow(step, found, way)
             way = step.text if way == "the answer" else f"{way}{'' if step.text.startswith('[') else '.'}{step.text}"
-        if found is TWICE:
+        if found is REPEATED:
             raise NotThere(f"{way} holds a key twice")
         return found
 
@@ -89,7 +89,7 @@ def _pointer(text: str) -> list[JsonStep]:
 
 
 def _follow(step: JsonStep, found: object, way: str) -> Any:
-    if found is TWICE:
+    if found is REPEATED:
         raise NotThere(f"{way} holds a key twice")
     if isinstance(found, dict) and step.name is not None:
         if step.name in found:

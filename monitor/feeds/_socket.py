@@ -18,11 +18,11 @@ from websockets import CloseCode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from monitor.addresses import scrubbed
+from monitor.addresses import scrubbed, shown_url
 from monitor.clock import Clock
 from monitor.core.prices.quote import Batch
 from monitor.feeds._base import FeedStats
-from monitor.feeds._handshake import LONGEST, WAITS, Proxy, cause
+from monitor.feeds._handshake import LONGEST, WAITS, Proxy, cause, printable
 from monitor.feeds._news import MarketSilence
 from monitor.telemetry import BoundedLog
 
@@ -105,6 +105,9 @@ class End(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     waits: bool = False
     """A quick retry is of no use."""
+    cause: str = ""
+    """What the venue's messages gave in place of prices, in words; part of the reason."""
+    is_silence: bool = False
 
 
 class Conversation:
@@ -148,12 +151,12 @@ class Conversation:
 
     async def _open(self) -> ClientConnection | End:
         """A socket, or why there is none. The library raises errors of many kinds for what a peer or a variable may say."""
-        proxy = None
+        proxy = opening = None
         try:
             proxy = Proxy(self._link.url)
             if problem := proxy.problem():
                 return End(f"cannot connect: {self._clean(problem)}", waits=True)
-            return await connect(
+            opening = connect(
                 self._link.url,
                 compression=None,
                 proxy=proxy.address,
@@ -164,13 +167,16 @@ class Conversation:
                 max_queue=_SOCKET_FRAMES,
                 logger=_QUIET,
             )
+            return await opening
         except Exception as e:  # noqa: BLE001  whatever an answer or the environment makes the library raise is a retry
             seconds, waits = None, False
             if isinstance(e, InvalidStatus):
                 after = e.response.headers.get_all("Retry-After")
                 seconds = retry_after_s(after[0], self._clock.utc()) if after else None
                 waits = e.response.status_code in WAITS
-            return End(f"cannot connect: {cause(e, self._link.url, proxy)}", seconds, waits)
+            to = opening.uri if opening is not None and opening.uri != self._link.url else ""
+            via = f"after a redirect to {shown_url(to)}: " if to else ""
+            return End(f"cannot connect: {via}{cause(e, self._link.url, proxy)}", seconds, waits)
 
     async def _talk(self, socket: ClientConnection) -> None:
         """Asks for the data, and later for what is new among the topics; says what keeps the connection alive."""
@@ -195,7 +201,9 @@ class Conversation:
             now_s = self._clock.monotonic_s()
             left_s = heard_s + limit_s - now_s
             if left_s <= 0:  # also while frames wait: a flood of rubbish is silence too
-                return End(f"no price for {limit_s:g} s" + self._because(since))
+                because = self._because(since)
+                reason = f"no price for {limit_s:g} s" + (f": {because}" if because else "")
+                return End(reason, cause=because, is_silence=True)
             if now_s - looked_s >= self._link.silence_s / 4:
                 looked_s = now_s
                 if words := self._silence.silent(now_s, listener.needs()):
@@ -225,7 +233,7 @@ class Conversation:
         if (answer := self._voice.answer(frame)) is not None:
             await socket.send(answer)
         if not listener.is_served and (because := self._because(since)):
-            self._stats.reason = f"no price yet{because}"
+            self._stats.reason = f"no price yet: {because}"
 
     def _parsed(self, frame: bytes) -> Batch:
         try:
@@ -250,13 +258,13 @@ class Conversation:
         refused, ignored = since
         now_refused, now_ignored = self._accounts()
         for reason, _ in (now_refused - refused).most_common(1):
-            return f": {self._stats.words.get(reason) or reason.replace('_', ' ')}"
+            return self._stats.words.get(reason) or reason.replace("_", " ")
         for reason, _ in (now_ignored - ignored).most_common(1):
-            return f": {_CHATTER.get(reason, reason.replace('_', ' ') + ' only')}"
+            return _CHATTER.get(reason) or f"{reason.replace('_', ' ')} only"
         return ""
 
     def _clean(self, text: str) -> str:
-        return scrubbed(text, self._link.url)[:LONGEST]
+        return printable(scrubbed(text, self._link.url))[:LONGEST]
 
 
 _CHATTER = {

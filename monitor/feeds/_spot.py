@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from monitor.core.money import EXACT, plain
 from monitor.core.prices.quote import BadPrice, price
-from monitor.feeds._subscriptions import AskedFeed
+from monitor.feeds._markets import REPEATED
+from monitor.feeds._subscriptions import AskedFeed, Spoilt
 
 _HALF = Decimal("0.5")
 _WIDEST = Decimal("0.1")
@@ -19,6 +20,11 @@ _WIDEST = Decimal("0.1")
 
 class SpotFeed(AskedFeed):
     """A feed of last prices. A venue adds its dialect, and how it spells a symbol."""
+
+
+def spoilt(item: object) -> Spoilt:
+    """A ticker that is no object of its own."""
+    return Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item)
 
 
 def middle(bid: object, ask: object) -> str | None:

@@ -22,8 +22,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from monitor.core.prices.quote import Batch, Quote
-from monitor.feeds._base import NOT_LISTED, SETTLED, Unusable
-from monitor.feeds._markets import REPEATED, Market
+from monitor.feeds._base import BUILTIN, NOT_LISTED, SETTLED, Desk, Unusable
+from monitor.feeds._markets import DOLLARS, REPEATED, Market
 from monitor.feeds._messages import Number
 from monitor.feeds._venue import LiveFeed, instant, instant_iso
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # More than any venue lists.
 _MAX_MARKETS = 5_000
+# Most books are read within this time; a larger one adds its coins later.
+_BOOKS_S = 3.0
 
 
 UNDATED = object()
@@ -63,6 +65,8 @@ class Denied(NamedTuple):
     why: str
     symbols: tuple[str, ...] = ()
     request: object = None
+    is_busy: bool = False
+    """It asks for fewer requests a second; the same request may be taken later."""
 
 
 class Shut(NamedTuple):
@@ -85,13 +89,19 @@ class Spoilt(NamedTuple):
     value: object
 
 
+class Leaving(NamedTuple):
+    """The venue says that it will close this connection."""
+
+    why: str
+
+
 class Skipped(NamedTuple):
     """Nothing for us; `reason` is a counter's label."""
 
     reason: str
 
 
-Saying = Stated | Spoilt | Granted | Denied | Shut | SentBack | Skipped
+Saying = Stated | Spoilt | Leaving | Granted | Denied | Shut | SentBack | Skipped
 
 
 class Dialect(Protocol):
@@ -162,6 +172,8 @@ class AskedFeed(LiveFeed):
     COINS: ClassVar[tuple[str, ...]] = ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "LINK", "AVAX", "LTC")
     """What is asked for where nobody said which coins the book needs."""
 
+    _books_by_s = 0.0
+
     def dialect(self) -> Dialect:
         """The speech of a new connection."""
         raise NotImplementedError
@@ -186,17 +198,34 @@ class AskedFeed(LiveFeed):
     def _subscribe(self) -> Subscriptions:
         return Subscriptions(self.dialect(), self._wanted, self._said, self._deny, self.stats.ignored)
 
-    def _wanted(self) -> Iterable[str]:
-        coins = self.desk.needs() or self.COINS
-        return self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
+    def attach(self, desk: Desk) -> None:
+        """What the daemon tells of the desk, before `quotes`. Its books may not be read yet, so they get a moment."""
+        super().attach(desk)
+        self._books_by_s = self.clock.monotonic_s() + _BOOKS_S
 
-    def _said(self, said: Stated | Spoilt) -> Quote | None:
+    def _wanted(self) -> Iterable[str]:
+        coins = self.desk.needs()
+        if not coins and self.clock.monotonic_s() < self._books_by_s:
+            return ()
+        symbols = self.markets.symbols_of(
+            coins or self.COINS, lambda base, quote: self.spell(base, quote) if base != quote else ""
+        )
+        if self.stats.instruments != BUILTIN:
+            found = {self.markets.of(symbol).asset for symbol in symbols}
+            for coin in set(coins) - found - DOLLARS:
+                self.stats.states.setdefault(coin, f"{NOT_LISTED}: the venue has no market of {coin}")
+        return symbols
+
+    def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return self._priced(self.markets.of, said)
 
-    def _said_alone(self, said: Stated | Spoilt) -> Quote | None:
+    def _said_alone(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return self._priced(self.markets.alone, said)
 
-    def _priced(self, meaning: Callable[[object], Market], said: Stated | Spoilt) -> Quote | None:
+    def _priced(self, meaning: Callable[[object], Market], said: Stated | Spoilt | Leaving) -> Quote | None:
+        if isinstance(said, Leaving):
+            self.change_socket(f"the venue says that it will close the connection: {said.why}")
+            return None
         if isinstance(said, Spoilt):
             self.refuse(Unusable(said.reason, said.value))
             return None
@@ -251,7 +280,7 @@ class Subscriptions:
         self,
         dialect: Dialect,
         wanted: Callable[[], Iterable[str]],
-        said: Callable[[Stated | Spoilt], Quote | None],
+        said: Callable[[Stated | Spoilt | Leaving], Quote | None],
         denied: Callable[[str, str, str], None],
         ignored: Counter[str],
     ) -> None:
@@ -307,7 +336,7 @@ class Subscriptions:
         quotes: list[Quote] = []
         for saying in self._dialect.read(data):
             match saying:
-                case Stated() | Spoilt():
+                case Stated() | Spoilt() | Leaving():
                     quote = self._said(saying)
                     if quote is not None:
                         quotes.append(quote)
@@ -343,6 +372,10 @@ class Subscriptions:
 
     def _deny(self, denied: Denied) -> None:
         """What the venue named is refused. The rest of a request that went down with it is asked for again."""
+        if denied.is_busy:
+            self._denied(NOT_LISTED, "", denied.why)
+            self._split(self._answered(denied.request))
+            return
         if not self._dialect.is_all_or_nothing:
             for symbol in denied.symbols or self._answered(denied.request) or ("",):
                 self._denied(NOT_LISTED, symbol, denied.why)

@@ -27,7 +27,8 @@ from monitor.core.prices.quote import BadPrice, Batch, Quote
 from monitor.feeds._base import SETTLED, Desk, FeedStats, Unusable
 from monitor.feeds._instruments import Instrument, InstrumentList, ListAddress
 from monitor.feeds._live import LiveStream
-from monitor.feeds._markets import Market, Markets, SymbolKeys, per_coin
+from monitor.feeds._markets import Market, Markets, SymbolKeys
+from monitor.feeds._multiples import per_coin
 from monitor.feeds._socket import Link, Voice, stop
 from monitor.telemetry import BoundedLog
 

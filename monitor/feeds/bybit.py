@@ -109,6 +109,8 @@ def _reply(value: dict[str, Any], data: bytes) -> Saying:
     if value["success"] is True:
         is_pong = text == "pong" or value.get("op") in ("ping", "pong")
         return Skipped("heartbeat") if is_pong else Granted(request=number)
+    if "already subscribed" in text:
+        return Granted(request=number)
     return Denied(text or data[:120].decode(errors="replace"), tuple(_NAMED.findall(text)), number)
 
 

@@ -17,8 +17,8 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, OTHER, OVER, SPOT, Instrument
-from monitor.feeds._markets import REPEATED, Spelled
-from monitor.feeds._spot import SpotFeed, middle
+from monitor.feeds._markets import Spelled
+from monitor.feeds._spot import SpotFeed, middle, spoilt
 from monitor.feeds._subscriptions import Denied, Granted, Saying, Skipped, Stated, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
@@ -90,8 +90,11 @@ def _tickers(value: dict[str, Any], data: bytes) -> Iterable[Saying]:
         raise Unusable("wrong_type", data[:40], "a message without its events")
     for event in events:
         tickers = event.get("tickers") if isinstance(event, dict) else None
-        for ticker in tickers if isinstance(tickers, list) else (REPEATED,):
-            yield _said(ticker, value.get("timestamp")) if isinstance(ticker, dict) else Skipped("malformed_item")
+        if not isinstance(tickers, list):
+            yield spoilt(event)
+            continue
+        for ticker in tickers:
+            yield _said(ticker, value.get("timestamp")) if isinstance(ticker, dict) else spoilt(ticker)
 
 
 def _granted(value: dict[str, Any]) -> Iterable[str]:

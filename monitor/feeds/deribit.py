@@ -58,6 +58,7 @@ class _Push(msgspec.Struct):
 _PUSH = msgspec.json.Decoder(_Push)
 _KEYS = ("method", "params", "channel", "data", "instrument_name", "timestamp", "mark_price", "index_price", "state")
 _ONCE = {f'"{key}"'.encode(): 1 for key in _KEYS}
+_TOO_MANY = "10028"
 _HEARTBEAT_S = 30
 _HEARTBEAT, _PING, _TEST = 1, 2, 3
 """The ids of our own requests; those for markets have higher ones."""
@@ -138,7 +139,7 @@ def _reply(value: dict[str, Any]) -> Saying:
         more = error.get("data")
         because = more.get("reason", "") if isinstance(more, dict) else ""
         why = f"{error.get('code', '')}: {error.get('message', '')} {because}".strip()
-        return Denied(why, request=request)
+        return Denied(why, request=request, is_busy=error.get("code") == _TOO_MANY)
     if isinstance(result, list):
         names = [c.removeprefix("ticker.").rpartition(".")[0] for c in result if isinstance(c, str)]
         return Granted(tuple(names), request, is_all=True)

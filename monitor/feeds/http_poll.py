@@ -25,8 +25,9 @@ from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import FeedStats, Unusable
-from monitor.feeds._messages import moment_in_any_form, read_json
+from monitor.feeds._messages import time_in_any_form
 from monitor.feeds._path import NotThere, read_path
+from monitor.feeds._subscriptions import tree
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog
 
@@ -183,10 +184,10 @@ class HttpPoll:
         """The prices of one answer. `stats` counts what it refuses, and says of each asset why it gives no price."""
         self.stats.frames += 1
         try:
-            document = read_json(body, self._config.max_body_bytes)
+            document = self._document(body.encode() if isinstance(body, str) else body)
         except Unusable as e:
-            self._refuse(e.reason, e.shown)
-            self.stats.reason = f"the answer is no JSON that can be read ({e.reason.replace('_', ' ')}): {e.shown!r}"
+            self._refuse(e.reason, e.words)
+            self.stats.reason = f"the answer cannot be read: {e.words}"
             return []
         now, found, states = self._clock.utc(), [], {}
         for row, path, time in self._rows:
@@ -199,7 +200,7 @@ class HttpPoll:
                 states[row.asset] = f"{path.text}: {e}"
                 self._refuse(e.reason, states[row.asset])
             except Unusable as e:
-                states[row.asset] = f"{row.time}: found {e.shown!r}, expected {_TIME}"
+                states[row.asset] = f"{row.time}: {e.words}"
                 self._refuse(e.reason, states[row.asset])
         self.stats.states = states
         if not found:
@@ -209,8 +210,18 @@ class HttpPoll:
         self.stats.quotes += len(found)
         return found
 
+    def _document(self, body: bytes) -> object:
+        """Raises Unusable."""
+        if len(body) > self._config.max_body_bytes:
+            raise Unusable("too_large", "", f"{len(body)} bytes, max_body_bytes is {self._config.max_body_bytes}")
+        try:
+            body.decode()
+        except UnicodeError as e:
+            raise Unusable("not_utf8", body[:40], "it is not UTF-8") from e
+        return tree(body)
+
     def _quote(self, row: PolledPrice, value: object, time: object, now: datetime) -> Quote:
-        at = now if row.time is None else moment_in_any_form(time)
+        at = now if row.time is None else time_in_any_form(time)
         return Quote(row.asset, price(value), row.quote or self._config.quote, self.name, at, row.time is not None)
 
     async def _ask(self, session: aiohttp.ClientSession) -> list[Quote]:
@@ -287,7 +298,7 @@ class HttpPoll:
         self.stats.connected = False
         self.stats.reason = str(e)
         if e.label != "no_price":  # which `parse` has counted by its cause
-            self.stats.refused[e.label] += 1
+            self.stats.refuse(e.label, str(e))
         first_s, most_s = self._config.retry_min.total_seconds(), self._config.retry_max.total_seconds()
         ceiling_s: float = min(most_s, first_s * 2 ** min(failures, 16))
         asked_s = min(e.after_s or 0.0, _LONGEST_RETRY_AFTER_S)
@@ -297,11 +308,10 @@ class HttpPoll:
         return pause_s
 
     def _refuse(self, reason: str, what: str) -> None:
-        self.stats.refused[reason] += 1
+        self.stats.refuse(reason, what)
         self._log.warning(self._clock.monotonic_s(), reason, "price refused", feed=self.name, reason=reason, value=what)
 
 
-_TIME = "a time such as 2026-01-05T10:00:00Z, a day, or a number since 1970"
 _VALIDATORS = (("ETag", "if-none-match"), ("Last-Modified", "if-modified-since"))
 
 

@@ -110,7 +110,8 @@ def _sayings(value: dict[str, Any], told: Any) -> Iterable[Saying]:
             coin = asked.get("coin") if isinstance(asked, dict) else None
             return (Granted((coin,) if isinstance(coin, str) else ()),)
         case "error":
-            return (Denied(str(told), tuple(_NAMED.findall(str(told)))),)
+            named = tuple(_NAMED.findall(str(told)))
+            return (Granted(named) if "Already subscribed" in str(told) else Denied(str(told), named),)
         case "pong":
             return (Skipped("heartbeat"),)
     return (Skipped("other_event"),)

@@ -18,7 +18,7 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, NOT_A_COIN, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
-from monitor.feeds._spot import SpotFeed, middle
+from monitor.feeds._spot import SpotFeed, middle, spoilt
 from monitor.feeds._subscriptions import UNDATED, Denied, Granted, Saying, Skipped, Stated, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
@@ -75,7 +75,7 @@ class KrakenDialect:
         if channel == "ticker":
             if not isinstance(items, list):
                 raise Unusable("wrong_type", data[:40], "a ticker without its data")
-            return [_of_v2(item) if isinstance(item, dict) else Skipped("malformed_item") for item in items]
+            return [_of_v2(item) if isinstance(item, dict) else spoilt(item) for item in items]
         if channel == "status":
             state = items[0].get("system") if isinstance(items, list) and items and isinstance(items[0], dict) else None
             return (_running(state),)
@@ -91,7 +91,7 @@ def _of_v1(value: list[Any], data: bytes) -> Saying:
     if value[-2] != "ticker":
         return Skipped("other_event")
     if not isinstance(value[1], dict):
-        raise Unusable("malformed_item", data[:40], "a ticker without its prices")
+        return spoilt(value[1])
     last, bid, ask = (_first(value[1].get(key)) for key in ("c", "b", "a"))
     return Stated(value[-1], last, UNDATED, middle(bid, ask))
 

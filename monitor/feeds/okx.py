@@ -20,10 +20,12 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, SPOT, Instrument
 from monitor.feeds._markets import REPEATED, Spelled
+from monitor.feeds._spot import middle
 from monitor.feeds._subscriptions import (
     AskedFeed,
     Denied,
     Granted,
+    Leaving,
     Saying,
     Skipped,
     Spoilt,
@@ -48,6 +50,8 @@ class _Ticker(msgspec.Struct):
     at_ms: str = field(name="ts")
     mark: str = field(name="markPx", default="")
     last: str = field(name="last", default="")
+    bid: str = field(name="bidPx", default="")
+    ask: str = field(name="askPx", default="")
 
 
 class _Push(msgspec.Struct):
@@ -56,7 +60,20 @@ class _Push(msgspec.Struct):
 
 
 _PUSH = msgspec.json.Decoder(_Push)
-_ONCE = {b'"arg"': 1, b'"channel"': 1, b'"data"': 1, b'"instId"': 2, b'"ts"': 1, b'"markPx"': 1, b'"last"': 1}
+_ONCE = {
+    b'"arg"': 1,
+    b'"channel"': 1,
+    b'"data"': 1,
+    b'"instId"': 2,
+    b'"ts"': 1,
+    b'"markPx"': 1,
+    b'"last"': 1,
+    b'"bidPx"': 1,
+    b'"askPx"': 1,
+}
+_TOO_MANY = "60014"
+_UPGRADE = "64008"
+"""The code of a notice that the venue restarts this server soon."""
 _NAMED = re.compile(r"instId:([A-Za-z0-9_.-]+)", re.ASCII)
 
 
@@ -86,8 +103,9 @@ class OkxDialect:
         push = regular(_PUSH, data, _ONCE)
         if push is not None:
             ticker = push.data[0]
-            value = ticker.mark if push.place.channel == "mark-price" else ticker.last
-            return (Stated(ticker.symbol, value, ticker.at_ms),)
+            if push.place.channel == "mark-price":
+                return (Stated(ticker.symbol, ticker.mark, ticker.at_ms),)
+            return (Stated(ticker.symbol, ticker.last, ticker.at_ms, middle(ticker.bid, ticker.ask)),)
         if data == b"pong":
             return (Skipped("heartbeat"),)
         value = tree(data)
@@ -101,9 +119,13 @@ def _reply(value: dict[str, Any]) -> Saying:
     if event == "subscribe":
         symbol = place.get("instId") if isinstance(place, dict) else None
         return Granted((symbol,) if isinstance(symbol, str) else ())
-    if event in ("error", "channel-conn-count-error") or value.get("code", "0") not in ("0", "64008"):
-        text = str(value.get("msg", ""))
-        return Denied(f"{value.get('code', event)}: {text}", tuple(_NAMED.findall(text)), value.get("id"))
+    code, text = str(value.get("code", "0")), str(value.get("msg", ""))
+    if code == _UPGRADE:
+        return Leaving(f"{code}: {text}")
+    if code == _TOO_MANY:
+        return Denied(f"{code}: {text}", request=value.get("id"), is_busy=True)
+    if event in ("error", "channel-conn-count-error") or code != "0":
+        return Denied(f"{code}: {text}", tuple(_NAMED.findall(text)), value.get("id"))
     return Skipped("other_event")
 
 
@@ -117,7 +139,8 @@ def _pushed(value: dict[str, Any], data: bytes) -> list[Saying]:
     said: list[Saying] = []
     for item in items:
         if isinstance(item, dict):
-            said.append(Stated(item.get("instId"), item.get(name), item.get("ts")))
+            beside = middle(item.get("bidPx"), item.get("askPx"))
+            said.append(Stated(item.get("instId"), item.get(name), item.get("ts"), beside))
         else:
             said.append(Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item))
     return said

@@ -25,14 +25,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
-from monitor.addresses import shown_url
+from monitor.addresses import scrubbed, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
 from monitor.core.rules.settings import FeedTrust
 from monitor.core.schema import is_asset
 from monitor.feeds._base import FeedStats, Unusable
-from monitor.feeds._messages import moment_in_any_form
+from monitor.feeds._messages import time_in_any_form
 from monitor.secret_files import read_secret
 from monitor.telemetry import BoundedLog
 
@@ -188,11 +188,11 @@ class RedisStream:
     def _time(self, id: bytes, stated: str) -> tuple[datetime, bool]:
         """The time of an entry, and whether anybody stated it: an id of a desk's own making is no time."""
         if stated:
-            return moment_in_any_form(stated), True
+            return time_in_any_form(stated), True
         millis = id.partition(b"-")[0].decode()
         try:
             if len(millis) == 13:
-                return moment_in_any_form(millis), True
+                return time_in_any_form(millis), True
         except Unusable:
             pass
         return self._clock.utc(), False
@@ -257,8 +257,9 @@ class RedisStream:
         self.stats.connected = False
         # Redis's own words (NOAUTH, WRONGTYPE, LOADING) and those of a failed connection hold no secret.
         kind = "the password is missing or wrong" if isinstance(e, AuthenticationError) else type(e).__name__
-        self.stats.reason = f"cannot read: {kind}: {' '.join(str(e).split())}"[:200]
-        self.stats.refused["read"] += 1
+        words = scrubbed(" ".join(str(e).split()), self._config.url)
+        self.stats.reason = f"cannot read: {kind}: {words}"[:200]
+        self.stats.refuse("read", self.stats.reason)
         first_s, most_s = self._config.retry_min.total_seconds(), self._config.retry_max.total_seconds()
         ceiling_s: float = min(most_s, first_s * 2 ** min(failures, 16))
         pause_s = _RANDOM.uniform(ceiling_s / 2, ceiling_s)
@@ -269,9 +270,9 @@ class RedisStream:
         return pause_s
 
     def _refuse(self, reason: str, entry: Entry) -> None:
-        self.stats.refused[reason] += 1
         shown = b" ".join(entry[1])[:120].decode(errors="backslashreplace")
         self._refused_last = f"{reason.replace('_', ' ')} ({shown})"
+        self.stats.refuse(reason, self._refused_last)
         what = {"feed": self.name, "symbol": entry[0].decode(errors="backslashreplace"), "value": shown}
         self._log.warning(self._clock.monotonic_s(), reason, "price refused", reason=reason, **what)
 

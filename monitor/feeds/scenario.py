@@ -46,6 +46,7 @@ from monitor.core.instants import MICROSECOND
 from monitor.core.money import CENT, EXACT, HUNDRED, divide_down, divide_up, places, plain
 from monitor.core.prices.quote import Quote
 from monitor.feeds._base import FeedStats
+from monitor.text_files import read_text
 
 Price = Annotated[Decimal, schema.Bounds("1e-18", "1e15", 18)]
 Speed = Annotated[Decimal, schema.Bounds("0", "1e9", 9, above=True)]
@@ -171,7 +172,7 @@ def for_ever(scenario: Scenario) -> Iterator[tuple[timedelta, Mapping[str, Decim
 def load(file: Path) -> Scenario:
     """Reads and checks a scenario file. Raises schema.Invalid with every problem: file, key path, found, expected."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(file))
     except OSError as e:
         raise schema.Invalid([schema.Problem(str(file), f"cannot be read: {e.strerror}; expected a scenario")]) from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:

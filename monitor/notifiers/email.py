@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import re
+import socket
 import ssl
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,7 +22,7 @@ import aiosmtplib
 import jinja2
 import msgspec
 
-from monitor.addresses import shown_url
+from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
@@ -35,6 +36,9 @@ TIMEOUT_S = 30.0
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII
 )
+
+_POLICY = SMTP.clone(max_line_length=900)
+"""A header that has to be folded within a word becomes an encoded word, and then threads no mails. RFC 5322 allows 998."""
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("monitor.notifiers", "templates"),
@@ -55,21 +59,29 @@ class Config(msgspec.Struct, frozen=True):
     sender: str
     to: tuple[str, ...] = ()
     starttls: Literal["auto", "require", "never"] = "auto"
+    ehlo: str | None = None
+    """The name that we greet the server with; by default that of this machine."""
+    ca_file: Path | None = None
+    """Certificates that we trust in place of the system's, for a server with a private authority."""
     username: str | None = None
     password: str | None = None
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.smtp)
-        if parts.scheme not in ("smtp", "smtps", "file") or (parts.scheme != "file" and not parts.hostname):
+        if parts.scheme not in ("smtp", "smtps", "file") or (parts.scheme != "file" and not is_host(parts.hostname)):
             raise ValueError(
                 f"smtp: found {shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
             )
+        check_port("smtp", self.smtp)
+        _check_sender(self.sender)
+        if self.ehlo is not None and not is_host(self.ehlo):
+            raise ValueError(f"ehlo: found {self.ehlo!r}, expected a host name such as risk.desk.example")
         if "@" in parts.netloc:
             raise ValueError("smtp: state user and password as username and password_file, not in the address")
-        for key, stated in [("sender", self.sender), *((f"to[{i}]", address) for i, address in enumerate(self.to))]:
-            if not _ADDRESS.fullmatch(parseaddr(stated)[1] if key == "sender" else stated):
-                raise ValueError(f"{key}: found {stated!r}, expected a mail address such as risk@desk.example")
+        for i, stated in enumerate(self.to):
+            if not _ADDRESS.fullmatch(stated):
+                raise ValueError(f"to[{i}]: found {stated!r}, expected a mail address such as risk@desk.example")
         if (self.username is None) != (self.password is None and self.password_file is None):
             raise ValueError("username and password_file (or password) belong together")
 
@@ -77,8 +89,31 @@ class Config(msgspec.Struct, frozen=True):
         return f"email.Config({self.smtp}, to={self.to})"
 
 
+def _check_sender(stated: str) -> None:
+    """Raises ValueError unless it is one address, with or without a name: a group or a second one cannot send."""
+    try:
+        message = EmailMessage(policy=_POLICY)
+        message["From"] = stated
+        header = message["From"]
+        is_one = len(header.addresses) == 1 and len(header.groups) == 1 and header.groups[0].display_name is None
+        is_one = is_one and not header.defects and bool(_ADDRESS.fullmatch(header.addresses[0].addr_spec))
+    except (ValueError, IndexError):  # a line break, or a text that the parser of the library cannot read
+        is_one = False
+    if not is_one or not stated.isprintable():
+        expected = 'expected one mail address such as risk@desk.example, or "Risk desk <risk@desk.example>"'
+        raise ValueError(f"sender: found {stated!r}, {expected}")
+
+
+def _own_name() -> str:
+    """This machine's name for EHLO, without asking a name server: an address literal where it has none that is allowed."""
+    name = socket.gethostname()
+    return name if is_host(name) else "[127.0.0.1]"
+
+
 def build(name: str, config: Config) -> EmailNotifier:
-    """Raises BadSecret."""
+    """Raises BadSecret, and ValueError where the file of certificates cannot be read."""
+    if config.ca_file is not None:
+        check_certificates("ca_file", config.ca_file)
     return EmailNotifier(name, config, SystemClock())
 
 
@@ -164,6 +199,8 @@ class EmailNotifier:
             use_tls=is_tls,
             start_tls=False if is_tls or config.starttls == "never" else (True if must else None),
             timeout=self._timeout_s,
+            local_hostname=config.ehlo or _own_name(),
+            cert_bundle=None if config.ca_file is None else str(config.ca_file),
         )
 
 
@@ -224,15 +261,17 @@ def _nobody(
 def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMessage:
     """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["Subject"] = base.headline(notice)
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Date"] = format_datetime(clock.utc())
     message["Message-ID"] = f"<{notice.id}@{domain}>"
-    if notice.data.get("supersedes"):
-        # Mail programs then show the stages of one episode as one conversation.
-        message["In-Reply-To"] = message["References"] = f"<{notice.data['supersedes']}@{domain}>"
+    if (thread := _thread(notice, domain)) is not None:
+        # Mail programs then show one episode of a group as one conversation, whatever they missed of it.
+        earlier = notice.data.get("supersedes")
+        message["In-Reply-To"] = f"<{earlier}@{domain}>" if earlier else thread
+        message["References"] = f"{thread} <{earlier}@{domain}>" if earlier else thread
     message["Auto-Submitted"] = "auto-generated"
     if notice.severity == "critical":
         message["X-Priority"] = "1 (Highest)"
@@ -242,6 +281,15 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMe
     html = _TEMPLATES.get_template("mail.html").render(shown)
     message.add_alternative(html, subtype="html", cte="quoted-printable")
     return message
+
+
+def _thread(notice: Notice, domain: str) -> str | None:
+    """The id that all mails of an episode of a group refer to; no mail has it."""
+    group, episode = notice.data.get("group"), notice.data.get("episode")
+    if not group or not episode:
+        return None
+    place = hashlib.sha256(f"{group.get('id')}|{episode}".encode()).hexdigest()[:32]
+    return f"<episode-{place}@{domain}>"
 
 
 def _store(folder: Path, notice: Notice, message: EmailMessage) -> str:

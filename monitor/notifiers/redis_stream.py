@@ -14,10 +14,11 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import ConnectionError as LostConnection
 
-from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Notice, Receipt, one_line
+from monitor.addresses import check_port, shown_url
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, one_line
 from monitor.secret_files import read_secret
 
 TIMEOUT_S = 5.0
@@ -36,6 +37,7 @@ class Config(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
             raise ValueError(f"url: found {shown_url(self.url)!r}, expected redis://host:port/db, rediss:// or unix://")
+        check_port("url", self.url)
 
     def __repr__(self) -> str:
         return f"redis_stream.Config({shown_url(self.url)}, {self.stream!r})"
@@ -63,6 +65,8 @@ class RedisStreamNotifier:
             retry=Retry(NoBackoff(), 0),
             **secret,
         )
+        self._is_warm = False
+        """A notice went through, so that a kept connection may be one which the server has closed since."""
 
     def __repr__(self) -> str:
         return f"RedisStreamNotifier({self.name!r}, {self._config!r})"
@@ -76,11 +80,28 @@ class RedisStreamNotifier:
             "body": notice.body(),
         }
         try:
-            entry = await self._redis.xadd(self._config.stream, fields, maxlen=self._config.maxlen, approximate=True)
+            entry = await self._add(fields)
         except (RedisError, OSError) as e:
+            if isinstance(e, RedisError):
+                # After a failover a kept connection leads to what is a replica now, or still loads, or wants a password.
+                await self._redis.connection_pool.disconnect()
             # Redis's own words (OOM, READONLY, NOAUTH) and those of a failed connection hold no secret.
-            raise DeliveryError(one_line(f"{type(e).__name__}: {e}"), retry=True) from None
+            fault = Fault.CHANNEL if isinstance(e, AuthenticationError | NoPermissionError) else Fault.PASSING
+            raise DeliveryError(one_line(f"{type(e).__name__}: {e}"), fault=fault) from None
+        self._is_warm = True
         return Receipt(f"entry {entry.decode() if isinstance(entry, bytes) else entry}")
+
+    async def _add(self, fields: dict[Any, Any]) -> Any:
+        """Adds the entry; where the server closed a connection that we had kept, once more on a new one."""
+        config = self._config
+        try:
+            return await self._redis.xadd(config.stream, fields, maxlen=config.maxlen, approximate=True)
+        except (LostConnection, ConnectionError):
+            if not self._is_warm:
+                raise
+        self._is_warm = False
+        await self._redis.connection_pool.disconnect()
+        return await self._redis.xadd(config.stream, fields, maxlen=config.maxlen, approximate=True)
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ssl
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,9 +15,17 @@ import msgspec
 from standardwebhooks import Webhook
 from yarl import URL
 
-from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
+from monitor.addresses import (
+    AddressRefused,
+    check_certificates,
+    check_port,
+    guarded_socket,
+    is_host,
+    is_inside,
+    shown_url,
+)
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, one_line
 from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 15.0
@@ -40,6 +49,8 @@ class Config(msgspec.Struct, frozen=True):
     url: str
     secret: str | None = None
     secret_file: Path | None = None
+    ca_file: Path | None = None
+    """Certificates that we trust in place of the system's, for a receiver with a private authority."""
     allow_private: bool = False
 
     def __post_init__(self) -> None:
@@ -48,8 +59,10 @@ class Config(msgspec.Struct, frozen=True):
             host = url.host
         except ValueError:
             host = None
-        if not host or url.scheme not in ("http", "https"):
+        if not is_host(host) or url.scheme not in ("http", "https"):
             raise ValueError(f"url: found {shown_url(self.url)!r}, expected https://host/path, or http://")
+        assert host is not None
+        check_port("url", self.url)
         if not self.allow_private and is_inside(host):
             raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
         if (self.secret is None) == (self.secret_file is None):
@@ -60,7 +73,9 @@ class Config(msgspec.Struct, frozen=True):
 
 
 def build(name: str, config: Config) -> WebhookNotifier:
-    """Raises BadSecret."""
+    """Raises BadSecret, and ValueError where the file of certificates cannot be read."""
+    if config.ca_file is not None:
+        check_certificates("ca_file", config.ca_file)
     return WebhookNotifier(name, config, SystemClock())
 
 
@@ -74,7 +89,12 @@ class WebhookNotifier:
         self._url = URL(config.url)
         self._allow_private = config.allow_private
         self._signers = _signers(read_secret(config.secret, config.secret_file))
+        self._tls: ssl.SSLContext | bool = True
+        if config.ca_file is not None:
+            self._tls = ssl.create_default_context(cafile=str(config.ca_file))
         self._session: aiohttp.ClientSession | None = None
+        self._is_warm = False
+        """The session had an answer, so that it may hold a connection which the peer has closed since."""
 
     def __repr__(self) -> str:
         return f"WebhookNotifier({self.name!r}, {shown_url(str(self._url))})"
@@ -82,23 +102,37 @@ class WebhookNotifier:
     async def send(self, notice: Notice) -> Receipt:
         """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
         body = notice.body()
-        headers = self._headers(notice.id, body)
-        session = self._open()
         # `from None`: the texts of aiohttp's errors may hold the URL with its query.
         try:
-            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                await _read_some(response)
-                return _judge(response, self._clock.utc())
+            try:
+                return await self._post(notice.id, body)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as e:
+                if isinstance(e, aiohttp.ClientConnectorError) or not self._is_warm:
+                    raise
+            # The peer closed a connection that we had kept: a new one is no second failure. The id is the same.
+            await self.close()
+            return await self._post(notice.id, body)
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
         except aiohttp.ClientConnectorCertificateError:
             raise DeliveryError("the certificate is not trusted", fault=Fault.CHANNEL) from None
+        except aiohttp.ClientSSLError as e:
+            reason = one_line(getattr(e.os_error, "reason", None) or "the handshake failed", 80)
+            raise DeliveryError(f"TLS: {reason}", fault=Fault.CHANNEL) from None
         except aiohttp.ClientConnectorError as e:
             raise DeliveryError(f"cannot connect: {e.strerror or e.os_error}", retry=True) from None
         except (aiohttp.ClientError, OSError) as e:
             raise DeliveryError(f"the exchange failed: {type(e).__name__}", retry=True) from None
 
+    async def _post(self, id: str, body: bytes) -> Receipt:
+        headers = self._headers(id, body)
+        async with self._open().post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            await _read_some(response)
+            self._is_warm = True
+            return _judge(response, self._clock.utc())
+
     async def close(self) -> None:
+        self._is_warm = False
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -118,7 +152,7 @@ class WebhookNotifier:
         """Made at the first attempt, because it belongs to the running loop. It ignores proxies of the environment."""
         if self._session is None:
             guard = guarded_socket(allow_private=self._allow_private)
-            connector = aiohttp.TCPConnector(socket_factory=guard, keepalive_timeout=KEEP_ALIVE_S)
+            connector = aiohttp.TCPConnector(socket_factory=guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),

@@ -215,8 +215,7 @@ class MemoryStore:
         if self._state(delivery.id) != "pending":
             return []
         self._deliveries[delivery.id] = ended
-        new = [d for d in made if d.id not in self._deliveries]
-        self._deliveries |= {d.id: d for d in new}
+        self._deliveries |= {d.id: d for d in (new := [d for d in made if d.id not in self._deliveries])}
         return new
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:

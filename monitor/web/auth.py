@@ -18,6 +18,7 @@ import msgspec
 from monitor.config import TokenConfig, is_loopback
 from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
+from monitor.text_files import read_text
 
 READ = "read"
 FEED = "feed"
@@ -115,7 +116,7 @@ class Tokens:
 
 def _secret(config: TokenConfig, where: str, problems: list[Problem]) -> str:
     try:
-        secret = config.secret if config.secret_file is None else config.secret_file.read_text("utf-8")
+        secret = config.secret if config.secret_file is None else read_text(config.secret_file)
     except (OSError, UnicodeDecodeError) as e:
         problems.append(Problem(f"{where}.secret_file", f"cannot be read: {e}"))
         return ""

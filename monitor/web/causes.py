@@ -33,9 +33,16 @@ def feed_causes(daemon: Daemon) -> dict[str, str]:
     return {name: cause for name, cause in found.items() if cause is not None}
 
 
-def price_item(daemon: Daemon, asset: str, at: datetime, causes: Mapping[str, str]) -> PriceItem:
-    """One price as it is shown at a time: with the cause where it is not trusted, and where its symbol is known from."""
+def price_item(
+    daemon: Daemon, asset: str, at: datetime, causes: Mapping[str, str], why_missing: str | None = None
+) -> PriceItem:
+    """One price as it is shown at a time: with the cause where it is not trusted, and where its symbol is known from.
+
+    `why_missing`: what core says of a coin without a price.
+    """
     item = daemon.view.price(asset, daemon.rules(), at)
+    if why_missing is not None and item.trust == MISSING:
+        item = msgspec.structs.replace(item, reason=why_missing)
     stats = daemon.feeds.get(item.source or "")
     if stats is not None:
         item = msgspec.structs.replace(item, instruments=stats.instruments)

@@ -26,6 +26,7 @@ from monitor.core.events.events import (
     TimePassed,
 )
 from monitor.core.loans.group import parse_line
+from monitor.core.prices.decisions import Believe, Exclude, Pin, Release
 from monitor.core.rules.product import Product, RateRow
 from monitor.core.rules.settings import Fund, Lifecycle, Rules, Trust
 from monitor.core.schema import Invalid, read
@@ -187,6 +188,26 @@ acts: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
 )
 
 
+coins = st.sampled_from(("COIN", "BTC"))
+decisions: st.SearchStrategy[Callable[[datetime], Act]] = st.one_of(
+    st.builds(
+        lambda coin, price, minutes: lambda at: Pin(coin, "r", Decimal(price), at + timedelta(minutes=minutes), True),
+        coins,
+        st.sampled_from(COIN),
+        st.sampled_from((1, 5, 60, 1440)),
+    ),
+    st.builds(
+        lambda coin, source, minutes: lambda at: Exclude(coin, "r", source, at + timedelta(minutes=minutes)),
+        coins,
+        st.sampled_from("ab"),
+        st.sampled_from((1, 5, 60, 1440)),
+    ),
+    st.builds(lambda coin, price: lambda at: Believe(coin, "r", Decimal(price)), coins, st.sampled_from(COIN)),
+    coins.map(lambda coin: lambda at: Release(coin, "r")),
+)
+"""What operators decide about prices; many of these are refused."""
+
+
 def later(at: datetime, hours: int | None) -> datetime | None:
     return None if hours is None else at + timedelta(hours=hours)
 
@@ -196,7 +217,7 @@ DESK = [
     *TRADING, *[step("put", spot)] * 2, *[step("entry", entries)] * 2, step("settings", settings_),
     *[step("rates", given_rates)] * 2, step("act", acts),
 ]  # fmt: skip
-LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y")))]
+LIVE = [*DESK, *[step("prices", sourced)] * 4, step("notice", st.sampled_from(("x", "y"))), step("act", decisions)]
 
 
 def steps(kinds: Sequence[st.SearchStrategy[Step]], most: int = 40) -> st.SearchStrategy[list[Step]]:

@@ -62,6 +62,22 @@ def test_a_field_that_a_delta_leaves_out_has_not_changed() -> None:
     assert str(fresh.price) == "1"
 
 
+def test_a_snapshot_keeps_nothing_of_what_was_before() -> None:
+    bybit_feed = feed()
+    bybit_feed.parse(whole())
+    (quote,) = bybit_feed.parse(push(markPrice="7"))
+    assert (str(quote.price), quote.beside) == ("7", None)
+    assert not bybit_feed.parse(push(lastPrice="8"))
+    assert bybit_feed.stats.ignored == {"no_price": 1}
+
+
+def test_a_market_that_is_asked_for_twice_is_not_refused() -> None:
+    bybit_feed = feed()
+    bybit_feed.parse('{"success":false,"ret_msg":"error:already subscribed,topic:tickers.BTCUSDT","op":"subscribe"}')
+    assert not bybit_feed.stats.refused
+    assert not bybit_feed.stats.states
+
+
 def test_a_delta_of_one_market_says_nothing_of_another() -> None:
     bybit_feed = feed()
     bybit_feed.parse(whole())

@@ -116,6 +116,24 @@ def test_refusals_say_code_and_text() -> None:
     assert deribit_feed.stats.words["subscription"] == "subscription refused: -32602: Invalid params wrong format"
 
 
+def test_a_venue_that_is_busy_is_not_asked_market_by_market() -> None:
+    """That would be a hundred requests in place of the one that was too many."""
+    deribit_feed = feed()
+    deribit_feed.attach(Desk(needs=lambda: {"BTC", "ETH"}))
+    socket = deribit_feed.for_socket()
+    (_, first) = socket.ask(socket.topics())
+    number = json.loads(first)["id"]
+    busy = {
+        "jsonrpc": "2.0",
+        "id": number,
+        "error": {"message": "too_many_requests", "code": 10028, "data": {"wait": 1}},
+    }
+    socket.parse(json.dumps(busy).encode())
+    (again,) = socket.ask(socket.topics())
+    assert json.loads(again)["params"] == json.loads(first)["params"]
+    assert json.loads(again)["id"] != number
+
+
 def test_the_list_of_markets_decides() -> None:
     listed: dict[str, Any] = {
         "jsonrpc": "2.0",

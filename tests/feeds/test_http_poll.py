@@ -268,7 +268,7 @@ FAULTS: list[tuple[str, Handler, str, str]] = [
     ("endless", endless, "the answer is longer than max_body_bytes = 100000", "too_large"),
     ("half", half, "cannot connect: ClientPayloadError", "connection"),
     ("wrong", lambda r: _json("{}"), "FUND: data.nav: the answer has no key 'data'", "path"),
-    ("html", lambda r: _json("<html>"), "is no JSON that can be read", "not_json"),
+    ("html", lambda r: _json("<html>"), "the answer cannot be read: a message that is not JSON", "not_json"),
     ("gzip", lambda r: _zipped(), "compressed (gzip)", "encoding"),
 ]  # fmt: skip
 

@@ -88,6 +88,13 @@ def test_answers_are_no_prices(text: str) -> None:
     assert not hyper.stats.refused
 
 
+def test_a_market_that_is_asked_for_twice_is_not_refused() -> None:
+    hyper = feed()
+    told = 'Already subscribed: {"type":"activeAssetCtx","coin":"BTC"}'
+    assert not hyper.parse(json.dumps({"channel": "error", "data": told}))
+    assert not hyper.stats.refused
+
+
 def test_a_delisted_coin_is_no_price() -> None:
     listed: dict[str, Any] = {
         "universe": [

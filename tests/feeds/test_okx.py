@@ -50,6 +50,7 @@ def test_a_mark_as_documented() -> None:
 def test_a_ticker_as_documented() -> None:
     (quote,) = feed(channel="tickers").parse(ticker())
     assert (quote.asset, str(quote.price), quote.quote) == ("BTC", "50001.5", "USDT")
+    assert quote.beside == Decimal("50001.5"), "the middle of the best offers"
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,26 @@ def test_answers_are_no_prices_and_a_refusal_says_code_and_text() -> None:
     assert okx_feed.stats.refused == {"subscription": 1}
     assert "60018: Wrong URL or channel" in okx_feed.stats.words["subscription"]
     assert "XYZ-USDT-SWAP" in okx_feed.stats.states["XYZ"]
+
+
+def test_too_many_requests_refuse_no_market() -> None:
+    okx_feed = feed()
+    okx_feed.attach(Desk(needs=lambda: {"BTC"}))
+    socket = okx_feed.for_socket()
+    (first,) = socket.ask(socket.topics())
+    socket.parse(b'{"event":"error","code":"60014","msg":"Requests too frequent","connId":"x"}')
+    (again,) = socket.ask(socket.topics())
+    assert json.loads(again)["args"] == json.loads(first)["args"]
+    assert not okx_feed.stats.states
+    assert "60014" in okx_feed.stats.words["subscription"]
+
+
+def test_a_market_that_is_named_twice_is_no_price() -> None:
+    """Nobody can tell which market the price is of."""
+    okx_feed = feed()
+    doubled = mark().replace('"markPx"', '"instId": "ETH-USDT-SWAP", "markPx"')
+    assert not okx_feed.parse(doubled)
+    assert okx_feed.stats.refused == {"duplicate_key": 1}
 
 
 LIST: dict[str, Any] = {
@@ -238,6 +259,39 @@ async def test_a_new_connection_asks_again() -> None:
             assert exchange.said[0] == exchange.said[1]
             await exchange.send(mark(price="7"))
             await listener.heard("BTC", "7")
+
+
+async def test_a_notice_of_an_upgrade_opens_the_next_connection_before_this_one_ends() -> None:
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url, retry_min="20ms", retry_max="50ms")
+        okx_feed.attach(Desk(needs=lambda: {"BTC"}))
+        async with Listener(okx_feed.quotes()) as listener:
+            await exchange.heard(1)
+            await exchange.send(mark(price="7"))
+            await listener.heard("BTC", "7")
+            await exchange.send(
+                {"event": "notice", "code": "64008", "msg": "The connection will soon be closed.", "connId": "x"}
+            )
+            await exchange.heard(2)
+            assert len(exchange.sockets) == 2, "both are there"
+            await exchange.send(mark(price="8", ts=str(AT_MS + 1)))
+            await until(lambda: len(exchange.sockets) == 1, "the first one is closed")
+            await exchange.send(mark(price="9", ts=str(AT_MS + 2)))
+            await listener.heard("BTC", "9")
+            assert okx_feed.stats.connected
+
+
+async def test_books_that_are_not_read_yet_get_a_moment() -> None:
+    """Otherwise each start would ask for coins that the desk does not hold."""
+    needed: set[str] = set()
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url)
+        okx_feed.attach(Desk(needs=lambda: needed))
+        async with Listener(okx_feed.quotes()):
+            await until(lambda: exchange.sockets, "connected")
+            needed.add("ETH")
+            await exchange.heard(1)
+    assert [[a["instId"] for a in r["args"]] for r in exchange.requests] == [["ETH-USDT-SWAP"]]
 
 
 @needs_shared

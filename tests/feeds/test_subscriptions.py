@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from monitor.core.prices.quote import Quote
 from monitor.feeds import bybit, deribit, hyperliquid, okx
-from monitor.feeds._subscriptions import AskedFeed, Denied, Granted, Saying, Spoilt, Stated, Subscriptions, tree
+from monitor.feeds._base import Desk
+from monitor.feeds._subscriptions import (
+    AskedFeed,
+    Denied,
+    Granted,
+    Leaving,
+    Saying,
+    Spoilt,
+    Stated,
+    Subscriptions,
+    tree,
+)
 from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
@@ -183,7 +194,7 @@ class Talk:
         self.speech.next = list(sayings)
         self.subscriptions.read(b"")
 
-    def _said(self, said: Stated | Spoilt) -> Quote | None:
+    def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return None
 
 
@@ -237,3 +248,22 @@ def test_a_venue_that_refuses_everything_is_asked_a_bounded_number_of_times() ->
         talk.hears(*(Denied("go away", request=number) for number in numbers))
     assert len(requests) == 9, "once together, and once each"
     assert len(talk.denied) == 8
+
+
+def test_a_venue_that_is_busy_is_asked_the_same_again() -> None:
+    talk = Talk("A", "B", spoils=False)
+    assert talk.asks() == ["hello", "1:A,B"]
+    talk.hears(Denied("too many requests", request="1", is_busy=True))
+    assert talk.denied == [("", "too many requests")]
+    assert talk.asks() == ["2:A,B"]
+
+
+def test_a_coin_that_the_list_does_not_have_is_a_state_and_is_not_asked_for() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.attach(Desk(needs=lambda: {"BTC", "NONE", "USDT"}))
+    feed.markets.take(feed.instruments(json.dumps(test_okx.LIST).encode()), "list")
+    socket = feed.for_socket()
+    (request,) = socket.ask(socket.topics())
+    assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
+    assert feed.stats.states["NONE"] == "not_listed: the venue has no market of NONE"
+    assert "USDT" not in feed.stats.states

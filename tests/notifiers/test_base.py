@@ -39,7 +39,7 @@ def test_an_empty_or_binary_file_is_said(tmp_path: Path) -> None:
     path.write_text(" \n")
     with pytest.raises(BadSecret, match="is empty"):
         read_secret(None, path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\x80\xfe")
     with pytest.raises(BadSecret, match="not a text file"):
         read_secret(None, path)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import re
+import socket
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from monitor.clock import SystemClock
 from monitor.notifiers._base import DeliveryError
-from monitor.notifiers.email import Config, EmailNotifier
+from monitor.notifiers.email import Config, EmailNotifier, build
 from tests.notifiers.conftest import MakeNotice
 
 RISK, TREASURY = "risk@desk.example", "treasury@acme.example"
@@ -30,7 +32,15 @@ class Post:
         self.to_data = "250 taken"
         self.hangs_after_data = False
         self.logins: list[bytes] = []
+        self.greeted: list[str] = []
         self.url = ""
+
+    async def handle_EHLO(  # noqa: N802  the server calls it by this name
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.greeted.append(hostname)
+        return responses
 
     async def handle_RCPT(  # noqa: N802  the server calls it by this name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -87,10 +97,85 @@ async def test_a_mail_arrives_with_text_and_html(post: Post, make_notice: MakeNo
     assert message["Subject"] == "[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC"
     assert message["From"] == "Monitor <monitor@desk.example>"
     assert message["Message-ID"] == "<evt_abcdefghijklmnopqrstuvwxyz@desk.example>"
-    assert message["References"] == "<evt_before@desk.example>"
+    assert re.fullmatch(r"<episode-[0-9a-f]{32}@desk.example> <evt_before@desk.example>", message["References"])
+    assert message["In-Reply-To"] == "<evt_before@desk.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["X-Priority"] == "1 (Highest)"
     assert [p.get_content_type() for p in message.iter_parts()] == ["text/plain", "text/html"]
+
+
+async def test_all_mails_of_an_episode_are_one_conversation(post: Post, make_notice: MakeNotice) -> None:
+    """Also where a mail in between was never sent."""
+    for changes in (
+        {"id": "evt_a", "supersedes": None},
+        {"id": "evt_b", "supersedes": "evt_never_sent"},
+        {"episode": 4},
+    ):
+        await notifier(post.url).send(make_notice(**changes))
+    first, second, other = (message["References"].split()[0] for _, message in post.took)
+    assert first == second != other
+
+
+async def test_a_long_domain_makes_no_encoded_word_of_a_header(post: Post, make_notice: MakeNotice) -> None:
+    """Mail programs thread by the very text of these headers."""
+    domain = ".".join(["risk-desk-of-a-lender-with-a-long-name"] * 6) + ".example"
+    sender = EmailNotifier(
+        "mail",
+        Config(smtp=post.url, sender=f"Risk desk <monitor@{domain}>", to=(RISK,), starttls="never"),
+        SystemClock(),
+    )
+    await sender.send(make_notice())
+    ((_, message),) = post.took
+    raw = message.as_bytes(policy=email.policy.SMTP.clone(max_line_length=998))
+    assert b"=?" not in raw.split(b"\r\n\r\n", 1)[0]
+    assert message["Message-ID"].endswith(f"@{domain}>")
+    assert message["From"].addresses[0].domain == domain
+
+
+async def test_the_name_of_the_greeting_is_ours_or_as_configured(post: Post, make_notice: MakeNotice) -> None:
+    await notifier(post.url).send(make_notice())
+    await notifier(post.url, ehlo="risk.desk.example").send(make_notice())
+    assert post.greeted == [socket.gethostname(), "risk.desk.example"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("smtp", "smtp://127.0.0.1:99999", "smtp: found port '99999'"),
+        ("smtp", "smtp://127.0.0.1:smtp", "smtp: found port 'smtp'"),
+        ("smtp", "smtp://127.0.0.1:0", "smtp: found port '0'"),
+        ("smtp", "smtp://mail desk.example:25", "smtp: found"),
+        ("smtp", "smtp://:25", "smtp: found"),
+        ("smtp", "smtp://-mail.example", "smtp: found"),
+        ("sender", "Risk: Desk <m@desk.example>", "sender: found"),
+        ("sender", "Risk: a@desk.example;", "sender: found"),
+        ("sender", "Loan\nmonitor <m@desk.example>", "sender: found"),
+        ("sender", "a@desk.example, b@desk.example", "sender: found"),
+        ("sender", "", "sender: found"),
+        ("sender", "nobody", "sender: found"),
+        ("sender", "m@desk,example", "sender: found"),
+        ("ehlo", "two words", "ehlo: found"),
+    ],
+)
+def test_what_can_never_send_is_refused(key: str, value: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Config(**{"smtp": "smtp://127.0.0.1:25", "sender": "m@desk.example", key: value})
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["m@desk.example", "Risk desk <m@desk.example>", '"Desk, risk" <m@desk.example>', "Ryzyko Łódź <m@desk.example>"],
+)
+def test_a_sender_is_one_address_with_or_without_a_name(sender: str) -> None:
+    assert Config(smtp="smtp://mail.desk.example", sender=sender).sender == sender
+
+
+def test_certificates_that_cannot_be_read_are_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for name in ("ca.pem", "absent.pem"):
+        config = Config(smtp="smtps://mail.desk.example", sender="m@desk.example", ca_file=tmp_path / name)
+        with pytest.raises(ValueError, match=f"ca_file: .*{name}"):
+            build("mail", config)
 
 
 async def test_only_critical_mail_is_marked_as_urgent(post: Post, make_notice: MakeNotice) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -412,3 +413,49 @@ def test_the_timestamp_is_the_attempts_wall_time(make_notice: MakeNotice) -> Non
     notifier = WebhookNotifier("hook", Config(url="https://risk.example", secret=SECRET), clock)
     headers = notifier._headers("evt_1", json.dumps({}).encode())
     assert int(headers["webhook-timestamp"]) == int(datetime(2026, 1, 1, 1, tzinfo=UTC).timestamp())
+
+
+class Impatient:
+    """A raw server: it answers the first request of each connection and closes at the second one without an answer."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.connections = 0
+        self.answers_first = True
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        for n in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]  # it is there
+            await reader.readexactly(length)
+            self.requests += 1
+            if n or not self.answers_first:
+                break
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+
+async def test_a_connection_closed_while_idle_costs_no_attempt(make: MakeWebhook, make_notice: MakeNotice) -> None:
+    peer = Impatient()
+    async with await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server:
+        hook = make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/h")
+        for n in range(3):
+            assert (await hook.send(make_notice(id=f"evt_{n}"))).detail == "HTTP 200"
+        assert (peer.requests, peer.connections) == (5, 3)
+
+
+async def test_a_peer_that_always_closes_is_asked_twice_at_most(make: MakeWebhook, make_notice: MakeNotice) -> None:
+    peer = Impatient()
+    async with await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server:
+        hook = make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/h")
+        await hook.send(make_notice())
+        peer.answers_first = False
+        with pytest.raises(DeliveryError) as failed:
+            await hook.send(make_notice())
+        assert failed.value.fault == "passing"
+        assert peer.requests == 3
+        with pytest.raises(DeliveryError):
+            await hook.send(make_notice())
+        assert peer.requests == 4, "a fresh connection that fails is a failure"

@@ -3,104 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from monitor.cli.main import main
+from tests.replay.tape_desk import CONFIG, TapeDesk
 
-CONFIG = """\
-[monitor]
-name = "desk"
-[store]
-kind = "memory"
-[prices]
-stale_after = "10s"
-[[product]]
-kind = "vip_loan"
-file = "vip.toml"
-"""
-PRODUCT = """\
-[[version]]
-effective = 2020-01-01T00:00:00Z
-thresholds = { initial = "0.72", margin_call = "0.77", liquidation = "0.91", immediate = "0.95" }
-[version.ladders]
-BTC = [["inf", "1"]]
-ETH = [["inf", "1"]]
-SHIB = [["inf", "1"]]
-[version.rates]
-USDT = "0.0001"
-"""
 NOON = datetime(2021, 5, 19, 12, tzinfo=UTC)
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def alerts(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Desk:
-    """A folder with a configuration and a book of one group, and its commands."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        monkeypatch.chdir(folder)
-        (folder / "monitor.toml").write_text(CONFIG)
-        (folder / "vip.toml").write_text(PRODUCT)
-        self.book()
-
-    def book(self, coin: str = "BTC", quantity: str = "1", owed: str = "28000", id_: str = "G-1") -> str:
-        loan = {
-            "id": "L",
-            "asset": "USDT",
-            "principal": owed,
-            "interest": "0",
-            "rate": {"kind": "flexible"},
-            "term": "open",
-        }
-        loan |= {"opened_at": "2020-01-05T10:00:00Z", "matures_at": None}
-        line = {
-            "id": id_,
-            "product": "vip_loan",
-            "receiving_account": f"in-{id_}",
-            "collateral": {f"m-{id_}": {coin: quantity}},
-        }
-        text = json.dumps(line | {"loans": [loan] if owed != "0" else []}) + "\n"
-        (self.folder / "book.jsonl").write_text(text)
-        return text
-
-    def put(self, text: str | bytes, name: str = "tape.csv") -> str:
-        (self.folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
-        return name
-
-    def command(self, *args: str) -> Ended:
-        self._monkeypatch.setattr(sys, "argv", ["monitor", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, out, err)
-
-    def replay(self, tape: str, *more: str) -> Ended:
-        return self.command(
-            "replay", "--config", "monitor.toml", "--tape", tape, "--book", "book.jsonl", "--json", *more
-        )
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(tmp_path, monkeypatch, capsys)
 
 
 def long(*prices: int, coin: str = "BTC", every_s: int = 60) -> str:
@@ -120,15 +29,21 @@ def long(*prices: int, coin: str = "BTC", every_s: int = 60) -> str:
     ],
 )
 def test_the_margin_call_comes_whatever_form_the_tape_has(
-    desk: Desk, coin: str, quantity: str, tape: str, ltv: str
+    desk: TapeDesk, coin: str, quantity: str, tape: str, ltv: str
 ) -> None:
     desk.book(coin, quantity)
     ended = desk.replay(desk.put(tape))
     assert ended.code == 0, ended
     assert [(a["type"], a["data"]["ltv"]) for a in ended.alerts] == [("loan_group.margin_call.opened", ltv)]
+    said = {
+        "SHIB": "note: tape.csv: '1000SHIBUSDT' is read as 1,000 SHIB in USDT",
+        "btc-usdt": "'btc-usdt' is read as BTC in USDT",
+    }
+    for name, words in said.items():
+        assert (words in ended.err) == (name in tape)
 
 
-def test_a_tape_of_other_coins_says_which_group_has_no_value_and_why_and_exits_1(desk: Desk) -> None:
+def test_a_tape_of_other_coins_says_which_group_has_no_value_and_why_and_exits_1(desk: TapeDesk) -> None:
     ended = desk.replay(desk.put(long(3000, 2000, coin="ETH")))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines() == [
@@ -140,7 +55,7 @@ def test_a_tape_of_other_coins_says_which_group_has_no_value_and_why_and_exits_1
     assert "note: tape.csv: group G-1 owes and was never valued: no price of BTC" in known.err
 
 
-def test_a_pair_that_does_not_count_is_the_reason(desk: Desk) -> None:
+def test_a_pair_that_does_not_count_is_the_reason(desk: TapeDesk) -> None:
     ended = desk.replay(desk.put(long(45000, 31000, coin="BTCUSDC")))
     assert ended.code == 1
     assert (
@@ -148,7 +63,7 @@ def test_a_pair_that_does_not_count_is_the_reason(desk: Desk) -> None:
     )
 
 
-def test_groups_that_owe_nothing_need_no_value(desk: Desk) -> None:
+def test_groups_that_owe_nothing_need_no_value(desk: TapeDesk) -> None:
     lines = desk.book("ETH", owed="0", id_="G-2") + desk.book("BTC", id_="G-1")
     (desk.folder / "book.jsonl").write_text(lines)
     assert desk.replay(desk.put(long(45000, 44000))).code == 0
@@ -164,7 +79,7 @@ def test_groups_that_owe_nothing_need_no_value(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "text", ["at,asset,price\n", "ts_utc,BTCUSDT\nyesterday,1\n", "at,asset,price\n2021-05-19,BTC,1\n"]
 )
-def test_a_tape_that_plays_nothing_exits_1_and_says_so(desk: Desk, text: str) -> None:
+def test_a_tape_that_plays_nothing_exits_1_and_says_so(desk: TapeDesk, text: str) -> None:
     ended = desk.replay(desk.put(text))
     assert (ended.code, ended.out) == (1, "")
     assert "error: tape.csv: no row of the tape could be played" in ended.err
@@ -181,7 +96,7 @@ def test_a_tape_that_plays_nothing_exits_1_and_says_so(desk: Desk, text: str) ->
 )
 @pytest.mark.parametrize("command", ["replay", "report"])
 def test_a_file_that_cannot_be_read_exits_2_with_one_sentence(
-    desk: Desk, content: bytes, words: str, command: str
+    desk: TapeDesk, content: bytes, words: str, command: str
 ) -> None:
     tape = desk.put(content)
     if command == "replay":
@@ -196,7 +111,7 @@ def test_a_file_that_cannot_be_read_exits_2_with_one_sentence(
     assert words in line
 
 
-def test_a_report_of_a_group_without_a_value_exits_1_and_is_written(desk: Desk) -> None:
+def test_a_report_of_a_group_without_a_value_exits_1_and_is_written(desk: TapeDesk) -> None:
     options = ("--config", "monitor.toml", "--tape", desk.put(long(3000, 2000, coin="ETH")), "--book", "book.jsonl")
     ended = desk.command("report", *options, "--out", "r.html")
     assert ended.code == 1
@@ -206,7 +121,9 @@ def test_a_report_of_a_group_without_a_value_exits_1_and_is_written(desk: Desk) 
 
 
 @pytest.mark.parametrize("every_s", [60, 3600])
-def test_rows_further_apart_than_the_limit_are_refused_under_trust_with_the_remedy(desk: Desk, every_s: int) -> None:
+def test_rows_further_apart_than_the_limit_are_refused_under_trust_with_the_remedy(
+    desk: TapeDesk, every_s: int
+) -> None:
     tape = desk.put(long(*([45000] * 30 + [31000] * 30), every_s=every_s))
     ended = desk.replay(tape, "--trust")
     assert (ended.code, ended.out) == (2, "")
@@ -219,7 +136,7 @@ def test_rows_further_apart_than_the_limit_are_refused_under_trust_with_the_reme
     assert "loan_group.margin_call.opened" in [a["type"] for a in ended.alerts]
 
 
-def test_a_gap_in_the_middle_is_said_once(desk: Desk) -> None:
+def test_a_gap_in_the_middle_is_said_once(desk: TapeDesk) -> None:
     rows = long(*([45000] * 60), every_s=1) + "".join(f"2021-05-19T13:00:{n:02}Z,BTC,45000\n" for n in range(30))
     ended = desk.replay(desk.put(rows), "--trust")
     assert ended.code == 0
@@ -229,7 +146,7 @@ def test_a_gap_in_the_middle_is_said_once(desk: Desk) -> None:
     assert told.count("price.stale") == 1
 
 
-def test_what_is_said_of_a_tape_goes_to_stderr_and_json_stays_alerts_alone(desk: Desk) -> None:
+def test_what_is_said_of_a_tape_goes_to_stderr_and_json_stays_alerts_alone(desk: TapeDesk) -> None:
     rows = long(45000, 40000, 31000, coin="XBT").splitlines(True)
     ended = desk.replay(desk.put(rows[0] + "".join(reversed(rows[1:]))))
     assert [a["type"] for a in ended.alerts] == ["loan_group.margin_call.opened"]
@@ -249,7 +166,7 @@ def test_what_is_said_of_a_tape_goes_to_stderr_and_json_stays_alerts_alone(desk:
     ],
 )
 def test_check_config_refuses_a_feed_whose_tape_cannot_be_played_or_is_too_slow(
-    desk: Desk, content: str | bytes, words: str
+    desk: TapeDesk, content: str | bytes, words: str
 ) -> None:
     desk.put(content)
     feed = '[[feed]]\nname = "day"\nkind = "tape"\npath = "tape.csv"\n'
@@ -260,7 +177,7 @@ def test_check_config_refuses_a_feed_whose_tape_cannot_be_played_or_is_too_slow(
 
 
 @pytest.mark.parametrize("more", ['speed = "60"', 'speed = "max"', 'stale_after = "2m"'])
-def test_check_config_takes_a_tape_whose_rows_come_in_time(desk: Desk, more: str) -> None:
+def test_check_config_takes_a_tape_whose_rows_come_in_time(desk: TapeDesk, more: str) -> None:
     desk.put(long(45000, 31000))
     feed = f'[[feed]]\nname = "day"\nkind = "tape"\npath = "tape.csv"\n{more}\n'
     (desk.folder / "monitor.toml").write_text(CONFIG + feed)

@@ -27,7 +27,7 @@ from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
-from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request
+from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request, look_at_prices
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds._base import FeedStats
@@ -213,6 +213,8 @@ class WebDesk:
         self._order = asyncio.Lock()
         self._nonce = 0
         self.prices(priced)
+        if trust:  # the first price of a coin waits for a second quote
+            self.prices(priced)
 
     def handle(self, event: Event) -> Outcome:
         """One event: decided, logged, published."""
@@ -224,7 +226,8 @@ class WebDesk:
 
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         board, silences, decisions = self.risk.board.snapshot(), self.risk.silences, self.risk.decisions
-        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences, decisions))
+        feeds = self.risk.feeds
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences, decisions, feeds))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -295,8 +298,7 @@ class WebDesk:
         return Given(rows, out.refused)
 
     async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
-        now = self.clock.now
-        return PriceLook(now, {asset: self.risk.board.sources(asset, now) for asset in assets})
+        return look_at_prices(self.risk.board, assets, self.clock.now)
 
     async def look(self, group_id: str) -> Look | None:
         return look_at(self.risk, group_id, self.clock.now)

@@ -36,6 +36,6 @@ def covers(match: Match, group: GroupRef | None) -> bool:
     return (
         group is not None
         and (match.product is None or group.product == match.product)
-        and (match.group is None or fnmatchcase(group.id, match.group))
+        and (match.group is None or match.group == group.id or fnmatchcase(group.id, match.group))
         and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in match.labels.items())
     )

@@ -28,6 +28,7 @@ from monitor.core.prices.frame_columns import (
 )
 from monitor.core.prices.judgement import Judgement, silenced
 from monitor.core.prices.quote import (
+    DIRECT,
     GOOD,
     MISSING,
     PIN,
@@ -42,7 +43,7 @@ from monitor.core.prices.quote import (
     SourcePrice,
 )
 from monitor.core.prices.source_clock import SourceClock
-from monitor.core.prices.sources import BoardMemory, Said, Sources
+from monitor.core.prices.sources import LIVE, BoardMemory, Said, Sources
 from monitor.core.prices.trust import News, TrustRules, accepted, as_heard
 from monitor.core.prices.whole_frames import WholeFrames
 from monitor.core.rules.settings import Trust
@@ -78,7 +79,11 @@ class PriceBoard:
         self._judgement = Judgement(self._columns, self._sources)
         self._frames = WholeFrames(self._columns, self.floats, self._sources)
         for mark in marks:
-            self._put(self.place(mark.asset), mark)
+            self._columns.alone[self.place(mark.asset)] = mark
+            if mark.differ_since is not None:
+                self._contradicted.add(mark.asset)
+            if mark.quote not in DIRECT:
+                self._columns.bases.add(mark.quote)
         for each in heard:
             self._sources[each.source].keep(self.place(each.asset), each)
         self.configure(trust)
@@ -221,13 +226,30 @@ class PriceBoard:
 
     def believe(self, said: Believe, at: datetime) -> PriceChange:
         """Puts the candidate of an asset in force; there must be one."""
-        mark = self.marks[said.asset]
-        assert mark.candidate is not None
-        seen = Quote(
-            said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, mark.price_at is not None
-        )
-        self._put(self.index[said.asset], accepted(mark, as_heard(seen, at, mark)))
+        mark = self.marks.get(said.asset)
+        if mark is None:
+            first = self._first(said.asset, at)
+            assert first is not None
+            dated = first.price_at is not None
+            seen = Quote(said.asset, first.price, first.quote, first.source, first.price_at or at, dated)
+        else:
+            assert mark.candidate is not None
+            dated = mark.price_at is not None
+            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, dated)
+        self._put(self.place(said.asset), accepted(mark, as_heard(seen, at, mark)))
         return self._settle({said.asset: mark})
+
+    def candidate(self, asset: str, at: datetime) -> Decimal | None:
+        """The price that waits to be confirmed, in the currency of its quote: a jump, or the first price of all."""
+        mark = self.marks.get(asset)
+        if mark is not None:
+            return mark.candidate
+        first = self._first(asset, at)
+        return None if first is None else first.price
+
+    def _first(self, asset: str, at: datetime) -> SourcePrice | None:
+        """The live source of the highest preference, of an asset that has no price yet."""
+        return next((said for said in self.sources(asset, at) if said.state == LIVE), None)
 
     # -- what may be asked --
 
@@ -357,7 +379,7 @@ class PriceBoard:
         columns.alone[place] = mark
         is_contradicted = mark.differ_since is not None or mark.is_power
         (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
-        if mark.quote not in ("USD", USDT, *columns.bases):
+        if mark.quote not in DIRECT and mark.quote not in columns.bases:
             columns.bases.add(mark.quote)
             self._keep_apart()
 

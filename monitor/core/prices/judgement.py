@@ -11,11 +11,10 @@ import msgspec
 from monitor.core.money import EXACT, ONE
 from monitor.core.prices.agreement import Live
 from monitor.core.prices.frame_columns import FrameColumns
-from monitor.core.prices.quote import GOOD, STALE, SUSPECT, USDT, Heard, Mark, SourcePrice
+from monitor.core.prices.quote import DIRECT, GOOD, STALE, SUSPECT, Heard, Mark, SourcePrice
 from monitor.core.prices.sources import AHEAD, EXCLUDED, LIVE, NOT_LISTED, SETTLED, SILENT, Source, Sources, State
 from monitor.core.prices.trust import News, TrustRules
 
-_DIRECT = ("USD", USDT)
 _OVER = (SETTLED, NOT_LISTED)
 _CROSS = State(EXCLUDED, "a market in USD or USDT exists")
 
@@ -103,8 +102,8 @@ class Judgement:
         """What every source said, and whether it counts. A cross rate does not count beside a market in USD or USDT."""
         sources = self._sources
         states = [(heard, sources.state(heard, at)) for heard in sources.said(place, asset)]
-        if any(h.quote in _DIRECT and state.word not in _OVER for h, state in states):
-            return [(h, state if h.quote in _DIRECT or state.word != LIVE else _CROSS) for h, state in states]
+        if any(h.quote in DIRECT and state.word not in _OVER for h, state in states):
+            return [(h, state if h.quote in DIRECT or state.word != LIVE else _CROSS) for h, state in states]
         return states
 
     def _live(self, states: Sequence[tuple[Heard, State]]) -> list[Live]:

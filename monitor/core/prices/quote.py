@@ -24,6 +24,8 @@ LOWEST, HIGHEST = Decimal("1e-18"), Decimal("1e15")
 _SURELY_LOWEST, _SURELY_HIGHEST, _SURELY_LONGEST = 1e-17, 1e14, 32
 """A text of digits and a point is a price where its float is well within the range and its length within 40 digits."""
 USDT = "USDT"
+DIRECT = ("USD", USDT)
+"""A price in these needs no other coin's price; USDT has a stated rate."""
 PIN = "pin"
 """The source of a price that an operator has pinned."""
 

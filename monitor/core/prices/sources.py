@@ -186,7 +186,11 @@ class Sources:
         newest: dict[str, list[datetime]] = {}
         for frame in frames:
             if frame.is_dated:
-                newest.setdefault(frame.source, []).extend(frame.bounds)
+                soonest, latest = frame.bounds
+                is_ahead = latest - at + self.ours > self._trust.max_ahead
+                newest.setdefault(frame.source, []).append(latest)
+                if is_ahead and soonest != latest:
+                    newest[frame.source] += map(frame.at, range(len(frame)))
         for quote in quotes:
             if quote.is_dated:
                 newest.setdefault(quote.source, []).append(quote.at)

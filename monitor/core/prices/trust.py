@@ -135,7 +135,7 @@ class TrustRules:
         is_power = is_power or (is_new and self._is_power(mark, heard, news, at))
         wait = self._wait(is_up=is_up, is_power=is_power)
         if is_running and wait is not None and at - since >= wait:
-            return accepted(mark, heard._replace(price=mildest, changed_at=at))
+            return accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
         what = "a jump by a power of ten, from" if is_power else "unconfirmed jump from"
         return msgspec.structs.replace(
             mark,

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from monitor.core.instants import MICROSECOND, micros_of
 from monitor.core.money import ONE
 from monitor.core.prices.frame_columns import FrameColumns, FrameInForce
-from monitor.core.prices.quote import GOOD, USDT, Frame, Heard, Mark
+from monitor.core.prices.quote import DIRECT, GOOD, USDT, Frame, Heard, Mark
 from monitor.core.prices.sources import Source, Sources
 from monitor.core.prices.trust import STEADY, TrustRules
 
@@ -112,7 +112,7 @@ class WholeFrames:
     def may_take(self, frame: Frame) -> bool:
         """Frames of one column are quotes; and the median of several sources is judged coin by coin."""
         trust = self._rules.trust
-        if not trust.enabled or len(frame) < 2:
+        if not trust.enabled or len(frame) < 2 or frame.quote not in DIRECT:
             return False
         source = self._sources[frame.source]
         return not source.feed.stale_after_of and (trust.mode == "primary" or len(self._sources.by_name) == 1)
@@ -134,7 +134,10 @@ class WholeFrames:
         order.last = made
         leading = None if last is not None and looks.in_force.count(last) == n else looks.in_force
         for column in odd:
-            self._adopt(made, column, order, judge(frame, column))
+            before = source.cells[order.places[column]]
+            mark = judge(frame, column)
+            if source.cells[order.places[column]] is not before and column not in order.apart:
+                self._adopt(made, column, order, mark)
         judged = frozenset(odd)
         self._spread(made, last, leading, judged, order, source)
         if not odd and not unmoved and leading is None:
@@ -317,16 +320,10 @@ class WholeFrames:
 
     def _adopt(self, made: FrameInForce, column: int, order: _Order, mark: Mark | None) -> None:
         """A column that was judged is one of the frame again, where it was taken and is sure; in force, where it is good."""
-        asset, place = order.assets[column], order.places[column]
-        source = self._sources[made.frame.source]
+        place, source = order.places[column], self._sources[made.frame.source]
         heard = source.cells[place]
-        is_taken = (
-            isinstance(heard, Heard) and heard.received_at == made.received_at and heard.at == made.frame.at(column)
-        )
-        if not is_taken or column in order.apart:
-            return
-        assert isinstance(heard, Heard)
-        if heard.is_sure and heard.price == made.price(asset):
+        assert isinstance(heard, Heard), "it was taken as a quote"
+        if heard.is_sure:
             made.changed_at[column] = heard.changed_at or heard.received_at  # type: ignore[index]
             made.since[column] = heard.since or heard.received_at  # type: ignore[index]
             source.cells[place] = made

@@ -528,6 +528,7 @@ def _permitted(look: Look, of: Valued, *, blind: bool) -> Permitted:
 def _contribution(look: Look, position: Position) -> Contribution:
     asset = position.asset
     price = price_shown(asset, look.marks, look.usd, look.untrusted, look.rules, look.at)
+    price = msgspec.structs.replace(price, reason=look.why_missing.get(asset, price.reason))
     ladder = look.sight.held.version.ladders_of([asset])[asset]
     return Contribution(
         asset=asset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
@@ -12,6 +12,7 @@ from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.snapshot import WholeBook
+from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.decisions import PriceStanding
 from monitor.core.prices.quote import Mark, SourcePrice
 from monitor.core.refusal import Refused
@@ -77,6 +78,8 @@ class Look(NamedTuple):
     usd: Mapping[str, Decimal]
     untrusted: frozenset[str]
     rules: Rules
+    why_missing: Mapping[str, str] = {}
+    """By coin of the group that has no price, why, in words."""
 
 
 class PriceLook(NamedTuple):
@@ -84,6 +87,21 @@ class PriceLook(NamedTuple):
 
     at: datetime
     sources: Mapping[str, tuple[SourcePrice, ...]]
+    candidates: Mapping[str, Decimal] = {}
+    """Prices that wait to be confirmed, also the first ones of all."""
+    why_missing: Mapping[str, str] = {}
+    """Why there is no price, in words."""
+
+
+def look_at_prices(board: PriceBoard, assets: Collection[str], at: datetime) -> PriceLook:
+    """The look itself."""
+    candidates = {asset: price for asset in assets if (price := board.candidate(asset, at)) is not None}
+    return PriceLook(at, {asset: board.sources(asset, at) for asset in assets}, candidates, why_missing(board, assets))
+
+
+def why_missing(board: PriceBoard, assets: Iterable[str]) -> dict[str, str]:
+    """By coin without a price, why, in words."""
+    return {asset: why for asset in assets if asset not in board.usd and (why := board.why_missing(asset)) is not None}
 
 
 class Inbox(Protocol):

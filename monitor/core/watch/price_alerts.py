@@ -95,12 +95,19 @@ class PriceAlerts:
             return False
         mark = self._board.marks.get(asset)
         is_stale = asset not in self._board.usd or mark is None or mark.trust == STALE
-        self._say(IS_STALE if is_stale else IS_SUSPECT, asset, {**self._facts(asset, exposed), **_flaps(flap)}, at, out)
+        self._say(
+            IS_STALE if is_stale else IS_SUSPECT,
+            asset,
+            _with_flaps(self._facts(asset, exposed), "reason", flap),
+            at,
+            out,
+        )
         return True
 
     def restored(self, asset: str, flap: Flap | None, at: datetime, out: Outcome) -> None:
         """Says that it is trusted again, or that the first price has come."""
-        self._say(IS_RESTORED, asset, {**self._facts(asset, self._sums.of([asset], at)), **_flaps(flap)}, at, out)
+        facts = self._facts(asset, self._sums.of([asset], at))
+        self._say(IS_RESTORED, asset, _with_flaps(facts, "reason", flap), at, out)
 
     def _say(self, type_: str, asset: str, facts: dict[str, Any], at: datetime, out: Outcome) -> None:
         is_blind = type_ != IS_RESTORED
@@ -143,10 +150,10 @@ class PriceAlerts:
             "assets": named[:MOST_ASSETS],
             "assets_cut": max(len(named) - MOST_ASSETS, 0),
             **exposed_facts(self._sums.of([*named, *blind], at)),
-            **_flaps(told.flap),
         }
         if blind:
             facts["still_blind"] = blind[:MOST_ASSETS]
+        facts = _with_flaps(facts, "cause", told.flap)
         what = Statement(UP if news.is_up else DOWN, feed, told.times, facts, told.episode, blind=not news.is_up)
         raise_alert(out, self._ground.rules.name, what, at)
 
@@ -159,8 +166,12 @@ class PriceAlerts:
         return max(reasons, key=reasons.count, default=None)
 
 
-def _flaps(flap: Flap | None) -> dict[str, Any]:
-    """How often trust went, where it does so again and again."""
+def _with_flaps(facts: dict[str, Any], why: str, flap: Flap | None) -> dict[str, Any]:
+    """The facts with how often trust went, where it does so again and again; `why` is the fact that says it in words."""
     if flap is None or flap.losses < 2:
-        return {}
-    return {"flaps": flap.losses, "flapping": True} if flap.is_on else {"flaps": flap.losses}
+        return facts
+    words = f"trust went and came {flap.losses} times"
+    if flap.is_on:
+        words = f"trust goes and comes again and again, {flap.losses} times so far; the next word comes when it is calm"
+    reason = f"{facts[why]}; {words}" if facts[why] else words
+    return {**facts, why: reason, "flaps": flap.losses, **({"flapping": True} if flap.is_on else {})}

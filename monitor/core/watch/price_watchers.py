@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from monitor.core import deadlines
+from monitor.core.events.events import FeedSaid
 from monitor.core.watch.exposed import ExposureSums
 from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.price_alerts import PriceAlerts
-from monitor.core.watch.watcher import Ground
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.contradictions import ContradictionWatch
 from monitor.core.watch.watchers.feeds import FeedWatch
@@ -21,6 +23,20 @@ class PriceWatchers(NamedTuple):
     blindness: Blindness
     prices: PriceWatch
     contradictions: ContradictionWatch
+
+    @property
+    def by_phase(self) -> dict[int, Watcher]:
+        """Those that have deadlines."""
+        return {
+            deadlines.PRICE: self.prices,
+            deadlines.BLINDNESS: self.blindness,
+            deadlines.CONTRADICTION: self.contradictions,
+        }
+
+    def said(self, event: FeedSaid) -> BookChange:
+        """A feed says something else of itself than it did."""
+        self.feeds.take(event)
+        return self.prices.said(event)
 
     def kept(self) -> dict[str, Any]:
         """Their fields of WatcherStates."""

@@ -23,7 +23,6 @@ from monitor.core.events.events import (
     PriceSilent,
     ProductsChanged,
     RatesChanged,
-    TimePassed,
 )
 from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import BookChanges
@@ -60,11 +59,10 @@ class RiskMonitor:
 
     def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
         self._rates = Rates(memory.rates if memory else ())
-        rules = self._rates.into(rules)
         self.at = memory.at if memory else None
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
-        ground = Ground(rules, self.board, self.book)
+        ground = Ground(self._rates.into(rules), self.board, self.book)
         self._ground = ground
         self._book_changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
@@ -92,12 +90,10 @@ class RiskMonitor:
             deadlines.ACCRUAL: self._rules,
             deadlines.RULES: self._rules,
             deadlines.DECISION: self._decisions,
-            deadlines.PRICE: self._priced.prices,
             deadlines.SILENCE: self.operators,
             deadlines.EXPOSURE: self._concentration,
             deadlines.FUND: self._fund,
-            deadlines.BLINDNESS: self._priced.blindness,
-            deadlines.CONTRADICTION: self._priced.contradictions,
+            **self._priced.by_phase,
         }
         if memory:
             self._restore(memory)
@@ -234,8 +230,7 @@ class RiskMonitor:
             case MarkPrices():
                 self._follow(self._priced.prices.take(event), out)
             case FeedSaid():
-                self._priced.feeds.take(event)
-                self._follow(self._priced.prices.said(event), out)
+                self._follow(self._priced.said(event), out)
             case GroupPut():
                 self._events.put(event, out)
             case GroupsPut():
@@ -263,8 +258,6 @@ class RiskMonitor:
                 change = self.operators.take(event.act, event.who, event.at, out)
                 if change is not None:
                     self._follow(change, out)
-            case TimePassed():
-                pass
 
     def _follow(self, change: BookChange, out: Outcome) -> None:
         """The watchers see a change, the groups that it concerns are decided, and the watchers are told that they are."""

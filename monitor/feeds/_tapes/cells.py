@@ -9,8 +9,8 @@ from decimal import Decimal
 import msgspec
 
 from monitor.core.instants import EPOCH, MICROSECOND
-from monitor.core.money import EXACT
-from monitor.core.prices.quote import HIGHEST, LOWEST, BadPrice, price
+from monitor.core.prices.quote import BadPrice
+from monitor.feeds._multiples import per_coin
 
 # Prices repeat, and to read each text once is most of a tape's speed. The limit keeps a year's tape from filling memory.
 _MAX_TEXTS = 200_000
@@ -113,11 +113,7 @@ class PriceCells:
         known = self.known(power)
         value = known.get(text)
         if value is None:
-            value = price(self._point(text) if self._has_comma else text)
-            if power:
-                value = value.scaleb(-power, EXACT)
-                if not LOWEST <= value <= HIGHEST:
-                    raise BadPrice("out_of_range", text)
+            value = per_coin(self._point(text) if self._has_comma else text, power)
             if len(known) >= _MAX_TEXTS:
                 known.clear()
             known[text] = value

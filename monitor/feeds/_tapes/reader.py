@@ -191,6 +191,8 @@ class _Reader:
             else:
                 found[market.asset] = index
                 columns.append((index, market))
+                if market.power:
+                    self.tape.read_as[name] = in_words(market)
         return columns
 
     def bad_price(self, e: BadPrice, column: str) -> None:
@@ -274,6 +276,8 @@ class _Reader:
         if known is None:
             if len(self.symbols) >= _MOST_SYMBOLS:
                 self.symbols.clear()
+                self.tape.left_out.clear()
+                self.tape.read_as.clear()
             layout = self.layout
             known = self.symbols[name] = symbol(name, is_pair=layout.kind not in ("long tape", "derivative ticker"))
             if known.left_out:
@@ -281,8 +285,7 @@ class _Reader:
                 column = layout.header[layout.name or 0]
                 self.refuse("asset", f"column {column}: found {name[:40]!r}, which {known.left_out}")
             elif known.asset != name:
-                power = f" of {10**known.power:,}" if known.power else ""
-                self.tape.read_as[name] = f"{known.asset} in {known.quote}{power}"
+                self.tape.read_as[name] = in_words(known)
         return known
 
     def say_empty(self) -> None:
@@ -291,3 +294,9 @@ class _Reader:
             column = self.layout.header[self.layout.price or 0]
             what = f"rows without a {column} gave no price: {names}"
             self.on_refused(Refusal("empty", str(self.tape.path), what))
+
+
+def in_words(market: Symbol) -> str:
+    """What a name was read as."""
+    many = f"{10**market.power:,} " if market.power else ""
+    return f"{many}{market.asset} in {market.quote}"

@@ -11,13 +11,16 @@ import re
 from typing import NamedTuple
 
 from monitor.core import schema
+from monitor.feeds._multiples import looks_multiple, multiple
 
 MULTIPLES = (
-    "1000BONK", "1000CAT", "1000CHEEMS", "1000FLOKI", "1000LUNC", "1000PEPE", "1000RATS", "1000SATS", "1000SHIB",
-    "1000WHY", "1000X", "1000XEC", "1000000BOB", "1000000MOG", "1MBABYDOGE",
+    "1000BONK", "1000BTT", "1000CAT", "1000CATS", "1000CHEEMS", "1000DOGS", "1000FLOKI", "1000LUNC", "1000NEIRO",
+    "1000NEIROCTO", "1000PEPE", "1000RATS", "1000SATS", "1000SHIB", "1000TOSHI", "1000TURBO", "1000WHY", "1000X", "1000XEC",
+    "10000COQ", "10000ELON", "10000LADYS", "10000QUBIC", "10000SATS", "10000WEN", "10000WHY",
+    "1000000BABYDOGE", "1000000BOB", "1000000CHEEMS", "1000000MOG", "1000000PEIPEI", "1MBABYDOGE",
 )  # fmt: skip
-_MULTIPLE = re.compile(r"1(0{3,}|M)([A-Z][A-Z0-9]*)", re.ASCII)
-_LOOKS_MULTIPLE = re.compile(r"10{3}|1M[A-Z]|[A-Z]+10{3,}$", re.ASCII)
+"""Names of all venues that quote thousands or millions of a coin; a tape does not say which venue it is from."""
+_BEHIND = re.compile(r"([A-Z]+)(10{3,})", re.ASCII)
 _ALIASES = {"XBT": "BTC", "XDG": "DOGE"}
 _KRAKEN = re.compile(r"X([A-Z]{3})Z(USD|EUR|GBP)", re.ASCII)
 _OTHER_QUOTES = ("FDUSD", "USDC", "BUSD", "TUSD", "USDE", "USD1", "DAI", "EUR", "GBP", "TRY", "JPY", "BRL")
@@ -64,7 +67,7 @@ def symbol(text: str, *, is_pair: bool) -> Symbol:
     if quote not in ("USDT", "USD"):
         said = f"is in {quote}" if quote in _KNOWN_QUOTES else "states no quote"
         return Symbol(left_out=f"{said}; only prices in USDT or USD count")
-    if thousand and not _MULTIPLE.fullmatch(base):
+    if thousand and not looks_multiple(base):
         return _coin(base[1:], quote, name, 3)
     return _multiple(base, quote, name)
 
@@ -110,10 +113,12 @@ def _plain(name: str, base: str, *, is_thousand: bool) -> Symbol:
 
 def _multiple(base: str, quote: str, name: str) -> Symbol:
     """A coin, or a symbol of a known multiple of it."""
-    match = _MULTIPLE.fullmatch(base)
-    if match is not None and base in MULTIPLES:
-        return _coin(match[2], quote, name, 6 if match[1] == "M" else len(match[1]))
-    if _LOOKS_MULTIPLE.match(base):
+    behind = _BEHIND.fullmatch(base)
+    base = f"{behind[2]}{behind[1]}" if behind is not None else base
+    if base in MULTIPLES:
+        asset, power = multiple(base)
+        return _coin(asset, quote, name, power)
+    if looks_multiple(base):
         return Symbol(left_out=f"looks like a multiple of a coin, and how many {base} is, is not known")
     return _coin(_ALIASES.get(base, base), quote, name)
 

@@ -11,10 +11,11 @@ from typing import Annotated
 import msgspec
 
 from monitor.core.prices.decisions import Believe, Exclude, Pin, PriceAct, Release
-from monitor.core.prices.quote import MISSING, BadPrice, price
+from monitor.core.prices.quote import BadPrice, price
 from monitor.core.queries.explain import PriceItem, source_shown
 from monitor.core.queries.inbox import PriceLook
 from monitor.core.schema import Pattern
+from monitor.core.text import plain_or_none
 from monitor.web.auth import OPERATE, READ
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, paged_by_name, read_as, read_body
@@ -122,17 +123,18 @@ async def _with_sources(call: Call, assets: Sequence[str]) -> list[PriceItem]:
 
 def _items(daemon: Daemon, assets: Sequence[str], look: PriceLook) -> list[PriceItem]:
     causes, at = feed_causes(daemon), daemon.clock.utc()
-    return [_with(price_item(daemon, asset, at, causes), look) for asset in assets]
+    why = look.why_missing
+    return [_with(price_item(daemon, asset, at, causes, why.get(asset)), look) for asset in assets]
 
 
 def _with(item: PriceItem, look: PriceLook) -> PriceItem:
-    """With what each source says. What a source is refused for explains a price that was never seen."""
-    said = look.sources.get(item.asset, ())
-    reason = item.reason
-    if item.trust == MISSING:
-        reason = "; ".join([reason or "", *(f"{s.source}: {s.reason}" for s in said if s.reason)]).strip("; ")
-    shown = [source_shown(each, look.at) for each in said]
-    return msgspec.structs.replace(item, reason=reason, sources=shown, decisions=item.decisions or [])
+    """With what each source says, and the price that waits to be confirmed."""
+    return msgspec.structs.replace(
+        item,
+        candidate=plain_or_none(look.candidates.get(item.asset)),
+        sources=[source_shown(each, look.at) for each in look.sources.get(item.asset, ())],
+        decisions=item.decisions or [],
+    )
 
 
 def _check_scope(call: Call) -> None:

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.events.events import FeedSaid
 from monitor.core.instants import time_at_ms
 from monitor.core.money import exact
 from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.frame_columns import BoardView
 from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, unconfirmed
-from monitor.core.rules.settings import Trust
+from monitor.core.rules.settings import FeedTrust, Trust
 from tests.coin_desk import START, clock
 from tests.core.prices.slow_board import SlowBoard
 
@@ -40,26 +42,34 @@ class Given(NamedTuple):
     quote: str
     assets: tuple[str, ...]
     texts: tuple[str, ...]
-    later_s: int
+    later_s: float
     odd_ms: tuple[int, ...]
+    is_sure: bool = True
 
     def frame(self, base_ms: int) -> Frame:
-        return Frame(self.source, self.quote, self.assets, self.texts, base_ms + 1000 * self.later_s, self.odd_ms)
+        at_ms, beside = base_ms + int(1000 * self.later_s), self.texts if self.is_sure else ()
+        return Frame(self.source, self.quote, self.assets, self.texts, at_ms, self.odd_ms, beside=beside)
 
 
 Feed = tuple[str, str, tuple[str, ...]]
-FEEDS = st.tuples(st.sampled_from(["a", "a", "b"]), st.sampled_from(["USDT", "USDT", "USD"]), st.sampled_from(ORDERS))
+FEEDS = st.tuples(
+    st.sampled_from(["a", "a", "b", "c"]),
+    st.sampled_from(["USDT", "USDT", "USDT", "USD", "BTC"]),
+    st.sampled_from(ORDERS),
+)
 
 
 @st.composite
 def prices(draw: st.DrawFn, feed: Feed) -> Given:
     """Mostly near what it was, later than it was, and of one time; sometimes not."""
     assets = feed[2]
-    texts = [draw(st.sampled_from(TEXTS[:6])) for _ in assets]
+    calm = draw(st.sampled_from([1, 3, 5, 6, 6, 7]))
+    texts = [draw(st.sampled_from(TEXTS[:calm])) for _ in assets]
     if draw(st.booleans()):
         texts[draw(st.integers(0, len(assets) - 1))] = draw(st.sampled_from(TEXTS))
-    odd = draw(st.sampled_from([(), (), (), (0, -1000, 0, 1000)[: len(assets)]]))
-    return Given(*feed, tuple(texts), draw(st.sampled_from([1, 1, 1, 1, 0, -2])), odd)
+    odd = draw(st.sampled_from([(), (), (), (), (0, -1000, 0, 1000), (0, 3_600_000, 0, -20_000)]))[: len(assets)]
+    later_s = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 0.5, 0, -2, 4, 60, -60, 3600, -3600]))
+    return Given(*feed, tuple(texts), later_s, odd, draw(st.sampled_from([True, True, True, False])))
 
 
 TRUSTS = st.builds(
@@ -70,6 +80,37 @@ TRUSTS = st.builds(
     min_sources=st.sampled_from([1, 1, 1, 2]),
     usdt_usd=st.sampled_from(["1", "1", "0.998", "USDC", "USDT", "SOL"]),
     sources=st.sampled_from([(), ("a", "b"), ("b", "a")]),
+    mode=st.sampled_from(["primary", "primary", "primary", "median"]),
+    max_spread=st.sampled_from([D("0.02"), D("0.02"), D("0.2"), D(0)]),
+    frozen_after=st.sampled_from([timedelta(hours=1), timedelta(seconds=3)]),
+    feeds=st.sampled_from(
+        [
+            {},
+            {},
+            {"a": FeedTrust(sends_changes_only=True), "b": FeedTrust(stale_after=timedelta(seconds=2))},
+            {"a": FeedTrust(stale_after_of={"BTC": timedelta(seconds=60)}, repeats_are_life=True)},
+        ]
+    ),
+)
+
+
+def decision(asset: str, source: str | None) -> Decision:
+    """A pin, or a source that is left out."""
+    until = START + timedelta(days=1)
+    said = Pin(asset, "test", D("97.5"), until) if source is None else Exclude(asset, "test", source, until)
+    return Decision(said, "op", START)
+
+
+DECISIONS = st.lists(
+    st.builds(decision, st.sampled_from(ASSETS[:4]), st.sampled_from([None, "a", "b"])),
+    max_size=2,
+    unique_by=lambda d: d.key,
+)
+SAID = st.tuples(
+    st.just("said"),
+    st.sampled_from(["a", "b"]),
+    st.booleans(),
+    st.sampled_from([{}, {}, {"BTC": "settled"}, {"ETH": "not listed"}]),
 )
 
 
@@ -79,17 +120,21 @@ def days(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     feeds = draw(st.lists(FEEDS, min_size=1, max_size=3))
     price = st.sampled_from(feeds).flatmap(prices)
     frame = st.tuples(st.just("prices"), st.lists(price, min_size=1, max_size=1), st.just([]))
-    batch = st.tuples(st.just("prices"), st.lists(price, max_size=2), st.lists(price, max_size=1))
+    batch = st.tuples(st.just("prices"), st.lists(price, max_size=3), st.lists(price, max_size=1))
     other = st.one_of(
         st.tuples(st.just("expire"), st.sampled_from(ASSETS)),
         st.tuples(st.just("announce"), st.sampled_from(ASSETS), st.booleans()),
         st.tuples(st.just("shift"), st.sampled_from([-2, 1, 3600])),
+        st.tuples(st.just("wait"), st.sampled_from([4, 11, 40, 3600])),
+        st.tuples(st.just("decide"), DECISIONS),
+        st.tuples(st.just("follow")),
+        SAID,
         st.tuples(st.just("configure"), TRUSTS),
         st.tuples(st.just("restart"), st.booleans(), st.booleans()),
         st.tuples(st.just("look")),
         st.tuples(st.just("view")),
     )
-    return draw(st.lists(st.one_of(frame, frame, batch, other), max_size=25))
+    return draw(st.lists(st.one_of(frame, frame, frame, batch, other), max_size=40))
 
 
 class Pair:
@@ -117,8 +162,24 @@ class Pair:
         self.at += timedelta(seconds=1)
         made = tuple(each.frame(self.ms) for each in given)
         quotes = tuple(quote for each in quoted for quote in each.frame(self.ms))
-        self.ms = max([self.ms, *(f.at_ms for f in made), *(self.ms + 1000 * q.later_s for q in quoted)])
+        self.ms = max([self.ms, *(self.ms + int(1000 * g.later_s) for g in (*given, *quoted) if g.later_s < 4)])
         return self.both(lambda board: board.apply(quotes, self.at, made))
+
+    def wait(self, seconds: int) -> None:
+        """Nothing comes; the venues' clocks go on."""
+        self.at += timedelta(seconds=seconds)
+        self.ms += 1000 * seconds
+
+    def follow(self) -> None:
+        """The venues' clocks are as ours."""
+        self.ms = int(self.at.timestamp() * 1000)
+
+    def said(self, source: str, is_connected: bool, states: dict[str, str]) -> None:
+        said = FeedSaid(self.at, source, is_connected, "" if is_connected else "gone", states)
+        self.both(lambda board: board.take_said(said))
+
+    def decide(self, decisions: list[Decision]) -> None:
+        self.both(lambda board: board.take_decisions(decisions, self.at))
 
     def expire(self, asset: str) -> None:
         if asset in self.plain.marks:
@@ -142,7 +203,10 @@ class Pair:
         marks = [mark if with_trust else unconfirmed(mark) for mark in self.fast.marks.values()]
         heard = self.fast.heard if with_heard else ()
         memory = self.fast.memory if with_heard else None
-        self.fast, self.plain = PriceBoard(self.trust, marks, heard, memory), SlowBoard(self.trust, marks, heard, memory)
+        self.fast, self.plain = (
+            PriceBoard(self.trust, marks, heard, memory),
+            SlowBoard(self.trust, marks, heard, memory),
+        )
 
     def look(self) -> None:
         """Nothing that can be seen differs."""

@@ -128,6 +128,8 @@ class Blindness(Watcher):
         feeds: dict[str, None] = {}
         for asset in sorted(assets):
             feed = self._lister(asset)
+            if self._alerts.is_blind(asset):
+                continue  # a first price that is old or late
             if feed is None:
                 self._regain_alone(asset, at, out)
                 continue

@@ -78,11 +78,10 @@ class PriceDecisions(Watcher):
         """One decision. Raises Refused, and changes nothing then."""
         match act:
             case Believe():
-                self._check_candidate(act)
-                facts = {"act": "believe", "price": plain(self._candidate(act.asset) or act.price)}
+                facts = {"act": "believe", "price": plain(self._check_candidate(act, at))}
                 change = self._board.believe(act, at)
             case Exclude() | Pin():
-                self._check_known(act.asset)
+                self._check_known(act.asset, at)
                 self._check(act, at)
                 self._plan(Decision(act, by, at))
                 facts = _facts(act)
@@ -128,22 +127,20 @@ class PriceDecisions(Watcher):
 
     # -- what is refused --
 
-    def _candidate(self, asset: str) -> Decimal | None:
-        mark = self._board.marks.get(asset)
-        return None if mark is None else mark.candidate
-
-    def _check_candidate(self, act: Believe) -> None:
-        self._check_known(act.asset)
-        candidate = self._candidate(act.asset)
+    def _check_candidate(self, act: Believe, at: datetime) -> Decimal:
+        self._check_known(act.asset, at)
+        candidate = self._board.candidate(act.asset, at)
         if candidate is None:
             text = f"no price of {act.asset} waits to be confirmed; pin a price, or exclude a source"
             raise Refused("nothing_to_believe", text)
         if abs(candidate - act.price) > self._ground.rules.trust.confirm_jump * act.price:
             text = f"{act.asset} waits at {plain(candidate)} by now, not at {plain(act.price)}; look at it again"
             raise Refused("other_candidate", text)
+        return candidate
 
-    def _check_known(self, asset: str) -> None:
-        if asset not in self._board.marks and asset not in self._ground.book.needed():
+    def _check_known(self, asset: str, at: datetime) -> None:
+        is_priced = asset in self._board.marks or self._board.sources(asset, at)
+        if not is_priced and asset not in self._ground.book.needed():
             raise Refused("unknown_asset", f"{asset}: no feed prices this coin and no group needs it")
 
     def _check(self, act: Exclude | Pin, at: datetime) -> None:

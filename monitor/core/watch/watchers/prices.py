@@ -89,8 +89,9 @@ class PriceWatch(Watcher):
 
     def observe(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are no longer believed, before anything is decided without them."""
-        if change.prices.lost:
-            self._blindness.lose(change.prices.lost, change.at, out)
+        # A coin whose first price is old or late already has the time of one that has no price yet.
+        new = {asset for asset in change.prices.found if self._is_awaited(asset)}
+        self._blindness.lose(set(change.prices.lost) - new, change.at, out)
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
