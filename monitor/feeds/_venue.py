@@ -132,6 +132,10 @@ class LiveFeed:
         """The voice of a new socket; this feed, where nothing that it hears is of one socket alone."""
         return self
 
+    def changes_only(self) -> bool:
+        """Whether a coin that does not trade is absent."""
+        return self.CHANGES_ONLY
+
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of the venue's list. Raises ValueError or Unusable where the text is none."""
         return ()
@@ -240,7 +244,7 @@ class LiveFeed:
             max_frame_bytes=c.max_frame_bytes,
             retry_min_s=c.retry_min.total_seconds(),
             retry_max_s=c.retry_max.total_seconds(),
-            changes_only=self.CHANGES_ONLY,
+            changes_only=self.changes_only(),
             ping=self.PING,
             ping_every_s=self.PING_EVERY_S,
             ask_every_s=self.ASK_EVERY_S,
