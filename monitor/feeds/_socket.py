@@ -205,7 +205,7 @@ class Conversation:
             await asyncio.sleep(min(1.0, self._link.ping_every_s / 4))
 
     async def _read(self, socket: ClientConnection, listener: Listener) -> End:
-        """Reads until the connection closes, which raises. `_watch` ends it where no price comes: a timer a message is dear."""
+        """Reads until the connection closes, which raises; `_watch` ends it where no price comes."""
         while True:
             frame = await socket.recv(decode=False)
             self._stats.last_frame_at = self._clock.utc()
