@@ -183,7 +183,7 @@ class PriceBoard:
         future would hide a feed's silence.
         """
         # A wall that was set back and forth again moved our time by less than it moved itself.
-        self._sources.jump(min(delta, at - self._at) if delta > timedelta(0) else delta)
+        self._sources.jump(min(delta, at - self._at) if delta > timedelta(0) else delta, at)
         self._at = at
         for mark in self.marks.values():
             since, differ = (when and min(when + delta, at) for when in (mark.candidate_since, mark.differ_since))

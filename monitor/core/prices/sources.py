@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from monitor.core.instants import EPOCH
+from monitor.core.instants import EPOCH, MICROSECOND
 from monitor.core.prices.decisions import DecisionsOf
 from monitor.core.prices.frame_columns import FrameInForce
 from monitor.core.prices.frozen import FrozenMarks, Standing
@@ -61,6 +61,7 @@ class BoardMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     at: datetime = EPOCH
     own_offset: timedelta = NONE
+    jumped_at: datetime = EPOCH
     sources: tuple[SourceMemory, ...] = ()
 
 
@@ -152,6 +153,7 @@ class Sources:
         self._trust = trust
         self.decided = DecisionsOf()
         self.by_name: dict[str, Source] = {s.clock.source: Source(s.clock.source, trust, s) for s in kept.sources}
+        self.jumped_at = kept.jumped_at
         self.ours = kept.own_offset
         """Our clock less the true time, where it is known to be off."""
         self._refused = refused
@@ -167,7 +169,7 @@ class Sources:
 
     def memory(self, at: datetime) -> BoardMemory:
         """What another monitor needs to go on from here; `at` is when something was said last."""
-        return BoardMemory(at, self.ours, tuple(source.memory for source in self))
+        return BoardMemory(at, self.ours, self.jumped_at, tuple(source.memory for source in self))
 
     def configure(self, trust: Trust) -> None:
         """Takes new settings; what was said stays."""
@@ -208,14 +210,20 @@ class Sources:
     def _look_at_ours(self, at: datetime) -> None:
         """Where no source agrees with our clock, and all agree with each other, it is ours that is off."""
         ahead = self._trust.max_ahead
-        recent = [s.clock for s in self if s.clock.heard_at is not None and at - s.clock.heard_at <= s.longest_limit]
+        recent = [s.clock for s in self if self._is_recent(s, at)]
         moved = common_offset(recent, ahead)
         if moved is None and abs(self.ours) > ahead:
             # A source on its own takes back what was only ever concluded: it agrees with the clock as it is shown.
-            steady = [c for c in recent if c.is_off and c.offset is not None and abs(c.offset - self.ours) <= ahead]
-            moved = self.ours if steady and len(steady) == len(recent) else None
+            # What is dated ahead by the corrected time is not late: one message of each is enough.
+            right = [c for c in recent if (c.is_off or c.is_ahead) and abs((c.offset or NONE) - self.ours) <= ahead]
+            moved = self.ours if right and len(right) == len(recent) else None
         if moved is not None:
             self._correct(-moved, at)
+
+    def _is_recent(self, source: Source, at: datetime) -> bool:
+        """It has sent a dated message lately, and since our clock jumped."""
+        heard_at = source.clock.heard_at
+        return heard_at is not None and heard_at >= self.jumped_at and at - heard_at <= source.longest_limit
 
     def _correct(self, moved: timedelta, at: datetime) -> None:
         self.ours += moved
@@ -227,9 +235,11 @@ class Sources:
         """Our clock less the true time, where it is off by more than clocks may be; None where it is right."""
         return self.ours if abs(self.ours) > self._trust.max_ahead else None
 
-    def jump(self, moved: timedelta) -> None:
-        """Our time jumped by so much, and the true time did not."""
+    def jump(self, moved: timedelta, at: datetime) -> None:
+        """Our time jumped to `at` by so much, and the true time did not."""
         self.ours += moved
+        if moved > NONE:
+            self.jumped_at = at + MICROSECOND
 
     def shift(self, delta: timedelta, at: datetime, names: Sequence[str]) -> None:
         """Moves all receipts along with a jump of our time to `at`, but not beyond it. `names` are those of the places."""
