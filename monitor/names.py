@@ -45,7 +45,7 @@ class _Answer(NamedTuple):
     at_s: float
 
 
-class Names:
+class HostNames:
     """The names that this process asked for, with their addresses. For one event loop."""
 
     def __init__(self, clock: Clock | None = None, look_up: LookUp = socket.getaddrinfo) -> None:
@@ -108,11 +108,11 @@ class Names:
 
 
 class Loop(uvloop.Loop):
-    """The daemon's event loop: whoever connects to a name has it looked up by `Names`."""
+    """The daemon's event loop: whoever connects to a name has it looked up by `HostNames`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._names = Names()
+        self._names = HostNames()
 
     async def getaddrinfo(
         self,

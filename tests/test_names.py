@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor import names
-from monitor.names import Loop, Names
+from monitor.names import HostNames, Loop
 from tests.fakes import FakeClock
 
 
@@ -51,7 +51,7 @@ Ask = Callable[[str], Any]
 
 @pytest.fixture
 def ask(server: NameServer, clock: FakeClock) -> Ask:
-    found = Names(clock, server)
+    found = HostNames(clock, server)
 
     async def address(host: str) -> str:
         ((*_, (ip, port)),) = await found.addresses(host, 443)
@@ -131,7 +131,7 @@ async def test_look_ups_that_hang_are_bounded(server: NameServer, ask: Ask, monk
 
 async def test_a_text_that_is_no_name_is_an_error_and_not_a_crash(ask: Ask) -> None:
     with pytest.raises(OSError, match="not"):
-        await Names().addresses("a" * 300 + ".example", 1)
+        await HostNames().addresses("a" * 300 + ".example", 1)
 
 
 def test_the_loop_connects_to_a_name_through_them() -> None:
@@ -148,7 +148,7 @@ def test_the_loop_connects_to_a_name_through_them() -> None:
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in ("127.0.0.77", "127.0.0.1")]
 
-        loop._names = Names(look_up=look_up)
+        loop._names = HostNames(look_up=look_up)
         for host in ("hooks.example", "127.0.0.1"):
             reader, writer = await asyncio.open_connection(host, port)
             assert await reader.read() == b""

@@ -20,7 +20,7 @@ from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue, Waiting
-from monitor.dispatch.refusals import Refusals
+from monitor.dispatch.refusals import DoubtfulAnswers
 from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Delivery, DeliveryState
@@ -91,7 +91,7 @@ class Channel:
         self._tell = shared.tell
         self._breaker = Breaker()
         self._outage = Outage(name)
-        self._refusals = Refusals()
+        self._refusals = DoubtfulAnswers()
         self._laggards = Laggards()
         self._wake = asyncio.Event()
         self._is_stopping = False

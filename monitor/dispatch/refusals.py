@@ -13,7 +13,7 @@ LOSABLE = frozenset({"413", "422"})
 _KEPT = 1_000
 
 
-class Refusals:
+class DoubtfulAnswers:
     """What one channel refused since a notice passed. It remembers the last 1,000 notices that are in doubt."""
 
     def __init__(self) -> None:
