@@ -16,7 +16,7 @@ import msgspec
 from monitor.core.instants import EPOCH, MICROSECOND
 from monitor.core.prices.decisions import DecisionsOf
 from monitor.core.prices.frame_columns import FrameInForce
-from monitor.core.prices.frozen import FrozenMarks, Standing
+from monitor.core.prices.frozen import FrozenMarks, StillMark
 from monitor.core.prices.quote import Frame, Heard, Mark, Quote
 from monitor.core.prices.source_clock import NONE, ClockMemory, SourceClock, common_offset
 from monitor.core.rules.settings import Trust
@@ -29,7 +29,7 @@ _A_LITTLE = timedelta(seconds=1)
 """A message whose time lies further in the future than this orders nothing that comes after it."""
 
 
-class Said(Protocol):
+class FeedWord(Protocol):
     """What a feed knows of itself (FeedSaid)."""
 
     @property
@@ -145,7 +145,7 @@ class Source:
             self.cells += [None] * (places - len(self.cells))
 
 
-class Sources:
+class PriceSources:
     """All sources, and what our own clock is off."""
 
     def __init__(self, trust: Trust, refused: Counter[tuple[str, str]], memory: BoardMemory | None = None) -> None:
@@ -244,9 +244,6 @@ class Sources:
     def shift(self, delta: timedelta, at: datetime, names: Sequence[str]) -> None:
         """Moves all receipts along with a jump of our time to `at`, but not beyond it. `names` are those of the places."""
 
-        def moved(when: datetime | None) -> datetime | None:
-            return when and min(when + delta, at)
-
         for source in self:
             source.clock.shift(delta, at)
             for place, asset in enumerate(names[: len(source.cells)]):
@@ -254,8 +251,8 @@ class Sources:
                 if heard is not None:
                     source.cells[place] = heard._replace(
                         received_at=min(heard.received_at + delta, at),
-                        changed_at=moved(heard.changed_at),
-                        since=moved(heard.since),
+                        changed_at=heard.changed_at and min(heard.changed_at + delta, at),
+                        since=heard.since and min(heard.since + delta, at),
                     )
 
     # -- what counts --
@@ -267,6 +264,14 @@ class Sources:
         if not heard.is_dated:
             return heard.received_at + limit
         return min(heard.received_at, heard.at + self.ours - source.clock.running) + limit
+
+    def frame_due(self, said: FrameInForce, asset: str) -> datetime:
+        """The last instant, by our clock, at which a column of a frame counts."""
+        frame, source = said.frame, self[said.frame.source]
+        limit = source.limit(asset)
+        if not frame.is_dated:
+            return said.received_at + limit
+        return min(said.received_at, frame.at(said.columns[asset]) + self.ours - source.clock.running) + limit
 
     def state(self, heard: Heard, at: datetime) -> State:
         """Whether what a source said counts at a time."""
@@ -292,9 +297,15 @@ class Sources:
         """What every source said last of an asset."""
         return [heard for source in self if (heard := source.heard(place, asset)) is not None]
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """Assets that are never taken with their frame, as more than their price decides about them."""
+        said = (source.states for source in self)
+        return frozenset(self.decided.assets).union(*said, *(source.frozen.suspects for source in self))
+
     # -- what feeds say of themselves --
 
-    def hear(self, said: Said, names: Sequence[str]) -> set[str]:
+    def hear(self, said: FeedWord, names: Sequence[str]) -> set[str]:
         """Takes what a feed says of itself; returns the assets that must be decided again."""
         source = self[said.source]
         was_connected, was = source.connected, source.states
@@ -322,9 +333,9 @@ class Sources:
                 column = cell.columns[asset]
                 if at - cell.received_at <= source.limit(asset):
                     frame = cell.frame
-                    coins.append(Standing(asset, frame.texts[column], frame.floats[column], cell.changed_at[column]))
+                    coins.append(StillMark(asset, frame.texts[column], frame.floats[column], cell.changed_at[column]))
             elif at - cell.received_at <= source.limit(asset):
-                coins.append(Standing(asset, str(cell.price), float(cell.price), cell.changed_at or cell.received_at))
+                coins.append(StillMark(asset, str(cell.price), float(cell.price), cell.changed_at or cell.received_at))
         return source.frozen.check(coins, at, frozen_after)
 
     # -- what is taken --
