@@ -125,7 +125,7 @@ class PriceBoard(PricesInForce):
         return self._settle(before)
 
     def shift(self, delta: timedelta, at: datetime) -> None:
-        """Moves all receipts along with a jump of the wall clock to `at`, or back, as time passes that the wall does not show.
+        """Moves all receipts along with a jump of the wall clock to `at`, or back, as time passes unseen by the wall.
 
         Not beyond `at`: a wall that was set back and forth again moved our time by less than it moved itself.
         """

@@ -52,14 +52,21 @@ class _Shared:
         self.here = [column for column, asset in enumerate(order.assets) if asset in other.columns]
         there = [other.columns[order.assets[column]] for column in self.here]
         is_same = self.here == there == list(range(len(order.assets)))
-        self._here = None if is_same or len(self.here) < 2 else itemgetter(*self.here)
-        self._there = None if is_same or len(self.here) < 2 else itemgetter(*there)
+        self._here = None if is_same else _picker(self.here)
+        self._there = None if is_same else _picker(there)
 
     def ratios(self, here: Sequence[float], there: Sequence[float]) -> tuple[float, ...]:
         """The prices of the common coins here, by those there."""
         if self._here is None or self._there is None:
             return tuple(map(truediv, here, there))
         return tuple(map(truediv, self._here(here), self._there(there)))
+
+
+def _picker(columns: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Picks these columns; itemgetter alone makes no tuple of one."""
+    if len(columns) == 1:
+        return itemgetter(slice(columns[0], columns[0] + 1))
+    return itemgetter(*columns)
 
 
 class FrameLook(NamedTuple):
