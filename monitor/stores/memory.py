@@ -215,7 +215,8 @@ class MemoryStore:
         if self._state(delivery.id) != "pending":
             return []
         self._deliveries[delivery.id] = ended
-        self._deliveries |= {d.id: d for d in (new := [d for d in made if d.id not in self._deliveries])}
+        new = [d for d in made if d.id not in self._deliveries]
+        self._deliveries |= {d.id: d for d in new}
         return new
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
