@@ -81,6 +81,10 @@ class TokenConfig(msgspec.Struct, frozen=True):
         return f"TokenConfig({self.name}, {self.role})"
 
 
+PORT_FILE = "port"
+"""The daemon's port stands in this file of `state_dir` while it runs."""
+
+
 class WebConfig(msgspec.Struct, frozen=True):
     """[web]. Port 0 picks a free one and prints it."""
 
