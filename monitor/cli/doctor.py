@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from monitor import plugins
 from monitor.addresses import scrubbed
-from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, seen_by_daemon
+from monitor.cli.feed_checks import DaemonSeen, ask_daemon, daemon_port, first_price, seen_by_daemon
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
 
@@ -130,9 +130,9 @@ def _store(config: Config) -> list[Finding]:
 
 async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
     """Whether the daemon runs, and what it says of its feeds then."""
-    host, port = config.web.host, config.web.port
+    host, port = config.web.host, daemon_port(config)
     if port == 0:
-        return Finding("daemon", "note", "port 0 is another one at every start; cannot say whether it runs"), None
+        return Finding("daemon", "note", "not running: no port of it is noted in state_dir"), None
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
     except (OSError, TimeoutError):

@@ -17,7 +17,7 @@ import msgspec
 
 from monitor import plugins
 from monitor.clock import SystemClock
-from monitor.config import Config, Part, TokenConfig
+from monitor.config import PORT_FILE, Config, Part, TokenConfig
 from monitor.core.money import plain
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
@@ -47,9 +47,18 @@ class DaemonSeen(NamedTuple):
     prices: Sequence[Mapping[str, Any]]
 
 
+def daemon_port(config: Config) -> int:
+    """The port of the daemon of this configuration; 0 where none is stated and no daemon has noted its own."""
+    if config.web.port:
+        return config.web.port
+    with suppress(OSError, ValueError):
+        return int((config.state_dir / PORT_FILE).read_text())
+    return 0
+
+
 async def ask_daemon(config: Config) -> DaemonSeen | str:
     """What the daemon of this configuration says of its feeds; a sentence where it cannot be asked."""
-    host, port = config.web.host, config.web.port
+    host, port = config.web.host, daemon_port(config)
     base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     token = next((t for t in config.web.tokens if not t.scope), None)
     try:
@@ -95,7 +104,7 @@ async def first_price(name: str, part: Part, trust: Trust) -> Checked:
         await asyncio.wait({waiting}, timeout=FIRST_PRICE_S)
         now = clock.utc()
         if not waiting.done():
-            cause = feed.stats.reason or "it sent none that could be read"
+            cause = feed.stats.cause or "it sent none that could be read"
             return Checked("trouble", f"no prices because {cause}; waited {FIRST_PRICE_S:.0f} s")
         batch = waiting.result()
     finally:

@@ -48,6 +48,7 @@ class App:
         wiring.check(self.config)
         await self._build()
         self.address = await self.server.start()
+        startup.note_port(self.config.state_dir, self.address[1])
         await self.deliveries.start()
         await self.sources.open_rates(self.config)
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
@@ -136,6 +137,7 @@ class App:
         except StoreUnavailable as e:
             log.critical("stopped with changes that are not durable; the next start finds them again", reason=str(e))
         await self.server.stop()
+        startup.note_port(self.config.state_dir, None)
         await self.deliveries.close()
         with contextlib.suppress(StoreUnavailable):
             await self.store.checkpoint()

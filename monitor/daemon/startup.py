@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import monitor
-from monitor.config import BadConfig
+from monitor.config import PORT_FILE, BadConfig
 from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.refusal import Refused
@@ -66,6 +67,16 @@ async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState
     dropped = tuple(b.number for b in snapshot.blocks if b.number not in written)
     await store.commit(Change(snapshot.desk.at, blocks=blocks, dropped_blocks=dropped))
     log.info("all blocks of the book were written again", blocks=len(blocks), groups=len(book), were_beside=len(beside))
+
+
+def note_port(state_dir: Path, port: int | None) -> None:
+    """Leaves a word of the port for `monitor doctor`: with `port = 0` nobody else knows it. None: the daemon stops."""
+    with contextlib.suppress(OSError):  # a full disk says more of itself elsewhere
+        if port is None:
+            (state_dir / PORT_FILE).unlink(missing_ok=True)
+        else:
+            state_dir.mkdir(parents=True, exist_ok=True)
+            (state_dir / PORT_FILE).write_text(f"{port}\n")
 
 
 ENGINE = Path(monitor.__file__).parent / "engine"

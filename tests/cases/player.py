@@ -153,7 +153,10 @@ def _time(line: Line, ms: int) -> int | str:
 
 
 class Case:
-    """A case that is being played: `venue` speaks, `daemon` listens. `change` may make a sibling of it."""
+    """A case that is being played: `venue` speaks, `daemon` listens.
+
+    `change` and `config` may make a sibling of it; `ends`: also when played fast, nothing comes beyond the last line.
+    """
 
     def __init__(
         self,
@@ -163,6 +166,7 @@ class Case:
         *,
         speed: float = SPEED,
         change: Callable[[list[Line]], list[Line]] = list,
+        ends: bool = False,
         config: Callable[[str], str] = str,
     ) -> None:
         self.speed = speed
@@ -172,7 +176,11 @@ class Case:
         self.folder = folder / name
         shutil.copytree(self.source, self.folder)
         frames = self.source / "frames.jsonl"
-        self.venue = ScriptedVenue(change(lines_of(frames)) if frames.exists() else [], speed)
+        lines = change(lines_of(frames)) if frames.exists() else []
+        if lines and speed != 1 and not ends and "connection" not in lines[-1]:
+            # Played fast, a case would be over before a busy machine has started a command: the last line goes on.
+            lines += [lines[-1] | {"after_s": lines[-1]["after_s"] + n} for n in range(1, 200)]
+        self.venue = ScriptedVenue(lines, speed)
         self.house = House(self.folder)
         self.daemon = Daemon(self.house)
         self._config = config
