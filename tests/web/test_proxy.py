@@ -121,11 +121,12 @@ async def test_sign_in_works_behind_a_plain_proxy_and_for_nobody_else(
     headers: dict[str, str], public_url: str | None, status: int
 ) -> None:
     token = read(TokenConfig, {"name": "ops", "role": "admin", "secret": SECRET})
+    config = WebConfig(port=0, tokens=(token,), public_url=public_url)
     async with (
-        serving(WebDesk(), WebConfig(port=0, tokens=(token,), public_url=public_url)) as base,
+        serving(WebDesk(), config) as base,
         ClientSession() as http,
+        http.post(f"{base}/v1/session", json={"token": SECRET}, headers=headers) as answer,
     ):
-        async with http.post(f"{base}/v1/session", json={"token": SECRET}, headers=headers) as answer:
         assert answer.status == status
 
 
