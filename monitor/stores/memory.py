@@ -214,10 +214,9 @@ class MemoryStore:
         ended, made = moved(delivery, targets, at)
         if self._state(delivery.id) != "pending":
             return []
-        self._deliveries[delivery.id] = ended
-        new = [d for d in made if d.id not in self._deliveries]
-        self._deliveries |= {d.id: d for d in new}
-        return new
+        new = {d.id: d for d in made if d.id not in self._deliveries}
+        self._deliveries |= {delivery.id: ended} | new
+        return [*new.values()]
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)
