@@ -104,24 +104,28 @@ VENUE = Addition(
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
 from monitor.clock import Clock, SystemClock
-from monitor.core.instants import time_at_ms
-from monitor.core.prices.quote import BadPrice, Batch, Quote, price
-from monitor.feeds._base import FeedStats, Link, LiveStream
-from monitor.telemetry import BoundedLog
+from monitor.core.prices.quote import Batch
+from monitor.feeds._base import Unusable
+from monitor.feeds._markets import Spelled
+from monitor.feeds._venue import LiveConfig, LiveFeed, instant
 
 SUFFIX = "-USDT-SWAP"
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(LiveConfig, frozen=True, kw_only=True):
     """Keys of a `[[feed]]` of kind okx_swaps."""
 
-    coins: tuple[str, ...]
     url: str = "wss://ws.okx.com:8443/ws/v5/public"
+
+    def spelled(self, symbol: str) -> Spelled:
+        """BTC-USDT-SWAP prices BTC."""
+        return Spelled(symbol.removesuffix(SUFFIX), "USDT") if symbol.endswith(SUFFIX) else Spelled(refused="symbol")
 
 
 class _Item(msgspec.Struct):
@@ -137,54 +141,33 @@ class _Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Message).decode
 
 
+class OkxSwaps(LiveFeed):
+    """The feed."""
+
+    PING: ClassVar[str] = "ping"
+
+    def read(self, data: bytes) -> Batch:
+        """The prices of one message."""
+        try:
+            items = _decode(data).data
+        except msgspec.DecodeError as e:
+            raise Unusable("not_json", data[:40]) from e
+        made = (self.quote(item.market, item.price, instant(item.at_ms, as_text=True)) for item in items)
+        return [quote for quote in made if quote is not None]
+
+    def topics(self) -> Sequence[str]:
+        """The markets of the coins that the book needs."""
+        return self.markets.symbols_of(self.desk.needs(), lambda base, quote: base + SUFFIX)
+
+    def ask(self, topics: Sequence[str]) -> Sequence[str]:
+        """One request for all of them."""
+        args = [{"channel": "mark-price", "instId": topic} for topic in topics]
+        return [msgspec.json.encode({"op": "subscribe", "args": args}).decode()]
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> OkxSwaps:
     """The feed of that name."""
     return OkxSwaps(name, config, clock or SystemClock())
-
-
-class OkxSwaps:
-    """The feed: `parse` turns one message into quotes and never raises."""
-
-    def __init__(self, name: str, config: Config, clock: Clock) -> None:
-        self.name = name
-        self.stats = FeedStats()
-        self._config = config
-        self._clock = clock
-
-    def quotes(self) -> AsyncIterator[Batch]:
-        """Batches of quotes as they arrive; closing the iterator closes the connection."""
-        asked = [{"channel": "mark-price", "instId": coin + SUFFIX} for coin in self._config.coins]
-        link = Link(
-            url=self._config.url,
-            subscribe=msgspec.json.encode({"op": "subscribe", "args": asked}).decode(),
-            silence_s=30.0,
-            first_frame_s=10.0,
-            reconnect_after_s=82_800.0,
-            max_frame_bytes=1 << 20,
-            retry_min_s=1.0,
-            retry_max_s=30.0,
-        )
-        return LiveStream(link, self.parse, self.stats, self._clock, BoundedLog()).batches()
-
-    def parse(self, frame: bytes) -> Batch:
-        """The prices of one message; counts what it refused."""
-        self.stats.frames += 1
-        try:
-            items = _decode(frame).data
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.stats.refused["not_json"] += 1
-            return []
-        return [quote for item in items if (quote := self._quote(item)) is not None]
-
-    def _quote(self, item: _Item) -> Quote | None:
-        try:
-            asset, at = item.market.removesuffix(SUFFIX), time_at_ms(int(item.at_ms))
-            quote = Quote(asset, price(item.price), "USDT", self.name, at)
-        except (BadPrice, ValueError, OverflowError):
-            self.stats.refused["malformed_item"] += 1
-            return None
-        self.stats.quotes += 1
-        return quote
 '''
     },
     probe="""
@@ -196,7 +179,7 @@ from websockets.asyncio.server import serve
 
 from monitor import plugins
 from monitor.core.schema import read
-from monitor.feeds._base import Feed
+from monitor.feeds._base import Desk
 
 ITEM = {"instType": "SWAP", "instId": "BTC-USDT-SWAP", "markPx": "42310.6", "ts": "1767225600000"}
 
@@ -214,15 +197,16 @@ async def test_a_price_of_the_venue_becomes_a_quote(tmp_path: Path) -> None:
     async with serve(talk, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         module = plugins.module("feeds", "okx_swaps")
-        table = {"coins": ["BTC"], "url": f"ws://127.0.0.1:{port}"}
-        feed: Feed = module.build("okx", read(module.Config, table, "feed[0]", tmp_path))
+        table = {"url": f"ws://127.0.0.1:{port}"}
+        feed = module.build("okx", read(module.Config, table, "feed[0]", tmp_path))
+        feed.attach(Desk(lambda: {"BTC"}))
         quotes = feed.quotes()
         async with asyncio.timeout(10):
             (quote,) = await anext(quotes)
         await quotes.aclose()
     assert asked[0]["args"] == [{"channel": "mark-price", "instId": "BTC-USDT-SWAP"}]
     assert (quote.asset, str(quote.price), quote.quote, quote.source) == ("BTC", "42310.6", "USDT", "okx")
-    assert dict(feed.stats.refused) == {"not_json": 1, "malformed_item": 1}
+    assert dict(feed.stats.refused) == {"not_json": 1, "not_a_number": 1}
 """,
     tests=("tests/test_plugins.py",),
 )

@@ -1,8 +1,8 @@
 """What feeds share that ask a venue for each market by its symbol: what they ask, and what becomes of the answers.
 
 A dialect is how one venue speaks: which messages ask for markets, what keeps a connection open, and what a message says.
-Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, asks
-again for those that went down with a neighbour, says why the venue refuses one, and makes quotes of the rest.
+Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, and
+again for those that went down with a neighbour, say why the venue refuses one, and make quotes of the rest.
 
 ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
           acknowledged, heartbeat
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # More than any venue lists.
 _MAX_MARKETS = 5_000
+# Letters of what a peer writes that people are shown.
+_LONGEST = 200
 # Most books are read within this time; a larger one adds its coins later.
 _BOOKS_S = 3.0
 
@@ -111,7 +113,7 @@ class Dialect(Protocol):
     """The message that keeps a connection open."""
     ping_s: float
     most: int
-    """Markets that one request may name."""
+    """Markets that one request may name; 0 where what is said first asks for all of them."""
     pause_s: float
     """Between two requests, by the venue's limits."""
     is_all_or_nothing: bool
@@ -127,16 +129,18 @@ class Dialect(Protocol):
         """What a message says. Raises Unusable."""
 
 
+def _unique(pairs: list[tuple[str, object]]) -> object:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else REPEATED
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_int=Number, parse_float=Number, parse_constant=Number)
+
+
 def tree(data: bytes) -> Any:
     """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Unusable."""
-
-    def unique(pairs: list[tuple[str, object]]) -> object:
-        found = dict(pairs)
-        return found if len(found) == len(pairs) else REPEATED
-
-    read = json.JSONDecoder(object_pairs_hook=unique, parse_int=Number, parse_float=Number, parse_constant=Number)
     try:
-        value = read.decode(data.decode())
+        value = _JSON.decode(data.decode())
     except RecursionError as e:
         raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:
@@ -207,14 +211,17 @@ class AskedFeed(LiveFeed):
         coins = self.desk.needs()
         if not coins and self.clock.monotonic_s() < self._books_by_s:
             return ()
-        symbols = self.markets.symbols_of(
-            coins or self.COINS, lambda base, quote: self.spell(base, quote) if base != quote else ""
-        )
+        symbols = self._symbols(coins or self.COINS)
         if self.stats.instruments != BUILTIN:
             found = {self.markets.of(symbol).asset for symbol in symbols}
             for coin in set(coins) - found - DOLLARS:
                 self.stats.states.setdefault(coin, f"{NOT_LISTED}: the venue has no market of {coin}")
-        return symbols
+        # A venue that has nothing of the book stays connected by other coins: that is a state of coins, not of the feed.
+        return symbols or self._symbols(self.COINS)
+
+    def _symbols(self, coins: Collection[str]) -> list[str]:
+        symbols = self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
+        return [symbol for symbol in symbols if symbol]
 
     def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return self._priced(self.markets.of, said)
@@ -241,12 +248,13 @@ class AskedFeed(LiveFeed):
         return self.priced(market, said.symbol, said.price, at, said.beside)
 
     def _deny(self, state: str, symbol: str, why: str) -> None:
+        why, symbol = why[:_LONGEST], symbol[:_LONGEST]
         if state == NOT_LISTED:
             words = f"subscription refused: {why}"
             self.refuse(Unusable("subscription", why, words), symbol)
             why = f"the venue refuses {symbol}: {why}"
         asset = self.markets.of(symbol).asset if symbol else ""
-        if asset:
+        if asset and len(self.stats.states) < _MAX_MARKETS:
             self.stats.states[asset] = f"{state}: {why}"
 
 
@@ -303,7 +311,7 @@ class Subscriptions:
     def topics(self) -> list[str]:
         """The numbers of requests that are to be sent now."""
         if self._dialect.most:
-            new = dict.fromkeys(symbol for symbol in self._wanted() if symbol and symbol not in self._asked)
+            new = dict.fromkeys(symbol for symbol in self._wanted() if symbol not in self._asked)
             self._split(list(new)[: _MAX_MARKETS - len(self._asked)])
             self._asked.update(new)
         return list(self._waiting)

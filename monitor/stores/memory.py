@@ -211,12 +211,12 @@ class MemoryStore:
         return list(self._attempts.get(delivery, []))
 
     async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
-        ended, made = moved(delivery, targets, at)
         if self._state(delivery.id) != "pending":
             return []
-        new = {d.id: d for d in made if d.id not in self._deliveries}
-        self._deliveries |= {delivery.id: ended} | new
-        return [*new.values()]
+        self._deliveries[delivery.id], made = moved(delivery, targets, at)
+        new = [d for d in made if d.id not in self._deliveries]
+        self._deliveries |= {d.id: d for d in new}
+        return new
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)

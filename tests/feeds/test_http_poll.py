@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core import schema
 from monitor.core.prices.quote import Quote
@@ -21,6 +24,7 @@ from monitor.feeds import http_poll
 from monitor.feeds.http_poll import Config, HttpPoll, PolledPrice
 from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
+from tests.feeds.shared import SHARED, needs_shared
 from tests.feeds.venue import Listener, until
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -121,6 +125,24 @@ def test_an_answer_that_cannot_be_read_gives_no_price_and_says_why(body: bytes, 
     assert poll.stats.reason
 
 
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["data", "nav", "as_of", "x"]), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_no_answer_raises(answer: object) -> None:
+    """Any value may stand in any place, and each price has its state where it has no price."""
+    poll = feed(NAV, PolledPrice("X", "data[x=1]"), PolledPrice("Y", "/data/0"))
+    found = poll.parse(json.dumps(answer))
+    assert {q.asset for q in found} | poll.stats.states.keys() == {"FUND", "X", "Y"}
+
+
 def test_a_path_that_leads_nowhere_is_named_with_what_is_there() -> None:
     poll = feed(PolledPrice("FUND", "data.nave"))
     assert poll.parse(b'{"data": {"nav": 1, "date": "2026-11-27"}}') == []
@@ -156,6 +178,21 @@ def test_a_table_that_cannot_work_is_refused_by_name(table: dict[str, Any], prob
         schema.read(Config, stated)
     assert problem in str(refused.value)
     assert "geheim" not in str(refused.value)
+
+
+@needs_shared
+def test_real_answers_of_venues_are_read_by_their_paths() -> None:
+    folder = SHARED / "data" / "ws" / "single"
+    coins = [PolledPrice(a, f"tickers[pair={a}:USD].markPrice", "serverTime") for a in ("BTC", "ETH")]
+    found = feed(*coins).parse((folder / "kraken__http_futures_tickers.json").read_bytes())
+    assert [(q.asset, str(q.price), f"{q.at:%FT%T.%f}") for q in found] == [
+        ("BTC", "91506.6009839176", "2025-11-17T00:34:37.524000"),
+        ("ETH", "3205.25", "2025-11-17T00:34:37.524000"),
+    ]
+    answer = json.loads((folder / "okx__http_get_mark_price.json").read_text())
+    (quote,) = feed(PolledPrice("COIN", "/data/0/markPx", "/data/0/ts")).parse(json.dumps(answer))
+    assert str(quote.price) == answer["data"][0]["markPx"]
+    assert round(quote.at.timestamp() * 1000) == int(answer["data"][0]["ts"])
 
 
 # Against a server.
@@ -360,6 +397,26 @@ async def test_headers_of_the_secret_file_are_sent(custodian: tuple[Custodian, s
     async with Listener(polling(url, headers_file=file).quotes()) as heard:
         await heard.heard("FUND", "100.5")
     assert (house.asked[0].headers["Authorization"], house.asked[0].headers["X-Desk"]) == ("Bearer geheim-7Qx", "7")
+
+
+async def test_a_token_that_was_changed_in_the_file_is_used_after_a_refusal(
+    custodian: tuple[Custodian, str], tmp_path: Path
+) -> None:
+    house, url = custodian
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        is_known = request.headers.get("Authorization") == "Bearer new"
+        return await house.nav(request) if is_known else web.Response(status=401)
+
+    house.answer = guarded
+    file = tmp_path / "headers"
+    file.write_text("Authorization: Bearer old\n")
+    file.chmod(0o600)
+    poll = polling(url, headers_file=file)
+    async with Listener(poll.quotes()) as heard:
+        await until(lambda: "HTTP 401 Unauthorized" in poll.stats.reason, "a refusal")
+        file.write_text("Authorization: Bearer new\n")
+        await heard.heard("FUND", "100.5")
 
 
 @pytest.mark.parametrize("text", ["geheim-7Qx", "A b: c", "X: a\x01b"])

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core import schema
 from monitor.core.prices.quote import Quote
-from monitor.feeds import bybit, deribit, hyperliquid, okx
+from monitor.feeds import bybit, coinbase, deribit, hyperliquid, kraken, okx
 from monitor.feeds._base import Desk
 from monitor.feeds._subscriptions import (
     AskedFeed,
@@ -25,7 +26,9 @@ from monitor.feeds._subscriptions import (
     Subscriptions,
     tree,
 )
-from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
+from tests.feeds import test_bybit, test_coinbase, test_deribit, test_hyperliquid, test_kraken, test_okx
+from tests.feeds.exchange import Exchange
+from tests.feeds.venue import Listener, until
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "okx": (lambda: okx.build("f", okx.Config()), lambda price: test_okx.mark(price="PRICE").replace('"PRICE"', price)),
@@ -36,6 +39,14 @@ FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "hyperliquid": (
         lambda: hyperliquid.build("f", hyperliquid.Config()),
         lambda price: test_hyperliquid.context(mark="PRICE").replace('"PRICE"', price),
+    ),
+    "coinbase": (
+        lambda: coinbase.build("f", coinbase.Config()),
+        lambda price: json.dumps(test_coinbase.ticker(price="PRICE")).replace('"PRICE"', price),
+    ),
+    "kraken": (
+        lambda: kraken.build("f", kraken.Config()),
+        lambda price: test_kraken.v1(last="PRICE").replace('"PRICE"', price),
     ),
     "deribit": (lambda: deribit.build("f", deribit.Config()), lambda price: test_deribit.ticker(mark=price)),
 }
@@ -113,7 +124,8 @@ def test_a_key_that_stands_twice_spoils_the_message(kind: str) -> None:
     """Nobody can tell which of the two prices was meant."""
     build, message = FEEDS[kind]
     text = message('"7"')
-    key = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}[kind]
+    keys = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}
+    key = {**keys, "coinbase": "price", "kraken": "c"}[kind]
     feed = build()
     assert not feed.parse(text.replace(f'"{key}"', f'"{key}": "8", "{key}"'))
     assert sum(feed.stats.refused.values()) == 1
@@ -138,10 +150,14 @@ def test_no_message_raises(kind: str, data: st.DataObject) -> None:
     leaf = (
         st.none() | st.booleans() | st.text(max_size=5) | st.integers() | st.lists(st.none(), max_size=2) | st.just({})
     )
-    place, key = value, data.draw(st.sampled_from(sorted(value)))
+
+    def keys(of: dict[str, object] | list[object]) -> Sequence[str | int]:
+        return sorted(of) if isinstance(of, dict) else range(len(of))
+
+    place, key = value, data.draw(st.sampled_from(keys(value)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
         place = place[key]
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        key = data.draw(st.sampled_from(keys(place)))
     place[key] = data.draw(leaf)
     feed = build()
     feed.parse(json.dumps(value))
@@ -267,3 +283,96 @@ def test_a_coin_that_the_list_does_not_have_is_a_state_and_is_not_asked_for() ->
     assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
     assert feed.stats.states["NONE"] == "not_listed: the venue has no market of NONE"
     assert "USDT" not in feed.stats.states
+
+
+SYMBOLS = {
+    "okx": (okx, test_okx.mark, "{}-USDT-SWAP"),
+    "bybit": (bybit, test_bybit.whole, "{}USDT"),
+    "hyperliquid": (hyperliquid, test_hyperliquid.context, "{}"),
+    "deribit": (deribit, test_deribit.ticker, "{}_USDC-PERPETUAL"),
+    "coinbase": (coinbase, lambda symbol: json.dumps(test_coinbase.ticker(symbol)), "{}-USD"),
+    "kraken": (kraken, test_kraken.v1, "{}/USD"),
+}
+
+
+@every_venue
+def test_the_desk_maps_a_coin_and_leaves_a_market_out(kind: str) -> None:
+    module, message, spelling = SYMBOLS[kind]
+    glm, coin = spelling.format("GLM2"), spelling.format("COIN")
+    config = schema.read(module.Config, {"symbols": {"GLM": glm}, "exclude": [coin]})
+    feed = module.build("f", config)
+    feed.attach(Desk(needs=lambda: {"GLM", "COIN", "SOL"}))
+    socket = feed.for_socket()
+    asked = " ".join(socket.ask(socket.topics()))
+    assert glm in asked
+    assert spelling.format("SOL") in asked
+    assert coin not in asked
+    assert [q.asset for q in socket.parse(message(glm).encode())] == ["GLM"]
+    assert not socket.parse(message(coin).encode())
+    assert feed.stats.ignored["excluded"] == 1
+    assert not socket.parse(message(spelling.format("GLM")).encode()), "the other market of that name is another coin"
+    assert feed.stats.ignored["other_symbol"] == 1
+
+
+def test_a_venue_that_has_nothing_of_the_book_stays_connected_by_other_coins() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.attach(Desk(needs=lambda: {"NONE"}))
+    feed.markets.take(feed.instruments(json.dumps(test_okx.LIST).encode()), "list")
+    socket = feed.for_socket()
+    (request,) = socket.ask(socket.topics())
+    assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
+    assert set(feed.stats.states) >= {"NONE"}
+
+
+TALKS = {
+    "okx": (test_okx, "doesn't exist"),
+    "bybit": (test_bybit, "handler not found"),
+    "hyperliquid": (test_hyperliquid, "Invalid subscription"),
+    "deribit": (test_deribit, "left it out"),
+}
+QUICK = {"first_frame": "300ms", "retry_min": "20ms", "retry_max": "50ms"}
+
+
+@pytest.mark.parametrize("kind", sorted(TALKS))
+async def test_a_refused_subscription_is_the_cause_in_the_words_of_the_venue(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests, words = TALKS[kind]
+    monkeypatch.setattr(type(tests.feed()), "ASK_EVERY_S", 0.01)
+    async with Exchange(tests.venue) as exchange:
+        feed = tests.feed(url=exchange.url, **QUICK)
+        feed.attach(Desk(needs=lambda: {"NONE"}))
+        async with Listener(feed.quotes()):
+            await until(lambda: "subscription refused" in feed.stats.reason, "the cause is shown")
+            assert words in feed.stats.reason
+            await until(lambda: len(exchange.said) > 1, "it asks again all the same")
+            assert not feed.stats.connected
+
+
+@pytest.mark.parametrize("kind", sorted(TALKS))
+async def test_every_connection_asks_from_the_beginning(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests, _ = TALKS[kind]
+    monkeypatch.setattr(type(tests.feed()), "ASK_EVERY_S", 0.01)
+    _, message = FEEDS[kind]
+    async with Exchange(tests.venue) as exchange:
+        feed = tests.feed(url=exchange.url, **QUICK)
+        feed.attach(Desk(needs=lambda: {"BTC"}))
+        async with Listener(feed.quotes()) as listener:
+            for connection, price in enumerate(("7", "8", "9")):
+                await until(
+                    lambda at=connection: len(exchange.said) > at and "BTC" in "".join(exchange.said[at]), "it asks"
+                )
+                at_ms = str(tests.AT_MS + connection) if hasattr(tests, "AT_MS") else ""
+                text = message(f'"{price}"').replace(str(getattr(tests, "AT_MS", "none")), at_ms)
+                await exchange.send(text)
+                await listener.heard("BTC", price)
+                exchange.drop()
+    assert exchange.said[0] == exchange.said[1] == exchange.said[2]
+    assert feed.stats.reconnects == 2
+
+
+def test_what_a_peer_writes_is_shown_in_part() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.parse(json.dumps({"event": "error", "code": "60018", "msg": "x" * 100_000}))
+    assert len(feed.stats.words["subscription"]) < 300
+    assert "60018: xxx" in feed.stats.words["subscription"]

@@ -105,10 +105,15 @@ class Frame(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
 
     def one(self, column: int) -> Quote:
         """One column as a quote."""
-        text = self.beside[column] if self.beside else ""
-        beside = Decimal(text) if text else None
-        at = self.at(column)
+        at, beside = self.at(column), self._beside(column)
         return Quote(self.assets[column], self.price(column), self.quote, self.source, at, self.is_dated, beside)
+
+    def _beside(self, column: int) -> Decimal | None:
+        """The price beside. It only confirms, so a text that is no price is none, and is looked at only here."""
+        try:
+            return price(self.beside[column]) if self.beside else None
+        except BadPrice:
+            return None
 
     def __iter__(self) -> Iterator[Quote]:
         return map(self.one, range(len(self.assets)))
@@ -170,7 +175,7 @@ class MarketColumns(NamedTuple):
 def sure_frame(source: str, quote: str, columns: MarketColumns) -> Frame | None:
     """The frame, where all texts are surely prices; None where `price` must judge one of them."""
     assets, texts, times, powers, beside = columns
-    if not _plain(texts):
+    if not _plain(texts) or (any(beside) and not _plain(beside)):
         return None
     later = () if times.count(times[0]) == len(times) else tuple(at_ms - times[0] for at_ms in times)
     moved = list(texts)
@@ -179,7 +184,7 @@ def sure_frame(source: str, quote: str, columns: MarketColumns) -> Frame | None:
             if float(texts[column]) > _SURELY_HIGHEST:
                 return None
             moved[column] += f"e-{power}"
-        frame = Frame(source, quote, assets, tuple(moved), times[0], later, True, _sure_beside(beside, powers))
+        frame = Frame(source, quote, assets, tuple(moved), times[0], later, True, _moved(beside, powers))
     except ValueError:
         return None
     return frame if min(frame.floats) > _SURELY_LOWEST and max(frame.floats) < _SURELY_HIGHEST else None
@@ -195,18 +200,13 @@ def _plain(texts: tuple[str, ...]) -> bool:
     )
 
 
-def _sure_beside(beside: tuple[str, ...], powers: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """The texts beside the prices, per coin. Raises ValueError where `price` must judge one of them."""
+def _moved(beside: tuple[str, ...], powers: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """The texts beside the prices, per coin; a text that is none stays one."""
     if not any(beside):
         return ()
-    if not _plain(beside):
-        raise ValueError("an odd text beside a price")
-    floats = [float(text) if text else 1.0 for text in beside]
-    if min(floats) <= _SURELY_LOWEST or max(floats) > _SURELY_HIGHEST:
-        raise ValueError("an odd text beside a price")
     moved = list(beside)
     for column, power in powers:
-        moved[column] += f"e-{power}" if moved[column] else ""
+        moved[column] += f"e-{power}"
     return tuple(moved)
 
 
