@@ -21,7 +21,6 @@ from monitor.config import PORT_FILE, Config, Part, TokenConfig
 from monitor.core.money import plain
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
-from monitor.feeds._base import FeedStats
 from monitor.secret_files import read_secret
 
 ASK_S = 5.0
@@ -105,7 +104,7 @@ async def first_price(name: str, part: Part, trust: Trust) -> Checked:
         await asyncio.wait({waiting}, timeout=FIRST_PRICE_S)
         now = clock.utc()
         if not waiting.done():
-            cause = _why_none(feed.stats)
+            cause = feed.stats.cause or "it sent none that could be read"
             return Checked("trouble", f"no prices because {cause}; waited {FIRST_PRICE_S:.0f} s")
         batch = waiting.result()
     finally:
@@ -115,13 +114,6 @@ async def first_price(name: str, part: Part, trust: Trust) -> Checked:
             await asyncio.wait_for(quotes.aclose(), CLOSE_S)
     first: Quote = next(iter(batch))
     return _judged(name, first, f"{len(batch)} prices in the first message", trust, now)
-
-
-def _why_none(stats: FeedStats) -> str:
-    """Why no price came. What was refused says more than the silence after it."""
-    reason = stats.reason or "it sent none that could be read"
-    words = [stats.words.get(name, name) for name, _ in stats.refused.most_common(1)]
-    return "; ".join([reason, *(f"refused: {each}" for each in words if each not in reason)])
 
 
 def _judged(name: str, first: Quote, text: str, trust: Trust, now: datetime) -> Checked:

@@ -40,7 +40,7 @@ class FeedReports:
 
 def _said(name: str, stats: FeedStats, at: datetime) -> FeedSaid:
     states = {asset: state[:_LONGEST] for asset, state in sorted(stats.states.items())[:_MOST_STATES]}
-    return FeedSaid(at, name, stats.connected, stats.reason[:_LONGEST], states)
+    return FeedSaid(at, name, stats.connected, stats.cause[:_LONGEST], states)
 
 
 def _differ(said: FeedSaid, told: FeedSaid) -> bool:

@@ -106,7 +106,7 @@ class Sources:
     def _trouble(self, name: str, stats: FeedStats) -> str | None:
         """Why a feed gives no price that counts: it is not connected, or core refuses what it sends."""
         if not stats.connected:
-            return f"not connected: {stats.reason}"
+            return f"not connected: {stats.cause}"
         seen = self._monitor.feeds.get(name)
         return (seen.trouble if seen is not None else "") or None
 

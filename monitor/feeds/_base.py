@@ -40,11 +40,25 @@ class FeedStats:
         """By asset: why this feed gives no price of it, such as "settled: MATICUSDT is no longer traded"."""
         self.instruments = BUILTIN
         self.last_frame_at: datetime | None = None
+        self._said = 0, ""
+        """What was refused last, in words, and how many quotes there were by then."""
 
     def refuse(self, reason: str, words: str = "") -> None:
         """Counts a refusal. `words` say more than the reason, such as the code and the text of a venue's answer."""
         self.refused[reason] += 1
         self.words[reason] = words or reason.replace("_", " ")
+        self._said = self.quotes, self.words[reason]
+
+    @property
+    def cause(self) -> str:
+        """Why it gives no price, in words; empty where it does.
+
+        What was refused since the last price says more than the silence that followed it, or the connection that failed.
+        """
+        quotes, words = self._said
+        if self.connected or quotes != self.quotes or not words or words in self.reason:
+            return self.reason
+        return f"{words}; then {self.reason}"
 
 
 class Unusable(Exception):

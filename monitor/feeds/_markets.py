@@ -122,6 +122,9 @@ class Markets:
         """By coin: the rank of the quote coin, and the symbol."""
         self.unlisted: Callable[[], None] = lambda: None
         """Called when a symbol comes that the list does not have."""
+        self._strange: set[str] = set()
+        """Symbols that came and are in no list so far."""
+        self._needed: tuple[int, frozenset[str]] = (-1, frozenset())
         self.version = 0
 
     def of(self, symbol: object) -> Market:
@@ -157,13 +160,27 @@ class Markets:
         for symbol in self._listed:
             self._stats.states.pop(self._live_asset(symbol), None)
 
+    def look_for(self, needs: Collection[str]) -> None:
+        """Says of each coin that the book needs and the venue's list has no market of that it is not listed."""
+        if not self._listed or (self.version, needs) == self._needed:
+            return
+        before, self._needed = self._needed[1], (self.version, frozenset(needs))
+        states = self._stats.states
+        for asset in before - self._needed[1] - self._keys.symbols.keys():
+            if states.get(asset, "").startswith(NOT_LISTED):
+                del states[asset]
+        listed = {self._live_asset(symbol) for symbol in self._listed}
+        for asset in self._needed[1] - listed - set(self._quotes):
+            states.setdefault(asset, f"{NOT_LISTED}: the venue lists no market of {asset} that counts")
+
     def missing(self) -> list[str]:
         """Our coins whose symbol the venue's list does not have."""
         return [a for a, symbol in self._keys.symbols.items() if self._listed and symbol not in self._listed]
 
     def settled(self, market: Market, symbol: str) -> None:
         """A message shows that a market is over."""
-        self._stats.states.setdefault(market.asset, f"{SETTLED}: {symbol} is over, its price stands still")
+        if len(self._stats.states) < _MAX_SYMBOLS:
+            self._stats.states.setdefault(market.asset, f"{SETTLED}: {symbol} is over, its price stands still")
 
     def live(self, assets: Iterable[str]) -> None:
         """Prices came of coins that may have had none."""
@@ -210,7 +227,8 @@ class Markets:
             return Market(ignored="excluded")
         own, listed = self._own.get(symbol), self._listed.get(symbol)
         spelled = self._keys.spelled(symbol)
-        if listed is None and self._listed:
+        if listed is None and self._listed and symbol not in self._strange and len(self._strange) < _MAX_SYMBOLS:
+            self._strange.add(symbol)
             self.unlisted()
         if listed is not None:
             if own is None and listed.kind not in (SPOT, PERPETUAL):

@@ -138,7 +138,7 @@ class MarketSilence:
         if isinstance(batch, Frame):
             _note(self._layouts, batch.assets, now_s)
             moved = batch.is_dated or self._undated.get(batch.assets) != batch.texts
-            if not batch.is_dated:
+            if not batch.is_dated and len(self._undated) < _MAX_ASSETS:
                 self._undated[batch.assets] = batch.texts
             return moved
         moved = False
@@ -147,8 +147,9 @@ class MarketSilence:
             if quote.is_dated:
                 moved = True
             elif self._undated.get(quote.asset) != quote.price:
-                self._undated[quote.asset] = quote.price
                 moved = True
+                if len(self._undated) < _MAX_ASSETS:
+                    self._undated[quote.asset] = quote.price
         return moved
 
     def silent(self, now_s: float, needs: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # More than any venue lists.
 _MAX_MARKETS = 5_000
+# Letters of what a peer writes that people are shown.
+_LONGEST = 200
 # Most books are read within this time; a larger one adds its coins later.
 _BOOKS_S = 3.0
 
@@ -207,14 +209,17 @@ class AskedFeed(LiveFeed):
         coins = self.desk.needs()
         if not coins and self.clock.monotonic_s() < self._books_by_s:
             return ()
-        symbols = self.markets.symbols_of(
-            coins or self.COINS, lambda base, quote: self.spell(base, quote) if base != quote else ""
-        )
+        symbols = self._symbols(coins or self.COINS)
         if self.stats.instruments != BUILTIN:
             found = {self.markets.of(symbol).asset for symbol in symbols}
             for coin in set(coins) - found - DOLLARS:
                 self.stats.states.setdefault(coin, f"{NOT_LISTED}: the venue has no market of {coin}")
-        return symbols
+        # A venue that has nothing of the book stays connected by other coins: that is a state of coins, not of the feed.
+        return symbols or self._symbols(self.COINS)
+
+    def _symbols(self, coins: Collection[str]) -> list[str]:
+        symbols = self.markets.symbols_of(coins, lambda base, quote: self.spell(base, quote) if base != quote else "")
+        return [symbol for symbol in symbols if symbol]
 
     def _said(self, said: Stated | Spoilt | Leaving) -> Quote | None:
         return self._priced(self.markets.of, said)
@@ -241,12 +246,13 @@ class AskedFeed(LiveFeed):
         return self.priced(market, said.symbol, said.price, at, said.beside)
 
     def _deny(self, state: str, symbol: str, why: str) -> None:
+        why, symbol = why[:_LONGEST], symbol[:_LONGEST]
         if state == NOT_LISTED:
             words = f"subscription refused: {why}"
             self.refuse(Unusable("subscription", why, words), symbol)
             why = f"the venue refuses {symbol}: {why}"
         asset = self.markets.of(symbol).asset if symbol else ""
-        if asset:
+        if asset and len(self.stats.states) < _MAX_MARKETS:
             self.stats.states[asset] = f"{state}: {why}"
 
 
@@ -303,7 +309,7 @@ class Subscriptions:
     def topics(self) -> list[str]:
         """The numbers of requests that are to be sent now."""
         if self._dialect.most:
-            new = dict.fromkeys(symbol for symbol in self._wanted() if symbol and symbol not in self._asked)
+            new = dict.fromkeys(symbol for symbol in self._wanted() if symbol not in self._asked)
             self._split(list(new)[: _MAX_MARKETS - len(self._asked)])
             self._asked.update(new)
         return list(self._waiting)

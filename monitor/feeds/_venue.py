@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -132,6 +132,10 @@ class LiveFeed:
         """The voice of a new socket; this feed, where nothing that it hears is of one socket alone."""
         return self
 
+    def changes_only(self) -> bool:
+        """Whether a coin that does not trade is absent."""
+        return self.CHANGES_ONLY
+
     def instruments(self, data: bytes) -> Sequence[Instrument]:
         """The markets of the venue's list. Raises ValueError or Unusable where the text is none."""
         return ()
@@ -144,7 +148,7 @@ class LiveFeed:
 
     async def quotes(self) -> AsyncIterator[Batch]:
         """Frames, or batches of quotes, as they arrive. To close the iterator closes the connection."""
-        self._stream = LiveStream(self._link(), self, self.stats, self.clock, lambda: self.desk.needs())
+        self._stream = LiveStream(self._link(), self, self.stats, self.clock, self._needs)
         keeper = self._keep_list()
         try:
             async with aclosing(self._stream.batches()) as batches:
@@ -240,11 +244,16 @@ class LiveFeed:
             max_frame_bytes=c.max_frame_bytes,
             retry_min_s=c.retry_min.total_seconds(),
             retry_max_s=c.retry_max.total_seconds(),
-            changes_only=self.CHANGES_ONLY,
+            changes_only=self.changes_only(),
             ping=self.PING,
             ping_every_s=self.PING_EVERY_S,
             ask_every_s=self.ASK_EVERY_S,
         )
+
+    def _needs(self) -> Collection[str]:
+        needs = self.desk.needs()
+        self.markets.look_for(needs)
+        return needs
 
     def _keep_list(self) -> asyncio.Task[None] | None:
         address = self._live_config.list_address()

@@ -41,6 +41,7 @@ class _Push(msgspec.Struct):
 
 
 _TOPIC = "tickers."
+_OLD_TOPIC = "instrument_info."
 _PUSH = msgspec.json.Decoder(_Push)
 _FIELDS = {f.name: f.encode_name for f in msgspec.structs.fields(_Ticker)}
 _ONCE = {f'"{key}"'.encode(): 1 for key in ("topic", "type", "ts", "data", *_FIELDS.values())}
@@ -79,6 +80,8 @@ class BybitDialect:
                 raise Unusable("wrong_type", data[:40])
             if "topic" not in value:
                 return (_reply(value, data),)
+            if str(value["topic"]).startswith(_OLD_TOPIC):
+                return [self._said(old) for old in _old(value)]
             push = _pushed(value) if str(value["topic"]).startswith(_TOPIC) else None
         if push is None or not push.topic.startswith(_TOPIC):
             return (Skipped("other_event"),)
@@ -105,7 +108,7 @@ class BybitDialect:
 def _reply(value: dict[str, Any], data: bytes) -> Saying:
     if "success" not in value:
         return Skipped("other_event")
-    text, number = str(value.get("ret_msg", "")), value.get("req_id")
+    text, number = str(value.get("ret_msg", "")), value.get("req_id") or None
     if value["success"] is True:
         is_pong = text == "pong" or value.get("op") in ("ping", "pong")
         return Skipped("heartbeat") if is_pong else Granted(request=number)
@@ -122,6 +125,31 @@ def _pushed(value: dict[str, Any]) -> _Push:
     prices: dict[str, Any] = {name: fields.get(key, UNSET) for name, key in _FIELDS.items() if name != "symbol"}
     at_ms: Any = value.get("ts")
     return _Push(str(value["topic"]), kind, at_ms, _Ticker(fields["symbol"], **prices))
+
+
+def _old(value: dict[str, Any]) -> list[_Push]:
+    """The tickers of version 2, which recordings from before 2023 hold: other names, and microseconds."""
+    told, micros = value.get("data"), str(value.get("timestamp_e6", value.get("timestampE6", "")))
+    if not isinstance(told, dict):
+        raise Unusable("malformed_item", value.get("topic"))
+    lists = [told[key] for key in ("update", "insert") if isinstance(told.get(key), list)]
+    items = [item for items in lists for item in items] if lists else [told]
+    kind: Any = value.get("type")
+    at_ms: Any = micros[:-3]
+    found = []
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("symbol"), str):
+            raise Unusable("malformed_item", item)
+        prices = {name: _old_price(item, name) for name in ("mark", "last", "index")}
+        found.append(_Push(str(value["topic"]), kind, at_ms, _Ticker(item["symbol"], **prices)))
+    return found
+
+
+def _old_price(item: dict[str, Any], name: str) -> Any:
+    """A price of version 2 as text; some messages have it in ten-thousandths only."""
+    value = item.get(f"{name}_price", item.get(f"{name}Price", UNSET))
+    scaled = item.get(f"{name}_price_e4", item.get(f"{name}PriceE4"))
+    return f"{scaled}e-4" if value is UNSET and scaled is not None else value
 
 
 _PERPETUAL = re.compile(r"([A-Z0-9]+?)(USDT|USDC|USD|PERP)", re.ASCII)
@@ -192,6 +220,10 @@ class Bybit(AskedFeed):
     def dialect(self) -> BybitDialect:
         """The speech of a new connection."""
         return BybitDialect(self._config.market)
+
+    def changes_only(self) -> bool:
+        """Spot tickers come when they change; of perpetuals something changes all the time."""
+        return self._config.market == "spot"
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""

@@ -119,6 +119,8 @@ def _pushed(value: dict[str, Any]) -> Saying:
     if not isinstance(told, dict):
         raise Unusable("malformed_item", told)
     symbol, state = told.get("instrument_name"), told.get("state", "open")
+    if state == "settlement":  # a moment each day at 08:00 UTC
+        return Skipped("settlement")
     if state != "open":
         return Shut(symbol, f"the market is in state {state}")
     return Stated(symbol, told.get("mark_price"), told.get("timestamp"), told.get("index_price"))

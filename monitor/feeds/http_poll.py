@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -143,6 +144,8 @@ class HttpPoll:
         self._log = BoundedLog()
         self._headers = headers
         self._rows = [(row, read_path(row.path), read_path(row.time) if row.time else None) for row in config.prices]
+        self._has_old_headers = False
+        """The peer refused them: the file may hold a newer token by now."""
         self._validators: dict[str, str] = {}
         """What the peer gave to ask for changes only: ETag and Last-Modified of the last answer that was read."""
         self._last: list[Quote] = []
@@ -226,6 +229,7 @@ class HttpPoll:
 
     async def _ask(self, session: aiohttp.ClientSession) -> list[Quote]:
         """The prices of one question. Raises _Failed."""
+        self._read_headers_again()
         headers = {"accept": "application/json", "accept-encoding": "identity", **self._headers, **self._validators}
         try:
             async with session.get(URL(self._config.url), headers=headers, allow_redirects=False) as answer:
@@ -252,6 +256,12 @@ class HttpPoll:
         self._answered()
         return quotes
 
+    def _read_headers_again(self) -> None:
+        if self._has_old_headers and self._config.headers_file is not None:
+            with suppress(ValueError):  # it is being written: the old ones serve, and the next refusal looks again
+                self._headers = _headers(self._config.headers_file)
+        self._has_old_headers = False
+
     def _unchanged(self) -> list[Quote]:
         """The prices of the last answer, which the peer says are still in force."""
         now = self._clock.utc()
@@ -272,6 +282,7 @@ class HttpPoll:
             if encoding not in ("", "identity"):
                 raise _Failed(f"the answer is compressed ({encoding[:20]}), which was not asked for", "encoding")
             return
+        self._has_old_headers = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
         after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
         if 300 <= status < 400:
             where = answer.headers.get("Location", "")
@@ -294,7 +305,6 @@ class HttpPoll:
 
     def _failed(self, e: _Failed, failures: int) -> float:
         """Counts and logs a failure. Returns the pause before the next question."""
-        self._validators = {}
         self.stats.connected = False
         self.stats.reason = str(e)
         if e.label != "no_price":  # which `parse` has counted by its cause

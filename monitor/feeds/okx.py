@@ -111,6 +111,8 @@ class OkxDialect:
         value = tree(data)
         if not isinstance(value, dict):
             raise Unusable("wrong_type", data[:40])
+        if "table" in value:
+            return _old(value)
         return _pushed(value, data) if "arg" in value and "event" not in value else (_reply(value),)
 
 
@@ -125,7 +127,7 @@ def _reply(value: dict[str, Any]) -> Saying:
     if code == _TOO_MANY:
         return Denied(f"{code}: {text}", request=value.get("id"), is_busy=True)
     if event in ("error", "channel-conn-count-error") or code != "0":
-        return Denied(f"{code}: {text}", tuple(_NAMED.findall(text)), value.get("id"))
+        return Denied(f"{code}: {text}", tuple(_NAMED.findall(text)), value.get("id") or None)
     return Skipped("other_event")
 
 
@@ -144,6 +146,20 @@ def _pushed(value: dict[str, Any], data: bytes) -> list[Saying]:
         else:
             said.append(Spoilt("duplicate_key" if item is REPEATED else "malformed_item", item))
     return said
+
+
+def _old(value: dict[str, Any]) -> list[Saying]:
+    """Marks and tickers of version 3, which recordings from before 2022 hold: other names, and times as text."""
+    name = {"mark_price": "mark_price", "ticker": "last"}.get(str(value["table"]).rpartition("/")[2])
+    items = value.get("data")
+    if name is None or not isinstance(items, list):
+        return [Skipped("other_event")]
+    return [
+        Stated(item.get("instrument_id"), item.get(name), item.get("timestamp"))
+        if isinstance(item, dict)
+        else Spoilt("malformed_item", item)
+        for item in items
+    ]
 
 
 _SYMBOL = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)(?:-(SWAP|[0-9]{6}))?", re.ASCII)
@@ -192,6 +208,10 @@ class Okx(AskedFeed):
     def dialect(self) -> OkxDialect:
         """The speech of a new connection."""
         return OkxDialect(self._config.channel)
+
+    def changes_only(self) -> bool:
+        """Tickers come after a trade or a change of the best offers, marks also while they stand."""
+        return self._config.channel == "tickers"
 
     def spell(self, base: str, quote: str) -> str:
         """The symbol of a coin as the venue writes it."""

@@ -13,6 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +34,7 @@ from monitor.core.rules.settings import FeedTrust
 from monitor.core.schema import is_asset
 from monitor.feeds._base import FeedStats, Unusable
 from monitor.feeds._messages import time_in_any_form
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 from monitor.telemetry import BoundedLog
 
 _RANDOM = random.SystemRandom()
@@ -69,7 +70,7 @@ class Config(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     """Names whose entries do not count."""
     silence: _Pause = timedelta(seconds=60)
-    """Without a price for this long the feed is not connected, and says so."""
+    """Without a price for this long the feed is not connected, and says so; not with `changes_only`."""
     stale_after: Annotated[timedelta, schema.Span("1s", "400d")] | None = None
     changes_only: bool = False
     """The desk writes a price only when it has changed; [prices] `quiet_after` says how long one lives."""
@@ -118,6 +119,7 @@ class RedisStream:
         self._after: tuple[int, int] | None = None
         """The id of the last entry that was read; None before the first."""
         self._heard_s = 0.0
+        self._has_priced = False
         self._refused_last = ""
 
     async def quotes(self) -> AsyncIterator[Batch]:
@@ -136,6 +138,9 @@ class RedisStream:
                 except Exception as e:  # noqa: BLE001
                     failures += 1
                     await self._clock.sleep(self._failed(e, failures))
+                    if isinstance(e, AuthenticationError):
+                        await redis.aclose()
+                        redis = self._client()
                     continue
                 if entries:
                     self.stats.last_frame_at = self._clock.utc()
@@ -178,6 +183,9 @@ class RedisStream:
         if symbol in self._excluded:
             self.stats.ignored["excluded"] += 1
             return None
+        if symbol in self._config.symbols and symbol not in self._coins:
+            self.stats.ignored["other_symbol"] += 1  # the coin of this name goes by another one here
+            return None
         asset, quote = self._coins.get(symbol, symbol), _text(fields, b"quote") or self._config.quote
         if not is_asset(asset) or not is_asset(quote):
             raise Unusable("symbol", symbol)
@@ -198,6 +206,9 @@ class RedisStream:
         return self._clock.utc(), False
 
     def _client(self) -> Redis:
+        """A client with the password as its file has it now."""
+        with suppress(BadSecret):  # it is being written: the old one serves, and the next refusal looks again
+            self._password = _password(self._config)
         secret: dict[str, Any] = {} if self._password is None else {"password": self._password}
         redis: Redis = Redis.from_url(
             self._config.url,
@@ -239,10 +250,13 @@ class RedisStream:
         return bool(last) and self._after is not None and _id(last) < self._after
 
     def _judge_silence(self, found: list[Quote]) -> None:
+        """Whether the feed is connected. A desk that writes changes only may be silent for as long as Redis answers."""
         now_s, limit_s = self._clock.monotonic_s(), self._config.silence.total_seconds()
         if found:
             self._heard_s = now_s
+            self._has_priced = True
             self._refused_last = ""
+        if found or (self._config.changes_only and self._has_priced):
             self.stats.connected = True
             self.stats.reason = ""
         elif now_s - self._heard_s >= limit_s:
@@ -279,9 +293,13 @@ class RedisStream:
 
 def build(name: str, config: Config, clock: Clock | None = None) -> RedisStream:
     """The feed of that name. Raises ValueError for a password that cannot be read."""
+    return RedisStream(name, config, clock or SystemClock(), _password(config))
+
+
+def _password(config: Config) -> str | None:
+    """Raises BadSecret."""
     has_password = config.password is not None or config.password_file is not None
-    password = read_secret(config.password, config.password_file) if has_password else None
-    return RedisStream(name, config, clock or SystemClock(), password)
+    return read_secret(config.password, config.password_file) if has_password else None
 
 
 def _end_if_cancelled() -> None:

@@ -20,10 +20,10 @@ LONGEST = 500
 def cause_of(stats: FeedStats, seen: SourceView | None) -> str | None:
     """Why a feed gives no price that counts; None where it does."""
     if not stats.connected:
-        return stats.reason or "not connected"
+        return stats.cause or "not connected"
     if seen is not None and seen.trouble:
         return seen.trouble
-    return stats.reason or None
+    return stats.cause or None
 
 
 def feed_causes(daemon: Daemon) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,11 @@ kind = "http_poll"
 url = "{custodian}"
 every = "200ms"
 allow_private = true
-prices = [{{ asset = "FUND", path = "data.nav" }}]
+prices = [
+  {{ asset = "FUND", path = "data.nav", stale_after = "1s" }},
+  {{ asset = "NAV", path = "data.nav", time = "data.as_of", stale_after = "72h" }},
+  {{ asset = "OLDNAV", path = "data.nav", time = "data.as_of", stale_after = "1h" }},
+]
 """
 
 
@@ -47,7 +53,8 @@ def now() -> str:
 
 
 async def nav(request: web.Request) -> web.Response:
-    return web.json_response(text='{"data": {"nav": 0.998}}')
+    as_of = SystemClock().utc() - timedelta(hours=2)
+    return web.json_response(text=f'{{"data": {{"nav": 0.998, "as_of": "{as_of:%Y-%m-%dT%H:00:00Z}"}}}}')
 
 
 async def test_each_source_prices_its_coins_and_the_daemon_stops_at_once(tmp_path: Path) -> None:
@@ -92,6 +99,14 @@ async def test_each_source_prices_its_coins_and_the_daemon_stops_at_once(tmp_pat
                     ("SOL", "desk"),
                     ("FUND", "custodian"),
                 ]
+                # A poll that repeats its value is life, and a value is as old as its own time says.
+                await asyncio.sleep(2.5)
+                found = {row["asset"]: row for row in (await daemon.get("/v1/prices"))["items"]}
+                assert {a: found[a]["trust"] for a in ("FUND", "NAV", "OLDNAV")} == {
+                    "FUND": "good",
+                    "NAV": "good",
+                    "OLDNAV": "stale",
+                }, found
                 await redis.aclose()
                 code, seconds = await daemon.stop()
                 assert (code, seconds < 5) == (0, True)

@@ -218,6 +218,8 @@ def test_the_address_and_the_list_follow_the_market() -> None:
     assert bybit.Config(url="ws://127.0.0.1:1/v5/public/linear").list_address() == ""
     assert bybit.trust(spot).sends_changes_only
     assert not bybit.trust(bybit.Config()).sends_changes_only
+    assert feed(market="spot").changes_only()
+    assert not feed().changes_only()
     assert bybit.trust(bybit.Config(stale_after=timedelta(seconds=7))).stale_after == timedelta(seconds=7)
 
 
@@ -289,20 +291,46 @@ async def test_it_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bybit_feed.stats.refused
 
 
+def old(*changed: object, kind: str = "delta", **more: object) -> str:
+    data = {"delete": [], "update": list(changed), "insert": []} if kind == "delta" else changed[0]
+    topic = "instrument_info.100ms.BTCUSD"
+    return json.dumps({"topic": topic, "type": kind, "data": data, "timestamp_e6": str(AT_MS * 1000 + 7), **more})
+
+
+def test_tickers_of_version_2_as_recordings_hold_them() -> None:
+    bybit_feed = feed()
+    (first,) = bybit_feed.parse(
+        old({"symbol": "BTCUSD", "mark_price": "29521.00", "index_price": "29528.95"}, kind="snapshot")
+    )
+    assert (first.asset, str(first.price), first.quote, str(first.beside)) == ("BTC", "29521.00", "USD", "29528.95")
+    assert first.at == datetime(2026, 1, 5, 10, tzinfo=UTC)
+    (same,) = bybit_feed.parse(old({"symbol": "BTCUSD", "volume_24h": 7}))
+    assert str(same.price) == "29521.00"
+    (scaled,) = bybit_feed.parse(old({"symbol": "BTCUSD", "mark_price_e4": 295210001}))
+    assert scaled.price == Decimal("29521.0001")
+
+
+@pytest.mark.parametrize("changed", [7, None, "x", {}, {"symbol": None}, [{}]])
+def test_a_ticker_of_version_2_that_is_spoilt_is_refused(changed: object) -> None:
+    bybit_feed = feed()
+    assert not bybit_feed.parse(old(changed))
+    assert bybit_feed.stats.refused == {"malformed_item": 1}
+
+
 @needs_shared
 def test_single_messages_agree() -> None:
     lines = (SHARED / "data" / "ws" / "mapper_cases.jsonl").read_text().splitlines()
     seen = 0
     for case in map(json.loads, lines):
-        message = case["message"]
-        if case["case"].startswith("map bybit") and str(message.get("topic", "")).startswith("tickers."):
-            (quote,) = feed().parse(json.dumps(message))
-            assert (str(quote.price), str(quote.beside)) == (
-                message["data"]["markPrice"],
-                message["data"]["indexPrice"],
-            )
-            assert round(quote.at.timestamp() * 1000) == message["ts"]
+        tickers = [t for t in case["expected_normalized"] or () if "markPrice" in t]
+        if case["case"].startswith("map bybit") and tickers:
+            (quote,) = feed().parse(json.dumps(case["message"]))
+            assert quote.price == Decimal(str(tickers[0]["markPrice"]))
+            assert quote.beside == Decimal(str(tickers[0]["indexPrice"]))
+            late = datetime.fromisoformat(tickers[0]["timestamp"]) - quote.at
+            assert timedelta(0) <= late < timedelta(milliseconds=1)
+            assert tickers[0]["symbol"].startswith(quote.asset)
             seen += 1
-    assert seen == 3
+    assert seen == 5, "three of version 5, two of version 2"
     (quote,) = feed().parse((SHARED / "data" / "ws" / "single" / "bybit__ws_ticker_linear.json").read_bytes())
     assert (quote.asset, str(quote.price), round(quote.at.timestamp() * 1000)) == ("BTC", "17217.33", 1673272861686)

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from monitor.core import schema
 from monitor.core.rules.settings import FeedTrust
@@ -349,6 +351,30 @@ async def test_a_connection_gives_one_market_of_each_coin() -> None:
             await exchange.send(ticker("SOL-USD", "151", time="2026-01-05T10:00:00.4Z"))
             await heard.heard("SOL", "151")
     assert [(str(q.price), q.quote) for q in heard.quotes] == [("0.002", "BTC"), ("150", "USD"), ("151", "USD")]
+
+
+async def test_with_the_venues_list_it_asks_for_markets_that_trade_and_says_which_do_not() -> None:
+    def row(product: str, **more: object) -> dict[str, object]:
+        base, quote = product.split("-")
+        return {"id": product, "base_currency": base, "quote_currency": quote, "status": "online", **more}
+
+    async def products(request: web.Request) -> web.Response:
+        names = ["BTC-USD", "BTC-EUR", "ETH-USD", "SOL-BTC", "SOL-USDC", "NEW-BTC"]
+        over = [row("OLD-USD", status="delisted"), row("SOL-USD", trading_disabled=True)]
+        return web.json_response([*map(row, names), *over])
+
+    app = web.Application()
+    app.router.add_get("/products", products)
+    async with TestServer(app) as server, Exchange() as exchange:
+        one = feed(url=exchange.url, instruments_url=str(server.make_url("/products")))
+        one.attach(Desk(needs=lambda: {"SOL", "OLD", "NEW"} if one.stats.instruments == "list" else set()))
+        async with Listener(one.quotes()):
+            await until(lambda: one.stats.instruments == "list", "the list was read")
+            await until(lambda: any("SOL-USDC" in r["product_ids"] for r in exchange.requests), f"{exchange.requests}")
+            asked = {product for request in exchange.requests for product in request["product_ids"]}
+            assert {"SOL-USDC", "NEW-BTC"} <= asked
+            assert not asked & {"SOL-BTC", "OLD-USD", "BTC-EUR"}
+            assert one.stats.states == {"OLD": "settled: OLD-USD is settled by the venue's list"}
 
 
 # Recordings, read here with plain json, apart from the feed.

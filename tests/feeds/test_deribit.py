@@ -80,7 +80,7 @@ def test_an_option_and_a_combination_are_no_price_of_the_coin(symbol: str) -> No
     assert deribit_feed.stats.ignored == {"option": 1}
 
 
-@pytest.mark.parametrize("state", ["halted", "locked", "settlement", "delivered", "inactive", "closed", "archivized"])
+@pytest.mark.parametrize("state", ["halted", "locked", "delivered", "inactive", "closed", "archivized"])
 def test_a_market_that_is_not_open_gives_no_price_and_says_so(state: str) -> None:
     deribit_feed = feed()
     assert not deribit_feed.parse(ticker(state=state))
@@ -88,6 +88,13 @@ def test_a_market_that_is_not_open_gives_no_price_and_says_so(state: str) -> Non
     assert state in deribit_feed.stats.states["BTC"]
     assert deribit_feed.parse(ticker())
     assert not deribit_feed.stats.states, "it is over when prices come again"
+
+
+def test_the_moment_of_settlement_is_no_state_of_the_coin() -> None:
+    deribit_feed = feed()
+    assert not deribit_feed.parse(ticker(state="settlement"))
+    assert deribit_feed.stats.ignored == {"settlement": 1}
+    assert not deribit_feed.stats.states
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core import schema
 from monitor.core.prices.quote import Quote
@@ -119,6 +122,24 @@ def test_an_answer_that_cannot_be_read_gives_no_price_and_says_why(body: bytes, 
     assert poll.parse(body) == []
     assert dict(poll.stats.refused) == {reason: 1}
     assert poll.stats.reason
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["data", "nav", "as_of", "x"]), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_no_answer_raises(answer: object) -> None:
+    """Any value may stand in any place, and each price has its state where it has no price."""
+    poll = feed(NAV, PolledPrice("X", "data[x=1]"), PolledPrice("Y", "/data/0"))
+    found = poll.parse(json.dumps(answer))
+    assert {q.asset for q in found} | poll.stats.states.keys() == {"FUND", "X", "Y"}
 
 
 def test_a_path_that_leads_nowhere_is_named_with_what_is_there() -> None:
@@ -360,6 +381,26 @@ async def test_headers_of_the_secret_file_are_sent(custodian: tuple[Custodian, s
     async with Listener(polling(url, headers_file=file).quotes()) as heard:
         await heard.heard("FUND", "100.5")
     assert (house.asked[0].headers["Authorization"], house.asked[0].headers["X-Desk"]) == ("Bearer geheim-7Qx", "7")
+
+
+async def test_a_token_that_was_changed_in_the_file_is_used_after_a_refusal(
+    custodian: tuple[Custodian, str], tmp_path: Path
+) -> None:
+    house, url = custodian
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        is_known = request.headers.get("Authorization") == "Bearer new"
+        return await house.nav(request) if is_known else web.Response(status=401)
+
+    house.answer = guarded
+    file = tmp_path / "headers"
+    file.write_text("Authorization: Bearer old\n")
+    file.chmod(0o600)
+    poll = polling(url, headers_file=file)
+    async with Listener(poll.quotes()) as heard:
+        await until(lambda: "HTTP 401 Unauthorized" in poll.stats.reason, "a refusal")
+        file.write_text("Authorization: Bearer new\n")
+        await heard.heard("FUND", "100.5")
 
 
 @pytest.mark.parametrize("text", ["geheim-7Qx", "A b: c", "X: a\x01b"])

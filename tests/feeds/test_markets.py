@@ -289,3 +289,16 @@ def test_the_venues_own_list_is_not_asked_for_another_address() -> None:
     assert futures(url="ws://127.0.0.1:1/ws")._live_config.list_address() == ""
     assert futures(instruments_url="")._live_config.list_address() == ""
     assert futures(url="ws://127.0.0.1:1/ws", instruments_url="http://x/y")._live_config.list_address() == "http://x/y"
+
+
+def test_a_coin_that_the_book_needs_and_the_venue_does_not_list_has_that_state() -> None:
+    feed = futures(symbols={"LUNA": "LUNA2USDT"})
+    feed.markets.look_for({"DOT"})
+    assert not feed.stats.states, "without a list nobody knows"
+    feed.markets.take(feed.instruments(EXCHANGE_INFO), "list")
+    feed.markets.look_for({"DOT", "BTC", "SHIB", "MATIC", "USDT"})
+    assert feed.stats.states["DOT"] == "not_listed: the venue lists no market of DOT that counts"
+    assert feed.stats.states["MATIC"].startswith("settled: ")
+    assert sorted(feed.stats.states) == ["DOT", "LUNA", "MATIC"]
+    feed.markets.look_for({"BTC"})
+    assert sorted(feed.stats.states) == ["LUNA", "MATIC"]

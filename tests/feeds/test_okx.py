@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections import Counter
@@ -197,6 +198,8 @@ def test_each_channel_has_its_list_and_its_trust() -> None:
     assert marks.cadence < marks.stale_after
     assert tickers.sends_changes_only
     assert not marks.sends_changes_only
+    assert feed(channel="tickers").changes_only()
+    assert not feed().changes_only()
     assert okx.trust(okx.Config(stale_after=timedelta(seconds=12))).stale_after == timedelta(seconds=12)
 
 
@@ -281,6 +284,26 @@ async def test_a_notice_of_an_upgrade_opens_the_next_connection_before_this_one_
             assert okx_feed.stats.connected
 
 
+async def test_a_coin_that_stops_while_another_goes_on_gets_a_new_connection() -> None:
+    async with Exchange(venue) as exchange:
+        okx_feed = feed(url=exchange.url, silence="400ms", retry_min="20ms", retry_max="50ms")
+        okx_feed.attach(Desk(needs=lambda: {"BTC", "ETH"}))
+        async with Listener(okx_feed.quotes()) as listener:
+            await exchange.heard(1)
+            for step in range(400):
+                if step < 5:
+                    await exchange.send(mark(price="7", ts=str(AT_MS + step)))
+                await exchange.send(mark("ETH-USDT-SWAP", "3", ts=str(AT_MS + step)))
+                if len(exchange.said) == 2:
+                    break
+                await asyncio.sleep(0.02)
+            assert len(exchange.said) == 2, "another connection"
+            await exchange.heard(2)
+            assert exchange.said[0] == exchange.said[1]
+            await exchange.send(mark(price="8", ts=str(AT_MS + 900)))
+            await listener.heard("BTC", "8")
+
+
 async def test_books_that_are_not_read_yet_get_a_moment() -> None:
     """Otherwise each start would ask for coins that the desk does not hold."""
     needed: set[str] = set()
@@ -317,6 +340,17 @@ def test_every_ticker_of_the_recording_comes_out() -> None:
     assert (str(of_btc[0].price), str(of_btc[-1].price)) == ("30236", "30227.6")
     assert not okx_feed.stats.refused
     assert okx_feed.stats.ignored == {"acknowledged": 18, "other_event": 364}
+
+
+def test_marks_and_tickers_of_version_3_as_recordings_hold_them() -> None:
+    item = {"instrument_id": "BTC-USD-SWAP", "mark_price": "7.5", "timestamp": "2026-01-05T10:00:00.123Z"}
+    (quote,) = feed().parse(json.dumps({"table": "swap/mark_price", "data": [item]}))
+    assert (quote.asset, str(quote.price), quote.quote) == ("BTC", "7.5", "USD")
+    assert quote.at == datetime(2026, 1, 5, 10, 0, 0, 123_000, tzinfo=UTC)
+    okx_feed = feed()
+    assert not okx_feed.parse(json.dumps({"table": "swap/trade", "data": [item]}))
+    assert not okx_feed.parse(json.dumps({"table": "swap/ticker", "data": [7]}))
+    assert okx_feed.stats.refused == {"malformed_item": 1}
 
 
 @needs_shared

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -47,6 +49,15 @@ def test_an_entry_is_a_price_with_the_time_that_it_states() -> None:
 def test_an_entry_without_a_time_is_as_old_as_its_id() -> None:
     """What lay in the stream while nobody read must not look new when it is read."""
     assert feed().parse([entry(asset="GOLDX", price="7")]) == [Quote("GOLDX", Decimal("7"), "USD", "desk", ADDED)]
+
+
+def test_a_name_that_stands_for_another_coin_gives_no_price() -> None:
+    """LUNA is LUNA2 to this desk, so its LUNA is some other coin."""
+    desk = feed(symbols={"LUNA": "LUNA2"})
+    assert [
+        (q.asset, str(q.price)) for q in desk.parse([entry(asset="LUNA2", price="7"), entry(asset="LUNA", price="1")])
+    ] == [("LUNA", "7")]
+    assert dict(desk.stats.ignored) == {"other_symbol": 1}
 
 
 def test_an_id_of_the_desks_own_making_is_no_time() -> None:
@@ -98,6 +109,14 @@ def test_a_field_that_stands_twice_is_refused() -> None:
     desk = feed()
     assert desk.parse([(b"1-0", [b"asset", b"GOLDX", b"price", b"1", b"price", b"2"])]) == []
     assert dict(desk.stats.refused) == {"duplicate_key": 1}
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"asset", b"price", b"at", b"x"]), st.binary(max_size=70)), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_no_entry_raises(pairs: list[tuple[bytes, bytes]]) -> None:
+    desk = feed()
+    found = desk.parse([(b"1-0", [part for pair in pairs for part in pair])])
+    assert len(found) + sum(desk.stats.refused.values()) == 1
 
 
 def test_how_its_prices_are_judged() -> None:
@@ -227,7 +246,11 @@ async def test_a_missing_password_is_said_and_the_right_one_reads(tmp_path: Path
             without = reading(server)
             async with Listener(without.quotes()):
                 await until(lambda: "the password is missing or wrong" in without.stats.reason, "a cause")
-            async with Listener(reading(server, password_file=file).quotes()) as heard:
+            file.write_text("old\n")
+            late = reading(server, password_file=file)
+            async with Listener(late.quotes()) as heard:
+                await until(lambda: "the password is missing or wrong" in late.stats.reason, "a cause")
+                file.write_text("geheim-7Qx\n")  # and no restart
                 await heard.heard("GOLDX", "1")
     finally:
         server.stop()
@@ -255,3 +278,17 @@ async def test_a_stream_in_which_nothing_comes_is_not_connected_and_says_so(serv
             assert desk.stats.reason.startswith(
                 "no price in the stream 'prices' for 0.5 s; the last entry was refused: not a"
             )
+
+
+async def test_a_desk_that_writes_changes_only_may_be_silent_while_redis_answers(server: RedisServer) -> None:
+    async with client(server) as redis:
+        desk = reading(server, silence=timedelta(milliseconds=200), changes_only=True)
+        async with Listener(desk.quotes()) as heard:
+            await until(lambda: desk.stats.reason.startswith("no price in the stream"), "nothing was ever written")
+            await put(redis, "GOLDX", "1")
+            await heard.heard("GOLDX", "1")
+            await redis.ping()
+            await asyncio.sleep(1.3)  # a whole read that gives nothing
+            assert (desk.stats.connected, desk.stats.reason) == (True, "")
+            server.stop()
+            await until(lambda: not desk.stats.connected, "the fault is seen")

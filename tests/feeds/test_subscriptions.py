@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core import schema
 from monitor.core.prices.quote import Quote
-from monitor.feeds import bybit, deribit, hyperliquid, okx
+from monitor.feeds import bybit, coinbase, deribit, hyperliquid, kraken, okx
 from monitor.feeds._base import Desk
 from monitor.feeds._subscriptions import (
     AskedFeed,
@@ -25,7 +26,7 @@ from monitor.feeds._subscriptions import (
     Subscriptions,
     tree,
 )
-from tests.feeds import test_bybit, test_deribit, test_hyperliquid, test_okx
+from tests.feeds import test_bybit, test_coinbase, test_deribit, test_hyperliquid, test_kraken, test_okx
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "okx": (lambda: okx.build("f", okx.Config()), lambda price: test_okx.mark(price="PRICE").replace('"PRICE"', price)),
@@ -36,6 +37,14 @@ FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "hyperliquid": (
         lambda: hyperliquid.build("f", hyperliquid.Config()),
         lambda price: test_hyperliquid.context(mark="PRICE").replace('"PRICE"', price),
+    ),
+    "coinbase": (
+        lambda: coinbase.build("f", coinbase.Config()),
+        lambda price: json.dumps(test_coinbase.ticker(price="PRICE")).replace('"PRICE"', price),
+    ),
+    "kraken": (
+        lambda: kraken.build("f", kraken.Config()),
+        lambda price: test_kraken.v1(last="PRICE").replace('"PRICE"', price),
     ),
     "deribit": (lambda: deribit.build("f", deribit.Config()), lambda price: test_deribit.ticker(mark=price)),
 }
@@ -113,7 +122,8 @@ def test_a_key_that_stands_twice_spoils_the_message(kind: str) -> None:
     """Nobody can tell which of the two prices was meant."""
     build, message = FEEDS[kind]
     text = message('"7"')
-    key = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}[kind]
+    keys = {"okx": "markPx", "bybit": "markPrice", "hyperliquid": "markPx", "deribit": "mark_price"}
+    key = {**keys, "coinbase": "price", "kraken": "c"}[kind]
     feed = build()
     assert not feed.parse(text.replace(f'"{key}"', f'"{key}": "8", "{key}"'))
     assert sum(feed.stats.refused.values()) == 1
@@ -138,10 +148,14 @@ def test_no_message_raises(kind: str, data: st.DataObject) -> None:
     leaf = (
         st.none() | st.booleans() | st.text(max_size=5) | st.integers() | st.lists(st.none(), max_size=2) | st.just({})
     )
-    place, key = value, data.draw(st.sampled_from(sorted(value)))
+
+    def keys(of: dict[str, object] | list[object]) -> Sequence[str | int]:
+        return sorted(of) if isinstance(of, dict) else range(len(of))
+
+    place, key = value, data.draw(st.sampled_from(keys(value)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
         place = place[key]
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        key = data.draw(st.sampled_from(keys(place)))
     place[key] = data.draw(leaf)
     feed = build()
     feed.parse(json.dumps(value))
@@ -267,3 +281,49 @@ def test_a_coin_that_the_list_does_not_have_is_a_state_and_is_not_asked_for() ->
     assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
     assert feed.stats.states["NONE"] == "not_listed: the venue has no market of NONE"
     assert "USDT" not in feed.stats.states
+
+
+SYMBOLS = {
+    "okx": (okx, test_okx.mark, "{}-USDT-SWAP"),
+    "bybit": (bybit, test_bybit.whole, "{}USDT"),
+    "hyperliquid": (hyperliquid, test_hyperliquid.context, "{}"),
+    "deribit": (deribit, test_deribit.ticker, "{}_USDC-PERPETUAL"),
+    "coinbase": (coinbase, lambda symbol: json.dumps(test_coinbase.ticker(symbol)), "{}-USD"),
+    "kraken": (kraken, test_kraken.v1, "{}/USD"),
+}
+
+
+@every_venue
+def test_the_desk_maps_a_coin_and_leaves_a_market_out(kind: str) -> None:
+    module, message, spelling = SYMBOLS[kind]
+    glm, coin = spelling.format("GLM2"), spelling.format("COIN")
+    config = schema.read(module.Config, {"symbols": {"GLM": glm}, "exclude": [coin]})
+    feed = module.build("f", config)
+    feed.attach(Desk(needs=lambda: {"GLM", "COIN", "SOL"}))
+    socket = feed.for_socket()
+    asked = " ".join(socket.ask(socket.topics()))
+    assert glm in asked
+    assert spelling.format("SOL") in asked
+    assert coin not in asked
+    assert [q.asset for q in socket.parse(message(glm).encode())] == ["GLM"]
+    assert not socket.parse(message(coin).encode())
+    assert feed.stats.ignored["excluded"] == 1
+    assert not socket.parse(message(spelling.format("GLM")).encode()), "the other market of that name is another coin"
+    assert feed.stats.ignored["other_symbol"] == 1
+
+
+def test_a_venue_that_has_nothing_of_the_book_stays_connected_by_other_coins() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.attach(Desk(needs=lambda: {"NONE"}))
+    feed.markets.take(feed.instruments(json.dumps(test_okx.LIST).encode()), "list")
+    socket = feed.for_socket()
+    (request,) = socket.ask(socket.topics())
+    assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
+    assert set(feed.stats.states) >= {"NONE"}
+
+
+def test_what_a_peer_writes_is_shown_in_part() -> None:
+    feed = okx.build("f", okx.Config())
+    feed.parse(json.dumps({"event": "error", "code": "60018", "msg": "x" * 100_000}))
+    assert len(feed.stats.words["subscription"]) < 300
+    assert "60018: xxx" in feed.stats.words["subscription"]

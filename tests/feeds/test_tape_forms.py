@@ -403,3 +403,26 @@ def test_how_far_apart_rows_are_is_a_matter_of_each_coin(tmp_path: Path) -> None
         f"2021-05-19T12:{n:02}:{s:02}Z,{coin},1\n" for n in range(9) for s, coin in enumerate(("BTC", "ETH", "SOL"))
     )
     assert TapeFile(put(tmp_path, "at,asset,price\n" + rows)).survey.spacing == timedelta(minutes=1)
+
+
+def test_two_files_that_were_joined_with_their_headers_are_one_tape(tmp_path: Path) -> None:
+    path = put(tmp_path, "ts_utc,BTCUSDT\n" + minutes(2, 3) + "ts_utc,BTCUSDT\n" + minutes(0, 1))
+    quotes, refused, said = played(path)
+    assert [q.split()[0] for q in quotes] == ["0", "1", "2", "3"]
+    assert (refused, len(said)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ts_utc,ETHUSDT,BTCUSDT\n{NOON_MS},1,45000\n{NOON_MS + 1},1,44000",
+        f"at,asset,price\n{AT},ETH,1\n{AT},BTC,45000\n{AT},BTC,44000",
+    ],
+)
+def test_half_a_price_at_the_end_of_a_file_is_not_used_and_a_whole_one_is(tmp_path: Path, text: str) -> None:
+    assert played(put(tmp_path, text))[0][-1].split()[2] == "44000"
+    for lost in (1, 2, 3, 4):
+        quotes, refused, _ = played(put(tmp_path, text[:-lost]))
+        assert quotes[-1].split()[1:3] in (["BTC", "45000"], ["ETH", "1"])
+        assert [r.reason for r in refused] == ["cut_off"]
+    assert played(put(tmp_path, text[:-1] + "\n"))[0][-1].split()[2] == "4400", "a line that ends is not cut off"

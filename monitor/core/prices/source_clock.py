@@ -20,6 +20,8 @@ _RANK = 3
 """One or two messages that are dated a little ahead do not move the running offset."""
 _STREAK = 3
 """So many messages in a row that are off by the same amount are a clock and no accident."""
+_NO_LAG = timedelta(seconds=5)
+"""A delay that grows by more than this from one message to the next is none."""
 _FORGET = timedelta(seconds=60)
 """After so long without a message that agreed, a source is off whatever it was before."""
 
@@ -33,6 +35,7 @@ class ClockMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     off_since: datetime | None = None
     off_at: datetime | None = None
     agreed_at: datetime | None = None
+    agreed: timedelta = NONE
 
 
 class SourceClock:
@@ -43,6 +46,7 @@ class SourceClock:
         self.source = source
         self.agreed_at = kept.agreed_at
         """When a message agreed with our clock last; None where none ever did since the feed connected."""
+        self._agreed = kept.agreed
         self._samples = list(kept.samples)
         self._off = list(kept.off)
         self._off_since = kept.off_since
@@ -54,7 +58,7 @@ class SourceClock:
     def memory(self) -> ClockMemory:
         """What another monitor needs to go on from here."""
         samples, off = tuple(self._samples), tuple(self._off)
-        return ClockMemory(self.source, samples, off, self._off_since, self._off_at, self.agreed_at)
+        return ClockMemory(self.source, samples, off, self._off_since, self._off_at, self.agreed_at, self._agreed)
 
     @property
     def heard_at(self) -> datetime | None:
@@ -70,7 +74,7 @@ class SourceClock:
     def offset(self) -> timedelta | None:
         """The venue's clock less ours, whatever it is; None before the first dated message."""
         if self._off:
-            return median_low(self._off)
+            return median_low(self._off[-_STREAK:])
         return self.running if self._samples else None
 
     @property
@@ -87,7 +91,8 @@ class SourceClock:
             return False
         if self.agreed_at is None or self._off[-1] > NONE:
             return True
-        return -self._off[0] > 2 * (self._off_since - self.agreed_at) + timedelta(seconds=5)
+        # Messages that are held up fall behind by a second in a second, and not by much more.
+        return self._agreed - self._off[0] > 2 * (self._off_since - self.agreed_at) + _NO_LAG
 
     def observe(self, sample: timedelta, at: datetime, max_ahead: timedelta, max_late: timedelta) -> None:
         """Takes the sample of a message that came at `at`. A message that is late, but within its limit, says nothing."""
@@ -96,6 +101,7 @@ class SourceClock:
             self.running = self._estimate()
         if -max(max_ahead, max_late) <= sample <= max_ahead:
             self.agreed_at = at
+            self._agreed = sample
             self._off = []
             self._off_since = None
             return
@@ -103,7 +109,8 @@ class SourceClock:
             self._off = []
         if not self._off:
             self._off_since = at
-        self._off = [*self._off[1 - _STREAK :], sample]
+        # The first one is kept: it tells whether the clock went off at once, or messages came later and later.
+        self._off = [*self._off[:1], *self._off[1:][2 - _STREAK :], sample] if self._off else [sample]
         self._off_at = at
 
     def forget(self) -> None:
@@ -113,6 +120,7 @@ class SourceClock:
         self._off_since = None
         self._off_at = None
         self.agreed_at = None
+        self._agreed = NONE
         self.running = NONE
 
     def shift(self, delta: timedelta, at: datetime) -> None:
@@ -133,6 +141,7 @@ class SourceClock:
         self._off_since = at if self._off else None
         self._off_at = self._off_since
         self.agreed_at = at if agreeing else None
+        self._agreed = agreeing[-1] if agreeing else NONE
         self.running = self._estimate()
 
     def _estimate(self) -> timedelta:

@@ -334,23 +334,22 @@ class Sources:
         return True
 
     def _refusal(self, source: Source, quote: Quote, last: Heard | None, mark: Mark | None, at: datetime) -> str | None:
-        now = self.venue_now(source, at)
-        if (
-            quote.is_dated
-            and quote.at > now + self._trust.max_ahead
-            and quote.at > at - self.ours + self._trust.max_ahead
-        ):
+        if quote.is_dated and quote.at > self._latest(source, at) + self._trust.max_ahead:
             return AHEAD
         if last is None:
             # A price that was kept over a restart; one that is dated ahead orders nothing.
             kept = mark.price_at if mark is not None and mark.source == quote.source else None
-            return "old" if kept is not None and quote.at < kept <= now + _A_LITTLE else None
-        if quote.at > min(last.at, self.venue_now(source, last.received_at) + _A_LITTLE):
+            return "old" if kept is not None and quote.at < kept <= self._latest(source, at) + _A_LITTLE else None
+        if quote.at > min(last.at, self._latest(source, last.received_at) + _A_LITTLE):
             return None
         if quote.at == last.at:
             is_news = quote.price != last.price or source.feed.repeats_are_life
             return None if is_news else "repeated"
         return "old"
+
+    def _latest(self, source: Source, at: datetime) -> datetime:
+        """The latest that the venue's clock can show at a time of ours, as far as the two are taken to agree."""
+        return at - self.ours + max(source.clock.running, NONE)
 
     def _heard(self, quote: Quote, last: Heard | None, at: datetime) -> Heard:
         is_sure = quote.beside is not None and abs(quote.price - quote.beside) <= self._trust.max_spread * quote.beside

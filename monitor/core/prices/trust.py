@@ -74,10 +74,22 @@ class TrustRules:
             if state.word != LATE or not spoke.is_sure or self.trust.min_sources > 1:
                 return None
             mark = accepted(None, spoke)
+        elif state.word == LATE and self._was_late(mark) and self._is_later(mark, spoke):
+            mark = msgspec.structs.replace(accepted(mark, spoke), trust=mark.trust, reason=mark.reason)
         trust = STALE if state.word in _GROWS_OLD else SUSPECT
         if mark.trust == trust and mark.reason == state.reason:
             return mark
         return msgspec.structs.replace(mark, trust=trust, reason=state.reason, differ_since=None)
+
+    def _was_late(self, mark: Mark) -> bool:
+        """The price in force was late when it came: it was never good, and the next one is no worse."""
+        limit = self.trust.stale_after_of(mark.source, mark.asset) + self.trust.max_ahead
+        return mark.price_at is not None and mark.received_at - mark.price_at > limit
+
+    def _is_later(self, mark: Mark, spoke: Heard) -> bool:
+        is_same = mark.source == spoke.source and mark.quote == spoke.quote
+        is_later = mark.price_at is not None and spoke.at > mark.price_at
+        return is_same and is_later and self._near(spoke.price, mark.quote_price)
 
     # -- several sources --
 

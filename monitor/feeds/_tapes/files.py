@@ -43,9 +43,12 @@ class UnreadableTape(Exception):
     """The file is no tape, or is damaged. The text is one sentence: the file, what was found, and the remedy."""
 
 
-def lines_of(path: Path, on_too_long: Callable[[int], None] = lambda _: None) -> Iterator[Line]:
+def lines_of(
+    path: Path, on_too_long: Callable[[int], None] = lambda _: None, on_open_end: Callable[[int], None] = lambda _: None
+) -> Iterator[Line]:
     """Every line with text in it; calls `on_too_long` with the number of one that is too long for a row of any tape.
 
+    Calls `on_open_end` with the number of the last line, before that comes, if the file ends without the end of a line.
     Raises OSError if the file cannot be opened, UnreadableTape where it is no text or ends too early.
     """
     number = rows = 0
@@ -60,6 +63,8 @@ def lines_of(path: Path, on_too_long: Callable[[int], None] = lambda _: None) ->
                         pass
                 elif not text.isspace():
                     rows += 1
+                    if not text.endswith("\n"):
+                        on_open_end(number)
                     yield number, text.rstrip("\n")
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
         read = f"after {rows - 1:,} rows" if rows > 1 else "before its first row"

@@ -167,7 +167,7 @@ def _candles(path: Path, start: TapeLayout, names: list[str], first: Sequence[st
         is_candle=True,
         blank_is_none=True,
     )
-    if any("premium" in part.lower() for part in path.parts[-4:]) or _looks_like_premium(layout, names, first):
+    if any("premiumindex" in part.lower() for part in path.parts[-4:]) or _looks_like_premium(layout, names, first):
         raise UnreadableTape(f"{path}: found klines of a premium index, which is no price; take mark-price klines")
     return layout if layout.name is not None else _named(path, layout, first)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -89,6 +89,8 @@ class _Reader:
         self.on_refused = on_refused
         self.source = source
         self.line = 0
+        self.open_line = 0
+        """The last line, if the file ends without the end of a line and a price stands last in it."""
         self.times = clock_of(self.layout)
         self.prices = PriceCells(has_comma=tape.survey.has_comma)
         self.symbols: dict[str, Symbol] = {}
@@ -106,7 +108,7 @@ class _Reader:
 
     def lines(self) -> Iterator[Line]:
         """The lines of its rows."""
-        lines = lines_of(self.tape.path, self.too_long)
+        lines = lines_of(self.tape.path, self.too_long, self.take_open_end)
         for line in lines:
             if line[0] > self.tape.survey.skipped:
                 return chain((line,), lines)
@@ -115,6 +117,23 @@ class _Reader:
     def too_long(self, number: int) -> None:
         what = f"the line has more than {MAX_LINE} characters; is this a tape?"
         self.on_refused(Refusal("too_long", f"{self.tape.path}:{number}", what))
+
+    def take_open_end(self, number: int) -> None:
+        if self.layout.price in (None, len(self.layout.header) - 1):
+            self.open_line = number
+
+    def is_cut_off(self, quote: Quote, before: Iterable[Quote]) -> bool:
+        """The last cell of a file that ends in the middle of a line, and whose price lost digits beside the one before.
+
+        Many files lack the last end of a line and are whole. Half a price would be a crash that never was.
+        """
+        if self.line != self.open_line or not any(
+            last.asset == quote.asset and last.price >= 2 * quote.price for last in before
+        ):
+            return False
+        what = f"the file ends in the middle of this line, after {quote.price} of {quote.asset}, which may be cut off"
+        self.refuse("cut_off", f"{what}; it is not used: copy the file again, or end the line")
+        return True
 
     def time_of(self, text: str) -> int | None:
         """The time by which a line is sorted; None where it has none."""
@@ -139,6 +158,8 @@ class _Reader:
             return self.times.read(text)
         except BadTime:
             column = self.layout.header[self.layout.time]
+            if text == column:
+                return None  # the header again, where files were joined
             example = f"a time such as {_EXAMPLE}"
             if column == "at":
                 example = "a time with its zone, such as 2021-05-19T12:58:00Z"
@@ -152,6 +173,7 @@ class _Reader:
             for index, market in self.pairs()
         ]
         source = self.source
+        before: list[Quote] = []
         expected, delimiter, when = len(self.layout.header), self.layout.delimiter, self.layout.time
         for self.line, text in lines:
             cells = text.split(delimiter)
@@ -170,6 +192,9 @@ class _Reader:
                         self.bad_price(e, self.layout.header[index])
                         continue
                     quotes.append(Quote(asset, value, quote, source, at))
+            if self.line == self.open_line and cells[-1] and quotes and self.is_cut_off(quotes[-1], before):
+                quotes.pop()
+            before = quotes
             yield at, quotes
 
     def pairs(self) -> list[tuple[int, Symbol]]:
@@ -204,6 +229,7 @@ class _Reader:
         if layout.kind == "long tape":
             self.unused_columns()
         event: Row | None = None
+        before: dict[str, Quote] = {}
         for self.line, text in lines:
             cells = self.cells(text)
             at_us = self.moment(cells) if cells else None
@@ -215,8 +241,10 @@ class _Reader:
             # As in a wide tape, a time without a good price is still an event: deadlines up to it come due.
             if event is None:
                 event = (time_at(at_us), [])
-            if (quote := self.quote(cells, event[0])) is not None:
+            quote = self.quote(cells, event[0])
+            if quote is not None and not self.is_cut_off(quote, before.values()):
                 event[1].append(quote)
+                before[quote.asset] = quote
         if event is not None:
             yield event
         self.say_empty()
