@@ -11,7 +11,7 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -103,6 +103,42 @@ def check_certificates(key: str, path: Path) -> None:
         ssl.create_default_context(cafile=str(path))
     except OSError as e:
         raise ValueError(f"{key}: {path}: {e.strerror or e}; expected certificates in PEM form") from None
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def origin_of(url: str) -> tuple[str, str, str] | None:
+    """Scheme, host and port of an address, or of an Origin header; None where it has none."""
+    try:
+        parts = urlsplit(url)
+        port = str(parts.port) if parts.port else _DEFAULT_PORTS.get(parts.scheme, "")
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def check_public_url(url: str) -> None:
+    """Raises ValueError unless it is an origin that people can open, with a path or without."""
+    parts = urlsplit(url)
+    if origin_of(url) is None or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            f"found {url[:80]!r}, expected the address that people open, such as https://risk.desk.example"
+        )
+
+
+def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
+    """The networks of `trusted_proxies`. Raises ValueError."""
+    found = []
+    for text in texts:
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError:
+            raise ValueError(f"found {text[:60]!r}, expected an address or a network such as 10.0.0.0/24") from None
+    return tuple(found)
 
 
 def shown_url(url: str) -> str:

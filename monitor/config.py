@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import plugins
+from monitor.addresses import check_public_url, networks_of
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
@@ -91,6 +92,21 @@ class WebConfig(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, range(0, 65536)] = 8080
     tokens: tuple[TokenConfig, ...] = ()
+    public_url: str | None = None
+    """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+
+    def __post_init__(self) -> None:
+        try:
+            if self.public_url is not None:
+                check_public_url(self.public_url)
+        except ValueError as e:
+            raise ValueError(f"public_url: {e}") from None
+        try:
+            networks_of(self.trusted_proxies)
+        except ValueError as e:
+            raise ValueError(f"trusted_proxies: {e}") from None
 
 
 Pause = Annotated[timedelta, Span("0s", "365d", above=True)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor import names
-from monitor.names import Loop, HostNames
+from monitor.names import HostNames, Loop
 from tests.fakes import FakeClock
 
 

@@ -20,6 +20,7 @@ from monitor.dispatch.worker import Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
+from monitor.web.proxy import link_of
 
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
@@ -119,7 +120,10 @@ class Deliveries:
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
         products = self._monitor.rules.products
-        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
+        shown = as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
+        if self._config.web.public_url is not None:
+            shown["data"]["url"] = link_of(self._config.web.public_url, logged.alert)
+        return shown
 
     def _new_dispatcher(self) -> Dispatcher:
         return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route)

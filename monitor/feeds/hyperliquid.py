@@ -61,12 +61,12 @@ class HyperliquidDialect:
 
     ping = json.dumps({"method": "ping"})
     ping_s = 30.0  # it cuts a connection on which it sent nothing for 60 s
-    most = 1
     pause_s = 0.04  # 2,000 messages a minute
     is_all_or_nothing = False
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
+        self.most = 0 if channel == "allMids" else 1
 
     def opening(self) -> Sequence[str]:
         """The one request for all middles, where those are wanted."""

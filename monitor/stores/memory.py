@@ -211,10 +211,9 @@ class MemoryStore:
         return list(self._attempts.get(delivery, []))
 
     async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
-        ended, made = moved(delivery, targets, at)
         if self._state(delivery.id) != "pending":
             return []
-        self._deliveries[delivery.id] = ended
+        self._deliveries[delivery.id], made = moved(delivery, targets, at)
         new = [d for d in made if d.id not in self._deliveries]
         self._deliveries |= {d.id: d for d in new}
         return new

@@ -11,10 +11,10 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 
+from monitor.addresses import origin_of
 from monitor.config import TokenConfig, is_loopback
 from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
@@ -34,7 +34,6 @@ MAY: Mapping[str, frozenset[str]] = {
 }
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -136,19 +135,20 @@ def is_local_host(header: str | None) -> bool:
     return match is not None and is_loopback(match["name"])
 
 
-def is_same_origin(origin: str | None, site: str | None, host: str | None) -> bool:
-    """The page that sends a write is our own, or no page at all (`Origin` and `Sec-Fetch-Site` are set by browsers)."""
+def is_same_origin(origin: str | None, site: str | None, host: str | None, public_url: str | None = None) -> bool:
+    """The page that sends a write is our own, or no page at all (`Origin` and `Sec-Fetch-Site` are set by browsers).
+
+    A browser compares the page with the address that it asked, so its "same-origin" holds behind a proxy which rewrites
+    Host too. `public_url`: the address that people use, which browsers without that header name in `Origin`.
+    """
     if site in ("cross-site", "same-site"):
         return False
-    if origin is None:
+    if origin is None or site == "same-origin":
         return True
-    try:
-        parts = urlsplit(origin)
-        port = str(parts.port) if parts.port else _DEFAULT_PORTS.get(parts.scheme, "")
-    except ValueError:
+    page = origin_of(origin)
+    if page is None:
         return False
+    if public_url is not None and page == origin_of(public_url):
+        return True
     match = _HOST.fullmatch(host or "")
-    if match is None or parts.hostname is None:
-        return False
-    ours = match["port"] or _DEFAULT_PORTS.get(parts.scheme, "")
-    return (parts.hostname, port) == (match["name"].strip("[]").lower(), ours)
+    return match is not None and page == origin_of(f"{page[0]}://{match[0].lower()}")

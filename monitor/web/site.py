@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from monitor.addresses import networks_of
 from monitor.config import WebConfig
 from monitor.telemetry import BoundedLog
 from monitor.web.alert_log import AlertLog
@@ -75,6 +76,7 @@ class Site:
         """Raises schema.Invalid for tokens that cannot be used."""
         self.daemon = daemon
         self.tokens = Tokens(config.tokens)
+        self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
         self.failures = Failures(daemon.clock)
         self.alert_log = AlertLog(daemon)

@@ -12,6 +12,7 @@ from aiohttp import web
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import LOOPBACK, MAY, OPEN, READ, Caller
 from monitor.web.http import Rejected, json_response, read_as, read_body
+from monitor.web.proxy import client_of, is_https
 from monitor.web.sessions import COOKIE, LASTS
 from monitor.web.site import Call, Endpoint
 
@@ -40,7 +41,7 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     request = call.request
     if not site.tokens:
         return _item(LOOPBACK, has_tokens=False)
-    address = request.remote or ""
+    address = client_of(request, site.trusted_proxies)
     site.failures.check(address)
     token = read_as(SignIn, await read_body(request)).token
     digest = site.tokens.digest_of(token)
@@ -57,7 +58,7 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
         path="/",
         httponly=True,
         samesite="Strict",
-        secure=request.headers.get("Origin", "").startswith("https://"),
+        secure=is_https(request, site.trusted_proxies),
     )
     return response
 
