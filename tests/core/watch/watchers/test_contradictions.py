@@ -189,6 +189,20 @@ def test_a_contradiction_survives_a_restart_at_any_time() -> None:
         assert plainly(desk.alerts) == plainly(whole.alerts), cut
 
 
+def test_a_power_of_ten_is_not_said_again_after_a_restart() -> None:
+    desk = Desk(line(collateral={"x": {"BTC": "100"}}), trust=msgspec.structs.replace(TRUST, sources=("a",)), of=HOLDS)
+    for second in range(5):
+        priced(desk, second, a={"COIN": "1", "BTC": "10"})
+    priced(desk, 5, a={"COIN": "1", "BTC": "0.1"})
+    desk.restart()
+    priced(desk, 6, a={"COIN": "1"})
+    assert desk.monitor.board.contradicted.keys() == {"BTC"}
+    for second in range(7, 90):
+        priced(desk, second, a={"COIN": "1", "BTC": "0.1"})
+    assert len(of(desk.alerts, "price.contradiction")) == 1
+    assert not of(desk.alerts, "price.agreed")
+
+
 def test_time_alone_brings_no_end() -> None:
     """Both sources fall silent: the price is stale, which is said by itself; the contradiction is over with them."""
     desk = Desk(line(), trust=TRUST)
