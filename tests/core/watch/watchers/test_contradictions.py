@@ -145,6 +145,10 @@ def test_a_contradiction_that_nobody_needs_is_not_told() -> None:
     for second in range(3, 100):
         priced(desk, second, a="0.5", b="0.6")
     assert desk.alerts == []
+    desk.put("00:01:40", line())
+    for second in range(101, 170):
+        priced(desk, second, a="0.5", b="0.6")
+    assert len(of(desk.alerts, "price.contradiction")) == 1, "a group that comes later hears of it"
 
 
 def test_a_power_of_ten_is_critical_from_the_first_message() -> None:
