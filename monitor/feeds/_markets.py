@@ -292,7 +292,7 @@ class MessageLayouts:
 
     def of(self, symbols: list[str], marks: object, meaning: Callable[[], list[Market]]) -> MessageLayout | None:
         """The layout of a message, or None where it makes no frame. `marks` is what else decides what symbols mean."""
-        if not symbols:
+        if len(symbols) < 2:  # it would make no frame
             return None
         known = self._known.get(symbols[0])
         if known is None or known.version != self._markets.version or known.symbols != symbols or known.marks != marks:

@@ -34,6 +34,8 @@ _QUIET.propagate = False
 # Frames that the socket buffers; a long queue there is a queue of old prices.
 _SOCKET_FRAMES = 4
 _CLOSE_S = 1.0
+# How old the account of refusals may be that the cause of a silence is told by.
+_ACCOUNTS_S = 0.05
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -121,6 +123,11 @@ class Conversation:
         self._clock = clock
         self._log = limited
         self._silence = MarketSilence(link.silence_s, changes_only=link.changes_only)
+        self._limit_s = link.first_frame_s
+        self._heard_s = clock.monotonic_s()
+        self._since = self._accounts()
+        """What was refused and ignored when the last new price came, to tell why none has come since."""
+        self._since_s = float("-inf")
 
     async def run(self, listener: Listener) -> End:
         """Until the socket ends, for whatever reason: a peer that finds a fault of ours costs this socket, not the daemon."""
@@ -135,11 +142,14 @@ class Conversation:
             return socket
         try:
             async with socket:
-                talk = asyncio.create_task(self._talk(socket))
+                self._heard_s = self._clock.monotonic_s()
+                work = (self._read(socket, listener), self._watch(listener), self._talk(socket))
+                tasks = [asyncio.create_task(each) for each in work]
                 try:
-                    return await self._read(socket, listener)
+                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                    return next(iter(done)).result()
                 finally:
-                    await stop(talk)
+                    await stop(*tasks)
         except ConnectionClosed as e:
             if e.sent is not None and e.sent.code == CloseCode.MESSAGE_TOO_BIG:
                 words = f"frame over the limit: more than {self._link.max_frame_bytes * 4} bytes (max_frame_bytes)"
@@ -178,7 +188,7 @@ class Conversation:
             via = f"after a redirect to {shown_url(to)}: " if to else ""
             return End(f"cannot connect: {via}{cause(e, self._link.url, proxy)}", seconds, waits)
 
-    async def _talk(self, socket: ClientConnection) -> None:
+    async def _talk(self, socket: ClientConnection) -> End:
         """Asks for the data, and later for what is new among the topics; says what keeps the connection alive."""
         asked: set[str] = set()
         pinged_s = self._clock.monotonic_s()
@@ -195,45 +205,42 @@ class Conversation:
             await asyncio.sleep(min(1.0, self._link.ping_every_s / 4))
 
     async def _read(self, socket: ClientConnection, listener: Listener) -> End:
-        now_s = self._clock.monotonic_s()
-        limit_s, heard_s, looked_s, since = self._link.first_frame_s, now_s, now_s, self._accounts()
+        """Reads until the connection closes, which raises; `_watch` ends it where no price comes."""
         while True:
-            now_s = self._clock.monotonic_s()
-            left_s = heard_s + limit_s - now_s
-            if left_s <= 0:  # also while frames wait: a flood of rubbish is silence too
-                because = self._because(since)
-                reason = f"no price for {limit_s:g} s" + (f": {because}" if because else "")
-                return End(reason, cause=because, is_silence=True)
-            if now_s - looked_s >= self._link.silence_s / 4:
-                looked_s = now_s
-                if words := self._silence.silent(now_s, listener.needs()):
-                    listener.change(words)
-            try:
-                async with asyncio.timeout(min(left_s, self._link.silence_s / 4)):
-                    frame = await socket.recv(decode=False)
-            except TimeoutError:
-                continue
+            frame = await socket.recv(decode=False)
             self._stats.last_frame_at = self._clock.utc()
             quotes = self._parsed(frame)
             if not quotes:
-                await self._without_a_price(socket, frame, listener, since)
+                if (answer := self._voice.answer(frame)) is not None:
+                    await socket.send(answer)
+                if not listener.is_served and (because := self._because()):
+                    self._stats.reason = f"no price yet: {because}"
                 continue
             is_first = not self.ready.done()
             if is_first:
                 self.ready.set_result(None)
                 listener.connected()
-            news = listener.take(quotes)
+            news, now_s = listener.take(quotes), self._clock.monotonic_s()
             # What a new socket repeats of the old one's prices is a sign of life once.
-            if self._silence.heard(news, self._clock.monotonic_s()) or is_first:
-                limit_s, heard_s, since = self._link.silence_s, self._clock.monotonic_s(), self._accounts()
+            if self._silence.heard(news, now_s) or is_first:
+                self._limit_s = self._link.silence_s
+                self._heard_s = now_s
+                if now_s - self._since_s >= _ACCOUNTS_S:
+                    self._since = self._accounts()
+                    self._since_s = now_s
 
-    async def _without_a_price(
-        self, socket: ClientConnection, frame: bytes, listener: Listener, since: tuple[Counter[str], Counter[str]]
-    ) -> None:
-        if (answer := self._voice.answer(frame)) is not None:
-            await socket.send(answer)
-        if not listener.is_served and (because := self._because(since)):
-            self._stats.reason = f"no price yet: {because}"
+    async def _watch(self, listener: Listener) -> End:
+        """Ends when no new price has come for too long, also while messages come: a flood of rubbish is silence too."""
+        while True:
+            now_s = self._clock.monotonic_s()
+            left_s = self._heard_s + self._limit_s - now_s
+            if left_s <= 0:
+                because = self._because()
+                reason = f"no price for {self._limit_s:g} s" + (f": {because}" if because else "")
+                return End(reason, cause=because, is_silence=True)
+            if words := self._silence.silent(now_s, listener.needs()):
+                listener.change(words)
+            await asyncio.sleep(min(left_s, self._link.silence_s / 4))
 
     def _parsed(self, frame: bytes) -> Batch:
         try:
@@ -253,9 +260,9 @@ class Conversation:
     def _accounts(self) -> tuple[Counter[str], Counter[str]]:
         return Counter(self._stats.refused), Counter(self._stats.ignored)
 
-    def _because(self, since: tuple[Counter[str], Counter[str]]) -> str:
-        """The commonest reason why messages since then gave no price."""
-        refused, ignored = since
+    def _because(self) -> str:
+        """The commonest reason why messages since the last new price gave none."""
+        refused, ignored = self._since
         now_refused, now_ignored = self._accounts()
         for reason, _ in (now_refused - refused).most_common(1):
             return self._stats.words.get(reason) or reason.replace("_", " ")
