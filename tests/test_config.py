@@ -318,6 +318,28 @@ def test_a_rate_that_no_feed_can_price_in_usd_is_refused(tmp_path: Path, coin: s
     assert said.endswith('state a rate such as "1", or add a [[feed]] that quotes it in USD')
 
 
+def test_a_rate_that_a_poll_does_not_ask_for_is_refused(tmp_path: Path) -> None:
+    poll = '[[feed]]\nname = "desk"\nkind = "http_poll"\nurl = "https://prices.example/"\n'
+    rows = 'prices = [{ asset = "FUND", path = "nav" }, { asset = "USDT", path = "usdt" }]\n'
+    text = LEAST + '[prices]\nusdt_usd = "USDC"\n' + poll + rows
+    (said,) = problems(tmp_path, text)
+    assert "no feed can price it in USD (desk: in USD they price FUND, USDT)" in said
+    assert loaded(tmp_path, text.replace("USDC", "USDT")).rules.trust.usdt_usd == "USDT"
+
+
+def test_a_poll_that_is_slower_than_its_own_limit_is_refused(tmp_path: Path) -> None:
+    poll = '[[feed]]\nname = "nav"\nkind = "http_poll"\nurl = "https://prices.example/"\nevery = "1m"\nstale_after = "30s"\n'
+    (said,) = problems(tmp_path, LEAST + poll + 'prices = [{ asset = "FUND", path = "nav" }]\n')
+    assert "feed[0]: 'nav' gives prices every 1m, but stale_after is 30s" in said
+    assert 'state stale_after = "2m" or more' in said
+
+
+@pytest.mark.parametrize("kind", ["binance_spot", "bybit", "hyperliquid"])
+def test_feeds_that_quote_in_usdt_alone_can_not_convert_it(tmp_path: Path, kind: str) -> None:
+    (said,) = problems(tmp_path, LEAST + f'[prices]\nusdt_usd = "USDC"\n[[feed]]\nname = "venue"\nkind = "{kind}"\n')
+    assert "prices.usdt_usd: found 'USDC', but no feed can price it in USD" in said
+
+
 def test_a_rate_that_some_feed_may_price_in_usd_is_fine(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("at,asset,price\n")
     tape = '[[feed]]\nname = "day"\nkind = "tape"\npath = "t.csv"\n'

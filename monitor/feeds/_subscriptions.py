@@ -1,8 +1,8 @@
 """What feeds share that ask a venue for each market by its symbol: what they ask, and what becomes of the answers.
 
 A dialect is how one venue speaks: which messages ask for markets, what keeps a connection open, and what a message says.
-Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, asks
-again for those that went down with a neighbour, says why the venue refuses one, and makes quotes of the rest.
+Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, and
+again for those that went down with a neighbour, say why the venue refuses one, and make quotes of the rest.
 
 ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
           acknowledged, heartbeat
@@ -113,7 +113,7 @@ class Dialect(Protocol):
     """The message that keeps a connection open."""
     ping_s: float
     most: int
-    """Markets that one request may name."""
+    """Markets that one request may name; 0 where what is said first asks for all of them."""
     pause_s: float
     """Between two requests, by the venue's limits."""
     is_all_or_nothing: bool
@@ -129,16 +129,18 @@ class Dialect(Protocol):
         """What a message says. Raises Unusable."""
 
 
+def _unique(pairs: list[tuple[str, object]]) -> object:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else REPEATED
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_int=Number, parse_float=Number, parse_constant=Number)
+
+
 def tree(data: bytes) -> Any:
     """JSON with every number as its text, and REPEATED for an object that has a key twice. Raises Unusable."""
-
-    def unique(pairs: list[tuple[str, object]]) -> object:
-        found = dict(pairs)
-        return found if len(found) == len(pairs) else REPEATED
-
-    read = json.JSONDecoder(object_pairs_hook=unique, parse_int=Number, parse_float=Number, parse_constant=Number)
     try:
-        value = read.decode(data.decode())
+        value = _JSON.decode(data.decode())
     except RecursionError as e:
         raise Unusable("too_deep", data[:40], "JSON that is nested too deep") from e
     except ValueError as e:

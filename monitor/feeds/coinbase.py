@@ -19,7 +19,7 @@ from monitor.feeds._base import Unusable
 from monitor.feeds._instruments import LIVE, OTHER, OVER, SPOT, Instrument
 from monitor.feeds._markets import Spelled
 from monitor.feeds._spot import SpotFeed, middle, spoilt
-from monitor.feeds._subscriptions import Denied, Granted, Saying, Skipped, Stated, rows, tree
+from monitor.feeds._subscriptions import UNDATED, Denied, Granted, Saying, Skipped, Stated, rows, tree
 from monitor.feeds._venue import LiveConfig, Pause
 
 _URLS = {"exchange": "wss://ws-feed.exchange.coinbase.com", "advanced": "wss://advanced-trade-ws.coinbase.com"}
@@ -62,7 +62,7 @@ class CoinbaseDialect:
             raise Unusable("wrong_type", data[:40], "a message that is no object")
         kind, channel = value.get("type"), value.get("channel")
         if kind == "ticker":
-            return (_said(value, value.get("time")),)
+            return (_said(value, value.get("time", UNDATED)),)
         if kind == "error":
             text = ": ".join(str(value[key]) for key in ("message", "reason") if value.get(key))
             return (Denied(text[:200], tuple(m[0] for m in _PRODUCT.finditer(text))),)
@@ -94,7 +94,7 @@ def _tickers(value: dict[str, Any], data: bytes) -> Iterable[Saying]:
             yield spoilt(event)
             continue
         for ticker in tickers:
-            yield _said(ticker, value.get("timestamp")) if isinstance(ticker, dict) else spoilt(ticker)
+            yield _said(ticker, value.get("timestamp", UNDATED)) if isinstance(ticker, dict) else spoilt(ticker)
 
 
 def _granted(value: dict[str, Any]) -> Iterable[str]:

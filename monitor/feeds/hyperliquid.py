@@ -61,12 +61,12 @@ class HyperliquidDialect:
 
     ping = json.dumps({"method": "ping"})
     ping_s = 30.0  # it cuts a connection on which it sent nothing for 60 s
-    most = 1
     pause_s = 0.04  # 2,000 messages a minute
     is_all_or_nothing = False
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
+        self.most = 0 if channel == "allMids" else 1
 
     def opening(self) -> Sequence[str]:
         """The one request for all middles, where those are wanted."""
@@ -182,6 +182,11 @@ class Hyperliquid(AskedFeed):
 def trust(config: Config) -> FeedTrust:
     """Marks come about every 3 s, and without a time."""
     return FeedTrust(config.stale_after or timedelta(seconds=30), cadence=timedelta(seconds=3))
+
+
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """No coin: the oracle's prices are in USDT, or in USDC."""
+    return ()
 
 
 def build(name: str, config: Config, clock: Clock | None = None) -> Hyperliquid:

@@ -243,6 +243,7 @@ def _nobody(
 ) -> DeliveryError:
     """All recipients were refused: for their own sake, for the channel's, or nobody can say."""
     refused = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if _is_of_recipient(r.code, r.message))
+    later = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if not _is_of_recipient(r.code, r.message))
     texts = [_answer(r.recipient, r.code, r.message) for r in answers]
     words = "; ".join([base.refused_words(unusable), *texts] if unusable else texts)
     if any(r.code < 500 for r in answers):
@@ -254,7 +255,7 @@ def _nobody(
     else:
         fault = Fault.CHANNEL
     return DeliveryError(
-        words, fault=fault, answer=f"RCPT {answers[0].code}", receipt=Receipt(refused=(*unusable, *refused))
+        words, fault=fault, answer=f"RCPT {answers[0].code}", receipt=Receipt("", (), (*unusable, *refused), later)
     )
 
 

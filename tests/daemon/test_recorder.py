@@ -42,6 +42,11 @@ def events(path: Path) -> list[Any]:
     return [type(each).__name__ if not isinstance(each, RecordGap) else each for each in event_log.read(path)]
 
 
+def whole(path: Path) -> bytes:
+    """What a file holds, compressed or not."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
 def folded(path: Path) -> tuple[list[Any], list[str]]:
     """The alerts of a record, and what is missing from it."""
     lost: list[str] = []
@@ -132,7 +137,8 @@ def test_what_a_full_disk_did_not_take_is_a_gap_that_states_itself(
         handled(log, desk, prices("01:00", "0.92"))
     first, second = event_log.files(tmp_path)
     gap = RecordGap(clock("00:02"), clock("00:04"), 3, "No space left on device")
-    assert events(first) == ["Start", "GroupPut", "MarkPrices"], "half of a record is cut off again"
+    assert events(first) == ["Start", "GroupPut", "MarkPrices"]
+    assert whole(first).endswith(b"}\n"), "half of a record is cut off again"
     assert events(second) == ["Start", gap, "MarkPrices"]
     alerts, lost = folded(tmp_path)
     assert lost == [f"{second}: {gap}"]
@@ -274,7 +280,7 @@ def test_a_damaged_file_of_a_folder_is_named_and_the_next_goes_on(tmp_path: Path
         handled(log, desk, prices("01:00", "0.8"))
     first, _ = event_log.files(tmp_path)
     plain = first if first.suffix == ".jsonl" else Path(str(first).removesuffix(".gz"))
-    data = gzip.decompress(first.read_bytes()) if first.suffix == ".gz" else first.read_bytes()
+    data = whole(first)
     first.unlink()
     plain.write_bytes(data.replace(b'{"event":"groupput"', b'{"event":"grouppuf"'))
     alerts, lost = folded(tmp_path)

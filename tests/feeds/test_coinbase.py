@@ -151,9 +151,7 @@ def test_a_price_that_is_a_number_is_read_to_its_last_digit() -> None:
     assert str(quote.price) == "0.1000000000000000000000000000001"
 
 
-@pytest.mark.parametrize(
-    "at", [None, "", "yesterday", "2026-01-05T10:00:00", 1_767_607_200_000_000, "3026-01-05T10:00:00Z"]
-)
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-01-05T10:00:00", 1_767_607_200_000_000, "3026-01-05T10:00:00Z"])
 def test_a_time_that_is_none_is_refused_in_both_forms(at: object) -> None:
     one = feed()
     assert one.parse(json.dumps(ticker(time=at))) == []
@@ -186,6 +184,15 @@ def test_rubbish_is_counted_by_its_reason(message: bytes, reason: str) -> None:
     one = feed()
     assert one.parse(message) == []
     assert dict(one.stats.refused) == {reason: 1}
+
+
+def test_a_ticker_without_a_time_is_as_new_as_its_receipt() -> None:
+    """As the venue once sent the first one of a product."""
+    message = advanced(of_advanced())
+    del message["timestamp"]
+    for text in (ticker(time=None), message):
+        (quote,) = feed().parse(json.dumps(text))
+        assert (str(quote.price), quote.is_dated) == ("50000.10", False)
 
 
 def test_other_messages_are_ignored() -> None:

@@ -24,6 +24,7 @@ from monitor.feeds import http_poll
 from monitor.feeds.http_poll import Config, HttpPoll, PolledPrice
 from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
+from tests.feeds.shared import SHARED, needs_shared
 from tests.feeds.venue import Listener, until
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -177,6 +178,21 @@ def test_a_table_that_cannot_work_is_refused_by_name(table: dict[str, Any], prob
         schema.read(Config, stated)
     assert problem in str(refused.value)
     assert "geheim" not in str(refused.value)
+
+
+@needs_shared
+def test_real_answers_of_venues_are_read_by_their_paths() -> None:
+    folder = SHARED / "data" / "ws" / "single"
+    coins = [PolledPrice(a, f"tickers[pair={a}:USD].markPrice", "serverTime") for a in ("BTC", "ETH")]
+    found = feed(*coins).parse((folder / "kraken__http_futures_tickers.json").read_bytes())
+    assert [(q.asset, str(q.price), f"{q.at:%FT%T.%f}") for q in found] == [
+        ("BTC", "91506.6009839176", "2025-11-17T00:34:37.524000"),
+        ("ETH", "3205.25", "2025-11-17T00:34:37.524000"),
+    ]
+    answer = json.loads((folder / "okx__http_get_mark_price.json").read_text())
+    (quote,) = feed(PolledPrice("COIN", "/data/0/markPx", "/data/0/ts")).parse(json.dumps(answer))
+    assert str(quote.price) == answer["data"][0]["markPx"]
+    assert round(quote.at.timestamp() * 1000) == int(answer["data"][0]["ts"])
 
 
 # Against a server.

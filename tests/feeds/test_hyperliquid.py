@@ -139,6 +139,15 @@ async def test_each_coin_is_a_request_and_a_refused_one_is_named(monkeypatch: py
             await until(lambda: {"method": "ping"} in exchange.requests, "a ping")
 
 
+def test_no_coin_is_asked_for_where_all_are() -> None:
+    hyper = feed(channel="allMids")
+    hyper.attach(Desk(needs=lambda: {"BTC", "ETH"}))
+    socket = hyper.for_socket()
+    (request,) = socket.ask(socket.topics())
+    assert json.loads(request)["subscription"] == {"type": "allMids"}
+    assert not socket.topics()
+
+
 async def test_all_middles_are_one_request() -> None:
     async with Exchange(venue) as exchange, Listener(feed(url=exchange.url, channel="allMids").quotes()) as listener:
         await exchange.heard(1)

@@ -27,6 +27,8 @@ from monitor.feeds._subscriptions import (
     tree,
 )
 from tests.feeds import test_bybit, test_coinbase, test_deribit, test_hyperliquid, test_kraken, test_okx
+from tests.feeds.exchange import Exchange
+from tests.feeds.venue import Listener, until
 
 FEEDS: dict[str, tuple[Callable[[], AskedFeed], Callable[[str], str]]] = {
     "okx": (lambda: okx.build("f", okx.Config()), lambda price: test_okx.mark(price="PRICE").replace('"PRICE"', price)),
@@ -320,6 +322,53 @@ def test_a_venue_that_has_nothing_of_the_book_stays_connected_by_other_coins() -
     (request,) = socket.ask(socket.topics())
     assert [a["instId"] for a in json.loads(request)["args"]] == ["BTC-USDT-SWAP"]
     assert set(feed.stats.states) >= {"NONE"}
+
+
+TALKS = {
+    "okx": (test_okx, "doesn't exist"),
+    "bybit": (test_bybit, "handler not found"),
+    "hyperliquid": (test_hyperliquid, "Invalid subscription"),
+    "deribit": (test_deribit, "left it out"),
+}
+QUICK = {"first_frame": "300ms", "retry_min": "20ms", "retry_max": "50ms"}
+
+
+@pytest.mark.parametrize("kind", sorted(TALKS))
+async def test_a_refused_subscription_is_the_cause_in_the_words_of_the_venue(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests, words = TALKS[kind]
+    monkeypatch.setattr(type(tests.feed()), "ASK_EVERY_S", 0.01)
+    async with Exchange(tests.venue) as exchange:
+        feed = tests.feed(url=exchange.url, **QUICK)
+        feed.attach(Desk(needs=lambda: {"NONE"}))
+        async with Listener(feed.quotes()):
+            await until(lambda: "subscription refused" in feed.stats.reason, "the cause is shown")
+            assert words in feed.stats.reason
+            await until(lambda: len(exchange.said) > 1, "it asks again all the same")
+            assert not feed.stats.connected
+
+
+@pytest.mark.parametrize("kind", sorted(TALKS))
+async def test_every_connection_asks_from_the_beginning(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests, _ = TALKS[kind]
+    monkeypatch.setattr(type(tests.feed()), "ASK_EVERY_S", 0.01)
+    _, message = FEEDS[kind]
+    async with Exchange(tests.venue) as exchange:
+        feed = tests.feed(url=exchange.url, **QUICK)
+        feed.attach(Desk(needs=lambda: {"BTC"}))
+        async with Listener(feed.quotes()) as listener:
+            for connection, price in enumerate(("7", "8", "9")):
+                await until(
+                    lambda at=connection: len(exchange.said) > at and "BTC" in "".join(exchange.said[at]), "it asks"
+                )
+                at_ms = str(tests.AT_MS + connection) if hasattr(tests, "AT_MS") else ""
+                text = message(f'"{price}"').replace(str(getattr(tests, "AT_MS", "none")), at_ms)
+                await exchange.send(text)
+                await listener.heard("BTC", price)
+                exchange.drop()
+    assert exchange.said[0] == exchange.said[1] == exchange.said[2]
+    assert feed.stats.reconnects == 2
 
 
 def test_what_a_peer_writes_is_shown_in_part() -> None:
