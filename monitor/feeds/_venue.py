@@ -272,6 +272,7 @@ class LiveFeed:
 
     def _take_list(self, instruments: Sequence[Instrument], origin: str) -> None:
         self.markets.take(instruments, origin)
+        self._needs()
         missing = set(self.markets.missing()) - self._missing_told
         self._missing_told |= missing
         for asset in sorted(missing):
