@@ -80,6 +80,10 @@ class LiveConfig(SymbolKeys, frozen=True, kw_only=True):
         if not self.quotes:
             raise ValueError('quotes: found none, expected quote coins such as ["USDT"]')
 
+    def __repr__(self) -> str:
+        """Without what an address may hold: configurations end up in logs and tracebacks."""
+        return f"{type(self).__module__}.Config({shown_url(self.url)})"
+
     def list_address(self) -> str:
         """Where the list of markets is read; empty where it is not."""
         if self.instruments_url is not None:
