@@ -276,11 +276,11 @@ class LiveFeed:
 
     def _take_list(self, instruments: Sequence[Instrument], origin: str) -> None:
         self.markets.take(instruments, origin)
+        self._needs()
         missing = set(self.markets.missing()) - self._missing_told
         self._missing_told |= missing
-        for asset in sorted(missing):
-            words = self.stats.states[asset]
-            self._log.warning(self.clock.monotonic_s(), f"missing {asset}", "no such market", asset=asset, reason=words)
+        for words in sorted(missing):
+            self._log.warning(self.clock.monotonic_s(), words, "no such market", feed=self.name, reason=words)
 
 
 def instant_ms(value: object, *, as_text: bool = False) -> int:
