@@ -438,12 +438,17 @@ class _Loader:
 
 def _feed_trust(feed: Part) -> FeedTrust:
     """How the prices of a feed are judged; a kind that states nothing of it is judged as [prices] says."""
-    trust = getattr(plugins.module("feeds", feed.kind), "trust", None)
+    return _told_of(feed, "trust") or FeedTrust()
+
+
+def _told_of(feed: Part, what: str) -> Any:
+    """What a feed's kind tells of its configuration by a function; None where it has none, or cannot tell."""
+    function = getattr(plugins.module("feeds", feed.kind), what, None)
     try:
-        return FeedTrust() if trust is None else trust(feed.config)
+        return None if function is None else function(feed.config)
     except (Invalid, ValueError, OSError):
         # A file behind the feed that cannot be played: `wiring.unusable` names it with its remedy.
-        return FeedTrust()
+        return None
 
 
 def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
@@ -455,15 +460,19 @@ def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
         return None
     priced: set[str] = set()
     for feed in feeds:
-        stated = getattr(plugins.module("feeds", feed.kind), "priced_in_usd", None)
-        coins = None if stated is None else stated(feed.config)
+        coins = _told_of(feed, "priced_in_usd")
         if coins is None:
             return None
         priced.update(coins)
     if usdt_usd in priced:
         return None
     names = ", ".join(feed.name for feed in feeds)
-    circle = f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
+    if priced:
+        circle = f"in USD they price {', '.join(sorted(priced))}"
+    else:
+        circle = (
+            f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
+        )
     return (
         f"found {usdt_usd!r}, but no feed can price it in USD ({names}: {circle}), so that every price in USDT would be "
         'missing; state a rate such as "1", or add a [[feed]] that quotes it in USD'

@@ -89,6 +89,11 @@ class PricesInForce:
         """What every source says of an asset at a time, in the order of preference."""
         return self._judgement.sources(asset, at)
 
+    def priced_by(self, asset: str) -> list[str]:
+        """The sources that ever gave a price of an asset."""
+        place = self._columns.find(asset)
+        return [] if place is None else [source.name for source in self._sources if source.cell(place) is not None]
+
     @property
     def clocks(self) -> Mapping[str, SourceClock]:
         """The clock of each source beside ours."""

@@ -219,7 +219,7 @@ class RiskMonitor:
                 self._take(event, out)
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
-            self._priced.feeds.look(event.at, out)
+            self._priced.look(event, out)
             self._silences.mark(out.alerts, start)
             self._concentration.follow(event)
             self.at = event.at
@@ -248,8 +248,7 @@ class RiskMonitor:
             case ClockSettled():
                 self._noticed.settled(out)
             case ClockStood():
-                # Receipts grow old, and doubted prices persist, though no deadline may run.
-                self.board.shift(-timedelta(seconds=float(event.seconds)), event.at)
+                self._priced.stood(event, out)
             case PriceSilent():
                 self._follow(self._priced.prices.silent(event.asset, event.at), out)
             case Noticed():

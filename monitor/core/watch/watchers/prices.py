@@ -69,6 +69,10 @@ class PriceWatch(Watcher):
         for asset, late in self._agenda.late(deadlines.PRICE).items():
             self._await_price(asset, self._board.stale_due(asset) or min(late + delta, latest))
 
+    def stand(self, delta: timedelta, at: datetime) -> None:
+        """Time passed that the wall does not show, as it was set back."""
+        self._board.shift(-delta, at)
+
     def due(self, deadline: Deadline, out: Outcome) -> BookChange | None:
         """Deadlines of one time. A feed that dies takes all its prices: their holders are decided once."""
         at = deadline.at
