@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.addresses import check_public_url, networks_of
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
@@ -484,8 +484,9 @@ def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[s
     found = []
     names = [str(name) for name, _ in notifiers]
     for name in route.to:
-        if name == "contacts" and not any(kind in ("email", "sms") for _, kind in notifiers):
-            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        if name == "contacts" and not any(contacts.check_of(str(kind)) for _, kind in notifiers):
+            known = " or ".join(contacts.kinds())
+            found.append(f'"contacts" needs a notifier of kind {known} to reach the borrower through')
         elif name != "contacts" and name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
