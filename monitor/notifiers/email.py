@@ -50,6 +50,10 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(msgspec.Struct, frozen=True):
     """`smtp` is smtp://host:port, smtps://host:port or file:folder (relative to the working directory).
 
