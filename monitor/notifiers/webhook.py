@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from monitor.addresses import (
 from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, one_line
 from monitor.secret_files import read_secret
-from monitor.webhook_keys import signers_of
+from monitor.webhook_keys import KeyRing
 
 TIMEOUT_S = 15.0
 """The specification asks for 15 to 30 s. The shorter leaves more attempts while a deadline runs."""
@@ -97,13 +98,22 @@ def build(name: str, config: Config) -> WebhookNotifier:
 class WebhookNotifier:
     """One endpoint. It keeps the connection for a few seconds, so a storm does not shake hands for every notice."""
 
-    def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        clock: Clock,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        until: Mapping[str, datetime] | None = None,
+    ) -> None:
+        """`until`: by key, where it signs no longer than that."""
         self.name = name
         self._clock = clock
         self._timeout_s = timeout_s
         self._url = URL(config.url)
         self._guard = guarded_socket(allow_private=config.allow_private, allow=networks_of(config.allow))
-        self._signers = signers_of(read_secret(config.secret, config.secret_file))
+        self._keys = KeyRing(read_secret(config.secret, config.secret_file), until)
         self._tls: ssl.SSLContext | bool = True
         if config.ca_file is not None:
             self._tls = ssl.create_default_context(cafile=str(config.ca_file))
@@ -162,7 +172,7 @@ class WebhookNotifier:
             "user-agent": "loan-monitor",
             "webhook-id": id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(signer.sign(id, at, text) for signer in self._signers),
+            "webhook-signature": self._keys.sign(id, at, text),
         }
 
     def _open(self) -> aiohttp.ClientSession:
