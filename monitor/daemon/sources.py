@@ -22,6 +22,7 @@ from monitor.feeds._base import Desk, Feed, FeedStats
 from monitor.rates._base import RateSource
 from monitor.running import Running, Task
 from monitor.stores._base import StoreUnavailable
+from monitor.telemetry import BoundedLog
 
 WATCH_S = 0.1
 """How often the feeds are looked at: a feed that is gone is told of before its prices are old."""
@@ -61,6 +62,8 @@ class Sources:
         """Sources of rates whose opening was taken at the start."""
         self._rated: set[tuple[str, str]] = set()
         self._reports = FeedReports()
+        self._log = BoundedLog(every_s=600.0)
+        """A clock that is off is a line every ten minutes."""
         self._needed: frozenset[str] = frozenset()
         self._needed_s = float("-inf")
 
@@ -99,7 +102,12 @@ class Sources:
                 looked_s = now_s
                 self._judge_again()
             for name, stats in self.feeds.items():
-                self._health.set(f"feed {name}", self._trouble(name, stats))
+                trouble = self._trouble(name, stats)
+                self._health.set(f"feed {name}", trouble)
+                if trouble is not None and stats.connected:  # a feed that is not connected says so in the log itself
+                    self._log.warning(
+                        now_s, f"{name}: {trouble}", "the prices of a feed do not count", feed=name, reason=trouble
+                    )
             if said := self._reports.changes(self.feeds, self._clock.utc(), now_s):
                 with contextlib.suppress(StoreUnavailable):  # core has it all the same
                     await self._sequencer.events(said)

@@ -113,6 +113,10 @@ class Channel:
             self._failure,
         )
 
+    def use(self, notifier: Notifier) -> None:
+        """Makes the next attempts with another notifier."""
+        self._notifier = notifier
+
     def wake(self) -> None:
         """Something may be due now."""
         self._wake.set()

@@ -73,6 +73,10 @@ def _desk_templates(folder: Path | None) -> jinja2.Environment:
     return found
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(msgspec.Struct, frozen=True):
     """`smtp` is smtp://host:port, smtps://host:port or file:folder (relative to the working directory).
 

@@ -60,6 +60,10 @@ _EXTENSION = set("^{}\\[~]|€")
 _NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Gateway(Protocol):
     """Sends a text to a number."""
 
