@@ -136,6 +136,9 @@ class BorrowerTexts:
                 for layout in layouts:
                     try:
                         self._rendered(notice, language, layout)
+                    except AttributeError as e:
+                        what = f"{language}.words.txt sets no {e.name!r}"
+                        raise ValueError(f"templates: {what} ({notice.type} in {layout})") from None
                     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as e:
                         line = f", line {e.lineno}" if isinstance(e, jinja2.TemplateSyntaxError) else ""
                         name = getattr(e, "name", None) or layout

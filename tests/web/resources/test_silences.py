@@ -134,7 +134,9 @@ async def test_the_id_of_a_group_is_an_id_whatever_signs_it_has(desk: WebDesk, h
     """`G-[1]*` is a group. Its silence must not hide G-1x, which the id would match as a glob."""
     strange = "G-[1]*"
     await ask(http, "PUT", "/v1/groups/" + quote(strange, safe=""), line(strange, btc="9"))
-    status, _, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call") | {"match": {"group": strange}})
+    status, _, made = await ask(
+        http, "POST", "/v1/silences", quiet(up_to="margin_call") | {"match": {"group": strange}}
+    )
     assert status == 201, made
     assert made["match"] == {"group_id": strange}
     await called(desk, http, "G-1x")
