@@ -269,7 +269,7 @@ def _without_labels(data: AlertData, group: GroupRef, excess: int) -> AlertData:
     for name in sorted(labels, key=lambda n: -_length({n: labels[n]})):
         if excess <= 0:
             break
-        excess -= _length({name: labels.pop(name)})
+        excess -= _length({name: labels.pop(name)}) - 1  # the braces go with the whole table, a comma with the row
     return replace(data, group=replace(group, labels=labels), labels_cut=len(group.labels) - len(labels))
 
 
