@@ -73,7 +73,7 @@ async def test_every_group_of_a_book_with_bad_contacts_reaches_somebody(house: H
             await until(lambda: {"comma", "none"} <= groups_of(ops), "the desk has the notices of these two")
             for address in ("jane@acme.example", "joe@acme.example", "pole@acme.example"):
                 await until(lambda address=address: server.of(address), f"a mail to {address}")
-            told = [a["data"] for a in await daemon.alerts("?type=book.left_out")]
+            told = [a["data"] for a in await daemon.alerts("&type=book.left_out")]
             assert sorted(t["facts"]["group"] for t in told) == ["both", "comma"]
             assert "blank" not in groups_of(ops), "the borrower has it"
             assert server.of("pole@acme.example")[0].startswith("Likwidacja: grupa pożyczek pole")
