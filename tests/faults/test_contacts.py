@@ -6,6 +6,10 @@ import asyncio
 import email
 import email.policy
 import json
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -72,7 +76,7 @@ async def test_every_group_of_a_book_with_bad_contacts_reaches_somebody(house: H
         async with Daemon(house) as daemon:
             await until(lambda: {"comma", "none"} <= groups_of(ops), "the desk has the notices of these two")
             for address in ("jane@acme.example", "joe@acme.example", "pole@acme.example"):
-                await until(lambda address=address: server.of(address), f"a mail to {address}")
+                await until(partial(server.of, address), f"a mail to {address}")
             told = [a["data"] for a in await daemon.alerts("&type=book.left_out")]
             assert sorted(t["facts"]["group"] for t in told) == ["both", "comma"]
             assert "blank" not in groups_of(ops), "the borrower has it"
@@ -106,3 +110,43 @@ async def test_the_api_refuses_contacts_and_labels_with_place_value_and_reason(h
         contacts = {"email": ["Jane <jane@acme.example> ", {"to": "joe@b\u00fccher.example", "language": "sv"}]}
         status, _ = await daemon.ask("PUT", "/v1/groups/G-1", called("G-1", labels=fits, contacts=contacts))
         assert status == 201
+
+
+MAIL = (
+    '[[notifier]]\nname = "mail"\nkind = "email"\nsmtp = "smtp://127.0.0.1:9"\nsender = "m@desk.example"\n'
+    'to = ["desk@x.example"]\n'
+)
+
+
+def _spoil(path: Path) -> None:
+    """Writes into the store what this version would refuse."""
+    with closing(sqlite3.connect(path)) as db:
+        (body,) = db.execute("SELECT body FROM groups WHERE id = 'old'").fetchone()
+        stored = json.loads(body)
+        group = next(part for part in (stored, *stored.values()) if "contacts" in part or "labels" in part)
+        group["contacts"] = {"email": ["nobody"]}
+        group["labels"] = {f"k{i}": "v" for i in range(40)}
+        db.execute("UPDATE groups SET body = ? WHERE id = 'old'", (json.dumps(stored).encode(),))
+        db.commit()
+
+
+async def test_what_an_older_version_took_by_api_is_told_once(house: House) -> None:
+    """A store may hold contacts and labels that no put would bring in now: the notice goes to everybody, and it is said."""
+    async with SignedReceiver() as ops:
+        routes = '[[route]]\nmatch = { type = "book.*" }\nto = ["ops"]\n\n[[route]]\nto = ["contacts"]\n'
+        house.write(webhook("ops", ops.url()), MAIL, routes, feed=False)
+        async with Daemon(house) as daemon:
+            await daemon.put(line("old", "100000", "1000", asset="USDT"))
+        _spoil(house.folder / "var" / "monitor.db")
+        async with Daemon(house) as daemon:
+            await daemon.put(line("new", "100000", "1000", asset="USDT"))
+            more = {"type": "withdraw", "account": "old-a", "asset": "USDT", "quantity": "98990", "id": "t-1"}
+            status, said = await daemon.ask("POST", "/v1/groups/old/entries", more)
+            assert status == 200, said
+            await until(lambda: "old" in groups_of(ops), "everybody hears of a group without a usable contact")
+            await until(lambda: ops.of("book.left_out"), "the contact is named")
+            (told,) = ops.of("book.left_out")
+            assert told["data"]["subject"] == "api#old"
+            assert "contacts.email[0]: found 'nobody'" in told["data"]["facts"]["problem"]
+            (body,) = [b for b in ops.got if b["data"].get("group", {}).get("id") == "old"]
+            assert len(body["data"]["group"]["labels"]) == 32
