@@ -11,7 +11,7 @@ WORKERS ?= 3
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test check soak bench lock clean
+.PHONY: setup run test check soak cases bench lock clean
 
 setup: $(PAGE) .venv/.ready
 
@@ -49,9 +49,14 @@ check: setup
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
 	else echo "npm is not installed: the page is not checked"; fi
 
-# The slower suite: thousands of groups over a whole tape, more random kills.
+# The slower suite: thousands of groups over a whole tape, more random kills, ten minutes of all faults of prices
+# (SOAK_MINUTES and SOAK_SEED change those).
 soak: setup
 	$(BIN)/pytest -n $(WORKERS) -m soak tests
+
+# The handed cases as slow as they were; `make test` plays them five times as fast.
+cases: setup
+	CASES_SPEED=1 $(BIN)/pytest -n 4 --dist worksteal -m "soak or not soak" tests/cases
 
 # Ours and its peers, side by side, with packages of their own; QUICK=1 runs fewer rounds, in less than five minutes.
 bench: .venv-bench/.ready

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import path, peers, plot, storm
+from bench import path, peers, plot, sources, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -19,6 +19,10 @@ FASTER = {
     "numba_csr": 2, "numpy": 15, "polars": 25, "duckdb": 25, "pandas": 25, "python_float": 60, "python_decimal": 180,
 }  # fmt: skip
 """How many times faster than a peer the sweep is to be, at 100,000 and at 1,000,000 groups."""
+
+
+SOURCES = {3: 2.0, 5: 3.0}
+"""How many times dearer a frame may be where so many feeds price the same coins."""
 
 
 class Measured(NamedTuple):
@@ -33,6 +37,8 @@ class Measured(NamedTuple):
     lateness: Lateness
     path: path.Figures
     storm: storm.Figures
+    sources: dict[int, sources.Cost]
+    """By number of feeds."""
     memory: Memory
     took_s: float
 
@@ -69,6 +75,8 @@ def results(m: Measured) -> dict[str, Any]:
         "tick_ten": e["ten"] / e["sweep"],
         "path_over_sweep": p["path"] / p["sweep"],
         "storm_gain": s["single"] / s["storm"],
+        "sources": {str(n): cost.median_us / m.sources[1].median_us for n, cost in m.sources.items()},
+        "sources_ms": {str(n): cost.median_us / 1e3 for n, cost in m.sources.items()},
         "bytes_per_group": m.memory.total,
         "loop_lateness_p99_ms": m.lateness.p99_ms,
         "machine": {**m.machine, "read_gb_per_s": bandwidth(m.engine) / 1e9},
@@ -104,6 +112,11 @@ def rows(m: Measured) -> list[Row]:
             r["path_over_sweep"]),
         Row("storm_gain", "10,000 alerts in one tick, durable, per alert, against single commits", 50, r["storm_gain"],
             at_least=True),
+        *(
+            Row(f"sources_{n}", f"a frame of 600 coins in core, {n} feeds against one", limit, r["sources"][str(n)])
+            for n, limit in SOURCES.items()
+        ),
+        Row("sources_ms", "a frame of 600 coins in core, 3 feeds", 0.3, r["sources_ms"]["3"], " ms"),
         Row("growth", f"cost of a tick from {int(first):,} to {int(last):,} groups", int(last) / int(first),
             grown[last] / grown[first]),
         Row("loop_lateness_p99_ms", "lateness of the event loop during sweeps, 1M, p99", 5, r["loop_lateness_p99_ms"],
@@ -208,6 +221,8 @@ def _path(m: Measured) -> Iterable[str]:
         f"own ({len(m.storm.seconds['storm'])} rounds); core raised {m.storm.handled:,} alerts in one tick in "
         f"{m.storm.handle_s * 1e3:.0f} ms."
     )
+    costs = ", ".join(f"{n}: {cost.median_us:.0f} µs (p99 {cost.p99_us:.0f})" for n, cost in m.sources.items())
+    yield f"- A frame of 600 coins in core, by the number of feeds that price them: {costs}."
     for what, late in (("two threads sweep", m.lateness), ("core handles whole frames", m.path.lateness)):
         yield (
             f"- Event loop while {what}, 1M groups: p99 {late.p99_ms:.2f} ms late, over {len(late.during_ms):,} sleeps of "

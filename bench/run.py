@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench import desk, lateness, machine, memory, path, peers, report, storm, sweep
+from bench import desk, lateness, machine, memory, path, peers, report, sources, storm, sweep
 from bench.book import Book, book, market
 from bench.contender import ticks
 from bench.ours import Ours
-from bench.progress import Bars
+from bench.progress import Advance, Bars
 from bench.rounds import Seconds
 from monitor import telemetry
 
@@ -33,10 +33,13 @@ class Plan(NamedTuple):
     lateness_s: float
     path: int
     storm: int
+    sources: int
 
 
-FULL = Plan(engine=41, peers={10_000: 31, 100_000: 15, GROUPS: 15}, growth=31, lateness_s=20, path=21, storm=15)
-QUICK = Plan(engine=15, peers={10_000: 15, 100_000: 7, GROUPS: 3}, growth=9, lateness_s=5, path=9, storm=5)
+FULL = Plan(
+    engine=41, peers={10_000: 31, 100_000: 15, GROUPS: 15}, growth=31, lateness_s=20, path=21, storm=15, sources=300
+)
+QUICK = Plan(engine=15, peers={10_000: 15, 100_000: 7, GROUPS: 3}, growth=9, lateness_s=5, path=9, storm=5, sources=100)
 
 METHOD = """\
 - One seeded book for all: 8.0 collateral positions and 1.6 debts a group, 600 assets, ladders of 2-8 tiers, 9 % of the
@@ -51,6 +54,8 @@ METHOD = """\
 - A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it.
 - The bound is the bytes that a sweep reads and writes over the median one-thread streaming sum over 1 GiB of the same rounds.
 - The path runs from the bytes of a frame to the return of the commit, in turns with a sweep of the same book by one thread.
+- One, three and five feeds: every price of 600 coins moves in every frame, and the feeds stay within a hundredth of a per
+  cent of each other. A frame is handled by a whole monitor without groups.
 - A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
@@ -73,6 +78,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     with bars.part(f"a storm of {STORM:,} alerts", plan.storm + 1) as advance:
         stormed = storm.run(whole.market, STORM, plan.storm, folder, advance)
     lines, one_product = folder / "book.jsonl", desk.of_one_product(whole)
+    with bars.part("one, three and five feeds", 3) as advance:
+        fed = _sources(plan.sources, advance)
     with bars.part("the book as JSON lines", 1):
         desk.write_lines(one_product, lines)
     with bars.part("the whole path", -(-GROUPS // desk.AT_ONCE) + plan.path + 1) as advance:
@@ -83,7 +90,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
     took_s = time.perf_counter() - started
     return report.Measured(
-        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, held, took_s
+        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, fed, held, took_s
     )  # fmt: skip
 
 
@@ -91,6 +98,14 @@ def _peers(some: Book, rounds: int, bars: Bars) -> Seconds:
     names = [name for name in (*peers.PEERS, *peers.MORE) if name != "bytewax" or len(some) <= STREAMING]
     with bars.part(f"peers, {len(some):,} groups", len(names) + rounds) as advance:
         return sweep.against_peers(some, names, rounds, advance)
+
+
+def _sources(frames: int, advance: Advance) -> dict[int, sources.Cost]:
+    costs = {}
+    for feeds in (1, 3, 5):
+        costs[feeds] = sources.measure(feeds, frames)
+        advance()
+    return costs
 
 
 def _lateness(whole: Book, seconds: float) -> lateness.Lateness:

@@ -10,7 +10,6 @@ import random
 import statistics
 import sys
 import time
-from datetime import timedelta
 from typing import NamedTuple
 
 from monitor.core.events.events import MarkPrices

@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.addresses import check_public_url, networks_of
+from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
+from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
@@ -165,6 +167,8 @@ class Part(msgspec.Struct, frozen=True):
     kind: str
     name: str
     config: Any
+    rules: ChannelRules = ChannelRules()
+    """Only a notifier has some."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -173,6 +177,19 @@ class Route(msgspec.Struct, frozen=True):
     to: tuple[str, ...]
     match: Match = Match()
     continue_: bool = msgspec.field(default=False, name="continue")
+    group_by: tuple[str, ...] | None = None
+    """Gathers notices for people into digests, one for each value of these; `[]` is one for all."""
+    group_wait: GroupWait = timedelta(seconds=10)
+    group_interval: GroupWait = timedelta(minutes=5)
+    first: Annotated[int, range(0, 1001)] = 10
+    """So many critical notices leave at once in each interval, the largest debt first."""
+
+    @property
+    def gathering(self) -> Gathering | None:
+        """How the route gathers; None where every notice goes by itself."""
+        if self.group_by is None:
+            return None
+        return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -288,7 +305,7 @@ class _Loader:
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
-        notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
+        notifiers = self.notifiers(self.rows(table, "notifier"))
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
@@ -390,9 +407,11 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.note(f"{where}.kind", str(e))
             return None
-        rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
+        own = KEYS if family == "notifiers" else ()
+        rest = {k: v for k, v in table.items() if k not in ("kind", "name", *own)}
         config = self.read(module.Config, rest, where)
-        return None if name is None or config is None else Part(kind, name, config)
+        rules = self.read(ChannelRules, {k: v for k, v in table.items() if k in own}, where)
+        return None if name is None or config is None or rules is None else Part(kind, name, config, rules)
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []
@@ -405,6 +424,16 @@ class _Loader:
                 self.note(f"{table}[{i}].name", what)
             parts.append(part)
         return tuple(parts)
+
+    def notifiers(self, rows: list[dict[str, Any]]) -> tuple[Part, ...]:
+        """The channels. Each fallback names a notifier of the file, even one that has problems of its own."""
+        parts = self.parts("notifiers", rows, "notifier")
+        names = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        for part in parts:
+            place = f"notifier[{names.index(part.name)}]" if part.name in names else f"notifier {part.name!r}"
+            for key, what in channel_problems(part.name, part.rules, is_for_people(part.kind), names):
+                self.note(f"{place}.{key}", what)
+        return parts
 
     def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
         """The sources of rates. Each names a product of the file, even one that has problems of its own."""
@@ -452,18 +481,26 @@ class _Loader:
             if route is not None:
                 for what in _unknown(route, kinds):
                     self.note(f"route[{i}].to", what)
+                if route.gathering is not None:
+                    for key, what in gathering_problems(route.gathering, _readers(route, kinds)):
+                        self.note(f"route[{i}].{key}", what)
                 routes.append(route)
         return tuple(routes)
 
 
 def _feed_trust(feed: Part) -> FeedTrust:
     """How the prices of a feed are judged; a kind that states nothing of it is judged as [prices] says."""
-    trust = getattr(plugins.module("feeds", feed.kind), "trust", None)
+    return _told_of(feed, "trust") or FeedTrust()
+
+
+def _told_of(feed: Part, what: str) -> Any:
+    """What a feed's kind tells of its configuration by a function; None where it has none, or cannot tell."""
+    function = getattr(plugins.module("feeds", feed.kind), what, None)
     try:
-        return FeedTrust() if trust is None else trust(feed.config)
+        return None if function is None else function(feed.config)
     except (Invalid, ValueError, OSError):
         # A file behind the feed that cannot be played: `wiring.unusable` names it with its remedy.
-        return FeedTrust()
+        return None
 
 
 def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
@@ -475,15 +512,19 @@ def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
         return None
     priced: set[str] = set()
     for feed in feeds:
-        stated = getattr(plugins.module("feeds", feed.kind), "priced_in_usd", None)
-        coins = None if stated is None else stated(feed.config)
+        coins = _told_of(feed, "priced_in_usd")
         if coins is None:
             return None
         priced.update(coins)
     if usdt_usd in priced:
         return None
     names = ", ".join(feed.name for feed in feeds)
-    circle = f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
+    if priced:
+        circle = f"in USD they price {', '.join(sorted(priced))}"
+    else:
+        circle = (
+            f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
+        )
     return (
         f"found {usdt_usd!r}, but no feed can price it in USD ({names}: {circle}), so that every price in USDT would be "
         'missing; state a rate such as "1", or add a [[feed]] that quotes it in USD'
@@ -495,13 +536,28 @@ def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[s
     found = []
     names = [str(name) for name, _ in notifiers]
     for name in route.to:
-        if name == "contacts" and not any(kind in ("email", "sms") for _, kind in notifiers):
-            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        if name == "contacts" and not any(contacts.check_of(str(kind)) for _, kind in notifiers):
+            known = " or ".join(contacts.kinds())
+            found.append(f'"contacts" needs a notifier of kind {known} to reach the borrower through')
         elif name != "contacts" and name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
             found.append(f"no notifier {name!r}; {hint}")
     return found
+
+
+def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[str, bool]:
+    """The targets of a route: whether people read what comes there. Contacts are people."""
+    kinds = {str(name): str(kind) for name, kind in notifiers}
+    return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
+
+
+def is_for_people(kind: str) -> bool:
+    """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
+    try:
+        return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
+    except plugins.UnknownKind:
+        return False
 
 
 def _unnamed(kind: str, table: Mapping[str, Any]) -> str:

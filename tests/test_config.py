@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import config
+from monitor import config, plugins
 from monitor.config import BadConfig, Config
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds import binance_futures
@@ -246,6 +246,16 @@ def test_a_public_address_with_tokens_is_fine(tmp_path: Path) -> None:
     assert loaded(tmp_path, text).web.tokens[0].name == "ops"
 
 
+@pytest.mark.parametrize("kind", sorted({*plugins.kinds("feeds")} - {"scenario", "tape"}))
+def test_no_password_of_a_feed_is_shown_by_repr(tmp_path: Path, kind: str) -> None:
+    """Those without an address have none."""
+    scheme = {"http_poll": "https", "redis_stream": "redis"}.get(kind, "wss")
+    more = 'prices = [{ asset = "BTC", path = "/p" }]\n' if kind == "http_poll" else ""
+    address = f"{scheme}://desk:geheim-7Qx@venue.example/x?token=geheim-7Qx"
+    feed = f'[[feed]]\nname = "x"\nkind = "{kind}"\nurl = "{address}"\n{more}'
+    assert "geheim" not in repr(loaded(tmp_path, LEAST + feed))
+
+
 def test_no_secret_is_shown_by_repr(tmp_path: Path) -> None:
     """Configurations end up in logs and tracebacks."""
     it = loaded(
@@ -316,6 +326,28 @@ def test_a_rate_that_no_feed_can_price_in_usd_is_refused(tmp_path: Path, coin: s
     assert f"prices.usdt_usd: found '{coin}', but no feed can price it in USD (venue: " in said
     assert "quoted in USDT there" in said
     assert said.endswith('state a rate such as "1", or add a [[feed]] that quotes it in USD')
+
+
+def test_a_rate_that_a_poll_does_not_ask_for_is_refused(tmp_path: Path) -> None:
+    poll = '[[feed]]\nname = "desk"\nkind = "http_poll"\nurl = "https://prices.example/"\n'
+    rows = 'prices = [{ asset = "FUND", path = "nav" }, { asset = "USDT", path = "usdt" }]\n'
+    text = LEAST + '[prices]\nusdt_usd = "USDC"\n' + poll + rows
+    (said,) = problems(tmp_path, text)
+    assert "no feed can price it in USD (desk: in USD they price FUND, USDT)" in said
+    assert loaded(tmp_path, text.replace("USDC", "USDT")).rules.trust.usdt_usd == "USDT"
+
+
+def test_a_poll_that_is_slower_than_its_own_limit_is_refused(tmp_path: Path) -> None:
+    poll = '[[feed]]\nname = "nav"\nkind = "http_poll"\nurl = "https://prices.example/"\nevery = "1m"\nstale_after = "30s"\n'
+    (said,) = problems(tmp_path, LEAST + poll + 'prices = [{ asset = "FUND", path = "nav" }]\n')
+    assert "feed[0]: 'nav' gives prices every 1m, but stale_after is 30s" in said
+    assert 'state stale_after = "2m" or more' in said
+
+
+@pytest.mark.parametrize("kind", ["binance_spot", "bybit", "hyperliquid"])
+def test_feeds_that_quote_in_usdt_alone_can_not_convert_it(tmp_path: Path, kind: str) -> None:
+    (said,) = problems(tmp_path, LEAST + f'[prices]\nusdt_usd = "USDC"\n[[feed]]\nname = "venue"\nkind = "{kind}"\n')
+    assert "prices.usdt_usd: found 'USDC', but no feed can price it in USD" in said
 
 
 def test_a_rate_that_some_feed_may_price_in_usd_is_fine(tmp_path: Path) -> None:

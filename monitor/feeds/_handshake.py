@@ -54,7 +54,7 @@ class Proxy:
             return f"{what}: its address is not one; write it as http://host:port"
         if not scheme.startswith("http"):
             return f"{what}: only http:// and https:// proxies can be"
-        if isinstance(e, OSError | ProxyError | InvalidProxy):
+        if isinstance(e, OSError | ProxyError | InvalidProxy) and not isinstance(e, ssl.SSLError):
             return f"{what}: {_plain(e)}"
         return ""
 

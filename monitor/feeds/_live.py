@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from monitor.addresses import shown_url
+from monitor.addresses import is_inside, shown_url
 from monitor.clock import Clock
 from monitor.core.prices.quote import Batch, Frame, Quote
 from monitor.feeds._base import FeedStats
@@ -27,7 +28,7 @@ _BACKLOG = 64
 _AHEAD = timedelta(seconds=5)
 # A peer may ask for a pause of days; one header must not leave the desk blind that long.
 _RETRY_AFTER_FACTOR = 10
-# At most so many connects within a minute (or twice `retry_max`, if that is shorter): venues ban addresses that do more.
+# At most so many connects within a minute: venues ban addresses that do more. A peer inside the house bans nobody.
 _CONNECTS = 30
 # A market comes in several messages: the old socket may still hold one that the new socket missed.
 _OVERLAP_S = 1.0
@@ -122,10 +123,9 @@ class LiveStream:
             asked.cancel()
 
     async def _spare_the_venue(self) -> None:
-        """Waits where the last connects were too many for the time."""
-        now_s, within_s = self._clock.monotonic_s(), min(60.0, 2 * self._link.retry_max_s)
-        if len(self._connects) == _CONNECTS and now_s - self._connects[0] < within_s:
-            await asyncio.sleep(within_s - (now_s - self._connects[0]))
+        """Waits where the last minute had too many connects, however short the pauses are that the desk states."""
+        if len(self._connects) == _CONNECTS and not is_inside(urlsplit(self._link.url).hostname or ""):
+            await asyncio.sleep(max(0.0, self._connects[0] + 60.0 - self._clock.monotonic_s()))
         self._connects.append(self._clock.monotonic_s())
 
     async def _pause(self, failures: int, end: End) -> None:

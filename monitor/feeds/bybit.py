@@ -257,6 +257,11 @@ def trust(config: Config) -> FeedTrust:
     )
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...] | None:
+    """Inverse contracts are in USD, and may be of any coin; all other markets are in USDT or USDC."""
+    return None if config.market == "inverse" else ()
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> Bybit:
     """The feed of that name."""
     return Bybit(name, config, clock or SystemClock())

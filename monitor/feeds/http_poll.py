@@ -112,6 +112,11 @@ class Config(msgspec.Struct, frozen=True):
         return f"http_poll.Config({shown_url(self.url)})"
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """The coins that are asked for, as far as they are stated in USD."""
+    return tuple(row.asset for row in config.prices if (row.quote or config.quote) == "USD")
+
+
 def trust(config: Config) -> FeedTrust:
     """A poll that repeats its value shows that the value still holds, and a NAV may stand still for days."""
     usual = _POLLS_TO_STALE * config.every + config.timeout

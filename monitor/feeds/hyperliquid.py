@@ -184,6 +184,11 @@ def trust(config: Config) -> FeedTrust:
     return FeedTrust(config.stale_after or timedelta(seconds=30), cadence=timedelta(seconds=3))
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """No coin: the oracle's prices are in USDT, or in USDC."""
+    return ()
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> Hyperliquid:
     """The feed of that name."""
     return Hyperliquid(name, config, clock or SystemClock())

@@ -317,6 +317,12 @@ class ScenarioFeed:
         return [Quote(asset, price, self.scenario.quote, self._source, now) for asset, price in prices.items()]
 
 
+def priced_in_usd(config: Config) -> tuple[str, ...]:
+    """The coins of a file whose quotes are in USD. Raises schema.Invalid as `load` does."""
+    scenario = load(config.file)
+    return (*scenario.anchors, *scenario.constant) if scenario.quote == "USD" else ()
+
+
 def build(name: str, config: Config, clock: Clock | None = None) -> ScenarioFeed:
     """The feed of that name. Raises schema.Invalid with the problems of the scenario's file."""
     scenario = load(config.file)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -69,42 +70,43 @@ class Tape:
         self._config = config
         self._clock = clock
         self._log = BoundedLog()
-        self._problem = ""
         self._speed = None if config.speed == "max" else float(config.speed)
 
     async def quotes(self) -> AsyncIterator[list[Quote]]:
         """The rows as batches of quotes with the time of now. Ends with the tape, unless `loop` is set."""
         self.stats.connected = True
         self.stats.reason = ""
+        problem = "the tape has ended"
         try:
+            tape = await asyncio.to_thread(TapeFile, self._config.path)
+            for sentence in tape.said():
+                log.info("about the tape", feed=self.name, what=sentence)
             while True:
                 before = self.stats.frames
-                async with aclosing(self._once()) as once:
+                async with aclosing(self._once(tape)) as once:
                     async for batch in once:
                         yield batch
                 # A tape without a single price would loop without a pause.
                 if not self._config.loop or self.stats.frames == before:
                     return
-        finally:
-            self.stats.connected = False
-            self.stats.reason = self._problem or "the tape has ended"
-
-    async def _once(self) -> AsyncGenerator[list[Quote], None]:
-        try:
-            tape = await asyncio.to_thread(TapeFile, self._config.path)
         except (UnreadableTape, OSError) as e:
             # It was read when the daemon started; whoever changed the file since must not end the daemon.
-            self._problem = str(e)
-            log.error("the tape cannot be played", feed=self.name, problem=self._problem)
-            return
-        for sentence in tape.said():
-            log.info("about the tape", feed=self.name, what=sentence)
-        started_s, first = self._clock.monotonic_s(), None
-        for at, quotes in tape.rows(self._refuse, source=self.name):
-            first = first or at
+            problem = str(e)
+            log.error("the tape cannot be played", feed=self.name, problem=problem)
+        finally:
+            self.stats.connected = False
+            self.stats.reason = problem
+
+    async def _once(self, tape: TapeFile) -> AsyncGenerator[list[Quote], None]:
+        started_s, start = self._clock.monotonic_s(), None
+        coming = tape.rows(self._refuse, source=self.name)
+        # Before its first row a tape that is not in order is sorted, which takes a while.
+        first = await asyncio.to_thread(next, coming, None)
+        for at, quotes in chain((first,) if first else (), coming):
+            start = start or at
             wait_s = 0.0
             if self._speed is not None:
-                wait_s = started_s + (at - first).total_seconds() / self._speed - self._clock.monotonic_s()
+                wait_s = started_s + (at - start).total_seconds() / self._speed - self._clock.monotonic_s()
             await asyncio.sleep(max(wait_s, 0))
             if quotes:
                 now = self._clock.utc()

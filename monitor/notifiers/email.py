@@ -26,6 +26,7 @@ from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
+from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.secret_files import read_secret
 
@@ -47,6 +48,10 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -115,6 +120,11 @@ def build(name: str, config: Config) -> EmailNotifier:
     if config.ca_file is not None:
         check_certificates("ca_file", config.ca_file)
     return EmailNotifier(name, config, SystemClock())
+
+
+def contact(text: str) -> str:
+    """The address of a borrower as the mail is sent to it. Raises ValueError."""
+    return mail_address(text)
 
 
 class EmailNotifier:
@@ -243,6 +253,7 @@ def _nobody(
 ) -> DeliveryError:
     """All recipients were refused: for their own sake, for the channel's, or nobody can say."""
     refused = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if _is_of_recipient(r.code, r.message))
+    later = tuple(_refusal(r.recipient, r.code, r.message) for r in answers if not _is_of_recipient(r.code, r.message))
     texts = [_answer(r.recipient, r.code, r.message) for r in answers]
     words = "; ".join([base.refused_words(unusable), *texts] if unusable else texts)
     if any(r.code < 500 for r in answers):
@@ -254,7 +265,7 @@ def _nobody(
     else:
         fault = Fault.CHANNEL
     return DeliveryError(
-        words, fault=fault, answer=f"RCPT {answers[0].code}", receipt=Receipt(refused=(*unusable, *refused))
+        words, fault=fault, answer=f"RCPT {answers[0].code}", receipt=Receipt("", (), (*unusable, *refused), later)
     )
 
 

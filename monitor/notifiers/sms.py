@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from monitor.clock import Clock, SystemClock
+from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     Accepted,
     DeliveryError,
@@ -47,6 +48,10 @@ _GSM7 = set(
 _NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Gateway(Protocol):
     """Sends a text to a number."""
 
@@ -69,6 +74,11 @@ class Config(msgspec.Struct, frozen=True):
 
 def build(name: str, config: Config) -> SmsNotifier:
     return SmsNotifier(name, config, StubGateway(Path(config.file), SystemClock()))
+
+
+def contact(text: str) -> str:
+    """The number of a borrower in the form of E.164. Raises ValueError."""
+    return phone_number(text)
 
 
 class StubGateway:

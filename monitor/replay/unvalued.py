@@ -55,8 +55,14 @@ def _owing(monitor: RiskMonitor, ids: Iterable[str]) -> list[tuple[str, frozense
 def _why(asset: str, monitor: RiskMonitor, tape: TapeFile) -> str:
     """What the tape has in place of a coin's price, and what to do."""
     mark = monitor.board.marks.get(asset)
-    if mark is not None and mark.reason:
-        return f"{tape.path}: {asset} has prices that were not believed: {mark.reason}"
+    said = monitor.board.sources(asset, monitor.at) if monitor.at is not None and mark is None else ()
+    doubts = [price.reason or "no second price confirmed the first" for price in said] + (
+        [mark.reason] if mark is not None and mark.reason else []
+    )
+    if doubts:
+        return f"{tape.path}: {asset} has prices that were not believed: {doubts[0]}"
+    if mark is not None:
+        return f"{tape.path}: {asset} has prices in {mark.quote}, and {mark.quote} has none in USD; see usdt_usd of [prices]"
     alike = [f"{name!r}, which {why}" for name, why in tape.left_out.items() if asset in name.upper()]
     if alike:
         return f"{tape.path}: {asset} has no price; the tape has {'; '.join(alike[:_SHOWN])}"

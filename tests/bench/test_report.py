@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import lateness, machine, memory, path, peers, plot, report, storm, sweep
+from bench import lateness, machine, memory, path, peers, plot, report, sources, storm, sweep
 from bench.report import LARGE, MIDDLE, SMALL, Measured
 
 LATE = lateness.Lateness(np.array([0.5, 1.0]), np.array([0.1, 0.5, 1.0]), 3)
@@ -42,6 +42,7 @@ def measured() -> Measured:
         LATE,
         whole,
         storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5),
+        {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
         memory.Figures(390.0, {"arena": 50.0}),
         60.0,
     )
@@ -57,6 +58,8 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "tick_ten",
         "path_over_sweep",
         "storm_gain",
+        "sources",
+        "sources_ms",
         "bytes_per_group",
         "loop_lateness_p99_ms",
         "machine",

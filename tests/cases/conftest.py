@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-AWAITED: dict[str, str] = {}
+AWAITED: dict[str, str] = {
+    "test_labels_without_bound_lose_no_notice": "labels that are bounded",
+}
 """By the name of the test with its parameters: what it waits for."""
 
 

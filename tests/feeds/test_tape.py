@@ -13,8 +13,9 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import Quote
+from monitor.core.rules.settings import FeedTrust
 from monitor.feeds._tapes.files import UnreadableTape
-from monitor.feeds.tape import Config, Refusal, Row, build, rows
+from monitor.feeds.tape import Config, Refusal, Row, build, rows, trust
 from tests.feeds.shared import SHARED, needs_shared
 
 NOON = datetime(2021, 5, 19, 12, 0, tzinfo=UTC)
@@ -287,6 +288,34 @@ async def test_as_fast_as_possible_and_looped_it_begins_again(tmp_path: Path) ->
 async def test_a_looped_tape_without_a_price_ends_instead_of_spinning(tmp_path: Path) -> None:
     path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},\n")
     assert [batch async for batch in build("tape", Config(path, speed="max", loop=True)).quotes()] == []
+
+
+async def test_a_file_that_is_spoilt_after_the_start_ends_the_feed_and_says_why(tmp_path: Path) -> None:
+    path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},1\n", "tape.csv.gz")
+    feed = build("tape", Config(path, speed="max", loop=True))
+    path.write_bytes(path.read_bytes()[:-4])
+    assert [batch async for batch in feed.quotes()] == []
+    assert not feed.stats.connected
+    assert feed.stats.reason.startswith(f"{path}: is not gzip or zip to its end: it is cut or damaged")
+    path.unlink()
+    assert [batch async for batch in feed.quotes()] == []
+    assert "No such file" in feed.stats.reason
+
+
+async def test_as_a_feed_a_tape_that_has_the_newest_first_plays_by_time(tmp_path: Path) -> None:
+    path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS + 2},3\n{NOON_MS + 1},2\n{NOON_MS},1\n")
+    seen = [str(q.price) async for batch in build("tape", Config(path, speed="max")).quotes() for q in batch]
+    assert seen == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("speed", "cadence"), [("1", timedelta(minutes=1)), ("60", timedelta(seconds=1)), ("max", None)]
+)
+def test_as_a_feed_it_states_how_often_its_rows_come(tmp_path: Path, speed: str, cadence: timedelta | None) -> None:
+    path = tape(tmp_path, f"ts_utc,BTCUSDT\n{NOON_MS},1\n{NOON_MS + 60_000},2\n")
+    limit = timedelta(minutes=3)
+    assert trust(Config(path, speed=speed, stale_after=limit)) == FeedTrust(stale_after=limit, cadence=cadence)
+    assert trust(Config(tmp_path / "none.csv")) == FeedTrust()
 
 
 @needs_shared

@@ -48,7 +48,7 @@ def kline(n: int, close: str, unit: int = 1, *, step: int = MINUTE_MS) -> str:
     return f"{begin},1,2,0.5,{close},0,{end},0,60,0,0,0\n"
 
 
-@pytest.mark.parametrize("header", [HEADER, ""])
+@pytest.mark.parametrize("header", [HEADER, "", HEADER.replace("_", " ").title()])
 @pytest.mark.parametrize(("unit", "words"), [(1, []), (1000, ["its times are in microseconds"])])
 @pytest.mark.parametrize(
     ("name", "coin"),
@@ -199,9 +199,16 @@ def test_a_derivative_ticker_gives_mark_prices_of_every_symbol_and_says_which_ro
          ["1440 BTC 45000 USD"]),
         ("Kraken_BTCUSD_trades_2021_05_19.csv", f"id,exchange,symbol,date,price,amount,sell\n1,krkn,btcusd,{NOON_MS},45000,1,true\n",
          ["0 BTC 45000 USD"]),
+        ("ohlcv_1h.csv", f"exchange,instrument,timestamp,open,high,low,close,volume\ncbse,btc-usd,{NOON_MS},1,2,0.5,45000,9\n",
+         ["60 BTC 45000 USD"]),
+        ("candles.csv", "symbol,timestamp,open,high,low,close\n" + "".join(
+            f"{s},2021-05-19 12:0{m}:00 UTC,1,1,1,{m + 1}\n" for s in ("btcusd", "ethusd") for m in (0, 1)),
+         ["1 BTC 1 USD", "1 ETH 1 USD", "2 BTC 2 USD", "2 ETH 2 USD"]),
+        ("cbse_btcusd_vwap_1m_2021_05.csv", f"timestamp,price\n{NOON_MS},45000\n", ["1 BTC 45000 USD"]),
+        ("BTC-USD.csv", f"timestamp,price\n{NOON_MS},45000\n{NOON_MS + 60000},46000\n", ["0 BTC 45000 USD", "1 BTC 46000 USD"]),
     ],
 )  # fmt: skip
-def test_files_of_kaiko_are_read_with_and_without_a_header(
+def test_files_of_kaiko_and_other_candles_are_read_with_and_without_a_header(
     tmp_path: Path, name: str, text: str, expected: list[str]
 ) -> None:
     assert played(put(tmp_path, text, name))[0] == expected
@@ -334,7 +341,7 @@ def test_a_name_in_a_long_tape_is_a_coin_or_a_pair(tmp_path: Path, name: str, me
     [
         ("BTC/EUR", "is in EUR"), ("ETH/BTC", "is in BTC"), ("ETHBTC", "is in BTC"), ("BTCUSDC", "is in USDC"),
         ("BTCFDUSD", "is in FDUSD"), ("BTCUSDT_210625", "is a future"), ("BTC-25JUN21", "is a future"),
-        ("BTC-25JUN21-40000-C", "is a future or an option"), ("XBTM21", "is a future"), ("1000WHATUSDT", "looks like a multiple"),
+        ("BTC-25JUN21-40000-C", "is a future or an option"), ("XBTM21", "is a future"), ("ETHZ24", "is a future"), ("1000WHATUSDT", "looks like a multiple"),
     ],
 )  # fmt: skip
 def test_what_is_no_price_of_a_coin_in_dollars_is_left_out_by_name_and_once(

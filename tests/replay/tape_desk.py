@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,8 +84,10 @@ class TapeDesk:
 
     def command(self, *args: str) -> Ended:
         self._monkeypatch.setattr(sys, "argv", ["monitor", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library warns of a command line that is not a test's own
+            with pytest.raises(SystemExit) as ended:
+                main()
         out, err = self._capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return Ended(ended.value.code, out, err)

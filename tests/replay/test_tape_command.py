@@ -63,6 +63,22 @@ def test_a_pair_that_does_not_count_is_the_reason(desk: TapeDesk) -> None:
     )
 
 
+def test_prices_in_a_quote_without_a_price_are_the_reason(desk: TapeDesk) -> None:
+    (desk.folder / "monitor.toml").write_text(CONFIG.replace("[prices]", '[prices]\nusdt_usd = "USDT"'))
+    ended = desk.replay(desk.put(long(45000, 31000, coin="BTCUSDT")))
+    assert ended.code == 1
+    assert "tape.csv: BTC has prices in USDT, and USDT has none in USD; see usdt_usd of [prices]" in ended.err
+    both = long(45000, 31000, coin="BTCUSDT") + "2021-05-19T12:01:00Z,USDT,1\n"
+    assert desk.replay(desk.put(both)).code == 0
+
+
+def test_a_price_that_was_never_believed_is_the_reason(desk: TapeDesk) -> None:
+    ended = desk.replay(desk.put(long(45000)), "--trust")
+    assert ended.code == 1
+    assert "group G-1 owes and was never valued: no price of BTC" in ended.err
+    assert "BTC has prices that were not believed: no second price confirmed the first" in ended.err
+
+
 def test_groups_that_owe_nothing_need_no_value(desk: TapeDesk) -> None:
     lines = desk.book("ETH", owed="0", id_="G-2") + desk.book("BTC", id_="G-1")
     (desk.folder / "book.jsonl").write_text(lines)

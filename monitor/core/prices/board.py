@@ -6,35 +6,28 @@ sources say (agreement.py, trust.py: several sources, belief). Frames go by colu
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
 
-from monitor.core.instants import EPOCH, MICROSECOND
+from monitor.core.instants import MICROSECOND
 from monitor.core.money import ONE
 from monitor.core.prices.conversion import Conversion
 from monitor.core.prices.decisions import Believe, Decision, DecisionsOf, Pin
 from monitor.core.prices.frame_columns import (
     MISSING_FLAG,
     UNTRUSTED_FLAG,
-    BoardView,
-    FrameColumns,
-    Marks,
-    Usd,
 )
-from monitor.core.prices.judgement import Judgement, silenced
+from monitor.core.prices.judgement import silenced
+from monitor.core.prices.prices_in_force import IS_GOOD, PricesInForce
 from monitor.core.prices.quote import (
     DIRECT,
     GOOD,
-    MISSING,
     PIN,
     STALE,
     USDT,
-    Contradiction,
     Frame,
     Heard,
     Mark,
@@ -42,45 +35,21 @@ from monitor.core.prices.quote import (
     Quote,
     SourcePrice,
 )
-from monitor.core.prices.source_clock import SourceClock
-from monitor.core.prices.sources import LIVE, BoardMemory, Said, Sources
-from monitor.core.prices.trust import News, TrustRules, accepted, as_heard
-from monitor.core.prices.whole_frames import WholeFrames
+from monitor.core.prices.sources import LIVE, BoardMemory, FeedWord
+from monitor.core.prices.trust import Asking, TrustRules, accepted, as_heard
 from monitor.core.rules.settings import Trust
 
-_GOOD = (GOOD, MISSING)
-"""A missing price is not a distrusted one."""
 
-
-class PriceBoard:
-    """The marks of all assets. Mutated only by the RiskMonitor, one event at a time.
-
-    By place, for the engine: `index` asset -> place, only ever added to; `floats` the price in USD, within 1e-15 of itself, 0
-    where missing; `flags` 1 where it is not trusted and 2 where it is missing. Copy the two, or read them again at each
-    event: new assets make them longer, which an array refuses while another object exports it.
-    """
+class PriceBoard(PricesInForce):
+    """The marks of all assets. Mutated only by the RiskMonitor, one event at a time."""
 
     def __init__(
         self, trust: Trust, marks: Iterable[Mark] = (), heard: Iterable[Heard] = (), memory: BoardMemory | None = None
     ) -> None:
-        self._columns = FrameColumns()
-        self.index = self._columns.index
-        self.flags = self._columns.flags
-        self.floats = array("d")
-        self.marks = Marks(self._columns)
-        self.usd = Usd(self._columns)
-        self.untrusted: set[str] = set()
-        self.refused: Counter[tuple[str, str]] = Counter()
-        """Prices that were not taken, by source and reason: ahead, old, repeated."""
-        self._contradicted: set[str] = set()
-        self._at = memory.at if memory else EPOCH
-        """When something was said of prices last."""
-        self._sources = Sources(trust, self.refused, memory)
-        self._judgement = Judgement(self._columns, self._sources)
-        self._frames = WholeFrames(self._columns, self.floats, self._sources)
+        super().__init__(trust, memory)
         for mark in marks:
             self._columns.alone[self.place(mark.asset)] = mark
-            if mark.differ_since is not None:
+            if mark.differ_since is not None or mark.is_power:
                 self._contradicted.add(mark.asset)
             if mark.quote not in DIRECT:
                 self._columns.bases.add(mark.quote)
@@ -104,20 +73,10 @@ class PriceBoard:
         self._revalue(self.index)
         self.usd.forget()
 
-    def place(self, asset: str) -> int:
-        """The place of an asset in `floats` and `flags`, a new and missing one if it has none."""
-        place = self._columns.place(asset)
-        if place == len(self.floats):
-            self.floats.append(0.0)
-        return place
-
     # -- what happens --
 
     def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> PriceChange:
-        """Takes a batch that arrived at `at`, frames first. Quotes that are no news, or dated ahead, are counted.
-
-        USDT is worth what the configuration states; a quote of it counts only where it is named there.
-        """
+        """Takes a batch that arrived at `at`, frames first. A quote of USDT counts only where the configuration names it."""
         self._at = at
         before: dict[str, Mark | None] = {}
         moved: frozenset[str] = frozenset()
@@ -156,7 +115,7 @@ class PriceBoard:
             self._put(self.index[asset], silenced(mark))
         return self._settle(before)
 
-    def take_said(self, said: Said) -> PriceChange:
+    def take_said(self, said: FeedWord) -> PriceChange:
         """Takes what a feed says of itself: the price of a market that is over does not count."""
         self._at = said.at
         before: dict[str, Mark | None] = {}
@@ -165,25 +124,12 @@ class PriceBoard:
         self._keep_apart()
         return self._settle(before)
 
-    def stale_due(self, asset: str) -> datetime | None:
-        """The last instant at which this asset is not yet stale; None when it cannot become so."""
-        place = self._columns.find(asset)
-        if place is None or not self.trust.enabled or asset in self._sources.decided.pins:
-            return None
-        mark = self._columns.mark(place)
-        if mark is None or mark.trust == STALE:
-            return None
-        return self._judgement.due(asset, place, mark)
-
     def shift(self, delta: timedelta, at: datetime) -> None:
-        """Moves all receipts along with a jump of the wall clock to `at`: a jump is no reason to distrust a price. Back, as
-        time passes that the wall does not show.
+        """Moves all receipts along with a jump of the wall clock to `at`, or back, as time passes unseen by the wall.
 
-        Not beyond it: a clock that was set back and forth again moved our time less than the wall, and a receipt in the
-        future would hide a feed's silence.
+        Not beyond `at`: a wall that was set back and forth again moved our time by less than it moved itself.
         """
-        # A wall that was set back and forth again moved our time by less than it moved itself.
-        self._sources.jump(min(delta, at - self._at) if delta > timedelta(0) else delta)
+        self._sources.jump(min(delta, at - self._at) if delta > timedelta(0) else delta, at)
         self._at = at
         for mark in self.marks.values():
             since, differ = (when and min(when + delta, at) for when in (mark.candidate_since, mark.differ_since))
@@ -251,86 +197,6 @@ class PriceBoard:
         """The live source of the highest preference, of an asset that has no price yet."""
         return next((said for said in self.sources(asset, at) if said.state == LIVE), None)
 
-    # -- what may be asked --
-
-    def sources(self, asset: str, at: datetime) -> tuple[SourcePrice, ...]:
-        """What every source says of an asset at a time, in the order of preference."""
-        return self._judgement.sources(asset, at)
-
-    @property
-    def clocks(self) -> Mapping[str, SourceClock]:
-        """The clock of each source beside ours."""
-        return {source.name: source.clock for source in self._sources}
-
-    @property
-    def own_offset(self) -> timedelta | None:
-        """Our clock less the true time, where it is known to be off; None where it is right."""
-        return self._sources.own_offset
-
-    @property
-    def contradictions(self) -> dict[str, Contradiction]:
-        """Assets whose live sources differ, or of which too few are left: since when, and what each source says."""
-        found = {asset: self.marks[asset].differ_since for asset in sorted(self._contradicted)}
-        return {asset: Contradiction(since, self.sources(asset, self._at)) for asset, since in found.items() if since}
-
-    @property
-    def contradicted(self) -> Mapping[str, datetime]:
-        """The same, without what each source says; and coins of which a price moved by a power of ten."""
-        marks = ((asset, self.marks[asset]) for asset in self._contradicted)
-        return {a: since for a, mark in marks if (since := mark.differ_since or mark.candidate_since) is not None}
-
-    def worst_usd(self, asset: str) -> tuple[Decimal, Decimal] | None:
-        """The lowest and the highest live price in USD; None where no source is live."""
-        return self._judgement.worst_usd(asset, self._at)
-
-    def why_missing(self, asset: str) -> str | None:
-        """Why no price of an asset is known, where a source says or shows it."""
-        return self._judgement.why_missing(asset)
-
-    @property
-    def dropped(self) -> int:
-        """Prices that were not taken, for whatever reason."""
-        return self.refused.total()
-
-    @property
-    def heard(self) -> tuple[Heard, ...]:
-        """What every source said last: whether another one confirms a price depends on it."""
-        names = self._columns.names
-        return tuple(each for place, asset in enumerate(names) for each in self._sources.said(place, asset))
-
-    @property
-    def memory(self) -> BoardMemory:
-        """What another board needs to judge as this one, beside marks and what was heard."""
-        return self._sources.memory(self._at)
-
-    def trust_of(self, asset: str) -> str:
-        """good, stale, suspect or missing; the conversion to USD included."""
-        if asset not in self.usd:
-            return MISSING
-        own = self._columns.trust(self.index[asset])
-        if own not in _GOOD:
-            return own
-        quote = USDT if asset == USDT else self._columns.quote(self.index[asset])
-        return self._conversion.trust(quote) if quote is not None else GOOD
-
-    @property
-    def parity_assets(self) -> tuple[str, ...]:
-        """The asset whose price converts USDT to USD, where one is configured."""
-        return (self._conversion.asset,) if self._conversion.asset else ()
-
-    def quoted_in(self, quote: str) -> list[str]:
-        """Assets whose price is quoted in a coin."""
-        return self._conversion.quoted_in(quote)
-
-    def kept(self) -> Iterable[Mark]:
-        """All marks of now, which a restart needs; iterating makes them, in any thread and as often as wanted."""
-        return self.snapshot().marks.values()
-
-    def snapshot(self) -> BoardView:
-        """The prices of now for other threads, in microseconds; a reader makes the marks and decimals that it looks at."""
-        columns = self._columns.copy()
-        return BoardView(Marks(columns), Usd(columns), frozenset(self.untrusted))
-
     # -- one asset --
 
     def _take(self, quote: Quote, at: datetime, before: dict[str, Mark | None]) -> Mark | None:
@@ -347,10 +213,10 @@ class PriceBoard:
         last = self._sources[quote.source].heard(place, quote.asset)
         if not self._sources.take(quote, place, mark, at):
             return None
-        return self._decide(quote.asset, at, before, News(quote.source, last))
+        return self._decide(quote.asset, at, before, Asking(quote.source, last))
 
     def _decide(
-        self, asset: str, at: datetime, before: dict[str, Mark | None], news: News | None = None
+        self, asset: str, at: datetime, before: dict[str, Mark | None], news: Asking | None = None
     ) -> Mark | None:
         """Decides an asset by all of its sources; the mark in force then."""
         place = self.place(asset)
@@ -384,13 +250,7 @@ class PriceBoard:
             self._keep_apart()
 
     def _keep_apart(self) -> None:
-        """Assets that are never taken with their frame, as more than their sources decides about them."""
-        said = (source.states for source in self._sources)
-        self._frames.keep_apart(
-            frozenset([USDT, *self.parity_assets, *self._columns.bases]).union(
-                self._sources.decided.assets, *said, *(source.frozen.suspects for source in self._sources)
-            )
-        )
+        self._frames.keep_apart(self._sources.apart.union([USDT, *self.parity_assets], self._columns.bases))
 
     # -- what changed --
 
@@ -404,7 +264,7 @@ class PriceBoard:
         self._revalue(changed)
         if moved or changed:
             self.usd.forget()
-        own = [(a, old is None or old.trust == GOOD, columns.trust(index[a]) in _GOOD) for a, old in before.items()]
+        own = [(a, old is None or old.trust == GOOD, columns.trust(index[a]) in IS_GOOD) for a, old in before.items()]
         return PriceChange(
             moved=moved | changed,
             lost=tuple(a for a, was, now in own if was and not now),
@@ -426,7 +286,7 @@ class PriceBoard:
                 continue
             own = 1.0 if asset == USDT else columns.quoted(place)
             self.floats[place] = own if factor == ONE else own * float(factor)
-            is_trusted = columns.trust(place) in _GOOD and conversion.trust(quote) in _GOOD
+            is_trusted = columns.trust(place) in IS_GOOD and conversion.trust(quote) in IS_GOOD
             self.flags[place] = 0 if is_trusted else UNTRUSTED_FLAG
             (self.untrusted.discard if is_trusted else self.untrusted.add)(asset)
 

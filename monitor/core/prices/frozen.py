@@ -20,7 +20,7 @@ _LOOKS = 20
 _LONGEST = timedelta(seconds=60)
 
 
-class Standing(NamedTuple):
+class StillMark(NamedTuple):
     """A coin, and how long its price has stood."""
 
     asset: str
@@ -43,7 +43,7 @@ class FrozenMarks:
         every = max(timedelta(seconds=1), min(frozen_after / _LOOKS, _LONGEST))
         return self.checked_at is None or not timedelta(0) <= at - self.checked_at < every
 
-    def check(self, coins: Iterable[Standing], at: datetime, frozen_after: timedelta) -> frozenset[str]:
+    def check(self, coins: Iterable[StillMark], at: datetime, frozen_after: timedelta) -> frozenset[str]:
         """Looks at all live coins of the source; returns those that are suspects now and were not, or the reverse."""
         self.checked_at = at
         stood: list[tuple[str, float]] = []
@@ -57,7 +57,7 @@ class FrozenMarks:
         old, self.suspects = self.suspects, frozenset(asset for asset, tick in stood if _is_alone(tick, ticks))
         return old ^ self.suspects
 
-    def _tick(self, coin: Standing) -> float:
+    def _tick(self, coin: StillMark) -> float:
         """The smallest step of its price that was seen, as a share of the price."""
         mantissa, _, exponent = coin.text.lower().partition("e")
         decimals = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)

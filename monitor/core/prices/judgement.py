@@ -12,8 +12,8 @@ from monitor.core.money import EXACT, ONE
 from monitor.core.prices.agreement import Live
 from monitor.core.prices.frame_columns import FrameColumns
 from monitor.core.prices.quote import DIRECT, GOOD, STALE, SUSPECT, Heard, Mark, SourcePrice
-from monitor.core.prices.sources import AHEAD, EXCLUDED, LIVE, NOT_LISTED, SETTLED, SILENT, Source, Sources, State
-from monitor.core.prices.trust import News, TrustRules
+from monitor.core.prices.sources import AHEAD, EXCLUDED, LIVE, NOT_LISTED, SETTLED, SILENT, PriceSources, Source, State
+from monitor.core.prices.trust import Asking, TrustRules
 
 _OVER = (SETTLED, NOT_LISTED)
 _CROSS = State(EXCLUDED, "a market in USD or USDT exists")
@@ -22,7 +22,7 @@ _CROSS = State(EXCLUDED, "a market in USD or USDT exists")
 class Judgement:
     """Decides assets. It changes nothing: the board puts what it decides in force."""
 
-    def __init__(self, columns: FrameColumns, sources: Sources) -> None:
+    def __init__(self, columns: FrameColumns, sources: PriceSources) -> None:
         self._columns = columns
         self._sources = sources
 
@@ -30,7 +30,7 @@ class Judgement:
         """Takes new settings."""
         self._rules = rules
 
-    def decide(self, asset: str, at: datetime, news: News | None = None) -> Mark | None:
+    def decide(self, asset: str, at: datetime, news: Asking | None = None) -> Mark | None:
         """The mark of an asset at a time; the one in force where nothing changes."""
         place = self._columns.index[asset]
         mark = self._columns.mark(place)

@@ -85,6 +85,11 @@ class SourceClock:
         return self.agreed_at is None or self._off_at - self.agreed_at > _FORGET or self.is_step
 
     @property
+    def is_ahead(self) -> bool:
+        """The last message was dated ahead."""
+        return bool(self._off) and self._off[-1] > NONE
+
+    @property
     def is_step(self) -> bool:
         """Off from one message to the next, and not by messages that come later and later."""
         if not self._off or self._off_since is None:

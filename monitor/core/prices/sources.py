@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from monitor.core.instants import EPOCH
+from monitor.core.instants import EPOCH, MICROSECOND
 from monitor.core.prices.decisions import DecisionsOf
 from monitor.core.prices.frame_columns import FrameInForce
-from monitor.core.prices.frozen import FrozenMarks, Standing
+from monitor.core.prices.frozen import FrozenMarks, StillMark
 from monitor.core.prices.quote import Frame, Heard, Mark, Quote
 from monitor.core.prices.source_clock import NONE, ClockMemory, SourceClock, common_offset
 from monitor.core.rules.settings import Trust
@@ -29,7 +29,7 @@ _A_LITTLE = timedelta(seconds=1)
 """A message whose time lies further in the future than this orders nothing that comes after it."""
 
 
-class Said(Protocol):
+class FeedWord(Protocol):
     """What a feed knows of itself (FeedSaid)."""
 
     @property
@@ -61,6 +61,7 @@ class BoardMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     at: datetime = EPOCH
     own_offset: timedelta = NONE
+    jumped_at: datetime = EPOCH
     sources: tuple[SourceMemory, ...] = ()
 
 
@@ -144,7 +145,7 @@ class Source:
             self.cells += [None] * (places - len(self.cells))
 
 
-class Sources:
+class PriceSources:
     """All sources, and what our own clock is off."""
 
     def __init__(self, trust: Trust, refused: Counter[tuple[str, str]], memory: BoardMemory | None = None) -> None:
@@ -152,6 +153,7 @@ class Sources:
         self._trust = trust
         self.decided = DecisionsOf()
         self.by_name: dict[str, Source] = {s.clock.source: Source(s.clock.source, trust, s) for s in kept.sources}
+        self.jumped_at = kept.jumped_at
         self.ours = kept.own_offset
         """Our clock less the true time, where it is known to be off."""
         self._refused = refused
@@ -167,7 +169,7 @@ class Sources:
 
     def memory(self, at: datetime) -> BoardMemory:
         """What another monitor needs to go on from here; `at` is when something was said last."""
-        return BoardMemory(at, self.ours, tuple(source.memory for source in self))
+        return BoardMemory(at, self.ours, self.jumped_at, tuple(source.memory for source in self))
 
     def configure(self, trust: Trust) -> None:
         """Takes new settings; what was said stays."""
@@ -208,14 +210,20 @@ class Sources:
     def _look_at_ours(self, at: datetime) -> None:
         """Where no source agrees with our clock, and all agree with each other, it is ours that is off."""
         ahead = self._trust.max_ahead
-        recent = [s.clock for s in self if s.clock.heard_at is not None and at - s.clock.heard_at <= s.longest_limit]
+        recent = [s.clock for s in self if self._is_recent(s, at)]
         moved = common_offset(recent, ahead)
         if moved is None and abs(self.ours) > ahead:
             # A source on its own takes back what was only ever concluded: it agrees with the clock as it is shown.
-            steady = [c for c in recent if c.is_off and c.offset is not None and abs(c.offset - self.ours) <= ahead]
-            moved = self.ours if steady and len(steady) == len(recent) else None
+            # What is dated ahead by the corrected time is not late: one message of each is enough.
+            right = [c for c in recent if (c.is_off or c.is_ahead) and abs((c.offset or NONE) - self.ours) <= ahead]
+            moved = self.ours if right and len(right) == len(recent) else None
         if moved is not None:
             self._correct(-moved, at)
+
+    def _is_recent(self, source: Source, at: datetime) -> bool:
+        """It has sent a dated message lately, and since our clock jumped."""
+        heard_at = source.clock.heard_at
+        return heard_at is not None and heard_at >= self.jumped_at and at - heard_at <= source.longest_limit
 
     def _correct(self, moved: timedelta, at: datetime) -> None:
         self.ours += moved
@@ -227,15 +235,14 @@ class Sources:
         """Our clock less the true time, where it is off by more than clocks may be; None where it is right."""
         return self.ours if abs(self.ours) > self._trust.max_ahead else None
 
-    def jump(self, moved: timedelta) -> None:
-        """Our time jumped by so much, and the true time did not."""
+    def jump(self, moved: timedelta, at: datetime) -> None:
+        """Our time jumped to `at` by so much, and the true time did not."""
         self.ours += moved
+        if moved > NONE:
+            self.jumped_at = at + MICROSECOND
 
     def shift(self, delta: timedelta, at: datetime, names: Sequence[str]) -> None:
         """Moves all receipts along with a jump of our time to `at`, but not beyond it. `names` are those of the places."""
-
-        def moved(when: datetime | None) -> datetime | None:
-            return when and min(when + delta, at)
 
         for source in self:
             source.clock.shift(delta, at)
@@ -244,8 +251,8 @@ class Sources:
                 if heard is not None:
                     source.cells[place] = heard._replace(
                         received_at=min(heard.received_at + delta, at),
-                        changed_at=moved(heard.changed_at),
-                        since=moved(heard.since),
+                        changed_at=heard.changed_at and min(heard.changed_at + delta, at),
+                        since=heard.since and min(heard.since + delta, at),
                     )
 
     # -- what counts --
@@ -257,6 +264,14 @@ class Sources:
         if not heard.is_dated:
             return heard.received_at + limit
         return min(heard.received_at, heard.at + self.ours - source.clock.running) + limit
+
+    def frame_due(self, said: FrameInForce, asset: str) -> datetime:
+        """The last instant, by our clock, at which a column of a frame counts."""
+        frame, source = said.frame, self[said.frame.source]
+        limit = source.limit(asset)
+        if not frame.is_dated:
+            return said.received_at + limit
+        return min(said.received_at, frame.at(said.columns[asset]) + self.ours - source.clock.running) + limit
 
     def state(self, heard: Heard, at: datetime) -> State:
         """Whether what a source said counts at a time."""
@@ -282,9 +297,15 @@ class Sources:
         """What every source said last of an asset."""
         return [heard for source in self if (heard := source.heard(place, asset)) is not None]
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """Assets that are never taken with their frame, as more than their price decides about them."""
+        said = (source.states for source in self)
+        return frozenset(self.decided.assets).union(*said, *(source.frozen.suspects for source in self))
+
     # -- what feeds say of themselves --
 
-    def hear(self, said: Said, names: Sequence[str]) -> set[str]:
+    def hear(self, said: FeedWord, names: Sequence[str]) -> set[str]:
         """Takes what a feed says of itself; returns the assets that must be decided again."""
         source = self[said.source]
         was_connected, was = source.connected, source.states
@@ -312,9 +333,9 @@ class Sources:
                 column = cell.columns[asset]
                 if at - cell.received_at <= source.limit(asset):
                     frame = cell.frame
-                    coins.append(Standing(asset, frame.texts[column], frame.floats[column], cell.changed_at[column]))
+                    coins.append(StillMark(asset, frame.texts[column], frame.floats[column], cell.changed_at[column]))
             elif at - cell.received_at <= source.limit(asset):
-                coins.append(Standing(asset, str(cell.price), float(cell.price), cell.changed_at or cell.received_at))
+                coins.append(StillMark(asset, str(cell.price), float(cell.price), cell.changed_at or cell.received_at))
         return source.frozen.check(coins, at, frozen_after)
 
     # -- what is taken --
@@ -353,7 +374,7 @@ class Sources:
 
     def _heard(self, quote: Quote, last: Heard | None, at: datetime) -> Heard:
         is_sure = quote.beside is not None and abs(quote.price - quote.beside) <= self._trust.max_spread * quote.beside
-        changed_at = since = at
+        changed_at, since = at, EPOCH if last is None else at  # heard for the first time, it has not been away
         if last is not None:
             is_second = quote.at > last.at or self[quote.source].feed.repeats_are_life
             is_near = abs(quote.price - last.price) <= self._trust.confirm_jump * last.price

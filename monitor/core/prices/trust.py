@@ -24,7 +24,7 @@ _GROWS_OLD = (STALE_SOURCE, LATE, EXCLUDED)
 """States of a source that make its price stale; by the others it is suspect."""
 
 
-class News(NamedTuple):
+class Asking(NamedTuple):
     """The quote that asks for a decision, and what its source said of the asset before."""
 
     source: str
@@ -47,7 +47,7 @@ class TrustRules:
         return agreement(live, self.trust.max_spread)
 
     def decide(
-        self, mark: Mark | None, live: Sequence[Live], worth: Decimal | None, at: datetime, news: News | None
+        self, mark: Mark | None, live: Sequence[Live], worth: Decimal | None, at: datetime, news: Asking | None
     ) -> Mark | None:
         """The mark after something happened to its sources, of which at least one is live; None while none is believed.
 
@@ -127,7 +127,7 @@ class TrustRules:
 
     # -- jumps --
 
-    def _doubt(self, mark: Mark, chosen: Live, worth: Decimal, at: datetime, news: News | None) -> Mark:
+    def _doubt(self, mark: Mark, chosen: Live, worth: Decimal, at: datetime, news: Asking | None) -> Mark:
         """A jump of a lone source: its clock runs while all new prices lie on its side; then the mildest is believed."""
         heard = chosen.heard
         is_up = chosen.worth > worth
@@ -166,7 +166,7 @@ class TrustRules:
             return self.trust.confirm_after
         return None if is_up else self.trust.power_wait
 
-    def _is_power(self, mark: Mark, heard: Heard, news: News | None, at: datetime) -> bool:
+    def _is_power(self, mark: Mark, heard: Heard, news: Asking | None, at: datetime) -> bool:
         """From one message of the source to the next, within its limit, the price moved by a power of ten."""
         before = None if news is None else news.before
         if before is not None:
@@ -233,4 +233,4 @@ def _median(kept: Sequence[Live]) -> Live:
     return Live(heard, (low.worth + high.worth) * HALF, high.rank)
 
 
-__all__ = ["GOOD", "News", "TrustRules", "accepted", "as_heard", "is_power_of_ten"]
+__all__ = ["GOOD", "Asking", "TrustRules", "accepted", "as_heard", "is_power_of_ten"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
@@ -97,6 +97,16 @@ def look_at_prices(board: PriceBoard, assets: Collection[str], at: datetime) -> 
     """The look itself."""
     candidates = {asset: price for asset in assets if (price := board.candidate(asset, at)) is not None}
     return PriceLook(at, {asset: board.sources(asset, at) for asset in assets}, candidates, why_missing(board, assets))
+
+
+def joined(looks: Sequence[PriceLook]) -> PriceLook:
+    """Looks at some assets each, as one; its time is that of the last."""
+    return PriceLook(
+        looks[-1].at,
+        {asset: said for look in looks for asset, said in look.sources.items()},
+        {asset: price for look in looks for asset, price in look.candidates.items()},
+        {asset: why for look in looks for asset, why in look.why_missing.items()},
+    )
 
 
 def why_missing(board: PriceBoard, assets: Iterable[str]) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from monitor.core.events.events import FeedSaid
 from monitor.core.prices.judgement import span_in_words
 from monitor.core.prices.quote import STALE
+from monitor.core.prices.sources import BoardMemory
 from monitor.core.watch.watcher import Ground
 
+_SPEAKS = ("live", "suspect", "outlier")
+"""States of a source that is there, whether its price counts or not."""
 NEVER_SEEN = "no price was ever seen; check that a feed quotes it"
 
 
@@ -18,39 +21,49 @@ class FeedCauses:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._said: dict[str, FeedSaid] = {}
+        self._said: dict[str, tuple[bool, str]] = {}
+        """Whether it is connected, and the cause."""
 
-    @property
-    def said(self) -> tuple[FeedSaid, ...]:
-        """The last word of each feed."""
-        return tuple(self._said.values())
-
-    def restore(self, said: Iterable[FeedSaid]) -> None:
-        """Takes what was kept."""
-        self._said = {each.source: each for each in said}
+    def restore(self, board: BoardMemory) -> None:
+        """Takes what the board kept of the feeds: in a recording. After a restart no feed has said anything yet."""
+        self._said = {each.clock.source: (each.connected, each.cause) for each in board.sources}
 
     def take(self, said: FeedSaid) -> None:
         """A feed says something else than it did."""
-        self._said[said.source] = said
+        self._said[said.source] = said.connected, said.cause
 
     def is_connected(self, feed: str) -> bool:
         """Nothing else is known of it."""
-        said = self._said.get(feed)
-        return said is None or said.connected
+        return self._said.get(feed, (True, ""))[0]
 
     def of_feed(self, feed: str) -> str | None:
         """Why a feed gives no price that counts; None where nothing is known of it."""
-        said = self._said.get(feed)
-        return said.cause or None if said is not None and not said.connected else self.troubles.get(feed)
+        is_connected, cause = self._said.get(feed, (True, ""))
+        return self.troubles.get(feed) if is_connected else cause or None
 
-    def feed_of(self, asset: str) -> str:
+    def feed_of(self, asset: str, at: datetime) -> str:
         """The feed that the blindness of a coin is laid upon: the one in force, or the one that ought to give a price."""
-        mark = self._ground.board.marks.get(asset)
+        board = self._ground.board
+        mark = board.marks.get(asset)
         feeds = self._ground.rules.trust.sources
-        if mark is not None:
-            return mark.source
-        silent = (feed for feed in feeds if not self.is_connected(feed))
-        return next(silent, feeds[0] if feeds else "")
+        if mark is None:
+            silent = (feed for feed in feeds if not self.is_connected(feed))
+            return next(silent, feeds[0] if feeds else "")
+        if mark.differ_since is not None:
+            # Too few are left: that is the fault of one that is gone, not of one that is still there.
+            gone = (said.source for said in board.sources(asset, at) if said.state not in _SPEAKS)
+            return next(gone, mark.source)
+        return mark.source
+
+    def feeds(self, assets: Iterable[str], at: datetime) -> dict[str, set[str]]:
+        """By feed: those of the coins that it gives prices of, or that are laid upon it."""
+        board = self._ground.board
+        found: dict[str, set[str]] = {}
+        for asset in assets:
+            names = {self.feed_of(asset, at), *board.priced_by(asset)}
+            for name in names:
+                found.setdefault(name, set()).add(asset)
+        return found
 
     def of_asset(self, asset: str) -> str:
         """Why a coin has no trusted price."""

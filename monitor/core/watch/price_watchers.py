@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from monitor.core import deadlines
-from monitor.core.events.events import FeedSaid
+from monitor.core.events.events import ClockJumped, ClockStood, Event, FeedSaid, MarkPrices
+from monitor.core.groups.outcome import Outcome
 from monitor.core.watch.exposed import ExposureSums
 from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.price_alerts import PriceAlerts
@@ -37,6 +39,16 @@ class PriceWatchers(NamedTuple):
         """A feed says something else of itself than it did."""
         self.feeds.take(event)
         return self.prices.said(event)
+
+    def stood(self, event: ClockStood, out: Outcome) -> None:
+        """Receipts grow old, and doubted prices persist, though no deadline may run."""
+        self.prices.stand(timedelta(seconds=float(event.seconds)), event.at)
+        self.blindness.release(event.at, out)
+
+    def look(self, event: Event, out: Outcome) -> None:
+        """After an event that may have told of a clock: not after each of a million groups that are put."""
+        if isinstance(event, MarkPrices | FeedSaid | ClockJumped | ClockStood):
+            self.feeds.look(event.at, out)
 
     def kept(self) -> dict[str, Any]:
         """Their fields of WatcherStates."""

@@ -131,6 +131,11 @@ class RiskMonitor:
         return self._noticed.refused_lines
 
     @property
+    def incomplete_lines(self) -> tuple[str, ...]:
+        """Places in books whose lines are taken in part. May be asked in any thread."""
+        return self._noticed.incomplete_lines
+
+    @property
     def feeds(self) -> Mapping[str, SourceView]:
         """What core finds of each feed. May be asked in any thread."""
         return self._priced.feeds.views
@@ -219,7 +224,7 @@ class RiskMonitor:
                 self._take(event, out)
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
-            self._priced.feeds.look(event.at, out)
+            self._priced.look(event, out)
             self._silences.mark(out.alerts, start)
             self._concentration.follow(event)
             self.at = event.at
@@ -248,8 +253,7 @@ class RiskMonitor:
             case ClockSettled():
                 self._noticed.settled(out)
             case ClockStood():
-                # Receipts grow old, and doubted prices persist, though no deadline may run.
-                self.board.shift(-timedelta(seconds=float(event.seconds)), event.at)
+                self._priced.stood(event, out)
             case PriceSilent():
                 self._follow(self._priced.prices.silent(event.asset, event.at), out)
             case Noticed():

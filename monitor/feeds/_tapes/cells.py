@@ -86,8 +86,9 @@ class Times:
         return None
 
     def _written(self, text: str) -> int:
+        zoned = text.removesuffix(" UTC") + "Z" if text.endswith(" UTC") else text
         try:
-            at = msgspec.convert(text, type(EPOCH))
+            at = msgspec.convert(zoned, type(EPOCH))
         except msgspec.ValidationError:
             raise BadTime(text) from None
         if at.tzinfo is None:

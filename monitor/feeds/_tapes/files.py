@@ -57,15 +57,18 @@ def lines_of(
             readline = _text(path, stack).readline
             while text := readline(MAX_LINE):
                 number += 1
-                if len(text) == MAX_LINE and not text.endswith("\n"):
+                if text.endswith("\n"):
+                    if not text.isspace():
+                        rows += 1
+                        yield number, text[:-1]
+                elif len(text) == MAX_LINE:
                     on_too_long(number)
                     while (rest := readline(MAX_LINE)) and not rest.endswith("\n"):
                         pass
                 elif not text.isspace():
                     rows += 1
-                    if not text.endswith("\n"):
-                        on_open_end(number)
-                    yield number, text.rstrip("\n")
+                    on_open_end(number)
+                    yield number, text
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
         read = f"after {rows - 1:,} rows" if rows > 1 else "before its first row"
         what = f"is not gzip or zip to its end: it is cut or damaged {read} ({e})"

@@ -96,7 +96,7 @@ def layout_of(path: Path, first: Sequence[str]) -> TapeLayout:
     """The layout of a file from its first lines. Raises UnreadableTape if it is none that can be played."""
     delimiter = delimiter_of(first[0])
     header = cells_of(first[0], delimiter)
-    names = [cell.lower().strip('"') for cell in header]
+    names = [re.sub(r"[\s-]+", "_", cell.lower().strip('"')) for cell in header]
     known = set(names)
     if _is_time(header[0]) and len(header) > 1:
         return _headless(path, delimiter, len(header), first)
@@ -139,6 +139,9 @@ def _vendor(path: Path, delimiter: str, header: list[str], names: list[str], fir
     if price is not None and name is not None and not known & {"amount", "quantity", "qty", "size", "side"}:
         source = names.index("source") if "source" in known else exchange
         return start._replace(kind="long tape", price=price, source=source)
+    if price is not None and len(known) == 2:
+        interval = _interval_of(inner_name(path)) if "vwap" in inner_name(path).lower() else None
+        return _named(path, start._replace(kind="prices", price=price, blank_is_none=True), interval)
     if at == 0 and any(not symbol(cell, is_pair=True).left_out for cell in header[1:]):
         return start._replace(kind="wide tape")
     return None
@@ -153,7 +156,8 @@ def _headless(path: Path, delimiter: str, columns: int, first: Sequence[str]) ->
         raise UnreadableTape(f"{path}: {what}; add one: {EXPECTED}")
     start = TapeLayout("", delimiter, tuple(names), False, 0)
     if columns == 2:
-        return _named(path, start._replace(kind="VWAP of Kaiko", price=1, blank_is_none=True), first)
+        layout = start._replace(kind="VWAP of Kaiko", price=1, blank_is_none=True)
+        return _named(path, layout, _interval_of(told) or _spacing(layout, first))
     return _candles(path, start, names, first)
 
 
@@ -169,11 +173,12 @@ def _candles(path: Path, start: TapeLayout, names: list[str], first: Sequence[st
     )
     if any("premiumindex" in part.lower() for part in path.parts[-4:]) or _looks_like_premium(layout, names, first):
         raise UnreadableTape(f"{path}: found klines of a premium index, which is no price; take mark-price klines")
-    return layout if layout.name is not None else _named(path, layout, first)
+    interval = None if is_binance else _interval_of(inner_name(path)) or _spacing(layout, first)
+    return layout._replace(interval=interval) if layout.name is not None else _named(path, layout, interval)
 
 
-def _named(path: Path, layout: TapeLayout, first: Sequence[str]) -> TapeLayout:
-    """A layout whose coin and interval stand in the name of the file."""
+def _named(path: Path, layout: TapeLayout, interval: timedelta | None) -> TapeLayout:
+    """A layout whose coin stands in the name of the file."""
     told = inner_name(path)
     market = _market_of(told) or _market_of(path.name)
     if market is None:
@@ -181,7 +186,6 @@ def _named(path: Path, layout: TapeLayout, first: Sequence[str]) -> TapeLayout:
         raise UnreadableTape(f"{path}: found {layout.kind} without a column of coins; {remedy}")
     if market.left_out:
         raise UnreadableTape(f"{path}: found {layout.kind} of a market that {market.left_out}; take those of another")
-    interval = None if layout.end is not None else _interval_of(told) or _spacing(layout, first)
     return layout._replace(market=market, interval=interval)
 
 

@@ -167,7 +167,7 @@ class _Reader:
             return None
 
     def wide(self, lines: Iterator[Line]) -> Iterator[Row]:
-        read = self.prices.read
+        read, clock = self.prices.read, self.times.read
         columns = [
             (index, market.asset, market.quote, market.power, self.prices.known(market.power))
             for index, market in self.pairs()
@@ -179,10 +179,12 @@ class _Reader:
             cells = text.split(delimiter)
             if '"' in text or " " in text or len(cells) != expected:
                 cells = self.cells(text)
-            at_us = self.at(cells[when]) if cells else None
-            if at_us is None:
+            try:
+                at = time_at(clock(cells[when]))
+            except (BadTime, IndexError):
+                if cells:
+                    self.at(cells[when])  # it says what is wrong with the time
                 continue
-            at = time_at(at_us)
             quotes = []
             for index, asset, quote, power, known in columns:
                 if cell := cells[index]:

@@ -111,12 +111,11 @@ class _Tally:
     def take(self, lines: Iterable[Line]) -> None:
         """Counts the rows. One without a time is refused when it is played."""
         layout, read, steps = self._layout, self._times.read, self._steps.counts
-        delimiter = layout.delimiter
+        delimiter, is_wide = layout.delimiter, layout.is_wide
         last = 0
-        for _, text in lines:
-            self._rows += 1
+        for self._rows, (_, text) in enumerate(lines, 1):
             try:
-                if layout.is_wide and '"' not in text:
+                if is_wide and '"' not in text:
                     at = read(text.partition(delimiter)[0].strip())
                 else:
                     cells = cells_of(text, delimiter)

@@ -26,8 +26,8 @@ _KRAKEN = re.compile(r"X([A-Z]{3})Z(USD|EUR|GBP)", re.ASCII)
 _OTHER_QUOTES = ("FDUSD", "USDC", "BUSD", "TUSD", "USDE", "USD1", "DAI", "EUR", "GBP", "TRY", "JPY", "BRL")
 _CRYPTO_QUOTES = ("BTC", "ETH", "BNB")
 _PERPETUAL = {"SWAP", "PERP", "PERPETUAL", "SPOT", "PF", "PI"}
-_DATED = re.compile(r"\d{6}|\d{8}|\d{1,2}[A-Z]{3}\d{2}|FI|FF|XBT[FGHJKMNQUVXZ]\d{2}", re.ASCII)
-_OPTION = re.compile(r"[CP]", re.ASCII)
+_DATED = re.compile(r"\d{6}|\d{8}|\d{1,2}[A-Z]{3}\d{2}|FI|FF", re.ASCII)
+_DELIVERY_MONTH = re.compile(r"([A-Z]+)[FGHJKMNQUVXZ]\d{2}", re.ASCII)
 _COINS_IN_USD = {"CRVUSD", "FRXUSD", "ALUSD", "PYUSD", "RLUSD", "USDUSD", "SYRUPUSD"}
 """Coins whose own name ends like a pair."""
 _MAJORS = {"BTC", "XBT", "ETH", "BNB", "SOL", "XRP", "ADA", "DOGE", "LTC", "DOT", "LINK", "AVAX", "BCH", "TRX"}
@@ -55,7 +55,8 @@ def symbol(text: str, *, is_pair: bool) -> Symbol:
     parts = [part for part in re.split(r"[-_/: ]", name.upper()) if part]
     if not parts:
         return Symbol(left_out="is empty")
-    if _DATED.fullmatch(parts[0]) or any(map(_DATED.fullmatch, parts[1:])):
+    month = _DELIVERY_MONTH.fullmatch(parts[0])
+    if any(map(_DATED.fullmatch, parts)) or (month is not None and month[1] in _MAJORS):
         return Symbol(left_out="is a future or an option with a date, whose price is not that of the coin")
     markets = [part for part in parts if part not in _PERPETUAL]
     has_perpetual = len(markets) < len(parts)

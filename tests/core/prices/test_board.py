@@ -118,6 +118,8 @@ SAID = st.tuples(
 def days(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     """What happens to a board that one to three feeds tell of prices: most of it is frames, one a second."""
     feeds = draw(st.lists(FEEDS, min_size=1, max_size=3))
+    if draw(st.booleans()):  # venues that list the same coins
+        feeds = [(source, "USDT", ORDERS[0]) for source, _, _ in feeds]
     price = st.sampled_from(feeds).flatmap(prices)
     frame = st.tuples(st.just("prices"), st.lists(price, min_size=1, max_size=1), st.just([]))
     batch = st.tuples(st.just("prices"), st.lists(price, max_size=3), st.lists(price, max_size=1))

@@ -208,6 +208,16 @@ def test_a_clock_that_was_set_right_is_right() -> None:
     assert venues.seen() == "101 good"
 
 
+def test_a_clock_that_jumped_to_the_right_time_refuses_nothing() -> None:
+    """One source alone was refused before; it agrees with the clock from its first message after the jump on."""
+    venues = Venues()
+    for second in range(5):
+        venues.say(second, off=100, a="100")
+    venues.board.shift(timedelta(seconds=100), START + timedelta(seconds=105))
+    venues.say(106, a="101")
+    assert (venues.seen(), venues.board.own_offset) == ("101 good", None)
+
+
 def test_what_has_no_time_of_the_exchange_is_judged_by_the_receipt() -> None:
     board = PriceBoard(Trust())
     for second in range(2):

@@ -12,11 +12,10 @@ import pytest
 
 from monitor.core.events.events import GroupsPut, MarkPrices, TimePassed
 from monitor.core.groups import loan_book
-from monitor.core.money import plain
 from monitor.core.rules.settings import Lifecycle, Rules, Trust
 from monitor.core.valuation import valuation
+from monitor.core.watch import exposed
 from monitor.core.watch.risk import RiskMonitor
-from monitor.core.watch.watchers import prices as pricewatch
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from tests.coin_desk import START, line, loan, version
@@ -105,11 +104,12 @@ def test_a_missing_coin_that_most_hold_costs_no_exact_look(looks: list[Any]) -> 
     assert len(monitor.handle(MarkPrices(at, quotes(f"DARK=0.00001,{CALL}", at))).alerts) >= GROUPS * 6 // 10
 
 
+@pytest.mark.parametrize(("most", "sums"), [(GROUPS, None), (GROUPS - 1, "indicative")])
 def test_a_feed_that_dies_decides_the_holders_once_and_bounds_the_exact_sums(
-    looks: list[Any], monkeypatch: pytest.MonkeyPatch
+    looks: list[Any], monkeypatch: pytest.MonkeyPatch, most: int, sums: str | None
 ) -> None:
-    """All coins become stale at one time: one screening, an alert each, and exact sums only for so many groups in all."""
-    monkeypatch.setattr(pricewatch, "EXACT_SUMS_AT_ONCE", GROUPS)
+    """All coins become stale at one time: one screening, one alert, and exact sums only for so many groups in all."""
+    monkeypatch.setattr(exposed, "EXACT_SUMS_AT_ONCE", most)
     monitor = new_monitor()
     monitor.handle(MarkPrices(START, quotes(f"DARK=0.00001,{CALM}", START)))
     put(monitor, dark="1")
@@ -119,18 +119,11 @@ def test_a_feed_that_dies_decides_the_holders_once_and_bounds_the_exact_sums(
     looks.clear()
     dead = monitor.handle(TimePassed(START + timedelta(seconds=11))).alerts
     assert len(asked) == 1
-    # BTC, which all hold, uses up what may be summed exactly; the two coins after it get the sums of the screen.
-    assert [(a.type, a.subject, a.facts["groups"], a.facts.get("sums")) for a in dead] == [
-        ("price.stale", "BTC", GROUPS, None),
-        ("price.stale", "COIN", GROUPS, "indicative"),
-        ("price.stale", "DARK", GROUPS * 6 // 10, "indicative"),
+    assert [(a.type, a.facts["assets"], a.facts["groups"], a.facts.get("sums")) for a in dead] == [
+        ("feed.down", ["BTC", "COIN", "DARK"], GROUPS, sums)
     ]
-    assert len(looks) == GROUPS
-    assert {a.facts["debt_usd"] for a in dead[:2]} == {plain(Decimal(70) * GROUPS)}
+    assert len(looks) == (0 if sums else GROUPS)
+    assert Decimal(dead[0].facts["debt_usd"]) == Decimal(70) * GROUPS
     at = START + timedelta(seconds=12)
     back = monitor.handle(MarkPrices(at, quotes(f"DARK=0.00001,{CALM}", at))).alerts
-    assert [(a.subject, a.facts.get("sums")) for a in back] == [
-        ("BTC", None),
-        ("COIN", "indicative"),
-        ("DARK", "indicative"),
-    ]
+    assert [(a.type, a.facts.get("sums")) for a in back] == [("feed.up", sums)]

@@ -6,7 +6,7 @@ Trust that goes and comes again and again is told when that begins and when it h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -74,26 +74,22 @@ class Blindness(Watcher):
                 self._turn(asset, flapping.lost(flap, at))
                 out.memory_changed = True
             elif not self._alerts.is_told(asset) and self._alerts.is_blind(asset):
-                by_feed.setdefault(self._causes.feed_of(asset), []).append(asset)
+                by_feed.setdefault(self._causes.feed_of(asset, at), []).append(asset)
         if not by_feed:
             return
-        needed = self._alerts.needed()
+        of_feed = self._causes.feeds(self._alerts.needed(), at)
         for feed, gone in by_feed.items():
-            self._lose_of(feed, [a for a in gone if a in needed], needed, at, out)
+            mine = of_feed.get(feed, set())
+            self._lose_of(feed, [asset for asset in gone if asset in mine], mine, at, out)
 
-    def _lose_of(self, feed: str, gone: list[str], needed: Collection[str], at: datetime, out: Outcome) -> None:
+    def _lose_of(self, feed: str, gone: list[str], mine: Collection[str], at: datetime, out: Outcome) -> None:
         told = self._feeds.get(feed, FeedTold())
         news = {asset: at for asset in gone if asset not in told.held}
         if not news:
             return
         held = {**told.held, **news}
-        mine = [asset for asset in needed if self._causes.feed_of(asset) == feed]
         latest = min(held.values()) + TOGETHER
-        awaited = self._ground.agenda.late(deadlines.PRICE)
-        left = (a for a in mine if a not in held and not self._alerts.is_told(a))
-        following = [
-            a for a in left if (due := self._board.stale_due(a) or awaited.get(a)) is not None and due <= latest
-        ]
+        following = self._following([a for a in mine if a not in held], feed, latest)
         if not _are_many(len(held) + len(following), len(mine), bool(told.listed)):
             self._put(feed, replace(told, held={}, due=told.due if told.back else None))
             for asset in held:
@@ -103,6 +99,17 @@ class Blindness(Watcher):
         else:
             self._put(feed, replace(told, held=held, due=latest if told.due is None else min(told.due, latest)))
             out.memory_changed = True
+
+    def _following(self, others: Iterable[str], feed: str, latest: datetime) -> list[str]:
+        """Those that go too by then, unless a price comes; of a feed that is gone, all that the desk does not know of."""
+        awaited = self._ground.agenda.late(deadlines.PRICE)
+        is_gone = not self._causes.is_connected(feed)
+        found = []
+        for asset in others:
+            due = self._board.stale_due(asset) or awaited.get(asset)
+            if not self._alerts.is_told(asset) and (is_gone or (due is not None and due <= latest)):
+                found.append(asset)
+        return found
 
     def _lose_alone(self, asset: str, at: datetime, out: Outcome) -> None:
         flap = flapping.lost(self._flaps.get(asset), at)
@@ -127,7 +134,7 @@ class Blindness(Watcher):
         """Prices that are trusted, or that came for the first time."""
         feeds: dict[str, None] = {}
         for asset in sorted(assets):
-            feed = self._lister(asset)
+            feed = _lister(self._feeds, asset)
             if self._alerts.is_blind(asset):
                 continue  # a first price that is old or late
             if feed is None:
@@ -170,11 +177,6 @@ class Blindness(Watcher):
         if not flap.is_on:
             self._say(feed, FeedNews(back, blind, is_up=True), at, out)
 
-    def _lister(self, asset: str) -> str | None:
-        """The feed whose alert listed a coin that has not come back since."""
-        found = (feed for feed, told in self._feeds.items() if asset in told.listed and asset not in told.back)
-        return next(found, None)
-
     def _returner(self, asset: str) -> str | None:
         """The feed with which a coin has come back, though that is not said yet."""
         return next((feed for feed, told in self._feeds.items() if asset in told.back), None)
@@ -189,6 +191,13 @@ class Blindness(Watcher):
                 self._calm(subject.removeprefix(_COIN), at, out)
             else:
                 self._feed_due(subject.removeprefix(_FEED), at, out)
+
+    def release(self, at: datetime, out: Outcome) -> None:
+        """Says what waits for others, as our time stands still and its deadline may be an hour away."""
+        for feed, told in list(self._feeds.items()):
+            if told.due is not None:
+                self._feeds[feed] = replace(told, due=at)
+                self._feed_due(feed, at, out)
 
     def _feed_due(self, feed: str, at: datetime, out: Outcome) -> None:
         told = self._feeds[feed]
@@ -209,8 +218,8 @@ class Blindness(Watcher):
     def _say_held(self, feed: str, told: FeedTold, at: datetime, out: Outcome) -> None:
         needed = self._alerts.needed()
         held = [asset for asset in told.held if asset in needed and self._alerts.is_blind(asset)]
-        mine = sum(self._causes.feed_of(asset) == feed for asset in needed)
-        if _are_many(len(held), mine, bool(told.listed)):
+        mine = self._causes.feeds(needed, at).get(feed, ())
+        if _are_many(len(held), len(mine), bool(told.listed)):
             self._down(feed, told, at, out)
             return
         self._feeds[feed] = replace(told, held={})
@@ -265,6 +274,12 @@ class Blindness(Watcher):
         told = replace(told, times=told.times + 1, episode=told.episode + (not news.is_up))
         self._feeds[feed] = told
         self._alerts.feed(feed, told, news, at, out)
+
+
+def _lister(feeds: Mapping[str, FeedTold], asset: str) -> str | None:
+    """The feed whose alert listed a coin that has not come back since."""
+    found = (feed for feed, told in feeds.items() if asset in told.listed and asset not in told.back)
+    return next(found, None)
 
 
 def _are_many(count: int, of: int, is_known: bool) -> bool:

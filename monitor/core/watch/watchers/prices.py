@@ -22,6 +22,8 @@ class PriceWatch(Watcher):
         self._board = ground.board
         self._agenda = ground.agenda
         self._blindness = blindness
+        self._awaited: set[str] = set()
+        """Assets whose price has a deadline: that of the agenda, for a look at all coins of a frame at once."""
         self._late: tuple[str, ...] = ()
         """Assets whose price is stale now; they are announced when their holders are decided."""
 
@@ -67,12 +69,18 @@ class PriceWatch(Watcher):
         for asset, late in self._agenda.late(deadlines.PRICE).items():
             self._await_price(asset, self._board.stale_due(asset) or min(late + delta, latest))
 
+    def stand(self, delta: timedelta, at: datetime) -> None:
+        """Time passed that the wall does not show, as it was set back."""
+        self._board.shift(-delta, at)
+
     def due(self, deadline: Deadline, out: Outcome) -> BookChange | None:
         """Deadlines of one time. A feed that dies takes all its prices: their holders are decided once."""
         at = deadline.at
         late: dict[str, PriceChange] = {}
         blind: list[str] = []
-        for asset in (deadline.subject, *self._agenda.pop_alike(deadline)):
+        subjects = (deadline.subject, *self._agenda.pop_alike(deadline))
+        self._awaited.difference_update(subjects)
+        for asset in subjects:
             due = self._board.stale_due(asset)
             if asset not in self._board.usd or due is None:
                 blind.append(asset)
@@ -112,10 +120,11 @@ class PriceWatch(Watcher):
     # -- deadlines --
 
     def _is_awaited(self, asset: str) -> bool:
-        return self._agenda.has_late(deadlines.PRICE, asset)
+        return asset in self._awaited
 
     def _await_price(self, asset: str, due: datetime) -> None:
         """Looks at an asset's price once `due` has passed."""
+        self._awaited.add(asset)
         self._agenda.set(deadlines.PRICE, asset, None, Deadline(due, deadlines.PRICE, asset))
 
     def _await_missing(self, assets: Collection[str], at: datetime) -> None:
@@ -123,13 +132,13 @@ class PriceWatch(Watcher):
         trust = self._ground.rules.trust
         if trust.enabled:
             for asset in set(assets) - self._board.usd.keys():
-                if not self._agenda.has_late(deadlines.PRICE, asset):
+                if not self._is_awaited(asset):
                     self._await_price(asset, at + trust.stale_after)
 
     def _await_staleness(self, assets: Iterable[str]) -> None:
         """Looks at each of these prices again when it would be stale."""
-        for asset in assets:
-            due = None if self._agenda.has_late(deadlines.PRICE, asset) else self._board.stale_due(asset)
+        for asset in sorted(set(assets) - self._awaited):
+            due = self._board.stale_due(asset)
             if due is not None:
                 self._await_price(asset, due)
 

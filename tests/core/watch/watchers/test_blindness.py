@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.events.events import Event, FeedSaid, MarkPrices, TimePassed
+from monitor.core.events.events import ClockStood, Event, FeedSaid, MarkPrices, PriceSilent, TimePassed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
 from tests.coin_desk import START, line, version
@@ -281,3 +282,32 @@ def test_whatever_waits_to_be_said_survives_a_restart_at_any_time() -> None:
         for event in events[cut:]:
             desk.handle(event)
         assert plainly(desk.alerts) == plainly(whole.alerts), cut
+
+
+def test_a_coin_that_is_silent_while_our_time_stands_still_is_not_held_back() -> None:
+    """The wall was set back by an hour: until it has caught up, no deadline runs that would tell of it."""
+    desk = desk_of(*COINS)
+    priced(desk, 0, "COIN", *COINS)
+    for second in range(1, 12):
+        desk.handle(ClockStood(START, Decimal(1)))
+        if second <= 5:
+            priced(desk, 0, "COIN", *COINS[1:], price=f"1.0{second:02}")
+    desk.handle(PriceSilent(START, "BTC"))
+    assert "price.stale:BTC" not in said(desk.alerts), "the others may follow within five seconds"
+    desk.handle(ClockStood(START, Decimal(1)))
+    assert "price.stale:BTC" in said(desk.alerts)
+
+
+def test_a_feed_that_is_gone_is_named_where_too_few_are_left() -> None:
+    """Under two sources the one that still speaks is not the one that is down."""
+    desk = desk_of(*COINS, trust=msgspec.structs.replace(TRUST, min_sources=2, sources=("feed", "other")))
+    all_coins = ",".join(f"{coin}=1@{source}" for coin in ("COIN", *COINS) for source in ("feed", "other"))
+    for second in range(3):
+        desk.handle(MarkPrices(START + at(second), quotes(all_coins, START + at(second))))
+    desk.handle(FeedSaid(START + at(3), "other", connected=False, cause="refused with HTTP 451"))
+    for second in range(3, 40):
+        priced(desk, second, "COIN", *COINS[:2])
+        priced(desk, second + 0.5, *COINS[2:])
+    (down,) = [alert for alert in desk.alerts if alert.type.startswith(("feed.", "price.s"))]
+    assert (down.type, down.subject, down.facts["cause"]) == ("feed.down", "other", "refused with HTTP 451")
+    assert down.facts["assets"] == sorted(["COIN", *COINS])
