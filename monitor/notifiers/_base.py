@@ -128,6 +128,35 @@ class ChannelState(msgspec.Struct, frozen=True):
     failure: str | None
 
 
+class BatchNotifier(Protocol):
+    """A notifier whose other side takes several notices in one body. It says so by `batch`; without it each goes alone."""
+
+    batch: bool
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """ONE attempt for all of them, in order: all are taken, or none. Raises DeliveryError."""
+
+
+BATCH_BYTES = 20_000
+"""A body of the specification is shorter."""
+_BATCH_FRAME = 150
+"""What stands around the items, at most."""
+
+
+def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Notices in order, cut into as many as a body holds. One that is too long by itself has its own."""
+    found: list[list[Notice]] = []
+    left = 0
+    for notice in notices:
+        size = len(notice.body()) + 1
+        if size > left:
+            found.append([])
+            left = BATCH_BYTES - _BATCH_FRAME
+        found[-1].append(notice)
+        left -= size
+    return found
+
+
 class Notifier(Protocol):
     """A channel. Its module has `Config` (a frozen struct that core.schema reads) and `build(name, config) -> Notifier`.
 

@@ -67,7 +67,12 @@ async def example(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     out = tmp_path / "out.log"
     with out.open("wb") as handle:
         process = await asyncio.create_subprocess_exec(
-            program, str(script), str(port), env={**os.environ, "SECRET": SECRET}, stdout=handle, stderr=subprocess.DEVNULL
+            program,
+            str(script),
+            str(port),
+            env={**os.environ, "SECRET": SECRET},
+            stdout=handle,
+            stderr=subprocess.DEVNULL,
         )
     try:
         await until(lambda: listens(port), "the receiver listens")
