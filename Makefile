@@ -56,7 +56,7 @@ soak: setup
 
 # The handed cases as slow as they were; `make test` plays them five times as fast.
 cases: setup
-	CASES_SPEED=1 $(BIN)/pytest -n 8 --dist worksteal tests/cases
+	CASES_SPEED=1 $(BIN)/pytest -n 4 --dist worksteal -m "soak or not soak" tests/cases
 
 # Ours and its peers, side by side, with packages of their own; QUICK=1 runs fewer rounds, in less than five minutes.
 bench: .venv-bench/.ready

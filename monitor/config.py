@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.addresses import check_public_url, networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
@@ -109,6 +109,22 @@ class WebConfig(msgspec.Struct, frozen=True):
             networks_of(self.trusted_proxies)
         except ValueError as e:
             raise ValueError(f"trusted_proxies: {e}") from None
+
+
+class EndpointsTable(msgspec.Struct, frozen=True):
+    """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
+
+    allow_private: bool = False
+    allow: tuple[str, ...] = ()
+    """Networks that are private and allowed all the same."""
+    most: Annotated[int, range(0, 1001)] = 100
+    """So many may be made; 0: none."""
+
+    def __post_init__(self) -> None:
+        try:
+            networks_of(self.allow)
+        except ValueError as e:
+            raise ValueError(f"allow: {e}") from None
 
 
 Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
@@ -202,6 +218,7 @@ class Config(msgspec.Struct, frozen=True):
     rates: tuple[Part, ...] = ()
     old_keys: tuple[str, ...] = ()
     """A sentence about each key of the file that goes by another name now."""
+    endpoints: EndpointsTable = EndpointsTable()
 
     @property
     def named(self) -> Named:
@@ -254,7 +271,7 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
@@ -282,6 +299,7 @@ class _Loader:
         lifecycle = self.table(Lifecycle, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
+        endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -295,7 +313,9 @@ class _Loader:
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
         old_keys = tuple(self.old_keys)
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+        return Config(
+            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
+        )
 
     def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
         """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
@@ -516,8 +536,9 @@ def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[s
     found = []
     names = [str(name) for name, _ in notifiers]
     for name in route.to:
-        if name == "contacts" and not any(kind in ("email", "sms") for _, kind in notifiers):
-            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        if name == "contacts" and not any(contacts.check_of(str(kind)) for _, kind in notifiers):
+            known = " or ".join(contacts.kinds())
+            found.append(f'"contacts" needs a notifier of kind {known} to reach the borrower through')
         elif name != "contacts" and name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"

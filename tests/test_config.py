@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import config
+from monitor import config, plugins
 from monitor.config import BadConfig, Config
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds import binance_futures
@@ -244,6 +244,16 @@ def test_loopback_needs_no_tokens(tmp_path: Path, host: str) -> None:
 def test_a_public_address_with_tokens_is_fine(tmp_path: Path) -> None:
     text = LEAST + '[web]\nhost = "0.0.0.0"\ntokens = [{ name = "ops", role = "admin", secret = "tok_1" }]\n'
     assert loaded(tmp_path, text).web.tokens[0].name == "ops"
+
+
+@pytest.mark.parametrize("kind", sorted({*plugins.kinds("feeds")} - {"scenario", "tape"}))
+def test_no_password_of_a_feed_is_shown_by_repr(tmp_path: Path, kind: str) -> None:
+    """Those without an address have none."""
+    scheme = {"http_poll": "https", "redis_stream": "redis"}.get(kind, "wss")
+    more = 'prices = [{ asset = "BTC", path = "/p" }]\n' if kind == "http_poll" else ""
+    address = f"{scheme}://desk:geheim-7Qx@venue.example/x?token=geheim-7Qx"
+    feed = f'[[feed]]\nname = "x"\nkind = "{kind}"\nurl = "{address}"\n{more}'
+    assert "geheim" not in repr(loaded(tmp_path, LEAST + feed))
 
 
 def test_no_secret_is_shown_by_repr(tmp_path: Path) -> None:

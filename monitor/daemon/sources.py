@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
 from monitor.core.events.events import Event, GroupsPut
@@ -21,6 +21,7 @@ from monitor.feeds._base import Desk, Feed, FeedStats
 from monitor.rates._base import RateSource
 from monitor.running import Running, Task
 from monitor.stores._base import StoreUnavailable
+from monitor.telemetry import BoundedLog
 
 WATCH_S = 0.1
 """How often the feeds are looked at: a feed that is gone is told of before its prices are old."""
@@ -60,6 +61,8 @@ class Sources:
         """Sources of rates whose opening was taken at the start."""
         self._rated: set[tuple[str, str]] = set()
         self._reports = FeedReports()
+        self._log = BoundedLog(every_s=600.0)
+        """A clock that is off is a line every ten minutes."""
         self._needed: frozenset[str] = frozenset()
         self._needed_s = float("-inf")
 
@@ -98,7 +101,12 @@ class Sources:
                 looked_s = now_s
                 self._judge_again()
             for name, stats in self.feeds.items():
-                self._health.set(f"feed {name}", self._trouble(name, stats))
+                trouble = self._trouble(name, stats)
+                self._health.set(f"feed {name}", trouble)
+                if trouble is not None and stats.connected:  # a feed that is not connected says so in the log itself
+                    self._log.warning(
+                        now_s, f"{name}: {trouble}", "the prices of a feed do not count", feed=name, reason=trouble
+                    )
             if said := self._reports.changes(self.feeds, self._clock.utc(), now_s):
                 with contextlib.suppress(StoreUnavailable):  # core has it all the same
                     await self._sequencer.events(said)
@@ -153,9 +161,11 @@ class Sources:
             await self._take_batch(batch)
 
     async def _run_book(self, part: Part) -> None:
-        kept = KeptBook(partial(self._book.of_source, part.name), self._monitor.refused_lines)
+        kept = KeptBook(
+            partial(self._book.of_source, part.name), self._monitor.refused_lines, self._monitor.incomplete_lines
+        )
         progress = partial(self._progress.step, part.name)
-        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress)
+        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)
         source: BookSource = module.build(part.name, part.config, reader, self._clock, kept)
         try:

@@ -156,6 +156,10 @@ class Channel:
         """When a delivery that was not tried yet may go: at once, or with its digest."""
         return self._digests.due_s(delivery, now_s) if delivery.gather else now_s
 
+    def use(self, notifier: Notifier) -> None:
+        """Makes the next attempts with another notifier."""
+        self._notifier = notifier
+
     def wake(self) -> None:
         """Something may be due now."""
         self._wake.set()

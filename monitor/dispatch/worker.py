@@ -67,11 +67,14 @@ class Dispatcher:
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
         self._log = BoundedLog()
         self._outages = Outages(self._say)
-        shared = Shared(
+        self._shared = Shared(
             running, self._queue, self._ledger, self._notices, self._log, self._tell, self.offer, self._settings
         )
-        self._channels = {name: Channel(name, notifier, shared) for name, notifier in notifiers.items()}
+        self._channels = {name: Channel(name, notifier, self._shared) for name, notifier in notifiers.items()}
+        self._held: set[str] = set()
+        """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
+        self._loop_of: dict[str, Task] = {}
         self._errands: set[Task] = set()
         self._watches: set[Task] = set()
         self._is_stopping = False
@@ -82,19 +85,22 @@ class Dispatcher:
         What waits for a notifier that is gone goes where its alert would go now.
         """
         waiting = await self._ledger.open_deliveries()
-        gone = Counter(d.notifier for d in waiting if d.notifier not in self._channels)
+        gone = Counter(d.notifier for d in waiting if d.notifier not in {*self._channels, *self._held})
         for name, count in gone.items():
             log.warning(
                 "a notifier is gone while notices wait: they go by the routes of now", notifier=name, waiting=count
             )
         await self._switch()
         self.offer(waiting)
-        for name, channel in self._channels.items():
-            self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
-            self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
-            self._tasks.begin(f"deliveries to {name}", channel.run(), self._loops)
-            self._tasks.begin(f"fallback of {name}", channel.watch(), self._watches)
+        for name in self._channels.keys() - self._loop_of.keys():
+            self._begin(name)
         self._tasks.begin("channels that are off", self._repeat(), self._watches)
+
+    def _begin(self, name: str) -> None:
+        self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
+        self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
+        self._loop_of[name] = self._tasks.begin(f"deliveries to {name}", self._channels[name].run(), self._loops)
+        self._tasks.begin(f"fallback of {name}", self._channels[name].watch(), self._watches)
 
     async def _switch(self) -> None:
         """Takes up what is switched off; a channel whose configuration changed since is switched on."""
@@ -105,7 +111,7 @@ class Dispatcher:
             elif channel is not None:
                 log.info("a channel is switched on: its configuration changed", notifier=switched.notifier)
                 await channel.switch_on()
-            else:
+            elif switched.notifier not in self._held:
                 await self._ledger.switch_on(switched.notifier)
 
     async def _repeat(self) -> None:
@@ -131,6 +137,48 @@ class Dispatcher:
         digest = self._settings.get(name, Setting()).digest
         await channel.switch_off(Switched(name, self._clock.utc(), reason, digest))
         return True
+
+    # -- channels that come and go while the others send --
+
+    def hold(self, names: Iterable[str]) -> None:
+        """What waits for these is neither sent nor moved. Call it before `start`, or after `remove`."""
+        self._held |= set(names)
+
+    async def add(self, name: str, notifier: Notifier) -> None:
+        """Sends through one more notifier, beginning with what waits for it in the store."""
+        self._held.discard(name)
+        self._channels[name] = Channel(name, notifier, self._shared)
+        self._begin(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
+
+    async def remove(self, name: str, timeout_s: float) -> None:
+        """Sends through a notifier no longer. Attempts under way have `timeout_s`; what is undelivered stays pending."""
+        channel = self._channels.pop(name, None)
+        self._held.add(name)
+        if channel is None:
+            return
+        channel.stop()
+        at_work = {self._loop_of.pop(name), *channel.attempts}
+        await asyncio.wait(at_work, timeout=timeout_s)
+        left = {task for task in at_work if not task.done()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for waiting in self._queue.waiting():
+            if waiting.delivery.notifier == name:
+                self._queue.drop(waiting.delivery.id)
+        for gauge in (self._metrics.queue_depth, self._metrics.oldest_undelivered):
+            gauge.remove(name)
+
+    def change(self, name: str, notifier: Notifier) -> None:
+        """Makes the next attempts of a channel with another notifier; those under way end with the one before."""
+        if name in self._channels:
+            self._channels[name].use(notifier)
+
+    async def give_away(self, name: str) -> None:
+        """After `remove`: what waits for a notifier that is gone for good goes where its alerts would go now."""
+        self._held.discard(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
 
     def take_over(self, committed: Committed) -> None:
         """Drops what a commit superseded and offers what it made due. Called from the event loop; never waits."""
@@ -161,7 +209,7 @@ class Dispatcher:
                 wait_s = _wait_s(delivery, now)
                 due_s = now_s + wait_s if wait_s else self._channels[delivery.notifier].due_s(delivery, now_s)
                 self._queue.add(delivery, due_s)
-            else:
+            elif delivery.notifier not in self._held:
                 self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():
             channel.wake()

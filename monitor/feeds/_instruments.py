@@ -19,7 +19,7 @@ import msgspec
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock
-from monitor.feeds._base import KEPT, LIST, Unusable
+from monitor.feeds._base import KEPT, LIST
 from monitor.feeds._handshake import Proxy, cause
 from monitor.telemetry import BoundedLog
 
@@ -107,8 +107,8 @@ class InstrumentList:
             return
         try:
             self._use(self._copy.read_bytes(), KEPT)
-        except (OSError, ValueError, Unusable) as e:
-            self._say(f"the kept copy {self._copy.name} cannot be read: {e}")
+        except Exception as e:  # noqa: BLE001  a damaged copy may be anything, and must not end the prices
+            self._say(f"the kept copy {self._copy.name} cannot be read: {type(e).__name__}: {e}")
 
     async def _fetch(self) -> bool:
         proxy = None

@@ -174,8 +174,13 @@ class Markets:
             states.setdefault(asset, f"{NOT_LISTED}: the venue lists no market of {asset} that counts")
 
     def missing(self) -> list[str]:
-        """Our coins whose symbol the venue's list does not have."""
-        return [a for a, symbol in self._keys.symbols.items() if self._listed and symbol not in self._listed]
+        """What the keys of the configuration name and the venue's list does not have, each as a sentence."""
+        if not self._listed:
+            return []
+        mapped = [f"symbols: the venue does not list {s}, so {a} has no price" for a, s in self._keys.symbols.items()]
+        left_out = [f"exclude: the venue does not list {symbol}" for symbol in self._keys.exclude]
+        named = (*self._keys.symbols.values(), *self._keys.exclude)
+        return [words for words, symbol in zip((*mapped, *left_out), named, strict=True) if symbol not in self._listed]
 
     def settled(self, market: Market, symbol: str) -> None:
         """A message shows that a market is over."""

@@ -128,6 +128,7 @@ class Conversation:
         self._since = self._accounts()
         """What was refused and ignored when the last new price came, to tell why none has come since."""
         self._since_s = float("-inf")
+        self._hears = False
 
     async def run(self, listener: Listener) -> End:
         """Until the socket ends, for whatever reason: a peer that finds a fault of ours costs this socket, not the daemon."""
@@ -209,6 +210,7 @@ class Conversation:
         while True:
             frame = await socket.recv(decode=False)
             self._stats.last_frame_at = self._clock.utc()
+            self._hears = True
             quotes = self._parsed(frame)
             if not quotes:
                 if (answer := self._voice.answer(frame)) is not None:
@@ -236,7 +238,8 @@ class Conversation:
             left_s = self._heard_s + self._limit_s - now_s
             if left_s <= 0:
                 because = self._because()
-                reason = f"no price for {self._limit_s:g} s" + (f": {because}" if because else "")
+                what = because or ("" if self._hears else "connected, but the venue sends nothing")
+                reason = f"no price for {self._limit_s:g} s" + (f": {what}" if what else "")
                 return End(reason, cause=because, is_silence=True)
             if words := self._silence.silent(now_s, listener.needs()):
                 listener.change(words)

@@ -80,6 +80,10 @@ class LiveConfig(SymbolKeys, frozen=True, kw_only=True):
         if not self.quotes:
             raise ValueError('quotes: found none, expected quote coins such as ["USDT"]')
 
+    def __repr__(self) -> str:
+        """Without what an address may hold: configurations end up in logs and tracebacks."""
+        return f"{type(self).__module__}.Config({shown_url(self.url)})"
+
     def list_address(self) -> str:
         """Where the list of markets is read; empty where it is not."""
         if self.instruments_url is not None:
@@ -272,11 +276,11 @@ class LiveFeed:
 
     def _take_list(self, instruments: Sequence[Instrument], origin: str) -> None:
         self.markets.take(instruments, origin)
+        self._needs()
         missing = set(self.markets.missing()) - self._missing_told
         self._missing_told |= missing
-        for asset in sorted(missing):
-            words = self.stats.states[asset]
-            self._log.warning(self.clock.monotonic_s(), f"missing {asset}", "no such market", asset=asset, reason=words)
+        for words in sorted(missing):
+            self._log.warning(self.clock.monotonic_s(), words, "no such market", feed=self.name, reason=words)
 
 
 def instant_ms(value: object, *, as_text: bool = False) -> int:

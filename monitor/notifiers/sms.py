@@ -15,6 +15,7 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST
+from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     Accepted,
     DeliveryError,
@@ -75,6 +76,11 @@ class Config(msgspec.Struct, frozen=True):
 
 def build(name: str, config: Config) -> SmsNotifier:
     return SmsNotifier(name, config, StubGateway(Path(config.file), SystemClock()))
+
+
+def contact(text: str) -> str:
+    """The number of a borrower in the form of E.164. Raises ValueError."""
+    return phone_number(text)
 
 
 class StubGateway:

@@ -20,6 +20,10 @@ FALLEN, CALM = Decimal(28_000) / 31_000, Decimal(28_000) / 60_000
 BEFORE, AFTER = "loan_group.margin_call.opened", "price.restored"
 
 
+sibling = partial(pytest.param, marks=pytest.mark.soak)
+"""A relative of a handed case that costs a daemon of its own: for `make cases` and `make soak`."""
+
+
 def play(name: str, folder: Path, **more: Any) -> Case:
     return Case("prices", name, folder, **more)
 
@@ -38,7 +42,14 @@ def with_offset(case_lines: list[Line], old: Callable[[int], bool], new: int) ->
     return case_lines
 
 
-@pytest.mark.parametrize("ahead_ms", [3_600_000, 3 * 86_400_000, 60_000], ids=["an hour", "three days", "a minute"])
+@pytest.mark.parametrize(
+    "ahead_ms",
+    [
+        pytest.param(3_600_000, id="an hour"),
+        sibling(3 * 86_400_000, id="three days"),
+        sibling(60_000, id="a minute"),
+    ],
+)
 async def test_one_message_dated_ahead_blinds_nobody_over_a_restart_either(tmp_path: Path, ahead_ms: int) -> None:
     change = partial(with_offset, old=lambda ms: ms > 0, new=ahead_ms)
     async with play("future-stamp", tmp_path, change=change) as case:
@@ -94,7 +105,7 @@ async def test_a_source_that_is_late_does_not_outvote_a_current_one(tmp_path: Pa
             assert await case.about("BTC"), price
 
 
-@pytest.mark.parametrize("ahead_h", [25, -25], ids=["ahead", "behind"])
+@pytest.mark.parametrize("ahead_h", [pytest.param(25, id="ahead"), sibling(-25, id="behind")])
 async def test_a_clock_a_day_off_is_named_with_its_offset(tmp_path: Path, ahead_h: int) -> None:
     change = partial(with_offset, old=lambda _: True, new=ahead_h * 3_600_000)
     async with play("clock-a-day-ahead", tmp_path, change=change) as case:
@@ -102,7 +113,6 @@ async def test_a_clock_a_day_off_is_named_with_its_offset(tmp_path: Path, ahead_
         await case.venue.at(15)
         assert not await case.trusted("BTC")
         places = dict(await case.four_places())
-        del places["the log"]
         places["the alert"] = str(await case.daemon.alerts())
         for place, said in places.items():
             assert re.search(r"clock", said), (place, said)
@@ -174,7 +184,7 @@ def times_as_large(lines: list[Line], factor: str) -> list[Line]:
     return lines
 
 
-@pytest.mark.parametrize("factor", ["1000", "10", "100"])
+@pytest.mark.parametrize("factor", ["1000", sibling("10"), sibling("100")])
 async def test_a_jump_by_a_power_of_ten_cures_nothing(tmp_path: Path, factor: str) -> None:
     async with play("thousandfold", tmp_path, change=partial(times_as_large, factor=factor)) as case:
         await case.start()
@@ -197,7 +207,7 @@ async def test_a_refused_subscription_is_said_with_its_code_and_text_in_four_pla
             assert re.search(r"refused.*\b2\b.*unknown stream", said, re.DOTALL), (place, said)
 
 
-@pytest.mark.parametrize("unit", ["microseconds", "seconds", "text"])
+@pytest.mark.parametrize("unit", ["microseconds", sibling("seconds"), sibling("text")])
 async def test_times_in_another_unit_are_read_or_named_in_four_places(tmp_path: Path, unit: str) -> None:
     def change(lines: list[Line]) -> list[Line]:
         return [line | {"times": unit} for line in lines]
@@ -243,7 +253,7 @@ class RawServer:
         writer.close()
 
 
-@pytest.mark.parametrize("name", [*REPLIES, *SIBLINGS])
+@pytest.mark.parametrize("name", [*REPLIES, *map(sibling, SIBLINGS)])
 async def test_no_answer_to_the_handshake_ends_the_daemon(tmp_path: Path, name: str) -> None:
     mended = [{"after_s": n, "path": "/ws/x", "frame": [_btc("60000")]} for n in range(40)]
     async with play("handshake", tmp_path, change=lambda _: mended) as case:
@@ -274,8 +284,8 @@ def _btc(price: str) -> dict[str, Any]:
 
 ENVIRONMENTS = [
     *(each["set"] for each in lines_of(HANDSHAKE / "environment.jsonl")),
-    {"HTTPS_PROXY": "socks5://127.0.0.1:1"},
-    {"all_proxy": "socks4://127.0.0.1:1"},
+    sibling({"HTTPS_PROXY": "socks5://127.0.0.1:1"}),
+    sibling({"all_proxy": "socks4://127.0.0.1:1"}),
 ]
 
 
@@ -300,7 +310,7 @@ async def test_a_proxy_that_cannot_be_used_is_named_and_ends_nothing(
 
 
 @pytest.mark.parametrize("refuses", [True, False], ids=["it refuses", "nobody listens"])
-@pytest.mark.parametrize("place", ["user", "query"])
+@pytest.mark.parametrize("place", ["user", sibling("query")])
 async def test_a_password_in_the_address_is_shown_nowhere(tmp_path: Path, place: str, refuses: bool) -> None:
     def config(text: str) -> str:
         old = "desk:geheim-7Qx@127.0.0.1:PORT/ws/x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import structlog
 
 from monitor.core import schema
 from monitor.feeds import binance_futures, binance_spot
@@ -302,3 +303,14 @@ def test_a_coin_that_the_book_needs_and_the_venue_does_not_list_has_that_state()
     assert sorted(feed.stats.states) == ["DOT", "LUNA", "MATIC"]
     feed.markets.look_for({"BTC"})
     assert sorted(feed.stats.states) == ["LUNA", "MATIC"]
+
+
+def test_what_the_keys_name_and_the_venue_does_not_list_is_a_warning_once() -> None:
+    feed = futures(symbols={"LUNA": "LUNA2USDT"}, exclude=["COINUSDT", "TSLAUSDT"])
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            feed._take_list(feed.instruments(EXCHANGE_INFO), "list")
+    assert [line["reason"] for line in logs] == [
+        "exclude: the venue does not list COINUSDT",
+        "symbols: the venue does not list LUNA2USDT, so LUNA has no price",
+    ]

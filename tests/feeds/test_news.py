@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import Batch, Frame, Quote
 from monitor.feeds._base import FeedStats
-from monitor.feeds._news import News
+from monitor.feeds._news import MarketSilence, News
 
 MS = 1_767_607_200_000
 ORDERS = [("BTC", "ETH", "SOL"), ("SOL", "BTC", "ETH"), ("XRP", "ADA"), ("BTC", "XRP")]
@@ -96,3 +98,95 @@ def test_frames_tell_what_their_quotes_would(sent: list[Frame | list[Quote]]) ->
     for batch in sent:
         assert list(frames.of(batch)) == list(quotes.of(list(batch)))
     assert (frames.stats.ignored, frames.refused) == (quotes.stats.ignored, quotes.refused)
+
+
+class Socket:
+    """A socket's judge of silence and a clock of seconds."""
+
+    def __init__(self, *, changes_only: bool = False) -> None:
+        self.silence = MarketSilence(15, changes_only=changes_only)
+        self.now_s = 0.0
+
+    def second(self, *batches: Batch) -> None:
+        self.now_s += 1
+        for batch in batches:
+            self.silence.heard(batch, self.now_s)
+
+    def silent(self, *needs: str) -> str:
+        return self.silence.silent(self.now_s, frozenset(needs))
+
+
+def quotes(*assets: str) -> list[Quote]:
+    return [Quote(asset, Decimal(1), "USDT", "x", time_at_ms(MS)) for asset in assets]
+
+
+def test_one_coin_that_the_book_needs_is_enough_and_one_that_it_does_not_need_is_not() -> None:
+    """The venue goes on with another layout, without ETH."""
+    socket = Socket()
+    for _ in range(5):
+        socket.second(frame(1))
+    for _ in range(15):
+        socket.second(frame(1, assets=("BTC", "SOL")))
+        assert not socket.silent("ETH")
+    socket.second(frame(1, assets=("BTC", "SOL")))
+    assert socket.silent("ETH", "BTC") == "no price of ETH for 15 s while others come"
+    assert not socket.silent("BTC")
+
+
+def test_a_part_is_judged_by_its_own_rhythm() -> None:
+    """A fund's token that comes each minute is silent after three minutes, not after 15 seconds."""
+    socket = Socket()
+    for second in range(181):
+        socket.second(quotes("BTC"), quotes("FUND") if second % 60 == 0 else [])
+        assert not socket.silent("FUND", "BTC")
+    for _ in range(180):
+        socket.second(quotes("BTC"))
+    assert not socket.silent("FUND")
+    socket.second(quotes("BTC"))
+    assert socket.silent("FUND")
+
+
+def test_half_of_all_coins_is_a_reason_though_the_book_needs_none_of_them() -> None:
+    socket = Socket()
+    for _ in range(5):
+        socket.second(quotes("A", "B", "C", "D", "E", "F"))
+    for _ in range(16):
+        socket.second(quotes("A", "B", "C"))
+    assert socket.silent() == "no price of D, E, F for 15 s while others come"
+    socket = Socket()
+    for _ in range(5):
+        socket.second(quotes("A", "B", "C", "D", "E", "F"))
+    for _ in range(16):
+        socket.second(quotes("A", "B", "C", "D"))
+    assert not socket.silent()
+
+
+def test_where_only_changes_come_no_single_coin_is_a_reason_and_half_of_the_busy_ones_is() -> None:
+    socket = Socket(changes_only=True)
+    for _ in range(25):
+        socket.second(quotes("A", "B", "C", "D", "E", "F"))
+    for _ in range(61):
+        socket.second(quotes("A", "B", "C", "D", "E"))
+    assert not socket.silent("F")
+    for _ in range(61):
+        socket.second(quotes("A"))
+    assert socket.silent("F")
+
+
+def test_a_socket_that_is_silent_as_a_whole_is_not_judged_by_parts() -> None:
+    socket = Socket()
+    for _ in range(5):
+        socket.second(quotes("A", "B"))
+    for _ in range(60):
+        socket.second()
+    assert not socket.silent("A")
+
+
+def test_prices_without_a_time_that_all_stand_still_are_no_life() -> None:
+    silence = MarketSilence(15, changes_only=False)
+    still = [msgspec.structs.replace(quote, is_dated=False) for quote in quotes("A", "B")]
+    assert [silence.heard(still, second) for second in range(3)] == [True, False, False]
+    moved = [still[0], msgspec.structs.replace(still[1], price=Decimal(2))]
+    assert silence.heard(moved, 3)
+    undated = msgspec.structs.replace(frame(1), is_dated=False)
+    assert [silence.heard(undated, second) for second in (4, 5)] == [True, False]

@@ -423,3 +423,12 @@ async def test_the_handed_answers_to_a_handshake_are_survived() -> None:
             async with Listener(feed.quotes()):
                 await until(lambda attempts=attempts: len(attempts) >= 2, "two attempts")  # type: ignore[misc]
                 assert feed.stats.reason.startswith("cannot connect: "), line
+
+
+async def test_a_venue_that_accepts_the_connection_and_sends_nothing_is_said_to_do_so() -> None:
+    async with Venue() as venue:
+        venue.deaf = True
+        feed = quick(venue.url, first_frame="100ms")
+        async with Listener(feed.quotes()):
+            words = "no price for 0.1 s: connected, but the venue sends nothing"
+            await until(lambda: feed.stats.reason == words, words)

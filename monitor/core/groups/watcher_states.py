@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core.alerts.silences import Silence
-from monitor.core.events.events import FeedSaid
 from monitor.core.instants import time_at
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.flapping import Flap
@@ -82,10 +81,8 @@ class ContradictionState(msgspec.Struct, frozen=True):
 
 
 class FeedsState(msgspec.Struct, frozen=True):
-    """What feeds say of themselves, and what was said of their clocks."""
+    """What was said of the clocks of feeds, and of our own."""
 
-    said: tuple[FeedSaid, ...] = ()
-    """The last word of each feed. It counts in a recording only: after a restart no feed has said anything."""
     clocks: Mapping[str, Told] = {}
     """By feed: whether its clock is said to be off. Ours has the name ""."""
 

@@ -49,7 +49,7 @@ class PriceBoard(PricesInForce):
         super().__init__(trust, memory)
         for mark in marks:
             self._columns.alone[self.place(mark.asset)] = mark
-            if mark.differ_since is not None:
+            if mark.differ_since is not None or mark.is_power:
                 self._contradicted.add(mark.asset)
             if mark.quote not in DIRECT:
                 self._columns.bases.add(mark.quote)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from monitor.core.events.events import FeedSaid
 from monitor.core.prices.judgement import span_in_words
 from monitor.core.prices.quote import STALE
+from monitor.core.prices.sources import BoardMemory
 from monitor.core.watch.watcher import Ground
 
 _SPEAKS = ("live", "suspect", "outlier")
@@ -20,30 +21,25 @@ class FeedCauses:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._said: dict[str, FeedSaid] = {}
+        self._said: dict[str, tuple[bool, str]] = {}
+        """Whether it is connected, and the cause."""
 
-    @property
-    def said(self) -> tuple[FeedSaid, ...]:
-        """The last word of each feed."""
-        return tuple(self._said.values())
-
-    def restore(self, said: Iterable[FeedSaid]) -> None:
-        """Takes what was kept."""
-        self._said = {each.source: each for each in said}
+    def restore(self, board: BoardMemory) -> None:
+        """Takes what the board kept of the feeds: in a recording. After a restart no feed has said anything yet."""
+        self._said = {each.clock.source: (each.connected, each.cause) for each in board.sources}
 
     def take(self, said: FeedSaid) -> None:
         """A feed says something else than it did."""
-        self._said[said.source] = said
+        self._said[said.source] = said.connected, said.cause
 
     def is_connected(self, feed: str) -> bool:
         """Nothing else is known of it."""
-        said = self._said.get(feed)
-        return said is None or said.connected
+        return self._said.get(feed, (True, ""))[0]
 
     def of_feed(self, feed: str) -> str | None:
         """Why a feed gives no price that counts; None where nothing is known of it."""
-        said = self._said.get(feed)
-        return said.cause or None if said is not None and not said.connected else self.troubles.get(feed)
+        is_connected, cause = self._said.get(feed, (True, ""))
+        return self.troubles.get(feed) if is_connected else cause or None
 
     def feed_of(self, asset: str, at: datetime) -> str:
         """The feed that the blindness of a coin is laid upon: the one in force, or the one that ought to give a price."""

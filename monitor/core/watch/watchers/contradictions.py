@@ -81,7 +81,7 @@ class ContradictionWatch(Watcher):
         told, wait = self._coins.get(asset), self._ground.rules.trust.contradiction_after
         if since is not None and told is None:
             is_power = self._board.marks[asset].is_power
-            self._put(asset, ContradictionTold(since, at if is_power else max(since + wait, at)))
+            self._put(asset, ContradictionTold(since, max(since + wait, at)))
             out.memory_changed = True
             if is_power:
                 self._tell([asset], at, out)
@@ -104,9 +104,12 @@ class ContradictionWatch(Watcher):
         self._end(_those(over, due), at, out)
 
     def _tell(self, assets: Sequence[str], at: datetime, out: Outcome) -> None:
+        needed, wait = self._alerts.needed(), self._ground.rules.trust.contradiction_after
         for asset in assets:
-            self._put(asset, replace(self._coins[asset], is_told=True, due=at + REPEAT))
-        needed = self._alerts.needed()
+            told = self._coins[asset]
+            # A group that comes later and needs it must hear of it too.
+            is_news = asset in needed
+            self._put(asset, replace(told, is_told=told.is_told or is_news, due=at + (REPEAT if is_news else wait)))
         for some in _batches([asset for asset in assets if asset in needed]):
             self._say(CONTRADICTION, some, at, out)
 

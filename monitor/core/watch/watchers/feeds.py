@@ -11,6 +11,7 @@ from monitor.core.events.events import FeedSaid
 from monitor.core.groups.outcome import Memory, Outcome, SourceView
 from monitor.core.groups.watcher_states import FeedsState, Told
 from monitor.core.money import plain
+from monitor.core.prices.sources import BoardMemory
 from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.watcher import Ground, Watcher
@@ -34,17 +35,17 @@ class FeedWatch(Watcher):
         """What core finds of each feed; replaced as a whole, so that any thread may read it."""
 
     def kept(self) -> FeedsState:
-        """The last word of each feed, and what was said of clocks."""
-        return FeedsState(self._causes.said, dict(self._clocks))
+        """What was said of clocks."""
+        return FeedsState(dict(self._clocks))
 
     def restore(self, memory: Memory) -> None:
         """Goes on where it was, as a recording does."""
-        self._causes.restore(memory.watchers.feeds.said)
+        self._causes.restore(memory.board)
         self._clocks = dict(memory.watchers.feeds.clocks)
 
     def awaken(self, at: datetime) -> None:
         """No feed has said anything since the start."""
-        self._causes.restore(())
+        self._causes.restore(BoardMemory())
 
     def take(self, said: FeedSaid) -> None:
         """A feed says something else than it did."""

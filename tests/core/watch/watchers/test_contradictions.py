@@ -145,6 +145,10 @@ def test_a_contradiction_that_nobody_needs_is_not_told() -> None:
     for second in range(3, 100):
         priced(desk, second, a="0.5", b="0.6")
     assert desk.alerts == []
+    desk.put("00:01:40", line())
+    for second in range(101, 170):
+        priced(desk, second, a="0.5", b="0.6")
+    assert len(of(desk.alerts, "price.contradiction")) == 1, "a group that comes later hears of it"
 
 
 def test_a_power_of_ten_is_critical_from_the_first_message() -> None:
@@ -187,6 +191,20 @@ def test_a_contradiction_survives_a_restart_at_any_time() -> None:
         desk.monitor = RiskMonitor(desk.rules, kept, desks.new_book())
         play(desk, cut, 180)
         assert plainly(desk.alerts) == plainly(whole.alerts), cut
+
+
+def test_a_power_of_ten_is_not_said_again_after_a_restart() -> None:
+    desk = Desk(line(collateral={"x": {"BTC": "100"}}), trust=msgspec.structs.replace(TRUST, sources=("a",)), of=HOLDS)
+    for second in range(5):
+        priced(desk, second, a={"COIN": "1", "BTC": "10"})
+    priced(desk, 5, a={"COIN": "1", "BTC": "0.1"})
+    desk.restart()
+    priced(desk, 6, a={"COIN": "1"})
+    assert desk.monitor.board.contradicted.keys() == {"BTC"}
+    for second in range(7, 90):
+        priced(desk, second, a={"COIN": "1", "BTC": "0.1"})
+    assert len(of(desk.alerts, "price.contradiction")) == 1
+    assert not of(desk.alerts, "price.agreed")
 
 
 def test_time_alone_brings_no_end() -> None:
