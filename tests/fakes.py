@@ -125,6 +125,9 @@ class FakeOutlet:
     def route(self, _: Alert) -> tuple[Target, ...]:
         return self.targets
 
+    def route_all(self, alerts: Sequence[Alert], _: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        return tuple((one, self.targets) for one in alerts)
+
     def take_over(self, committed: Committed) -> None:
         self.committed.append(committed)
 
