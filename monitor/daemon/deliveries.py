@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from monitor import contacts
-from monitor.config import Config
+from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT
 from monitor.core.alerts.payload import alert_item
@@ -19,9 +23,11 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
 from monitor.daemon.subscriptions import MadeEndpoints
+from monitor.dispatch.channel import Setting
+from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
-from monitor.dispatch.worker import Dispatcher, Tell
+from monitor.dispatch.worker import Desk, Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
@@ -50,6 +56,7 @@ class Deliveries:
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
+        self._firsts = Firsts()
         self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
@@ -110,6 +117,10 @@ class Deliveries:
         facts = {"problem": words, "reason": found[0].reason, "source": API, "group": group.id}
         return Noticed(self._running.clock.utc(), BOOK_LEFT_OUT, f"{API}#{group.id}", facts, fingerprint=words)
 
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
+        return self._firsts.share(at, [(alert, self.route(alert)) for alert in alerts])
+
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
         if self.is_changing:
@@ -142,6 +153,14 @@ class Deliveries:
         if not self.is_changing:
             self._dispatcher.offer([delivery])
 
+    async def enable(self, name: str) -> bool:
+        """Switches a channel on; False where it was on. Raises KeyError where there is none."""
+        return await self._dispatcher.enable(name)
+
+    async def disable(self, name: str, reason: str) -> bool:
+        """Switches a channel off; False where it was off. Raises KeyError where there is none."""
+        return await self._dispatcher.disable(name, reason)
+
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}
 
@@ -153,10 +172,17 @@ class Deliveries:
         return shown
 
     def _new_dispatcher(self) -> Dispatcher:
-        dispatcher = Dispatcher(self._running, self._all(), self._render, self._tell, self.route)
+        settings = {part.name: _setting(part) for part in self._config.notifiers}
+        dispatcher = Dispatcher(self._running, self._all(), self._render, Desk(self._tell, self.route), settings)
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
         return dispatcher
 
     def _all(self) -> dict[str, Notifier]:
         return {**self._made.sending, **self._notifiers}
+
+
+def _setting(part: Part) -> Setting:
+    """What a notifier states beside its own keys; the digest is of all of them."""
+    stated = msgspec.json.encode([part.kind, part.config], enc_hook=str)
+    return Setting(part.kind, part.rules, sha256(stated).hexdigest()[:16])

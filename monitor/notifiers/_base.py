@@ -15,7 +15,7 @@ from unicodedata import bidirectional
 import msgspec
 
 from monitor.contacts import Manner
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
 
@@ -130,6 +130,39 @@ class ChannelState(msgspec.Struct, frozen=True):
     delivered_at: datetime | None
     failed_at: datetime | None
     failure: str | None
+    fallback: str | None = None
+    off_at: datetime | None = None
+    """Since when it is switched off; None where it is on."""
+    off_reason: str | None = None
+
+
+class BatchNotifier(Protocol):
+    """A notifier whose other side takes several notices in one body. It says so by `batch`; without it each goes alone."""
+
+    batch: bool
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """ONE attempt for all of them, in order: all are taken, or none. Raises DeliveryError."""
+
+
+BATCH_BYTES = 20_000
+"""A body of the specification is shorter."""
+_BATCH_FRAME = 150
+"""What stands around the items, at most."""
+
+
+def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Notices in order, cut into as many as a body holds. One that is too long by itself has its own."""
+    found: list[list[Notice]] = []
+    left = 0
+    for notice in notices:
+        size = len(notice.body()) + 1
+        if size > left:
+            found.append([])
+            left = BATCH_BYTES - _BATCH_FRAME
+        found[-1].append(notice)
+        left -= size
+    return found
 
 
 class Notifier(Protocol):
@@ -270,9 +303,31 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
     return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
 
 
+def digest_words(notice: Notice) -> str:
+    """`990 notices: 800 liquidation, 190 margin call; debt 12,345,678 USD`"""
+    data = notice.data
+    counts = ", ".join(f"{row['count']:,} {one_line(row['title'], 60)}" for row in data["types"][:5])
+    more = len(data["types"]) - 5
+    debt = f"; debt {whole_usd_up(data['debt_usd'])} USD" if Decimal(data["debt_usd"]) else ""
+    return f"{data['count']:,} notices: {counts}{f' and {more} more kinds' if more > 0 else ''}{debt}"
+
+
+def digest_lines(notice: Notice) -> list[str]:
+    """The groups of a digest that owe most, a line each: `G-1001 liquidation: debt 1,000.00 USD`."""
+    lines = []
+    for row in notice.data["largest"]:
+        debt = f": debt {usd_up(row['debt_usd'])} USD" if row.get("debt_usd") else ""
+        lines.append(f"{one_line(row['subject'], 128)} {one_line(title_of(row['type']))}{debt}")
+    if notice.data["cut"]:
+        lines.append(f"and {notice.data['cut']:,} more: see the log, from {notice.data['from_cursor']} on")
+    return lines
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data
+    if notice.type == DIGEST:
+        return f"[{notice.severity.upper()}] {digest_words(notice)}"
     news = []
     if (figure := figure_of(data)) is not None:
         news.append(figure)

@@ -24,7 +24,7 @@ import msgspec
 
 from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
@@ -420,6 +420,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
+        "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from monitor.clock import Clock, SystemClock
+from monitor.core.alerts.catalogue import DIGEST
 from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     Accepted,
@@ -26,6 +27,7 @@ from monitor.notifiers._base import (
     Notice,
     Receipt,
     RefusedRecipient,
+    digest_words,
     figure_of,
     one_line,
     partial,
@@ -194,6 +196,9 @@ def text(notice: Notice) -> str:
     At most 160 characters of the GSM alphabet, or three parts of any. Where all that does not fit, the wording shrinks
     first, then the name.
     """
+    if notice.type == DIGEST:
+        end = f". Ref {notice.id[:12]}"
+        return _gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = f"{subject_of(notice)} ".lstrip()
     ref = f" Ref {notice.id[:12]}"
