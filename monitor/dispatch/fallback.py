@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from monitor import contacts
 from monitor.channel_rules import ChannelRules
-from monitor.contacts import address_of
 from monitor.core.alerts.catalogue import CRITICAL
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.queue import Waiting
@@ -60,4 +60,4 @@ class Fallback:
         logged = await self._ledger.alert(delivery.alert)
         if logged is None:
             return ()
-        return tuple(dict.fromkeys(map(address_of, logged.alert.contacts.get(self._kinds[name], ()))))
+        return tuple(contacts.usable(logged.alert.contacts, self._kinds[name])[0])

@@ -47,7 +47,8 @@ def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) ->
 
 
 def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channels: Mapping[str, str]) -> Target:
-    if gathering is None or not is_for_people(channels[target.notifier]):
+    """A borrower's notice goes by itself: a digest is the desk's, and names other groups."""
+    if gathering is None or target.to or not is_for_people(channels[target.notifier]):
         return target
     return Target(target.notifier, target.to, gather_key(gathering, alert))
 
