@@ -1,5 +1,6 @@
 """Where alerts go."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,12 @@ def test_a_borrower_hears_of_the_own_loans_only() -> None:
     """An alert about the desk's own affairs never reaches a contact, though it may name a group."""
     other = msgspec.structs.replace(owing(email=["a@x.example"]), type="delivery.lost", facts={"severity": "critical"})
     assert all(not target.to for target in route(other, TO_CONTACTS, CHANNELS))
+
+
+def test_a_borrowers_notice_is_in_no_digest() -> None:
+    """A digest names other groups; the desk's own mail on the same route is gathered."""
+    gathered = Route(("mail", "contacts"), group_by=("severity",), group_wait=timedelta(seconds=30))
+    desk, borrower = route(owing(email=["a@x.example"]), (gathered,), CHANNELS)
+    assert desk.gather
+    assert borrower.to == ("a@x.example",)
+    assert not borrower.gather
