@@ -246,6 +246,12 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
     return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
 
 
+def page_of(notice: Notice) -> str | None:
+    """The address of the page of what it is about; None where the monitor has no `public_url`."""
+    url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data

@@ -24,6 +24,7 @@ from monitor.notifiers._base import (
     RefusedRecipient,
     figure_of,
     one_line,
+    page_of,
     partial,
     refused_words,
     subject_of,
@@ -173,7 +174,8 @@ class SmsNotifier:
 def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
-    At most 160 characters of the GSM alphabet. Where all that does not fit, the wording shrinks first, then the name.
+    At most 160 characters of the GSM alphabet. Where all that does not fit, the wording shrinks first, then the name. The
+    address of the group's page follows where there is room for all of it.
     """
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = _gsm(f"{subject_of(notice)} ".lstrip())
@@ -186,7 +188,13 @@ def text(notice: Notice) -> str:
             break
     if len(name) > room:
         name = name[: max(room - 3, 0)] + ".. "
-    return (start + name + tail)[:LENGTH]
+    return _with_page((start + name + tail)[:LENGTH], page_of(notice))
+
+
+def _with_page(line: str, page: str | None) -> str:
+    """The text with an address, which is of no use in part."""
+    longer = f"{line} {page}"
+    return line if page is None or len(longer) > LENGTH or not set(page) <= _GSM7 else longer
 
 
 def _wordings(notice: Notice) -> Iterator[str]:

@@ -35,12 +35,16 @@ def is_https(request: web.Request, trusted: Sequence[Network]) -> bool:
     return _is_in(request.remote or "", trusted) and said.rpartition(",")[2].strip().lower() == "https"
 
 
+_PLACES = {"price": "prices", "feed": "prices", "delivery": "prices", "fund": "exposure", "exposure": "exposure"}
+"""The page for alerts about no group, by the first word of their type. Feeds and channels stand beside the prices."""
+
+
 def link_of(public_url: str, alert: Alert) -> str:
     """The page of what an alert is about."""
     if alert.group is not None:
         place = f"group/{quote(alert.group.id, safe='')}"
     else:
-        place = "prices" if alert.type.startswith("price.") else "alerts"
+        place = _PLACES.get(alert.type.partition(".")[0], "alerts")
     return f"{public_url.rstrip('/')}/#/{place}"
 
 

@@ -67,7 +67,9 @@ def test_a_notice_leads_to_its_page() -> None:
     public = "https://risk.desk.example/monitor/"
     assert link_of(public, alert(subject="G/1 #2")) == "https://risk.desk.example/monitor/#/group/G%2F1%20%232"
     assert link_of(public, alert("price.stale", "BTC")) == "https://risk.desk.example/monitor/#/prices"
-    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/alerts"
+    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/prices"
+    assert link_of(public, alert("fund.exceeded", "fund")) == "https://risk.desk.example/monitor/#/exposure"
+    assert link_of(public, alert("book.refused", "main:3")) == "https://risk.desk.example/monitor/#/alerts"
 
 
 @pytest.mark.parametrize(
