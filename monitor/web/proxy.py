@@ -35,6 +35,12 @@ def is_https(request: web.Request, trusted: Sequence[Network]) -> bool:
     return _is_in(request.remote or "", trusted) and said.rpartition(",")[2].strip().lower() == "https"
 
 
+def asked_host(request: web.Request, trusted: Sequence[Network]) -> str | None:
+    """The host that the browser asked for, by the word of a trusted proxy; None where there is no such word."""
+    said = request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip()
+    return said if said and _is_in(request.remote or "", trusted) else None
+
+
 _PLACES = {"price": "prices", "feed": "prices", "delivery": "prices", "fund": "exposure", "exposure": "exposure"}
 """The page for alerts about no group, by the first word of their type. Feeds and channels stand beside the prices."""
 
