@@ -16,15 +16,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from monitor.config import WebConfig
 from monitor.core.schema import read
 from monitor.web.page import PageFiles
+from tests.book_lines import line
 from tests.faults.house import ROOT, until
 from tests.web.desk import WebDesk, serving
 
@@ -149,3 +151,12 @@ async def proxied(
             if process.returncode is None:
                 process.terminate()
                 await process.wait()
+
+
+async def put(http: aiohttp.ClientSession, id_: str) -> None:
+    """Puts a group by the API, as a program does."""
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    async with http.put(
+        URL(f"v1/groups/{quote(id_, safe='')}", encoded=True), json=line(id_), headers=headers
+    ) as answer:
+        assert answer.status == 201, await answer.text()

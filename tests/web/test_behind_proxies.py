@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
+from yarl import URL
 
 from monitor.web.page import FOLDER
 from monitor.web.sessions import COOKIE
-from tests.web.proxies import BLOCKS, PLAIN, SECRET, Proxied, made_certificate, proxied
+from tests.web.proxies import BLOCKS, PLAIN, SECRET, Proxied, made_certificate, proxied, put
 from tests.web.sse import Reader
 
 ALL = [
@@ -63,6 +64,20 @@ async def test_people_sign_in_act_and_sign_out(
             assert signed_out.status == 204
         async with http.get("v1/session") as who:
             assert who.status == 401
+
+
+@pytest.mark.parametrize(("kind", "text"), ALL)
+async def test_an_id_of_any_characters_comes_through(
+    kind: str, text: str, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    async with proxied(kind, text, certificate, tmp_path) as (there, _), there.person() as http:
+        for id_ in ("G/1#2", "a//b", "50%25", "x?&+;=", "{a}^~|"):
+            await put(http, id_)
+            path = URL(f"v1/groups/{quote(id_, safe='')}", encoded=True)
+            async with http.get(path, headers={"Authorization": f"Bearer {SECRET}"}) as found:
+                assert (await found.json())["id"] == id_
+        async with http.get("v1/groups?limit=2&q=a//b", headers={"Authorization": f"Bearer {SECRET}"}) as listed:
+            assert [row["id"] for row in (await listed.json())["items"]] == ["a//b"]
 
 
 @pytest.mark.parametrize(("kind", "text"), ALL)
