@@ -25,6 +25,7 @@ from yarl import URL
 
 from monitor.config import WebConfig
 from monitor.core.schema import read
+from monitor.web.live import Limits
 from monitor.web.page import PageFiles
 from tests.book_lines import line
 from tests.faults.house import ROOT, until
@@ -130,7 +131,7 @@ async def proxied(
         web["public_url"] = url
     desk = WebDesk()
     config = read(WebConfig, {"tokens": [TOKEN], **web})
-    async with serving(desk, config, page=PageFiles()) as upstream:
+    async with serving(desk, config, Limits(status_every=4), PageFiles()) as upstream:
         text = text.replace("127.0.0.1:8080", upstream.removeprefix("http://"))
         text = re.sub(r"/etc/ssl/\S+\.pem", str(certificate[0]), text)
         text = re.sub(r"/etc/ssl/\S+\.key", str(certificate[1]), text)
