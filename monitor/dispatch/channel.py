@@ -27,7 +27,16 @@ from monitor.dispatch.pace import Pace
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.dispatch.refusals import DoubtfulAnswers
 from monitor.dispatch.switch import Gone, off_event, on_event
-from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
+from monitor.notifiers._base import (
+    ChannelState,
+    DeliveryError,
+    Fault,
+    Notice,
+    Notifier,
+    Receipt,
+    RefusedRecipient,
+    page_of,
+)
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Delivery, DeliveryState, Switched
 from monitor.telemetry import BoundedLog, log
@@ -296,7 +305,7 @@ class Channel:
         try:
             found = await self._notices.of(waiting.delivery)
             if len(bundle) > 1 and found is not None:
-                found = found._replace(notice=digest([w.delivery for w in bundle]))
+                found = found._replace(notice=digest([w.delivery for w in bundle], page_of(found.notice)))
             if found is None:
                 return _Answer("the alert is no longer in the log", Fault.NOTICE)
             deadline = _deadline(found.notice)
