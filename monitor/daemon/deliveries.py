@@ -166,10 +166,9 @@ class Deliveries:
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
         products = self._monitor.rules.products
-        shown = as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
-        if self._config.web.public_url is not None:
-            shown["data"]["url"] = link_of(self._config.web.public_url, logged.alert)
-        return shown
+        public = self._config.web.public_url
+        url = None if public is None else link_of(public, logged.alert)
+        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable, url=url))
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}

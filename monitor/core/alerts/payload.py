@@ -6,7 +6,6 @@ Cure amounts and liquidation prices are pure functions of the alert's figures an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -136,6 +135,8 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     labels_cut: int | UnsetType = UNSET
     facts_cut: int | UnsetType = UNSET
     acknowledged: AckShown | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    """The page of what it is about: in notices alone, where the monitor has a `public_url`."""
 
 
 class AlertItem(msgspec.Struct, frozen=True):
@@ -157,9 +158,9 @@ def alert_item(
     *,
     durable: bool = True,
     test: bool = False,
-    detected_at: datetime | None = None,
+    url: str | None = None,
 ) -> AlertItem:
-    """An item of the log, a webhook's body. `detected_at` overrides the alert's (a replay detects everything in time)."""
+    """An item of the log, a webhook's body. `url` is the page that a notice leads to."""
     data = AlertData(
         id=alert.id,
         cursor=cursor,
@@ -169,8 +170,9 @@ def alert_item(
         blind=alert.blind,
         sequence=alert.sequence,
         episode=alert.episode,
-        detected_at=stamp(detected_at or alert.detected_at),
+        detected_at=stamp(alert.detected_at),
         silenced_by=alert.silenced_by or UNSET,
+        url=url or UNSET,
     )
     if alert.group is None:
         data = _cut(replace(data, subject=alert.subject, facts=dict(alert.facts)))

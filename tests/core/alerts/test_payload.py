@@ -213,9 +213,16 @@ def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
 @both_books
 def test_a_test_and_a_not_durable_alert_say_so() -> None:
     desk = example()
-    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START).data)
+    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True).data)
     assert (body["cursor"], body["durable"], body["test"]) == (7, False, True)
-    assert body["detected_at"] == stamp(START)
+
+
+@both_books
+def test_a_notice_leads_to_its_page_and_the_log_does_not() -> None:
+    desk = example()
+    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, url="https://risk.desk.example/#/group/G-1").data)
+    assert body["url"] == "https://risk.desk.example/#/group/G-1"
+    assert "url" not in desk.told(desk.alerts[0])["data"]
 
 
 RULES_BY_KIND = {"vip_loan": RULES}

@@ -230,10 +230,11 @@ def test_the_digest_knows_a_line_in_another_order_and_spacing() -> None:
 
 def test_a_line_with_a_contact_nobody_can_use_is_left_for_a_closer_look() -> None:
     """Else nobody would be told: a packed line says nothing."""
-    ones = [
-        full_line(Random(1)) | {"id": f"G-{i}", "contacts": {"email": [to]}}
-        for i, to in enumerate(("a@b.example", "x"))
+    stated: list[dict[str, object]] = [
+        {"id": "G-0", "contacts": {"email": ["a@b.example"]}},
+        {"id": "G-1", "contacts": {"email": ["x"]}},
     ]
+    ones = [full_line(Random(1)) | more for more in stated]
     reader = BlockReader(lambda: PRODUCTS, Names(), contacts=contacts.problems)
     batch, rest = reader.pack([json.dumps(one).encode() for one in ones], AT, "book")
     assert (list(batch.ids()), rest) == (["G-0"], [1])
