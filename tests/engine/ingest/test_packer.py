@@ -230,7 +230,7 @@ def test_the_digest_knows_a_line_in_another_order_and_spacing() -> None:
 
 def test_a_line_with_a_contact_nobody_can_use_is_left_for_a_closer_look() -> None:
     """Else nobody would be told: a packed line says nothing."""
-    stated: list[dict[str, object]] = [
+    stated: list[dict[str, Any]] = [
         {"id": "G-0", "contacts": {"email": ["a@b.example"]}},
         {"id": "G-1", "contacts": {"email": ["x"]}},
     ]
