@@ -234,7 +234,7 @@ def test_a_line_with_a_contact_nobody_can_use_is_left_for_a_closer_look() -> Non
         {"id": "G-0", "contacts": {"email": ["a@b.example"]}},
         {"id": "G-1", "contacts": {"email": ["x"]}},
     ]
-    ones = [full_line(Random(1)) | more for more in stated]
+    ones = [{**full_line(Random(1)), **more} for more in stated]
     reader = BlockReader(lambda: PRODUCTS, Names(), contacts=contacts.problems)
     batch, rest = reader.pack([json.dumps(one).encode() for one in ones], AT, "book")
     assert (list(batch.ids()), rest) == (["G-0"], [1])
