@@ -27,7 +27,16 @@ from monitor.dispatch.pace import Pace
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.dispatch.refusals import DoubtfulAnswers
 from monitor.dispatch.switch import Gone, off_event, on_event
-from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
+from monitor.notifiers._base import (
+    ChannelState,
+    DeliveryError,
+    Fault,
+    Notice,
+    Notifier,
+    Receipt,
+    RefusedRecipient,
+    page_of,
+)
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Delivery, DeliveryState, Switched
 from monitor.telemetry import BoundedLog, log
@@ -293,7 +302,7 @@ class Channel:
         """What is sent: the notice, or a digest of several."""
         found = await self._notices.of(bundle[0].delivery)
         if len(bundle) > 1 and found is not None:
-            return found._replace(notice=digest([w.delivery for w in bundle]))
+            return found._replace(notice=digest([w.delivery for w in bundle], page_of(found.notice)))
         return found
 
     async def _deliver(self, notice: Notice, _: Bundle) -> Receipt:

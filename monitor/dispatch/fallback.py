@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from monitor.channel_rules import ChannelRules
+from monitor.contacts import address_of
 from monitor.core.alerts.catalogue import CRITICAL
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.queue import Waiting
@@ -57,4 +58,6 @@ class Fallback:
         if is_like or not delivery.to:
             return delivery.to
         logged = await self._ledger.alert(delivery.alert)
-        return tuple(dict.fromkeys(logged.alert.contacts.get(self._kinds[name], ()))) if logged is not None else ()
+        if logged is None:
+            return ()
+        return tuple(dict.fromkeys(map(address_of, logged.alert.contacts.get(self._kinds[name], ()))))
