@@ -265,6 +265,7 @@ export interface EndpointItem {
   readonly url: string;
   readonly types: readonly string[];
   readonly match: Match;
+  readonly batch: boolean;
   readonly enabled: boolean;
   readonly created_at: string;
   readonly note: string;
@@ -282,6 +283,7 @@ export interface EndpointWithSecret {
   readonly url: string;
   readonly types: readonly string[];
   readonly match: Match;
+  readonly batch: boolean;
   readonly enabled: boolean;
   readonly created_at: string;
   readonly note: string;
