@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -164,7 +165,7 @@ async def test_a_redirect_is_a_failure_and_its_target_is_never_contacted(
     assert receiver.paths == ["/hooks"]
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 @pytest.mark.parametrize(
     ("value", "after_s"),
     [
@@ -256,6 +257,68 @@ async def test_a_header_bomb_is_a_failure_that_may_pass(make: MakeWebhook, make_
         await make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice())
     assert failed.value.retry
     server.close()
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 400,
+        b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 300,
+        b"x-more: " + b"y" * 7000 + b"\r\n",
+        b"y" * 8000,
+    ],
+)
+async def test_a_peer_that_never_comes_to_its_answer_is_cut_off_by_bytes(
+    make: MakeWebhook, make_notice: MakeNotice, flood: bytes
+) -> None:
+    """Interim answers, headers, a line without end: a peer may send 64 kB, and not for as long as it likes."""
+    sent = 0
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"" if flood.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+            while sent < 200_000_000:
+                writer.write(flood)
+                sent += len(flood)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(go_on, "127.0.0.1", 0)
+    with pytest.raises(DeliveryError) as failed:
+        await asyncio.wait_for(make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice()), 5)
+    assert failed.value.retry
+    assert sent < 20_000_000
+    server.close()
+
+
+async def test_a_success_with_a_long_body_in_one_piece_is_a_success(make: MakeWebhook, make_notice: MakeNotice) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n" + b"x" * 1_000_000)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    assert (await make(url).send(make_notice())).detail == "HTTP 200"
+    server.close()
+
+
+async def test_each_request_of_a_kept_connection_may_have_a_whole_answer(
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
+) -> None:
+    """The bytes are counted for a request, not for a connection."""
+
+    async def talk(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="x" * 19_000)
+
+    receiver.answer = talk
+    notifier = make(receiver.url)
+    for _ in range(8):
+        assert (await notifier.send(make_notice())).detail == "HTTP 200"
 
 
 @pytest.mark.parametrize("reply", [b"", b"not http at all\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-le"])
