@@ -17,6 +17,7 @@ from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue
+from monitor.dispatch.refresher import KeptAlive, refresh
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Committed, Delivery, Target
@@ -53,6 +54,8 @@ class Dispatcher:
         self._log = BoundedLog()
         shared = Shared(running, self._queue, self._ledger, self._notices, self._log, self._tell)
         self._channels = {name: Channel(name, notifier, shared) for name, notifier in notifiers.items()}
+        self._kept_alive = {name: each for name, each in notifiers.items() if isinstance(each, KeptAlive)}
+        self._refreshers: set[Task] = set()
         self._loops: set[Task] = set()
         self._errands: set[Task] = set()
         self._is_stopping = False
@@ -73,6 +76,8 @@ class Dispatcher:
             self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
             self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
             self._tasks.begin(f"deliveries to {name}", channel.run(), self._loops)
+        for name, kept in self._kept_alive.items():
+            self._tasks.begin(f"repetitions to {name}", refresh(name, kept, self._clock, self._log), self._refreshers)
 
     def take_over(self, committed: Committed) -> None:
         """Drops what a commit superseded and offers what it made due. Called from the event loop; never waits."""
@@ -121,6 +126,8 @@ class Dispatcher:
         """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""
         self._is_stopping = True
         self._offered.clear()
+        for task in self._refreshers:
+            task.cancel()
         for channel in self._channels.values():
             channel.stop()
         at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}
