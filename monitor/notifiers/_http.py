@@ -96,6 +96,18 @@ def check_url(key: str, url: str, reach: Reach) -> None:
         raise ValueError(f'{key}: found {shown_url(url)!r}; {AddressRefused()}, and allow = ["..."] its network')
 
 
+def check_base(key: str, url: str, reach: Reach) -> None:
+    """Raises ValueError unless it is an address to which we can add a path, and sign in by a header."""
+    check_url(key, url, reach)
+    parsed = URL(url)
+    if parsed.user is not None or parsed.password is not None:
+        raise ValueError(
+            f"{key}: found a user in the address {shown_url(url)!r}; the keys of the notifier name who signs in"
+        )
+    if parsed.query_string or parsed.fragment:
+        raise ValueError(f"{key}: found {shown_url(url)!r} with something behind ? or #, expected https://host/path")
+
+
 def secret_url(key: str, url: str | None, url_file: Path | None, reach: Reach) -> str:
     """An address that is a secret itself. Raises BadSecret, and ValueError where it is no address to send to."""
     text = read_secret(url, url_file)

@@ -21,7 +21,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.schema import Span
 from monitor.core.text import stamp
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, one_line, subject_of
-from monitor.notifiers._http import Http, HttpConfig, basic, check_url, judge
+from monitor.notifiers._http import Http, HttpConfig, basic, check_base, judge
 from monitor.notifiers._incidents import Incident, incident_of
 from monitor.notifiers._open_alerts import OpenAlert, OpenAlerts
 from monitor.notifiers._words import facts_of, link_of
@@ -52,7 +52,7 @@ class Config(HttpConfig, frozen=True, kw_only=True):
         if not self.urls:
             raise ValueError('urls: found nothing, expected addresses such as "http://alertmanager.desk.example:9093"')
         for i, url in enumerate(self.urls):
-            check_url(f"urls[{i}]", url, self.reach)
+            check_base(f"urls[{i}]", url, self.reach)
         if (self.username is None) != (self.password is None and self.password_file is None):
             raise ValueError("username and password_file (or password) belong together")
         if self.username is not None and (self.token is not None or self.token_file is not None):

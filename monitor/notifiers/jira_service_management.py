@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import Notice, Receipt, headline, one_line, subject_of
-from monitor.notifiers._http import Answer, Http, HttpConfig, check_url, judge, one_of
+from monitor.notifiers._http import Answer, Http, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._incidents import Incident, incident_of
 from monitor.notifiers._words import cut, facts_of, link_of
 from monitor.secret_files import BadSecret, read_secret
@@ -35,7 +35,7 @@ class Config(HttpConfig, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         one_of("api_key", self.api_key, self.api_key_file)
-        check_url("url", self.url, self.reach)
+        check_base("url", self.url, self.reach)
         for key, texts, most, longest in (("responders", self.responders, 50, 100), ("tags", self.tags, 18, 50)):
             if len(texts) > most:
                 raise ValueError(f"{key}: found {len(texts)}, expected at most {most}")

@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import Notice, Receipt, headline, one_line
-from monitor.notifiers._http import USER_AGENT, Answer, Http, HttpConfig, basic, check_url, judge
+from monitor.notifiers._http import USER_AGENT, Answer, Http, HttpConfig, basic, check_base, judge
 from monitor.notifiers._words import facts_of, link_of
 from monitor.secret_files import BadSecret, read_secret
 
@@ -35,7 +35,7 @@ class Config(HttpConfig, frozen=True, kw_only=True):
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        check_url("url", self.url, self.reach)
+        check_base("url", self.url, self.reach)
         if (self.topic is None) == (self.topic_file is None):
             raise ValueError('state either "topic" or "topic_file"')
         if self.topic is not None and not _TOPIC.fullmatch(self.topic):

@@ -29,7 +29,7 @@ from monitor.notifiers._base import (
     title,
     whole_usd_up,
 )
-from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Answer, Http, HttpConfig, basic, check_url, judge
+from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Answer, Http, HttpConfig, basic, check_base, judge
 from monitor.notifiers._recipients import Recipients
 from monitor.secret_files import read_secret
 from monitor.telemetry import log
@@ -96,7 +96,7 @@ class Config(HttpConfig, frozen=True, kw_only=True):
                 raise ValueError(f"to[{i}]: found {number!r}, expected a phone number such as +15550100")
         if self.gateway == "stub":
             return
-        check_url("url", self.url, self.reach)
+        check_base("url", self.url, self.reach)
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('gateway "http": state either "secret" or "secret_file", the auth token of the account')
         if not _ACCOUNT.fullmatch(self.account or ""):
@@ -109,6 +109,11 @@ class Config(HttpConfig, frozen=True, kw_only=True):
             raise ValueError(
                 f"sender: found {self.sender!r}, expected a number, a name of at most 11 letters, or MG..."
             )
+
+    @property
+    def place(self) -> str:
+        """Where it connects to; nowhere for the stub."""
+        return shown_url(self.url) if self.gateway == "http" else ""
 
     def __repr__(self) -> str:
         where = shown_url(self.url) if self.gateway == "http" else self.file

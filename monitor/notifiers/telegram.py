@@ -11,7 +11,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line
-from monitor.notifiers._http import TIMEOUT_S, Answer, Http, HttpConfig, check_url, judge, one_of
+from monitor.notifiers._http import TIMEOUT_S, Answer, Http, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._recipients import Recipients
 from monitor.notifiers._words import facts_of, link_of, no_mention
 from monitor.secret_files import BadSecret, read_secret
@@ -42,7 +42,7 @@ class Config(HttpConfig, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         one_of("token", self.token, self.token_file)
-        check_url("url", self.url, self.reach)
+        check_base("url", self.url, self.reach)
         for i, chat in enumerate(self.to):
             if not _CHAT.fullmatch(chat):
                 raise ValueError(f'to[{i}]: found {chat!r}, expected the id of a chat ("-1001234567890") or "@channel"')
