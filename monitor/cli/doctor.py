@@ -173,7 +173,7 @@ async def _notifier(name: str, part: Part) -> Finding:
 async def _redis(name: str, config: Any, *, is_kept: bool) -> Finding:
     """`is_kept`: what we send has to stay there."""
     has_password = config.password is not None or config.password_file is not None
-    secret = {"password": read_secret(config.password, config.password_file)} if has_password else {}
+    secret: dict[str, Any] = {"password": read_secret(config.password, config.password_file)} if has_password else {}
     client = Redis.from_url(config.url, socket_connect_timeout=CONNECT_S, socket_timeout=CONNECT_S, **secret)
     try:
         if not is_kept:
