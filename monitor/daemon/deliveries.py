@@ -12,8 +12,9 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.payload import alert_item
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import wiring
+from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
+from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher, Tell
@@ -32,16 +33,20 @@ Show = Callable[[tuple[LoggedAlert, ...]], None]
 class Deliveries:
     """The Outlet of the journal. A reload adopts another configuration and then changes the notifiers."""
 
-    def __init__(self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show) -> None:
-        """Builds the notifiers. Raises BadConfig where one cannot be built."""
+    def __init__(
+        self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show, *, made: MadeEndpoints
+    ) -> None:
+        """Builds the notifiers; `made` are those that were made by API. Raises BadConfig where one cannot be built."""
         self._config = config
         self._running = running
+        self._made = made
+        made.taken = self._kinds()
         self._monitor = monitor
         self._tell = tell
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
-        self._last_resort = LastResort(lambda: self._notifiers, self._render)
+        self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         """The notifiers of the adopted configuration do not send yet."""
@@ -59,13 +64,16 @@ class Deliveries:
         """Closes the notifiers."""
         for notifier in self._notifiers.values():
             await notifier.close()
+        await self._made.close()
 
     # -- for a reload --
 
     def adopt(self, config: Config, keys: Mapping[Path, bytes]) -> None:
         """Routes by `config` from now on. Called in core's thread."""
-        self.is_changing = (config.notifiers, keys) != (self._config.notifiers, self._keys)
+        now = (config.notifiers, keys, config.endpoints)
+        self.is_changing = now != (self._config.notifiers, self._keys, self._config.endpoints)
         self._config = config
+        self._made.taken = self._kinds()
         self._keys = dict(keys)
 
     async def change(self, notifiers: dict[str, Notifier]) -> dict[str, Notifier]:
@@ -73,6 +81,7 @@ class Deliveries:
         await self._dispatcher.stop(STOP_DELIVERIES_S)
         old = self._notifiers
         self._notifiers = notifiers
+        self._made.judge_again(self._config.endpoints)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         return old
@@ -81,7 +90,8 @@ class Deliveries:
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """Where an alert goes."""
-        return route(alert, self._config.routes, self._kinds())
+        by_routes = route(alert, self._config.routes, self._kinds())
+        return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
 
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
@@ -108,7 +118,7 @@ class Deliveries:
 
     def channels(self) -> list[ChannelState]:
         """How each notifier does."""
-        return self._dispatcher.channels(self._kinds())
+        return self._dispatcher.channels(dict.fromkeys(self._made.sending, subscriptions.KIND) | self._kinds())
 
     def retried(self, delivery: Delivery) -> None:
         """Sends a delivery again that an operator has made due."""
@@ -126,4 +136,10 @@ class Deliveries:
         return shown
 
     def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route)
+        dispatcher = Dispatcher(self._running, self._all(), self._render, self._tell, self.route)
+        dispatcher.hold(self._made.held)
+        self._made.sender = dispatcher
+        return dispatcher
+
+    def _all(self) -> dict[str, Notifier]:
+        return {**self._made.sending, **self._notifiers}

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
 from monitor.core.events.events import Event, GroupsPut
@@ -161,9 +161,11 @@ class Sources:
             await self._take_batch(batch)
 
     async def _run_book(self, part: Part) -> None:
-        kept = KeptBook(partial(self._book.of_source, part.name), self._monitor.refused_lines)
+        kept = KeptBook(
+            partial(self._book.of_source, part.name), self._monitor.refused_lines, self._monitor.incomplete_lines
+        )
         progress = partial(self._progress.step, part.name)
-        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress)
+        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)
         source: BookSource = module.build(part.name, part.config, reader, self._clock, kept)
         try:

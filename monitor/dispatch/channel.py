@@ -100,6 +100,11 @@ class Channel:
         self._failure: str | None = None
         """What the last attempt that failed ended with."""
 
+    @property
+    def notifier(self) -> Notifier:
+        """The one that makes the next attempts."""
+        return self._notifier
+
     def state(self, kind: str) -> ChannelState:
         """How the notifier does."""
         return ChannelState(
@@ -112,6 +117,10 @@ class Channel:
             self._failed_at,
             self._failure,
         )
+
+    def use(self, notifier: Notifier) -> None:
+        """Makes the next attempts with another notifier."""
+        self._notifier = notifier
 
     def wake(self) -> None:
         """Something may be due now."""

@@ -5,8 +5,8 @@
 - An alert that no route matches goes to the log alone, unless it is critical: that one goes to every notifier, because
   a forgotten route must not hide a liquidation. The same holds when the only target is `contacts` and the borrower has
   none. A route with `to = []` says on purpose that something goes nowhere.
-- `contacts` in `to` means the borrower's own addresses, through the first notifier of kind email and the first of kind
-  sms; an alert that is about no group has none.
+- `contacts` in `to` means the borrower's own addresses, each kind through the first notifier of that kind; an alert that
+  is about no group has none. A borrower whose addresses cannot be used counts as one without.
 - An alert that core found silenced goes to the log alone.
 - `delivery.failing` never goes through the notifier that it is about while there is another one.
 """
@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from monitor import contacts
 from monitor.config import Route
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING
+from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING, is_for_borrowers
 from monitor.core.alerts.matching import takes
 from monitor.stores._base import Target
 
 CONTACTS = "contacts"
-_CONTACT_KINDS = ("email", "sms")
 
 
 def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
@@ -65,11 +65,22 @@ def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> 
 
 
 def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
-    """The borrower's addresses, each kind through the first notifier that speaks it."""
+    """The borrower's addresses, each kind through the first notifier of that kind, each language by itself.
+
+    One that cannot be used goes along with those that can: the notifier names it as refused, and the delivery is partial.
+    """
+    if not alert.contacts or not is_for_borrowers(alert.type):
+        return []
     found = []
-    for kind in _CONTACT_KINDS:
-        through = next((name for name, k in channels.items() if k == kind), None)
-        addresses = tuple(dict.fromkeys(alert.contacts.get(kind, ())))
-        if through is not None and addresses:
-            found.append(Target(through, addresses))
+    firsts: dict[str, str] = {}
+    for name, kind in channels.items():
+        firsts.setdefault(kind, name)
+    for kind, through in firsts.items():
+        good, bad = contacts.usable(alert.contacts, kind)
+        by_manner: dict[contacts.Manner, list[str]] = {}
+        for address, manner in good.items():
+            by_manner.setdefault(manner, []).append(address)
+        for addresses in by_manner.values():
+            found.append(Target(through, (*addresses, *bad)))
+            bad = []
     return found

@@ -52,11 +52,14 @@ class Dispatcher:
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
         self._log = BoundedLog()
-        shared = Shared(running, self._queue, self._ledger, self._notices, self._log, self._tell)
-        self._channels = {name: Channel(name, notifier, shared) for name, notifier in notifiers.items()}
-        self._kept_alive = {name: each for name, each in notifiers.items() if isinstance(each, KeptAlive)}
-        self._refreshers: set[Task] = set()
+        self._shared = Shared(running, self._queue, self._ledger, self._notices, self._log, self._tell)
+        self._channels = {name: Channel(name, notifier, self._shared) for name, notifier in notifiers.items()}
+        self._refreshers: dict[str, Task] = {}
+        """What repeats the open alerts of those whose receiver forgets."""
+        self._held: set[str] = set()
+        """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
+        self._loop_of: dict[str, Task] = {}
         self._errands: set[Task] = set()
         self._is_stopping = False
 
@@ -66,18 +69,76 @@ class Dispatcher:
         What waits for a notifier that is gone goes where its alert would go now.
         """
         waiting = await self._ledger.open_deliveries()
-        gone = Counter(d.notifier for d in waiting if d.notifier not in self._channels)
+        gone = Counter(d.notifier for d in waiting if d.notifier not in {*self._channels, *self._held})
         for name, count in gone.items():
             log.warning(
                 "a notifier is gone while notices wait: they go by the routes of now", notifier=name, waiting=count
             )
         self.offer(waiting)
-        for name, channel in self._channels.items():
-            self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
-            self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
-            self._tasks.begin(f"deliveries to {name}", channel.run(), self._loops)
-        for name, kept in self._kept_alive.items():
-            self._tasks.begin(f"repetitions to {name}", refresh(name, kept, self._clock, self._log), self._refreshers)
+        for name in self._channels.keys() - self._loop_of.keys():
+            self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
+        self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
+        self._loop_of[name] = self._tasks.begin(f"deliveries to {name}", self._channels[name].run(), self._loops)
+        self._repeat(name)
+
+    def _repeat(self, name: str) -> None:
+        notifier = self._channels[name].notifier
+        if isinstance(notifier, KeptAlive):
+            repeating = refresh(name, notifier, self._clock, self._log)
+            self._refreshers[name] = self._tasks.begin(f"repetitions to {name}", repeating)
+
+    def _stop_repeating(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            if (task := self._refreshers.pop(name, None)) is not None:
+                task.cancel()
+
+    # -- channels that come and go while the others send --
+
+    def hold(self, names: Iterable[str]) -> None:
+        """What waits for these is neither sent nor moved. Call it before `start`, or after `remove`."""
+        self._held |= set(names)
+
+    async def add(self, name: str, notifier: Notifier) -> None:
+        """Sends through one more notifier, beginning with what waits for it in the store."""
+        self._held.discard(name)
+        self._channels[name] = Channel(name, notifier, self._shared)
+        self._begin(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
+
+    async def remove(self, name: str, timeout_s: float) -> None:
+        """Sends through a notifier no longer. Attempts under way have `timeout_s`; what is undelivered stays pending."""
+        channel = self._channels.pop(name, None)
+        self._held.add(name)
+        if channel is None:
+            return
+        self._stop_repeating([name])
+        channel.stop()
+        at_work = {self._loop_of.pop(name), *channel.attempts}
+        await asyncio.wait(at_work, timeout=timeout_s)
+        left = {task for task in at_work if not task.done()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for waiting in self._queue.waiting():
+            if waiting.delivery.notifier == name:
+                self._queue.drop(waiting.delivery.id)
+        for gauge in (self._metrics.queue_depth, self._metrics.oldest_undelivered):
+            gauge.remove(name)
+
+    def change(self, name: str, notifier: Notifier) -> None:
+        """Makes the next attempts of a channel with another notifier; those under way end with the one before."""
+        if name in self._channels:
+            self._stop_repeating([name])
+            self._channels[name].use(notifier)
+            self._repeat(name)
+
+    async def give_away(self, name: str) -> None:
+        """After `remove`: what waits for a notifier that is gone for good goes where its alerts would go now."""
+        self._held.discard(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
 
     def take_over(self, committed: Committed) -> None:
         """Drops what a commit superseded and offers what it made due. Called from the event loop; never waits."""
@@ -106,7 +167,7 @@ class Dispatcher:
             delivery = self._offered.popleft()
             if delivery.notifier in self._channels:
                 self._queue.add(delivery, now_s + _wait_s(delivery, now))
-            else:
+            elif delivery.notifier not in self._held:
                 self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():
             channel.wake()
@@ -126,8 +187,7 @@ class Dispatcher:
         """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""
         self._is_stopping = True
         self._offered.clear()
-        for task in self._refreshers:
-            task.cancel()
+        self._stop_repeating(self._refreshers)
         for channel in self._channels.values():
             channel.stop()
         at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}

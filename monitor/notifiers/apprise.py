@@ -23,6 +23,10 @@ TIMEOUT_S = 30.0
 KINDS = {"critical": "failure", "warning": "warning", "info": "info"}
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """`urls_file` holds addresses of Apprise, one a line; they hold passwords and tokens."""
 

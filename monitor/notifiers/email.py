@@ -26,6 +26,7 @@ from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import title_of
 from monitor.notifiers import _base as base
+from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.secret_files import read_secret
 
@@ -47,6 +48,10 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -115,6 +120,11 @@ def build(name: str, config: Config) -> EmailNotifier:
     if config.ca_file is not None:
         check_certificates("ca_file", config.ca_file)
     return EmailNotifier(name, config, SystemClock())
+
+
+def contact(text: str) -> str:
+    """The address of a borrower as the mail is sent to it. Raises ValueError."""
+    return mail_address(text)
 
 
 class EmailNotifier:

@@ -22,6 +22,10 @@ TAGS = {"critical": "rotating_light", "warning": "warning", "info": "information
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}", re.ASCII)
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """A topic that nobody can guess is as good as a password: `topic_file` keeps it out of the configuration."""
 

@@ -26,6 +26,10 @@ MOST_WORDS = 60
 """Slack names an error in one word; a page of a proxy is not shown."""
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """The address of an incoming webhook is its secret: `url_file` keeps it out of the configuration."""
 

@@ -17,6 +17,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
+from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     DeliveryError,
     Fault,
@@ -60,6 +61,10 @@ BUSY = frozenset({14107, 20429, 21611, 30001, 30008, 30022, 63038})
 """The queue or the rate is at its limit."""
 FAILED = frozenset({"failed", "undelivered", "canceled"})
 """States of a message that the gateway has given up already."""
+
+
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
 
 
 class Gateway(Protocol):
@@ -181,6 +186,11 @@ def _judge(answer: Answer) -> str:
         fault = Fault.CHANNEL if code is not None or "sid" not in found else Fault.PASSING
         raise DeliveryError(said, fault=fault, answer=str(code or "no answer of a gateway"))
     return judge(answer).detail
+
+
+def contact(text: str) -> str:
+    """The number of a borrower in the form of E.164. Raises ValueError."""
+    return phone_number(text)
 
 
 class StubGateway:

@@ -29,6 +29,10 @@ OF_THE_NOTICE = frozenset({"TriggerInputSchemaMismatch", "InvalidRequestContent"
 """Codes about what was posted. Others, such as WorkflowTriggerIsNotEnabled, are about the workflow."""
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """The address of a workflow holds its signature and is a secret: `url_file` keeps it out of the configuration."""
 

@@ -29,6 +29,10 @@ OF_THE_CHAT = (
 """What the description says where one chat cannot be written to; the bot itself is fine."""
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """`to` holds ids of chats such as "-1001234567890", or names of public channels such as "@desk_alerts"."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import Notice, Receipt
 from monitor.notifiers._http import JSON, TIMEOUT_S, Http, Reach, check_url, judge
 from monitor.secret_files import read_secret
-from monitor.webhook_keys import signers_of
+from monitor.webhook_keys import KeyRing
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -53,12 +55,21 @@ def build(name: str, config: Config) -> WebhookNotifier:
 class WebhookNotifier:
     """One endpoint."""
 
-    def __init__(self, name: str, config: Config, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        clock: Clock,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        until: Mapping[str, datetime] | None = None,
+    ) -> None:
+        """`until`: by key, where it signs no longer than that."""
         self.name = name
         self._clock = clock
         self._url = URL(config.url)
         self._http = Http(config.reach, clock, timeout_s=timeout_s)
-        self._signers = signers_of(read_secret(config.secret, config.secret_file))
+        self._keys = KeyRing(read_secret(config.secret, config.secret_file), until)
 
     def __repr__(self) -> str:
         return f"WebhookNotifier({self.name!r}, {shown_url(str(self._url))})"
@@ -78,5 +89,5 @@ class WebhookNotifier:
             **JSON,
             "webhook-id": id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(signer.sign(id, at, text) for signer in self._signers),
+            "webhook-signature": self._keys.sign(id, at, text),
         }

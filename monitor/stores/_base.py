@@ -20,6 +20,7 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.groups.watcher_states import WatcherStates
@@ -233,6 +234,32 @@ def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
     return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
 
 
+class SigningKey(msgspec.Struct, frozen=True):
+    """A key of an endpoint; `until`: a newer one has replaced it, and it signs no longer than this."""
+
+    secret: str
+    until: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKey(until={self.until})"
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """An endpoint that was made by API: where its alerts go, which they are, and what signs them."""
+
+    name: str
+    url: str
+    keys: tuple[SigningKey, ...]
+    """The newest first."""
+    created_at: datetime
+    types: tuple[str, ...] = ()
+    """Globs, any of them; empty: every type."""
+    match: Match = Match()
+    batch: bool = False
+    is_enabled: bool = True
+    note: str = ""
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 
@@ -331,6 +358,21 @@ class Store(Protocol):
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         """Makes a delivery due at once, even one that was delivered; None if there is no such id."""
+
+    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Makes deliveries due, whether the store has them already or not, all in one transaction. Returns them as they are.
+
+        They are as young as the ones given: what is sent again has its whole horizon. Attempts made before still count.
+        """
+
+    async def subscriptions(self) -> list[Subscription]:
+        """Every endpoint that was made by API, by name."""
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        """Makes an endpoint, or replaces the one of that name."""
+
+    async def drop_subscription(self, name: str) -> None:
+        """Forgets an endpoint."""
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
 

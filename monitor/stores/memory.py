@@ -31,6 +31,7 @@ from monitor.stores._base import (
     LtvPoint,
     StoredState,
     StoreRefused,
+    Subscription,
     Target,
     is_untouched,
     joined_points,
@@ -50,10 +51,43 @@ def build(config: Config) -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore:
+class _Beside:
+    """What stands beside the log: endpoints that were made by API, and the history of LTV."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[str, Subscription] = {}
+        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
+
+    async def subscriptions(self) -> list[Subscription]:
+        return [self._subscriptions[name] for name in sorted(self._subscriptions)]
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        self._subscriptions[kept.name] = _kept(kept, Subscription)
+
+    async def drop_subscription(self, name: str) -> None:
+        self._subscriptions.pop(name, None)
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        for p in points:
+            key = (p.group, p.step_s, p.at)
+            self._points[key] = joined_points(self._points.get(key, p), p)
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
+        return sorted(found, key=lambda p: p.at)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
+        for key in old:
+            del self._points[key]
+        return len(old)
+
+
+class MemoryStore(_Beside):
     """Dicts in the order of the log. What it keeps has passed through JSON, so that it equals what a file gives."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._blocks: dict[int, StoredBlock] = {}
         self._groups: dict[str, StoredGroup] = {}
         self._closed: set[str] = set()
@@ -70,7 +104,6 @@ class MemoryStore:
         self._audited = 0
         self._history: dict[int, Row] = {}
         self._told = 0
-        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
 
     async def open(self) -> StoredState:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
@@ -225,6 +258,13 @@ class MemoryStore:
             self._deliveries[delivery] = found
         return found
 
+    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        for new in deliveries:
+            old = self._deliveries.get(new.id, new)
+            again = msgspec.structs.replace(old, state="pending", due_at=new.due_at, created_at=new.created_at)
+            self._deliveries[new.id] = again
+        return [self._deliveries[d.id] for d in deliveries]
+
     async def entry(self, group_id: str, id: str) -> Applied | None:
         return self._entries.get((group_id, id))
 
@@ -233,21 +273,6 @@ class MemoryStore:
     ) -> list[tuple[int, Audit]]:
         found = [(n, a) for n, a in self._audits.items() if n > after and subject in (None, a.subject)]
         return [(n, a) for n, a in found if since is None or a.at >= since][:limit]
-
-    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
-        for p in points:
-            key = (p.group, p.step_s, p.at)
-            self._points[key] = joined_points(self._points.get(key, p), p)
-
-    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
-        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
-        return sorted(found, key=lambda p: p.at)
-
-    async def prune_points(self, step_s: int, before: datetime) -> int:
-        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
-        for key in old:
-            del self._points[key]
-        return len(old)
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         rows = [(n, row) for n, row in self._history.items() if n > wanted.after and row.group == wanted.group]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from monitor.clock import Clock
+from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope
@@ -29,8 +30,9 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
-from monitor.stores._base import Delivery, Store
+from monitor.stores._base import Delivery, Store, Target
 from monitor.telemetry import Health, Metrics
+from monitor.web.subscriptions import SubscriptionDesk
 
 T = TypeVar("T")
 
@@ -183,5 +185,9 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     on_retry: Callable[[Delivery], None] = lambda _: None
     """Gets a delivery that an operator made due at once."""
     channels: Callable[[], Sequence[ChannelState]] = tuple
+    route: Callable[[Alert], Sequence[Target]] = lambda _: ()
+    """Where an alert goes by the routes and endpoints of now."""
+    endpoints: SubscriptionDesk | None = None
+    """The endpoints that are made by API."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, until
+from tests.faults.house import ROOT, Daemon, House, until
 
 SECRET, TOKEN, CODED = "geheim-7Qx", "tok-9Zy4", "gehe%69m-8Kw"
 """The last is written with an escape, which a library may take away."""
@@ -128,6 +130,15 @@ async def test_no_output_of_the_daemon_or_of_a_command_shows_the_password_of_an_
     for file in (tmp_path / "var").rglob("*"):
         if file.is_file():
             told(file.read_bytes().decode("latin-1"), str(file))
+
+
+def test_a_line_of_the_log_shows_no_password_whoever_wrote_it() -> None:
+    """Run in a process of its own, as the log of this one is set up already."""
+    url = f"redis://desk:{SECRET}@127.0.0.1:9/0?token={TOKEN}"
+    program = f"from monitor import telemetry; telemetry.configure(); telemetry.log.error('lost', reason={url!r})"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "127.0.0.1:9" in ended.stderr
+    told(ended.stderr, "the log")
 
 
 @pytest.mark.parametrize("line", BROKEN)

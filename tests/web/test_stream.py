@@ -7,14 +7,18 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
 import pytest
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.events.events import MarkPrices, OperatorAct
 from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.portfolio.group_list import GroupPage, GroupQuery
+from monitor.core.prices.decisions import Exclude, Pin
+from monitor.core.prices.quote import Quote
 from monitor.stores._base import AlertFilter
 from monitor.web.live import Limits
 from tests.book_lines import line
@@ -231,6 +235,42 @@ async def test_prices_come_whole_and_then_as_changes(desk: WebDesk, http: Sessio
         desk.prices({"ETH": "2100"})
         change = (await reader.next()).data
         assert [(p["asset"], p["price"]) for p in change["items"]] == [("ETH", "2100")]
+
+
+async def test_a_decision_about_a_price_is_a_change_of_it(desk: WebDesk, http: Session) -> None:
+    async with stream(http, "events=prices") as reader:
+        await reader.next()
+        for asset in ("BTC", "SOL"):
+            said = Pin(asset, "the venue is down", Decimal(99), desk.clock.now + timedelta(hours=1), confirmed=True)
+            desk.handle(OperatorAct(desk.clock.now, "anna", said))
+            (price,) = (await reader.next()).data["items"]
+            assert (price["asset"], price["price"], price["pinned"]["by"]) == (asset, "99", "anna")
+
+
+async def test_a_source_that_is_left_out_is_a_change_of_the_price_that_it_does_not_move() -> None:
+    desk = WebDesk(trust=True)
+    quote = Quote("ETH", Decimal(2000), "USDT", "other", desk.clock.now)
+    desk.handle(MarkPrices(desk.clock.now, (quote,)))
+    async with (
+        serving(desk, limits=QUICK) as url,
+        aiohttp.ClientSession(base_url=url) as http,
+        stream(http, "events=prices") as reader,
+    ):
+        await reader.next()
+        said = Exclude("BTC", "it repeats itself", "other", desk.clock.now + timedelta(hours=1))
+        desk.handle(OperatorAct(desk.clock.now, "anna", said))
+        (price,) = (await reader.next()).data["items"]
+    assert (price["asset"], price["price"], price["decisions"][0]["source"]) == ("BTC", "40000", "other")
+
+
+async def test_a_coin_that_a_group_needs_and_nobody_prices_is_among_the_prices(desk: WebDesk, http: Session) -> None:
+    owed = {**line()["loans"][0], "asset": "XRP", "rate": {"kind": "fixed", "daily": "0"}, "term": "30d"}
+    await ask(http, "PUT", "/v1/groups/G-1", line(loans=[owed | {"matures_at": "2026-03-31T10:00:00Z"}]))
+    desk.feeds["tape"].reason = "HTTP 451"
+    async with stream(http, "events=prices") as reader:
+        prices = {p["asset"]: p for p in (await reader.next()).data["items"]}
+    assert (prices["XRP"]["price"], prices["XRP"]["trust"]) == (None, "missing")
+    assert prices["XRP"]["reason"] == "no price was ever seen; tape: HTTP 451"
 
 
 async def test_status_comes_at_once_on_change_and_as_a_heartbeat(desk: WebDesk, http: Session) -> None:

@@ -21,6 +21,7 @@ COLOUR: Mapping[str, str] = {CRITICAL: "bold red", WARNING: "yellow", INFO: "gre
 """Of a severity on a terminal."""
 
 BOOK_REFUSED = "book.refused"
+BOOK_LEFT_OUT = "book.left_out"
 STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
@@ -412,6 +413,17 @@ _ROWS = (
         ),
     ),
     AlertType(
+        BOOK_LEFT_OUT, WARNING, "part of a book line left out", "place in a book",
+        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long.",
+        "Mend the line. The group is watched meanwhile; a borrower without a usable contact counts as one without any.",
+        (
+            Fact("problem", TEXT, "what is left out and why, as a sentence"),
+            Fact("reason", TEXT, "`contacts` or `labels`"),
+            Fact("source", TEXT, "the book"),
+            Fact("group", TEXT, "the group of the line"),
+        ),
+    ),
+    AlertType(
         "book.drift", WARNING, "loan book drift", "book",
         "Reserved: this version does not raise it.",
         "Nothing.",
@@ -544,6 +556,12 @@ def title_of(type_: str) -> str:
     """The words for a type; one that an older or a newer version knows is spelled out."""
     row = CATALOGUE.get(type_)
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title
+
+
+def is_for_borrowers(type_: str) -> bool:
+    """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
+    row = CATALOGUE.get(type_)
+    return row is not None and row.about in (GROUP, LOAN)
 
 
 def schema_of(row: AlertType) -> dict[str, Any]:

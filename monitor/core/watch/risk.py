@@ -131,6 +131,11 @@ class RiskMonitor:
         return self._noticed.refused_lines
 
     @property
+    def incomplete_lines(self) -> tuple[str, ...]:
+        """Places in books whose lines are taken in part. May be asked in any thread."""
+        return self._noticed.incomplete_lines
+
+    @property
     def feeds(self) -> Mapping[str, SourceView]:
         """What core finds of each feed. May be asked in any thread."""
         return self._priced.feeds.views

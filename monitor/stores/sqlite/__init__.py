@@ -34,9 +34,10 @@ from monitor.stores._base import (
     LtvPoint,
     StoredState,
     StoreUnavailable,
+    Subscription,
     Target,
 )
-from monitor.stores.sqlite import deliveries, file, history, log
+from monitor.stores.sqlite import deliveries, file, history, log, subscriptions
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, explained
 
@@ -126,6 +127,19 @@ class SqliteStore:
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         return await self._write(partial(deliveries.retry, delivery=delivery, at=at))
+
+    async def send_again(self, again: Sequence[Delivery]) -> list[Delivery]:
+        return await self._write(partial(deliveries.send_again, again=again))
+
+    async def subscriptions(self) -> list[Subscription]:
+        return await self._write(subscriptions.listed)
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        await asyncio.to_thread(file.keep_private, self.path)
+        await self._write(partial(subscriptions.keep, kept=kept))
+
+    async def drop_subscription(self, name: str) -> None:
+        await self._write(partial(subscriptions.drop, name=name))
 
     async def entry(self, group_id: str, id: str) -> Applied | None:
         # Asked before an entry is applied, so it must not stand behind a long list.

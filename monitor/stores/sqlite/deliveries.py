@@ -170,6 +170,20 @@ def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | Non
     return one(db, delivery)
 
 
+def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delivery]:
+    """Makes each due: the one that is here already, or else a new one."""
+    sql = "UPDATE deliveries SET state = 'pending', due_at = ?, created_at = ? WHERE cursor = ? AND id = ?"
+    with transaction(db):
+        new = []
+        for each_ in again:
+            times = (micros_of(each_.due_at), micros_of(each_.created_at))
+            if not db.execute(sql, (*times, *_key(each_.id))).rowcount:
+                new.append(delivery_row(each_, *times))
+        _insert(db, new)
+    found = (one(db, each_.id) for each_ in again)
+    return [d for d in found if d is not None]
+
+
 def one(db: sqlite3.Connection, id: str) -> Delivery | None:
     """By its id."""
     row = db.execute(f"SELECT {DELIVERY} FROM deliveries WHERE cursor = ? AND id = ?", _key(id)).fetchone()  # noqa: S608

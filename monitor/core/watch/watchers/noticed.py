@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.outcome import Memory, Outcome
@@ -45,7 +45,15 @@ class NoticedWatch(Watcher):
     @property
     def refused_lines(self) -> tuple[str, ...]:
         """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return tuple(place for place, told in list(self._told.get(BOOK_REFUSED, {}).items()) if told.last is not None)
+        return self._standing(BOOK_REFUSED)
+
+    @property
+    def incomplete_lines(self) -> tuple[str, ...]:
+        """Places in books whose lines are taken in part. May be asked in any thread."""
+        return self._standing(BOOK_LEFT_OUT)
+
+    def _standing(self, kind: str) -> tuple[str, ...]:
+        return tuple(place for place, told in list(self._told.get(kind, {}).items()) if told.last is not None)
 
     def take(self, event: Noticed, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
