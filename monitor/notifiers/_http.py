@@ -126,7 +126,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """What a peer answered to one request; of a long or slow body only the first part."""
 
     status: int
@@ -171,7 +171,7 @@ class Http:
             self._tls = ssl.create_default_context(cafile=str(reach.ca_file))
         self._kept: _Kept | None = None
 
-    async def post(self, url: str | URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """Posts once and follows no redirect. Raises DeliveryError where there is no answer; any status is one."""
         # `from None`: the texts of aiohttp's errors may hold the URL with its query.
         kept = self._open()
@@ -201,18 +201,18 @@ class Http:
         except (aiohttp.ClientError, OSError) as e:
             raise DeliveryError(f"the exchange failed: {type(e).__name__}", retry=True) from None
 
-    async def post_json(self, url: str | URL, value: object, headers: Mapping[str, str] | None = None) -> Answer:
+    async def post_json(self, url: str | URL, value: object, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Posts a JSON value."""
         return await self.post(url, msgspec.json.encode(value), {**JSON, **(headers or {})})
 
-    async def _exchange(self, kept: _Kept, url: str | URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _exchange(self, kept: _Kept, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         kept.users += 1
         try:
             async with kept.session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 found = await _read_some(response)
                 kept.is_warm = True
                 after_s = retry_after_s(response.headers.get("Retry-After"), self._clock.utc())
-                return Answer(response.status, found, after_s)
+                return HttpAnswer(response.status, found, after_s)
         finally:
             kept.users -= 1
             if kept is not self._kept and not kept.users:
@@ -293,7 +293,7 @@ async def _read_some(response: aiohttp.ClientResponse) -> bytes:
     return found
 
 
-def judge(answer: Answer, words: str = "") -> Receipt:
+def judge(answer: HttpAnswer, words: str = "") -> Receipt:
     """The Receipt of a success. Raises the DeliveryError that any other status calls for; `words` are the peer's own."""
     status = answer.status
     said = one_line(f"HTTP {status}: {words}" if words else f"HTTP {status}")

@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import Notice, Receipt, headline, one_line, subject_of
-from monitor.notifiers._http import Answer, Http, HttpConfig, check_base, judge, one_of
+from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._incidents import Incident, incident_of
 from monitor.notifiers._words import cut, facts_of, link_of
 from monitor.secret_files import BadSecret, read_secret
@@ -78,11 +78,11 @@ class JiraServiceManagementNotifier:
             answer = await self._post(self._config.url, self._created(notice, incident))
         else:
             note = cut("\n".join((headline(notice), f"ref {notice.id}")), NOTE_LIMIT)
-            place = f"{self._config.url.rstrip('/')}/{quote(incident.key, safe='')}/{action}?identifierType=alias"
+            place = f"{self._config.url.rstrip('/')}/{quote(incident.key, safe=":")}/{action}?identifierType=alias"
             answer = await self._post(URL(place, encoded=True), {"source": SOURCE, "note": note})
         return _judge(answer, action)
 
-    async def _post(self, url: str | URL, body: dict[str, Any]) -> Answer:
+    async def _post(self, url: str | URL, body: dict[str, Any]) -> HttpAnswer:
         return await self._http.post_json(url, body, self._headers)
 
     async def close(self) -> None:
@@ -107,7 +107,7 @@ class JiraServiceManagementNotifier:
         return body
 
 
-def _judge(answer: Answer, action: str) -> Receipt:
+def _judge(answer: HttpAnswer, action: str) -> Receipt:
     said = one_line(answer.json.get("message") or "", 120)
     if 200 <= answer.status < 300:
         return Receipt(f"HTTP {answer.status}: {action}")

@@ -10,7 +10,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import Notice, Receipt, headline, one_line
-from monitor.notifiers._http import USER_AGENT, Answer, Http, HttpConfig, basic, check_base, judge
+from monitor.notifiers._http import USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._words import facts_of, link_of
 from monitor.secret_files import BadSecret, read_secret
 
@@ -91,7 +91,7 @@ class NtfyNotifier:
         await self._http.close()
 
 
-def _judge(answer: Answer) -> Receipt:
+def _judge(answer: HttpAnswer) -> Receipt:
     found = answer.json
     if 200 <= answer.status < 300:
         return Receipt(one_line(f"HTTP {answer.status}: {found.get('id', '')}".rstrip(": "), 80))

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line, subject_of
-from monitor.notifiers._http import Answer, Http, HttpConfig, check_url, judge, one_of
+from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_url, judge, one_of
 from monitor.notifiers._incidents import incident_of
 from monitor.notifiers._words import cut, facts_of, link_of
 from monitor.secret_files import BadSecret, read_secret
@@ -67,7 +67,7 @@ class PagerDutyNotifier:
         await self._http.close()
 
 
-def _judge(answer: Answer, action: str) -> Receipt:
+def _judge(answer: HttpAnswer, action: str) -> Receipt:
     errors = answer.json.get("errors")
     said = one_line(", ".join(str(e) for e in errors), 120) if isinstance(errors, list) else ""
     if answer.status == 400 and "key" in said.lower() and "dedup" not in said.lower():

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline
-from monitor.notifiers._http import Answer, Http, HttpConfig, check_url, judge, one_of, secret_url
+from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_url, judge, one_of, secret_url
 from monitor.notifiers._words import cut, facts_of, link_of, no_mention
 from monitor.secret_files import read_secret
 
@@ -75,7 +75,7 @@ class SlackNotifier:
         await self._http.close()
 
 
-def _judge(answer: Answer) -> Receipt:
+def _judge(answer: HttpAnswer) -> Receipt:
     word = answer.text if len(answer.text) <= MOST_WORDS else ""
     if answer.status == 200 and word not in ("ok", ""):
         raise DeliveryError(f"HTTP 200: {word}", fault=Fault.CHANNEL, answer=word)

@@ -30,7 +30,7 @@ from monitor.notifiers._base import (
     title,
     whole_usd_up,
 )
-from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Answer, Http, HttpConfig, basic, check_base, judge
+from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._recipients import Recipients
 from monitor.secret_files import read_secret
 from monitor.telemetry import log
@@ -165,7 +165,7 @@ class HttpGateway:
         await self._http.close()
 
 
-def _judge(answer: Answer) -> str:
+def _judge(answer: HttpAnswer) -> str:
     """The gateway's reference. Raises DeliveryError: about this number, about the account, or passing."""
     found = answer.json
     code = found.get("code") if answer.status >= 300 else found.get("error_code")

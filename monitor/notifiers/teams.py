@@ -11,8 +11,8 @@ from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline
 from monitor.notifiers._http import (
     DOUBTFUL_4XX,
-    Answer,
     Http,
+    HttpAnswer,
     HttpConfig,
     check_url,
     judge,
@@ -78,7 +78,7 @@ class TeamsNotifier:
         await self._http.close()
 
 
-def _judge(answer: Answer) -> Receipt:
+def _judge(answer: HttpAnswer) -> Receipt:
     """Words of a workflow's errors may repeat its address, so that the code alone is shown."""
     if answer.status == 200 and b"failed with error" in answer.body:
         # The older connectors answer 200 to what they could not pass on, and put the status into the text.

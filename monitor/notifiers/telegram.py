@@ -11,7 +11,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line
-from monitor.notifiers._http import TIMEOUT_S, Answer, Http, HttpConfig, check_base, judge, one_of
+from monitor.notifiers._http import TIMEOUT_S, Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._recipients import Recipients
 from monitor.notifiers._words import facts_of, link_of, no_mention
 from monitor.secret_files import BadSecret, read_secret
@@ -107,7 +107,7 @@ class TelegramNotifier:
         await self._http.close()
 
 
-def _judge(answer: Answer, *, is_own: bool) -> str:
+def _judge(answer: HttpAnswer, *, is_own: bool) -> str:
     """The id of the message. Raises the DeliveryError that the answer calls for."""
     found = answer.json
     said = one_line(found.get("description") or "", 120)

@@ -11,6 +11,7 @@ import pytest
 from monitor.clock import SystemClock
 from monitor.notifiers._base import Notice
 from monitor.notifiers.webhook import Config, WebhookNotifier
+from tests.notifiers.service import Service, serving
 
 MakeNotice = Callable[..., Notice]
 MakeWebhook = Callable[..., WebhookNotifier]
@@ -90,3 +91,10 @@ async def make() -> AsyncIterator[MakeWebhook]:
     yield build
     for one in made:
         await one.close()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    """A service on loopback that keeps what it got."""
+    async with serving() as one:
+        yield one
