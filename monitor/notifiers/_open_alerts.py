@@ -45,17 +45,13 @@ class OpenAlerts:
 
     async def put(self, one: OpenAlert) -> None:
         """Opens or changes one. Raises DeliveryError where the file cannot be written."""
-        kept = await self._loaded()
-        if kept.get(one.key) != one:
+        if (await self._loaded()).get(one.key) != one:
             await self._append(one)
-            kept[one.key] = one
 
     async def remove(self, key: str) -> None:
         """It is over. Raises DeliveryError where the file cannot be written."""
-        kept = await self._loaded()
-        if key in kept:
+        if key in await self._loaded():
             await self._append(OpenAlert(key, is_over=True))
-            kept.pop(key, None)
 
     async def _loaded(self) -> dict[str, OpenAlert]:
         async with self._lock:
@@ -74,15 +70,18 @@ class OpenAlerts:
             assert self._open is not None
             try:
                 if self._lines > 2 * len(self._open) + COMPACT_ABOVE:
-                    kept = {**self._open, one.key: one}
-                    lines = [each for each in kept.values() if not each.is_over]
-                    await asyncio.to_thread(_rewrite, self._path, lines)
-                    self._lines = len(lines)
+                    kept = [each for each in (self._open | {one.key: one}).values() if not each.is_over]
+                    await asyncio.to_thread(_rewrite, self._path, kept)
+                    self._lines = len(kept)
                 else:
                     await asyncio.to_thread(_append, self._path, one)
                     self._lines += 1
             except OSError as e:
                 raise DeliveryError(f"cannot write {self._path.name}: {e.strerror}") from None
+            if one.is_over:
+                self._open.pop(one.key, None)
+            else:
+                self._open[one.key] = one
 
 
 def _read(path: Path) -> tuple[dict[str, OpenAlert], int]:

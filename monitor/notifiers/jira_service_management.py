@@ -78,7 +78,8 @@ class JiraServiceManagementNotifier:
             answer = await self._post(self._config.url, self._created(notice, incident))
         else:
             note = cut("\n".join((headline(notice), f"ref {notice.id}")), NOTE_LIMIT)
-            place = f"{self._config.url.rstrip('/')}/{quote(incident.key, safe=":")}/{action}?identifierType=alias"
+            alias = quote(incident.key, safe=":")
+            place = f"{self._config.url.rstrip('/')}/{alias}/{action}?identifierType=alias"
             answer = await self._post(URL(place, encoded=True), {"source": SOURCE, "note": note})
         return _judge(answer, action)
 
