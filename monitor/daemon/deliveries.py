@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Config
+import msgspec
+
+from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.payload import alert_item
 from monitor.core.text import as_json
@@ -15,9 +19,11 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
 from monitor.daemon.subscriptions import MadeEndpoints
+from monitor.dispatch.channel import Setting
+from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
-from monitor.dispatch.worker import Dispatcher, Tell
+from monitor.dispatch.worker import Desk, Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
@@ -46,6 +52,7 @@ class Deliveries:
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
+        self._firsts = Firsts()
         self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
@@ -93,6 +100,10 @@ class Deliveries:
         by_routes = route(alert, self._config.routes, self._kinds())
         return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
 
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
+        return self._firsts.share(at, [(alert, self.route(alert)) for alert in alerts])
+
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
         if self.is_changing:
@@ -125,6 +136,14 @@ class Deliveries:
         if not self.is_changing:
             self._dispatcher.offer([delivery])
 
+    async def enable(self, name: str) -> bool:
+        """Switches a channel on; False where it was on. Raises KeyError where there is none."""
+        return await self._dispatcher.enable(name)
+
+    async def disable(self, name: str, reason: str) -> bool:
+        """Switches a channel off; False where it was off. Raises KeyError where there is none."""
+        return await self._dispatcher.disable(name, reason)
+
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}
 
@@ -136,10 +155,17 @@ class Deliveries:
         return shown
 
     def _new_dispatcher(self) -> Dispatcher:
-        dispatcher = Dispatcher(self._running, self._all(), self._render, self._tell, self.route)
+        settings = {part.name: _setting(part) for part in self._config.notifiers}
+        dispatcher = Dispatcher(self._running, self._all(), self._render, Desk(self._tell, self.route), settings)
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
         return dispatcher
 
     def _all(self) -> dict[str, Notifier]:
         return {**self._made.sending, **self._notifiers}
+
+
+def _setting(part: Part) -> Setting:
+    """What a notifier states beside its own keys; the digest is of all of them."""
+    stated = msgspec.json.encode([part.kind, part.config], enc_hook=str)
+    return Setting(part.kind, part.rules, sha256(stated).hexdigest()[:16])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.loans.group import Contact
 from monitor.dispatch.ledger import Ledger
 from monitor.notifiers._base import Notice
+from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Committed, Delivery
 
 Render = Callable[[LoggedAlert], dict[str, Any]]
@@ -24,6 +24,7 @@ KEPT = 256
 class _Shown(NamedTuple):
     notice: Notice
     detected_at: datetime
+    contacts: Mapping[str, Sequence[Contact]]
 
 
 class Notices:
@@ -50,10 +51,10 @@ class Notices:
         if isinstance(found, LoggedAlert):
             shown = self._render(found)
             notice = Notice(shown["type"], shown["timestamp"], shown["data"])
-            found = _Shown(notice, found.alert.detected_at)
+            found = _Shown(notice, found.alert.detected_at, found.alert.contacts)
             self._put(delivery.alert, found)
         if delivery.to:
-            return found._replace(notice=msgspec.structs.replace(found.notice, to=delivery.to))
+            return found._replace(notice=for_borrower(found.notice, found.contacts, delivery.to))
         return found
 
     def _put(self, id: str, one: LoggedAlert | _Shown) -> None:

@@ -84,8 +84,13 @@ def _judge(answer: HttpAnswer) -> Receipt:
     if 400 <= answer.status < 500 and answer.status != 429:
         doubtful = word in OF_THE_NOTICE or (answer.status in (400, 413, 422) and not word)
         fault = Fault.DOUBTFUL if doubtful else Fault.CHANNEL
-        raise DeliveryError(f"HTTP {answer.status}: {word}", fault=fault, answer=word or str(answer.status))
+        raise DeliveryError(f"HTTP {answer.status}: {word}", fault=fault, answer=_cause(answer.status, word))
     return judge(answer, word)
+
+
+def _cause(status: int, word: str) -> str:
+    """Equal for an equal cause. 410 says that the address is gone for good, whatever the word."""
+    return word if word and status != 410 else str(status)
 
 
 def escaped(text: str) -> str:

@@ -1,4 +1,8 @@
-"""Short messages: one text of at most 160 characters that says group, stage, LTV, deadline and what to do."""
+"""Short messages that say group, stage, LTV, deadline and what to do.
+
+The desk gets one text of at most 160 characters; where a name is in another alphabet, at most three parts. A borrower gets
+the text of the language of the contact, whole, in as many parts as it takes.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,14 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
+from monitor.core.alerts.catalogue import DIGEST
 from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     DeliveryError,
     Fault,
     Notice,
     Receipt,
+    digest_words,
     figure_of,
     one_line,
     subject_of,
@@ -30,22 +36,30 @@ from monitor.notifiers._base import (
     title,
     whole_usd_up,
 )
+from monitor.notifiers._borrowers import BorrowerTexts
 from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._recipients import Recipients
 from monitor.secret_files import read_secret
 from monitor.telemetry import log
 
 LENGTH = 160
-"""One message of GSM 03.38; one character outside its alphabet would leave room for 70."""
+"""One message of GSM 03.38; of several, each has room for 153."""
+UCS2_LENGTH = 70
+"""One message that holds a character outside that alphabet; of several, each has room for 67."""
+_PART, _UCS2_PART = 153, 67
+UCS2_MOST = 3 * _UCS2_PART
+"""The desk's text in another alphabet: as much as 160 characters, and the longest name we show of a coin or a book."""
 NAME_LENGTH = 20
 """The wording shrinks before less than this of a group's name is left."""
 GATEWAY_TIMEOUT_S = 15.0
 
-# The characters of GSM 03.38 that cost one place. Those of its extension table cost two and become question marks.
+# The characters of GSM 03.38 that cost one place, and those of its extension table, which cost two.
 _GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 ) - {"\n", "\r"}
+
+_EXTENSION = set("^{}\\[~]|€")
 
 _NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
 SID_LENGTH = 34
@@ -94,6 +108,10 @@ class Config(HttpConfig, frozen=True, kw_only=True):
     secret_file: Path | None = None
     sender: str | None = None
     """A number, a short code or a name of letters; `MG...` is a messaging service."""
+    languages: tuple[str, ...] = ()
+    """In which borrowers may be written to, beside English."""
+    templates: Path | None = None
+    """A folder with texts that replace ours."""
 
     def __post_init__(self) -> None:
         for i, number in enumerate(self.to):
@@ -239,6 +257,7 @@ class SmsNotifier:
     def __init__(self, name: str, config: Config, gateway: Gateway) -> None:
         self.name = name
         self._to = config.to
+        self._texts = BorrowerTexts(config.languages, config.templates)
         self._gateway = gateway
         self._recipients = Recipients(GATEWAY_TIMEOUT_S)
 
@@ -247,7 +266,7 @@ class SmsNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Tries every number once. Raises DeliveryError where a later attempt may succeed, or where none got through."""
-        shown = text(notice)
+        shown = self._texts.short(notice) if notice.to else text(notice)
 
         def deliver(number: str) -> Awaitable[str]:
             return self._gateway.deliver(number, shown, id=notice.id)
@@ -262,20 +281,49 @@ class SmsNotifier:
 def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
-    At most 160 characters of the GSM alphabet. Where all that does not fit, the wording shrinks first, then the name.
+    At most 160 characters of the GSM alphabet, or three parts of any. Where all that does not fit, the wording shrinks
+    first, then the name.
     """
+    if notice.type == DIGEST:
+        end = f". Ref {notice.id[:12]}"
+        return _gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
-    name = _gsm(f"{subject_of(notice)} ".lstrip())
+    name = f"{subject_of(notice)} ".lstrip()
     ref = f" Ref {notice.id[:12]}"
+    limit = LENGTH if _is_gsm(name) else UCS2_MOST
+    size = _places if _is_gsm(name) else _units
     room, tail = 0, ""
     for words in _wordings(notice):
         tail = _gsm(f"{title(notice)}.{words}{ref}")
-        room = LENGTH - len(start) - len(tail)
-        if room >= min(len(name), NAME_LENGTH):
+        room = limit - size(start) - size(tail)
+        if room >= min(size(name), NAME_LENGTH):
             break
-    if len(name) > room:
-        name = name[: max(room - 3, 0)] + ".. "
-    return (start + name + tail)[:LENGTH]
+    if size(name) > room:
+        while name and size(name) > max(room - 3, 0):
+            name = name[:-1]
+        name += ".. "
+    return start + name + tail
+
+
+def parts(line: str) -> int:
+    """In how many messages a gateway sends a text."""
+    if _is_gsm(line):
+        return 1 if _places(line) <= LENGTH else -(-_places(line) // _PART)
+    return 1 if _units(line) <= UCS2_LENGTH else -(-_units(line) // _UCS2_PART)
+
+
+def _is_gsm(line: str) -> bool:
+    return all(c in _GSM7 or c in _EXTENSION for c in line)
+
+
+def _places(line: str) -> int:
+    """Of a text in the GSM alphabet."""
+    return len(line) + sum(c in _EXTENSION for c in line)
+
+
+def _units(line: str) -> int:
+    """Of a text in UCS-2: a character beyond the first plane takes two."""
+    return len(line.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _wordings(notice: Notice) -> Iterator[str]:
@@ -300,4 +348,4 @@ def _short(timestamp: str) -> str:
 
 
 def _gsm(line: str) -> str:
-    return "".join(c if c in _GSM7 else "?" for c in line)
+    return "".join(c if c in _GSM7 or c in _EXTENSION else "?" for c in line)

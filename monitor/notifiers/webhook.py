@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +33,8 @@ class Config(msgspec.Struct, frozen=True):
     allow_private: bool = False
     allow: tuple[str, ...] = ()
     """Networks that are private and allowed all the same, such as "10.0.0.0/8"; `allow_private` allows all."""
+    batch: bool = False
+    """The receiver takes several alerts in one body of type `batch`."""
 
     def __post_init__(self) -> None:
         check_url("url", self.url, self.reach)
@@ -66,6 +70,7 @@ class WebhookNotifier:
     ) -> None:
         """`until`: by key, where it signs no longer than that."""
         self.name = name
+        self.batch = config.batch
         self._clock = clock
         self._url = URL(config.url)
         self._http = Http(config.reach, clock, timeout_s=timeout_s)
@@ -76,8 +81,16 @@ class WebhookNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
-        body = notice.body()
-        return judge(await self._http.post(self._url, body, self._headers(notice.id, body)))
+        if self.batch:
+            return await self.send_batch([notice])
+        return await self._send(notice.id, notice.body())
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """Posts all of them in one body. The same notices have the same id and the same bytes in every attempt."""
+        return await self._send(batch_id(notices), batch_body(notices))
+
+    async def _send(self, id: str, body: bytes) -> Receipt:
+        return judge(await self._http.post(self._url, body, self._headers(id, body)))
 
     async def close(self) -> None:
         await self._http.close()
@@ -91,3 +104,16 @@ class WebhookNotifier:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": self._keys.sign(id, at, text),
         }
+
+
+def batch_id(notices: Sequence[Notice]) -> str:
+    """Made of the ids in it, so that a retry has the same."""
+    digest = hashlib.sha256("\n".join(notice.id for notice in notices).encode()).digest()
+    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
+
+
+def batch_body(notices: Sequence[Notice]) -> bytes:
+    """The alerts in order, each as it would have gone alone; the time is that of the newest."""
+    newest = max(notices, key=lambda notice: notice.timestamp).timestamp
+    items = b",".join(notice.body() for notice in notices)
+    return b'{"type":"batch","timestamp":%b,"data":{"items":[%b]}}' % (msgspec.json.encode(newest), items)

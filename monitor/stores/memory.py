@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,11 +33,14 @@ from monitor.stores._base import (
     StoredState,
     StoreRefused,
     Subscription,
+    Switched,
     Target,
+    handed_over,
     is_untouched,
     joined_points,
     moved,
     new_delivery,
+    owed,
 )
 
 T = TypeVar("T")
@@ -99,6 +103,7 @@ class MemoryStore(_Beside):
         self._log: dict[str, LoggedAlert] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._attempts: dict[str, list[Attempt]] = {}
+        self._switched: dict[str, Switched] = {}
         self._entries: dict[tuple[str, str], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
@@ -133,7 +138,7 @@ class MemoryStore(_Beside):
             alerts.append(logged)
             if alert.type in STAGE_NEWS:
                 cancelled += self._supersede(alert.subject)
-            made += [self._deliver(logged, target, change.at) for target in targets if self._hears(alert, target)]
+            made += [self._deliver(logged, target, change.at) for target in self._hear(alert, targets)]
         for entry in change.entries:
             self._entries.setdefault((entry.group_id, entry.id), entry)
         for audit in change.audits:
@@ -174,13 +179,13 @@ class MemoryStore(_Beside):
             self._deliveries[delivery.id] = msgspec.structs.replace(delivery, state="superseded")
         return [d.id for d in older]
 
-    def _hears(self, alert: Alert, target: Target) -> bool:
-        """Good news goes only to a channel on which the episode's bad news was attempted."""
+    def _hear(self, alert: Alert, targets: Sequence[Target]) -> Sequence[Target]:
+        """Good news goes wherever the episode's bad news was attempted."""
         if alert.type not in GOOD_STAGE_NEWS:
-            return True
-        told = [d for d in self._deliveries.values() if d.type in BAD_STAGE_NEWS and d.attempts > 0]
-        asked = (alert.subject, alert.episode, target.notifier)
-        return any((d.subject, d.episode, d.notifier) == asked for d in told)
+            return targets
+        told = [d for d in self._listed() if d.type in BAD_STAGE_NEWS and d.attempts > 0]
+        of_this = [d for d in told if (d.subject, d.episode) == (alert.subject, alert.episode)]
+        return owed(targets, [Target(d.notifier, d.to) for d in of_this])
 
     def _deliver(self, logged: LoggedAlert, target: Target, at: datetime) -> str:
         made = new_delivery(logged, target, at)
@@ -232,6 +237,10 @@ class MemoryStore(_Beside):
         for name in ("state", "notifier", "alert"):
             if (value := getattr(wanted, name)) is not None:
                 found = [d for d in found if getattr(d, name) == value]
+        if wanted.type is not None:
+            found = [d for d in found if fnmatchcase(d.type, wanted.type)]
+        found = [d for d in found if wanted.since is None or d.created_at >= wanted.since]
+        found = [d for d in found if wanted.until is None or d.created_at < wanted.until]
         return found[: wanted.limit]
 
     def _listed(self) -> list[Delivery]:
@@ -250,6 +259,37 @@ class MemoryStore(_Beside):
         new = [d for d in made if d.id not in self._deliveries]
         self._deliveries |= {d.id: d for d in new}
         return new
+
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        made = {}
+        for old, target in pairs:
+            new = handed_over(old, target, at)
+            if self._state(old.id) in ("pending", "failed") and new.id not in self._deliveries:
+                made[new.id] = new
+        self._deliveries |= made
+        return list(made.values())
+
+    async def switch_off(self, switched: Switched) -> None:
+        self._switched[switched.notifier] = switched
+
+    async def switch_on(self, notifier: str) -> None:
+        self._switched.pop(notifier, None)
+
+    async def switched_off(self) -> list[Switched]:
+        return [self._switched[name] for name in sorted(self._switched)]
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        wanted = [d for id in dict.fromkeys(ids) if (d := self._deliveries.get(id)) is not None]
+        found = [d for d in wanted if not self._has_newer(d)]
+        return [again for d in found if (again := await self.retry(d.id, at)) is not None]
+
+    def _has_newer(self, old: Delivery) -> bool:
+        """Its channel had newer news of the group's stage."""
+        return old.type.startswith("loan_group.") and any(
+            (d.subject, d.notifier, d.to) == (old.subject, old.notifier, old.to)
+            for d in self._deliveries.values()
+            if d.cursor > old.cursor and d.attempts > 0 and d.type in STAGE_NEWS
+        )
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         found = self._deliveries.get(delivery)

@@ -26,6 +26,13 @@ STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
+DELIVERY_RESTORED = "delivery.restored"
+CHANNEL_OFF = "channel.off"
+CHANNEL_ON = "channel.on"
+ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON}
+"""What is told when something that was told is over. Of all else that the shell notices the end is not told."""
+DIGEST = "digest"
+"""No alert, but the type of a notice that tells of many."""
 """The type that a book, a rate file and core itself raise."""
 
 GROUP = "group"
@@ -436,8 +443,33 @@ _ROWS = (
             Fact("notifier", TEXT, "the channel"),
             Fact("reason", TEXT, "what the last attempt met"),
             Fact("failures", COUNT, "how many in a row"),
+            Fact("channels", ROWS, "all that fail, where many began to within ten seconds", optional=True),
             *_UNSENT,
         ),
+    ),
+    AlertType(
+        DELIVERY_RESTORED, INFO, "delivery works again", "channel",
+        "A channel that was said to fail takes notices again. What waited goes out now.",
+        "Nothing.",
+        (Fact("notifier", TEXT, "the channel"),),
+    ),
+    AlertType(
+        CHANNEL_OFF, WARNING, "channel switched off", "channel",
+        "A channel sends no more: its address answered twice, a minute apart, that it is gone for good (410), or an operator "
+        "switched it off. Its critical notices go to its fallback, all others wait. Told again each day.",
+        "Mend the address and reload, or `monitor channel enable NAME`: what waits is sent then.",
+        (
+            Fact("notifier", TEXT, "the channel"),
+            Fact("reason", TEXT, "why"),
+            Fact("waiting", COUNT, "notices that wait for it"),
+            Fact("days", COUNT, "for how many whole days it has been off"),
+        ),
+    ),
+    AlertType(
+        CHANNEL_ON, INFO, "channel switched on", "channel",
+        "A channel that was off sends again, and what waited for it goes out.",
+        "Nothing.",
+        (Fact("notifier", TEXT, "the channel"),),
     ),
     AlertType(
         DELIVERY_LOST, WARNING, "notice lost", "group, or what the notice is about",

@@ -35,6 +35,7 @@ from monitor.stores._base import (
     StoredState,
     StoreUnavailable,
     Subscription,
+    Switched,
     Target,
 )
 from monitor.stores.sqlite import deliveries, file, history, log, subscriptions
@@ -124,6 +125,21 @@ class SqliteStore:
 
     async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.move, old=delivery, targets=targets, at=at))
+
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at))
+
+    async def switch_off(self, switched: Switched) -> None:
+        await self._write(partial(deliveries.switch_off, switched=switched))
+
+    async def switch_on(self, notifier: str) -> None:
+        await self._write(partial(deliveries.switch_on, notifier=notifier))
+
+    async def switched_off(self) -> list[Switched]:
+        return await self._write(deliveries.switched_off)
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.retry_all, ids=ids, at=at))
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         return await self._write(partial(deliveries.retry, delivery=delivery, at=at))

@@ -136,7 +136,13 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     name TEXT PRIMARY KEY, url TEXT NOT NULL, is_enabled INTEGER NOT NULL, created_at INTEGER NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7)
+# What is gathered into digests, what a group owes, and which notifiers are switched off.
+_SCHEMA_8 = """
+ALTER TABLE deliveries ADD COLUMN gather TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN debt_usd TEXT NOT NULL DEFAULT '';
+CREATE TABLE switched (notifier TEXT PRIMARY KEY, body BLOB NOT NULL);
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
