@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from monitor.clock import Clock
-from monitor.notifiers._base import DeliveryError
+from monitor.notifiers._base import DeliveryError, Notifier
+from monitor.running import Running, Task
 from monitor.telemetry import BoundedLog
 
 RETRY_S = 10.0
@@ -34,3 +35,30 @@ async def refresh(name: str, notifier: KeptAlive, clock: Clock, log: BoundedLog)
             facts = {"notifier": name, "reason": e.reason}
             log.warning(clock.monotonic_s(), f"{name} refresh", "open alerts could not be told again", **facts)
         await clock.sleep(pause_s)
+
+
+class Refreshers:
+    """The repetitions of all channels of a dispatcher that need them."""
+
+    def __init__(self, running: Running, log: BoundedLog) -> None:
+        self._clock = running.clock
+        self._tasks = running.tasks
+        self._log = log
+        self._at_work: dict[str, Task] = {}
+
+    def begin(self, name: str, notifier: Notifier) -> None:
+        """Repeats by this notifier from now on, in place of the one before."""
+        self.end(name)
+        if isinstance(notifier, KeptAlive):
+            work = refresh(name, notifier, self._clock, self._log)
+            self._at_work[name] = self._tasks.begin(f"repetitions to {name}", work)
+
+    def end(self, name: str) -> None:
+        """Repeats no longer."""
+        if (task := self._at_work.pop(name, None)) is not None:
+            task.cancel()
+
+    def end_all(self) -> None:
+        """The dispatcher stops."""
+        for name in list(self._at_work):
+            self.end(name)

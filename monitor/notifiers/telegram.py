@@ -11,6 +11,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line
+from monitor.notifiers._borrowers import BorrowerTexts
 from monitor.notifiers._http import TIMEOUT_S, Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._recipients import Recipients
 from monitor.notifiers._words import facts_of, link_of, no_mention
@@ -39,6 +40,10 @@ class Config(HttpConfig, frozen=True, kw_only=True):
     token: str | None = None
     token_file: Path | None = None
     to: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """In which borrowers may be written to, beside English."""
+    templates: Path | None = None
+    """A folder with texts that replace ours."""
     topic: int | None = None
     """The topic of a forum in which to write."""
     url: str = "https://api.telegram.org"
@@ -53,6 +58,14 @@ class Config(HttpConfig, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"telegram.Config({shown_url(self.url)}, to={self.to})"
+
+
+def contact(text: str) -> str:
+    """The id of a borrower's chat as we send to it. Raises ValueError."""
+    chat = text.strip()
+    if not _CHAT.fullmatch(chat):
+        raise ValueError('expected the id of a chat such as 1234567890, or "@channel"')
+    return chat
 
 
 def build(name: str, config: Config) -> TelegramNotifier:
@@ -72,6 +85,7 @@ class TelegramNotifier:
         self._config = config
         self._url = URL(f"{config.url.rstrip('/')}/bot{token}/sendMessage", encoded=True)
         self._http = http
+        self._texts = BorrowerTexts(config.languages, config.templates)
         self._recipients = Recipients(TIMEOUT_S)
 
     def __repr__(self) -> str:
@@ -79,7 +93,7 @@ class TelegramNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """One message for each chat. The only chat of our own that refuses is the channel's fault."""
-        shown = text(notice)
+        shown = self._letter(notice) if notice.to else text(notice)
 
         async def deliver(chat: str) -> str:
             answer = await self._http.post_json(self._url, self._body(notice, chat, shown))
@@ -99,9 +113,18 @@ class TelegramNotifier:
         }
         if self._config.topic is not None and not notice.to:
             body["message_thread_id"] = self._config.topic
-        if (link := link_of(notice)) is not None and link.startswith("https://"):
+        link = None if notice.to else link_of(notice)
+        if link is not None and link.startswith("https://"):
             body["reply_markup"] = {"inline_keyboard": [[{"text": "Open", "url": link}]]}
         return body
+
+    def _letter(self, notice: Notice) -> str:
+        """What a borrower reads: the words of a mail, without a link to pages of the desk."""
+        letter = self._texts.mail(notice)
+        subject, body = no_mention(letter.subject), no_mention(letter.body.strip())
+        while _units(subject) + 1 + _units(body) > LENGTH:
+            body = body[: len(body) * 9 // 10]
+        return f"<b>{html.escape(subject, quote=False)}</b>\n{html.escape(body, quote=False)}"
 
     async def close(self) -> None:
         await self._http.close()

@@ -365,3 +365,19 @@ async def test_no_chat_is_told_past_the_guard_of_addresses(make_notice: MakeNoti
         with pytest.raises(DeliveryError, match="private or reserved"):
             await notifier.send(make_notice())
         await notifier.close()
+
+
+async def test_a_borrower_reads_a_letter_without_a_link_to_the_desk(
+    service: Service, bot: Callable[..., telegram.TelegramNotifier], make_notice: MakeNotice
+) -> None:
+    assert telegram.contact(" 1234567890 ") == "1234567890"
+    with pytest.raises(ValueError, match="the id of a chat"):
+        telegram.contact("jane")
+    link = "https://risk.desk.example/groups/G-1001"
+    await bot().send(make_notice(to=("1234567890",), url=link, group=group("G <b>1", borrower="ACME internal")))
+    body = service.last.json
+    assert body["chat_id"] == 1234567890
+    assert "G &lt;b&gt;1" in body["text"]
+    assert "reply_markup" not in body
+    assert link not in body["text"]
+    assert "ACME internal" not in body["text"]
