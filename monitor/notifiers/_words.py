@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers._base import (
     Notice,
     figure_of,
@@ -33,6 +34,8 @@ def link_of(notice: Notice) -> str | None:
 def facts_of(notice: Notice) -> list[tuple[str, str]]:
     """Names and values in the desk's words, the most urgent first, one line each."""
     data = notice.data
+    if notice.type == DIGEST:
+        return [*_digest(data), ("ref", one_line(notice.id, 80))]
     found = [("about", subject_of(notice))]
     if (figure := figure_of(data)) is not None:
         name, _, value = figure.rpartition(" ") if not figure.startswith("LTV ") else ("LTV", "", figure[4:])
@@ -43,6 +46,18 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
     found += [(one_line(k, 40), one_line(v, 80)) for k, v in labels.items()]
     shown = [(name, value) for name, value in found if value][: MOST_FACTS - 1]
     return [*shown, ("ref", one_line(notice.id, 80))]
+
+
+def _digest(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """The groups of a digest that owe most."""
+    rows = data["largest"][: MOST_FACTS - 2]
+    found = []
+    for row in rows:
+        debt = f", debt {usd_up(row['debt_usd'])} USD" if row.get("debt_usd") else ""
+        found.append((one_line(row["subject"], 128), one_line(title_of(row["type"])) + debt))
+    if more := data["cut"] + len(data["largest"]) - len(rows):
+        found.append(("more", f"{more:,}, see the log from {data['from_cursor']} on"))
+    return found
 
 
 def _figures(data: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from monitor.core.alerts.catalogue import DIGEST
 from monitor.notifiers import slack, teams, telegram
-from monitor.notifiers._base import DeliveryError, Fault
+from monitor.notifiers._base import DeliveryError, Fault, Notice
 from monitor.secret_files import BadSecret
 from tests.notifiers.conftest import MakeNotice
 from tests.notifiers.service import HOSTILE, Service, failure
@@ -381,3 +382,20 @@ async def test_a_borrower_reads_a_letter_without_a_link_to_the_desk(
     assert "reply_markup" not in body
     assert link not in body["text"]
     assert "ACME internal" not in body["text"]
+
+
+async def test_a_digest_names_the_groups_that_owe_most_and_how_many_more(
+    service: Service, room: slack.SlackNotifier
+) -> None:
+    row = {"subject": HOSTILE, "type": "loan_group.liquidation.triggered", "debt_usd": "1000000.001"}
+    data = {
+        "id": "dig_1", "severity": "critical", "count": 990, "debt_usd": "12345678", "cut": 960, "from_cursor": 17,
+        "types": [{"title": "liquidation", "count": 800}, {"title": "margin call", "count": 190}], "largest": [row] * 30,
+    }  # fmt: skip
+    await room.send(Notice(DIGEST, "2026-11-21T14:05:59.000Z", data))
+    body = service.last.json
+    check_slack(body)
+    assert "990 notices: 800 liquidation, 190 margin call" in body["text"]
+    fields = [f["text"] for b in body["blocks"] if b["type"] == "section" for f in b["fields"]]
+    assert fields[0].endswith("liquidation, debt 1,000,000.01 USD")
+    assert "more\n976, see the log from 17 on" in fields
