@@ -60,6 +60,7 @@ export interface AlertData {
   readonly labels_cut?: number;
   readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
+  readonly url?: string;
 }
 
 export interface AlertItem {
@@ -257,6 +258,37 @@ export interface DeliveryList {
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
+}
+
+export interface EndpointItem {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+}
+
+export interface EndpointList {
+  readonly items: readonly EndpointItem[];
+  readonly next: string | null;
+}
+
+export interface EndpointWithSecret {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+  readonly secret: string | null;
+  readonly public: string | null;
 }
 
 export interface EntryAnswer {
@@ -520,6 +552,12 @@ export interface IssuerPair {
   readonly groups: number;
   readonly debt_usd: string;
   readonly market_usd: string;
+}
+
+export interface KeyItem {
+  readonly kind: "pair" | "secret";
+  readonly public: string | null;
+  readonly until: string | null;
 }
 
 export interface Liability {
@@ -821,6 +859,14 @@ export interface RepaymentItem {
   readonly ltv_after: string | null;
 }
 
+export interface Replayed {
+  readonly notifier: string;
+  readonly sent: number;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly next: number | null;
+}
+
 export interface ReverseAnswer {
   readonly kind: "reverse";
   readonly at: string;
@@ -942,6 +988,12 @@ export interface SumsShown {
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
+}
+
+export interface TestedEndpoint {
+  readonly delivered: boolean;
+  readonly detail: string;
+  readonly took_ms: number;
 }
 
 export interface Tier {

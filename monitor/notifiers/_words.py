@@ -25,12 +25,6 @@ MOST_FACTS = 16
 """A chat shows what to do, not the whole alert; the link and the id lead to the rest."""
 
 
-def link_of(notice: Notice) -> str | None:
-    """The page of what the notice is about, where the monitor has a public address."""
-    url = notice.data.get("url")
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
-
-
 def facts_of(notice: Notice) -> list[tuple[str, str]]:
     """Names and values in the desk's words, the most urgent first, one line each."""
     data = notice.data

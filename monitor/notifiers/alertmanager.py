@@ -20,11 +20,11 @@ from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.schema import Span
 from monitor.core.text import stamp
-from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, one_line, subject_of
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, one_line, page_of, subject_of
 from monitor.notifiers._http import Http, HttpConfig, basic, check_base, judge
 from monitor.notifiers._incidents import Incident, incident_of
 from monitor.notifiers._open_alerts import OpenAlert, OpenAlerts
-from monitor.notifiers._words import facts_of, link_of
+from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
 
 SENT_TOGETHER = 200
@@ -164,7 +164,7 @@ class AlertmanagerNotifier:
             {**self._config.labels, **labels_of(notice, incident)},
             annotations_of(notice),
             known.starts_at if known is not None else notice.timestamp,
-            link_of(notice),
+            page_of(notice),
         )
 
     @staticmethod

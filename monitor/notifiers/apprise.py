@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline
-from monitor.notifiers._words import facts_of, link_of
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, page_of
+from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 30.0
@@ -100,5 +100,5 @@ class AppriseNotifier:
 
 def text(notice: Notice) -> str:
     """The lines below the title, as plain text: Apprise escapes them for services that read markup."""
-    link = link_of(notice)
+    link = page_of(notice)
     return "\n".join([*(f"{name}: {value}" for name, value in facts_of(notice)), *([link] if link else [])])

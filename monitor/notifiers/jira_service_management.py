@@ -9,10 +9,10 @@ from urllib.parse import quote
 from yarl import URL
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import Notice, Receipt, headline, one_line, subject_of
+from monitor.notifiers._base import Notice, Receipt, headline, one_line, page_of, subject_of
 from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._incidents import Incident, incident_of
-from monitor.notifiers._words import cut, facts_of, link_of
+from monitor.notifiers._words import cut, facts_of
 from monitor.secret_files import BadSecret, read_secret
 
 MESSAGE_LIMIT = 130
@@ -91,7 +91,7 @@ class JiraServiceManagementNotifier:
 
     def _created(self, notice: Notice, incident: Incident) -> dict[str, Any]:
         facts = facts_of(notice)
-        link = link_of(notice)
+        link = page_of(notice)
         lines = [headline(notice), *(f"{name}: {value}" for name, value in facts), *([link] if link else [])]
         body: dict[str, Any] = {
             "message": cut(headline(notice), MESSAGE_LIMIT),

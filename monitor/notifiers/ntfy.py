@@ -9,9 +9,9 @@ from pathlib import Path
 from yarl import URL
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import Notice, Receipt, headline, one_line
+from monitor.notifiers._base import Notice, Receipt, headline, one_line, page_of
 from monitor.notifiers._http import USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
-from monitor.notifiers._words import facts_of, link_of
+from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
 
 LIMIT_BYTES = 4096
@@ -109,7 +109,7 @@ def headers_of(notice: Notice) -> dict[str, str]:
         "tags": TAGS.get(notice.severity, "loudspeaker"),
         "markdown": "no",
     }
-    if (link := link_of(notice)) is not None and link.isascii() and link.isprintable():
+    if (link := page_of(notice)) is not None and link.isascii() and link.isprintable():
         headers["click"] = link
     return headers
 

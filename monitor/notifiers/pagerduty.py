@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line, subject_of
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line, page_of, subject_of
 from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_url, judge, one_of
 from monitor.notifiers._incidents import incident_of
-from monitor.notifiers._words import cut, facts_of, link_of
+from monitor.notifiers._words import cut, facts_of
 from monitor.secret_files import BadSecret, read_secret
 
 SUMMARY_LIMIT = 1024
@@ -81,7 +81,7 @@ def _judge(answer: HttpAnswer, action: str) -> Receipt:
 def event(notice: Notice, source: str) -> dict[str, Any]:
     """The event without the routing key: what it is about is its dedup key."""
     incident = incident_of(notice)
-    link = link_of(notice)
+    link = page_of(notice)
     action = "resolve" if incident.is_over else "acknowledge" if incident.in_hand else "trigger"
     facts = facts_of(notice)
     body: dict[str, Any] = {

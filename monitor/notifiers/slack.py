@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
 from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_url, judge, one_of, secret_url
-from monitor.notifiers._words import cut, facts_of, link_of, no_mention
+from monitor.notifiers._words import cut, facts_of, no_mention
 from monitor.secret_files import read_secret
 
 HEADER_LIMIT = 150
@@ -106,7 +106,7 @@ def message(notice: Notice) -> dict[str, Any]:
     for start in range(0, len(facts), FIELDS_A_SECTION):
         fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in facts[start : start + FIELDS_A_SECTION]]
         blocks.append({"type": "section", "fields": fields})
-    if (link := link_of(notice)) is not None and len(link) <= TEXT_LIMIT:
+    if (link := page_of(notice)) is not None and len(link) <= TEXT_LIMIT:
         button = {"type": "button", "text": _plain("Open", 75), "url": link, "action_id": "open"}
         blocks.append({"type": "actions", "elements": [button]})
     # The fallback is read as Slack's markup, and an app may look for names in it.

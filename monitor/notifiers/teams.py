@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
 from monitor.notifiers._http import (
     DOUBTFUL_4XX,
     Http,
@@ -19,7 +19,7 @@ from monitor.notifiers._http import (
     one_of,
     secret_url,
 )
-from monitor.notifiers._words import facts_of, link_of
+from monitor.notifiers._words import facts_of
 from monitor.secret_files import read_secret
 
 LIMIT_BYTES = 28_000
@@ -115,7 +115,7 @@ def _message(notice: Notice, facts: list[tuple[str, str]]) -> dict[str, Any]:
         "msteams": {"width": "Full"},
         "body": rows,
     }
-    if (link := link_of(notice)) is not None:
+    if (link := page_of(notice)) is not None:
         card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": link}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}

@@ -10,11 +10,11 @@ from typing import Any
 from yarl import URL
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line, page_of
 from monitor.notifiers._borrowers import BorrowerTexts
 from monitor.notifiers._http import TIMEOUT_S, Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._recipients import Recipients
-from monitor.notifiers._words import facts_of, link_of, no_mention
+from monitor.notifiers._words import facts_of, no_mention
 from monitor.secret_files import BadSecret, read_secret
 
 LENGTH = 4096
@@ -113,7 +113,7 @@ class TelegramNotifier:
         }
         if self._config.topic is not None and not notice.to:
             body["message_thread_id"] = self._config.topic
-        link = None if notice.to else link_of(notice)
+        link = None if notice.to else page_of(notice)
         if link is not None and link.startswith("https://"):
             body["reply_markup"] = {"inline_keyboard": [[{"text": "Open", "url": link}]]}
         return body
