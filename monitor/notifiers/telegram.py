@@ -23,10 +23,23 @@ LONGEST_WAIT_S = 3600.0
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{10,128}", re.ASCII)
 OF_THE_CHAT = (
-    "chat not found", "user not found", "bot was blocked", "bot was kicked", "user is deactivated", "not enough rights",
-    "have no rights", "chat_write_forbidden", "need administrator rights", "group chat was upgraded", "bot can't initiate",
-    "peer_id_invalid", "bot is not a member", "chat_id is empty", "message thread not found", "topic_closed",
-)  # fmt: skip
+    "chat not found",
+    "user not found",
+    "bot was blocked",
+    "bot was kicked",
+    "user is deactivated",
+    "not enough rights",
+    "have no rights",
+    "chat_write_forbidden",
+    "need administrator rights",
+    "group chat was upgraded",
+    "bot can't initiate",
+    "peer_id_invalid",
+    "bot is not a member",
+    "chat_id is empty",
+    "message thread not found",
+    "topic_closed",
+)
 """What the description says where one chat cannot be written to; the bot itself is fine."""
 
 
