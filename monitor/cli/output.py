@@ -100,6 +100,8 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
 
 def target(config: Any) -> str:
     """Where to read a channel on this machine; of any other its host, never a secret."""
+    if found := str(getattr(config, "place", "")):
+        return f"-> {found.split('://', 1)[-1]}"
     place = str(getattr(config, "smtp", None) or getattr(config, "file", None) or "")
     if place.startswith("file:"):
         return f"-> {Path(place.removeprefix('file:')).absolute()}/"

@@ -145,6 +145,11 @@ class Channel:
         self._failure: str | None = None
         """What the last attempt that failed ended with."""
 
+    @property
+    def notifier(self) -> Notifier:
+        """The one that makes the next attempts."""
+        return self._notifier
+
     def state(self, kind: str) -> ChannelState:
         """How the notifier does."""
         return ChannelState(

@@ -20,6 +20,7 @@ from monitor.dispatch.notices import Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.outages import Outages
 from monitor.dispatch.queue import DeliveryQueue
+from monitor.dispatch.refresher import Refreshers
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Committed, Delivery, Switched, Target
@@ -72,6 +73,7 @@ class Dispatcher:
             running, self._queue, self._ledger, self._notices, self._log, self._tell, self.offer, self._settings
         )
         self._channels = {name: channel_for(name, notifier, self._shared) for name, notifier in notifiers.items()}
+        self._refreshers = Refreshers(running, self._log)
         self._held: set[str] = set()
         """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
@@ -101,6 +103,7 @@ class Dispatcher:
         self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
         self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
         self._loop_of[name] = self._tasks.begin(f"deliveries to {name}", self._channels[name].run(), self._loops)
+        self._refreshers.begin(name, self._channels[name].notifier)
         self._tasks.begin(f"fallback of {name}", self._channels[name].watch(), self._watches)
 
     async def _switch(self) -> None:
@@ -158,6 +161,7 @@ class Dispatcher:
         self._held.add(name)
         if channel is None:
             return
+        self._refreshers.end(name)
         channel.stop()
         at_work = {self._loop_of.pop(name), *channel.attempts}
         await asyncio.wait(at_work, timeout=timeout_s)
@@ -175,6 +179,7 @@ class Dispatcher:
         """Makes the next attempts of a channel with another notifier; those under way end with the one before."""
         if name in self._channels:
             self._channels[name].use(notifier)
+            self._refreshers.begin(name, notifier)
 
     async def give_away(self, name: str) -> None:
         """After `remove`: what waits for a notifier that is gone for good goes where its alerts would go now."""
@@ -230,6 +235,7 @@ class Dispatcher:
         """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""
         self._is_stopping = True
         self._offered.clear()
+        self._refreshers.end_all()
         for channel in self._channels.values():
             channel.stop()
         at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}

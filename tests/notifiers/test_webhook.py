@@ -20,7 +20,7 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
-from monitor.notifiers import webhook
+from monitor.notifiers import _http, webhook
 from monitor.notifiers._base import DeliveryError, batches
 from monitor.notifiers.webhook import Config, WebhookNotifier
 from monitor.secret_files import BadSecret
@@ -210,7 +210,7 @@ async def test_a_receiver_that_never_answers_is_given_up_in_time(
 async def test_a_body_that_drips_does_not_hold_up_a_success(
     receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "BODY_TIME_S", 0.2)
+    monkeypatch.setattr(_http, "BODY_TIME_S", 0.2)
 
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

@@ -73,6 +73,8 @@ class AlertType(msgspec.Struct, frozen=True):
     """Whether it tells of a new stage: a worse one, or a better one."""
     critical_by: str | None = None
     """The fact that makes it critical where it says so: what the alert is about was."""
+    ends: tuple[str, ...] = ()
+    """The types whose alerts about the same subject are over with it."""
 
     def may_be(self, severity: str | None) -> bool:
         """Whether an alert of this type can have that severity; None stands for any."""
@@ -300,6 +302,7 @@ _ROWS = (
         "The coin's price is trusted again.",
         "Nothing.",
         _PRICE,
+        ends=("price.stale", "price.suspect",),
     ),
     AlertType(
         "price.contradiction", CRITICAL, "prices contradict each other", "coin",
@@ -313,6 +316,7 @@ _ROWS = (
         "The sources of the coin no longer contradict each other.",
         "Nothing.",
         _CONTRADICTION,
+        ends=("price.contradiction",),
     ),
     AlertType(
         "feed.down", CRITICAL, "feed down", "feed",
@@ -325,6 +329,7 @@ _ROWS = (
         "The coins that went with the feed have trusted prices again.",
         "Nothing, unless `still_blind` names coins.",
         _FEED,
+        ends=("feed.down",),
     ),
     AlertType(
         "feed.clock", WARNING, "clock of a feed is off", "feed",
@@ -337,6 +342,7 @@ _ROWS = (
         "The venue's clock agrees with ours again, or the feed has a new connection.",
         "Nothing.",
         _CLOCK_OFF,
+        ends=("feed.clock",),
     ),
     AlertType(
         "price.decided", WARNING, "price decided by an operator", "coin",
@@ -353,6 +359,7 @@ _ROWS = (
             Fact("ended_by", TEXT, "who ended it; null where its time was over", optional=True),
             Fact("why", TEXT, "why it ended"),
         ),
+        ends=("price.decided",),
     ),
     AlertType(
         "rules.changed", INFO, "rules changed", "product",
@@ -381,6 +388,7 @@ _ROWS = (
         "The draw is below the balance again, by `clear_margin` of it, on trusted prices.",
         "Nothing.",
         _FUND,
+        ends=("fund.exceeded",),
     ),
     AlertType(
         "exposure.concentration", WARNING, "share of the book too large", "share of the book",
@@ -393,6 +401,7 @@ _ROWS = (
         "The share is below its limit again.",
         "Nothing.",
         _SHARE,
+        ends=("exposure.concentration",),
     ),
     AlertType(
         BOOK_REFUSED, WARNING, "loan book line refused", "place in a book",
@@ -507,6 +516,7 @@ _ROWS = (
         "Our wall clock agrees with the venues again.",
         "Nothing.",
         _CLOCK_OFF,
+        ends=("monitor.clock_off",),
     ),
     AlertType(
         "monitor.degraded", CRITICAL, "monitor degraded", "part of the monitor",
@@ -535,6 +545,7 @@ _ROWS = (
             Fact("part", TEXT, "`store`"),
             Fact("failed_s", AMOUNT, "for how many seconds it could not be written"),
         ),
+        ends=("monitor.degraded",),
     ),
     AlertType(
         "monitor.heartbeat", INFO, "heartbeat", "test",
@@ -567,6 +578,10 @@ BAD_STAGE_NEWS = frozenset(row.type for row in _ROWS if row.news == "bad")
 GOOD_STAGE_NEWS = frozenset(row.type for row in _ROWS if row.news == "good")
 STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
 """Alerts that tell of a new stage: each cancels the older undelivered `loan_group.*` notices of its group."""
+
+
+ENDED_BY: Mapping[str, str] = {ended: row.type for row in _ROWS for ended in row.ends}
+"""The type that ends another one, about the same subject. What is of a group's stage ends with its episode."""
 
 
 def title_of(type_: str) -> str:
