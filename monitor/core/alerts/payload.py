@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
 from monitor.core.alerts.catalogue import Severity
+from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
@@ -183,10 +184,16 @@ def alert_item(
 
 
 def _of_group(data: AlertData, alert: Alert, group: GroupRef) -> AlertData:
-    """Why the stage changed stands beside the reason; other facts are the alert's own."""
+    """Why the stage changed stands beside the reason; other facts are the alert's own.
+
+    A store of an older version may hold labels beyond the bounds.
+    """
+    labels = bounded_labels(group.labels)
+    beyond = len(group.labels) - len(labels)
     return replace(
         data,
-        group=group,
+        group=replace(group, labels=labels) if beyond else group,
+        labels_cut=beyond or UNSET,
         stage=StageChange(alert.stage_from, alert.stage_to),
         reason=alert.reason,
         deadline=stamp_or_none(alert.deadline),
@@ -271,8 +278,10 @@ def _without_labels(data: AlertData, group: GroupRef, excess: int) -> AlertData:
     for name in sorted(labels, key=lambda n: -_length({n: labels[n]})):
         if excess <= 0:
             break
-        excess -= _length({name: labels.pop(name)})
-    return replace(data, group=replace(group, labels=labels), labels_cut=len(group.labels) - len(labels))
+        excess -= _length({name: labels.pop(name)}) - 1  # the braces go with the whole table, a comma with the row
+    before = 0 if data.labels_cut is UNSET else data.labels_cut
+    cut = before + len(group.labels) - len(labels)
+    return replace(data, group=replace(group, labels=labels), labels_cut=cut)
 
 
 def _with_short_facts(data: AlertData, facts: dict[str, Any]) -> AlertData:
