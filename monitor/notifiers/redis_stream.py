@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -17,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as LostConnection
 
-from monitor.addresses import check_port, shown_url
+from monitor.addresses import check_redis, shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, one_line
 from monitor.secret_files import read_secret
 
@@ -35,9 +34,9 @@ class Config(msgspec.Struct, frozen=True):
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError(f"url: found {shown_url(self.url)!r}, expected redis://host:port/db, rediss:// or unix://")
-        check_port("url", self.url)
+        check_redis("url", self.url)
+        if not self.stream.strip():
+            raise ValueError(f'stream: found {self.stream!r}, expected the name of a stream such as "monitor:alerts"')
 
     def __repr__(self) -> str:
         return f"redis_stream.Config({shown_url(self.url)}, {self.stream!r})"

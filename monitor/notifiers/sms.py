@@ -89,6 +89,8 @@ class Config(msgspec.Struct, frozen=True):
         for i, number in enumerate(self.to):
             if not _NUMBER.fullmatch(number):
                 raise ValueError(f"to[{i}]: found {number!r}, expected a phone number such as +15550100")
+        if not self.file.strip() or self.file.endswith("/"):
+            raise ValueError(f"file: found {self.file!r}, expected the path of a file such as var/sms.log")
 
 
 def build(name: str, config: Config) -> SmsNotifier:
