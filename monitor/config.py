@@ -479,7 +479,7 @@ class _Loader:
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
             if route is not None:
-                for what in _unknown(route, kinds):
+                for what in (*_unknown(route, kinds), *contacts.without_receivers(route.to, kinds, notifiers)):
                     self.note(f"route[{i}].to", what)
                 if route.gathering is not None:
                     for key, what in gathering_problems(route.gathering, _readers(route, kinds)):

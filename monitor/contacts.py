@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor import plugins
 from monitor.core.alerts.catalogue import CATALOGUE, GROUP, LOAN
@@ -40,6 +40,20 @@ def check_of(kind: str) -> Callable[[str], str] | None:
         found: Callable[[str], str] | None = getattr(plugins.module("notifiers", kind), "contact", None)
     except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return None
+    return found
+
+
+def without_receivers(
+    names: Sequence[str], kinds: Sequence[tuple[object, object]], notifiers: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Notifiers among `names` that could write to a borrower and state nobody of their own: what comes there is lost.
+
+    `kinds` are name and kind of each of the `notifiers`, which are tables.
+    """
+    found = []
+    for (name, kind), table in zip(kinds, notifiers, strict=True):
+        if name in names and check_of(str(kind)) is not None and not table.get("to"):
+            found.append(f'{name!r} has nobody to send to; state its `to`, or route to "contacts" alone')
     return found
 
 

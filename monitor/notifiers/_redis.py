@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -14,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as LostConnection
 
-from monitor.addresses import check_port, shown_url
+from monitor.addresses import check_redis
 from monitor.notifiers._base import DeliveryError, Fault, one_line
 from monitor.secret_files import read_secret
 
@@ -30,9 +29,7 @@ class RedisConfig(msgspec.Struct, frozen=True, kw_only=True):
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError(f"url: found {shown_url(self.url)!r}, expected redis://host:port/db, rediss:// or unix://")
-        check_port("url", self.url)
+        check_redis("url", self.url)
 
 
 class Commands:

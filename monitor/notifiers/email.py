@@ -106,6 +106,8 @@ class Config(msgspec.Struct, frozen=True):
                 f"smtp: found {shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
             )
         check_port("smtp", self.smtp)
+        if parts.scheme == "file" and not self.smtp.removeprefix("file:").strip():
+            raise ValueError(f"smtp: found {self.smtp!r}, expected file: and a folder, such as file:var/mail")
         _check_sender(self.sender)
         if self.ehlo is not None and not is_host(self.ehlo):
             raise ValueError(f"ehlo: found {self.ehlo!r}, expected a host name such as risk.desk.example")

@@ -19,6 +19,11 @@ class Config(RedisConfig, frozen=True, kw_only=True):
     stream: str = "monitor:alerts"
     maxlen: Annotated[int, range(1, 1_000_000_000)] = 100_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.stream.strip():
+            raise ValueError(f'stream: found {self.stream!r}, expected the name of a stream such as "monitor:alerts"')
+
     def __repr__(self) -> str:
         return f"redis_stream.Config({shown_url(self.url)}, {self.stream!r})"
 

@@ -119,6 +119,8 @@ class Config(HttpConfig, frozen=True, kw_only=True):
             if not is_number(number):
                 raise ValueError(f"to[{i}]: found {number!r}, expected a phone number such as +15550100")
         if self.gateway == "stub":
+            if not self.file.strip() or self.file.endswith("/"):
+                raise ValueError(f"file: found {self.file!r}, expected the path of a file such as var/sms.log")
             return
         check_base("url", self.url, self.reach)
         if (self.secret is None) == (self.secret_file is None):

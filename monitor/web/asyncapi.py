@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.notifiers.webhook import TIMEOUT_S
+from monitor.notifiers._http import TIMEOUT_S
 
 _SCHEMA = "#/components/schemas/{name}"
 _MESSAGE = "#/components/messages/{name}"

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from monitor.addresses import check_public_url, networks_of
 from monitor.config import TokenConfig, WebConfig
 from monitor.core.schema import Invalid, read
+from monitor.web.app import Server
 from monitor.web.proxy import client_of, is_https, link_of
 from tests.fakes import alert
 from tests.web.desk import WebDesk, serving
@@ -136,9 +137,28 @@ async def test_sign_in_works_behind_a_plain_proxy_and_for_nobody_else(
         assert answer.status == status
 
 
+@pytest.mark.parametrize(("proxies", "status"), [((), 403), (("127.0.0.1",), 200)])
+async def test_only_a_trusted_proxy_says_which_host_was_asked(proxies: tuple[str, ...], status: int) -> None:
+    """A reload that names the proxy counts at once."""
+    token = read(TokenConfig, {"name": "ops", "role": "admin", "secret": SECRET})
+    headers = {"Origin": "https://risk.desk.example", "X-Forwarded-Host": "risk.desk.example"}
+    server = Server(WebConfig(port=0, tokens=(token,)), WebDesk().handed_over())
+    host, port = await server.start()
+    try:
+        server.use_proxies(WebConfig(port=0, tokens=(token,), trusted_proxies=proxies))
+        async with (
+            ClientSession() as http,
+            http.post(f"http://{host}:{port}/v1/session", json={"token": SECRET}, headers=headers) as answer,
+        ):
+            assert answer.status == status
+    finally:
+        await server.stop()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
+        {"Host": "risk.desk.example", "Origin": "http://risk.desk.example", "X-Forwarded-Host": "127.0.0.1"},
         {"Host": "risk.desk.example", "Origin": "http://risk.desk.example", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "https://risk.desk.example", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "https://risk.desk.example"},
