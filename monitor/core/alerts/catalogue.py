@@ -25,6 +25,13 @@ STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
+HEARTBEAT = "monitor.heartbeat"
+GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
+ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
+ASKS = frozenset({GROUP_ESCALATED, ESCALATED})
+"""Steps of escalations: they ask people to acknowledge."""
+TO_PEOPLE = ASKS | {GROUP_ESCALATION_ENDED, ESCALATION_ENDED}
+"""Alerts that go to the people whom they name, whatever the routes say."""
 """The type that a book, a rate file and core itself raise."""
 
 GROUP = "group"
@@ -83,6 +90,25 @@ _UNSENT = (
 _TOLD_AGAIN = (
     Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),
     Fact("hidden", TEXT, "id of the alert that it hid", optional=True),
+)
+_ASKED = (
+    Fact("escalation", TEXT, "the [[escalation]] of the configuration"),
+    Fact("people", NAMES, "whom the notice goes to"),
+    Fact("alert", TEXT, "id of the alert that nobody has acknowledged"),
+    Fact("alert_type", TEXT, "its type"),
+    Fact("about", TEXT, "its subject"),
+    Fact("since", TIME, "when it was raised"),
+)
+_STEP = (
+    *_ASKED,
+    Fact("step", COUNT, "which step this is, counted from 1"),
+    Fact("expires", TIME, "until when the link and the reply to this notice count"),
+    Fact("answered", NAMES, "who has acknowledged already, where more than one must"),
+)
+_ENDED = (
+    *_ASKED,
+    Fact("why", TEXT, "`acknowledged` or `over`"),
+    Fact("by", NAMES, "who acknowledged"),
 )
 _TERM = (
     *_LOAN,
@@ -491,6 +517,30 @@ _ROWS = (
             Fact("part", TEXT, "`store`"),
             Fact("failed_s", AMOUNT, "for how many seconds it could not be written"),
         ),
+    ),
+    AlertType(
+        GROUP_ESCALATED, CRITICAL, "nobody has acknowledged", GROUP,
+        "A critical alert about the group stays unacknowledged; it goes to the people of the next step.",
+        "Take it in hand: open the link and press the button, answer the text, or acknowledge the alert.",
+        _STEP,
+    ),
+    AlertType(
+        GROUP_ESCALATION_ENDED, INFO, "no longer asked for", GROUP,
+        "Somebody has the group in hand, or what the alert told of is over. It goes to everybody who was asked.",
+        "Nothing.",
+        _ENDED,
+    ),
+    AlertType(
+        ESCALATED, CRITICAL, "nobody has acknowledged", "what the alert is about",
+        "A critical alert stays unacknowledged; it goes to the people of the next step.",
+        "Take it in hand: open the link and press the button, or answer the text.",
+        _STEP,
+    ),
+    AlertType(
+        ESCALATION_ENDED, INFO, "no longer asked for", "what the alert is about",
+        "Somebody has the alert in hand. It goes to everybody who was asked.",
+        "Nothing.",
+        _ENDED,
     ),
     AlertType(
         "monitor.heartbeat", INFO, "heartbeat", "test",
