@@ -19,15 +19,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import plugins
-from monitor.addresses import check_public_url, networks_of
+from monitor.addresses import check_port, check_public_url, networks_of, origin_of, shown_url
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
+from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.people import Contacts, Person, contacts_of, misfits
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 
@@ -149,6 +151,8 @@ class Part(msgspec.Struct, frozen=True):
     kind: str
     name: str
     config: Any
+    heartbeat: timedelta | None = None
+    """Of a notifier: how often it says that the whole monitor works."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -157,6 +161,39 @@ class Route(msgspec.Struct, frozen=True):
     to: tuple[str, ...]
     match: Match = Match()
     continue_: bool = msgspec.field(default=False, name="continue")
+
+
+class HeartbeatTable(msgspec.Struct, frozen=True):
+    """[heartbeat]: an outside address that is asked while prices are evaluated and commits are made, and not otherwise."""
+
+    ping_url: str
+    every: Annotated[timedelta, Span("1s", "1h")] = timedelta(minutes=1)
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        if origin_of(self.ping_url) is None:
+            raise ValueError(f"ping_url: found {shown_url(self.ping_url)!r}, expected https://host/path, or http://")
+        check_port("ping_url", self.ping_url)
+
+    def __repr__(self) -> str:
+        return f"HeartbeatTable({shown_url(self.ping_url)})"
+
+
+Beat = Annotated[timedelta, Span("1s", "1d")]
+
+
+class SmsReplies(msgspec.Struct, frozen=True):
+    """[sms_replies]: texts that people send back are taken from a gateway that signs them (POST /v1/hooks/sms)."""
+
+    auth_token: str | None = None
+    auth_token_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.auth_token is None) == (self.auth_token_file is None):
+            raise ValueError('state either "auth_token_file" or "auth_token"')
+
+    def __repr__(self) -> str:
+        return "SmsReplies()"
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -185,6 +222,10 @@ class Config(msgspec.Struct, frozen=True):
     rates: tuple[Part, ...] = ()
     old_keys: tuple[str, ...] = ()
     """A sentence about each key of the file that goes by another name now."""
+    contacts: Contacts = {}
+    """How the people of the desk are reached."""
+    heartbeat: HeartbeatTable | None = None
+    sms_replies: SmsReplies | None = None
 
     @property
     def named(self) -> Named:
@@ -238,7 +279,8 @@ def _pieces(value: object) -> Iterator[str]:
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
-_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "person", "rota", "escalation", "heartbeat"}
+_TABLES |= {"sms_replies"}
 
 
 def load(path: Path) -> Config:
@@ -272,13 +314,34 @@ class _Loader:
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        people, duty = self.duty(table)
+        heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
+        replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
+        if replies is not None and web is not None and web.public_url is None:
+            self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
+        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+        config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+        return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+
+    def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
+        """The people of the desk, who is on duty, and who is asked."""
+        people = tuple(self.each(Person, table, "person"))
+        duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
+        rows = self.rows(table, "notifier")
+        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
+            self.note(where, what)
+        return people, duty
+
+    def each(self, cls: Any, table: dict[str, Any], name: str) -> list[Any]:
+        """The rows of a table that can be read."""
+        found = [self.read(cls, row, f"{name}[{i}]") for i, row in enumerate(self.rows(table, name))]
+        return [row for row in found if row is not None]
 
     def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
         """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
@@ -371,8 +434,11 @@ class _Loader:
             self.note(f"{where}.kind", str(e))
             return None
         rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
+        beat = None
+        if family == "notifiers" and "heartbeat" in rest:
+            beat = self.read(Beat, rest.pop("heartbeat"), f"{where}.heartbeat")
         config = self.read(module.Config, rest, where)
-        return None if name is None or config is None else Part(kind, name, config)
+        return None if name is None or config is None else Part(kind, name, config, beat)
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from monitor import config as configuration
 from monitor import plugins
+from monitor.ack_links import open_links
 from monitor.books._base import BookProgress
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config
@@ -76,8 +77,14 @@ class App:
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
         recorder = self._recorder(now)
+        links = open_links(self.config.state_dir)
         self.deliveries = Deliveries(
-            self.config, running, self.monitor, self._tell, lambda alerts: self.sequencer.show(alerts, moved=False)
+            self.config,
+            running,
+            self.monitor,
+            links,
+            self._tell,
+            lambda alerts: self.sequencer.show(alerts, moved=False),
         )
         self.journal = Journal(running, self.deliveries)
         self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, recorder)
@@ -95,6 +102,9 @@ class App:
             clock=self.clock,
             on_retry=self.deliveries.retried,
             channels=self.deliveries.channels,
+            links=links,
+            contacts=lambda: self.config.contacts,
+            sms_secret=wiring.sms_secret(self.config),
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)

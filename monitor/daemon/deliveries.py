@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from monitor.ack_links import PATH, AckLinks
 from monitor.config import Config
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.catalogue import ASKS
 from monitor.core.alerts.payload import alert_item
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
@@ -17,7 +21,7 @@ from monitor.daemon.journal import DEGRADED
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Dispatcher, Tell
-from monitor.notifiers._base import ChannelState, Notifier
+from monitor.notifiers._base import ChannelState, Notice, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
@@ -32,7 +36,9 @@ Show = Callable[[tuple[LoggedAlert, ...]], None]
 class Deliveries:
     """The Outlet of the journal. A reload adopts another configuration and then changes the notifiers."""
 
-    def __init__(self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show) -> None:
+    def __init__(
+        self, config: Config, running: Running, monitor: RiskMonitor, links: AckLinks, tell: Tell, show: Show
+    ) -> None:
         """Builds the notifiers. Raises BadConfig where one cannot be built."""
         self._config = config
         self._running = running
@@ -41,6 +47,7 @@ class Deliveries:
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
+        self._links = links
         self._last_resort = LastResort(lambda: self._notifiers, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
@@ -81,7 +88,7 @@ class Deliveries:
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """Where an alert goes."""
-        return route(alert, self._config.routes, self._kinds())
+        return route(alert, self._config.routes, self._kinds(), self._config.contacts)
 
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
@@ -126,4 +133,20 @@ class Deliveries:
         return shown
 
     def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route)
+        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route, self._addressed)
+
+    def _addressed(self, notice: Notice, delivery: Delivery) -> Notice:
+        """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        if notice.type not in ASKS:
+            return notice
+        facts = notice.data.get("facts", {})
+        contacts = self._config.contacts
+        person = next((p for p in facts["people"] if contacts.get(p, {}).get(delivery.notifier) in delivery.to), None)
+        if person is None:
+            return notice
+        asks = {"person": person, "expires": facts["expires"]}
+        if self._config.sms_replies is not None:
+            asks["code"] = self._links.code(delivery.alert, person)
+        if self._config.web.public_url is not None:
+            asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self._links.token(delivery.alert, person)}"
+        return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})

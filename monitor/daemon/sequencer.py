@@ -238,7 +238,8 @@ class Sequencer:
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
-        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions, monitor.feeds))
+        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations)
+        self._publish(Publication(at, moved, board, alerts, *known))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)

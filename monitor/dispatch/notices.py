@@ -17,6 +17,9 @@ from monitor.stores._base import Committed, Delivery
 Render = Callable[[LoggedAlert], dict[str, Any]]
 """Gives the object of docs/alerts.md: type, timestamp, data."""
 
+Address = Callable[[Notice, Delivery], Notice]
+"""A notice as one person gets it: with what nobody else may see."""
+
 KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""
 
@@ -29,8 +32,9 @@ class _Shown(NamedTuple):
 class Notices:
     """Keeps at most KEPT alerts in memory, those of the newest commits; from a storm it keeps the first ones."""
 
-    def __init__(self, ledger: Ledger, render: Render) -> None:
+    def __init__(self, ledger: Ledger, render: Render, address: Address | None = None) -> None:
         self._ledger = ledger
+        self._address = address
         self._render = render
         self._kept: OrderedDict[str, LoggedAlert | _Shown] = OrderedDict()
         """By alert id; an alert is rendered when it is sent first."""
@@ -53,7 +57,8 @@ class Notices:
             found = _Shown(notice, found.alert.detected_at)
             self._put(delivery.alert, found)
         if delivery.to:
-            return found._replace(notice=msgspec.structs.replace(found.notice, to=delivery.to))
+            notice = msgspec.structs.replace(found.notice, to=delivery.to)
+            return found._replace(notice=notice if self._address is None else self._address(notice, delivery))
         return found
 
     def _put(self, id: str, one: LoggedAlert | _Shown) -> None:

@@ -8,6 +8,7 @@
 - `contacts` in `to` means the borrower's own addresses, through the first notifier of kind email and the first of kind
   sms; an alert that is about no group has none.
 - An alert that core found silenced goes to the log alone.
+- A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
 - `delivery.failing` never goes through the notifier that it is about while there is another one.
 """
 
@@ -17,18 +18,25 @@ from collections.abc import Mapping, Sequence
 
 from monitor.config import Route
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING
+from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING, TO_PEOPLE
 from monitor.core.alerts.matching import takes
+from monitor.people import Contacts
 from monitor.stores._base import Target
 
+NOBODY: Contacts = {}
 CONTACTS = "contacts"
 _CONTACT_KINDS = ("email", "sms")
 
 
-def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
+def route(
+    alert: Alert, routes: Sequence[Route], channels: Mapping[str, str], people: Contacts = NOBODY
+) -> tuple[Target, ...]:
     """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
     if alert.silenced_by is not None:
         return ()
+    if alert.type in TO_PEOPLE:
+        found = _to_people(alert, channels, people)
+        return found if found or alert.severity != CRITICAL else tuple(map(Target, channels))
     names = _names(alert, routes, tuple(channels))
     targets: dict[Target, None] = {}
     for name in names:
@@ -47,6 +55,17 @@ def told_elsewhere(failing: str, targets: tuple[Target, ...], channels: Mapping[
     """The targets without the failing notifier; if none is left, all other notifiers; if there is none, the targets."""
     others = tuple(t for t in targets if t.notifier != failing)
     return others or tuple(Target(name) for name in channels if name != failing) or targets
+
+
+def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> tuple[Target, ...]:
+    """Everybody whom the alert names, on every channel on which they can be reached."""
+    found = [
+        Target(notifier, (address,))
+        for person in alert.facts.get("people", ())
+        for notifier, address in people.get(person, {}).items()
+        if notifier in channels
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.channel import Channel, Shared
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Notices, Render
+from monitor.dispatch.notices import Address, Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.queue import DeliveryQueue
 from monitor.notifiers._base import ChannelState, Notifier
@@ -38,7 +38,13 @@ class Dispatcher:
     """All channels at work. The notifiers belong to the caller, who closes them after `stop`."""
 
     def __init__(
-        self, running: Running, notifiers: Mapping[str, Notifier], render: Render, tell: Tell, reroute: Reroute
+        self,
+        running: Running,
+        notifiers: Mapping[str, Notifier],
+        render: Render,
+        tell: Tell,
+        reroute: Reroute,
+        address: Address | None = None,
     ) -> None:
         self._clock = running.clock
         self._metrics = running.metrics
@@ -46,7 +52,7 @@ class Dispatcher:
         self._hear = tell
         self._reroute = reroute
         self._ledger = Ledger(running.store, running.clock)
-        self._notices = Notices(self._ledger, render)
+        self._notices = Notices(self._ledger, render, address)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
