@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # `is_global` lets these pass, though they lead inside or nowhere: protocol assignments (a cloud's metadata), multicast,
 # documentation, and relays and tunnels that carry any IPv4 address.
 _NOT_PUBLIC = tuple(
@@ -46,23 +48,49 @@ class AddressRefused(OSError):
         super().__init__("the address is private or reserved; allow_private = true permits that")
 
 
-def is_inside(host: str) -> bool:
-    """Whether the host is an address that is not public. A name is judged when we connect to it."""
+def is_inside(host: str, allow: Sequence[Network] = ()) -> bool:
+    """Whether the host is an address that is neither public nor allowed. A name is judged when we connect to it."""
     try:
-        return not is_public(host)
+        return not (is_public(host) or is_allowed(host, allow))
     except ValueError:
         return False
 
 
-def guarded_socket(*, allow_private: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-    """Makes the sockets of a `TCPConnector(socket_factory=...)`, and raises AddressRefused for an address that is not public.
+def is_allowed(address: str, allow: Sequence[Network]) -> bool:
+    """Whether an IP address lies in one of the networks; an IPv4 address in the form of IPv6 counts as what it is."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in allow)
 
-    aiohttp calls it for every connection with the final address, even where the URL states an address.
+
+def is_own(address: str) -> bool:
+    """Whether an IP address is one of this machine's: a packet to it would leave from itself. Sends nothing."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, _DISCARD_PORT))
+            return str(probe.getsockname()[0]) == address
+    except OSError:
+        return False  # no way leads there, so neither will the connection
+
+
+_DISCARD_PORT = 9
+
+
+def guarded_socket(
+    *, allow_private: bool, allow: Sequence[Network] = ()
+) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Makes the sockets of a `TCPConnector(socket_factory=...)`, and raises AddressRefused for an address inside.
+
+    aiohttp calls it for every connection with the final address, even where the URL states an address. Inside is what is
+    not public, and this machine by its public address, as far as `allow` does not name it.
     """
 
     def make(addr_info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = addr_info
-        if not allow_private and not is_public(str(address[0])):
+        host = str(address[0])
+        if not allow_private and not is_allowed(host, allow) and (not is_public(host) or is_own(host)):
             raise AddressRefused
         return socket.socket(family, kind, protocol)
 
@@ -105,7 +133,6 @@ def check_certificates(key: str, path: Path) -> None:
         raise ValueError(f"{key}: {path}: {e.strerror or e}; expected certificates in PEM form") from None
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -131,7 +158,7 @@ def check_public_url(url: str) -> None:
 
 
 def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The networks of `trusted_proxies`. Raises ValueError."""
+    """The networks that a configuration lists. Raises ValueError."""
     found = []
     for text in texts:
         try:

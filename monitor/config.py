@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from monitor import plugins
+from monitor import contacts, plugins
 from monitor.addresses import check_port, check_public_url, networks_of, origin_of, shown_url
+from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
+from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
@@ -111,6 +113,22 @@ class WebConfig(msgspec.Struct, frozen=True):
             raise ValueError(f"trusted_proxies: {e}") from None
 
 
+class EndpointsTable(msgspec.Struct, frozen=True):
+    """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
+
+    allow_private: bool = False
+    allow: tuple[str, ...] = ()
+    """Networks that are private and allowed all the same."""
+    most: Annotated[int, range(0, 1001)] = 100
+    """So many may be made; 0: none."""
+
+    def __post_init__(self) -> None:
+        try:
+            networks_of(self.allow)
+        except ValueError as e:
+            raise ValueError(f"allow: {e}") from None
+
+
 Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
 
 
@@ -151,8 +169,8 @@ class Part(msgspec.Struct, frozen=True):
     kind: str
     name: str
     config: Any
-    heartbeat: timedelta | None = None
-    """Of a notifier: how often it says that the whole monitor works."""
+    rules: ChannelRules = ChannelRules()
+    """Only a notifier has some."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -161,6 +179,19 @@ class Route(msgspec.Struct, frozen=True):
     to: tuple[str, ...]
     match: Match = Match()
     continue_: bool = msgspec.field(default=False, name="continue")
+    group_by: tuple[str, ...] | None = None
+    """Gathers notices for people into digests, one for each value of these; `[]` is one for all."""
+    group_wait: GroupWait = timedelta(seconds=10)
+    group_interval: GroupWait = timedelta(minutes=5)
+    first: Annotated[int, range(0, 1001)] = 10
+    """So many critical notices leave at once in each interval, the largest debt first."""
+
+    @property
+    def gathering(self) -> Gathering | None:
+        """How the route gathers; None where every notice goes by itself."""
+        if self.group_by is None:
+            return None
+        return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
 
 
 class HeartbeatTable(msgspec.Struct, frozen=True):
@@ -177,9 +208,6 @@ class HeartbeatTable(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"HeartbeatTable({shown_url(self.ping_url)})"
-
-
-Beat = Annotated[timedelta, Span("1s", "1d")]
 
 
 class SmsReplies(msgspec.Struct, frozen=True):
@@ -222,6 +250,7 @@ class Config(msgspec.Struct, frozen=True):
     rates: tuple[Part, ...] = ()
     old_keys: tuple[str, ...] = ()
     """A sentence about each key of the file that goes by another name now."""
+    endpoints: EndpointsTable = EndpointsTable()
     contacts: Contacts = {}
     """How the people of the desk are reached."""
     heartbeat: HeartbeatTable | None = None
@@ -278,9 +307,9 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
-_TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "person", "rota", "escalation", "heartbeat"}
-_TABLES |= {"sms_replies"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
 def load(path: Path) -> Config:
@@ -307,12 +336,13 @@ class _Loader:
         lifecycle = self.table(Lifecycle, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
+        endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
-        notifiers = self.parts("notifiers", self.rows(table, "notifier"), "notifier")
+        notifiers = self.notifiers(self.rows(table, "notifier"))
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
         people, duty = self.duty(table)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
@@ -325,7 +355,9 @@ class _Loader:
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)
-        config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+        config = Config(
+            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
+        )
         return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
 
     def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
@@ -433,12 +465,11 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.note(f"{where}.kind", str(e))
             return None
-        rest = {k: v for k, v in table.items() if k not in ("kind", "name")}
-        beat = None
-        if family == "notifiers" and "heartbeat" in rest:
-            beat = self.read(Beat, rest.pop("heartbeat"), f"{where}.heartbeat")
+        own = KEYS if family == "notifiers" else ()
+        rest = {k: v for k, v in table.items() if k not in ("kind", "name", *own)}
         config = self.read(module.Config, rest, where)
-        return None if name is None or config is None else Part(kind, name, config, beat)
+        rules = self.read(ChannelRules, {k: v for k, v in table.items() if k in own}, where)
+        return None if name is None or config is None or rules is None else Part(kind, name, config, rules)
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []
@@ -451,6 +482,16 @@ class _Loader:
                 self.note(f"{table}[{i}].name", what)
             parts.append(part)
         return tuple(parts)
+
+    def notifiers(self, rows: list[dict[str, Any]]) -> tuple[Part, ...]:
+        """The channels. Each fallback names a notifier of the file, even one that has problems of its own."""
+        parts = self.parts("notifiers", rows, "notifier")
+        names = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        for part in parts:
+            place = f"notifier[{names.index(part.name)}]" if part.name in names else f"notifier {part.name!r}"
+            for key, what in channel_problems(part.name, part.rules, is_for_people(part.kind), names):
+                self.note(f"{place}.{key}", what)
+        return parts
 
     def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
         """The sources of rates. Each names a product of the file, even one that has problems of its own."""
@@ -498,6 +539,9 @@ class _Loader:
             if route is not None:
                 for what in _unknown(route, kinds):
                     self.note(f"route[{i}].to", what)
+                if route.gathering is not None:
+                    for key, what in gathering_problems(route.gathering, _readers(route, kinds)):
+                        self.note(f"route[{i}].{key}", what)
                 routes.append(route)
         return tuple(routes)
 
@@ -550,13 +594,28 @@ def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[s
     found = []
     names = [str(name) for name, _ in notifiers]
     for name in route.to:
-        if name == "contacts" and not any(kind in ("email", "sms") for _, kind in notifiers):
-            found.append('"contacts" needs a notifier of kind email or sms to reach the borrower through')
+        if name == "contacts" and not any(contacts.check_of(str(kind)) for _, kind in notifiers):
+            known = " or ".join(contacts.kinds())
+            found.append(f'"contacts" needs a notifier of kind {known} to reach the borrower through')
         elif name != "contacts" and name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
             found.append(f"no notifier {name!r}; {hint}")
     return found
+
+
+def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[str, bool]:
+    """The targets of a route: whether people read what comes there. Contacts are people."""
+    kinds = {str(name): str(kind) for name, kind in notifiers}
+    return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
+
+
+def is_for_people(kind: str) -> bool:
+    """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
+    try:
+        return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
+    except plugins.UnknownKind:
+        return False
 
 
 def _unnamed(kind: str, table: Mapping[str, Any]) -> str:

@@ -62,6 +62,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "exposure.concentration": "Share of the book too large",
   "exposure.restored": "Share of the book back in its limit",
   "book.refused": "Loan book line refused",
+  "book.left_out": "Part of a book line left out",
   "book.drift": "Loan book drift",
   "delivery.failing": "Delivery failing",
   "delivery.lost": "Notice lost",

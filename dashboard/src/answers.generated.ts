@@ -57,6 +57,8 @@ export interface AlertData {
   readonly rules_from?: string;
   readonly facts?: Readonly<Record<string, unknown>>;
   readonly debts_cut?: number;
+  readonly labels_cut?: number;
+  readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
 }
 
@@ -621,6 +623,7 @@ export interface Match {
   readonly product?: string | null;
   readonly group?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly group_id?: string | null;
 }
 
 export interface MatrixAnswer {

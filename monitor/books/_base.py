@@ -5,14 +5,21 @@ Groups that a client puts over HTTP come through the inbox of the web instead, a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.core.events.events import Event
-from monitor.core.loans.group import Group, GroupBatch, parse_line
+from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line
+from monitor.core.loans.line_bounds import label_problems
 from monitor.core.rules.product import Product
+from monitor.core.schema import Problem
+
+ContactCheck = Callable[[Mapping[str, Sequence[Contact]]], list[Problem]]
+"""Names the contacts of a line that nobody can be reached by."""
 
 
 class Packed(NamedTuple):
@@ -28,6 +35,9 @@ class Reader(Protocol):
     def parse(self, line: object, at: datetime) -> Group:
         """The group of a line's object, checked against its product. Raises schema.Invalid."""
 
+    def left_out(self, line: object) -> list[Problem]:
+        """What of a line's object is left out though its group is taken: too many labels, contacts nobody can use."""
+
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """Up to 8192 lines at once, many times faster; None if the reader cannot. Two lines may have the same id."""
 
@@ -42,13 +52,27 @@ class PlainReader:
     """Reads line by line."""
 
     def __init__(
-        self, products: Callable[[], Mapping[str, Product]], progress: Callable[[int, int], None] | None = None
+        self,
+        products: Callable[[], Mapping[str, Product]],
+        progress: Callable[[int, int], None] | None = None,
+        contacts: ContactCheck | None = None,
     ) -> None:
         self._products = products
         self._progress = progress
+        self._contacts = contacts or _all_good
 
     def parse(self, line: object, at: datetime) -> Group:
         return parse_line(line, at, self._products())
+
+    def left_out(self, line: object) -> list[Problem]:
+        """See Reader."""
+        if not isinstance(line, dict) or ("contacts" not in line and "labels" not in line):
+            return []
+        try:
+            stated = msgspec.convert(line, _Bounded)
+        except msgspec.ValidationError:  # parse refuses such a line
+            return []
+        return label_problems(stated.labels) + self._contacts(stated.contacts)
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """See Reader. It packs nothing."""
@@ -60,6 +84,17 @@ class PlainReader:
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         if self._progress is not None:
             self._progress(done_bytes, total_bytes)
+
+
+class _Bounded(msgspec.Struct, frozen=True):
+    """The part of a line of which some may be left out."""
+
+    labels: dict[str, str] = {}
+    contacts: dict[str, tuple[Contact, ...]] = {}
+
+
+def _all_good(contacts: Mapping[str, Sequence[Contact]]) -> list[Problem]:
+    return []
 
 
 def _nothing() -> Iterable[str]:
@@ -93,6 +128,8 @@ class KeptBook(NamedTuple):
     """Lists the ids of the groups that it put and that are open now. May be called in any thread."""
     refused: tuple[str, ...] = ()
     """Subjects of all `book.refused` notices that still hold, also those of other sources."""
+    left_out: tuple[str, ...] = ()
+    """The same of `book.left_out`."""
 
 
 class BookSource(Protocol):

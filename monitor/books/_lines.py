@@ -12,11 +12,12 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from monitor.core.loans.group import Group
+from monitor.core.loans.line_bounds import in_words
 from monitor.core.schema import Invalid, Problem
 
 LINE_BYTES = 1 << 20  # a group with thousands of loans has half of that
@@ -104,6 +105,34 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     yield [(rest.removeprefix(codecs.BOM_UTF8) if is_first else rest).strip()]
 
 
+class LineReader(Protocol):
+    """The part of a Reader (books/_base.py) that judges a line."""
+
+    def parse(self, line: object, at: datetime) -> Group: ...
+
+    def left_out(self, line: object) -> list[Problem]: ...
+
+
+_OF_INTEREST = (b'"contacts"', b'"labels"')
+
+
+def incomplete(path: Path, reader: LineReader) -> Iterator[str]:
+    """What of a file's lines is left out, by place. A line that cannot be read at all is for `judge`."""
+    try:
+        for number, raw in lines_of(path):
+            if any(key in raw for key in _OF_INTEREST) and (found := _left_out(raw, reader)):
+                yield f"{path}:{number}: {in_words(found)}"
+    except OSError:  # the daemon tells of a file that it cannot read
+        return
+
+
+def _left_out(raw: bytes, reader: LineReader) -> list[Problem]:
+    try:
+        return reader.left_out(decoded(raw))
+    except Invalid:
+        return []
+
+
 class Judged(NamedTuple):
     """The meaning of a line: a group, or a problem and the group's id if that can be read."""
 
@@ -111,10 +140,13 @@ class Judged(NamedTuple):
     group: Group | None = None
     problem: str = ""
     reason: str = ""
+    left_out: str = ""
+    """What of the line is left out, though its group is taken."""
+    left_out_reason: str = ""
 
 
-def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) -> Judged:
-    """Decodes and parses a line; a line that it refuses comes back with the problem."""
+def judge(raw: bytes, at: datetime, reader: LineReader) -> Judged:
+    """Decodes and parses a line; a line that is refused comes back with the problem."""
     try:
         stated = decoded(raw)
         repeated = repeated_key(raw, stated)
@@ -128,10 +160,12 @@ def judge(raw: bytes, at: datetime, parse: Callable[[object, datetime], Group]) 
         problem = f"the key {repeated!r} appears twice in one object"
         return Judged(id, problem=problem, reason="repeated_key")
     try:
-        group = parse(stated, at)
+        group = reader.parse(stated, at)
     except Invalid as e:
         return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
-    return Judged(group.id, group)
+    if not (found := reader.left_out(stated)):
+        return Judged(group.id, group)
+    return Judged(group.id, group, left_out=in_words(found)[:_PROBLEM_CHARS], left_out_reason=found[0].reason)
 
 
 def decoded(raw: bytes) -> object:

@@ -29,7 +29,7 @@ from monitor.books._base import KeptBook, Reader
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import BookFile, Judged, LinePage, judge, stamp
 from monitor.clock import Clock, SystemClock
-from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
 from monitor.core.loans.group import GroupBatch
 from monitor.file_watch import Waits, pause, watching
@@ -58,8 +58,15 @@ def build(
     return FileBook(name or f"file:{config.path}", config, reader, clock or SystemClock(), kept or KeptBook())
 
 
+class Place(NamedTuple):
+    """What is said of a place in the file: `kind` is the type of the alert, `subject` the file and the line."""
+
+    kind: str
+    subject: str
+
+
 class RefusedLine(NamedTuple):
-    """A line or a file to refuse; `reason` is a counter's label."""
+    """A line or a file to refuse, or a part of a line to leave out; `reason` is a counter's label."""
 
     problem: str
     fingerprint: str
@@ -102,11 +109,11 @@ class FileBook:
         self._memory: LineMemory = PlainLineMemory()
         self._is_compared = False
         """The groups that the store has of this source were compared with those of the file."""
-        ours = [subject for subject in kept.refused if subject.startswith(str(config.path))]
-        self._refused: dict[str, str] = dict.fromkeys(ours, "")
-        """Fingerprint of the last notice, by subject."""
-        self._doubts: dict[str, tuple[str, float]] = {}
-        """Fingerprint of a problem without a notice yet, and since when it is there, by subject."""
+        ours = [Place(BOOK_REFUSED, s) for s in kept.refused] + [Place(BOOK_LEFT_OUT, s) for s in kept.left_out]
+        self._refused = dict.fromkeys((p for p in ours if p.subject.startswith(str(config.path))), "")
+        """Fingerprint of the last notice, by place."""
+        self._doubts: dict[Place, tuple[str, float]] = {}
+        """Fingerprint of a problem without a notice yet, and since when it is there, by place."""
         self._last: bytes | None = None
         """Digest of the last reading."""
         self._stamp: tuple[int, ...] | None = None
@@ -144,7 +151,7 @@ class FileBook:
                 return
             file = await self._apart(BookFile, self.path)
             self._remember_compactly(file.total_bytes)
-            bad: dict[str, RefusedLine] = {}
+            bad: dict[Place, RefusedLine] = {}
             async with aclosing(self._read(file, at, bad)) as pages:
                 async for more in pages:
                     if puts:
@@ -181,10 +188,10 @@ class FileBook:
         self._last = None
         self._is_settled = False
         finding = RefusedLine(problem, _fingerprint(b"", problem), "unreadable")
-        return self._say({str(self.path): finding}, at, self._clock.monotonic_s(), patience_s)
+        return self._say({Place(BOOK_REFUSED, str(self.path)): finding}, at, self._clock.monotonic_s(), patience_s)
 
     async def _read(
-        self, file: BookFile, at: datetime, bad: dict[str, RefusedLine]
+        self, file: BookFile, at: datetime, bad: dict[Place, RefusedLine]
     ) -> AsyncGenerator[list[Event], None]:
         """The puts of each page; the thread reads the next page while one is committed. Puts refused lines into `bad`."""
         pages = file.pages()
@@ -228,12 +235,12 @@ class FileBook:
 
     def _judge(self, sheet: _Sheet, places: Iterable[int], at: datetime) -> None:
         for place in places:
-            judged = judge(sheet.raws[place], at, self._reader.parse)
+            judged = judge(sheet.raws[place], at, self._reader)
             sheet.judged[place] = judged
             if judged.id is not None:
                 sheet.ids[place] = hash(judged.id)
 
-    def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[str, RefusedLine]) -> list[Event]:
+    def _sorted_out(self, sheet: _Sheet, at: datetime, bad: dict[Place, RefusedLine]) -> list[Event]:
         """The puts of a page; refused lines go to `bad`, by file and line. The first line of a group has its id."""
         firsts = self._memory.name(sheet.ids, sheet.numbers)
         doubles = {place for place, first in enumerate(firsts) if first}
@@ -243,7 +250,10 @@ class FileBook:
         elif doubles:
             self._judge(sheet, doubles, at)
         refused = set()
-        for place, (id_, _, problem, reason) in sorted(sheet.judged.items(), key=itemgetter(0)):
+        incomplete = set()
+        for place, (id_, _, problem, reason, left_out, left_out_reason) in sorted(
+            sheet.judged.items(), key=itemgetter(0)
+        ):
             number = sheet.numbers[place]
             if place in doubles and not problem:
                 problem = f"group {id_} is at line {firsts[place]} already; one line a group"
@@ -251,14 +261,20 @@ class FileBook:
             if problem:
                 refused.add(place)
                 fingerprint = _fingerprint(sheet.raws[place], problem)
-                bad[f"{self.path}:{number}"] = RefusedLine(problem, fingerprint, reason, id_)
-        taken = [place for place in range(len(sheet.raws)) if place not in refused]
+                bad[Place(BOOK_REFUSED, f"{self.path}:{number}")] = RefusedLine(problem, fingerprint, reason, id_)
+            elif left_out:
+                incomplete.add(place)
+                fingerprint = _fingerprint(sheet.raws[place], left_out)
+                finding = RefusedLine(left_out, fingerprint, left_out_reason, id_)
+                bad[Place(BOOK_LEFT_OUT, f"{self.path}:{number}")] = finding
+        # A line that is taken in part is judged at each reading: what is said of it holds as long as it stands there.
+        taken = [place for place in range(len(sheet.raws)) if place not in refused and place not in incomplete]
         self._memory.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
         puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
         singles = sorted(sheet.judged.keys() - refused)
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
 
-    def _missing(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float) -> tuple[list[Event], bool]:
+    def _missing(self, bad: Mapping[Place, RefusedLine], at: datetime, now_s: float) -> tuple[list[Event], bool]:
         """Closes for the groups that the file no longer names, and whether it is too early to tell."""
         closes = self.config.close_missing
         # A refused line whose id cannot be read may belong to any of them.
@@ -278,29 +294,29 @@ class FileBook:
             named = self._memory.named(array("q", map(hash, ids)))
             yield from (id_ for id_, is_named in zip(ids, named, strict=True) if not is_named)
 
-    def _say(self, bad: Mapping[str, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:
+    def _say(self, bad: Mapping[Place, RefusedLine], at: datetime, now_s: float, patience_s: float) -> list[Event]:
         """Notices about problems that are old enough and have none yet."""
-        doubts: dict[str, tuple[str, float]] = {}
+        doubts: dict[Place, tuple[str, float]] = {}
         notices: list[Event] = []
-        for subject, (problem, fingerprint, reason, group) in bad.items():
-            if self._refused.get(subject) == fingerprint:
+        for place, (problem, fingerprint, reason, group) in bad.items():
+            if self._refused.get(place) == fingerprint:
                 continue
-            before, since_s = self._doubts.get(subject, (fingerprint, now_s))
+            before, since_s = self._doubts.get(place, (fingerprint, now_s))
             since_s = since_s if before == fingerprint else now_s
             if now_s - since_s < patience_s:
-                doubts[subject] = fingerprint, since_s
+                doubts[place] = fingerprint, since_s
                 continue
-            self._refused[subject] = fingerprint
+            self._refused[place] = fingerprint
             facts = {"problem": problem, "reason": reason, "source": self.name}
             facts |= {"group": group} if group is not None else {}
-            notices.append(Noticed(at, BOOK_REFUSED, subject, facts, fingerprint))
+            notices.append(Noticed(at, place.kind, place.subject, facts, fingerprint))
         self._doubts = doubts
         return notices
 
-    def _clear(self, mended: list[str], notices: list[Event], at: datetime) -> None:
-        for subject in mended:
-            del self._refused[subject]
-            notices.append(Noticed(at, BOOK_REFUSED, subject, {}, clears=True))
+    def _clear(self, mended: list[Place], notices: list[Event], at: datetime) -> None:
+        for place in mended:
+            del self._refused[place]
+            notices.append(Noticed(at, place.kind, place.subject, {}, clears=True))
 
 
 def _fingerprint(raw: bytes, problem: str) -> str:

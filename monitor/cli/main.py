@@ -20,13 +20,11 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, telemetry, terminal
-from monitor.cli import operator, output, portfolio
+from monitor.cli import keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.payload import alert_item
-from monitor.core.text import as_json as json_values
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import StoreUnavailable
 
@@ -47,6 +45,7 @@ for _command in (
     operator.ack,
     operator.silence,
     operator.price,
+    keys.webhook_key,
 ):
     commands.command(_command)
 
@@ -161,6 +160,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     problems += wiring.stated_rates(named.rates)[1]
     if loaded is None or problems:
         raise BadConfig(problems)
+    output.notes(wiring.incomplete_lines(named))
     output.config_is_fine(loaded)
     return FINE
 
@@ -299,6 +299,8 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
     config: the configuration file (TOML).
     to: addresses instead of the configured ones (e-mail, SMS).
     """
+    from monitor.notifiers._sample import sample  # imported late: `monitor --help` need not load core
+
     telemetry.configure("warning")
     loaded = configuration.load(config)
     part = next((p for p in loaded.notifiers if p.name == notifier), None)
@@ -308,23 +310,13 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
         return WRONG
     try:
         channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        receipt = asyncio.run(_send_once(channel, _test_notice(loaded, tuple(to))))
+        notice = sample(loaded.monitor.name, loaded.rules.products, SystemClock().utc(), tuple(to))
+        receipt = asyncio.run(_send_once(channel, notice))
     except (DeliveryError, ValueError) as e:
         output.problems([f"{notifier}: not delivered: {e}"])
         return TROUBLE
     output.say(f"{notifier} ({part.kind}): delivered. {receipt.detail}".rstrip())
     return FINE
-
-
-def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
-    from monitor.core.watch.compose import Statement, compose
-
-    now = SystemClock().utc()
-    name = config.monitor.name
-    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
-    alert = compose(name, Statement("monitor.heartbeat", "test", int(now.timestamp()), facts), now)
-    item = alert_item(alert, 0, config.rules.products, test=True)
-    return Notice(item.type, item.timestamp, json_values(item.data), to)
 
 
 async def _send_once(channel: Any, notice: Notice) -> Any:

@@ -158,6 +158,7 @@ def report(
             played = gather.Played(rules, tape, book, wiring.rates_of(loaded), file)
             with output.counting(f"replaying {tape.name} twice", file.survey.rows) as advance:
                 found = gather.of_replay(played, advance)
+            output.notes(file.uncounted(rules.trust))
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, UnreadableTape, ValueError) as e:
         output.problems(str(e).splitlines())

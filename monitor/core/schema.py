@@ -164,7 +164,9 @@ class _Reader:
         structs = [m for m in members if isinstance(m, type) and issubclass(m, msgspec.Struct)]
         if len(structs) > 1:
             return self.tagged(structs, value, where)
-        (member,) = [m for m in members if m is not type(None)]
+        if structs and isinstance(value, dict):
+            return self.struct(structs[0], value, where)
+        (member,) = [m for m in members if m is not type(None) and m not in structs] or structs
         return self.value(Annotated[member, *limits] if limits else member, value, where)
 
     def tagged(self, structs: list[type[msgspec.Struct]], value: object, where: str) -> Any:

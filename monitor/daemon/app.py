@@ -8,7 +8,6 @@ from datetime import datetime
 
 from monitor import config as configuration
 from monitor import plugins
-from monitor.ack_links import open_links
 from monitor.books._base import BookProgress
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config
@@ -21,6 +20,7 @@ from monitor.daemon.recorder import Recorder
 from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
+from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
@@ -68,6 +68,9 @@ class App:
     async def _build(self) -> None:
         running = self._running
         snapshot = await self.store.open()
+        self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
+        await self.subscriptions.load()
+        self._check_names(self.config)
         self.book = ColumnarBook()
         self.monitor = startup.restored(self.config.rules, snapshot, self.book)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
@@ -77,14 +80,13 @@ class App:
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
         recorder = self._recorder(now)
-        links = open_links(self.config.state_dir)
         self.deliveries = Deliveries(
             self.config,
             running,
             self.monitor,
-            links,
             self._tell,
             lambda alerts: self.sequencer.show(alerts, moved=False),
+            made=self.subscriptions,
         )
         self.journal = Journal(running, self.deliveries)
         self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, recorder)
@@ -102,12 +104,19 @@ class App:
             clock=self.clock,
             on_retry=self.deliveries.retried,
             channels=self.deliveries.channels,
-            links=links,
+            links=self.deliveries.links,
             contacts=lambda: self.config.contacts,
             sms_secret=wiring.sms_secret(self.config),
+            route=self.deliveries.route,
+            endpoints=self.subscriptions,
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)
+
+    def _check_names(self, config: Config) -> None:
+        """Raises BadConfig for a notifier with the name of an endpoint that was made by API."""
+        if problems := self.subscriptions.clashes(part.name for part in config.notifiers):
+            raise BadConfig([f"{config.path}: {problem}" for problem in problems])
 
     def _recorder(self, now: datetime) -> Recorder | None:
         table = self.config.monitor
@@ -173,6 +182,7 @@ class App:
         """Takes over the configuration file, all of it or nothing. Raises BadConfig, which says why nothing changed."""
         new = await asyncio.to_thread(configuration.load, self.config.path)
         reload.check_fixed(self.config, new)
+        self._check_names(new)
         await asyncio.to_thread(wiring.check, new)
         notifiers = wiring.build_notifiers(new)
         tokens = wiring.read_tokens(new)

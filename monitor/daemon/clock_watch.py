@@ -73,8 +73,15 @@ class ClockWatch:
 
     def _silent(self, wall: datetime, mono_s: float) -> list[ClockEvent]:
         trust, marks = self._monitor.rules.trust, self._monitor.board.marks
-        limit_s = trust.stale_after.total_seconds()
-        silent = [a for a, heard_s in self._heard_s.items() if mono_s - heard_s > limit_s and a in marks]
+
+        def is_silent(asset: str, heard_s: float) -> bool:
+            if mono_s - heard_s <= trust.stale_after.total_seconds() or asset not in marks:
+                return False
+            source = marks[asset].source
+            limit = trust.quiet_after if trust.of(source).sends_changes_only else trust.stale_after_of(source, asset)
+            return mono_s - heard_s > limit.total_seconds()
+
+        silent = [asset for asset, heard_s in self._heard_s.items() if is_silent(asset, heard_s)]
         for asset in silent:
             del self._heard_s[asset]
         return [PriceSilent(wall, asset) for asset in silent] if trust.enabled else []

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from monitor.ack_links import PATH, AckLinks
-from monitor.config import Config
+from monitor.ack_links import PATH, open_links
+from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import ASKS
+from monitor.core.alerts.catalogue import ASKS, TO_PEOPLE
 from monitor.core.alerts.payload import alert_item
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import wiring
+from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
+from monitor.daemon.subscriptions import MadeEndpoints
+from monitor.dispatch.channel import Setting
+from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
-from monitor.dispatch.worker import Dispatcher, Tell
+from monitor.dispatch.worker import Desk, Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notice, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
@@ -37,18 +42,21 @@ class Deliveries:
     """The Outlet of the journal. A reload adopts another configuration and then changes the notifiers."""
 
     def __init__(
-        self, config: Config, running: Running, monitor: RiskMonitor, links: AckLinks, tell: Tell, show: Show
+        self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show, *, made: MadeEndpoints
     ) -> None:
-        """Builds the notifiers. Raises BadConfig where one cannot be built."""
+        """Builds the notifiers; `made` are those that were made by API. Raises BadConfig where one cannot be built."""
         self._config = config
         self._running = running
+        self._made = made
+        made.taken = self._kinds()
         self._monitor = monitor
         self._tell = tell
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
-        self._links = links
-        self._last_resort = LastResort(lambda: self._notifiers, self._render)
+        self.links = open_links(config.state_dir)
+        self._firsts = Firsts()
+        self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         """The notifiers of the adopted configuration do not send yet."""
@@ -66,13 +74,16 @@ class Deliveries:
         """Closes the notifiers."""
         for notifier in self._notifiers.values():
             await notifier.close()
+        await self._made.close()
 
     # -- for a reload --
 
     def adopt(self, config: Config, keys: Mapping[Path, bytes]) -> None:
         """Routes by `config` from now on. Called in core's thread."""
-        self.is_changing = (config.notifiers, keys) != (self._config.notifiers, self._keys)
+        now = (config.notifiers, keys, config.endpoints)
+        self.is_changing = now != (self._config.notifiers, self._keys, self._config.endpoints)
         self._config = config
+        self._made.taken = self._kinds()
         self._keys = dict(keys)
 
     async def change(self, notifiers: dict[str, Notifier]) -> dict[str, Notifier]:
@@ -80,6 +91,7 @@ class Deliveries:
         await self._dispatcher.stop(STOP_DELIVERIES_S)
         old = self._notifiers
         self._notifiers = notifiers
+        self._made.judge_again(self._config.endpoints)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         return old
@@ -88,7 +100,12 @@ class Deliveries:
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """Where an alert goes."""
-        return route(alert, self._config.routes, self._kinds(), self._config.contacts)
+        by_routes = route(alert, self._config.routes, self._kinds(), self._config.contacts)
+        return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
+
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
+        return self._firsts.share(at, [(alert, self.route(alert)) for alert in alerts])
 
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
@@ -115,12 +132,20 @@ class Deliveries:
 
     def channels(self) -> list[ChannelState]:
         """How each notifier does."""
-        return self._dispatcher.channels(self._kinds())
+        return self._dispatcher.channels(dict.fromkeys(self._made.sending, subscriptions.KIND) | self._kinds())
 
     def retried(self, delivery: Delivery) -> None:
         """Sends a delivery again that an operator has made due."""
         if not self.is_changing:
             self._dispatcher.offer([delivery])
+
+    async def enable(self, name: str) -> bool:
+        """Switches a channel on; False where it was on. Raises KeyError where there is none."""
+        return await self._dispatcher.enable(name)
+
+    async def disable(self, name: str, reason: str) -> bool:
+        """Switches a channel off; False where it was off. Raises KeyError where there is none."""
+        return await self._dispatcher.disable(name, reason)
 
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}
@@ -133,10 +158,18 @@ class Deliveries:
         return shown
 
     def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route, self._addressed)
+        settings = {part.name: _setting(part) for part in self._config.notifiers}
+        dispatcher = Dispatcher(
+            self._running, self._all(), self._render, Desk(self._tell, self.route, self._addressed), settings
+        )
+        dispatcher.hold(self._made.held)
+        self._made.sender = dispatcher
+        return dispatcher
 
-    def _addressed(self, notice: Notice, delivery: Delivery) -> Notice:
+    def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
         """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        if notice.type not in TO_PEOPLE:
+            return None
         if notice.type not in ASKS:
             return notice
         facts = notice.data.get("facts", {})
@@ -146,7 +179,16 @@ class Deliveries:
             return notice
         asks = {"person": person, "expires": facts["expires"]}
         if self._config.sms_replies is not None:
-            asks["code"] = self._links.code(delivery.alert, person)
+            asks["code"] = self.links.code(delivery.alert, person)
         if self._config.web.public_url is not None:
-            asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self._links.token(delivery.alert, person)}"
+            asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self.links.token(delivery.alert, person)}"
         return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})
+
+    def _all(self) -> dict[str, Notifier]:
+        return {**self._made.sending, **self._notifiers}
+
+
+def _setting(part: Part) -> Setting:
+    """What a notifier states beside its own keys; the digest is of all of them."""
+    stated = msgspec.json.encode([part.kind, part.config], enc_hook=str)
+    return Setting(part.kind, part.rules, sha256(stated).hexdigest()[:16])

@@ -55,7 +55,8 @@ class RecordGap(msgspec.Struct, frozen=True, tag_field="event", tag="gap"):
 
 def _written(batch: object) -> msgspec.Raw:
     """A batch is recorded by its lines, which are there already: eight thousand groups cost the core a few milliseconds."""
-    assert isinstance(batch, GroupBatch)
+    if not isinstance(batch, GroupBatch):
+        raise TypeError(f"a value of type {type(batch).__name__} has no form in the record")
     return msgspec.Raw(batch.lines())
 
 

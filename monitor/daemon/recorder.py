@@ -231,12 +231,13 @@ class Recorder:
             try:
                 self._put(b"".join(encoder.encode(event) + b"\n" for event in events))
                 is_written = True
-            except OSError as e:
+            # An event that has no form in the record is a gap too: this thread must not end of it, unheard.
+            except (OSError, TypeError, ValueError) as e:
                 with suppress(OSError):
                     self._file.truncate(self._size)
                 self._close_file()
                 with self._lock:
-                    self._close_for(e.strerror or str(e))
+                    self._close_for((e.strerror if isinstance(e, OSError) else None) or str(e))
         with self._lock:
             self._weight -= sum(map(_weight, events))
             if not is_written:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from hashlib import sha256
 from pathlib import Path
 
-from monitor import plugins
+from monitor import contacts, plugins
+from monitor.books._base import PlainReader
+from monitor.books._lines import incomplete
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Named, Part
 from monitor.core.events.events import RatesChanged
@@ -112,6 +115,21 @@ def rates_of(config: Config) -> list[RatesChanged]:
     if problems:
         raise BadConfig(problems)
     return rates
+
+
+MOST_NAMED_LINES = 50
+"""Of all books together; who mends these sees the next ones."""
+
+
+def incomplete_lines(named: Named) -> list[str]:
+    """Lines of the books in files that are taken without a contact or a label, each with the reason."""
+    files = [file for part in named.books if isinstance(file := getattr(part.config, "path", None), Path)]
+    reader = PlainReader(dict, contacts=contacts.problems)
+    found: list[str] = []
+    for file in files:
+        if os.path.isfile(file):
+            found += itertools.islice(incomplete(file, reader), MOST_NAMED_LINES + 1 - len(found))
+    return [*found[:MOST_NAMED_LINES], "... and more"] if len(found) > MOST_NAMED_LINES else found
 
 
 def absent_books(path: Path, named: Named) -> list[str]:

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from monitor import crashpoint
+from monitor.channel_rules import ChannelRules
+from monitor.core.alerts.catalogue import CRITICAL, SEVERITY_RANK
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
+from monitor.dispatch.digests import Digests, digest
+from monitor.dispatch.fallback import LOOK_S, Fallback
 from monitor.dispatch.laggards import Laggards
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices
 from monitor.dispatch.outage import Outage
+from monitor.dispatch.pace import Pace
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.dispatch.refusals import DoubtfulAnswers
+from monitor.dispatch.switch import Gone, off_event, on_event
 from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, Delivery, DeliveryState
-from monitor.telemetry import BoundedLog
+from monitor.stores._base import Attempt, Delivery, DeliveryState, Switched
+from monitor.telemetry import BoundedLog, log
 
 AT_ONCE = 8
 """Attempts of one notifier under way together: a relay that takes a second serves a storm of 500 in a minute."""
@@ -33,6 +39,15 @@ ATTEMPT_TIMEOUT_S = 60.0
 LATE_AFTER = 3
 """A recipient who is put off so often while others have the notice is told of."""
 _DETAIL_LENGTH = 500
+
+
+class Setting(NamedTuple):
+    """What the configuration says of a notifier beside its own keys."""
+
+    kind: str = ""
+    rules: ChannelRules = ChannelRules()
+    digest: str = ""
+    """Of all its keys: a channel that was switched off is switched on where they change."""
 
 
 class Shared(NamedTuple):
@@ -45,6 +60,9 @@ class Shared(NamedTuple):
     log: BoundedLog
     tell: Callable[[Noticed | None], None]
     """Tells the desk how a channel does, without waiting."""
+    offer: Callable[[Iterable[Delivery]], None]
+    """Takes deliveries that a fallback is to make."""
+    settings: Mapping[str, Setting]
 
 
 class _Answer(NamedTuple):
@@ -69,6 +87,9 @@ class _Next(NamedTuple):
     """Only the recipients who do not have it yet are asked again."""
 
 
+_Bundle = list[Waiting]
+"""What goes in one attempt: a notice, or all that a digest tells of. The first one stands for them all."""
+
 _TOO_LATE = _Answer("partial: the other recipients have a newer notice")
 
 
@@ -78,6 +99,7 @@ class Channel:
     def __init__(self, name: str, notifier: Notifier, shared: Shared) -> None:
         self.name = name
         self.attempts: set[Task] = set()
+        self.errands: set[Task] = set()
         self.at_work: set[Waiting] = set()
         """Those whose attempt is under way, or is over and not recorded yet."""
         self._notifier = notifier
@@ -93,6 +115,20 @@ class Channel:
         self._outage = Outage(name)
         self._refusals = DoubtfulAnswers()
         self._laggards = Laggards()
+        setting = shared.settings.get(name, Setting())
+        self._digest = setting.digest
+        self._pace = Pace(setting.rules.limit)
+        self._digests = Digests()
+        self._bundles = 0
+        kinds = {each: of_it.kind for each, of_it in shared.settings.items()}
+        self.fallback = Fallback(setting.rules, kinds, shared.ledger, shared.offer)
+        self.off: Switched | None = None
+        """Set while it is switched off: nothing is sent."""
+        self._gone = Gone()
+        self._failing_since_s: float | None = None
+        """When the first of the attempts in a row began that failed."""
+        self._began_s: dict[str, float] = {}
+        """By delivery: when the attempt that is under way began."""
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._delivered_at: datetime | None = None
@@ -111,7 +147,18 @@ class Channel:
             self._delivered_at,
             self._failed_at,
             self._failure,
+            self.fallback.name,
+            self.off.at if self.off is not None else None,
+            self.off.reason if self.off is not None else None,
         )
+
+    def due_s(self, delivery: Delivery, now_s: float) -> float:
+        """When a delivery that was not tried yet may go: at once, or with its digest."""
+        return self._digests.due_s(delivery, now_s) if delivery.gather else now_s
+
+    def use(self, notifier: Notifier) -> None:
+        """Makes the next attempts with another notifier."""
+        self._notifier = notifier
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -132,34 +179,54 @@ class Channel:
             else:
                 await self._wait()
 
-    def _take(self) -> list[tuple[Waiting, bool]]:
+    def _take(self) -> list[tuple[_Bundle, bool]]:
         """What may go now, the most urgent first, and whether it is the breaker's probe."""
         now_s = self._clock.monotonic_s()
-        taken: list[tuple[Waiting, bool]] = []
-        free = AT_ONCE - len(self.attempts)
-        while len(taken) < free and self._breaker.room(now_s, 1):
+        taken: list[tuple[_Bundle, bool]] = []
+        free = AT_ONCE - len(self.attempts) if self.off is None else 0
+        while len(taken) < free and self._breaker.room(now_s, 1) and self._pace.next_s() <= now_s:
             waiting = self._queue.take(self.name, now_s)
             if waiting is None:
                 break
-            taken.append((waiting, self._breaker.started()))
+            self._pace.began(now_s)
+            taken.append((self._bundle(waiting, now_s), self._breaker.started()))
         return taken
 
-    async def _start(self, batch: Sequence[tuple[Waiting, bool]]) -> None:
+    def _bundle(self, lead: Waiting, now_s: float) -> _Bundle:
+        """All that go in one attempt with a head that was taken. A digest that failed is tried again with the same ones."""
+        if not lead.delivery.gather:
+            return [lead]
+        bundle = self._queue.gathered(lead)
+        if not lead.bundle:
+            self._digests.sent(lead.delivery, now_s)
+            self._bundles += 1
+            for waiting in bundle:
+                waiting.bundle = self._bundles
+        return sorted(bundle, key=lambda w: (SEVERITY_RANK[w.delivery.severity], w.delivery.cursor))
+
+    async def _start(self, batch: Sequence[tuple[_Bundle, bool]]) -> None:
         """Counts the attempts in one transaction, then makes those that are still wanted."""
-        pending = set(await self._ledger.started([waiting.delivery.id for waiting, _ in batch]))
-        for waiting, is_probe in batch:
-            waiting.attempts += 1
-            if waiting.delivery.id not in pending or waiting.is_cancelled:
-                self._queue.drop(waiting.delivery.id)
+        pending = set(await self._ledger.started([w.delivery.id for bundle, _ in batch for w in bundle]))
+        for bundle, is_probe in batch:
+            wanted = []
+            for waiting in bundle:
+                waiting.attempts += 1
+                if waiting.delivery.id in pending and not waiting.is_cancelled:
+                    wanted.append(waiting)
+                else:
+                    self._queue.drop(waiting.delivery.id)
+            if not wanted:
                 self._breaker.abandoned(is_probe)
             elif not self._is_stopping:
                 name = f"delivery to {self.name}"
-                task = self._tasks.begin(name, self._attempt(waiting, is_probe), self.attempts)
+                task = self._tasks.begin(name, self._attempt(wanted, is_probe), self.attempts)
                 task.add_done_callback(lambda _: self._wake.set())
 
     async def _wait(self) -> None:
         """Until something is due and may go, or until anything changed."""
-        due_s = self._queue.next_due_s(self.name)
+        due_s = self._queue.next_due_s(self.name) if self.off is None else None
+        if due_s is not None:
+            due_s = max(due_s, self._pace.next_s())
         if self._breaker.is_open and due_s is not None:
             probe_s = self._breaker.next_probe_s
             due_s = None if probe_s is None else max(due_s, probe_s)
@@ -174,24 +241,45 @@ class Channel:
             woken.cancel()
             timer.cancel()
 
-    async def _attempt(self, waiting: Waiting, is_probe: bool) -> None:
+    async def _attempt(self, bundle: _Bundle, is_probe: bool) -> None:
         """One attempt, from the sending to its durable end."""
-        self.at_work.add(waiting)
+        self.at_work.update(bundle)
+        self._began_s[bundle[0].delivery.id] = self._clock.monotonic_s()
         try:
-            await self._attempt_once(waiting, is_probe)
+            await self._attempt_once(bundle, is_probe)
         finally:
-            self.at_work.discard(waiting)
+            self.at_work.difference_update(bundle)
+            self._began_s.pop(bundle[0].delivery.id, None)
 
-    async def _attempt_once(self, waiting: Waiting, is_probe: bool) -> None:
-        id = waiting.delivery.id
+    async def _attempt_once(self, bundle: _Bundle, is_probe: bool) -> None:
+        lead = bundle[0]
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
-        answer = _TOO_LATE if self._laggards.is_overtaken(waiting) else await self._send(waiting)
+        answer = _TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
         crashpoint.reached("after send")
-        then = self._settle(waiting, is_probe, answer)
+        then = self._settle(lead, is_probe, answer)
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
-        await self._ledger.ended([Attempt(id, at, then.state, answer.detail[:_DETAIL_LENGTH], then.due_at, took_ms)])
+        if answer.fault is not None and then.state != "delivered":
+            await self._failed(bundle, began_s, is_lost=then.state == "failed")
+        detail = answer.detail[:_DETAIL_LENGTH]
+        ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
+        await self._ledger.ended(ends)
         crashpoint.reached("after mark")
+        for waiting in bundle:
+            self._end(waiting, then)
+
+    async def _failed(self, bundle: _Bundle, began_s: float, *, is_lost: bool) -> None:
+        """Remembers since when these fail. What is lost here goes to the fallback before it is recorded as lost."""
+        for waiting in bundle:
+            if waiting.failing_since_s is None:
+                waiting.failing_since_s = began_s
+        if is_lost:
+            critical = [w.delivery for w in bundle if w.delivery.severity == CRITICAL]
+            await self.fallback.take(self.name, critical)
+
+    def _end(self, waiting: Waiting, then: _Next) -> None:
+        """Takes a delivery out of the queue whose end is in the store, or puts it back."""
+        id = waiting.delivery.id
         if then.state != "pending" or waiting.is_cancelled:
             self._laggards.over(waiting)
             self._queue.drop(id)
@@ -201,11 +289,14 @@ class Channel:
         else:
             self._queue.retry(waiting, then.due_s, then.not_before_s)
 
-    async def _send(self, waiting: Waiting) -> _Answer:
+    async def _send(self, bundle: _Bundle) -> _Answer:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         deadline = None
+        waiting = bundle[0]
         try:
             found = await self._notices.of(waiting.delivery)
+            if len(bundle) > 1 and found is not None:
+                found = found._replace(notice=digest([w.delivery for w in bundle]))
             if found is None:
                 return _Answer("the alert is no longer in the log", Fault.NOTICE)
             deadline = _deadline(found.notice)
@@ -245,6 +336,7 @@ class Channel:
         now = self._clock.utc()
         is_late = waiting.is_late or bool(answer.error and answer.error.receipt.took)
         self._break_or_mend(now_s, is_probe, None if is_late else answer.fault)
+        self._note_trouble(waiting, answer, now_s, now)
         if answer.fault is None:
             return self._delivered(waiting, answer.receipt, now_s, now)
         delivery, severity = waiting.delivery, self._queue.severity(waiting)
@@ -268,6 +360,64 @@ class Channel:
         if is_over:
             return _Next("failed", now, now_s)
         return _Next("pending", due_at, now_s + delay_s, now_s + pause_s)
+
+    def _note_trouble(self, waiting: Waiting, answer: _Answer, now_s: float, now: datetime) -> None:
+        """Since when the channel fails, and whether it says for good that its address is gone."""
+        if answer.fault is None or answer.fault is Fault.NOTICE:
+            self._failing_since_s = None
+            self._gone.passed()
+        elif self._failing_since_s is None:
+            self._failing_since_s = self._began_s.get(waiting.delivery.id, now_s)
+        if answer.error is not None and self.off is None and self._gone.answered(now_s, answer.error.answer):
+            switched = Switched(self.name, now, answer.detail[:_DETAIL_LENGTH], self._digest)
+            self._tasks.begin(f"switch of {self.name}", self.switch_off(switched), self.errands)
+
+    # -- fail-over and the switch --
+
+    async def watch(self) -> None:
+        """Hands over to the fallback what waits too long, until `stop`."""
+        while not self._is_stopping:
+            if self.fallback.name is not None:
+                await self._hand_over()
+            await self._clock.sleep(min(LOOK_S, self.fallback.after_s / 2))
+
+    async def _hand_over(self) -> None:
+        now_s = self._clock.monotonic_s()
+        since = [s for s in (self._failing_since_s, *self._began_s.values()) if s is not None]
+        # An attempt that hangs is trouble too: whoever waits behind it has waited as long.
+        failing_since_s = -self.fallback.after_s + now_s if self.off is not None else min(since, default=None)
+        if failing_since_s is None:
+            return
+        due = self.fallback.due(self._queue.of(self.name), now_s, failing_since_s)
+        if due:
+            await self.fallback.take(self.name, [w.delivery for w in due])
+            for waiting in due:
+                waiting.is_handed_over = True
+
+    async def switch_off(self, switched: Switched) -> None:
+        """Sends nothing more, durably, and says so."""
+        self.off = switched
+        await self._ledger.switch_off(switched)
+        log.warning("a channel is switched off", notifier=self.name, reason=switched.reason)
+        self.tell_off()
+
+    async def switch_on(self) -> None:
+        """Sends again, all that waits, durably."""
+        await self._ledger.switch_on(self.name)
+        self.off = None
+        self._gone = Gone()
+        self._breaker = Breaker()
+        self._failing_since_s = None
+        self._queue.call_forward(self.name, self._clock.monotonic_s())
+        self._tell(on_event(self.name, self._clock.utc()))
+        self.wake()
+
+    def tell_off(self) -> None:
+        """Tells that it is off, if it is: core tells it once a day."""
+        if self.off is not None:
+            self._tell(off_event(self.off, self._clock.utc(), self._queue.depth(self.name)))
+
+    # -- what an attempt leads to --
 
     def _break_or_mend(self, now_s: float, is_probe: bool, fault: Fault | None) -> None:
         """Opens the breaker, or closes it and sends all that waits, the newest of each group first."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.loans.group import Contact
 from monitor.dispatch.ledger import Ledger
 from monitor.notifiers._base import Notice
+from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Committed, Delivery
 
 Render = Callable[[LoggedAlert], dict[str, Any]]
 """Gives the object of docs/alerts.md: type, timestamp, data."""
 
-Address = Callable[[Notice, Delivery], Notice]
-"""A notice as one person gets it: with what nobody else may see."""
+Address = Callable[[Notice, Delivery], Notice | None]
+"""A notice as one person of the desk gets it, with what nobody else may see; None where it goes to somebody else."""
 
 KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""
@@ -27,6 +29,7 @@ KEPT = 256
 class _Shown(NamedTuple):
     notice: Notice
     detected_at: datetime
+    contacts: Mapping[str, Sequence[Contact]]
 
 
 class Notices:
@@ -54,11 +57,13 @@ class Notices:
         if isinstance(found, LoggedAlert):
             shown = self._render(found)
             notice = Notice(shown["type"], shown["timestamp"], shown["data"])
-            found = _Shown(notice, found.alert.detected_at)
+            found = _Shown(notice, found.alert.detected_at, found.alert.contacts)
             self._put(delivery.alert, found)
         if delivery.to:
-            notice = msgspec.structs.replace(found.notice, to=delivery.to)
-            return found._replace(notice=notice if self._address is None else self._address(notice, delivery))
+            mine = None
+            if self._address is not None:
+                mine = self._address(msgspec.structs.replace(found.notice, to=delivery.to), delivery)
+            return found._replace(notice=mine or for_borrower(found.notice, found.contacts, delivery.to))
         return found
 
     def _put(self, id: str, one: LoggedAlert | _Shown) -> None:

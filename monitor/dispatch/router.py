@@ -5,27 +5,31 @@
 - An alert that no route matches goes to the log alone, unless it is critical: that one goes to every notifier, because
   a forgotten route must not hide a liquidation. The same holds when the only target is `contacts` and the borrower has
   none. A route with `to = []` says on purpose that something goes nowhere.
-- `contacts` in `to` means the borrower's own addresses, through the first notifier of kind email and the first of kind
-  sms; an alert that is about no group has none.
+- `contacts` in `to` means the borrower's own addresses, each kind through the first notifier of that kind; an alert that
+  is about no group has none. A borrower whose addresses cannot be used counts as one without.
 - An alert that core found silenced goes to the log alone.
 - A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
-- `delivery.failing` never goes through the notifier that it is about while there is another one.
+- Where a route gathers, its targets that people read carry the key of their digest. A critical alert that goes to
+  everybody because no route took it is never gathered.
+- `delivery.failing` and `channel.off` never go through a notifier that they are about while there is another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from monitor.config import Route
+from monitor import contacts
+from monitor.channel_rules import Gathering
+from monitor.config import Route, is_for_people
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING, TO_PEOPLE
+from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING, TO_PEOPLE, is_for_borrowers
 from monitor.core.alerts.matching import takes
+from monitor.dispatch.digests import gather_key
 from monitor.people import Contacts
 from monitor.stores._base import Target
 
 NOBODY: Contacts = {}
 CONTACTS = "contacts"
-_CONTACT_KINDS = ("email", "sms")
 
 
 def route(
@@ -35,26 +39,25 @@ def route(
     if alert.silenced_by is not None:
         return ()
     if alert.type in TO_PEOPLE:
-        found = _to_people(alert, channels, people)
-        return found if found or alert.severity != CRITICAL else tuple(map(Target, channels))
-    names = _names(alert, routes, tuple(channels))
-    targets: dict[Target, None] = {}
-    for name in names:
-        if name == CONTACTS:
-            targets.update(dict.fromkeys(_contacts(alert, channels)))
-        elif name in channels:
-            targets[Target(name)] = None
-    if not targets and names and alert.severity == CRITICAL:
-        targets.update(dict.fromkeys(map(Target, channels)))
-    if alert.type == DELIVERY_FAILING:
-        return told_elsewhere(alert.subject, tuple(targets), channels)
-    return tuple(targets)
+        asked = _to_people(alert, channels, people)
+        return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
+    named = _named(alert, routes, tuple(channels))
+    targets: dict[tuple[str, tuple[str, ...]], Target] = {}
+    for name, gathering in named:
+        found = _contacts(alert, channels) if name == CONTACTS else [Target(name)] if name in channels else []
+        for target in found:
+            targets.setdefault((target.notifier, target.to), _gathered(target, gathering, alert, channels))
+    if not targets and named and alert.severity == CRITICAL:
+        targets = {(name, ()): Target(name) for name in channels}
+    if alert.type in (DELIVERY_FAILING, CHANNEL_OFF):
+        return told_elsewhere(_failing(alert), tuple(targets.values()), channels)
+    return tuple(targets.values())
 
 
-def told_elsewhere(failing: str, targets: tuple[Target, ...], channels: Mapping[str, str]) -> tuple[Target, ...]:
-    """The targets without the failing notifier; if none is left, all other notifiers; if there is none, the targets."""
-    others = tuple(t for t in targets if t.notifier != failing)
-    return others or tuple(Target(name) for name in channels if name != failing) or targets
+def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channels: Mapping[str, str]) -> Target:
+    if gathering is None or not is_for_people(channels[target.notifier]):
+        return target
+    return Target(target.notifier, target.to, gather_key(gathering, alert))
 
 
 def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> tuple[Target, ...]:
@@ -68,27 +71,52 @@ def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> t
     return tuple(dict.fromkeys(found))
 
 
-def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> tuple[str, ...]:
-    """What the routes say, as it stands in `to`."""
-    if not routes:
-        return everyone
-    names: list[str] = []
+def _failing(alert: Alert) -> frozenset[str]:
+    """The channels that an alert about channels is about."""
+    listed = alert.facts.get("channels") or ()
+    return frozenset((alert.subject, *(str(row.get("notifier")) for row in listed)))
+
+
+def told_elsewhere(
+    failing: Collection[str], targets: tuple[Target, ...], channels: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """The targets without failing notifiers; if none is left, all other notifiers; if there is none, the targets."""
+    others = tuple(t for t in targets if t.notifier not in failing)
+    return others or tuple(Target(name) for name in channels if name not in failing) or targets
+
+
+def _named(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> list[tuple[str, Gathering | None]]:
+    """What the routes say, as it stands in `to`, each with how it is gathered."""
+    named: list[tuple[str, Gathering | None]] = []
     is_matched = False
     for one in routes:
         if takes(one.match, alert):
             is_matched = True
-            names += one.to
+            named += [(name, one.gathering) for name in one.to]
             if not one.continue_:
                 break
-    return tuple(names) if is_matched or alert.severity != CRITICAL else everyone
+    if not routes or (not is_matched and alert.severity == CRITICAL):
+        return [(name, None) for name in everyone]
+    return named
 
 
 def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
-    """The borrower's addresses, each kind through the first notifier that speaks it."""
+    """The borrower's addresses, each kind through the first notifier of that kind, each language by itself.
+
+    One that cannot be used goes along with those that can: the notifier names it as refused, and the delivery is partial.
+    """
+    if not alert.contacts or not is_for_borrowers(alert.type):
+        return []
     found = []
-    for kind in _CONTACT_KINDS:
-        through = next((name for name, k in channels.items() if k == kind), None)
-        addresses = tuple(dict.fromkeys(alert.contacts.get(kind, ())))
-        if through is not None and addresses:
-            found.append(Target(through, addresses))
+    firsts: dict[str, str] = {}
+    for name, kind in channels.items():
+        firsts.setdefault(kind, name)
+    for kind, through in firsts.items():
+        good, bad = contacts.usable(alert.contacts, kind)
+        by_manner: dict[contacts.Manner, list[str]] = {}
+        for address, manner in good.items():
+            by_manner.setdefault(manner, []).append(address)
+        for addresses in by_manner.values():
+            found.append(Target(through, (*addresses, *bad)))
+            bad = []
     return found

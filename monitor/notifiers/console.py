@@ -20,6 +20,10 @@ WRITE_S = 5.0
 """A terminal that takes no line for so long is stopped, or its reader hangs: the notice stays pending."""
 
 
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
 class Config(msgspec.Struct, frozen=True):
     stream: Literal["stderr", "stdout"] = "stderr"
 

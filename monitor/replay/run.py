@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from monitor import contacts
 from monitor.books._base import PlainReader
 from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
@@ -109,9 +110,9 @@ def _entered(replay: Replay, entries: EntryTape, first: datetime, at: datetime) 
 def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
     """The lines of a book as events, judged as the daemon judges them. The first line of a group has its id."""
     first: dict[str, int] = {}
-    parse = PlainReader(lambda: rules.products).parse
+    reader = PlainReader(lambda: rules.products, contacts=contacts.problems)
     for number, raw in lines_of(book):
-        id_, group, problem, reason = judge(raw, at, parse)
+        id_, group, problem, reason, *_ = judge(raw, at, reader)
         if id_ is not None and first.setdefault(id_, number) != number and not problem:
             problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
         if problem or group is None:

@@ -17,6 +17,7 @@ import msgspec
 
 from monitor.ack_links import AckLinks
 from monitor.clock import Clock
+from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope
@@ -32,8 +33,9 @@ from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
 from monitor.people import Contacts
-from monitor.stores._base import Delivery, Store
+from monitor.stores._base import Delivery, Store, Target
 from monitor.telemetry import Health, Metrics
+from monitor.web.subscriptions import SubscriptionDesk
 
 T = TypeVar("T")
 
@@ -195,5 +197,9 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """How the people of the desk are reached."""
     sms_secret: str = ""
     """With it a gateway signs the replies that it hands over; empty where none are taken."""
+    route: Callable[[Alert], Sequence[Target]] = lambda _: ()
+    """Where an alert goes by the routes and endpoints of now."""
+    endpoints: SubscriptionDesk | None = None
+    """The endpoints that are made by API."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""

@@ -75,7 +75,7 @@ HOSTILE_LINES = [
     line(collateral={"a": {"BTC": "NaN"}}), line(collateral={"a": {"BTC": "1e25"}}),
     line(collateral={"a": {"BTC": "0." + "0" * 24 + "1"}}), line(collateral={"a": {"BTC": "1e-999"}}),
     line(thresholds={"initial": "0"}), line(thresholds={"warning": "0.5"}), line(vip_level=-1), line(vip_level=True),
-    line(contacts={"pager": []}), line(labels={"a": 1}),
+    line(labels={"a": 1}),
     line(loans=[loan(opened_at="2026-01-05")]), line(loans=[loan(opened_at="2026-01-05T10:00:00")]),
     line(loans=[loan(opened_at=5)]), line(loans=[loan(opened_at="0001-01-01T00:00:00+14:00")]),
     line(loans=[loan(opened_at="9999-12-31T23:59:59-14:00")]),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.core.events.events import GroupPut, TimePassed
+from monitor.core.events.events import GroupPut, Noticed, TimePassed
 from monitor.daemon import event_log, recorder
 from monitor.daemon.event_log import RecordGap, Start, Torn
 from monitor.daemon.recorder import FILE_S, PATIENCE_S, PAUSE_S, Recorder
@@ -146,6 +146,21 @@ def test_what_a_full_disk_did_not_take_is_a_gap_that_states_itself(
     told = list(plainly(desk.alerts))
     assert len(told) == 3
     assert alerts == [told[0], told[2]], "the alert of the missing events is the one that is missing"
+
+
+def test_an_event_without_a_form_in_the_record_is_a_gap_and_the_recorder_goes_on(tmp_path: Path) -> None:
+    desk = Desk()
+    with recording(tmp_path, desk) as log:
+        log.flush()
+        log.append(Noticed(clock("00:02"), "book.refused", "x", {"problem": object()}))
+        assert log.flush()
+        assert log.lost == 1
+        next_file(log, desk, "01:00")
+        log.append(TimePassed(clock("01:00")))
+    _, second = event_log.files(tmp_path)
+    start, gap, last = event_log.read(second)
+    assert isinstance(gap, RecordGap)
+    assert (gap.at, gap.events, last) == (clock("00:02"), 1, TimePassed(clock("01:00")))
 
 
 def test_a_start_that_fails_keeps_its_gap_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

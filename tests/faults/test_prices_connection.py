@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import statistics
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,13 +80,13 @@ async def peer(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterat
     attempts = Attempts()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        attempts.note()
+        attempts.note()  # with TLS only those whose handshake came to its end
         try:
             await answer(reader, writer, len(attempts.at_s))
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1], attempts
 
@@ -227,26 +229,50 @@ def test_a_peer_without_tls_is_asked_again_and_named() -> None:
     virtual.run(main())
 
 
+def test_a_certificate_that_nobody_vouches_for_is_a_wait_and_is_named(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "1",
+         "-subj", "/CN=127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+
+    async def main() -> None:
+        async with peer(closes, tls) as (port, attempts):
+            feed = feed_of(f"wss://127.0.0.1:{port}/ws/x", LoopClock())
+            async with Listener(feed.quotes()):
+                await until(lambda: "certificate" in feed.stats.reason, "the certificate is named")
+                assert feed.stats.reason.startswith("cannot connect: ")
+                tried = list(feed._stream._connects)
+                await asyncio.sleep(600)
+                assert feed._stream._connects[-1] > tried[-1], "it goes on trying"
+                assert not feed.stats.connected
+
+    virtual.run(main())
+
+
 def test_the_cut_at_24_hours_is_forestalled_with_two_sockets_at_most_and_no_tick_missed() -> None:
-    """A venue that cuts each socket after a day; the feed changes its socket at 23 h. Fifty hours, a price every minute."""
+    """Hours are minutes here: the venue cuts each socket after 24, the feed changes it at 23. Two hours of a price a second."""
 
     async def main() -> None:
         clock = LoopClock()
         async with venue_of(clock) as venue:
-            venue.life_s = 24 * 3600.0
-            feed = feed_of(venue.url, clock, silence="300s", first_frame="120s")
+            venue.life_s = 24 * 60.0
+            feed = feed_of(venue.url, clock, reconnect_after="23m")
             sent: list[str] = []
             async with Listener(feed.quotes()) as listener:
                 await venue.joined()
-                for number in range(50 * 60):
+                for number in range(2 * 3600):
                     sent.append(f"{40_000 + number}.5")
                     await venue.marks({"BTCUSDT": sent[-1]}, messages=1)
-                    await asyncio.sleep(60)
+                    await asyncio.sleep(1)
                 assert listener.prices("BTC") == sent, "every tick once, and in order"
                 assert venue.most_sockets == 2
-                assert venue.attempts == 3
-                assert feed.stats.reconnects == 2
                 assert feed.stats.connected
+                assert venue.attempts == feed.stats.reconnects + 1
+                assert feed.stats.reconnects in (5, 6), "each change is planned: none by the cut"
 
     virtual.run(main())
 

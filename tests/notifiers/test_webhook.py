@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -20,7 +21,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
 from monitor.notifiers import webhook
-from monitor.notifiers._base import DeliveryError
+from monitor.notifiers._base import DeliveryError, batches
 from monitor.notifiers.webhook import Config, WebhookNotifier
 from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
@@ -164,7 +165,7 @@ async def test_a_redirect_is_a_failure_and_its_target_is_never_contacted(
     assert receiver.paths == ["/hooks"]
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 @pytest.mark.parametrize(
     ("value", "after_s"),
     [
@@ -256,6 +257,68 @@ async def test_a_header_bomb_is_a_failure_that_may_pass(make: MakeWebhook, make_
         await make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice())
     assert failed.value.retry
     server.close()
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 400,
+        b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 300,
+        b"x-more: " + b"y" * 7000 + b"\r\n",
+        b"y" * 8000,
+    ],
+)
+async def test_a_peer_that_never_comes_to_its_answer_is_cut_off_by_bytes(
+    make: MakeWebhook, make_notice: MakeNotice, flood: bytes
+) -> None:
+    """Interim answers, headers, a line without end: a peer may send 64 kB, and not for as long as it likes."""
+    sent = 0
+
+    async def go_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"" if flood.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+            while sent < 200_000_000:
+                writer.write(flood)
+                sent += len(flood)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(go_on, "127.0.0.1", 0)
+    with pytest.raises(DeliveryError) as failed:
+        await asyncio.wait_for(make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice()), 5)
+    assert failed.value.retry
+    assert sent < 20_000_000
+    server.close()
+
+
+async def test_a_success_with_a_long_body_in_one_piece_is_a_success(make: MakeWebhook, make_notice: MakeNotice) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n" + b"x" * 1_000_000)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    assert (await make(url).send(make_notice())).detail == "HTTP 200"
+    server.close()
+
+
+async def test_each_request_of_a_kept_connection_may_have_a_whole_answer(
+    receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice
+) -> None:
+    """The bytes are counted for a request, not for a connection."""
+
+    async def talk(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="x" * 19_000)
+
+    receiver.answer = talk
+    notifier = make(receiver.url)
+    for _ in range(8):
+        assert (await notifier.send(make_notice())).detail == "HTTP 200"
 
 
 @pytest.mark.parametrize("reply", [b"", b"not http at all\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-le"])
@@ -459,3 +522,35 @@ async def test_a_peer_that_always_closes_is_asked_twice_at_most(make: MakeWebhoo
         with pytest.raises(DeliveryError):
             await hook.send(make_notice())
         assert peer.requests == 4, "a fresh connection that fails is a failure"
+
+
+async def test_a_batch_holds_the_alerts_as_they_would_have_gone_alone(
+    receiver: ScriptedServer, make_notice: MakeNotice
+) -> None:
+    notifier = WebhookNotifier(
+        "hook", Config(url=receiver.url, secret=SECRET, allow_private=True, batch=True), SystemClock()
+    )
+    some = [make_notice(id=f"evt_{n}") for n in range(3)]
+    await notifier.send_batch(some)
+    await notifier.send_batch(some)
+    await notifier.send_batch(some[:2])
+    await notifier.send(some[0])
+    await notifier.close()
+    (first, body), (again, body_again), (other, _), (_, single) = receiver.got
+    shown = Webhook(SECRET).verify(body, first)
+    assert shown["type"] == "batch"
+    assert shown["data"]["items"] == [json.loads(notice.body()) for notice in some]
+    assert (first["webhook-id"], body) == (again["webhook-id"], body_again)
+    assert re.fullmatch(r"bat_[a-z2-7]{26}", first["webhook-id"])
+    assert other["webhook-id"] != first["webhook-id"]
+    assert len(json.loads(single)["data"]["items"]) == 1
+
+
+def test_batches_keep_the_order_and_the_length_of_a_body(make_notice: MakeNotice) -> None:
+    notices = [make_notice(id=f"evt_{n}", reason="x" * (n * 613 % 9000)) for n in range(60)]
+    cut = batches(notices)
+    assert [n for each in cut for n in each] == notices
+    assert max(len(webhook.batch_body(each)) for each in cut) <= 20_000
+    assert len(cut) < 25, "bodies are half empty"
+    giant = make_notice(id="evt_giant", reason="x" * 30_000)
+    assert batches([notices[0], giant, notices[1]]) == [[notices[0]], [giant], [notices[1]]]

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor import addresses
 from monitor.addresses import is_public
+from monitor.cli.main import send_test
+from monitor.config import BadConfig
+from monitor.notifiers import webhook
 from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.webhook import Config
 from tests.notifiers.conftest import SECRET, MakeNotice, MakeWebhook
@@ -21,7 +27,7 @@ INSIDE = [
     "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
     "::", "::1", "::127.0.0.1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:7f00:1",
     "64:ff9b::7f00:1", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::",
-    "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1",
+    "2001:2::1", "2001:10::1", "2001:20::1", "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1",
     "ff02::1",
 ]  # fmt: skip
 
@@ -62,6 +68,21 @@ async def canary() -> AsyncIterator[tuple[int, list[Any]]]:
     yield port, seen
     for one in servers:
         one.close()
+
+
+@pytest.fixture
+def canary_in_a_thread() -> Iterator[tuple[int, list[Any]]]:
+    """The same for a command, which has an event loop of its own."""
+    seen: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    seen.append(server.accept())
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1], seen
 
 
 DISGUISED = [
@@ -106,3 +127,48 @@ async def test_allow_private_reaches_a_private_receiver(
     with pytest.raises(DeliveryError, match="failed"):
         await make(f"http://localhost:{port}/", allow_private=True).send(make_notice())
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"])
+async def test_a_network_that_is_allowed_is_reached_without_allowing_all_others(
+    make_notice: MakeNotice, canary: tuple[int, list[Any]], host: str
+) -> None:
+    port, seen = canary
+    for allow in (["127.0.0.0/8", "::1/128"], ["10.0.0.0/8"]):
+        before = len(seen)
+        with pytest.raises((DeliveryError, ValueError)) as failed:
+            await webhook.build("hook", Config(url=f"http://{host}:{port}/", secret=SECRET, allow=tuple(allow))).send(
+                make_notice()
+            )
+        assert ("private" in str(failed.value), len(seen) - before) == ((False, 1) if "127" in allow[0] else (True, 0))
+
+
+def test_what_is_no_network_is_refused_with_its_place() -> None:
+    with pytest.raises(ValueError, match=r"allow: found '10\.0\.0\.1/8'"):
+        Config(url="https://hooks.example/", secret=SECRET, allow=("10.0.0.1/8",))
+
+
+def test_this_machine_is_inside_by_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public address of our own leads to our own services. Here loopback plays the public one."""
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
+    info = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
+    with pytest.raises(addresses.AddressRefused):
+        addresses.guarded_socket(allow_private=False)(info)
+    addresses.guarded_socket(allow_private=True)(info).close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1", "[::1]"])
+def test_a_test_notice_is_refused_as_a_real_one_is(
+    canary_in_a_thread: tuple[int, list[Any]], tmp_path: Path, host: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port, seen = canary_in_a_thread
+    (tmp_path / "vip.toml").write_text((Path(__file__).parents[2] / "config/products/vip_loan.toml").read_text())
+    config = tmp_path / "monitor.toml"
+    config.write_text(
+        '[[product]]\nkind = "vip_loan"\nfile = "vip.toml"\n\n'
+        f'[[notifier]]\nkind = "webhook"\nname = "hook"\nurl = "http://{host}:{port}/x"\nsecret = "{SECRET}"\n'
+    )
+    with contextlib.suppress(BadConfig):
+        assert send_test("hook", config=config) == 1
+        assert "private" in capfd.readouterr().err
+    assert seen == []

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, Severity
+from monitor.core.loans.group import Contact
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Stage
@@ -92,7 +93,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     blind: bool = False
     facts: Mapping[str, Any] = {}
     """What else there is to say, as JSON values; all that an alert without a group says."""
-    contacts: Mapping[str, tuple[str, ...]] = {}
+    contacts: Mapping[str, tuple[Contact, ...]] = {}
     """The borrower's own addresses, for the route target `contacts`; never rendered."""
     silenced_by: str | None = None
     """The silence that keeps it from every channel; it is in the log alone."""

@@ -21,10 +21,18 @@ COLOUR: Mapping[str, str] = {CRITICAL: "bold red", WARNING: "yellow", INFO: "gre
 """Of a severity on a terminal."""
 
 BOOK_REFUSED = "book.refused"
+BOOK_LEFT_OUT = "book.left_out"
 STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
+DELIVERY_RESTORED = "delivery.restored"
+CHANNEL_OFF = "channel.off"
+CHANNEL_ON = "channel.on"
+ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON}
+"""What is told when something that was told is over. Of all else that the shell notices the end is not told."""
+DIGEST = "digest"
+"""No alert, but the type of a notice that tells of many."""
 HEARTBEAT = "monitor.heartbeat"
 GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
 ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
@@ -429,6 +437,17 @@ _ROWS = (
         ),
     ),
     AlertType(
+        BOOK_LEFT_OUT, WARNING, "part of a book line left out", "place in a book",
+        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long.",
+        "Mend the line. The group is watched meanwhile; a borrower without a usable contact counts as one without any.",
+        (
+            Fact("problem", TEXT, "what is left out and why, as a sentence"),
+            Fact("reason", TEXT, "`contacts` or `labels`"),
+            Fact("source", TEXT, "the book"),
+            Fact("group", TEXT, "the group of the line"),
+        ),
+    ),
+    AlertType(
         "book.drift", WARNING, "loan book drift", "book",
         "Reserved: this version does not raise it.",
         "Nothing.",
@@ -441,8 +460,33 @@ _ROWS = (
             Fact("notifier", TEXT, "the channel"),
             Fact("reason", TEXT, "what the last attempt met"),
             Fact("failures", COUNT, "how many in a row"),
+            Fact("channels", ROWS, "all that fail, where many began to within ten seconds", optional=True),
             *_UNSENT,
         ),
+    ),
+    AlertType(
+        DELIVERY_RESTORED, INFO, "delivery works again", "channel",
+        "A channel that was said to fail takes notices again. What waited goes out now.",
+        "Nothing.",
+        (Fact("notifier", TEXT, "the channel"),),
+    ),
+    AlertType(
+        CHANNEL_OFF, WARNING, "channel switched off", "channel",
+        "A channel sends no more: its address answered twice, a minute apart, that it is gone for good (410), or an operator "
+        "switched it off. Its critical notices go to its fallback, all others wait. Told again each day.",
+        "Mend the address and reload, or `monitor channel enable NAME`: what waits is sent then.",
+        (
+            Fact("notifier", TEXT, "the channel"),
+            Fact("reason", TEXT, "why"),
+            Fact("waiting", COUNT, "notices that wait for it"),
+            Fact("days", COUNT, "for how many whole days it has been off"),
+        ),
+    ),
+    AlertType(
+        CHANNEL_ON, INFO, "channel switched on", "channel",
+        "A channel that was off sends again, and what waited for it goes out.",
+        "Nothing.",
+        (Fact("notifier", TEXT, "the channel"),),
     ),
     AlertType(
         DELIVERY_LOST, WARNING, "notice lost", "group, or what the notice is about",
@@ -579,6 +623,12 @@ def title_of(type_: str) -> str:
     """The words for a type; one that an older or a newer version knows is spelled out."""
     row = CATALOGUE.get(type_)
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title
+
+
+def is_for_borrowers(type_: str) -> bool:
+    """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
+    row = CATALOGUE.get(type_)
+    return row is not None and row.about in (GROUP, LOAN)
 
 
 def schema_of(row: AlertType) -> dict[str, Any]:

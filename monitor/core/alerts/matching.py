@@ -11,13 +11,17 @@ from monitor.core.alerts.catalogue import Severity
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an alert must be like, in every key that is stated. `type`, `group` and the values of `labels` may be globs."""
+    """What an alert must be like, in every key that is stated. `type`, `group` and the values of `labels` may be globs.
+
+    `group_id` is an id as it stands: a star in it is a star.
+    """
 
     type: str | None = None
     severity: Severity | None = None
     product: str | None = None
     group: str | None = None
     labels: dict[str, str] = {}
+    group_id: str | None = None
 
 
 def takes(match: Match, alert: Alert) -> bool:
@@ -31,11 +35,12 @@ def takes(match: Match, alert: Alert) -> bool:
 
 def covers(match: Match, group: GroupRef | None) -> bool:
     """Whether a match means a group, whatever the alert says of it."""
-    if match.product is None and match.group is None and not match.labels:
+    if match.product is None and match.group is None and match.group_id is None and not match.labels:
         return True
     return (
         group is not None
         and (match.product is None or group.product == match.product)
+        and match.group_id in (None, group.id)
         and (match.group is None or match.group == group.id or fnmatchcase(group.id, match.group))
         and all(key in group.labels and fnmatchcase(group.labels[key], value) for key, value in match.labels.items())
     )

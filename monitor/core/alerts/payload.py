@@ -132,6 +132,8 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     rules_from: str | UnsetType = UNSET
     facts: dict[str, Any] | UnsetType = UNSET
     debts_cut: int | UnsetType = UNSET
+    labels_cut: int | UnsetType = UNSET
+    facts_cut: int | UnsetType = UNSET
     acknowledged: AckShown | UnsetType = UNSET
 
 
@@ -170,7 +172,7 @@ def alert_item(
         silenced_by=alert.silenced_by or UNSET,
     )
     if alert.group is None:
-        data = replace(data, subject=alert.subject, facts=dict(alert.facts))
+        data = _cut(replace(data, subject=alert.subject, facts=dict(alert.facts)))
     else:
         if alert.figures is not None:
             data = _with_figures(data, alert.figures, products.get(alert.group.product))
@@ -234,10 +236,69 @@ def _owed(debts: Sequence[Debt]) -> dict[str, Decimal]:
 
 
 def _cut(data: AlertData) -> AlertData:
-    """Cuts long lists, the rows of the smallest values first, and counts what is left out; the sums stay whole."""
-    excess = _size(data) - BODY_LIMIT
-    if excess <= 0 or data.inputs is UNSET or data.debts is UNSET:
+    """Makes a long body short enough: labels go first, then long facts, then rows of debts, and inputs last.
+
+    The rows of the smallest values go first. What is left out is counted; the sums stay whole.
+    """
+    if _size(data) <= BODY_LIMIT:
         return data
+    if isinstance(data.group, GroupRef) and data.group.labels:
+        data = _without_labels(data, data.group, _size(data) - BODY_LIMIT)
+    if _size(data) > BODY_LIMIT and isinstance(data.facts, dict):
+        data = _with_short_facts(data, data.facts)
+    if (excess := _size(data) - BODY_LIMIT) > 0 and data.debts is not UNSET:
+        debts, _ = _largest(data.debts, excess + _COUNTERS, _size, _DEBTS_KEPT)
+        data = replace(data, debts=debts, debts_cut=len(data.debts) - len(debts))
+    if (excess := _size(data) - BODY_LIMIT) > 0 and data.inputs is not UNSET:
+        data = _with_fewer_inputs(data, data.inputs, excess)
+    return data
+
+
+_DEBTS_KEPT = 5
+"""The largest debts stay beside inputs that have to be cut themselves: 2 kB at most."""
+_COUNTERS = 40
+"""Bytes of a count of what was left out."""
+_LONGEST_FACT = 1000
+"""Bytes of a fact in a body that would be too long: whoever wants the whole of it looks into the monitor."""
+
+
+def _without_labels(data: AlertData, group: GroupRef, excess: int) -> AlertData:
+    """Leaves out the longest labels until the rest fits, or all of them."""
+    labels = dict(group.labels)
+    excess += _COUNTERS
+    for name in sorted(labels, key=lambda n: -_length({n: labels[n]})):
+        if excess <= 0:
+            break
+        excess -= _length({name: labels.pop(name)})
+    return replace(data, group=replace(group, labels=labels), labels_cut=len(group.labels) - len(labels))
+
+
+def _with_short_facts(data: AlertData, facts: dict[str, Any]) -> AlertData:
+    """Cuts the texts and the lists of facts that are long, the longest first, and counts how many were cut."""
+    short = dict(facts)
+    for cut, name in enumerate(sorted(facts, key=lambda n: -_length(facts[n])), 1):
+        if _size(data) <= BODY_LIMIT or _length(facts[name]) <= _LONGEST_FACT:
+            break
+        short[name] = _shortened(facts[name])
+        data = replace(data, facts=dict(short), facts_cut=cut)
+    return data
+
+
+def _shortened(value: Any) -> Any:
+    """The beginning of a text or of a list; nothing of what is neither."""
+    if isinstance(value, str):
+        return value.encode()[:_LONGEST_FACT].decode(errors="ignore") + "..."
+    kept: list[Any] = []
+    room = _LONGEST_FACT
+    for item in value if isinstance(value, list | tuple) else ():
+        room -= _length(item) + 1
+        if room < 0:
+            break
+        kept.append(item)
+    return kept if isinstance(value, list | tuple) else None
+
+
+def _with_fewer_inputs(data: AlertData, rows: list[InputShown], excess: int) -> AlertData:
     cure, prices = data.cure, data.liquidation_price
     tables = [cure.by_asset if isinstance(cure, CureShown) else {}, prices if isinstance(prices, dict) else {}]
 
@@ -245,28 +306,29 @@ def _cut(data: AlertData) -> AlertData:
         """An asset that is no longer listed also leaves the tables by asset."""
         return _size(row) + sum(len(row.asset) + len(str(t[row.asset])) + 6 for t in tables if row.asset in t)
 
-    inputs, excess = _largest(data.inputs, excess, freed)
-    debts, _ = _largest(data.debts, excess, _size)
+    inputs, _ = _largest(rows, excess, freed)
     listed = {row.asset for row in inputs}
     by_asset, prices_left = ({asset: t[asset] for asset in t if asset in listed} for t in tables)
     return replace(
         data,
         inputs=inputs,
-        debts=debts,
-        inputs_cut=len(data.inputs) - len(inputs),
-        debts_cut=len(data.debts) - len(debts),
+        inputs_cut=len(rows) - len(inputs),
         cure=replace(cure, by_asset=by_asset) if isinstance(cure, CureShown) else cure,
         liquidation_price=prices_left if isinstance(prices, dict) else prices,
     )
 
 
-def _largest(rows: Sequence[Row], excess: int, freed: Callable[[Row], int]) -> tuple[list[Row], int]:
+def _largest(rows: Sequence[Row], excess: int, freed: Callable[[Row], int], at_least: int = 0) -> tuple[list[Row], int]:
     """The rows of the largest values, and the excess of bytes when the others are gone."""
     kept = sorted(rows, key=lambda row: -Decimal(row.value_usd or 0))
-    while kept and excess > 0:
+    while len(kept) > at_least and excess > 0:
         excess -= freed(kept.pop())
     return kept, excess
 
 
 def _size(of: msgspec.Struct) -> int:
+    return _length(of)
+
+
+def _length(of: Any) -> int:
     return len(msgspec.json.encode(of))

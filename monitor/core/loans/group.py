@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
@@ -64,6 +65,18 @@ class LoanLine(msgspec.Struct, frozen=True):
             raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
 
 
+class ContactTo(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An address of the borrower, the language of its owner (`pl`) and the template of the notices (`short`)."""
+
+    to: str
+    language: Annotated[str, Pattern("[a-z]{2}(-[A-Z]{2})?|", "a language such as pl")] = ""
+    template: Annotated[str, Pattern("[a-z0-9-]{0,32}", "the name of a template such as short")] = ""
+
+
+Contact = str | ContactTo
+"""A plain text is an address alone."""
+
+
 class GroupLine(msgspec.Struct, frozen=True):
     """A group as the loan book states it: one line of a file, the body of PUT /v1/groups/{id}."""
 
@@ -77,7 +90,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     balances: Holdings = {}
     vip_level: Annotated[int, range(0, 100)] | None = None
-    contacts: dict[Literal["email", "sms"], tuple[str, ...]] = {}
+    contacts: dict[str, tuple[Contact, ...]] = {}
     leverage: Annotated[int, range(1, 126)] | None = None
 
 
@@ -115,7 +128,8 @@ class Group(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     balances: Mapping[str, Mapping[str, Decimal]]
     vip_level: int | None
-    contacts: Mapping[str, tuple[str, ...]]
+    contacts: Mapping[str, tuple[Contact, ...]]
+    """By kind of notifier, as stated: the router reads them as that notifier does."""
     line: str = ""
     """`line_digest` of the line that was put. Entries leave it as it is, so the book knows the same line again after them."""
     leverage: int | None = None
@@ -257,7 +271,12 @@ def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Threshol
 def _group(stated: GroupLine, line: object, at: datetime) -> Group:
     since = at.astimezone(UTC).date()
     loans = tuple(Loan(**msgspec.structs.asdict(loan), since=since) for loan in stated.loans)
-    return Group(**{**msgspec.structs.asdict(stated), "loans": loans, "line": line_digest(canonical(line)).hex()})
+    changed = {
+        "loans": loans,
+        "labels": bounded_labels(stated.labels),
+        "line": line_digest(canonical(line)).hex(),
+    }
+    return Group(**(msgspec.structs.asdict(stated) | changed))
 
 
 def restated(group: Group) -> dict[str, Any]:

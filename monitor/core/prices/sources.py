@@ -374,7 +374,7 @@ class PriceSources:
 
     def _heard(self, quote: Quote, last: Heard | None, at: datetime) -> Heard:
         is_sure = quote.beside is not None and abs(quote.price - quote.beside) <= self._trust.max_spread * quote.beside
-        changed_at = since = at
+        changed_at, since = at, EPOCH if last is None else at  # heard for the first time, it has not been away
         if last is not None:
             is_second = quote.at > last.at or self[quote.source].feed.repeats_are_life
             is_near = abs(quote.price - last.price) <= self._trust.confirm_jump * last.price

@@ -146,8 +146,12 @@ class TrustRules:
             since, is_power = mark.candidate_since, mark.is_power
         is_power = is_power or (is_new and self._is_power(mark, heard, news, at))
         wait = self._wait(is_up=is_up, is_power=is_power)
-        if is_running and wait is not None and at - since >= wait:
-            return accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+        if is_running and is_new and wait is not None and at - since >= wait:
+            believed = accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+            if self._near(heard.price, mildest):
+                return believed
+            # The collapse goes on: its newest price waits from now on, and not from the next message on.
+            return msgspec.structs.replace(believed, candidate=heard.price, candidate_since=at)
         what = "a jump by a power of ten, from" if is_power else "unconfirmed jump from"
         return msgspec.structs.replace(
             mark,

@@ -10,6 +10,7 @@ from monitor.core.alerts.alert import Alert, Figures, GroupRef
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.ids import alert_id
+from monitor.core.loans.group import Contact
 from monitor.core.stages.decision import Said
 
 
@@ -24,7 +25,7 @@ class GroupPart(NamedTuple):
     deadline: datetime | None
     supersedes: str | None
     suppressed: tuple[str, ...]
-    contacts: Mapping[str, tuple[str, ...]]
+    contacts: Mapping[str, tuple[Contact, ...]]
 
 
 class Statement(NamedTuple):

@@ -134,10 +134,9 @@ class RiskMonitor:
         """Critical alerts that people are asked about, in the order in which they began."""
         return self._escalations.kept()
 
-    @property
-    def refused_lines(self) -> tuple[str, ...]:
-        """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return self._noticed.refused_lines
+    def standing(self, kind: str) -> tuple[str, ...]:
+        """The subjects of which a notice of a kind, such as `book.refused`, still holds. May be asked in any thread."""
+        return self._noticed.standing(kind)
 
     @property
     def feeds(self) -> Mapping[str, SourceView]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.loans.group import Group
+from monitor.core.loans.group import Contact, Group
 
 
 class GroupExtras(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,7 +16,7 @@ class GroupExtras(msgspec.Struct, frozen=True, omit_defaults=True):
     collateral: dict[str, dict[str, Decimal]] | None = None
     thresholds: dict[str, Decimal] = {}
     balances: dict[str, dict[str, Decimal]] = {}
-    contacts: dict[str, tuple[str, ...]] = {}
+    contacts: dict[str, tuple[Contact, ...]] = {}
 
 
 _NOTHING = GroupExtras()

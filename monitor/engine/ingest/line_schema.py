@@ -41,7 +41,8 @@ class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     balances: Holdings | UnsetType = UNSET
     collateral: Holdings
-    contacts: dict[Literal["email", "sms"], tuple[str, ...]] | UnsetType = UNSET
+    contacts: dict[str, tuple[str, ...]] | UnsetType = UNSET
+    """Of plain addresses; core reads a line that says more of one."""
     delayed_liquidation: bool | UnsetType = UNSET
     id: str
     labels: dict[str, str] | UnsetType = UNSET

@@ -14,11 +14,12 @@ from typing import Any, get_args
 import msgspec
 from msgspec import UNSET
 
-from monitor.books._base import Packed
+from monitor.books._base import ContactCheck, Packed
 from monitor.books._lines import LINE_BYTES, repeated_key
 from monitor.core import schema
 from monitor.core.instants import DAY_US, EPOCH, micros_of
 from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
+from monitor.core.loans.line_bounds import label_problems
 from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
 from monitor.core.schema import Bounds
@@ -144,8 +145,11 @@ class _Rules:
 class Packer:
     """Packs lines with the names of this process. For one thread at a time; other packers may share the names."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, contacts: ContactCheck | None = None) -> None:
         self._names = names
+        self._contacts = contacts
+        self._bounded = {0}
+        """Places of label sets that are within the bounds."""
         self._coins = _Coins(names.assets)
         self._times = _Times()
         self._terms: dict[tuple[object, ...], int] = {}
@@ -178,7 +182,7 @@ class Packer:
             if len(ids) > 1 and len(set(ids)) < len(ids):
                 return False
             loans = [self._loan(loan, product) for loan in line.loans]
-            labels = self._names.labels.place(line.labels) if line.labels else 0
+            labels = self._labels(line.labels) if line.labels else 0
             leverage = line.leverage if isinstance(line.leverage, int) else None
             if leverage is not None and leverage not in product.leverages:
                 return False
@@ -207,6 +211,15 @@ class Packer:
         rows.interests += ["0" if loan.interest is UNSET else loan.interest for loan in line.loans]
         return True
 
+    def _labels(self, labels: dict[str, str]) -> int:
+        """The place of a label set. Raises Unsure for one that is too large, of which core takes a part."""
+        place = self._names.labels.place(labels)
+        if place not in self._bounded:
+            if label_problems(labels):
+                raise Unsure
+            self._bounded.add(place)
+        return place
+
     def _loan(self, loan: line_schema.LoanText, product: _Rules) -> tuple[int, int, int, int]:
         """Places of the coin and of the terms; opening and maturity."""
         opened, matures, days = self._times[loan.opened_at], -1, None
@@ -233,6 +246,9 @@ class Packer:
             ((account, holdings),) = line.collateral.items()
             if all(map(float, holdings.values())):
                 return account, [self._coins[name] for name in holdings], list(holdings.values()), None
+        contacts = line.contacts or {}
+        if contacts and self._contacts is not None and self._contacts(contacts):
+            raise Unsure
         group = Group(
             id=line.id,
             product=line.product,
@@ -244,7 +260,7 @@ class Packer:
             labels={},
             balances=self._holdings(line.balances or {}),
             vip_level=None,
-            contacts={str(kind): to for kind, to in (line.contacts or {}).items()},
+            contacts=contacts,
         )
         with exact():
             total = group.quantities()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from monitor.books._base import Packed, PlainReader
+from monitor.books._base import ContactCheck, Packed, PlainReader
 from monitor.books._line_memory import LineMemory
 from monitor.core.rules.product import Product
 from monitor.engine.columns.names import Names
@@ -23,8 +23,9 @@ class BlockReader(PlainReader):
         products: Callable[[], Mapping[str, Product]],
         names: Names,
         progress: Callable[[int, int], None] | None = None,
+        contacts: ContactCheck | None = None,
     ) -> None:
-        super().__init__(products, progress)
+        super().__init__(products, progress, contacts)
         self._names = names
         self._packer: Packer | None = None
 
@@ -32,7 +33,7 @@ class BlockReader(PlainReader):
         if self._packer is None:
             from monitor.engine.ingest.packer import Packer
 
-            self._packer = Packer(self._names)
+            self._packer = Packer(self._names, self._contacts)
         return self._packer.pack(raws, at, self._products(), source)
 
     def line_memory(self) -> LineMemory:

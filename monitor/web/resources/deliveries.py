@@ -62,16 +62,17 @@ class DeliveryList(msgspec.Struct, frozen=True):
 
 async def deliveries(call: Call) -> DeliveryList:
     """Deliveries of alerts to notifiers."""
+    return await listed(call, DeliveryFilter(notifier=call.query.text("notifier"), alert=call.query.text("alert")))
+
+
+async def listed(call: Call, wanted: DeliveryFilter) -> DeliveryList:
+    """A page of deliveries, by the keys of the query that every such list has."""
     query = call.query
-    wanted = DeliveryFilter(
-        after=_after(query),
-        state=query.choice("state"),
-        notifier=query.text("notifier"),
-        alert=query.text("alert"),
-        limit=query.number("limit"),
+    page = msgspec.structs.replace(
+        wanted, after=_after(query), state=query.choice("state"), limit=query.number("limit")
     )
     query.done()
-    found, cursor = await _page(call, wanted)
+    found, cursor = await _page(call, page)
     return DeliveryList([_item(d) for d in found], cursor)
 
 

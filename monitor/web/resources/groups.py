@@ -12,9 +12,11 @@ from typing import TypeVar
 
 import msgspec
 
+from monitor import contacts
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
+from monitor.core.loans.line_bounds import label_problems
 from monitor.core.portfolio.group_list import SORTS, GroupQuery
 from monitor.core.queries import explain
 from monitor.core.queries.explain import GroupDetail, GroupRow, row
@@ -309,6 +311,8 @@ def _read_line(raw: bytes, id_: str, at: datetime, products: Mapping[str, Produc
         group = parse_line(line, at, products)
     except Invalid as e:
         problems += e.problems
+    if group is not None:
+        problems += label_problems(line.get("labels", {})) + contacts.problems(group.contacts)
     if problems or group is None:
         raise invalid(problems)
     return group

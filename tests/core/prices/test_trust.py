@@ -452,6 +452,18 @@ def test_a_collapse_that_goes_on_is_not_held_back() -> None:
     assert venues.board.marks["BTC"].quote_price < 20
 
 
+@pytest.mark.parametrize("step", [5, 30, 60])
+def test_a_collapse_in_steps_of_any_length_is_never_more_than_a_step_behind(step: int) -> None:
+    """16 % a minute, as rows of a tape tell it: each price is believed when the next one comes."""
+    venues = Venues(Trust(stale_after=timedelta(seconds=130)))
+    fallen = [str(D(100) * D("0.84") ** minute) for minute in range(12)]
+    venues.say(-step, a="100")
+    for second in range(0, 720, step):
+        venues.say(second, a=fallen[second // 60])
+        told = fallen[max(second - step, 0) // 60]
+        assert venues.board.marks["BTC"].quote_price == D(told), second
+
+
 def test_a_price_that_comes_back_within_the_limit_ends_the_wait() -> None:
     venues = Venues()
     venues.each_second(0, 5, a="100")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.books._base import Packed
+from monitor.books._base import Packed, PlainReader
 from monitor.books._lines import LINE_BYTES, judge
 from monitor.core.loans.group import GroupBatch, GroupLine, LoanLine, Rate, RecordedLines, parse_line
 from monitor.core.rules.product import Product, Version
@@ -47,7 +47,7 @@ def agrees(raws: list[bytes]) -> int:
     taken = [place for place in range(len(raws)) if place not in set(rest)]
     assert len(batch) == len(taken)
     for i, (place, id_) in enumerate(zip(taken, batch.ids(), strict=True)):
-        slow = judge(raws[place], AT, lambda one, at: parse_line(one, at, PRODUCTS))
+        slow = judge(raws[place], AT, PlainReader(lambda: PRODUCTS))
         assert slow.group is not None, f"{raws[place]!r} was packed: {slow.problem}"
         assert batch.group(i) == slow.group, raws[place]
         assert id_ == slow.group.id
@@ -159,7 +159,7 @@ def test_a_key_that_stands_twice_is_left_even_where_both_say_the_same(key: str, 
     escaped = again.replace(key, f"\\u{ord(key[0]):04x}{key[1:]}", 1)
     for twice in (again, escaped):
         raw = (fine[:start] + twice + fine[start:]).encode()
-        assert judge(raw, AT, lambda one, at: parse_line(one, at, PRODUCTS)).reason == "repeated_key"
+        assert judge(raw, AT, PlainReader(lambda: PRODUCTS)).reason == "repeated_key"
         assert pack([raw]).rest == [0]
 
 
