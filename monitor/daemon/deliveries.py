@@ -128,6 +128,11 @@ class Deliveries:
                 if (logged := await self._running.store.alert(delivery.alert)) is not None:
                     self._last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
 
+    @property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Those of the configuration in force."""
+        return self._notifiers
+
     # -- for the web --
 
     def channels(self) -> list[ChannelState]:

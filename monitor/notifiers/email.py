@@ -419,6 +419,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs": [_input(i) for i in data.get("inputs") or ()],
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
+        "acknowledge": data.get("acknowledge"),
         "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],

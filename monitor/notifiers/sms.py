@@ -201,7 +201,8 @@ def text(notice: Notice) -> str:
         return _gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = f"{subject_of(notice)} ".lstrip()
-    ref = f" Ref {notice.id[:12]}"
+    code = (notice.data.get("acknowledge") or {}).get("code")
+    ref = f" Reply OK {code}" if code else f" Ref {notice.id[:12]}"
     limit = LENGTH if _is_gsm(name) else UCS2_MOST
     size = _places if _is_gsm(name) else _units
     room, tail = 0, ""

@@ -15,7 +15,7 @@ import structlog
 from monitor.ack_links import AckLinks, open_links
 from monitor.config import WebConfig
 from monitor.core.alerts.catalogue import ASKS
-from monitor.core.events.events import ProductsChanged
+from monitor.core.events.events import Noticed, ProductsChanged
 from monitor.core.rules.duty import Duty, Escalation, Rota, Step
 from monitor.web.ack_page import SMS_PATH, sms_signature
 from monitor.web.app import Server
@@ -28,6 +28,19 @@ STEPS = (Step(timedelta(minutes=5), ("desk",)), Step(timedelta(minutes=5), ("car
 DUTY = Duty((Rota("desk", ("anna",), date(2026, 1, 5)),), (Escalation("night", STEPS, repeat=0),))
 CONTACTS = {"anna": {"phone": "+46701740605"}, "carla": {"phone": "+46701740606", "mail": "carla@desk.example"}}
 SECRET = "the gateway's own secret"  # made up
+
+
+def lost(desk: WebDesk, subject: str) -> None:
+    """Something critical that no stage of a group can end."""
+    facts = {
+        "alert": "evt_1",
+        "alert_type": "x",
+        "about": subject,
+        "notifier": "mail",
+        "reason": "550",
+        "severity": "critical",
+    }
+    desk.handle(Noticed(desk.clock.now, "delivery.lost", subject, facts))
 
 
 class Night:
@@ -61,7 +74,7 @@ class Night:
 async def night() -> AsyncIterator[Night]:
     desk = WebDesk()
     desk.handle(ProductsChanged(desk.clock.now, msgspec.structs.replace(RULES, duty=DUTY)))
-    desk.notice("delivery.lost", "dlv_1")
+    lost(desk, "dlv_1")
     desk.pass_time(timedelta(minutes=5))
     handed = msgspec.structs.replace(desk.handed_over(), links=LINKS, contacts=lambda: CONTACTS, sms_secret=SECRET)
     server = Server(WebConfig(port=0, public_url=PUBLIC), handed)
@@ -154,7 +167,7 @@ async def test_the_token_stands_in_no_log(night: Night) -> None:
 
 
 async def test_the_page_shows_what_a_name_holds_as_text(night: Night) -> None:
-    night.desk.notice("delivery.lost", '<script>alert("x")</script>')
+    lost(night.desk, '<script>alert("x")</script>')
     night.desk.pass_time(timedelta(minutes=5))
     _, html = await night.ask("GET", LINKS.token(night.step, "anna"))
     assert "<script" not in html

@@ -50,6 +50,7 @@ TEXT: Mapping[str, Any] = {"type": "string"}
 AMOUNT: Mapping[str, Any] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 COUNT: Mapping[str, Any] = {"type": "integer"}
+COUNTS: Mapping[str, Any] = {"type": "object", "additionalProperties": COUNT}
 FLAG: Mapping[str, Any] = {"type": "boolean"}
 NAMES: Mapping[str, Any] = {"type": "array", "items": TEXT}
 ROWS: Mapping[str, Any] = {"type": "array", "items": {"type": "object"}}
@@ -587,10 +588,18 @@ _ROWS = (
         _ENDED,
     ),
     AlertType(
-        "monitor.heartbeat", INFO, "heartbeat", "test",
-        'What `monitor send-test` sends, with `"test": true`.',
-        "Nothing.",
-        (Fact("message", TEXT, "that it is a test"),),
+        HEARTBEAT, INFO, "heartbeat", "notifier, or `test`",
+        "Feed, core, store and channel work: a notifier with `heartbeat` gets it so often, and it is in no list of alerts. "
+        'Also what `monitor send-test` sends, with `"test": true`.',
+        "Nothing while it comes. Where it does not come, or `last_tick_age_s` grows, look at the monitor.",
+        (
+            Fact("message", TEXT, "that it is a test", optional=True),
+            Fact("last_tick_at", TIME, "when the newest price came", optional=True),
+            Fact("last_tick_age_s", AMOUNT, "seconds since then", optional=True),
+            Fact("groups", COUNTS, "how many groups are in each stage", optional=True),
+            Fact("digest", TEXT, "SHA-256 over stages, prices and what the monitor remembers", optional=True),
+            Fact("cursor", COUNT, "the end of the log of alerts", optional=True),
+        ),
     ),
 )  # fmt: skip
 

@@ -164,13 +164,19 @@ def test_what_a_silence_hides_asks_nobody() -> None:
 
 def test_an_alert_about_no_group_asks_too_and_one_answer_ends_it() -> None:
     desk = desk_with()
-    desk.handle(Noticed(clock("00:01"), "delivery.failing", "mail", {"notifier": "mail", "reason": "535"}, "535"))
-    critical = desk.alerts[-1].severity == "critical"
+    facts = {
+        "alert": "evt_1",
+        "alert_type": "x",
+        "about": "G-1",
+        "notifier": "mail",
+        "reason": "550",
+        "severity": "critical",
+    }
+    desk.handle(Noticed(clock("00:01"), "delivery.lost", "dlv_1", facts))
     desk.handle(TimePassed(clock("00:06")))
-    assert bool(asked(desk)) is critical
-    if critical:
-        act(desk, "00:07", TakeInHand(desk.alerts[-1].id), "anna")
-        assert desk.monitor.escalations == ()
+    assert (asked(desk), desk.alerts[-1].type) == ([("anna",)], "monitor.escalated")
+    act(desk, "00:07", TakeInHand(desk.alerts[-1].id), "anna")
+    assert desk.monitor.escalations == ()
 
 
 def test_a_restart_goes_on_where_the_last_commit_stood() -> None:
