@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.addresses import check_port, check_public_url, networks_of, origin_of, shown_url
+from monitor.addresses import check_public_url, networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.matching import Match
@@ -31,7 +31,7 @@ from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
-from monitor.people import Contacts, Person, contacts_of, misfits
+from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 
@@ -192,36 +192,6 @@ class Route(msgspec.Struct, frozen=True):
         if self.group_by is None:
             return None
         return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
-
-
-class HeartbeatTable(msgspec.Struct, frozen=True):
-    """[heartbeat]: an outside address that is asked while prices are evaluated and commits are made, and not otherwise."""
-
-    ping_url: str
-    every: Annotated[timedelta, Span("1s", "1h")] = timedelta(minutes=1)
-    allow_private: bool = False
-
-    def __post_init__(self) -> None:
-        if origin_of(self.ping_url) is None:
-            raise ValueError(f"ping_url: found {shown_url(self.ping_url)!r}, expected https://host/path, or http://")
-        check_port("ping_url", self.ping_url)
-
-    def __repr__(self) -> str:
-        return f"HeartbeatTable({shown_url(self.ping_url)})"
-
-
-class SmsReplies(msgspec.Struct, frozen=True):
-    """[sms_replies]: texts that people send back are taken from a gateway that signs them (POST /v1/hooks/sms)."""
-
-    auth_token: str | None = None
-    auth_token_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if (self.auth_token is None) == (self.auth_token_file is None):
-            raise ValueError('state either "auth_token_file" or "auth_token"')
-
-    def __repr__(self) -> str:
-        return "SmsReplies()"
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from monitor.addresses import check_port, origin_of, shown_url
 from monitor.core.rules.duty import Escalation, Rota
-from monitor.core.schema import Name
+from monitor.core.schema import Name, Span
 
 Contacts = Mapping[str, Mapping[str, str]]
 """By person: by the name of a notifier the person's address there."""
@@ -27,6 +31,36 @@ class Person(msgspec.Struct, frozen=True):
         for notifier, address in self.contacts.items():
             if not address.strip() or not address.isprintable():
                 raise ValueError(f"contacts: found {address!r} for {notifier!r}, expected an address")
+
+
+class HeartbeatTable(msgspec.Struct, frozen=True):
+    """[heartbeat]: an outside address that is asked while prices are evaluated and commits are made, and not otherwise."""
+
+    ping_url: str
+    every: Annotated[timedelta, Span("1s", "1h")] = timedelta(minutes=1)
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        if origin_of(self.ping_url) is None:
+            raise ValueError(f"ping_url: found {shown_url(self.ping_url)!r}, expected https://host/path, or http://")
+        check_port("ping_url", self.ping_url)
+
+    def __repr__(self) -> str:
+        return f"HeartbeatTable({shown_url(self.ping_url)})"
+
+
+class SmsReplies(msgspec.Struct, frozen=True):
+    """[sms_replies]: texts that people send back are taken from a gateway that signs them (POST /v1/hooks/sms)."""
+
+    auth_token: str | None = None
+    auth_token_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.auth_token is None) == (self.auth_token_file is None):
+            raise ValueError('state either "auth_token_file" or "auth_token"')
+
+    def __repr__(self) -> str:
+        return "SmsReplies()"
 
 
 def contacts_of(people: Sequence[Person]) -> Contacts:

@@ -77,6 +77,12 @@ export interface Alive {
   readonly alive: boolean;
 }
 
+export interface AnswerItem {
+  readonly by: string;
+  readonly at: string;
+  readonly note: string;
+}
+
 export interface AttemptItem {
   readonly at: string;
   readonly state: "delivered" | "failed" | "pending" | "superseded";
@@ -259,6 +265,39 @@ export interface DetachableAccount {
   readonly reasons: readonly Reason[];
 }
 
+export interface EndpointItem {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+}
+
+export interface EndpointList {
+  readonly items: readonly EndpointItem[];
+  readonly next: string | null;
+}
+
+export interface EndpointWithSecret {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+  readonly secret: string | null;
+  readonly public: string | null;
+}
+
 export interface EntryAnswer {
   readonly id: string;
   readonly type: string;
@@ -266,6 +305,22 @@ export interface EntryAnswer {
   readonly version: number | null;
   readonly duplicate: boolean;
   readonly group: GroupRow | null;
+}
+
+export interface EscalationItem {
+  readonly escalation: string;
+  readonly alert: string;
+  readonly alert_type: string;
+  readonly subject: string;
+  readonly since: string;
+  readonly step: number;
+  readonly due: string | null;
+  readonly asked: readonly string[];
+  readonly answers: readonly AnswerItem[];
+}
+
+export interface EscalationList {
+  readonly items: readonly EscalationItem[];
 }
 
 export interface Exactness {
@@ -520,6 +575,12 @@ export interface IssuerPair {
   readonly groups: number;
   readonly debt_usd: string;
   readonly market_usd: string;
+}
+
+export interface KeyItem {
+  readonly kind: "pair" | "secret";
+  readonly public: string | null;
+  readonly until: string | null;
 }
 
 export interface Liability {
@@ -821,6 +882,14 @@ export interface RepaymentItem {
   readonly ltv_after: string | null;
 }
 
+export interface Replayed {
+  readonly notifier: string;
+  readonly sent: number;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly next: number | null;
+}
+
 export interface ReverseAnswer {
   readonly kind: "reverse";
   readonly at: string;
@@ -833,6 +902,18 @@ export interface ReverseAnswer {
   readonly is_exact: Exactness;
 }
 
+export interface RotaItem {
+  readonly name: string;
+  readonly time_zone: string;
+  readonly people: readonly string[];
+  readonly now: ShiftItem;
+  readonly next: ShiftItem | null;
+}
+
+export interface RotaList {
+  readonly items: readonly RotaItem[];
+}
+
 export interface SessionItem {
   readonly name: string;
   readonly role: string;
@@ -840,6 +921,12 @@ export interface SessionItem {
   readonly scope: Readonly<Record<string, string>>;
   readonly tokens: boolean;
   readonly cookie: boolean;
+  readonly until: string | null;
+}
+
+export interface ShiftItem {
+  readonly person: string;
+  readonly since: string;
   readonly until: string | null;
 }
 
@@ -942,6 +1029,12 @@ export interface SumsShown {
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
+}
+
+export interface TestedEndpoint {
+  readonly delivered: boolean;
+  readonly detail: string;
+  readonly took_ms: number;
 }
 
 export interface Tier {

@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from monitor.addresses import guarded_socket, scrubbed, shown_url
-from monitor.config import Config, HeartbeatTable
+from monitor.config import Config
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.alerts.catalogue import HEARTBEAT
 from monitor.core.alerts.payload import alert_item
@@ -27,6 +27,7 @@ from monitor.core.watch.compose import Statement, compose
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.sequencer import Sequencer, Turn
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
+from monitor.people import HeartbeatTable
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import BoundedLog

@@ -310,7 +310,7 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock, writing: W
     """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
     message = EmailMessage(policy=_POLICY)
-    letter = writing.texts.mail(notice) if writing is not None and notice.to else None
+    letter = writing.texts.mail(notice) if writing is not None and notice.is_to_borrower else None
     message["Subject"] = base.headline(notice) if letter is None else letter.subject
     message["From"] = sender
     message["To"] = ", ".join(to)

@@ -158,7 +158,7 @@ class SmsNotifier:
             raise DeliveryError(
                 refused_words(lost) or "nobody to send it to", fault=Fault.NOTICE, receipt=Receipt(refused=tuple(lost))
             )
-        words = self._texts.short(notice) if notice.to else text(notice)
+        words = self._texts.short(notice) if notice.is_to_borrower else text(notice)
         took: dict[str, str] = {}
         later: list[tuple[str, DeliveryError]] = []
         for number in self._accepted.left(notice, numbers):

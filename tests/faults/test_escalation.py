@@ -213,7 +213,7 @@ async def test_the_outside_address_is_asked_while_prices_are_evaluated_and_no_lo
                 price = 30_000
                 while not stop.is_set():
                     price += 1
-                    await venue.marks({"BTCUSDT": price})
+                    await venue.marks({"BTCUSDT": str(price)})
                     await asyncio.sleep(0.2)
 
             task = asyncio.create_task(trade())

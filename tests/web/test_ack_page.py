@@ -16,7 +16,7 @@ from monitor.ack_links import AckLinks, open_links
 from monitor.config import WebConfig
 from monitor.core.alerts.catalogue import ASKS
 from monitor.core.events.events import Noticed, ProductsChanged
-from monitor.core.rules.duty import Duty, Escalation, Rota, Step
+from monitor.core.rules.duty import Duty, Escalation, EscalationStep, Rota
 from monitor.web.ack_page import SMS_PATH, sms_signature
 from monitor.web.app import Server
 from tests.looks import RULES
@@ -24,7 +24,7 @@ from tests.web.desk import WebDesk
 
 LINKS = AckLinks(b"k" * 32)
 PUBLIC = "https://risk.desk.example"
-STEPS = (Step(timedelta(minutes=5), ("desk",)), Step(timedelta(minutes=5), ("carla", "desk")))
+STEPS = (EscalationStep(timedelta(minutes=5), ("desk",)), EscalationStep(timedelta(minutes=5), ("carla", "desk")))
 DUTY = Duty((Rota("desk", ("anna",), date(2026, 1, 5)),), (Escalation("night", STEPS, repeat=0),))
 CONTACTS = {"anna": {"phone": "+46701740605"}, "carla": {"phone": "+46701740606", "mail": "carla@desk.example"}}
 SECRET = "the gateway's own secret"  # made up
@@ -127,7 +127,7 @@ async def test_a_late_click_does_nothing_even_before_the_next_step_has_run(night
 async def test_a_token_is_for_one_alert_and_one_person(night: Night) -> None:
     token = LINKS.token(night.step, "anna")
     step, person, signature = token.split(".")
-    other = [x.alert.id for x in night.desk.store.log if x.alert.type not in ASKS][0]
+    other = next(x.alert.id for x in night.desk.store.log if x.alert.type not in ASKS)
     forged = [
         f"{other}.{person}.{signature}",
         f"{step}.carla.{signature}",

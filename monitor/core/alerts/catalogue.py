@@ -637,7 +637,7 @@ def title_of(type_: str) -> str:
 def is_for_borrowers(type_: str) -> bool:
     """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
     row = CATALOGUE.get(type_)
-    return row is not None and row.about in (GROUP, LOAN)
+    return row is not None and row.about in (GROUP, LOAN) and type_ not in TO_PEOPLE
 
 
 def schema_of(row: AlertType) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class DecisionState(msgspec.Struct, frozen=True):
     """By asset: how many alerts there were about decisions."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class InHand(msgspec.Struct, frozen=True):
     """Somebody has an alert in hand."""
 
     by: str
@@ -131,7 +131,7 @@ class OpenEscalation(msgspec.Struct, frozen=True):
     """Whom that step asked."""
     asked: tuple[str, ...] = ()
     """Everybody who was asked."""
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[InHand, ...] = ()
 
 
 class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

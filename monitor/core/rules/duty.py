@@ -122,7 +122,7 @@ class Rota(msgspec.Struct, frozen=True):
         return self.people[(day - self.starts).days // self.turn.days % len(self.people)]
 
 
-class Step(msgspec.Struct, frozen=True):
+class EscalationStep(msgspec.Struct, frozen=True):
     """Who is asked so long after the step before, or after the alert: people, or rotas for those on duty then."""
 
     after: Annotated[timedelta, Span("1s", "7d")]
@@ -146,7 +146,7 @@ class Escalation(msgspec.Struct, frozen=True):
     """[[escalation]]: who is asked, step by step, while a critical alert stays unacknowledged."""
 
     name: Name
-    step: tuple[Step, ...]
+    step: tuple[EscalationStep, ...]
     match: Wanted = Wanted()
     repeat: Annotated[int, range(0, 101)] = 3
     """How often the steps begin again after the last one."""
@@ -157,7 +157,7 @@ class Escalation(msgspec.Struct, frozen=True):
         if not self.step:
             raise ValueError("step: is missing; add [[escalation.step]] with after and to")
 
-    def at(self, taken: int) -> Step | None:
+    def at(self, taken: int) -> EscalationStep | None:
         """The step that follows after so many; None after the last one."""
         return self.step[taken % len(self.step)] if taken < len(self.step) * (self.repeat + 1) else None
 

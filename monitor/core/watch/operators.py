@@ -9,7 +9,7 @@ import msgspec
 from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, TakeInHand, Unacknowledge, Unsilence
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.watcher_states import Answer, OpenEscalation
+from monitor.core.groups.watcher_states import InHand, OpenEscalation
 from monitor.core.prices.decisions import PriceAct, PriceStanding
 from monitor.core.refusal import Refused
 from monitor.core.stages.decision import tell_again
@@ -56,7 +56,7 @@ class Operators(Watcher):
         match act:
             case Acknowledge():
                 self._acknowledge(act, by, at, out)
-                self._escalations.answered(group_key(act.group), Answer(by, at, act.note), act.until, out)
+                self._escalations.answered(group_key(act.group), InHand(by, at, act.note), act.until, out)
             case TakeInHand():
                 self._take_in_hand(act, by, at, out)
             case Unacknowledge():
@@ -93,7 +93,7 @@ class Operators(Watcher):
         record = self._ground.book.find(one.subject) if one.stage is not None else None
         if one.stage is not None and (record is None or record.state.ack is None):
             self._acknowledge(Acknowledge(one.subject, one.episode, one.stage, one.alert, act.note), by, at, out)
-        self._escalations.answered(one.key, Answer(by, at, act.note), None, out)
+        self._escalations.answered(one.key, InHand(by, at, act.note), None, out)
 
     def _acknowledge(self, act: Acknowledge, by: str, at: datetime, out: Outcome) -> None:
         record = self._ground.book.find(act.group)

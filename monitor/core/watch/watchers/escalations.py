@@ -27,7 +27,7 @@ from monitor.core.alerts.matching import Match, takes
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.watcher_states import Answer, OpenEscalation
+from monitor.core.groups.watcher_states import InHand, OpenEscalation
 from monitor.core.instants import micros_of
 from monitor.core.refusal import Refused
 from monitor.core.rules.duty import Escalation
@@ -128,7 +128,7 @@ class EscalationWatch(Watcher):
             raise Refused("nothing_to_acknowledge", "this notice counts no longer: a newer one was sent, or it is over")
         return found
 
-    def answered(self, key: str, answer: Answer, until: datetime | None, out: Outcome) -> None:
+    def answered(self, key: str, answer: InHand, until: datetime | None, out: Outcome) -> None:
         """Somebody has it in hand. When enough people have, no step follows, until a time or while it lasts."""
         one = self._open.get(key)
         if one is None or answer.by in {a.by for a in one.answers}:

@@ -13,7 +13,7 @@ from monitor.core.alerts.catalogue import ASKS
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, TakeInHand, Unacknowledge
 from monitor.core.events.events import Noticed, OperatorAct, ProductsChanged, TimePassed
-from monitor.core.rules.duty import Duty, Escalation, Override, Rota, Step
+from monitor.core.rules.duty import Duty, Escalation, EscalationStep, Override, Rota
 from monitor.core.watch.risk import RiskMonitor
 from tests.coin_desk import clock, line
 from tests.core import desk as desks
@@ -23,7 +23,7 @@ pytestmark = both_books
 
 FIVE = timedelta(minutes=5)
 ROTA = Rota("desk", ("anna", "ben"), date(2026, 1, 5), hand_over="00:00")
-STEPS = (Step(FIVE, ("desk",)), Step(FIVE, ("carla", "desk")))
+STEPS = (EscalationStep(FIVE, ("desk",)), EscalationStep(FIVE, ("carla", "desk")))
 NIGHT = Duty((ROTA,), (Escalation("night", STEPS, repeat=1),))
 
 
@@ -64,7 +64,8 @@ def test_the_next_people_are_asked_every_five_minutes_and_then_again() -> None:
     assert asked(desk) == [("anna",), ("carla", "anna"), ("anna",), ("carla", "anna")]
     first = next(a for a in desk.alerts if a.type in ASKS)
     assert (first.facts["step"], first.facts["expires"]) == (1, "2026-01-05T00:11:00.000Z")
-    assert first.group is not None and first.severity == "critical"
+    assert first.group is not None
+    assert first.severity == "critical"
 
 
 def test_steps_that_were_due_while_nothing_ran_are_made_up_for_in_their_order_and_at_their_times() -> None:
