@@ -60,6 +60,7 @@ export interface AlertData {
   readonly labels_cut?: number;
   readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
+  readonly url?: string;
 }
 
 export interface AlertItem {

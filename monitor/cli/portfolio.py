@@ -150,8 +150,7 @@ def report(
             assert tape is not None
             assert book is not None
             if missing := [f"{p}: no such file" for p in (tape, book) if not p.is_file()]:
-                output.problems(missing)
-                return WRONG
+                raise ValueError("\n".join(missing))
             loaded = configuration.load(config)
             rules = loaded.rules if trust else without_trust(loaded.rules)
             file = opened(tape, rules)

@@ -26,7 +26,9 @@ KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""
 
 
-class _Shown(NamedTuple):
+class Shown(NamedTuple):
+    """A notice, and when its alert was noticed."""
+
     notice: Notice
     detected_at: datetime
     contacts: Mapping[str, Sequence[Contact]]
@@ -39,7 +41,7 @@ class Notices:
         self._ledger = ledger
         self._address = address
         self._render = render
-        self._kept: OrderedDict[str, LoggedAlert | _Shown] = OrderedDict()
+        self._kept: OrderedDict[str, LoggedAlert | Shown] = OrderedDict()
         """By alert id; an alert is rendered when it is sent first."""
 
     def keep(self, committed: Committed) -> None:
@@ -49,7 +51,7 @@ class Notices:
             if logged.alert.id in wanted:
                 self._put(logged.alert.id, logged)
 
-    async def of(self, delivery: Delivery) -> _Shown | None:
+    async def of(self, delivery: Delivery) -> Shown | None:
         """The notice of a delivery, and when its alert was noticed; None where the log has lost the alert."""
         found = self._kept.get(delivery.alert) or await self._ledger.alert(delivery.alert)
         if found is None:
@@ -57,7 +59,7 @@ class Notices:
         if isinstance(found, LoggedAlert):
             shown = self._render(found)
             notice = Notice(shown["type"], shown["timestamp"], shown["data"])
-            found = _Shown(notice, found.alert.detected_at, found.alert.contacts)
+            found = Shown(notice, found.alert.detected_at, found.alert.contacts)
             self._put(delivery.alert, found)
         if delivery.to:
             mine = None
@@ -66,7 +68,7 @@ class Notices:
             return found._replace(notice=mine or for_borrower(found.notice, found.contacts, delivery.to))
         return found
 
-    def _put(self, id: str, one: LoggedAlert | _Shown) -> None:
+    def _put(self, id: str, one: LoggedAlert | Shown) -> None:
         self._kept[id] = one
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

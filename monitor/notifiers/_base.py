@@ -308,6 +308,12 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
     return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
 
 
+def page_of(notice: Notice) -> str | None:
+    """The address of the page of what it is about; None where the monitor has no `public_url`."""
+    url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
 def digest_words(notice: Notice) -> str:
     """`990 notices: 800 liquidation, 190 margin call; debt 12,345,678 USD`"""
     data = notice.data

@@ -390,6 +390,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "title": base.title(notice),
         "subject": base.subject_of(notice),
         "type": base.one_line(notice.type),
+        "page": base.page_of(notice),
         "severity": notice.severity,
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),

@@ -30,6 +30,7 @@ from monitor.notifiers._base import (
     digest_words,
     figure_of,
     one_line,
+    page_of,
     partial,
     refused_words,
     subject_of,
@@ -194,11 +195,11 @@ def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
     At most 160 characters of the GSM alphabet, or three parts of any. Where all that does not fit, the wording shrinks
-    first, then the name.
+    first, then the name. The address of the page follows where it costs no further message.
     """
     if notice.type == DIGEST:
         end = f". Ref {notice.id[:12]}"
-        return _gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end
+        return _with_page(_gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end, notice)
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = f"{subject_of(notice)} ".lstrip()
     code = (notice.data.get("acknowledge") or {}).get("code")
@@ -215,7 +216,14 @@ def text(notice: Notice) -> str:
         while name and size(name) > max(room - 3, 0):
             name = name[:-1]
         name += ".. "
-    return start + name + tail
+    return _with_page(start + name + tail, notice)
+
+
+def _with_page(line: str, notice: Notice) -> str:
+    """The text with the address of its page, which is of no use in part."""
+    page = page_of(notice)
+    longer = f"{line} {page}"
+    return line if page is None or parts(longer) > parts(line) else longer
 
 
 def parts(line: str) -> int:

@@ -163,6 +163,8 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("POST", "/v1/silences", QUIET),
     ("POST", "/v1/silences", {}),
     ("GET", "/v1/silences", None),
+    ("GET", "/v1/rota", None),
+    ("GET", "/v1/escalations", None),
     ("DELETE", "/v1/alerts/OPENED/ack", None),
     ("DELETE", "/v1/silences/none", None),
     ("DELETE", "/v1/silences/SILENCE", None),

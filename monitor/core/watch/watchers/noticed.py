@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.catalogue import BOOK_REFUSED, ENDS
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
 from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.outcome import Memory, Outcome
@@ -82,7 +82,8 @@ class NoticedWatch(Watcher):
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
-        out.memory_changed |= self._clear(BOOK_REFUSED, f"{event.source}#{event.group.id}")
+        for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
+            out.memory_changed |= self._clear(kind, f"{event.source}#{event.group.id}")
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""

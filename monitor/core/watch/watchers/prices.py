@@ -93,7 +93,7 @@ class PriceWatch(Watcher):
         if not late:
             self._blindness.lose(blind, at, out)
             return None
-        self._await_staleness(late)  # another source may be in force now, and comes to its own time
+        self._await_staleness(late, at)  # another source may be in force now, and comes to its own time
         self._late = (*late, *blind)
         moved = frozenset[str]().union(*(change.moved for change in late.values()))
         return self._moved(PriceChange(moved, lost=tuple(a for change in late.values() for a in change.lost)), at)
@@ -139,11 +139,11 @@ class PriceWatch(Watcher):
                 if not self._is_awaited(asset):
                     self._await_price(asset, at + trust.stale_after)
 
-    def _await_staleness(self, assets: Iterable[str]) -> None:
-        """Looks at each of these prices again when it would be stale."""
+    def _await_staleness(self, assets: Iterable[str], after: datetime | None = None) -> None:
+        """Looks at each of these prices again when it would be stale, but later than `after`."""
         for asset in sorted(set(assets) - self._awaited):
-            due = self._board.stale_due(asset)
-            if due is not None:
+            due = self._board.stale_due(asset, after)
+            if due is not None and (after is None or due > after):
                 self._await_price(asset, due)
 
     def _look(self, assets: Collection[str], at: datetime, out: Outcome) -> None:

@@ -42,6 +42,12 @@ def test_the_second_feed_comes_to_its_own_time_after_the_first_fell_silent() -> 
     desk.play("00:00:20 ... price.stale:COIN@00:00:12")
 
 
+def test_an_outlier_that_falls_silent_changes_nothing_and_the_median_comes_to_its_own_time() -> None:
+    desk = Desk(line(), trust=msgspec.structs.replace(TRUST, mode="median"))
+    desk.play("00:00 COIN=0.5@a,COIN=0.5@b,COIN=0.53@c -; 00:00:09 COIN=0.5@a,COIN=0.5@b -; 00:00:15 ... -")
+    desk.play("00:00:30 ... price.stale:COIN@00:00:19")
+
+
 def test_a_market_that_is_open_again_comes_to_its_time_as_ever() -> None:
     desk = Desk(line(), trust=TRUST)
     desk.play("00:00 COIN=0.5@a -")
