@@ -36,6 +36,8 @@ class ChannelRules(msgspec.Struct, frozen=True):
     """The notifier that takes the critical notices while this one fails."""
     fallback_after: Annotated[timedelta, Span("1s", "1h")] = timedelta(seconds=30)
     rate: str | None = None
+    heartbeat: Annotated[timedelta, Span("1s", "1d")] | None = None
+    """How often the notifier says that the whole monitor works."""
 
     def __post_init__(self) -> None:
         if self.rate is not None and _rate(self.rate) is None:

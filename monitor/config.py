@@ -27,9 +27,11 @@ from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
+from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 
@@ -219,6 +221,10 @@ class Config(msgspec.Struct, frozen=True):
     old_keys: tuple[str, ...] = ()
     """A sentence about each key of the file that goes by another name now."""
     endpoints: EndpointsTable = EndpointsTable()
+    contacts: Contacts = {}
+    """How the people of the desk are reached."""
+    heartbeat: HeartbeatTable | None = None
+    sms_replies: SmsReplies | None = None
 
     @property
     def named(self) -> Named:
@@ -272,6 +278,7 @@ def _pieces(value: object) -> Iterator[str]:
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
@@ -307,15 +314,36 @@ class _Loader:
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        people, duty = self.duty(table)
+        heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
+        replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
+        if replies is not None and web is not None and web.public_url is None:
+            self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
+        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)
-        return Config(
+        config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
         )
+        return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+
+    def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
+        """The people of the desk, who is on duty, and who is asked."""
+        people = tuple(self.each(Person, table, "person"))
+        duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
+        rows = self.rows(table, "notifier")
+        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
+            self.note(where, what)
+        return people, duty
+
+    def each(self, cls: Any, table: dict[str, Any], name: str) -> list[Any]:
+        """The rows of a table that can be read."""
+        found = [self.read(cls, row, f"{name}[{i}]") for i, row in enumerate(self.rows(table, name))]
+        return [row for row in found if row is not None]
 
     def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
         """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""

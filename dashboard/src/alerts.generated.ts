@@ -76,5 +76,9 @@ export const TITLES: Readonly<Record<string, string>> = {
   "monitor.degraded": "Monitor degraded",
   "monitor.stalled": "Monitor stood still",
   "monitor.recovered": "Monitor recovered",
+  "loan_group.escalated": "Nobody has acknowledged",
+  "loan_group.escalation_ended": "No longer asked for",
+  "monitor.escalated": "Nobody has acknowledged",
+  "monitor.escalation_ended": "No longer asked for",
   "monitor.heartbeat": "Heartbeat",
 };

@@ -78,6 +78,12 @@ export interface Alive {
   readonly alive: boolean;
 }
 
+export interface AnswerItem {
+  readonly by: string;
+  readonly at: string;
+  readonly note: string;
+}
+
 export interface AttemptItem {
   readonly at: string;
   readonly state: "delivered" | "failed" | "pending" | "superseded";
@@ -300,6 +306,22 @@ export interface EntryAnswer {
   readonly version: number | null;
   readonly duplicate: boolean;
   readonly group: GroupRow | null;
+}
+
+export interface EscalationItem {
+  readonly escalation: string;
+  readonly alert: string;
+  readonly alert_type: string;
+  readonly subject: string;
+  readonly since: string;
+  readonly step: number;
+  readonly due: string | null;
+  readonly asked: readonly string[];
+  readonly answers: readonly AnswerItem[];
+}
+
+export interface EscalationList {
+  readonly items: readonly EscalationItem[];
 }
 
 export interface Exactness {
@@ -881,6 +903,18 @@ export interface ReverseAnswer {
   readonly is_exact: Exactness;
 }
 
+export interface RotaItem {
+  readonly name: string;
+  readonly time_zone: string;
+  readonly people: readonly string[];
+  readonly now: ShiftItem;
+  readonly next: ShiftItem | null;
+}
+
+export interface RotaList {
+  readonly items: readonly RotaItem[];
+}
+
 export interface SessionItem {
   readonly name: string;
   readonly role: string;
@@ -888,6 +922,12 @@ export interface SessionItem {
   readonly scope: Readonly<Record<string, string>>;
   readonly tokens: boolean;
   readonly cookie: boolean;
+  readonly until: string | null;
+}
+
+export interface ShiftItem {
+  readonly person: string;
+  readonly since: string;
   readonly until: string | null;
 }
 

@@ -44,6 +44,7 @@ for _command in (
     portfolio.exposure,
     portfolio.report,
     operator.ack,
+    operator.duty,
     operator.silence,
     operator.price,
     keys.webhook_key,

@@ -53,6 +53,34 @@ def ack(
     return FINE
 
 
+def duty(*, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+    """Who is on duty now and next, and which critical alerts people are asked about.
+
+    Parameters
+    ----------
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answers of GET /v1/rota and /v1/escalations.
+    """
+    daemon = DaemonClient(url, token_file)
+    rotas, open_ones = daemon.get("/v1/rota")["items"], daemon.get("/v1/escalations")["items"]
+    if as_json:
+        output.json({"rota": rotas, "escalations": open_ones})
+        return FINE
+    for rota in rotas:
+        now, following = rota["now"], rota["next"]
+        output.say(f"{rota['name']}: {now['person']} until {now['until'] or 'further notice'}")
+        if following is not None:
+            output.say(f"  then {following['person']} until {following['until'] or 'further notice'}")
+    if not rotas:
+        output.say("no [[rota]] is configured")
+    for one in open_ones:
+        answered, asked = ", ".join(a["by"] for a in one["answers"]), ", ".join(one["asked"]) or "nobody yet"
+        what = f"acknowledged by {answered}" if answered else f"step {one['step']}, asked: {asked}"
+        output.say(f"{one['alert_type']} {one['subject']} ({one['alert']}): {what}")
+    return FINE
+
+
 def silence(
     *,
     match: Sequence[str] = (),

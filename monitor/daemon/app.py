@@ -15,6 +15,7 @@ from monitor.core.events.events import Noticed
 from monitor.daemon import reload, startup, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
+from monitor.daemon.heartbeat import Heartbeat
 from monitor.daemon.journal import Journal
 from monitor.daemon.recorder import Recorder
 from monitor.daemon.requests import Requests
@@ -61,6 +62,9 @@ class App:
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
         )
         self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory, stalls))
+        core = self.monitor, self.sequencer
+        beats = Heartbeat(self._running, lambda: self.config, lambda: self.deliveries.notifiers, core, self.view)
+        self.tasks.begin("heartbeat", beats.run())
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
         trim_memory()
         self.health.set("startup", None)
@@ -104,6 +108,9 @@ class App:
             clock=self.clock,
             on_retry=self.deliveries.retried,
             channels=self.deliveries.channels,
+            links=self.deliveries.links,
+            contacts=lambda: self.config.contacts,
+            sms_secret=wiring.sms_secret(self.config),
             route=self.deliveries.route,
             endpoints=self.subscriptions,
             scenarios=self.config.path.parent / "scenarios",

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from monitor import contacts
+from monitor.ack_links import PATH, open_links
 from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
-from monitor.core.alerts.catalogue import BOOK_LEFT_OUT
+from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
 from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import API, Noticed
 from monitor.core.loans.line_bounds import in_words, label_problems
@@ -28,7 +29,7 @@ from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Desk, Dispatcher, Tell
-from monitor.notifiers._base import ChannelState, Notifier
+from monitor.notifiers._base import ChannelState, Notice, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
@@ -56,6 +57,7 @@ class Deliveries:
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
+        self.links = open_links(config.state_dir)
         self._firsts = Firsts()
         self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
@@ -103,7 +105,7 @@ class Deliveries:
         """Where an alert goes. What of its group nobody can use, as an older version took it, is told once."""
         if alert.group is not None and (event := self._left_out(alert, alert.group)) is not None:
             self._running.tasks.begin("word of a group", self._tell(event))
-        by_routes = route(alert, self._config.routes, self._kinds())
+        by_routes = route(alert, self._config.routes, self._kinds(), self._config.contacts)
         return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
 
     def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
@@ -142,6 +144,11 @@ class Deliveries:
                 if (logged := await self._running.store.alert(delivery.alert)) is not None:
                     self._last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
 
+    @property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Those of the configuration in force."""
+        return self._notifiers
+
     # -- for the web --
 
     def channels(self) -> list[ChannelState]:
@@ -172,10 +179,30 @@ class Deliveries:
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}
-        dispatcher = Dispatcher(self._running, self._all(), self._render, Desk(self._tell, self.route), settings)
+        dispatcher = Dispatcher(
+            self._running, self._all(), self._render, Desk(self._tell, self.route, self._addressed), settings
+        )
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
         return dispatcher
+
+    def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
+        """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        if notice.type not in TO_PEOPLE:
+            return None
+        if notice.type not in ASKS:
+            return notice
+        facts = notice.data.get("facts", {})
+        people = self._config.contacts
+        person = next((p for p in facts["people"] if people.get(p, {}).get(delivery.notifier) in delivery.to), None)
+        if person is None:
+            return notice
+        asks = {"person": person, "expires": facts["expires"]}
+        if self._config.sms_replies is not None:
+            asks["code"] = self.links.code(delivery.alert, person)
+        if self._config.web.public_url is not None:
+            asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self.links.token(delivery.alert, person)}"
+        return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})
 
     def _all(self) -> dict[str, Notifier]:
         return {**self._made.sending, **self._notifiers}

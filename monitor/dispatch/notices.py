@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.loans.group import Contact
 from monitor.dispatch.ledger import Ledger
@@ -20,6 +22,9 @@ Render = Callable[[LoggedAlert], dict[str, Any]]
 
 KEPT_ALERTS = 10_000
 """Alerts of the newest commits that nobody was told of yet, 2 kB each: a storm is not read back from the disk."""
+Address = Callable[[Notice, Delivery], Notice | None]
+"""A notice as one person of the desk gets it, with what nobody else may see; None where it goes to somebody else."""
+
 KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""
 
@@ -35,8 +40,9 @@ class Shown(NamedTuple):
 class Notices:
     """Keeps KEPT notices that were sent lately, and KEPT_ALERTS alerts that were not: from a storm the first ones."""
 
-    def __init__(self, ledger: Ledger, render: Render) -> None:
+    def __init__(self, ledger: Ledger, render: Render, address: Address | None = None) -> None:
         self._ledger = ledger
+        self._address = address
         self._render = render
         self._kept: OrderedDict[str, Shown] = OrderedDict()
         """By alert id."""
@@ -62,7 +68,10 @@ class Notices:
             found = Shown(notice, logged.alert.detected_at, logged.alert.contacts)
             _put(self._kept, delivery.alert, found, KEPT)
         if delivery.to:
-            return found._replace(notice=for_borrower(found.notice, found.contacts, delivery.to))
+            mine = None
+            if self._address is not None:
+                mine = self._address(msgspec.structs.replace(found.notice, to=delivery.to), delivery)
+            return found._replace(notice=mine or for_borrower(found.notice, found.contacts, delivery.to))
         return found
 
 

@@ -8,6 +8,7 @@
 - `contacts` in `to` means the borrower's own addresses, each kind through the first notifier of that kind; an alert that
   is about no group has none. A borrower whose addresses cannot be used counts as one without.
 - An alert that core found silenced goes to the log alone.
+- A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
 - Where a route gathers, its targets that people read carry the key of their digest. A critical alert that goes to
   everybody because no route took it is never gathered.
 - `delivery.failing` and `channel.off` never go through a notifier that they are about while there is another one.
@@ -21,18 +22,25 @@ from monitor import contacts
 from monitor.channel_rules import Gathering
 from monitor.config import Route, is_for_people
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING
+from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING, TO_PEOPLE
 from monitor.core.alerts.matching import takes
 from monitor.dispatch.digests import gather_key
+from monitor.people import Contacts
 from monitor.stores._base import Target
 
+NOBODY: Contacts = {}
 CONTACTS = "contacts"
 
 
-def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
+def route(
+    alert: Alert, routes: Sequence[Route], channels: Mapping[str, str], people: Contacts = NOBODY
+) -> tuple[Target, ...]:
     """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
     if alert.silenced_by is not None:
         return ()
+    if alert.type in TO_PEOPLE:
+        asked = _to_people(alert, channels, people)
+        return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
     named = _named(alert, routes, tuple(channels))
     targets: dict[tuple[str, tuple[str, ...]], Target] = {}
     for name, gathering in named:
@@ -51,6 +59,17 @@ def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channel
     if gathering is None or target.to or not is_for_people(channels[target.notifier]):
         return target
     return Target(target.notifier, target.to, gather_key(gathering, alert))
+
+
+def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> tuple[Target, ...]:
+    """Everybody whom the alert names, on every channel on which they can be reached."""
+    found = [
+        Target(notifier, (address,))
+        for person in alert.facts.get("people", ())
+        for notifier, address in people.get(person, {}).items()
+        if notifier in channels
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _failing(alert: Alert) -> frozenset[str]:

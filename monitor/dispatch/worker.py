@@ -16,7 +16,7 @@ from monitor.dispatch import backoff, switch
 from monitor.dispatch.batch_channel import channel_for
 from monitor.dispatch.channel import Setting, Shared
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Notices, Render
+from monitor.dispatch.notices import Address, Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.outages import Outages
 from monitor.dispatch.queue import DeliveryQueue
@@ -43,6 +43,7 @@ class Desk(NamedTuple):
 
     tell: Tell
     reroute: Reroute
+    address: Address | None = None
 
 
 class Dispatcher:
@@ -63,7 +64,7 @@ class Dispatcher:
         self._reroute = desk.reroute
         self._settings = settings or {}
         self._ledger = Ledger(running.store, running.clock)
-        self._notices = Notices(self._ledger, render)
+        self._notices = Notices(self._ledger, render, desk.address)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""

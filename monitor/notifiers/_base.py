@@ -15,7 +15,7 @@ from unicodedata import bidirectional
 import msgspec
 
 from monitor.contacts import Manner
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
 
@@ -29,6 +29,11 @@ class Notice(msgspec.Struct, frozen=True):
     """The borrower's addresses: they replace the notifier's own (route target `contacts`)."""
     manner: Manner = Manner()
     """The language and the template of their owner."""
+
+    @property
+    def is_to_borrower(self) -> bool:
+        """It goes to addresses of its own, and not because a step of an escalation asks a person of the desk."""
+        return bool(self.to) and self.type not in TO_PEOPLE
 
     @property
     def id(self) -> str:

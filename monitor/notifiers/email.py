@@ -312,7 +312,7 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock, writing: W
     """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
     message = EmailMessage(policy=_POLICY)
-    letter = writing.texts.mail(notice) if writing is not None and notice.to else None
+    letter = writing.texts.mail(notice) if writing is not None and notice.is_to_borrower else None
     message["Subject"] = base.headline(notice) if letter is None else letter.subject
     message["From"] = sender
     message["To"] = ", ".join(to)
@@ -422,6 +422,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs": [_input(i) for i in data.get("inputs") or ()],
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
+        "acknowledge": data.get("acknowledge"),
         "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],

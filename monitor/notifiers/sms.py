@@ -269,7 +269,7 @@ class SmsNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Tries every number once. Raises DeliveryError where a later attempt may succeed, or where none got through."""
-        shown = self._texts.short(notice) if notice.to else text(notice)
+        shown = self._texts.short(notice) if notice.is_to_borrower else text(notice)
 
         def deliver(number: str) -> Awaitable[str]:
             return self._gateway.deliver(number, shown, id=notice.id)
@@ -292,7 +292,8 @@ def text(notice: Notice) -> str:
         return _with_page(_gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end, notice)
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
     name = f"{subject_of(notice)} ".lstrip()
-    ref = f" Ref {notice.id[:12]}"
+    code = (notice.data.get("acknowledge") or {}).get("code")
+    ref = f" Reply OK {code}" if code else f" Ref {notice.id[:12]}"
     limit = LENGTH if _is_gsm(name) else UCS2_MOST
     size = _places if _is_gsm(name) else _units
     room, tail = 0, ""

@@ -8,12 +8,14 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.ack_links import PATH
 from monitor.addresses import networks_of
 from monitor.config import WebConfig, check_bind
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
+from monitor.web.ack_page import HEADERS, AckPage
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
@@ -70,6 +72,7 @@ class Server:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
         self._page.add(app)
+        AckPage(self.site).add(app)
         app.on_response_prepare.append(_finish)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -159,7 +162,7 @@ class Server:
             log.debug(
                 "request",
                 method=request.method,
-                path=request.path,
+                path=PATH if request.path.startswith(PATH) else request.path,  # a link's token stands in no log
                 status=status,
                 who=request.get(_WHO),
                 took_ms=round((self._daemon.clock.monotonic_s() - start) * 1000, 3),
@@ -200,6 +203,7 @@ def _response(answer: Any) -> web.StreamResponse:
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     """Sets the headers of every answer, and makes a problem of the answer that aiohttp gives to an unforeseen error."""
     response.headers.update(SECURITY_HEADERS)
+    response.headers.update(request.get(HEADERS, {}))
     if (cache := request.get(CACHE)) is not None:
         response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):

@@ -76,6 +76,8 @@ class Site:
         """Raises schema.Invalid for tokens that cannot be used."""
         self.daemon = daemon
         self.tokens = Tokens(config.tokens)
+        self.public_url = config.public_url
+        self.sms_secret = daemon.sms_secret
         self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
         self.failures = Failures(daemon.clock)

@@ -240,7 +240,8 @@ class WebDesk:
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         board, silences, decisions = self.risk.board.snapshot(), self.risk.silences, self.risk.decisions
         feeds = self.risk.feeds
-        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences, decisions, feeds))
+        known = (self.risk.fund, silences, decisions, feeds, self.risk.escalations)
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, *known))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1

@@ -16,8 +16,8 @@ from referencing.jsonschema import DRAFT202012
 from monitor.config import WebConfig
 from monitor.core.events.entries import Entry
 from monitor.core.schema import read
+from monitor.web import ack_page, page
 from monitor.web.app import Server
-from monitor.web.page import PATHS
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 from tests.web.sse import stream
@@ -73,7 +73,8 @@ async def test_every_route_is_in_the_document_and_nothing_else(contract: dict[st
     finally:
         await server.stop()
     named = {(method, path) for path, operations in contract["paths"].items() for method in operations}
-    pages = {(method, path) for method in ("get", "head") for path in PATHS}
+    pages = {(method, path) for method in ("get", "head") for path in page.PATHS}
+    pages |= {(method, "/ack/{token}") for method in ("get", "head", "post")} | {("post", ack_page.SMS_PATH)}
     assert pages <= served
     assert served - pages == named
 
@@ -162,6 +163,8 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("POST", "/v1/silences", QUIET),
     ("POST", "/v1/silences", {}),
     ("GET", "/v1/silences", None),
+    ("GET", "/v1/rota", None),
+    ("GET", "/v1/escalations", None),
     ("DELETE", "/v1/alerts/OPENED/ack", None),
     ("DELETE", "/v1/silences/none", None),
     ("DELETE", "/v1/silences/SILENCE", None),

@@ -33,6 +33,13 @@ ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHA
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
+HEARTBEAT = "monitor.heartbeat"
+GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
+ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
+ASKS = frozenset({GROUP_ESCALATED, ESCALATED})
+"""Steps of escalations: they ask people to acknowledge."""
+TO_PEOPLE = ASKS | {GROUP_ESCALATION_ENDED, ESCALATION_ENDED}
+"""Alerts that go to the people whom they name, whatever the routes say."""
 """The type that a book, a rate file and core itself raise."""
 
 GROUP = "group"
@@ -43,6 +50,7 @@ TEXT: Mapping[str, Any] = {"type": "string"}
 AMOUNT: Mapping[str, Any] = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 COUNT: Mapping[str, Any] = {"type": "integer"}
+COUNTS: Mapping[str, Any] = {"type": "object", "additionalProperties": COUNT}
 FLAG: Mapping[str, Any] = {"type": "boolean"}
 NAMES: Mapping[str, Any] = {"type": "array", "items": TEXT}
 ROWS: Mapping[str, Any] = {"type": "array", "items": {"type": "object"}}
@@ -93,6 +101,25 @@ _UNSENT = (
 _TOLD_AGAIN = (
     Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),
     Fact("hidden", TEXT, "id of the alert that it hid", optional=True),
+)
+_ASKED = (
+    Fact("escalation", TEXT, "the [[escalation]] of the configuration"),
+    Fact("people", NAMES, "whom the notice goes to"),
+    Fact("alert", TEXT, "id of the alert that nobody has acknowledged"),
+    Fact("alert_type", TEXT, "its type"),
+    Fact("about", TEXT, "its subject"),
+    Fact("since", TIME, "when it was raised"),
+)
+_STEP = (
+    *_ASKED,
+    Fact("step", COUNT, "which step this is, counted from 1"),
+    Fact("expires", TIME, "until when the link and the reply to this notice count"),
+    Fact("answered", NAMES, "who has acknowledged already, where more than one must"),
+)
+_ENDED = (
+    *_ASKED,
+    Fact("why", TEXT, "`acknowledged` or `over`"),
+    Fact("by", NAMES, "who acknowledged"),
 )
 _TERM = (
     *_LOAN,
@@ -548,10 +575,42 @@ _ROWS = (
         ends=("monitor.degraded",),
     ),
     AlertType(
-        "monitor.heartbeat", INFO, "heartbeat", "test",
-        'What `monitor send-test` sends, with `"test": true`.',
+        GROUP_ESCALATED, CRITICAL, "nobody has acknowledged", GROUP,
+        "A critical alert about the group stays unacknowledged; it goes to the people of the next step.",
+        "Take it in hand: open the link and press the button, answer the text, or acknowledge the alert.",
+        _STEP,
+    ),
+    AlertType(
+        GROUP_ESCALATION_ENDED, INFO, "no longer asked for", GROUP,
+        "Somebody has the group in hand, or what the alert told of is over. It goes to everybody who was asked.",
         "Nothing.",
-        (Fact("message", TEXT, "that it is a test"),),
+        _ENDED,
+    ),
+    AlertType(
+        ESCALATED, CRITICAL, "nobody has acknowledged", "what the alert is about",
+        "A critical alert stays unacknowledged; it goes to the people of the next step.",
+        "Take it in hand: open the link and press the button, or answer the text.",
+        _STEP,
+    ),
+    AlertType(
+        ESCALATION_ENDED, INFO, "no longer asked for", "what the alert is about",
+        "Somebody has the alert in hand. It goes to everybody who was asked.",
+        "Nothing.",
+        _ENDED,
+    ),
+    AlertType(
+        HEARTBEAT, INFO, "heartbeat", "notifier, or `test`",
+        "Feed, core, store and channel work: a notifier with `heartbeat` gets it so often, and it is in no list of alerts. "
+        'Also what `monitor send-test` sends, with `"test": true`.',
+        "Nothing while it comes. Where it does not come, or `last_tick_age_s` grows, look at the monitor.",
+        (
+            Fact("message", TEXT, "that it is a test", optional=True),
+            Fact("last_tick_at", TIME, "when the newest price came", optional=True),
+            Fact("last_tick_age_s", AMOUNT, "seconds since then", optional=True),
+            Fact("groups", COUNTS, "how many groups are in each stage", optional=True),
+            Fact("digest", TEXT, "SHA-256 over stages, prices and what the monitor remembers", optional=True),
+            Fact("cursor", COUNT, "the end of the log of alerts", optional=True),
+        ),
     ),
 )  # fmt: skip
 

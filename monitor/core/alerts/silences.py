@@ -63,7 +63,15 @@ class Unsilence(_Act, frozen=True, tag="unsilence"):
     id: str
 
 
-Act = Acknowledge | Unacknowledge | MakeSilence | Unsilence | PriceAct
+class TakeInHand(_Act, frozen=True, tag="take_in_hand"):
+    """Somebody who was asked by a step of an escalation has its alert in hand."""
+
+    step: str
+    """The alert of the step."""
+    note: str = ""
+
+
+Act = Acknowledge | Unacknowledge | TakeInHand | MakeSilence | Unsilence | PriceAct
 
 
 class Silence(msgspec.Struct, frozen=True):
