@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -552,11 +553,12 @@ def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[s
     return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
 
 
+@cache
 def is_for_people(kind: str) -> bool:
     """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
     try:
         return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
-    except plugins.UnknownKind:
+    except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return False
 
 

@@ -104,6 +104,8 @@ class App:
             clock=self.clock,
             on_retry=self.deliveries.retried,
             channels=self.deliveries.channels,
+            enable=self.deliveries.enable,
+            disable=self.deliveries.disable,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
             scenarios=self.config.path.parent / "scenarios",

@@ -376,9 +376,8 @@ class Channel:
 
     async def watch(self) -> None:
         """Hands over to the fallback what waits too long, until `stop`."""
-        while not self._is_stopping:
-            if self.fallback.name is not None:
-                await self._hand_over()
+        while self.fallback.name is not None and not self._is_stopping:
+            await self._hand_over()
             await self._clock.sleep(min(LOOK_S, self.fallback.after_s / 2))
 
     async def _hand_over(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from monitor import contacts
 from monitor.channel_rules import ChannelRules
 from monitor.core.alerts.catalogue import CRITICAL
 from monitor.dispatch.ledger import Ledger
@@ -57,4 +58,4 @@ class Fallback:
         if is_like or not delivery.to:
             return delivery.to
         logged = await self._ledger.alert(delivery.alert)
-        return tuple(dict.fromkeys(logged.alert.contacts.get(self._kinds[name], ()))) if logged is not None else ()
+        return tuple(contacts.usable(logged.alert.contacts, self._kinds[name])[0]) if logged is not None else ()
