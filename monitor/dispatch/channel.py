@@ -17,7 +17,7 @@ from monitor.core.alerts.catalogue import CRITICAL, SEVERITY_RANK
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
 from monitor.dispatch.breaker import Breaker
-from monitor.dispatch.digests import Digests, digest
+from monitor.dispatch.digests import Digests, digest, digest_id
 from monitor.dispatch.fallback import LOOK_S, Fallback
 from monitor.dispatch.laggards import Laggards
 from monitor.dispatch.ledger import Ledger
@@ -261,7 +261,8 @@ class Channel:
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         if answer.fault is not None and then.state != "delivered":
             await self._failed(bundle, began_s, is_lost=then.state == "failed")
-        detail = answer.detail[:_DETAIL_LENGTH]
+        where = f"in {digest_id([w.delivery for w in bundle])}, {len(bundle)} notices: " if len(bundle) > 1 else ""
+        detail = (where + answer.detail)[:_DETAIL_LENGTH]
         ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
         await self._ledger.ended(ends)
         crashpoint.reached("after mark")
