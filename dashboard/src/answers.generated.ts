@@ -57,7 +57,10 @@ export interface AlertData {
   readonly rules_from?: string;
   readonly facts?: Readonly<Record<string, unknown>>;
   readonly debts_cut?: number;
+  readonly labels_cut?: number;
+  readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
+  readonly url?: string;
 }
 
 export interface AlertItem {
@@ -137,6 +140,9 @@ export interface ChannelItem {
   readonly last_delivered_at: string | null;
   readonly last_failed_at: string | null;
   readonly last_failure: string | null;
+  readonly fallback: string | null;
+  readonly off_at: string | null;
+  readonly off_reason: string | null;
 }
 
 export interface ChannelList {
@@ -255,6 +261,39 @@ export interface DeliveryList {
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
+}
+
+export interface EndpointItem {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+}
+
+export interface EndpointList {
+  readonly items: readonly EndpointItem[];
+  readonly next: string | null;
+}
+
+export interface EndpointWithSecret {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+  readonly secret: string | null;
+  readonly public: string | null;
 }
 
 export interface EntryAnswer {
@@ -520,6 +559,12 @@ export interface IssuerPair {
   readonly market_usd: string;
 }
 
+export interface KeyItem {
+  readonly kind: "pair" | "secret";
+  readonly public: string | null;
+  readonly until: string | null;
+}
+
 export interface Liability {
   readonly asset: string;
   readonly amount: string;
@@ -621,6 +666,7 @@ export interface Match {
   readonly product?: string | null;
   readonly group?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly group_id?: string | null;
 }
 
 export interface MatrixAnswer {
@@ -818,6 +864,20 @@ export interface RepaymentItem {
   readonly ltv_after: string | null;
 }
 
+export interface Replayed {
+  readonly notifier: string;
+  readonly sent: number;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly next: number | null;
+}
+
+export interface Retried {
+  readonly count: number;
+  readonly passed_over: number;
+  readonly more: boolean;
+}
+
 export interface ReverseAnswer {
   readonly kind: "reverse";
   readonly at: string;
@@ -939,6 +999,12 @@ export interface SumsShown {
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
+}
+
+export interface TestedEndpoint {
+  readonly delivered: boolean;
+  readonly detail: string;
+  readonly took_ms: number;
 }
 
 export interface Tier {

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -302,6 +303,7 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
     to: addresses instead of the configured ones (e-mail, SMS).
     """
     from monitor.notifiers._sample import sample  # imported late: `monitor --help` need not load core
+    from monitor.web.proxy import link_of
 
     telemetry.configure("warning")
     loaded = configuration.load(config)
@@ -312,7 +314,8 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
         return WRONG
     try:
         channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        notice = sample(loaded.monitor.name, loaded.rules.products, SystemClock().utc(), tuple(to))
+        link = partial(link_of, loaded.web.public_url) if loaded.web.public_url else None
+        notice = sample(loaded.monitor.name, loaded.rules.products, SystemClock().utc(), tuple(to), link)
         receipt = asyncio.run(_send_once(channel, notice))
     except (DeliveryError, ValueError) as e:
         output.problems([f"{notifier}: not delivered: {e}"])

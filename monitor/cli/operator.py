@@ -16,7 +16,7 @@ from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
 from monitor.core.text import stamp
 
-_KEYS = ("type", "severity", "product", "group")
+_KEYS = ("type", "severity", "product", "group", "group_id")
 
 
 def ack(
@@ -70,7 +70,8 @@ def silence(
 
     Parameters
     ----------
-    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB or label.NAME=GLOB; an alert must match them all.
+    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB, group_id=ID or label.NAME=GLOB; an
+        alert must match them all. group= with the id of a group means that group alone, whatever signs the id has.
     until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 30 days.
     reason: why, for the colleagues.
     up_to: the worst stage or severity that may be hidden, instead of what each group is in now.

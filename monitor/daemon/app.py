@@ -197,6 +197,7 @@ class App:
             if changed.refused is not None:
                 raise BadConfig([f"{new.path}: {changed.refused}"])
             self.server.use_tokens(tokens)
+            self.server.use_proxies(new.web)
             if self.deliveries.is_changing:
                 notifiers = await self.deliveries.change(notifiers)
                 await self.deliveries.start()

@@ -11,9 +11,13 @@ from typing import Any
 
 import msgspec
 
+from monitor import contacts
 from monitor.config import Config, Part
-from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT
 from monitor.core.alerts.payload import alert_item
+from monitor.core.events.events import API, Noticed
+from monitor.core.loans.line_bounds import in_words, label_problems
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import subscriptions, wiring
@@ -96,9 +100,22 @@ class Deliveries:
     # -- for the journal --
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
-        """Where an alert goes."""
+        """Where an alert goes. What of its group nobody can use, as an older version took it, is told once."""
+        if alert.group is not None and (event := self._left_out(alert, alert.group)) is not None:
+            self._running.tasks.begin("word of a group", self._tell(event))
         by_routes = route(alert, self._config.routes, self._kinds())
         return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
+
+    def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
+        """Books are checked whenever they are read; only a group that came by API is known from the store alone."""
+        found = label_problems(group.labels)
+        if alert.contacts:
+            found += contacts.problems(alert.contacts)
+        if not found or (record := self._monitor.book.find(group.id)) is None or record.source != API:
+            return None
+        words = in_words(found)
+        facts = {"problem": words, "reason": found[0].reason, "source": API, "group": group.id}
+        return Noticed(self._running.clock.utc(), BOOK_LEFT_OUT, f"{API}#{group.id}", facts, fingerprint=words)
 
     def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
         """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
@@ -149,10 +166,9 @@ class Deliveries:
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
         products = self._monitor.rules.products
-        shown = as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
-        if self._config.web.public_url is not None:
-            shown["data"]["url"] = link_of(self._config.web.public_url, logged.alert)
-        return shown
+        public = self._config.web.public_url
+        url = None if public is None else link_of(public, logged.alert)
+        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable, url=url))
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}

@@ -84,8 +84,12 @@ class Journal:
     ) -> tuple[LoggedAlert, ...]:
         """Makes outcomes durable; returns the alerts with their cursors. Raises StoreUnavailable and tries again later."""
         if monitor.at is None:
-            return ()
-        change = self._change(monitor, outcomes, audits, entries)
+            # Nothing has happened to the book yet, but an operator may have changed something beside it.
+            change = Change(self._clock.utc(), audits=tuple(audits))
+            if not audits:
+                return ()
+        else:
+            change = self._change(monitor, outcomes, audits, entries)
         self._waiting = change if self._waiting is None else _merged(self._waiting, change)
         return await self._try(monitor)
 

@@ -135,6 +135,7 @@ class MadeEndpoints:
                 created_at=self._clock.utc(),
                 types=asked.types,
                 match=asked.match,
+                batch=asked.batch,
                 note=asked.note,
             )
             notifier = self._notifier(kept)  # raises before anything is kept
@@ -230,6 +231,7 @@ class MadeEndpoints:
                 secret="\n".join(key.secret for key in kept.keys),
                 allow_private=self._rules.allow_private,
                 allow=self._rules.allow,
+                batch=kept.batch,
             )
         except ValueError as e:
             raise EndpointRefused("url", str(e).removeprefix("url: ")) from None

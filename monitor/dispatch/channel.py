@@ -21,13 +21,22 @@ from monitor.dispatch.digests import Digests, digest, digest_id
 from monitor.dispatch.fallback import LOOK_S, Fallback
 from monitor.dispatch.laggards import Laggards
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Notices
+from monitor.dispatch.notices import Notices, Shown
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.pace import Pace
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.dispatch.refusals import DoubtfulAnswers
 from monitor.dispatch.switch import Gone, off_event, on_event
-from monitor.notifiers._base import ChannelState, DeliveryError, Fault, Notice, Notifier, Receipt, RefusedRecipient
+from monitor.notifiers._base import (
+    ChannelState,
+    DeliveryError,
+    Fault,
+    Notice,
+    Notifier,
+    Receipt,
+    RefusedRecipient,
+    page_of,
+)
 from monitor.running import Running, Task
 from monitor.stores._base import Attempt, Delivery, DeliveryState, Switched
 from monitor.telemetry import BoundedLog, log
@@ -87,7 +96,7 @@ class _Next(NamedTuple):
     """Only the recipients who do not have it yet are asked again."""
 
 
-_Bundle = list[Waiting]
+Bundle = list[Waiting]
 """What goes in one attempt: a notice, or all that a digest tells of. The first one stands for them all."""
 
 _TOO_LATE = _Answer("partial: the other recipients have a newer notice")
@@ -179,10 +188,10 @@ class Channel:
             else:
                 await self._wait()
 
-    def _take(self) -> list[tuple[_Bundle, bool]]:
+    def _take(self) -> list[tuple[Bundle, bool]]:
         """What may go now, the most urgent first, and whether it is the breaker's probe."""
         now_s = self._clock.monotonic_s()
-        taken: list[tuple[_Bundle, bool]] = []
+        taken: list[tuple[Bundle, bool]] = []
         free = AT_ONCE - len(self.attempts) if self.off is None else 0
         while len(taken) < free and self._breaker.room(now_s, 1) and self._pace.next_s() <= now_s:
             waiting = self._queue.take(self.name, now_s)
@@ -192,7 +201,7 @@ class Channel:
             taken.append((self._bundle(waiting, now_s), self._breaker.started()))
         return taken
 
-    def _bundle(self, lead: Waiting, now_s: float) -> _Bundle:
+    def _bundle(self, lead: Waiting, now_s: float) -> Bundle:
         """All that go in one attempt with a head that was taken. A digest that failed is tried again with the same ones."""
         if not lead.delivery.gather:
             return [lead]
@@ -204,7 +213,7 @@ class Channel:
                 waiting.bundle = self._bundles
         return sorted(bundle, key=lambda w: (SEVERITY_RANK[w.delivery.severity], w.delivery.cursor))
 
-    async def _start(self, batch: Sequence[tuple[_Bundle, bool]]) -> None:
+    async def _start(self, batch: Sequence[tuple[Bundle, bool]]) -> None:
         """Counts the attempts in one transaction, then makes those that are still wanted."""
         pending = set(await self._ledger.started([w.delivery.id for bundle, _ in batch for w in bundle]))
         for bundle, is_probe in batch:
@@ -241,7 +250,7 @@ class Channel:
             woken.cancel()
             timer.cancel()
 
-    async def _attempt(self, bundle: _Bundle, is_probe: bool) -> None:
+    async def _attempt(self, bundle: Bundle, is_probe: bool) -> None:
         """One attempt, from the sending to its durable end."""
         self.at_work.update(bundle)
         self._began_s[bundle[0].delivery.id] = self._clock.monotonic_s()
@@ -251,7 +260,7 @@ class Channel:
             self.at_work.difference_update(bundle)
             self._began_s.pop(bundle[0].delivery.id, None)
 
-    async def _attempt_once(self, bundle: _Bundle, is_probe: bool) -> None:
+    async def _attempt_once(self, bundle: Bundle, is_probe: bool) -> None:
         lead = bundle[0]
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
@@ -269,7 +278,7 @@ class Channel:
         for waiting in bundle:
             self._end(waiting, then)
 
-    async def _failed(self, bundle: _Bundle, began_s: float, *, is_lost: bool) -> None:
+    async def _failed(self, bundle: Bundle, began_s: float, *, is_lost: bool) -> None:
         """Remembers since when these fail. What is lost here goes to the fallback before it is recorded as lost."""
         for waiting in bundle:
             if waiting.failing_since_s is None:
@@ -290,21 +299,29 @@ class Channel:
         else:
             self._queue.retry(waiting, then.due_s, then.not_before_s)
 
-    async def _send(self, bundle: _Bundle) -> _Answer:
+    async def _shown(self, bundle: Bundle) -> Shown | None:
+        """What is sent: the notice, or a digest of several."""
+        found = await self._notices.of(bundle[0].delivery)
+        if len(bundle) > 1 and found is not None:
+            return found._replace(notice=digest([w.delivery for w in bundle], page_of(found.notice)))
+        return found
+
+    async def _deliver(self, notice: Notice, _: Bundle) -> Receipt:
+        return await self._notifier.send(notice)
+
+    async def _send(self, bundle: Bundle) -> _Answer:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         deadline = None
         waiting = bundle[0]
         try:
-            found = await self._notices.of(waiting.delivery)
-            if len(bundle) > 1 and found is not None:
-                found = found._replace(notice=digest([w.delivery for w in bundle]))
+            found = await self._shown(bundle)
             if found is None:
                 return _Answer("the alert is no longer in the log", Fault.NOTICE)
             deadline = _deadline(found.notice)
             crashpoint.reached("before send")
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                    receipt = await self._notifier.send(found.notice)
+                    receipt = await self._deliver(found.notice, bundle)
             finally:
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()

@@ -135,8 +135,11 @@ def digest_id(deliveries: Sequence[Delivery]) -> str:
     return "dgs_" + base64.b32encode(digest).decode().lower()[:26]
 
 
-def digest(deliveries: Sequence[Delivery]) -> Notice:
-    """One notice for many: counts and sums by type, and the groups that owe most. `deliveries` go to one receiver."""
+def digest(deliveries: Sequence[Delivery], page: str | None = None) -> Notice:
+    """One notice for many: counts and sums by type, and the groups that owe most. `deliveries` go to one receiver.
+
+    `page` is that of one of them; the digest leads to the log beside it.
+    """
     by_worst = sorted(deliveries, key=lambda d: (SEVERITY_RANK[d.severity], -Decimal(d.debt_usd or 0), d.cursor))
     debts = {d.subject: Decimal(d.debt_usd) for d in sorted(deliveries, key=lambda d: d.cursor) if d.debt_usd}
     data: dict[str, Any] = {
@@ -161,6 +164,8 @@ def digest(deliveries: Sequence[Delivery]) -> Notice:
         "from_cursor": min(d.cursor for d in deliveries),
         "to_cursor": max(d.cursor for d in deliveries),
     }
+    if page is not None:
+        data["url"] = page.partition("#")[0] + "#/alerts"
     return Notice(DIGEST, stamp(max(d.created_at for d in deliveries)), data, deliveries[0].to)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.loans.group import Contact
 from monitor.dispatch.ledger import Ledger
 from monitor.notifiers._base import Notice
+from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Committed, Delivery
 
 Render = Callable[[LoggedAlert], dict[str, Any]]
@@ -21,9 +21,12 @@ KEPT = 256
 """An alert goes to a few channels within a moment, so few are enough; 256 notices of at most 20 kB are 5 MB."""
 
 
-class _Shown(NamedTuple):
+class Shown(NamedTuple):
+    """A notice, and when its alert was noticed."""
+
     notice: Notice
     detected_at: datetime
+    contacts: Mapping[str, Sequence[Contact]]
 
 
 class Notices:
@@ -32,7 +35,7 @@ class Notices:
     def __init__(self, ledger: Ledger, render: Render) -> None:
         self._ledger = ledger
         self._render = render
-        self._kept: OrderedDict[str, LoggedAlert | _Shown] = OrderedDict()
+        self._kept: OrderedDict[str, LoggedAlert | Shown] = OrderedDict()
         """By alert id; an alert is rendered when it is sent first."""
 
     def keep(self, committed: Committed) -> None:
@@ -42,7 +45,7 @@ class Notices:
             if logged.alert.id in wanted:
                 self._put(logged.alert.id, logged)
 
-    async def of(self, delivery: Delivery) -> _Shown | None:
+    async def of(self, delivery: Delivery) -> Shown | None:
         """The notice of a delivery, and when its alert was noticed; None where the log has lost the alert."""
         found = self._kept.get(delivery.alert) or await self._ledger.alert(delivery.alert)
         if found is None:
@@ -50,13 +53,13 @@ class Notices:
         if isinstance(found, LoggedAlert):
             shown = self._render(found)
             notice = Notice(shown["type"], shown["timestamp"], shown["data"])
-            found = _Shown(notice, found.alert.detected_at)
+            found = Shown(notice, found.alert.detected_at, found.alert.contacts)
             self._put(delivery.alert, found)
         if delivery.to:
-            return found._replace(notice=msgspec.structs.replace(found.notice, to=delivery.to))
+            return found._replace(notice=for_borrower(found.notice, found.contacts, delivery.to))
         return found
 
-    def _put(self, id: str, one: LoggedAlert | _Shown) -> None:
+    def _put(self, id: str, one: LoggedAlert | Shown) -> None:
         self._kept[id] = one
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

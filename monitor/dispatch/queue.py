@@ -171,6 +171,26 @@ class DeliveryQueue:
                 return waiting
         return None
 
+    def claim(self, waiting: Waiting) -> bool:
+        """Marks a certain delivery as in flight, due or not; False where it is no head that waits."""
+        if self._live(waiting.delivery.id) is not waiting:
+            return False
+        waiting.is_in_flight = True
+        return True
+
+    def release(self, waiting: Waiting, due_s: float) -> None:
+        """Gives back a head that was taken and is not tried after all."""
+        waiting.is_in_flight = False
+        waiting.due_s = due_s
+        if waiting.is_cancelled:
+            self.drop(waiting.delivery.id)
+        else:
+            self._schedule(self._channels[waiting.delivery.notifier], waiting)
+
+    def holds(self, waiting: Waiting) -> bool:
+        """Whether a delivery still waits here, or is under way."""
+        return self._by_id.get(waiting.delivery.id) is waiting
+
     def gathered(self, lead: Waiting) -> list[Waiting]:
         """All that go in one digest with a head that was taken, itself first, marked as in flight."""
         bundle = [lead]

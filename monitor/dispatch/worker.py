@@ -13,7 +13,8 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff, switch
-from monitor.dispatch.channel import Channel, Setting, Shared
+from monitor.dispatch.batch_channel import channel_for
+from monitor.dispatch.channel import Setting, Shared
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Notices, Render
 from monitor.dispatch.outage import Outage
@@ -70,7 +71,7 @@ class Dispatcher:
         self._shared = Shared(
             running, self._queue, self._ledger, self._notices, self._log, self._tell, self.offer, self._settings
         )
-        self._channels = {name: Channel(name, notifier, self._shared) for name, notifier in notifiers.items()}
+        self._channels = {name: channel_for(name, notifier, self._shared) for name, notifier in notifiers.items()}
         self._held: set[str] = set()
         """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
@@ -147,7 +148,7 @@ class Dispatcher:
     async def add(self, name: str, notifier: Notifier) -> None:
         """Sends through one more notifier, beginning with what waits for it in the store."""
         self._held.discard(name)
-        self._channels[name] = Channel(name, notifier, self._shared)
+        self._channels[name] = channel_for(name, notifier, self._shared)
         self._begin(name)
         self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
 

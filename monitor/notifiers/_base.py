@@ -10,9 +10,11 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
+from unicodedata import bidirectional
 
 import msgspec
 
+from monitor.contacts import Manner
 from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
@@ -25,6 +27,8 @@ class Notice(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     to: tuple[str, ...] = ()
     """The borrower's addresses: they replace the notifier's own (route target `contacts`)."""
+    manner: Manner = Manner()
+    """The language and the template of their owner."""
 
     @property
     def id(self) -> str:
@@ -132,6 +136,35 @@ class ChannelState(msgspec.Struct, frozen=True):
     off_reason: str | None = None
 
 
+class BatchNotifier(Protocol):
+    """A notifier whose other side takes several notices in one body. It says so by `batch`; without it each goes alone."""
+
+    batch: bool
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """ONE attempt for all of them, in order: all are taken, or none. Raises DeliveryError."""
+
+
+BATCH_BYTES = 20_000
+"""A body of the specification is shorter."""
+_BATCH_FRAME = 150
+"""What stands around the items, at most."""
+
+
+def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Notices in order, cut into as many as a body holds. One that is too long by itself has its own."""
+    found: list[list[Notice]] = []
+    left = 0
+    for notice in notices:
+        size = len(notice.body()) + 1
+        if size > left:
+            found.append([])
+            left = BATCH_BYTES - _BATCH_FRAME
+        found[-1].append(notice)
+        left -= size
+    return found
+
+
 class Notifier(Protocol):
     """A channel. Its module has `Config` (a frozen struct that core.schema reads) and `build(name, config) -> Notifier`.
 
@@ -181,12 +214,32 @@ class Accepted:
         return "|".join((notice.id, *notice.to))
 
 
+_JOINERS = frozenset("\u200c\u200d")
+"""They shape the letters of Persian and Indian names, and turn nothing."""
+_MARKS = frozenset("\u200e\u200f\u061c")
+"""A direction for the signs beside them; harmless within an isolate."""
+_ISOLATE = "\u2068"
+_END_OF_ISOLATE = "\u2069"
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+
 # Words and figures for people. Names come from loan books and feeds, so they go through `one_line` before anybody sees them.
 
 
 def one_line(text: object, limit: int = 200) -> str:
     """Printable text on one line, cut to a length. Line breaks, terminal codes and turns of the writing direction go."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return _on_one_line(text, limit, _JOINERS)
+
+
+def isolated(text: object, limit: int = 200) -> str:
+    """The same for a mail: a name that is read from right to left does not turn the words beside it."""
+    line = _on_one_line(text, limit, _JOINERS | _MARKS)
+    if not any(c in _MARKS or bidirectional(c) in _RIGHT_TO_LEFT for c in line):
+        return line
+    return f"{_ISOLATE}{line}{_END_OF_ISOLATE}"
+
+
+def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
+    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in str(text)).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
@@ -248,6 +301,12 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
         level = data.get(metric)
         return None if level is None else f"{metric.replace('_', ' ')} {level}"
     return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
+
+
+def page_of(notice: Notice) -> str | None:
+    """The address of the page of what it is about; None where the monitor has no `public_url`."""
+    url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
 
 
 def digest_words(notice: Notice) -> str:

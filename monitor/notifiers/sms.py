@@ -1,4 +1,8 @@
-"""Short messages: one text of at most 160 characters that says group, stage, LTV, deadline and what to do."""
+"""Short messages that say group, stage, LTV, deadline and what to do.
+
+The desk gets one text of at most 160 characters; where a name is in another alphabet, at most three parts. A borrower gets
+the text of the language of the contact, whole, in as many parts as it takes.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ from monitor.notifiers._base import (
     digest_words,
     figure_of,
     one_line,
+    page_of,
     partial,
     refused_words,
     subject_of,
@@ -33,19 +38,27 @@ from monitor.notifiers._base import (
     title,
     whole_usd_up,
 )
+from monitor.notifiers._borrowers import BorrowerTexts
 from monitor.telemetry import log
 
 LENGTH = 160
-"""One message of GSM 03.38; one character outside its alphabet would leave room for 70."""
+"""One message of GSM 03.38; of several, each has room for 153."""
+UCS2_LENGTH = 70
+"""One message that holds a character outside that alphabet; of several, each has room for 67."""
+_PART, _UCS2_PART = 153, 67
+UCS2_MOST = 3 * _UCS2_PART
+"""The desk's text in another alphabet: as much as 160 characters, and the longest name we show of a coin or a book."""
 NAME_LENGTH = 20
 """The wording shrinks before less than this of a group's name is left."""
 GATEWAY_TIMEOUT_S = 15.0
 
-# The characters of GSM 03.38 that cost one place. Those of its extension table cost two and become question marks.
+# The characters of GSM 03.38 that cost one place, and those of its extension table, which cost two.
 _GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 ) - {"\n", "\r"}
+
+_EXTENSION = set("^{}\\[~]|€")
 
 _NUMBER = re.compile(r"\+[0-9]{6,15}", re.ASCII)
 
@@ -67,6 +80,10 @@ class Config(msgspec.Struct, frozen=True):
     gateway: Literal["stub"] = "stub"
     to: tuple[str, ...] = ()
     file: str = "var/sms.log"
+    languages: tuple[str, ...] = ()
+    """In which borrowers may be written to, beside English."""
+    templates: Path | None = None
+    """A folder with texts that replace ours."""
 
     def __post_init__(self) -> None:
         for i, number in enumerate(self.to):
@@ -126,6 +143,7 @@ class SmsNotifier:
     def __init__(self, name: str, config: Config, gateway: Gateway) -> None:
         self.name = name
         self._to = config.to
+        self._texts = BorrowerTexts(config.languages, config.templates)
         self._gateway = gateway
         self._accepted = Accepted()
 
@@ -141,12 +159,13 @@ class SmsNotifier:
             raise DeliveryError(
                 refused_words(lost) or "nobody to send it to", fault=Fault.NOTICE, receipt=Receipt(refused=tuple(lost))
             )
+        words = self._texts.short(notice) if notice.to else text(notice)
         took: dict[str, str] = {}
         later: list[tuple[str, DeliveryError]] = []
         for number in self._accepted.left(notice, numbers):
             try:
                 async with asyncio.timeout(GATEWAY_TIMEOUT_S):
-                    took[number] = await self._gateway.deliver(number, text(notice), id=notice.id)
+                    took[number] = await self._gateway.deliver(number, words, id=notice.id)
                 self._accepted.note(notice, [number])
             except TimeoutError:
                 later.append((number, DeliveryError("no answer")))
@@ -159,9 +178,9 @@ class SmsNotifier:
         if later:
             asked_again = tuple(RefusedRecipient(number, e.reason) for number, e in later)
             worst = later[0][1]
-            words = one_line(refused_words((*asked_again, *refused)), 500)
+            why = one_line(refused_words((*asked_again, *refused)), 500)
             receipt = Receipt("", tuple(took), refused, asked_again)
-            raise DeliveryError(words, fault=worst.fault, after_s=worst.after_s, receipt=receipt)
+            raise DeliveryError(why, fault=worst.fault, after_s=worst.after_s, receipt=receipt)
         if len(refused) == len(wanted):
             raise DeliveryError(refused_words(refused), fault=Fault.NOTICE, receipt=Receipt(refused=refused))
         self._accepted.forget(notice)
@@ -175,23 +194,56 @@ class SmsNotifier:
 def text(notice: Notice) -> str:
     """`CRITICAL G-1 margin call. LTV 77.12%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov. Ref evt_abcdefgh`
 
-    At most 160 characters of the GSM alphabet. Where all that does not fit, the wording shrinks first, then the name.
+    At most 160 characters of the GSM alphabet, or three parts of any. Where all that does not fit, the wording shrinks
+    first, then the name. The address of the page follows where it costs no further message.
     """
     if notice.type == DIGEST:
         end = f". Ref {notice.id[:12]}"
-        return _gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end
+        return _with_page(_gsm(f"{notice.severity.upper()} {digest_words(notice)}")[: LENGTH - len(end)] + end, notice)
     start = f"{'TEST ' if notice.data.get('test') else ''}{notice.severity.upper()} "
-    name = _gsm(f"{subject_of(notice)} ".lstrip())
+    name = f"{subject_of(notice)} ".lstrip()
     ref = f" Ref {notice.id[:12]}"
+    limit = LENGTH if _is_gsm(name) else UCS2_MOST
+    size = _places if _is_gsm(name) else _units
     room, tail = 0, ""
     for words in _wordings(notice):
         tail = _gsm(f"{title(notice)}.{words}{ref}")
-        room = LENGTH - len(start) - len(tail)
-        if room >= min(len(name), NAME_LENGTH):
+        room = limit - size(start) - size(tail)
+        if room >= min(size(name), NAME_LENGTH):
             break
-    if len(name) > room:
-        name = name[: max(room - 3, 0)] + ".. "
-    return (start + name + tail)[:LENGTH]
+    if size(name) > room:
+        while name and size(name) > max(room - 3, 0):
+            name = name[:-1]
+        name += ".. "
+    return _with_page(start + name + tail, notice)
+
+
+def _with_page(line: str, notice: Notice) -> str:
+    """The text with the address of its page, which is of no use in part."""
+    page = page_of(notice)
+    longer = f"{line} {page}"
+    return line if page is None or parts(longer) > parts(line) else longer
+
+
+def parts(line: str) -> int:
+    """In how many messages a gateway sends a text."""
+    if _is_gsm(line):
+        return 1 if _places(line) <= LENGTH else -(-_places(line) // _PART)
+    return 1 if _units(line) <= UCS2_LENGTH else -(-_units(line) // _UCS2_PART)
+
+
+def _is_gsm(line: str) -> bool:
+    return all(c in _GSM7 or c in _EXTENSION for c in line)
+
+
+def _places(line: str) -> int:
+    """Of a text in the GSM alphabet."""
+    return len(line) + sum(c in _EXTENSION for c in line)
+
+
+def _units(line: str) -> int:
+    """Of a text in UCS-2: a character beyond the first plane takes two."""
+    return len(line.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _wordings(notice: Notice) -> Iterator[str]:
@@ -216,4 +268,4 @@ def _short(timestamp: str) -> str:
 
 
 def _gsm(line: str) -> str:
-    return "".join(c if c in _GSM7 else "?" for c in line)
+    return "".join(c if c in _GSM7 or c in _EXTENSION else "?" for c in line)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
+import hashlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -64,6 +66,8 @@ class Config(msgspec.Struct, frozen=True):
     allow_private: bool = False
     allow: tuple[str, ...] = ()
     """Networks that are private and allowed all the same, such as "10.0.0.0/8"; `allow_private` allows all."""
+    batch: bool = False
+    """The receiver takes several alerts in one body of type `batch`."""
 
     def __post_init__(self) -> None:
         try:
@@ -109,6 +113,7 @@ class WebhookNotifier:
     ) -> None:
         """`until`: by key, where it signs no longer than that."""
         self.name = name
+        self.batch = config.batch
         self._clock = clock
         self._timeout_s = timeout_s
         self._url = URL(config.url)
@@ -126,17 +131,25 @@ class WebhookNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
-        body = notice.body()
+        if self.batch:
+            return await self.send_batch([notice])
+        return await self._send(notice.id, notice.body())
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """Posts all of them in one body. The same notices have the same id and the same bytes in every attempt."""
+        return await self._send(batch_id(notices), batch_body(notices))
+
+    async def _send(self, id: str, body: bytes) -> Receipt:
         # `from None`: the texts of aiohttp's errors may hold the URL with its query.
         try:
             try:
-                return await self._post(notice.id, body)
+                return await self._post(id, body)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as e:
                 if isinstance(e, aiohttp.ClientConnectorError) or not self._is_warm:
                     raise
             # The peer closed a connection that we had kept: a new one is no second failure. The id is the same.
             await self.close()
-            return await self._post(notice.id, body)
+            return await self._post(id, body)
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
         except aiohttp.ClientConnectorCertificateError:
@@ -187,6 +200,19 @@ class WebhookNotifier:
                 auto_decompress=False,
             )
         return self._session
+
+
+def batch_id(notices: Sequence[Notice]) -> str:
+    """Made of the ids in it, so that a retry has the same."""
+    digest = hashlib.sha256("\n".join(notice.id for notice in notices).encode()).digest()
+    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
+
+
+def batch_body(notices: Sequence[Notice]) -> bytes:
+    """The alerts in order, each as it would have gone alone; the time is that of the newest."""
+    newest = max(notices, key=lambda notice: notice.timestamp).timestamp
+    items = b",".join(notice.body() for notice in notices)
+    return b'{"type":"batch","timestamp":%b,"data":{"items":[%b]}}' % (msgspec.json.encode(newest), items)
 
 
 class AnswerTooLong(aiohttp.ClientError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from monitor.addresses import networks_of
 from monitor.config import WebConfig, check_bind
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
@@ -18,6 +19,7 @@ from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
+from monitor.web.proxy import asked_host
 from monitor.web.sessions import COOKIE, CSRF_HEADER
 from monitor.web.site import Call, Endpoint, Reply, Site
 from monitor.web.view import Daemon
@@ -55,6 +57,11 @@ class Server:
         if not tokens.same_as(self.site.tokens):
             self.site.tokens = tokens
             self.site.hub.disconnect()
+
+    def use_proxies(self, config: WebConfig) -> None:
+        """Goes by another public address and other trusted proxies at once."""
+        self._config = config
+        self.site.trusted_proxies = networks_of(config.trusted_proxies)
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
@@ -131,8 +138,11 @@ class Server:
         site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")
         # Without tokens the Host header alone keeps a rebound name out, so what a browser says of itself does not count more.
-        public_url = self._config.public_url if self.site.tokens else None
-        said = site if self.site.tokens or site != "same-origin" else None
+        public_url = None
+        said = site if site != "same-origin" else None
+        if self.site.tokens:
+            public_url, said = self._config.public_url, site
+            host = asked_host(request, self.site.trusted_proxies) or host
         if request.method not in SAFE_METHODS and not is_same_origin(origin, said, host, public_url):
             raise Rejected("cross-origin", "a page of another origin may not change anything here")
 

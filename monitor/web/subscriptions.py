@@ -22,6 +22,7 @@ class AskedEndpoint(msgspec.Struct, frozen=True):
     key: Kind
     types: tuple[str, ...] = ()
     match: Match = Match()
+    batch: bool = False
     note: str = ""
 
 

@@ -136,6 +136,21 @@ CALM: list[tuple[str, str, Any]] = [
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": "0.0002"}}),
     ("POST", "/v1/rates", {"product": "vip_loan", "rates": {"USDT": 1}}),
     ("DELETE", "/v1/groups/G-2", None),
+    ("POST", "/v1/endpoints", {"url": "http://127.0.0.1:1/hook", "name": "theirs", "types": ["loan_group.*"]}),
+    ("POST", "/v1/endpoints", {"url": "http://127.0.0.1:1/hook", "name": "theirs"}),
+    ("POST", "/v1/endpoints", {"url": "http://127.0.0.1:1/hook", "name": "pair", "key": "pair"}),
+    ("POST", "/v1/endpoints", {"url": "https://10.0.0.1/hook"}),
+    ("GET", "/v1/endpoints", None),
+    ("GET", "/v1/endpoints/theirs", None),
+    ("POST", "/v1/endpoints/theirs/rotate", {"overlap": "1h", "key": "pair"}),
+    ("POST", "/v1/endpoints/theirs/rotate", {"overlap": "1y"}),
+    ("POST", "/v1/endpoints/theirs/disable", None),
+    ("POST", "/v1/endpoints/theirs/enable", None),
+    ("POST", "/v1/endpoints/theirs/test", None),
+    ("GET", "/v1/endpoints/theirs/deliveries", None),
+    ("DELETE", "/v1/endpoints/pair", None),
+    ("POST", "/v1/deliveries/replay", {"notifier": "theirs", "after": 0}),
+    ("POST", "/v1/deliveries/replay", {"notifier": "theirs"}),
 ]
 """Asked one after the other before prices fall."""
 FALLEN: list[tuple[str, str, Any]] = [
@@ -160,6 +175,7 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("GET", "/healthz", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
+    ("GET", "/asyncapi.json", None),
     ("GET", "/v1/groups", None),
     ("GET", "/v1/groups?x=1", None),
     ("GET", "/v1/groups/G-1", None),
@@ -240,7 +256,7 @@ def test_every_path_was_asked_but_the_stream(answered: list[Answered]) -> None:
 
 def _template(path: str) -> str:
     parts = path.partition("?")[0].split("/")
-    if len(parts) > 3:
+    if len(parts) > 3 and parts[3] != "replay":
         parts[3] = "{id}"
     return "/".join(parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any, cast
 
+import msgspec
 import pytest
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
@@ -67,7 +68,12 @@ def test_a_notice_leads_to_its_page() -> None:
     public = "https://risk.desk.example/monitor/"
     assert link_of(public, alert(subject="G/1 #2")) == "https://risk.desk.example/monitor/#/group/G%2F1%20%232"
     assert link_of(public, alert("price.stale", "BTC")) == "https://risk.desk.example/monitor/#/prices"
-    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/alerts"
+    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/prices"
+    assert link_of(public, alert("channel.off", "mail")) == "https://risk.desk.example/monitor/#/prices"
+    lost = msgspec.structs.replace(alert("delivery.lost", "G-1"), facts={"alert_type": "loan_group.margin_call.opened"})
+    assert link_of(public, lost) == "https://risk.desk.example/monitor/#/group/G-1"
+    assert link_of(public, alert("fund.exceeded", "fund")) == "https://risk.desk.example/monitor/#/exposure"
+    assert link_of(public, alert("book.refused", "main:3")) == "https://risk.desk.example/monitor/#/alerts"
 
 
 @pytest.mark.parametrize(

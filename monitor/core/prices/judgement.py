@@ -41,8 +41,11 @@ class Judgement:
         worth = None if mark is None else self._worth(mark.quote_price, mark.quote)
         return self._rules.decide(mark, live, worth, at, news)
 
-    def due(self, asset: str, place: int, mark: Mark) -> datetime | None:
-        """The last instant at which a mark that is not stale rests on live sources; None where time does not end it."""
+    def due(self, asset: str, place: int, mark: Mark, after: datetime | None = None) -> datetime | None:
+        """The last instant at which a mark that is not stale rests on live sources; None where time does not end it.
+
+        `after` is when it was decided by time: only what comes later is waited for.
+        """
         said = self._sources.said(place, asset)
         if not said:
             return mark.received_at + self._rules.trust.stale_after_of(mark.source, asset)
@@ -50,6 +53,8 @@ class Judgement:
         if mark.trust == GOOD and own:
             return self._sources.due(own[0])
         alive = [self._sources.due(each) for each in said if asset not in self._sources[each.source].states]
+        if after is not None:
+            alive = [due for due in alive if due > after]
         alive = [due for due in alive if due >= mark.received_at] or alive
         if not alive:
             return None

@@ -72,8 +72,8 @@ class PricesInForce:
             self.floats.append(0.0)
         return place
 
-    def stale_due(self, asset: str) -> datetime | None:
-        """The last instant at which this asset is not yet stale; None when it cannot become so."""
+    def stale_due(self, asset: str, after: datetime | None = None) -> datetime | None:
+        """The last instant at which this asset is not yet stale, of those `after` a time; None when it cannot become so."""
         place = self._columns.find(asset)
         if place is None or not self.trust.enabled or asset in self._sources.decided.pins:
             return None
@@ -83,7 +83,7 @@ class PricesInForce:
         mark = self._columns.mark(place)
         if mark is None or mark.trust == STALE:
             return None
-        return self._judgement.due(asset, place, mark)
+        return self._judgement.due(asset, place, mark, after)
 
     def sources(self, asset: str, at: datetime) -> tuple[SourcePrice, ...]:
         """What every source says of an asset at a time, in the order of preference."""

@@ -54,6 +54,8 @@ class TrustRules:
         `worth` is what the mark is worth in USD now.
         """
         agreed = self.agreement(live)
+        if mark is not None and mark.source != PIN and worth is not None and self._all_moved(agreed, worth):
+            return self._moving(mark, agreed, worth, at, news)
         if agreed.is_contradiction or len(agreed.kept) < self.trust.min_sources:
             return None if mark is None else self._contradicted(mark, agreed, at)
         chosen = self._chosen(mark, agreed.kept, at)
@@ -114,6 +116,27 @@ class TrustRules:
             differ_since=mark.differ_since or at,
         )
 
+    def _all_moved(self, agreed: Agreement, worth: Decimal) -> bool:
+        """All live sources lie beyond the limit on one side of the price in force, though apart from each other.
+
+        Where two are wanted, two must agree.
+        """
+        if not agreed.is_contradiction or self.trust.min_sources > 1:
+            return False
+        worths = [each.worth for each in agreed.outliers]
+        is_one_side = max(worths) < worth or min(worths) > worth
+        return is_one_side and not any(self._near(each, worth) for each in worths)
+
+    def _moving(self, mark: Mark, agreed: Agreement, worth: Decimal, at: datetime, news: Asking | None) -> Mark:
+        """A crash that goes on finds sources apart, as one is a moment behind: the mildest is believed after the window."""
+        mildest = min(agreed.outliers, key=lambda each: (abs(each.worth - worth), each.rank, each.source))
+        doubted = self._doubt(mark, mildest, worth, at, news and Asking(mildest.source, news.before))
+        if doubted.trust == GOOD:
+            return msgspec.structs.replace(doubted, differ_since=mark.differ_since or at)
+        told = self._contradicted(mark, agreed, at)
+        waits = (doubted.candidate, doubted.candidate_since, doubted.is_power)
+        return msgspec.structs.replace(told, candidate=waits[0], candidate_since=waits[1], is_power=waits[2])
+
     def _chosen(self, mark: Mark | None, kept: Sequence[Live], at: datetime) -> Live:
         """The source in force, or the median of all. A source that came back must be steady first."""
         if self.trust.mode == "median" and len(kept) > 1:
@@ -146,8 +169,12 @@ class TrustRules:
             since, is_power = mark.candidate_since, mark.is_power
         is_power = is_power or (is_new and self._is_power(mark, heard, news, at))
         wait = self._wait(is_up=is_up, is_power=is_power)
-        if is_running and wait is not None and at - since >= wait:
-            return accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+        if is_running and is_new and wait is not None and at - since >= wait:
+            believed = accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+            if self._near(heard.price, mildest):
+                return believed
+            # The collapse goes on: its newest price waits from now on, and not from the next message on.
+            return msgspec.structs.replace(believed, candidate=heard.price, candidate_since=at)
         what = "a jump by a power of ten, from" if is_power else "unconfirmed jump from"
         return msgspec.structs.replace(
             mark,

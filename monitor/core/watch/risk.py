@@ -125,15 +125,9 @@ class RiskMonitor:
         """What operators have decided about prices, as far as it is in force."""
         return self._decisions.in_force
 
-    @property
-    def refused_lines(self) -> tuple[str, ...]:
-        """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return self._noticed.refused_lines
-
-    @property
-    def incomplete_lines(self) -> tuple[str, ...]:
-        """Places in books whose lines are taken in part. May be asked in any thread."""
-        return self._noticed.incomplete_lines
+    def standing(self, kind: str) -> tuple[str, ...]:
+        """The subjects of which a notice of a kind, such as `book.refused`, still holds. May be asked in any thread."""
+        return self._noticed.standing(kind)
 
     @property
     def feeds(self) -> Mapping[str, SourceView]:

@@ -26,11 +26,11 @@ class ChannelItem(msgspec.Struct, frozen=True):
     last_delivered_at: str | None
     last_failed_at: str | None
     last_failure: str | None
-    fallback: str | None = None
+    fallback: str | None
     """Where its critical notices go while it fails."""
-    off_at: str | None = None
+    off_at: str | None
     """Since when it is switched off; null where it is on."""
-    off_reason: str | None = None
+    off_reason: str | None
 
 
 class OffBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ class EndpointBody(msgspec.Struct, frozen=True):
     types: tuple[_Glob, ...] = ()
     match: Match = Match()
     key: Kind = "secret"
+    batch: bool = False
     note: _Note = ""
 
     def __post_init__(self) -> None:
@@ -66,6 +67,7 @@ class EndpointItem(msgspec.Struct, frozen=True):
     url: str
     types: list[str]
     match: Match
+    batch: bool
     enabled: bool
     created_at: str
     note: str
@@ -106,7 +108,7 @@ async def make(call: Call) -> Reply:
     desk = _desk(call)
     body = read_as(EndpointBody, await read_body(call.request))
     name = body.name or f"endpoint-{secrets.token_hex(4)}"
-    asked = AskedEndpoint(name, body.url, body.key, body.types, body.match, body.note)
+    asked = AskedEndpoint(name, body.url, body.key, body.types, body.match, body.batch, body.note)
     try:
         kept, key = await desk.make(asked)
     except EndpointRefused as e:
@@ -206,6 +208,7 @@ def _item(call: Call, kept: Subscription) -> EndpointItem:
         kept.url,
         list(kept.types),
         kept.match,
+        kept.batch,
         kept.is_enabled,
         stamp(kept.created_at),
         kept.note,

@@ -42,17 +42,8 @@ class NoticedWatch(Watcher):
         """A jump that was said before a restart must not hide one that comes now."""
         self._clear(CLOCK_JUMP, CLOCK)
 
-    @property
-    def refused_lines(self) -> tuple[str, ...]:
-        """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return self._standing(BOOK_REFUSED)
-
-    @property
-    def incomplete_lines(self) -> tuple[str, ...]:
-        """Places in books whose lines are taken in part. May be asked in any thread."""
-        return self._standing(BOOK_LEFT_OUT)
-
-    def _standing(self, kind: str) -> tuple[str, ...]:
+    def standing(self, kind: str) -> tuple[str, ...]:
+        """Subjects of which a notice of a kind still holds. May be asked in any thread."""
         return tuple(place for place, told in list(self._told.get(kind, {}).items()) if told.last is not None)
 
     def take(self, event: Noticed, out: Outcome) -> None:
@@ -91,12 +82,13 @@ class NoticedWatch(Watcher):
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
-        out.memory_changed |= self._clear(BOOK_REFUSED, f"{event.source}#{event.group.id}")
+        for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
+            out.memory_changed |= self._clear(kind, f"{event.source}#{event.group.id}")
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
         mine = f"{event.source}#"
-        refused = [place for place in self.refused_lines if place.startswith(mine)]
+        refused = [place for place in self.standing(BOOK_REFUSED) if place.startswith(mine)]
         taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if refused else set()
         for place in refused:
             if place.removeprefix(mine) in taken:

@@ -56,7 +56,9 @@ class PriceWatch(Watcher):
 
     def said(self, event: FeedSaid) -> BookChange:
         """A feed says of itself whether it is connected, and which coins it cannot price."""
-        return self._moved(self._board.take_said(event), event.at)
+        change = self._board.take_said(event)
+        self._await_staleness(change.moved)
+        return self._moved(change, event.at)
 
     def silent(self, asset: str, at: datetime) -> BookChange:
         """No feed spoke of an asset for too long, though no deadline could run."""
@@ -91,6 +93,7 @@ class PriceWatch(Watcher):
         if not late:
             self._blindness.lose(blind, at, out)
             return None
+        self._await_staleness(late, at)  # another source may be in force now, and comes to its own time
         self._late = (*late, *blind)
         moved = frozenset[str]().union(*(change.moved for change in late.values()))
         return self._moved(PriceChange(moved, lost=tuple(a for change in late.values() for a in change.lost)), at)
@@ -103,6 +106,7 @@ class PriceWatch(Watcher):
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
+        self._await_staleness((*change.prices.regained, *change.prices.found))
         self._blindness.regain(change.prices.regained, change.at, out)
         self._blindness.regain(change.prices.found, change.at, out)
         late, self._late = self._late, ()
@@ -135,11 +139,11 @@ class PriceWatch(Watcher):
                 if not self._is_awaited(asset):
                     self._await_price(asset, at + trust.stale_after)
 
-    def _await_staleness(self, assets: Iterable[str]) -> None:
-        """Looks at each of these prices again when it would be stale."""
+    def _await_staleness(self, assets: Iterable[str], after: datetime | None = None) -> None:
+        """Looks at each of these prices again when it would be stale, but later than `after`."""
         for asset in sorted(set(assets) - self._awaited):
-            due = self._board.stale_due(asset)
-            if due is not None:
+            due = self._board.stale_due(asset, after)
+            if due is not None and (after is None or due > after):
                 self._await_price(asset, due)
 
     def _look(self, assets: Collection[str], at: datetime, out: Outcome) -> None:

@@ -6,7 +6,8 @@ from decimal import Decimal
 import msgspec
 
 import tests.core.desk
-from monitor.core.events.events import ClockJumped, PriceSilent
+from monitor.core.events.events import ClockJumped, FeedSaid, OperatorAct, PriceSilent
+from monitor.core.prices.decisions import Exclude
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Trust
 from monitor.core.watch.risk import RiskMonitor
@@ -19,6 +20,11 @@ TRUST = Trust(stale_after=timedelta(seconds=10), confirm_after=timedelta(seconds
 COINS = product(version(ladders={"USDT": [["inf", "1"]], "BTC": [["inf", "1"]]}, rates={"COIN": "0", "USDT": "0"}))
 
 
+def say(desk: Desk, time: str, states: dict[str, str]) -> str:
+    """The feed `a` says which markets it does not price."""
+    return desk.short(desk.handle(FeedSaid(clock(time), "a", True, "", states)), clock(time))
+
+
 # -- stale --
 
 
@@ -27,6 +33,37 @@ def test_a_price_goes_stale_after_its_time_and_the_desk_hears_of_it_once() -> No
     desk.play("00:00 0.5 -; 00:00:10 ... -; 00:00:11 ... price.stale:COIN@00:00:10; 00:05 ... -; 09:00 ... -")
     assert desk.monitor.next_due == clock("15:00")  # the next look ahead; nothing of the price waits any more
     assert desk.sight().blind
+
+
+def test_the_second_feed_comes_to_its_own_time_after_the_first_fell_silent() -> None:
+    """A network that is cut takes both feeds: the one that takes over must not be good for ever."""
+    desk = Desk(line(), trust=TRUST)
+    desk.play("00:00 COIN=0.5@b -; 00:00:01 COIN=0.5@a -; 00:00:02 COIN=0.5@b -; 00:00:11.500 ... -")
+    desk.play("00:00:20 ... price.stale:COIN@00:00:12")
+
+
+def test_an_outlier_that_falls_silent_changes_nothing_and_the_median_comes_to_its_own_time() -> None:
+    desk = Desk(line(), trust=msgspec.structs.replace(TRUST, mode="median"))
+    desk.play("00:00 COIN=0.5@a,COIN=0.5@b,COIN=0.53@c -; 00:00:09 COIN=0.5@a,COIN=0.5@b -; 00:00:15 ... -")
+    desk.play("00:00:30 ... price.stale:COIN@00:00:19")
+
+
+def test_a_market_that_is_open_again_comes_to_its_time_as_ever() -> None:
+    desk = Desk(line(), trust=TRUST)
+    desk.play("00:00 COIN=0.5@a -")
+    assert say(desk, "00:00:01", {"COIN": "settled"}) == "price.suspect:COIN"
+    desk.play("00:00:12 COIN=0.5@a -")
+    assert say(desk, "00:00:13", {}) == "price.restored:COIN"
+    desk.play("00:01:30 ... price.stale:COIN@00:00:22")
+
+
+def test_a_source_that_an_operator_takes_again_comes_to_its_time_as_ever() -> None:
+    desk = Desk(line(), trust=TRUST)
+    desk.play("00:00 COIN=0.5@a -")
+    left_out = Exclude("COIN", "wrong", "a", clock("00:00:30"))
+    desk.handle(OperatorAct(clock("00:00:01"), "anna", left_out))
+    desk.play("00:00:29 COIN=0.5@a -; 00:00:31 ... price.decision_ended:COIN@00:00:30 price.restored:COIN@00:00:30")
+    desk.play("00:02 ... price.stale:COIN@00:00:39")
 
 
 def test_the_alert_of_a_stale_price_names_the_exposed_groups_and_their_sums() -> None:
