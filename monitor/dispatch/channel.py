@@ -354,7 +354,7 @@ class Channel:
         now = self._clock.utc()
         is_late = waiting.is_late or bool(answer.error and answer.error.receipt.took)
         self._break_or_mend(now_s, is_probe, None if is_late else answer.fault)
-        self._note_trouble(waiting, answer, now_s, now)
+        self._note_trouble(waiting, answer, now_s, now, is_late=is_late)
         if answer.fault is None:
             return self._delivered(waiting, answer.receipt, now_s, now)
         delivery, severity = waiting.delivery, self._queue.severity(waiting)
@@ -379,9 +379,9 @@ class Channel:
             return _Next("failed", now, now_s)
         return _Next("pending", due_at, now_s + delay_s, now_s + pause_s)
 
-    def _note_trouble(self, waiting: Waiting, answer: _Answer, now_s: float, now: datetime) -> None:
+    def _note_trouble(self, waiting: Waiting, answer: _Answer, now_s: float, now: datetime, *, is_late: bool) -> None:
         """Since when the channel fails, and whether it says for good that its address is gone."""
-        if answer.fault is None or answer.fault is Fault.NOTICE:
+        if is_late or answer.fault is None or answer.fault is Fault.NOTICE:
             self._failing_since_s = None
             self._gone.passed()
         elif self._failing_since_s is None:
