@@ -184,3 +184,14 @@ def test_a_borrower_hears_of_the_own_loans_only() -> None:
     """An alert about the desk's own affairs never reaches a contact, though it may name a group."""
     other = msgspec.structs.replace(owing(email=["a@x.example"]), type="delivery.lost", facts={"severity": "critical"})
     assert all(not target.to for target in route(other, TO_CONTACTS, CHANNELS))
+
+
+def test_a_route_gathers_for_people_and_not_for_programs() -> None:
+    routes = [Route(("hook", "mail"), group_by=("severity",))]
+    assert route(LIQUIDATION, routes, CHANNELS) == (Target("hook"), Target("mail", (), "10|300|10|severity=critical"))
+
+
+def test_an_outage_of_many_is_told_on_a_channel_that_works() -> None:
+    outage = alert("delivery.failing", "channels", facts={"channels": [{"notifier": "hook"}, {"notifier": "mail"}]})
+    assert names(outage) == ["mail-2", "phone"]
+    assert names(alert("channel.off", "mail")) == ["hook", "mail-2", "phone"]
