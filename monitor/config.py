@@ -169,7 +169,6 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
-    """Only a notifier has some."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -188,9 +187,8 @@ class Route(msgspec.Struct, frozen=True):
     @property
     def gathering(self) -> Gathering | None:
         """How the route gathers; None where every notice goes by itself."""
-        if self.group_by is None:
-            return None
-        return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
+        by = self.group_by
+        return None if by is None else Gathering(by, self.group_wait, self.group_interval, self.first)
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -427,7 +425,7 @@ class _Loader:
         return tuple(parts)
 
     def notifiers(self, rows: list[dict[str, Any]]) -> tuple[Part, ...]:
-        """The channels. Each fallback names a notifier of the file, even one that has problems of its own."""
+        """The channels. Each fallback names a notifier of the file."""
         parts = self.parts("notifiers", rows, "notifier")
         names = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
         for part in parts:
