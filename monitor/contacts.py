@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from monitor import plugins
+from monitor.core.alerts.catalogue import CATALOGUE, GROUP, LOAN
 from monitor.core.loans.group import Contact
 from monitor.core.loans.line_bounds import MOST_CONTACTS
 from monitor.core.schema import Problem
@@ -24,6 +25,12 @@ class Manner(NamedTuple):
 
     language: str = ""
     template: str = ""
+
+
+def is_for_borrowers(type_: str) -> bool:
+    """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
+    row = CATALOGUE.get(type_)
+    return row is not None and row.about in (GROUP, LOAN)
 
 
 @cache

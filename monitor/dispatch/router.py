@@ -21,7 +21,7 @@ from monitor import contacts
 from monitor.channel_rules import Gathering
 from monitor.config import Route, is_for_people
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING, is_for_borrowers
+from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING
 from monitor.core.alerts.matching import takes
 from monitor.dispatch.digests import gather_key
 from monitor.stores._base import Target
@@ -47,7 +47,8 @@ def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) ->
 
 
 def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channels: Mapping[str, str]) -> Target:
-    if gathering is None or not is_for_people(channels[target.notifier]):
+    """A borrower's notice goes by itself: a digest is the desk's, and names other groups."""
+    if gathering is None or target.to or not is_for_people(channels[target.notifier]):
         return target
     return Target(target.notifier, target.to, gather_key(gathering, alert))
 
@@ -86,7 +87,7 @@ def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
 
     One that cannot be used goes along with those that can: the notifier names it as refused, and the delivery is partial.
     """
-    if not alert.contacts or not is_for_borrowers(alert.type):
+    if not alert.contacts or not contacts.is_for_borrowers(alert.type):
         return []
     found = []
     firsts: dict[str, str] = {}

@@ -16,8 +16,8 @@ import jinja2
 import msgspec
 
 from monitor import contacts
-from monitor.contacts import Manner
-from monitor.core.alerts.catalogue import CATALOGUE, is_for_borrowers
+from monitor.contacts import Manner, is_for_borrowers
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.loans.group import Contact
 from monitor.notifiers import _base as base
 from monitor.notifiers._base import Notice

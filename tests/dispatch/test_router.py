@@ -1,5 +1,6 @@
 """Where alerts go."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,12 @@ def test_an_outage_of_many_is_told_on_a_channel_that_works() -> None:
     outage = alert("delivery.failing", "channels", facts={"channels": [{"notifier": "hook"}, {"notifier": "mail"}]})
     assert names(outage) == ["mail-2", "phone"]
     assert names(alert("channel.off", "mail")) == ["hook", "mail-2", "phone"]
+
+
+def test_a_borrowers_notice_is_in_no_digest() -> None:
+    """A digest names other groups; the desk's own mail on the same route is gathered."""
+    gathered = Route(("mail", "contacts"), group_by=("severity",), group_wait=timedelta(seconds=30))
+    desk, borrower = route(owing(email=["a@x.example"]), (gathered,), CHANNELS)
+    assert desk.gather
+    assert borrower.to == ("a@x.example",)
+    assert not borrower.gather

@@ -51,7 +51,7 @@ class MailServer:
 
 
 def called(id_: str, **more: Any) -> dict[str, Any]:
-    """A group at the liquidation line, with no price needed: what it holds and owes are USDT."""
+    """A group in liquidation with no price needed: it owes USDT, and what it holds does not count here."""
     return line(id_, "100000", "96000", asset="USDT", **more)
 
 
@@ -136,11 +136,10 @@ async def test_what_an_older_version_took_by_api_is_told_once(house: House) -> N
         routes = '[[route]]\nmatch = { type = "book.*" }\nto = ["ops"]\n\n[[route]]\nto = ["contacts"]\n'
         house.write(webhook("ops", ops.url()), MAIL, routes, feed=False)
         async with Daemon(house) as daemon:
-            await daemon.put(line("old", "100000", "1000", asset="USDT"))
+            await daemon.put(line("old", asset="USDT", loans=[]))
         _spoil(house.folder / "var" / "monitor.db")
         async with Daemon(house) as daemon:
-            await daemon.put(line("new", "100000", "1000", asset="USDT"))
-            more = {"type": "withdraw", "account": "old-a", "asset": "USDT", "quantity": "98990", "id": "t-1"}
+            more = {"type": "borrow", "id": "b-1", "loan": called("old")["loans"][0]}
             status, said = await daemon.ask("POST", "/v1/groups/old/entries", more)
             assert status == 200, said
             await until(lambda: "old" in groups_of(ops), "everybody hears of a group without a usable contact")

@@ -217,3 +217,22 @@ async def test_a_configuration_cannot_take_the_name_of_an_endpoint(house: House,
         await daemon.stop()
     with closing(sqlite3.connect(house.folder / "var/monitor.db")) as db:
         assert db.execute("SELECT name, is_enabled FROM subscriptions").fetchall() == [("theirs", 1)]
+
+
+async def test_an_endpoint_that_takes_batches_gets_each_alert_once_and_signed(
+    house: House, receiver: SignedReceiver
+) -> None:
+    house.write(REACH)
+    async with Daemon(house) as daemon:
+        await _made(daemon, receiver, types=[TRIGGERED], batch=True)
+        await _fall(house, daemon)
+        await daemon.put(*(bad(f"G-{n}") for n in range(40)))
+
+        def arrived() -> list[str]:
+            return [item["data"]["group"]["id"] for body in receiver.got for item in body["data"]["items"]]
+
+        await until(lambda: len(arrived()) >= 40, "all alerts")
+        assert sorted(arrived()) == sorted(f"G-{n}" for n in range(40))
+        assert {body["type"] for body in receiver.got} == {"batch"}
+        assert receiver.bad == []
+        assert max(len(raw) for raws in receiver.bodies.values() for raw in raws) <= 20_000

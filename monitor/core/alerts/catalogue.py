@@ -570,12 +570,6 @@ def title_of(type_: str) -> str:
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title
 
 
-def is_for_borrowers(type_: str) -> bool:
-    """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
-    row = CATALOGUE.get(type_)
-    return row is not None and row.about in (GROUP, LOAN)
-
-
 def schema_of(row: AlertType) -> dict[str, Any]:
     """The JSON schema of what is particular to alerts of a type: severity, subject and facts."""
     facts = {

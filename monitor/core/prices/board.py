@@ -95,9 +95,8 @@ class PriceBoard(PricesInForce):
         for quote in quotes:
             self._take(quote, at, before)
         if self.trust.enabled:
-            self._look_for_frozen(
-                {*(frame.source for frame in frames), *(quote.source for quote in quotes)}, at, before
-            )
+            names = {frame.source for frame in frames} | {quote.source for quote in quotes}
+            self._look_for_frozen(names, at, before)
         return self._settle(before, moved)
 
     def expire(self, asset: str, at: datetime | None = None) -> PriceChange:
@@ -133,12 +132,13 @@ class PriceBoard(PricesInForce):
         self._at = at
         for mark in self.marks.values():
             since, differ = (when and min(when + delta, at) for when in (mark.candidate_since, mark.differ_since))
-            received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
+            received, changed = (min(when + delta, at) for when in (mark.received_at, mark.changed_at))
             shifted = msgspec.structs.replace(
                 mark, received_at=received, changed_at=changed, candidate_since=since, differ_since=differ
             )
             self._put(self.index[mark.asset], shifted)
         self._sources.shift(delta, at, self._columns.names)
+        self._unagreed = {asset: min(since + delta, at) for asset, since in self._unagreed.items()}
 
     def announce(self, asset: str, announced: bool) -> Mark:
         """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
@@ -176,12 +176,12 @@ class PriceBoard(PricesInForce):
         if mark is None:
             first = self._first(said.asset, at)
             assert first is not None
-            dated = first.price_at is not None
-            seen = Quote(said.asset, first.price, first.quote, first.source, first.price_at or at, dated)
+            time = first.price_at
+            seen = Quote(said.asset, first.price, first.quote, first.source, time or at, time is not None)
         else:
             assert mark.candidate is not None
-            dated = mark.price_at is not None
-            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, dated)
+            time = mark.price_at
+            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, time or at, time is not None)
         self._put(self.place(said.asset), accepted(mark, as_heard(seen, at, mark)))
         return self._settle({said.asset: mark})
 
@@ -225,6 +225,7 @@ class PriceBoard(PricesInForce):
         if asset in self._sources.decided.pins:
             return mark
         updated = self._judgement.decide(asset, at, news)
+        self._note_disagreement(asset, at, is_priced=updated is not None)
         if updated is not None and updated != mark:
             self._put(place, updated)
         return updated

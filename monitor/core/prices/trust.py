@@ -98,23 +98,30 @@ class TrustRules:
     def _contradicted(self, mark: Mark, agreed: Agreement, at: datetime) -> Mark:
         """The last good price stays in force. Lasting never helps against a contradiction."""
         said = (*agreed.kept, *agreed.outliers)
-        if agreed.is_contradiction:
-            spread = plain((self.trust.max_spread * HUNDRED).normalize())
-            reason = f"live sources differ by more than {spread} %: {named(said)}"
-        elif len(agreed.kept) == 1:
-            reason = "a lone source"
-        else:
-            reason = f"{len(agreed.kept)} sources where {self.trust.min_sources} are wanted"
         return msgspec.structs.replace(
             mark,
             trust=SUSPECT,
-            reason=reason,
+            reason=self._disagreement(agreed),
             received_at=max(each.heard.received_at for each in said),
             candidate=None,
             candidate_since=None,
             is_power=False,
             differ_since=mark.differ_since or at,
         )
+
+    def disagreement(self, live: Sequence[Live]) -> str:
+        """Why live sources make no price, in words: they contradict each other, or are too few; empty where they do."""
+        agreed = self.agreement(live)
+        is_enough = not agreed.is_contradiction and len(agreed.kept) >= self.trust.min_sources
+        return "" if is_enough or not live else self._disagreement(agreed)
+
+    def _disagreement(self, agreed: Agreement) -> str:
+        if agreed.is_contradiction:
+            spread = plain((self.trust.max_spread * HUNDRED).normalize())
+            return f"live sources differ by more than {spread} %: {named(agreed.outliers)}"
+        if len(agreed.kept) == 1:
+            return "a lone source"
+        return f"{len(agreed.kept)} sources where {self.trust.min_sources} are wanted"
 
     def _all_moved(self, agreed: Agreement, worth: Decimal) -> bool:
         """All live sources lie beyond the limit on one side of the price in force, though apart from each other.
