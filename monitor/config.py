@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -170,7 +171,6 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
-    """Only a notifier has some."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -189,9 +189,8 @@ class Route(msgspec.Struct, frozen=True):
     @property
     def gathering(self) -> Gathering | None:
         """How the route gathers; None where every notice goes by itself."""
-        if self.group_by is None:
-            return None
-        return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
+        by = self.group_by
+        return None if by is None else Gathering(by, self.group_wait, self.group_interval, self.first)
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -454,7 +453,7 @@ class _Loader:
         return tuple(parts)
 
     def notifiers(self, rows: list[dict[str, Any]]) -> tuple[Part, ...]:
-        """The channels. Each fallback names a notifier of the file, even one that has problems of its own."""
+        """The channels. Each fallback names a notifier of the file."""
         parts = self.parts("notifiers", rows, "notifier")
         names = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
         for part in parts:
@@ -580,11 +579,12 @@ def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[s
     return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
 
 
+@cache
 def is_for_people(kind: str) -> bool:
     """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
     try:
         return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
-    except plugins.UnknownKind:
+    except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return False
 
 

@@ -146,6 +146,9 @@ export interface ChannelItem {
   readonly last_delivered_at: string | null;
   readonly last_failed_at: string | null;
   readonly last_failure: string | null;
+  readonly fallback: string | null;
+  readonly off_at: string | null;
+  readonly off_reason: string | null;
 }
 
 export interface ChannelList {
@@ -889,6 +892,12 @@ export interface Replayed {
   readonly first: number | null;
   readonly last: number | null;
   readonly next: number | null;
+}
+
+export interface Retried {
+  readonly count: number;
+  readonly passed_over: number;
+  readonly more: boolean;
 }
 
 export interface ReverseAnswer {

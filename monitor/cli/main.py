@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, telemetry, terminal
-from monitor.cli import keys, operator, output, portfolio
+from monitor.cli import delivery, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -47,6 +47,8 @@ for _command in (
     operator.duty,
     operator.silence,
     operator.price,
+    delivery.channel,
+    delivery.retry,
     keys.webhook_key,
 ):
     commands.command(_command)

@@ -229,6 +229,14 @@ def _match(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def time_of(text: str | None, flag: str) -> str | None:
+    """A time that a text names, such as 2026-01-05T10:00:00Z. Raises NoAnswer."""
+    try:
+        return None if text is None else stamp(instant(text))
+    except (Invalid, ValueError) as e:
+        raise NoAnswer(f"{flag}: {e}, expected a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
+
+
 def _time(text: str | None) -> str | None:
     """The time that a text names, or a duration from now. Raises NoAnswer."""
     if text is None:

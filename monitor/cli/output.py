@@ -396,6 +396,17 @@ def silences(items: Sequence[dict[str, Any]]) -> None:
     out.print(table)
 
 
+def channels(items: Sequence[dict[str, Any]]) -> None:
+    """How each channel does."""
+    table = table_of("channel", "kind", "state", "waiting", "fallback", "last failure")
+    for item in items:
+        off = f"off since {item['off_at']}: {item['off_reason']}" if item["off_at"] else ""
+        state = off or ("fails, probed" if item["breaker"] == "open" else "on")
+        row = (item["name"], item["kind"], state, item["queued"], item["fallback"] or "", item["last_failure"] or "")
+        table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(table)
+
+
 def hidden(answer: dict[str, Any]) -> None:
     """What a silence would hide."""
     groups, alerts = answer["groups"], answer["alerts"]

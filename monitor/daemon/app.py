@@ -111,6 +111,8 @@ class App:
             links=self.deliveries.links,
             contacts=lambda: self.config.contacts,
             sms_secret=wiring.sms_secret(self.config),
+            enable=self.deliveries.enable,
+            disable=self.deliveries.disable,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
             scenarios=self.config.path.parent / "scenarios",

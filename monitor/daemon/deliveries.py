@@ -28,7 +28,7 @@ from monitor.dispatch.channel import Setting
 from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
-from monitor.dispatch.worker import Desk, Dispatcher, Tell
+from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notice, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
@@ -180,7 +180,7 @@ class Deliveries:
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}
         dispatcher = Dispatcher(
-            self._running, self._all(), self._render, Desk(self._tell, self.route, self._addressed), settings
+            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed), settings
         )
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher

@@ -111,8 +111,8 @@ class Digests:
     def due_s(self, delivery: Delivery, now_s: float) -> float:
         """When the digest goes that takes this delivery along."""
         key = delivery.gather, delivery.to
-        due_s = self._due_s.get(key, 0.0)
-        if due_s < now_s:
+        due_s = self._due_s.get(key)
+        if due_s is None or due_s < now_s:
             wait_s, interval_s, _ = _waits(delivery.gather)
             due_s = max(now_s + wait_s, self._sent_s.get(key, -interval_s) + interval_s)
             self._due_s[key] = due_s

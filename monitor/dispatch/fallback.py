@@ -58,6 +58,4 @@ class Fallback:
         if is_like or not delivery.to:
             return delivery.to
         logged = await self._ledger.alert(delivery.alert)
-        if logged is None:
-            return ()
-        return tuple(contacts.usable(logged.alert.contacts, self._kinds[name])[0])
+        return tuple(contacts.usable(logged.alert.contacts, self._kinds[name])[0]) if logged is not None else ()

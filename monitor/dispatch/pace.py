@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from monitor.channel_rules import Rate
+from monitor.channel_rules import Limit
 
 
 class Pace:
     """Counts the attempts of one channel. In monotonic seconds; without a limit there is always room."""
 
-    def __init__(self, limit: Rate | None) -> None:
+    def __init__(self, limit: Limit | None) -> None:
         self._limit = limit
         self._begun: deque[float] = deque(maxlen=limit.count if limit is not None else 1)
 

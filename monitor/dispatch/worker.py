@@ -38,7 +38,7 @@ Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 """Hears that a channel fails or is back (Noticed, kind delivery.failing)."""
 
 
-class Desk(NamedTuple):
+class Around(NamedTuple):
     """What a dispatcher asks of the daemon around it."""
 
     tell: Tell
@@ -54,7 +54,7 @@ class Dispatcher:
         running: Running,
         notifiers: Mapping[str, Notifier],
         render: Render,
-        desk: Desk,
+        desk: Around,
         settings: Mapping[str, Setting] | None = None,
     ) -> None:
         self._clock = running.clock

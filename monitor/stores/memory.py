@@ -87,7 +87,57 @@ class _Beside:
         return len(old)
 
 
-class MemoryStore(_Beside):
+class _Handovers(_Beside):
+    """Fallbacks, switches and bulk retry of a store in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deliveries: dict[str, Delivery] = {}
+        self._switched: dict[str, Switched] = {}
+
+    def _state(self, id: str) -> str:
+        return self._deliveries[id].state
+
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        made = {}
+        for old, target in pairs:
+            new = handed_over(old, target, at)
+            if self._state(old.id) in ("pending", "failed") and new.id not in self._deliveries:
+                made[new.id] = new
+        self._deliveries |= made
+        return list(made.values())
+
+    async def switch_off(self, switched: Switched) -> None:
+        self._switched[switched.notifier] = switched
+
+    async def switch_on(self, notifier: str) -> None:
+        self._switched.pop(notifier, None)
+
+    async def switched_off(self) -> list[Switched]:
+        return [self._switched[name] for name in sorted(self._switched)]
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        wanted = [d for id in dict.fromkeys(ids) if (d := self._deliveries.get(id)) is not None]
+        found = [d for d in wanted if not self._has_newer(d)]
+        return [again for d in found if (again := await self.retry(d.id, at)) is not None]
+
+    def _has_newer(self, old: Delivery) -> bool:
+        """Its channel had newer news of the group's stage."""
+        return old.type.startswith("loan_group.") and any(
+            (d.subject, d.notifier, d.to) == (old.subject, old.notifier, old.to)
+            for d in self._deliveries.values()
+            if d.cursor > old.cursor and d.attempts > 0 and d.type in STAGE_NEWS
+        )
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        found = self._deliveries.get(delivery)
+        if found is not None:
+            found = msgspec.structs.replace(found, state="pending", due_at=at)
+            self._deliveries[delivery] = found
+        return found
+
+
+class MemoryStore(_Handovers):
     """Dicts in the order of the log. What it keeps has passed through JSON, so that it equals what a file gives."""
 
     def __init__(self) -> None:
@@ -101,9 +151,7 @@ class MemoryStore(_Beside):
         self._desk: CoreState | None = None
         self._cursor = 0
         self._log: dict[str, LoggedAlert] = {}
-        self._deliveries: dict[str, Delivery] = {}
         self._attempts: dict[str, list[Attempt]] = {}
-        self._switched: dict[str, Switched] = {}
         self._entries: dict[tuple[str, str], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
@@ -202,9 +250,6 @@ class MemoryStore(_Beside):
             self._deliveries[id] = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
         return started
 
-    def _state(self, id: str) -> str:
-        return self._deliveries[id].state
-
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             delivery = self._deliveries.get(attempt.delivery)
@@ -259,44 +304,6 @@ class MemoryStore(_Beside):
         new = [d for d in made if d.id not in self._deliveries]
         self._deliveries |= {d.id: d for d in new}
         return new
-
-    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
-        made = {}
-        for old, target in pairs:
-            new = handed_over(old, target, at)
-            if self._state(old.id) in ("pending", "failed") and new.id not in self._deliveries:
-                made[new.id] = new
-        self._deliveries |= made
-        return list(made.values())
-
-    async def switch_off(self, switched: Switched) -> None:
-        self._switched[switched.notifier] = switched
-
-    async def switch_on(self, notifier: str) -> None:
-        self._switched.pop(notifier, None)
-
-    async def switched_off(self) -> list[Switched]:
-        return [self._switched[name] for name in sorted(self._switched)]
-
-    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
-        wanted = [d for id in dict.fromkeys(ids) if (d := self._deliveries.get(id)) is not None]
-        found = [d for d in wanted if not self._has_newer(d)]
-        return [again for d in found if (again := await self.retry(d.id, at)) is not None]
-
-    def _has_newer(self, old: Delivery) -> bool:
-        """Its channel had newer news of the group's stage."""
-        return old.type.startswith("loan_group.") and any(
-            (d.subject, d.notifier, d.to) == (old.subject, old.notifier, old.to)
-            for d in self._deliveries.values()
-            if d.cursor > old.cursor and d.attempts > 0 and d.type in STAGE_NEWS
-        )
-
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
-        found = self._deliveries.get(delivery)
-        if found is not None:
-            found = msgspec.structs.replace(found, state="pending", due_at=at)
-            self._deliveries[delivery] = found
-        return found
 
     async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         for new in deliveries:

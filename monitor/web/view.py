@@ -7,7 +7,7 @@ million groups and other dear answers are made at a bounded rate for all who ask
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -197,6 +197,10 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """How the people of the desk are reached."""
     sms_secret: str = ""
     """With it a gateway signs the replies that it hands over; empty where none are taken."""
+    enable: Callable[[str], Awaitable[bool]] | None = None
+    """Switches a channel on; False where it was on."""
+    disable: Callable[[str, str], Awaitable[bool]] | None = None
+    """Switches a channel off, with a reason."""
     route: Callable[[Alert], Sequence[Target]] = lambda _: ()
     """Where an alert goes by the routes and endpoints of now."""
     endpoints: SubscriptionDesk | None = None

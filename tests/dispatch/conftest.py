@@ -9,7 +9,7 @@ from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
 from monitor.dispatch.channel import Setting
 from monitor.dispatch.notices import Render
-from monitor.dispatch.worker import Desk, Dispatcher, Tell
+from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import DeliveryError, Fault, Notice
 from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Target
@@ -34,7 +34,7 @@ class DispatchDesk:
 
     def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
         running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
-        desk = Desk(tell or self._noticed, lambda _: self.routed)
+        desk = Around(tell or self._noticed, lambda _: self.routed)
         return Dispatcher(running, self.notifiers, render, desk, self.settings)
 
     async def _noticed(self, event: Noticed) -> None:

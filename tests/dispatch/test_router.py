@@ -187,6 +187,17 @@ def test_a_borrower_hears_of_the_own_loans_only() -> None:
     assert all(not target.to for target in route(other, TO_CONTACTS, CHANNELS))
 
 
+def test_a_route_gathers_for_people_and_not_for_programs() -> None:
+    routes = [Route(("hook", "mail"), group_by=("severity",))]
+    assert route(LIQUIDATION, routes, CHANNELS) == (Target("hook"), Target("mail", (), "10|300|10|severity=critical"))
+
+
+def test_an_outage_of_many_is_told_on_a_channel_that_works() -> None:
+    outage = alert("delivery.failing", "channels", facts={"channels": [{"notifier": "hook"}, {"notifier": "mail"}]})
+    assert names(outage) == ["mail-2", "phone"]
+    assert names(alert("channel.off", "mail")) == ["hook", "mail-2", "phone"]
+
+
 def test_a_borrowers_notice_is_in_no_digest() -> None:
     """A digest names other groups; the desk's own mail on the same route is gathered."""
     gathered = Route(("mail", "contacts"), group_by=("severity",), group_wait=timedelta(seconds=30))

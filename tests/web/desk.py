@@ -149,6 +149,9 @@ class DeskStore:
     async def attempts(self, delivery: str) -> list[Attempt]:
         return [t for t in self.tries if t.delivery == delivery]
 
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        return [d for id_ in ids if (d := await self.retry(id_, at)) is not None]
+
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self.check()
         found = self.sent.get(delivery)

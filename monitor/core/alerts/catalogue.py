@@ -26,9 +26,7 @@ STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
-DELIVERY_RESTORED = "delivery.restored"
-CHANNEL_OFF = "channel.off"
-CHANNEL_ON = "channel.on"
+DELIVERY_RESTORED, CHANNEL_OFF, CHANNEL_ON = "delivery.restored", "channel.off", "channel.on"
 ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON}
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
@@ -476,8 +474,7 @@ _ROWS = (
     ),
     AlertType(
         DELIVERY_RESTORED, INFO, "delivery works again", "channel",
-        "A channel that was said to fail takes notices again. What waited goes out now.",
-        "Nothing.",
+        "A channel that was said to fail takes notices again. What waited goes out now.", "Nothing.",
         (Fact("notifier", TEXT, "the channel"),),
     ),
     AlertType(
@@ -494,8 +491,7 @@ _ROWS = (
     ),
     AlertType(
         CHANNEL_ON, INFO, "channel switched on", "channel",
-        "A channel that was off sends again, and what waited for it goes out.",
-        "Nothing.",
+        "A channel that was off sends again, and what waited for it goes out.", "Nothing.",
         (Fact("notifier", TEXT, "the channel"),),
     ),
     AlertType(
