@@ -7,7 +7,6 @@ targets to the working directory.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.addresses import check_public_url, networks_of
+from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.matching import Match
@@ -35,6 +34,7 @@ from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, rea
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
+from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -69,49 +69,8 @@ def _bytes(size: str) -> int:
     return int(match[1]) * _UNITS.get(match[2], 0) if match else 0
 
 
-class TokenConfig(msgspec.Struct, frozen=True):
-    """One of [web] tokens. Its secret stands here or in a file, never both."""
-
-    name: Name
-    role: Literal["viewer", "feeder", "operator", "admin"]
-    secret: str | None = None
-    secret_file: Path | None = None
-    scope: dict[str, str] = {}
-    """Labels that a group must have for this token to see it."""
-
-    def __post_init__(self) -> None:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError('a token states either "secret" or "secret_file"')
-
-    def __repr__(self) -> str:
-        return f"TokenConfig({self.name}, {self.role})"
-
-
 PORT_FILE = "port"
 """The daemon's port stands in this file of `state_dir` while it runs."""
-
-
-class WebConfig(msgspec.Struct, frozen=True):
-    """[web]. Port 0 picks a free one and prints it."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, range(0, 65536)] = 8080
-    tokens: tuple[TokenConfig, ...] = ()
-    public_url: str | None = None
-    """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
-
-    def __post_init__(self) -> None:
-        try:
-            if self.public_url is not None:
-                check_public_url(self.public_url)
-        except ValueError as e:
-            raise ValueError(f"public_url: {e}") from None
-        try:
-            networks_of(self.trusted_proxies)
-        except ValueError as e:
-            raise ValueError(f"trusted_proxies: {e}") from None
 
 
 class EndpointsTable(msgspec.Struct, frozen=True):
@@ -599,30 +558,3 @@ class ProductTable(msgspec.Struct, frozen=True):
 
     kind: str
     file: Path
-
-
-class UnsafeBind(Exception):
-    """Everybody on the network would be admin."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
-            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
-        )
-
-
-def check_bind(host: str, tokens: Sequence[object]) -> None:
-    """Raises UnsafeBind for an address beyond loopback without tokens."""
-    if not tokens and not is_loopback(host):
-        raise UnsafeBind(host)
-
-
-def is_loopback(name: str) -> bool:
-    """The name or address can only mean this machine."""
-    name = name.removesuffix(".").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

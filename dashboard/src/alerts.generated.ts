@@ -26,6 +26,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   "fund.*": "the insurance fund",
   "exposure.*": "concentrations",
   "delivery.*": "deliveries",
+  "channel.*": "channels",
   "book.*": "the book",
   "monitor.*": "the monitor",
 };

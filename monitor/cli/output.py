@@ -30,7 +30,7 @@ from rich.table import Table
 
 from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
-from monitor.core.alerts.catalogue import COLOUR
+from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.text import stamp
 from monitor.telemetry import log, without_passwords
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitor import crashpoint
-from monitor.core.alerts.catalogue import CRITICAL, SEVERITY_RANK
+from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
 from monitor.dispatch.digests import digest, digest_id
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from monitor import contacts
 from monitor.channel_rules import ChannelRules
-from monitor.core.alerts.catalogue import CRITICAL
+from monitor.core.alerts.alert_type import CRITICAL
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.queue import Waiting
 from monitor.stores._base import Delivery, Target

@@ -11,7 +11,7 @@ from bisect import insort
 from datetime import datetime
 from typing import NamedTuple
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.alerts.alert_type import SEVERITY_RANK
 from monitor.stores._base import Delivery
 
 

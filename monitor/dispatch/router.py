@@ -22,7 +22,8 @@ from monitor import contacts
 from monitor.channel_rules import Gathering
 from monitor.config import Route, is_for_people
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CHANNEL_OFF, CRITICAL, DELIVERY_FAILING, TO_PEOPLE
+from monitor.core.alerts.alert_type import CRITICAL
+from monitor.core.alerts.catalogue import CHANNEL_OFF, DELIVERY_FAILING, TO_PEOPLE
 from monitor.core.alerts.matching import takes
 from monitor.dispatch.digests import gather_key
 from monitor.people import Contacts

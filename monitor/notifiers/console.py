@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor import terminal
-from monitor.core.alerts.catalogue import COLOUR
+from monitor.core.alerts.alert_type import COLOUR
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, page_of
 
 WRITE_S = 5.0

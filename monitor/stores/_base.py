@@ -19,7 +19,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.alert_type import Severity
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup

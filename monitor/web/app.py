@@ -10,7 +10,6 @@ from aiohttp import web
 
 from monitor.ack_links import PATH
 from monitor.addresses import networks_of
-from monitor.config import WebConfig, check_bind
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
@@ -25,6 +24,7 @@ from monitor.web.proxy import asked_host
 from monitor.web.sessions import COOKIE, CSRF_HEADER
 from monitor.web.site import Call, Endpoint, Reply, Site
 from monitor.web.view import Daemon
+from monitor.web_table import WebConfig, check_bind
 
 SHUTDOWN_S = 2.0
 """Requests under way have this long at a stop; the daemon as a whole has 10 s."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.config import EndpointsTable, WebConfig
+from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
@@ -51,6 +51,7 @@ from monitor.web.app import Server
 from monitor.web.live import Limits
 from monitor.web.page import PageFiles
 from monitor.web.view import Daemon, View
+from monitor.web_table import WebConfig
 from tests.looks import CALM, RULES, START, look_at
 
 

@@ -23,10 +23,10 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from monitor.config import WebConfig
 from monitor.core.schema import read
 from monitor.web.live import Limits
 from monitor.web.page import PageFiles
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.faults.house import ROOT, until
 from tests.web.desk import WebDesk, serving

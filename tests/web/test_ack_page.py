@@ -13,12 +13,12 @@ import pytest
 import structlog
 
 from monitor.ack_links import AckLinks, open_links
-from monitor.config import WebConfig
 from monitor.core.alerts.catalogue import ASKS
 from monitor.core.events.events import Noticed, ProductsChanged
 from monitor.core.rules.duty import Duty, Escalation, EscalationStep, Rota
 from monitor.web.ack_page import SMS_PATH, sms_signature
 from monitor.web.app import Server
+from monitor.web_table import WebConfig
 from tests.looks import RULES
 from tests.web.desk import WebDesk
 

@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.config import WebConfig
 from monitor.core.schema import read
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 

@@ -13,11 +13,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from monitor.config import WebConfig
 from monitor.core.events.entries import Entry
 from monitor.core.schema import read
 from monitor.web import ack_page, page
 from monitor.web.app import Server
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 from tests.web.sse import stream

@@ -11,10 +11,10 @@ from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
 from monitor.addresses import check_public_url, networks_of
-from monitor.config import TokenConfig, WebConfig
 from monitor.core.schema import Invalid, read
 from monitor.web.app import Server
 from monitor.web.proxy import client_of, is_https, link_of
+from monitor.web_table import TokenConfig, WebConfig
 from tests.fakes import alert
 from tests.web.desk import WebDesk, serving
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
-from monitor.core.alerts.catalogue import Severity
+from monitor.core.alerts.alert_type import Severity
 from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO
 from monitor.core.prices.decisions import Pinned

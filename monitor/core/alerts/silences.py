@@ -15,7 +15,8 @@ from typing import Literal
 import msgspec
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING, Severity
+from monitor.core.alerts.alert_type import CRITICAL, INFO, SEVERITY_RANK, WARNING, Severity
+from monitor.core.alerts.catalogue import GOOD_STAGE_NEWS
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.prices.decisions import PriceAct
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage

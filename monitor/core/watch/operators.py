@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from monitor.core import deadlines
 from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, TakeInHand, Unacknowledge, Unsilence
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
@@ -23,6 +24,8 @@ from monitor.core.watch.watchers.silences import SilenceWatch
 
 class Operators(Watcher):
     """Takes what operators say, and ends silences."""
+
+    phases = (deadlines.SILENCE,)
 
     def __init__(
         self,

@@ -89,20 +89,10 @@ class RiskMonitor:
             *self._priced,
             self._concentration,
         )
-        self._by_phase: dict[int, Watcher] = {
-            deadlines.ACCRUAL: self._rules,
-            deadlines.RULES: self._rules,
-            deadlines.DECISION: self._decisions,
-            deadlines.SILENCE: self.operators,
-            deadlines.EXPOSURE: self._concentration,
-            deadlines.FUND: self._fund,
-            deadlines.ESCALATION: self._escalations,
-            **self._priced.by_phase,
-        }
+        own = {phase: watcher for watcher in (*self._watchers, self.operators) for phase in watcher.phases}
+        self._by_phase: dict[int, Watcher] = {**own, **self._priced.by_phase}
         if memory:
             self._restore(memory)
-
-    # -- what may be asked --
 
     @property
     def rules(self) -> Rules:
@@ -151,8 +141,6 @@ class RiskMonitor:
         with exact():
             self._ground.weight(record)
         return record.sight()
-
-    # -- what is remembered --
 
     def watcher_states(self) -> WatcherStates:
         """What the watchers remember."""
@@ -298,8 +286,6 @@ class RiskMonitor:
         """What was just said: silences may hide it, and nobody may have acknowledged it in time."""
         self._silences.mark(out.alerts, start)
         self._escalations.look(out.alerts[start:], out)
-
-    # -- rules --
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)

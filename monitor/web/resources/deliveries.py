@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from monitor.core.alerts.catalogue import Severity
+from monitor.core.alerts.alert_type import Severity
 from monitor.core.text import stamp
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from monitor.core.alerts.alert import GroupRef, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.alert_type import Severity
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import MakeSilence, Silence, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight

@@ -14,9 +14,9 @@ import msgspec
 
 from monitor.core import deadlines
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.catalogue import (
     ASKS,
-    CRITICAL,
     ESCALATED,
     ESCALATION_ENDED,
     GROUP_ESCALATED,
@@ -43,6 +43,8 @@ MOST_OPEN = 1000
 
 class EscalationWatch(Watcher):
     """Which critical alerts nobody has in hand, and whom the next step asks."""
+
+    phases = (deadlines.ESCALATION,)
 
     def __init__(self, ground: Ground, silences: SilenceWatch) -> None:
         self._ground = ground
