@@ -614,3 +614,26 @@ def test_one_column_that_another_source_contradicts_is_suspect_and_the_others_ar
     board.apply(**frames(4.5, b={"ETH": "10.1", "BTC": "105"}))
     assert board.untrusted == set()
     assert board.marks["BTC"].quote_price == 105
+
+
+def test_a_preferred_source_whose_market_opens_again_must_be_steady_before_it_takes_over() -> None:
+    venues = Venues(TWO)
+    venues.each_second(0, 2, a="100", b="101")
+    venues.said(3, "a", BTC="settled")
+    assert venues.seen() == "101 good"
+    venues.said(5, "a")
+    venues.each_second(6, 34, a="100", b="101")
+    assert venues.seen() == "101 good"
+    venues.say(36, a="100", b="101")
+    assert venues.seen() == "100 good"
+
+
+def test_one_message_that_was_held_up_beside_a_source_that_is_always_late_is_not_our_clock() -> None:
+    venues = Venues(TWO)
+    for second in range(10):
+        venues.say(second, off=-60, a="90")
+        venues.say(second + 0.5, b="100")
+    venues.say(10, off=-60, b="90")
+    venues.say(10.5, off=-60, a="90")
+    assert venues.board.own_offset is None
+    assert venues.seen() == "100 good"
