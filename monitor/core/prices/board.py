@@ -118,8 +118,9 @@ class PriceBoard(PricesInForce):
         """Takes what a feed says of itself: the price of a market that is over does not count."""
         self._at = said.at
         before: dict[str, Mark | None] = {}
-        for asset in sorted(self._sources.hear(said, self._columns.names)):
+        for asset in sorted(self._sources.hear(said, self.index)):
             self._decide(asset, said.at, before)
+            self.led_anew.add(asset)  # a stream of changes has less time without its connection
         self._keep_apart()
         return self._settle(before)
 
@@ -155,6 +156,8 @@ class PriceBoard(PricesInForce):
         old = self._sources.decided
         decided = self._sources.decided = DecisionsOf(tuple(decisions))
         self._keep_apart()
+        for asset, source in old.excluded - decided.excluded:
+            self._sources[source].count_again(self.place(asset), asset, at)
         before: dict[str, Mark | None] = {}
         for asset in sorted(old.assets | decided.assets):
             place = self.place(asset)
@@ -242,6 +245,8 @@ class PriceBoard(PricesInForce):
     def _put(self, place: int, mark: Mark) -> None:
         """Lets a mark stand alone."""
         columns = self._columns
+        if columns.source(place) != mark.source:
+            self.led_anew.add(mark.asset)
         columns.frames[place] = None
         columns.alone[place] = mark
         is_contradicted = mark.differ_since is not None or mark.is_power

@@ -159,6 +159,13 @@ class FrameColumns:
             return in_force.frame.quote
         return None if alone is None else alone.quote
 
+    def source(self, place: int) -> str | None:
+        """Who said the price in force; None where there is none."""
+        in_force, alone = self.frames[place], self.alone[place]
+        if in_force is not None:
+            return in_force.frame.source
+        return None if alone is None else alone.source
+
     def received_at(self, place: int) -> datetime | None:
         """When the price in force was received."""
         in_force, alone = self.frames[place], self.alone[place]

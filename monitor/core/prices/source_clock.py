@@ -85,6 +85,11 @@ class SourceClock:
         return self.agreed_at is None or self._off_at - self.agreed_at > _FORGET or self.is_step
 
     @property
+    def is_steadily_off(self) -> bool:
+        """Several messages in a row were off by the same amount: one message that was held up is no clock."""
+        return len(self._off) >= _STREAK
+
+    @property
     def is_ahead(self) -> bool:
         """The last message was dated ahead."""
         return bool(self._off) and self._off[-1] > NONE
@@ -160,7 +165,7 @@ def common_offset(clocks: Iterable[SourceClock], max_ahead: timedelta) -> timede
     for clock in clocks:
         if clock.offset is None:
             continue
-        if abs(clock.offset) <= max_ahead or not clock.is_step:
+        if abs(clock.offset) <= max_ahead or not clock.is_step or not clock.is_steadily_off:
             return None
         offsets.append(clock.offset)
     if len(offsets) < 2 or max(offsets) - min(offsets) > max_ahead:

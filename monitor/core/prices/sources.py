@@ -140,6 +140,12 @@ class Source:
         self.room(place + 1)
         self.cells[place] = cell
 
+    def count_again(self, place: int, asset: str, at: datetime) -> None:
+        """What it said counts again from now on: it must be steady before it takes the price back."""
+        heard = self.heard(place, asset)
+        if heard is not None:
+            self.keep(place, heard._replace(since=at))
+
     def room(self, places: int) -> None:
         """Makes room for so many places."""
         if len(self.cells) < places:
@@ -306,18 +312,20 @@ class PriceSources:
 
     # -- what feeds say of themselves --
 
-    def hear(self, said: FeedWord, names: Sequence[str]) -> set[str]:
-        """Takes what a feed says of itself; returns the assets that must be decided again."""
+    def hear(self, said: FeedWord, index: Mapping[str, int]) -> set[str]:
+        """Takes what a feed says of itself; returns the assets that must be decided again. `index`: places by asset."""
         source = self[said.source]
         was_connected, was = source.connected, source.states
         source.connected, source.cause = said.connected, said.cause
         source.states = dict(said.states)
         changed = {asset for asset in {*was, *source.states} if was.get(asset) != source.states.get(asset)}
+        for asset in (was.keys() - source.states.keys()) & index.keys():
+            source.count_again(index[asset], asset, said.at)
         if said.connected and not was_connected:
             source.clock.forget()
             source.ahead.clear()
         if said.connected != was_connected and source.feed.sends_changes_only:
-            changed.update(asset for place, asset in enumerate(names) if source.cell(place) is not None)
+            changed.update(asset for asset, place in index.items() if source.cell(place) is not None)
         return changed
 
     def newly_frozen(self, name: str, at: datetime, names: Sequence[str]) -> frozenset[str]:

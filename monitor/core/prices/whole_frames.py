@@ -65,6 +65,8 @@ class WholeFrames:
         last, n = order.last, len(frame)
         looks = FrameLook(frame, order, source, at, order.pick(self._columns.frames))
         odd = self._oddity.odd(looks)
+        if source.ahead:  # the next good price takes it away
+            source.ahead = {a: heard for a, heard in source.ahead.items() if order.columns.get(a, -1) in (-1, *odd)}
         unmoved = _unmoved(frame, last)
         changed_at, since = [at] * n, [at] * n
         if last is not None:

@@ -666,3 +666,26 @@ def test_a_price_that_was_refused_as_ahead_is_forgotten_with_the_next_good_frame
     assert [said.state for said in board.sources("BTC", at)] == ["ahead"]
     board.apply(**frames(5, a=coins))
     assert [said.state for said in board.sources("BTC", START + timedelta(seconds=5))] == ["live"]
+
+
+def test_a_preferred_source_whose_market_opens_again_must_be_steady_before_it_takes_over() -> None:
+    venues = Venues(TWO)
+    venues.each_second(0, 2, a="100", b="101")
+    venues.said(3, "a", BTC="settled")
+    assert venues.seen() == "101 good"
+    venues.said(5, "a")
+    venues.each_second(6, 34, a="100", b="101")
+    assert venues.seen() == "101 good"
+    venues.say(36, a="100", b="101")
+    assert venues.seen() == "100 good"
+
+
+def test_one_message_that_was_held_up_beside_a_source_that_is_always_late_is_not_our_clock() -> None:
+    venues = Venues(TWO)
+    for second in range(10):
+        venues.say(second, off=-60, a="90")
+        venues.say(second + 0.5, b="100")
+    venues.say(10, off=-60, b="90")
+    venues.say(10.5, off=-60, a="90")
+    assert venues.board.own_offset is None
+    assert venues.seen() == "100 good"

@@ -56,9 +56,7 @@ class PriceWatch(Watcher):
 
     def said(self, event: FeedSaid) -> BookChange:
         """A feed says of itself whether it is connected, and which coins it cannot price."""
-        change = self._board.take_said(event)
-        self._await_staleness(change.moved)
-        return self._moved(change, event.at)
+        return self._moved(self._board.take_said(event), event.at)
 
     def silent(self, asset: str, at: datetime) -> BookChange:
         """No feed spoke of an asset for too long, though no deadline could run."""
@@ -94,6 +92,7 @@ class PriceWatch(Watcher):
             self._blindness.lose(blind, at, out)
             return None
         self._await_staleness(late, at)  # another source may be in force now, and comes to its own time
+        self._board.led_anew.difference_update(late)
         self._late = (*late, *blind)
         moved = frozenset[str]().union(*(change.moved for change in late.values()))
         return self._moved(PriceChange(moved, lost=tuple(a for change in late.values() for a in change.lost)), at)
@@ -107,6 +106,7 @@ class PriceWatch(Watcher):
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
         self._await_staleness((*change.prices.regained, *change.prices.found))
+        self._await_anew(change.at)
         self._blindness.regain(change.prices.regained, change.at, out)
         self._blindness.regain(change.prices.found, change.at, out)
         late, self._late = self._late, ()
@@ -145,6 +145,15 @@ class PriceWatch(Watcher):
             due = self._board.stale_due(asset, after)
             if due is not None and (after is None or due > after):
                 self._await_price(asset, due)
+
+    def _await_anew(self, at: datetime) -> None:
+        """Looks in time at prices of which another source is in force: what was waited for may be minutes away."""
+        anew = self._board.led_anew
+        for asset in sorted(anew):
+            due = self._board.stale_due(asset)
+            if due is not None and asset in self._board.usd:
+                self._await_price(asset, max(due, at))
+        anew.clear()
 
     def _look(self, assets: Collection[str], at: datetime, out: Outcome) -> None:
         """Some group needs these prices: waits for those that are missing, says once which are not believed."""

@@ -9,7 +9,7 @@ import tests.core.desk
 from monitor.core.events.events import ClockJumped, FeedSaid, OperatorAct, PriceSilent
 from monitor.core.prices.decisions import Exclude
 from monitor.core.prices.quote import unconfirmed
-from monitor.core.rules.settings import Trust
+from monitor.core.rules.settings import FeedTrust, Trust
 from monitor.core.watch.risk import RiskMonitor
 from tests.coin_desk import START, clock, line, loan, version
 from tests.core.desk import Desk, both_books, product
@@ -55,6 +55,14 @@ def test_a_market_that_is_open_again_comes_to_its_time_as_ever() -> None:
     desk.play("00:00:12 COIN=0.5@a -")
     assert say(desk, "00:00:13", {}) == "price.restored:COIN"
     desk.play("00:01:30 ... price.stale:COIN@00:00:22")
+
+
+def test_a_source_that_takes_over_from_a_slower_one_comes_to_its_own_time() -> None:
+    slow = {"a": FeedTrust(stale_after=timedelta(hours=1))}
+    desk = Desk(line(), trust=msgspec.structs.replace(TRUST, feeds=slow))
+    desk.play("00:00 COIN=0.5@a,COIN=0.5@b -; 00:00:01 COIN=0.5@b -")
+    desk.handle(OperatorAct(clock("00:00:02"), "anna", Exclude("COIN", "wrong", "a", clock("02:00"))))
+    desk.play("00:05 ... price.stale:COIN@00:00:11")
 
 
 def test_a_source_that_an_operator_takes_again_comes_to_its_time_as_ever() -> None:
