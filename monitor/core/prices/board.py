@@ -73,8 +73,6 @@ class PriceBoard(PricesInForce):
         self._revalue(self.index)
         self.usd.forget()
 
-    # -- what happens --
-
     def apply(self, quotes: Sequence[Quote], at: datetime, frames: Sequence[Frame] = ()) -> PriceChange:
         """Takes a batch that arrived at `at`, frames first. A quote of USDT counts only where the configuration names it."""
         self._at = at
@@ -149,8 +147,6 @@ class PriceBoard(PricesInForce):
         self._put(self.index[asset], told)
         return told
 
-    # -- what operators decide --
-
     def take_decisions(self, decisions: Sequence[Decision], at: datetime) -> PriceChange:
         """Takes all decisions that are in force from now on, in place of those before."""
         old = self._sources.decided
@@ -199,8 +195,6 @@ class PriceBoard(PricesInForce):
     def _first(self, asset: str, at: datetime) -> SourcePrice | None:
         """The live source of the highest preference, of an asset that has no price yet."""
         return next((said for said in self.sources(asset, at) if said.state == LIVE), None)
-
-    # -- one asset --
 
     def _take(self, quote: Quote, at: datetime, before: dict[str, Mark | None]) -> Mark | None:
         """Takes and judges one quote; the new mark, or None where the quote changes nothing."""
@@ -257,8 +251,6 @@ class PriceBoard(PricesInForce):
 
     def _keep_apart(self) -> None:
         self._frames.keep_apart(self._sources.apart.union([USDT, *self.parity_assets], self._columns.bases))
-
-    # -- what changed --
 
     def _settle(self, before: dict[str, Mark | None], moved: frozenset[str] = frozenset()) -> PriceChange:
         """Values what changed; compares trust and USD price with what they were."""

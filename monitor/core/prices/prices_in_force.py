@@ -59,7 +59,7 @@ class PricesInForce:
         self.refused: Counter[tuple[str, str]] = Counter()
         """Prices that were not taken, by source and reason: ahead, old, repeated."""
         self.led_anew: set[str] = set()
-        """Assets whose time may end sooner than was known, as another source is in force: whoever waits for it clears them."""
+        """Assets whose time may end sooner than was known, as another source is in force: who waits for it clears them."""
         self._contradicted: set[str] = set()
         self._unagreed = dict(memory.unagreed) if memory else {}
         """Assets that have no price yet as their live sources do not agree, or are too few: since when."""

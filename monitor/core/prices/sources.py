@@ -184,8 +184,6 @@ class PriceSources:
         for source in self:
             source.configure(trust)
 
-    # -- time --
-
     def venue_now(self, source: Source, at: datetime) -> datetime:
         """What the venue's clock shows at a time of ours, as far as the two are taken to agree."""
         return at - self.ours + source.clock.running
@@ -262,8 +260,6 @@ class PriceSources:
                         since=heard.since and min(heard.since + delta, at),
                     )
 
-    # -- what counts --
-
     def due(self, heard: Heard) -> datetime:
         """The last instant, by our clock, at which this counts."""
         source = self[heard.source]
@@ -310,8 +306,6 @@ class PriceSources:
         said = (source.states for source in self)
         return frozenset(self.decided.assets).union(*said, *(source.frozen.suspects for source in self))
 
-    # -- what feeds say of themselves --
-
     def hear(self, said: FeedWord, index: Mapping[str, int]) -> set[str]:
         """Takes what a feed says of itself; returns the assets that must be decided again. `index`: places by asset."""
         source = self[said.source]
@@ -346,8 +340,6 @@ class PriceSources:
             elif at - cell.received_at <= source.limit(asset):
                 coins.append(StillMark(asset, str(cell.price), float(cell.price), cell.changed_at or cell.received_at))
         return source.frozen.check(coins, at, frozen_after)
-
-    # -- what is taken --
 
     def take(self, quote: Quote, place: int, mark: Mark | None, at: datetime) -> bool:
         """Notes a quote that came at `at`, unless it is no news or dated ahead; then it is counted."""
