@@ -29,7 +29,7 @@ EXACT_SUMS = 1_000
 
 
 class Exposure(NamedTuple):
-    """Who needs an asset's price. The sums are of the groups whose prices are all known."""
+    """Who needs an asset's price. The sums are of all that has a price: what is missing counts nothing in them."""
 
     groups: int
     debt: Decimal
@@ -164,14 +164,14 @@ def record_of(stored: StoredGroup, state: GroupState | None, rules: Rules, at: d
 def exposure_of(
     records: Iterable[GroupRecord], count: int, named: Iterable[str], usd: Mapping[str, Decimal]
 ) -> Exposure:
-    """Exact sums over groups, at these prices."""
+    """Exact sums over groups, at these prices. A coin without a price counts nothing; what else a group owes is known."""
     debt = ZERO
     recognised = ZERO
     for record in records:
-        weight = weight_or_none(record, usd)
-        if weight is not None:
-            debt += weight.debt
-            recognised += weight.recognised
+        known = {asset: usd.get(asset, ZERO) for asset in record.held.assets}
+        weight = weigh(record.held, known)
+        debt += weight.debt
+        recognised += weight.recognised
     return Exposure(count, debt, recognised, tuple(named))
 
 

@@ -14,7 +14,7 @@ from monitor.core.prices.flapping import Flap
 from monitor.core.prices.quote import GOOD, STALE
 from monitor.core.text import stamp, stamp_or_none
 from monitor.core.watch.compose import Statement, raise_alert
-from monitor.core.watch.exposed import ExposureSums, exposed_facts, named_facts
+from monitor.core.watch.exposed import ExposureSums, exposed_facts
 from monitor.core.watch.feed_causes import FeedCauses
 from monitor.core.watch.watcher import Ground
 
@@ -122,8 +122,7 @@ class PriceAlerts:
                 "asset": asset,
                 "trust": "missing" if is_missing else "good",
                 "reason": self._causes.of_asset(asset) if is_missing else None,
-                "groups": exposed.groups,
-                **named_facts(exposed),
+                **exposed_facts(exposed),
             }
         mark = self._board.marks[asset]
         reason = mark.reason if mark.trust == GOOD else self._causes.of_asset(asset)
