@@ -168,23 +168,22 @@ class PriceBoard(PricesInForce):
                 self._put(place, pinned(pin, mark))
                 continue
             if mark is not None and mark.source == PIN:
-                ended = msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None)
-                self._put(place, ended)
+                self._put(place, msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None))
             self._decide(asset, at, before)
         return self._settle(before)
 
     def believe(self, said: Believe, at: datetime) -> PriceChange:
         """Puts the candidate of an asset in force; there must be one."""
+        told: SourcePrice | Mark | None
         mark = self.marks.get(said.asset)
         if mark is None:
             first = self._first(said.asset, at)
             assert first is not None
-            dated = first.price_at is not None
-            seen = Quote(said.asset, first.price, first.quote, first.source, first.price_at or at, dated)
+            told, price, price_at = first, first.price, first.price_at
         else:
             assert mark.candidate is not None
-            dated = mark.price_at is not None
-            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, mark.price_at or at, dated)
+            told, price, price_at = mark, mark.candidate, mark.price_at
+        seen = Quote(said.asset, price, told.quote, told.source, price_at or at, price_at is not None)
         self._put(self.place(said.asset), accepted(mark, as_heard(seen, at, mark)))
         return self._settle({said.asset: mark})
 
@@ -243,11 +242,8 @@ class PriceBoard(PricesInForce):
 
     def _put(self, place: int, mark: Mark) -> None:
         """Lets a mark stand alone."""
-        columns = self._columns
-        if columns.source(place) != mark.source:
+        if (columns := self._columns).put(place, mark):
             self.led_anew.add(mark.asset)
-        columns.frames[place] = None
-        columns.alone[place] = mark
         is_contradicted = mark.differ_since is not None or mark.is_power
         (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
         if mark.quote not in DIRECT and mark.quote not in columns.bases:

@@ -57,7 +57,7 @@ class PricesInForce:
         self.refused: Counter[tuple[str, str]] = Counter()
         """Prices that were not taken, by source and reason: ahead, old, repeated."""
         self.led_anew: set[str] = set()
-        """Assets whose time may end sooner than was known, as another source is in force: whoever waits for it clears them."""
+        """Assets whose time may end sooner than was known, as another source is in force; whoever waits clears it."""
         self._contradicted: set[str] = set()
         self._at = memory.at if memory else EPOCH
         """When something was said of prices last."""
