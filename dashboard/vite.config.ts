@@ -1,7 +1,9 @@
 import { defineConfig } from "vite";
 
 // What is built is a part of the Python package. Nothing is inlined: the policy of the page forbids it.
+// Its addresses are relative, so that a proxy may show the page below a path of its own.
 export default defineConfig({
+  base: "./",
   build: {
     outDir: "../monitor/web/static",
     emptyOutDir: true,

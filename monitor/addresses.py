@@ -125,6 +125,16 @@ def check_port(key: str, url: str) -> None:
         raise ValueError(f"{key}: found port {found[:40]!r}, expected a number from 1 to 65535")
 
 
+def check_redis(key: str, url: str) -> None:
+    """Raises ValueError unless it is the address of a Redis: a host by name or number, or a socket of this machine."""
+    parts = urlsplit(url)
+    is_socket = parts.scheme == "unix" and parts.path not in ("", "/")
+    if not is_socket and (parts.scheme not in ("redis", "rediss") or not is_host(parts.hostname)):
+        expected = "expected redis://host:port/db, rediss:// or unix:///path"
+        raise ValueError(f"{key}: found {shown_url(url)!r}, {expected}")
+    check_port(key, url)
+
+
 def check_certificates(key: str, path: Path) -> None:
     """Raises ValueError where a file of trusted certificates cannot be used."""
     try:

@@ -22,7 +22,7 @@ MOST_A_MINUTE = 600
 Wait = Annotated[timedelta, Span("0s", "1d")]
 
 
-class Rate(msgspec.Struct, frozen=True):
+class Limit(msgspec.Struct, frozen=True):
     """At most so many notices in any stretch of so many seconds."""
 
     count: int
@@ -36,13 +36,15 @@ class ChannelRules(msgspec.Struct, frozen=True):
     """The notifier that takes the critical notices while this one fails."""
     fallback_after: Annotated[timedelta, Span("1s", "1h")] = timedelta(seconds=30)
     rate: str | None = None
+    heartbeat: Annotated[timedelta, Span("1s", "1d")] | None = None
+    """How often the notifier says that the whole monitor works."""
 
     def __post_init__(self) -> None:
         if self.rate is not None and _rate(self.rate) is None:
             raise ValueError(f'rate: found {self.rate!r}, expected a count and a time such as "30/1m" or "1/1s"')
 
     @property
-    def limit(self) -> Rate | None:
+    def limit(self) -> Limit | None:
         """The rate as a number; None where there is no limit."""
         return None if self.rate is None else _rate(self.rate)
 
@@ -62,9 +64,9 @@ class Gathering(msgspec.Struct, frozen=True):
 _UNIT_S = {"s": 1, "m": 60, "h": 3600}
 
 
-def _rate(text: str) -> Rate | None:
+def _rate(text: str) -> Limit | None:
     match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,3})?([smh])", text, re.ASCII)
-    return Rate(int(match[1]), int(match[2] or 1) * _UNIT_S[match[3]]) if match else None
+    return Limit(int(match[1]), int(match[2] or 1) * _UNIT_S[match[3]]) if match else None
 
 
 def channel_problems(

@@ -7,19 +7,19 @@ targets to the working directory.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.addresses import check_public_url, networks_of
+from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.matching import Match
@@ -27,11 +27,14 @@ from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
+from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
+from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
 
 
 class MonitorTable(msgspec.Struct, frozen=True):
@@ -66,49 +69,24 @@ def _bytes(size: str) -> int:
     return int(match[1]) * _UNITS.get(match[2], 0) if match else 0
 
 
-class TokenConfig(msgspec.Struct, frozen=True):
-    """One of [web] tokens. Its secret stands here or in a file, never both."""
-
-    name: Name
-    role: Literal["viewer", "feeder", "operator", "admin"]
-    secret: str | None = None
-    secret_file: Path | None = None
-    scope: dict[str, str] = {}
-    """Labels that a group must have for this token to see it."""
-
-    def __post_init__(self) -> None:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError('a token states either "secret" or "secret_file"')
-
-    def __repr__(self) -> str:
-        return f"TokenConfig({self.name}, {self.role})"
-
-
 PORT_FILE = "port"
 """The daemon's port stands in this file of `state_dir` while it runs."""
 
 
-class WebConfig(msgspec.Struct, frozen=True):
-    """[web]. Port 0 picks a free one and prints it."""
+class EndpointsTable(msgspec.Struct, frozen=True):
+    """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, range(0, 65536)] = 8080
-    tokens: tuple[TokenConfig, ...] = ()
-    public_url: str | None = None
-    """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+    allow_private: bool = False
+    allow: tuple[str, ...] = ()
+    """Networks that are private and allowed all the same."""
+    most: Annotated[int, range(0, 1001)] = 100
+    """So many may be made; 0: none."""
 
     def __post_init__(self) -> None:
         try:
-            if self.public_url is not None:
-                check_public_url(self.public_url)
+            networks_of(self.allow)
         except ValueError as e:
-            raise ValueError(f"public_url: {e}") from None
-        try:
-            networks_of(self.trusted_proxies)
-        except ValueError as e:
-            raise ValueError(f"trusted_proxies: {e}") from None
+            raise ValueError(f"allow: {e}") from None
 
 
 Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
@@ -152,7 +130,6 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
-    """Only a notifier has some."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -171,9 +148,8 @@ class Route(msgspec.Struct, frozen=True):
     @property
     def gathering(self) -> Gathering | None:
         """How the route gathers; None where every notice goes by itself."""
-        if self.group_by is None:
-            return None
-        return Gathering(self.group_by, self.group_wait, self.group_interval, self.first)
+        by = self.group_by
+        return None if by is None else Gathering(by, self.group_wait, self.group_interval, self.first)
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -202,6 +178,11 @@ class Config(msgspec.Struct, frozen=True):
     rates: tuple[Part, ...] = ()
     old_keys: tuple[str, ...] = ()
     """A sentence about each key of the file that goes by another name now."""
+    endpoints: EndpointsTable = EndpointsTable()
+    contacts: Contacts = {}
+    """How the people of the desk are reached."""
+    heartbeat: HeartbeatTable | None = None
+    sms_replies: SmsReplies | None = None
 
     @property
     def named(self) -> Named:
@@ -254,7 +235,8 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
 
 
@@ -282,6 +264,7 @@ class _Loader:
         lifecycle = self.table(Lifecycle, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
+        endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -289,13 +272,36 @@ class _Loader:
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        people, duty = self.duty(table)
+        heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
+        replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
+        if replies is not None and web is not None and web.public_url is None:
+            self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure)
+        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)
-        return Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys)
+        config = Config(
+            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
+        )
+        return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+
+    def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
+        """The people of the desk, who is on duty, and who is asked."""
+        people = tuple(self.each(Person, table, "person"))
+        duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
+        rows = self.rows(table, "notifier")
+        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
+            self.note(where, what)
+        return people, duty
+
+    def each(self, cls: Any, table: dict[str, Any], name: str) -> list[Any]:
+        """The rows of a table that can be read."""
+        found = [self.read(cls, row, f"{name}[{i}]") for i, row in enumerate(self.rows(table, name))]
+        return [row for row in found if row is not None]
 
     def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
         """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
@@ -406,7 +412,7 @@ class _Loader:
         return tuple(parts)
 
     def notifiers(self, rows: list[dict[str, Any]]) -> tuple[Part, ...]:
-        """The channels. Each fallback names a notifier of the file, even one that has problems of its own."""
+        """The channels. Each fallback names a notifier of the file."""
         parts = self.parts("notifiers", rows, "notifier")
         names = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
         for part in parts:
@@ -459,7 +465,7 @@ class _Loader:
         for i, row in enumerate(rows):
             route = self.read(Route, row, f"route[{i}]")
             if route is not None:
-                for what in _unknown(route, kinds):
+                for what in (*_unknown(route, kinds), *contacts.without_receivers(route.to, kinds, notifiers)):
                     self.note(f"route[{i}].to", what)
                 if route.gathering is not None:
                     for key, what in gathering_problems(route.gathering, _readers(route, kinds)):
@@ -532,11 +538,12 @@ def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[s
     return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
 
 
+@cache
 def is_for_people(kind: str) -> bool:
     """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
     try:
         return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
-    except plugins.UnknownKind:
+    except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return False
 
 
@@ -551,30 +558,3 @@ class ProductTable(msgspec.Struct, frozen=True):
 
     kind: str
     file: Path
-
-
-class UnsafeBind(Exception):
-    """Everybody on the network would be admin."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
-            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
-        )
-
-
-def check_bind(host: str, tokens: Sequence[object]) -> None:
-    """Raises UnsafeBind for an address beyond loopback without tokens."""
-    if not tokens and not is_loopback(host):
-        raise UnsafeBind(host)
-
-
-def is_loopback(name: str) -> bool:
-    """The name or address can only mean this machine."""
-    name = name.removesuffix(".").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

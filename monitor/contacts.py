@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor import plugins
+from monitor.core.alerts.catalogue import CATALOGUE, GROUP, LOAN, TO_PEOPLE
 from monitor.core.loans.group import Contact
 from monitor.core.loans.line_bounds import MOST_CONTACTS
 from monitor.core.schema import Problem
@@ -26,6 +27,12 @@ class Manner(NamedTuple):
     template: str = ""
 
 
+def is_for_borrowers(type_: str) -> bool:
+    """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
+    row = CATALOGUE.get(type_)
+    return row is not None and row.about in (GROUP, LOAN) and type_ not in TO_PEOPLE
+
+
 @cache
 def check_of(kind: str) -> Callable[[str], str] | None:
     """What reads an address of a kind; None where notifiers of that kind reach no borrower."""
@@ -33,6 +40,20 @@ def check_of(kind: str) -> Callable[[str], str] | None:
         found: Callable[[str], str] | None = getattr(plugins.module("notifiers", kind), "contact", None)
     except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return None
+    return found
+
+
+def without_receivers(
+    names: Sequence[str], kinds: Sequence[tuple[object, object]], notifiers: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Notifiers among `names` that could write to a borrower and state nobody of their own: what comes there is lost.
+
+    `kinds` are name and kind of each of the `notifiers`, which are tables.
+    """
+    found = []
+    for (name, kind), table in zip(kinds, notifiers, strict=True):
+        if name in names and check_of(str(kind)) is not None and not table.get("to"):
+            found.append(f'{name!r} has nobody to send to; state its `to`, or route to "contacts" alone')
     return found
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -74,14 +74,26 @@ def signers_of(keys: str) -> tuple[Signer, ...]:
 
     Those of `whsec_` keys come first, each kind in the order of the text: there are verifiers that look at no other.
     """
-    shared: list[Signer] = []
-    pairs: list[Signer] = []
-    for key in keys.split():
-        if key.startswith(PRIVATE):
-            pairs.append(PairSigner(_seed(key)))
-        else:
-            shared.append(Webhook(_bytes(key.removeprefix(SECRET))))
-    return (*shared, *pairs)
+    return tuple(map(_signer, sorted(keys.split(), key=lambda key: key.startswith(PRIVATE))))
+
+
+class KeyRing:
+    """The keys of one endpoint. One that was replaced signs until its time."""
+
+    def __init__(self, keys: str, until: Mapping[str, datetime] | None = None) -> None:
+        """`until`: by key, where it has an end. Raises BadSecret."""
+        ends = until or {}
+        last = datetime.max.replace(tzinfo=UTC)
+        ordered = sorted(keys.split(), key=lambda key: key.startswith(PRIVATE))
+        self._signers = [(_signer(key), ends.get(key, last)) for key in ordered]
+
+    def sign(self, msg_id: str, at: datetime, data: str) -> str:
+        """The header `webhook-signature`: a token of each key in force."""
+        return " ".join(signer.sign(msg_id, at, data) for signer, until in self._signers if at < until)
+
+
+def _signer(key: str) -> Signer:
+    return PairSigner(_seed(key)) if key.startswith(PRIVATE) else Webhook(_bytes(key.removeprefix(SECRET)))
 
 
 def public_keys(signers: Sequence[Signer]) -> list[str]:

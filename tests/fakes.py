@@ -27,8 +27,12 @@ from monitor.stores._base import (
     DeliveryFilter,
     StoredState,
     StoreUnavailable,
+    Switched,
     Target,
+    handed_over,
     moved,
+    new_delivery,
+    owed,
 )
 
 START = datetime(2021, 5, 19, 12, 58, tzinfo=UTC)
@@ -121,6 +125,9 @@ class FakeOutlet:
     def route(self, _: Alert) -> tuple[Target, ...]:
         return self.targets
 
+    def route_all(self, alerts: Sequence[Alert], _: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        return tuple((one, self.targets) for one in alerts)
+
     def take_over(self, committed: Committed) -> None:
         self.committed.append(committed)
 
@@ -165,6 +172,7 @@ class FakeStore:
         self.by_id: dict[str, LoggedAlert] = {}
         self.rows: dict[str, Delivery] = {}
         self.tries: list[Attempt] = []
+        self.switched: dict[str, Switched] = {}
         self.writes: list[tuple[str, int]] = []
         """Each durable write of attempts: start or end, and how many it held."""
         self._pending_of: dict[str, set[str]] = {}
@@ -191,7 +199,7 @@ class FakeStore:
             alerts.append(logged)
             if one.type in STAGE_NEWS:
                 cancelled += self._supersede(one)
-            added += [self._add(logged, t, i) for i, t in enumerate(targets) if self._is_owed(one, t)]
+            added += [self._add(logged, t, i) for i, t in enumerate(self._owed(one, targets))]
         gone = set(cancelled)
         deliveries = tuple(self.rows[i] for i in added if i not in gone)
         return Committed(len(self.log), tuple(alerts), deliveries, tuple(i for i in cancelled if i not in set(added)))
@@ -202,16 +210,13 @@ class FakeStore:
             self._set(i, state="superseded")
         return ids
 
-    def _is_owed(self, one: Alert, target: Target) -> bool:
-        """Good news goes where the bad news of the episode was attempted."""
-        return one.type not in GOOD_STAGE_NEWS or any(
-            d.attempts
-            and d.type in BAD_STAGE_NEWS
-            and d.episode == one.episode
-            and d.subject == one.subject
-            and (d.notifier, d.to) == (target.notifier, target.to)
-            for d in self.rows.values()
-        )
+    def _owed(self, one: Alert, targets: Sequence[Target]) -> Sequence[Target]:
+        """Good news goes wherever the bad news of the episode was attempted."""
+        if one.type not in GOOD_STAGE_NEWS:
+            return targets
+        told = [d for d in self.rows.values() if d.attempts and d.type in BAD_STAGE_NEWS]
+        of_this = [d for d in told if (d.episode, d.subject) == (one.episode, one.subject)]
+        return owed(targets, [Target(d.notifier, d.to) for d in of_this])
 
     def _add(self, logged: LoggedAlert, target: Target, index: int) -> str:
         one, now = logged.alert, self._clock.utc()
@@ -229,6 +234,8 @@ class FakeStore:
             0,
             now,
             now,
+            gather=target.gather,
+            debt_usd=new_delivery(logged, target, now).debt_usd,
         )
         self.rows[row.id] = row
         self._pending_of.setdefault(one.subject, set()).add(row.id)
@@ -300,6 +307,31 @@ class FakeStore:
         new = [d for d in made if (d.alert, d.notifier, d.to) not in known]
         self.rows |= {delivery.id: ended} | {d.id: d for d in new}
         return new
+
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        self._check()
+        known = {(row.alert, row.notifier, row.to) for row in self.rows.values()}
+        made = [handed_over(old, t, at) for old, t in pairs if (old.alert, t.notifier, t.to) not in known]
+        made = [d for d in made if any(r.alert == d.alert and r.state != "superseded" for r in self.rows.values())]
+        for d in made:
+            self.rows[d.id] = d
+            self._pending_of.setdefault(d.subject, set()).add(d.id)
+        return made
+
+    async def switch_off(self, switched: Switched) -> None:
+        self._check()
+        self.switched[switched.notifier] = switched
+
+    async def switch_on(self, notifier: str) -> None:
+        self._check()
+        self.switched.pop(notifier, None)
+
+    async def switched_off(self) -> list[Switched]:
+        self._check()
+        return list(self.switched.values())
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        return [d for i in ids if (d := await self.retry(i, at)) is not None]
 
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self._check()

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from monitor.core.alerts.catalogue import CATALOGUE, FAMILIES, SEVERITY_RANK, AlertType
+from monitor.core.alerts.alert_type import SEVERITY_RANK, AlertType
+from monitor.core.alerts.catalogue import CATALOGUE, FAMILIES
 from monitor.core.stages.stages import STAGE_RANK
 
 ROOT = Path(__file__).parent.parent

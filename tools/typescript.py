@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.alerts.alert_type import SEVERITY_RANK
 from monitor.core.portfolio.group_list import SORTS
 from monitor.core.stages.stages import STAGES
 from monitor.web.contract import answers, routes

@@ -57,7 +57,10 @@ export interface AlertData {
   readonly rules_from?: string;
   readonly facts?: Readonly<Record<string, unknown>>;
   readonly debts_cut?: number;
+  readonly labels_cut?: number;
+  readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
+  readonly url?: string;
 }
 
 export interface AlertItem {
@@ -73,6 +76,12 @@ export interface AlertList {
 
 export interface Alive {
   readonly alive: boolean;
+}
+
+export interface AnswerItem {
+  readonly by: string;
+  readonly at: string;
+  readonly note: string;
 }
 
 export interface AttemptItem {
@@ -137,6 +146,9 @@ export interface ChannelItem {
   readonly last_delivered_at: string | null;
   readonly last_failed_at: string | null;
   readonly last_failure: string | null;
+  readonly fallback: string | null;
+  readonly off_at: string | null;
+  readonly off_reason: string | null;
 }
 
 export interface ChannelList {
@@ -257,6 +269,39 @@ export interface DetachableAccount {
   readonly reasons: readonly Reason[];
 }
 
+export interface EndpointItem {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+}
+
+export interface EndpointList {
+  readonly items: readonly EndpointItem[];
+  readonly next: string | null;
+}
+
+export interface EndpointWithSecret {
+  readonly name: string;
+  readonly url: string;
+  readonly types: readonly string[];
+  readonly match: Match;
+  readonly batch: boolean;
+  readonly enabled: boolean;
+  readonly created_at: string;
+  readonly note: string;
+  readonly keys: readonly KeyItem[];
+  readonly problem: string | null;
+  readonly secret: string | null;
+  readonly public: string | null;
+}
+
 export interface EntryAnswer {
   readonly id: string;
   readonly type: string;
@@ -264,6 +309,22 @@ export interface EntryAnswer {
   readonly version: number | null;
   readonly duplicate: boolean;
   readonly group: GroupRow | null;
+}
+
+export interface EscalationItem {
+  readonly escalation: string;
+  readonly alert: string;
+  readonly alert_type: string;
+  readonly subject: string;
+  readonly since: string;
+  readonly step: number;
+  readonly due: string | null;
+  readonly asked: readonly string[];
+  readonly answers: readonly AnswerItem[];
+}
+
+export interface EscalationList {
+  readonly items: readonly EscalationItem[];
 }
 
 export interface Exactness {
@@ -520,6 +581,12 @@ export interface IssuerPair {
   readonly market_usd: string;
 }
 
+export interface KeyItem {
+  readonly kind: "pair" | "secret";
+  readonly public: string | null;
+  readonly until: string | null;
+}
+
 export interface Liability {
   readonly asset: string;
   readonly amount: string;
@@ -621,6 +688,7 @@ export interface Match {
   readonly product?: string | null;
   readonly group?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly group_id?: string | null;
 }
 
 export interface MatrixAnswer {
@@ -818,6 +886,20 @@ export interface RepaymentItem {
   readonly ltv_after: string | null;
 }
 
+export interface Replayed {
+  readonly notifier: string;
+  readonly sent: number;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly next: number | null;
+}
+
+export interface Retried {
+  readonly count: number;
+  readonly passed_over: number;
+  readonly more: boolean;
+}
+
 export interface ReverseAnswer {
   readonly kind: "reverse";
   readonly at: string;
@@ -830,6 +912,18 @@ export interface ReverseAnswer {
   readonly is_exact: Exactness;
 }
 
+export interface RotaItem {
+  readonly name: string;
+  readonly time_zone: string;
+  readonly people: readonly string[];
+  readonly now: ShiftItem;
+  readonly next: ShiftItem | null;
+}
+
+export interface RotaList {
+  readonly items: readonly RotaItem[];
+}
+
 export interface SessionItem {
   readonly name: string;
   readonly role: string;
@@ -837,6 +931,12 @@ export interface SessionItem {
   readonly scope: Readonly<Record<string, string>>;
   readonly tokens: boolean;
   readonly cookie: boolean;
+  readonly until: string | null;
+}
+
+export interface ShiftItem {
+  readonly person: string;
+  readonly since: string;
   readonly until: string | null;
 }
 
@@ -939,6 +1039,12 @@ export interface SumsShown {
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
+}
+
+export interface TestedEndpoint {
+  readonly delivered: boolean;
+  readonly detail: string;
+  readonly took_ms: number;
 }
 
 export interface Tier {

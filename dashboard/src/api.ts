@@ -58,7 +58,7 @@ async function send(method: string, path: string, accept: string, body?: unknown
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   try {
-    response = await fetch(path, {
+    response = await fetch(served(path), {
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
@@ -94,5 +94,8 @@ export function query(
   const text = params.toString();
   return text ? `?${text}` : "";
 }
+
+/** The address of a path of the monitor: beside the page, which a proxy may show below a path of its own. */
+export const served = (path: string): string => `.${path}`;
 
 export const path = (...parts: string[]): string => `/v1/${parts.map(encodeURIComponent).join("/")}`;

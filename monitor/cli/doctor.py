@@ -22,6 +22,7 @@ from monitor.addresses import scrubbed
 from monitor.cli.feed_checks import DaemonSeen, ask_daemon, daemon_port, first_price, seen_by_daemon
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
+from monitor.secret_files import read_secret
 
 CONNECT_S = 5.0
 LONGEST = 500
@@ -153,9 +154,10 @@ async def _feed(config: Config, seen: DaemonSeen | None, name: str, part: Part) 
 async def _notifier(name: str, part: Part) -> Finding:
     channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
     await channel.close()
-    if part.kind == "redis_stream":
-        return await _redis(name, part.config)
-    target = str(getattr(part.config, "smtp", None) or getattr(part.config, "url", None) or "")
+    if part.kind in ("redis_stream", "redis_pubsub"):
+        return await _redis(name, part.config, is_kept=part.kind == "redis_stream")
+    place = getattr(part.config, "place", None)
+    target = str(place if place is not None else getattr(part.config, "smtp", None) or getattr(part.config, "url", ""))
     address = urlsplit(target)
     if address.hostname is None:
         return Finding(name, "fine", f"{part.kind}, local")
@@ -168,9 +170,15 @@ async def _notifier(name: str, part: Part) -> Finding:
     )
 
 
-async def _redis(name: str, config: Any) -> Finding:
-    client = Redis.from_url(config.url, socket_connect_timeout=CONNECT_S, socket_timeout=CONNECT_S)
+async def _redis(name: str, config: Any, *, is_kept: bool) -> Finding:
+    """`is_kept`: what we send has to stay there."""
+    has_password = config.password is not None or config.password_file is not None
+    secret: dict[str, Any] = {"password": read_secret(config.password, config.password_file)} if has_password else {}
+    client = Redis.from_url(config.url, socket_connect_timeout=CONNECT_S, socket_timeout=CONNECT_S, **secret)
     try:
+        if not is_kept:
+            await client.ping()
+            return Finding(name, "fine", "redis answers")
         policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy")
         appendonly = (await client.config_get("appendonly")).get("appendonly")
     except RedisError as e:

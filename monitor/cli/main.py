@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -20,13 +21,11 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, telemetry, terminal
-from monitor.cli import keys, operator, output, portfolio
+from monitor.cli import delivery, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
-from monitor.core.alerts.payload import alert_item
-from monitor.core.text import as_json as json_values
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import StoreUnavailable
 
@@ -45,8 +44,11 @@ for _command in (
     portfolio.exposure,
     portfolio.report,
     operator.ack,
+    operator.duty,
     operator.silence,
     operator.price,
+    delivery.channel,
+    delivery.retry,
     keys.webhook_key,
 ):
     commands.command(_command)
@@ -301,6 +303,9 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
     config: the configuration file (TOML).
     to: addresses instead of the configured ones (e-mail, SMS).
     """
+    from monitor.notifiers._sample import sample  # imported late: `monitor --help` need not load core
+    from monitor.web.proxy import link_of
+
     telemetry.configure("warning")
     loaded = configuration.load(config)
     part = next((p for p in loaded.notifiers if p.name == notifier), None)
@@ -310,23 +315,14 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
         return WRONG
     try:
         channel = plugins.module("notifiers", part.kind).build(part.name, part.config)
-        receipt = asyncio.run(_send_once(channel, _test_notice(loaded, tuple(to))))
+        link = partial(link_of, loaded.web.public_url) if loaded.web.public_url else None
+        notice = sample(loaded.monitor.name, loaded.rules.products, SystemClock().utc(), tuple(to), link)
+        receipt = asyncio.run(_send_once(channel, notice))
     except (DeliveryError, ValueError) as e:
         output.problems([f"{notifier}: not delivered: {e}"])
         return TROUBLE
     output.say(f"{notifier} ({part.kind}): delivered. {receipt.detail}".rstrip())
     return FINE
-
-
-def _test_notice(config: Config, to: tuple[str, ...]) -> Notice:
-    from monitor.core.watch.compose import Statement, compose
-
-    now = SystemClock().utc()
-    name = config.monitor.name
-    facts = {"message": f"This is a test from {name}. Nobody needs to act."}
-    alert = compose(name, Statement("monitor.heartbeat", "test", int(now.timestamp()), facts), now)
-    item = alert_item(alert, 0, config.rules.products, test=True)
-    return Notice(item.type, item.timestamp, json_values(item.data), to)
 
 
 async def _send_once(channel: Any, notice: Notice) -> Any:

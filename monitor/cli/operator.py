@@ -16,7 +16,7 @@ from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
 from monitor.core.text import stamp
 
-_KEYS = ("type", "severity", "product", "group")
+_KEYS = ("type", "severity", "product", "group", "group_id")
 
 
 def ack(
@@ -53,6 +53,34 @@ def ack(
     return FINE
 
 
+def duty(*, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+    """Who is on duty now and next, and which critical alerts people are asked about.
+
+    Parameters
+    ----------
+    url: address of the running daemon.
+    token_file: file with the token, where the daemon has tokens.
+    as_json: the answers of GET /v1/rota and /v1/escalations.
+    """
+    daemon = DaemonClient(url, token_file)
+    rotas, open_ones = daemon.get("/v1/rota")["items"], daemon.get("/v1/escalations")["items"]
+    if as_json:
+        output.json({"rota": rotas, "escalations": open_ones})
+        return FINE
+    for rota in rotas:
+        now, following = rota["now"], rota["next"]
+        output.say(f"{rota['name']}: {now['person']} until {now['until'] or 'further notice'}")
+        if following is not None:
+            output.say(f"  then {following['person']} until {following['until'] or 'further notice'}")
+    if not rotas:
+        output.say("no [[rota]] is configured")
+    for one in open_ones:
+        answered, asked = ", ".join(a["by"] for a in one["answers"]), ", ".join(one["asked"]) or "nobody yet"
+        what = f"acknowledged by {answered}" if answered else f"step {one['step']}, asked: {asked}"
+        output.say(f"{one['alert_type']} {one['subject']} ({one['alert']}): {what}")
+    return FINE
+
+
 def silence(
     *,
     match: Sequence[str] = (),
@@ -70,7 +98,8 @@ def silence(
 
     Parameters
     ----------
-    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB or label.NAME=GLOB; an alert must match them all.
+    match: type=GLOB, severity=critical, product=vip_loan, group=GLOB, group_id=ID or label.NAME=GLOB; an
+        alert must match them all. group= with the id of a group means that group alone, whatever signs the id has.
     until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 30 days.
     reason: why, for the colleagues.
     up_to: the worst stage or severity that may be hidden, instead of what each group is in now.
@@ -198,6 +227,14 @@ def _match(pairs: Sequence[str]) -> dict[str, Any]:
             known = ", ".join(f"{k}=" for k in _KEYS)
             raise NoAnswer(f"--match: found {pair!r}, expected one of {known}, label.NAME=", is_wrong_use=True)
     return found
+
+
+def time_of(text: str | None, flag: str) -> str | None:
+    """A time that a text names, such as 2026-01-05T10:00:00Z. Raises NoAnswer."""
+    try:
+        return None if text is None else stamp(instant(text))
+    except (Invalid, ValueError) as e:
+        raise NoAnswer(f"{flag}: {e}, expected a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
 
 
 def _time(text: str | None) -> str | None:

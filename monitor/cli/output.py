@@ -30,7 +30,7 @@ from rich.table import Table
 
 from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
-from monitor.core.alerts.catalogue import COLOUR
+from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.text import stamp
 from monitor.telemetry import log, without_passwords
 
@@ -100,6 +100,8 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
 
 def target(config: Any) -> str:
     """Where to read a channel on this machine; of any other its host, never a secret."""
+    if found := str(getattr(config, "place", "")):
+        return f"-> {found.split('://', 1)[-1]}"
     place = str(getattr(config, "smtp", None) or getattr(config, "file", None) or "")
     if place.startswith("file:"):
         return f"-> {Path(place.removeprefix('file:')).absolute()}/"
@@ -390,6 +392,17 @@ def silences(items: Sequence[dict[str, Any]]) -> None:
     for item in items:
         worst = "everything" if item["even_worse"] else item["up_to"] or "the stage of each group then"
         row = (item["id"], _matched(item["match"]), item["until"], worst, item["by"], item["reason"])
+        table.add_row(*(escape(str(cell)) for cell in row))
+    out.print(table)
+
+
+def channels(items: Sequence[dict[str, Any]]) -> None:
+    """How each channel does."""
+    table = table_of("channel", "kind", "state", "waiting", "fallback", "last failure")
+    for item in items:
+        off = f"off since {item['off_at']}: {item['off_reason']}" if item["off_at"] else ""
+        state = off or ("fails, probed" if item["breaker"] == "open" else "on")
+        row = (item["name"], item["kind"], state, item["queued"], item["fallback"] or "", item["last_failure"] or "")
         table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)
 

@@ -150,14 +150,14 @@ def report(
             assert tape is not None
             assert book is not None
             if missing := [f"{p}: no such file" for p in (tape, book) if not p.is_file()]:
-                output.problems(missing)
-                return WRONG
+                raise ValueError("\n".join(missing))
             loaded = configuration.load(config)
             rules = loaded.rules if trust else without_trust(loaded.rules)
             file = opened(tape, rules)
             played = gather.Played(rules, tape, book, wiring.rates_of(loaded), file)
             with output.counting(f"replaying {tape.name} twice", file.survey.rows) as advance:
                 found = gather.of_replay(played, advance)
+            output.notes(file.uncounted(rules.trust))
         out.write_text(page.render(found), "utf-8")
     except (gather.EmptyReport, UnreadableTape, ValueError) as e:
         output.problems(str(e).splitlines())

@@ -48,7 +48,7 @@ def of_tape(
         output.problems(str(e).splitlines())
         return WRONG
     timeline.summary(refused)
-    output.notes(file.read_otherwise())
+    output.notes([*file.read_otherwise(), *file.uncounted(rules.trust)])
     if not timeline.events:
         output.problems([run.nothing_played(tape)])
         return TROUBLE

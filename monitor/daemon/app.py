@@ -15,11 +15,13 @@ from monitor.core.events.events import Noticed
 from monitor.daemon import reload, startup, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
+from monitor.daemon.heartbeat import Heartbeat
 from monitor.daemon.journal import Journal
 from monitor.daemon.recorder import Recorder
 from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
+from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
@@ -60,6 +62,9 @@ class App:
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
         )
         self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory, stalls))
+        core = self.monitor, self.sequencer
+        beats = Heartbeat(self._running, lambda: self.config, lambda: self.deliveries.notifiers, core, self.view)
+        self.tasks.begin("heartbeat", beats.run())
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
         trim_memory()
         self.health.set("startup", None)
@@ -67,6 +72,9 @@ class App:
     async def _build(self) -> None:
         running = self._running
         snapshot = await self.store.open()
+        self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
+        await self.subscriptions.load()
+        self._check_names(self.config)
         self.book = ColumnarBook()
         self.monitor = startup.restored(self.config.rules, snapshot, self.book)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
@@ -77,7 +85,12 @@ class App:
         self.view.listeners.append(self._memory.note_storm)
         recorder = self._recorder(now)
         self.deliveries = Deliveries(
-            self.config, running, self.monitor, self._tell, lambda alerts: self.sequencer.show(alerts, moved=False)
+            self.config,
+            running,
+            self.monitor,
+            self._tell,
+            lambda alerts: self.sequencer.show(alerts, moved=False),
+            made=self.subscriptions,
         )
         self.journal = Journal(running, self.deliveries)
         self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, recorder)
@@ -95,9 +108,21 @@ class App:
             clock=self.clock,
             on_retry=self.deliveries.retried,
             channels=self.deliveries.channels,
+            links=self.deliveries.links,
+            contacts=lambda: self.config.contacts,
+            sms_secret=wiring.sms_secret(self.config),
+            enable=self.deliveries.enable,
+            disable=self.deliveries.disable,
+            route=self.deliveries.route,
+            endpoints=self.subscriptions,
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)
+
+    def _check_names(self, config: Config) -> None:
+        """Raises BadConfig for a notifier with the name of an endpoint that was made by API."""
+        if problems := self.subscriptions.clashes(part.name for part in config.notifiers):
+            raise BadConfig([f"{config.path}: {problem}" for problem in problems])
 
     def _recorder(self, now: datetime) -> Recorder | None:
         table = self.config.monitor
@@ -163,6 +188,7 @@ class App:
         """Takes over the configuration file, all of it or nothing. Raises BadConfig, which says why nothing changed."""
         new = await asyncio.to_thread(configuration.load, self.config.path)
         reload.check_fixed(self.config, new)
+        self._check_names(new)
         await asyncio.to_thread(wiring.check, new)
         notifiers = wiring.build_notifiers(new)
         tokens = wiring.read_tokens(new)
@@ -178,6 +204,7 @@ class App:
             if changed.refused is not None:
                 raise BadConfig([f"{new.path}: {changed.refused}"])
             self.server.use_tokens(tokens)
+            self.server.use_proxies(new.web)
             if self.deliveries.is_changing:
                 notifiers = await self.deliveries.change(notifiers)
                 await self.deliveries.start()

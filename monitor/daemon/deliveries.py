@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from monitor.config import Config
-from monitor.core.alerts.alert import Alert, LoggedAlert
+import msgspec
+
+from monitor import contacts
+from monitor.ack_links import PATH, open_links
+from monitor.config import Config, Part
+from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
 from monitor.core.alerts.payload import alert_item
+from monitor.core.events.events import API, Noticed
+from monitor.core.loans.line_bounds import in_words, label_problems
 from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import wiring
+from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
+from monitor.daemon.subscriptions import MadeEndpoints
+from monitor.dispatch.channel import Setting
+from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
-from monitor.dispatch.worker import Dispatcher, Tell
-from monitor.notifiers._base import ChannelState, Notifier
+from monitor.dispatch.worker import Around, Dispatcher, Tell
+from monitor.notifiers._base import ChannelState, Notice, Notifier
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
@@ -32,16 +44,22 @@ Show = Callable[[tuple[LoggedAlert, ...]], None]
 class Deliveries:
     """The Outlet of the journal. A reload adopts another configuration and then changes the notifiers."""
 
-    def __init__(self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show) -> None:
-        """Builds the notifiers. Raises BadConfig where one cannot be built."""
+    def __init__(
+        self, config: Config, running: Running, monitor: RiskMonitor, tell: Tell, show: Show, *, made: MadeEndpoints
+    ) -> None:
+        """Builds the notifiers; `made` are those that were made by API. Raises BadConfig where one cannot be built."""
         self._config = config
         self._running = running
+        self._made = made
+        made.taken = self._kinds()
         self._monitor = monitor
         self._tell = tell
         self._show = show
         self._notifiers = wiring.build_notifiers(config)
         self._keys = wiring.keys(config)
-        self._last_resort = LastResort(lambda: self._notifiers, self._render)
+        self.links = open_links(config.state_dir)
+        self._firsts = Firsts()
+        self._last_resort = LastResort(self._all, self._render)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         """The notifiers of the adopted configuration do not send yet."""
@@ -59,13 +77,16 @@ class Deliveries:
         """Closes the notifiers."""
         for notifier in self._notifiers.values():
             await notifier.close()
+        await self._made.close()
 
     # -- for a reload --
 
     def adopt(self, config: Config, keys: Mapping[Path, bytes]) -> None:
         """Routes by `config` from now on. Called in core's thread."""
-        self.is_changing = (config.notifiers, keys) != (self._config.notifiers, self._keys)
+        now = (config.notifiers, keys, config.endpoints)
+        self.is_changing = now != (self._config.notifiers, self._keys, self._config.endpoints)
         self._config = config
+        self._made.taken = self._kinds()
         self._keys = dict(keys)
 
     async def change(self, notifiers: dict[str, Notifier]) -> dict[str, Notifier]:
@@ -73,6 +94,7 @@ class Deliveries:
         await self._dispatcher.stop(STOP_DELIVERIES_S)
         old = self._notifiers
         self._notifiers = notifiers
+        self._made.judge_again(self._config.endpoints)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         return old
@@ -80,8 +102,26 @@ class Deliveries:
     # -- for the journal --
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
-        """Where an alert goes."""
-        return route(alert, self._config.routes, self._kinds())
+        """Where an alert goes. What of its group nobody can use, as an older version took it, is told once."""
+        if alert.group is not None and (event := self._left_out(alert, alert.group)) is not None:
+            self._running.tasks.begin("word of a group", self._tell(event))
+        by_routes = route(alert, self._config.routes, self._kinds(), self._config.contacts)
+        return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
+
+    def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
+        """Books are checked whenever they are read; only a group that came by API is known from the store alone."""
+        found = label_problems(group.labels)
+        if alert.contacts:
+            found += contacts.problems(alert.contacts)
+        if not found or (record := self._monitor.book.find(group.id)) is None or record.source != API:
+            return None
+        words = in_words(found)
+        facts = {"problem": words, "reason": found[0].reason, "source": API, "group": group.id}
+        return Noticed(self._running.clock.utc(), BOOK_LEFT_OUT, f"{API}#{group.id}", facts, fingerprint=words)
+
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
+        return self._firsts.share(at, [(alert, self.route(alert)) for alert in alerts])
 
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
@@ -104,26 +144,71 @@ class Deliveries:
                 if (logged := await self._running.store.alert(delivery.alert)) is not None:
                     self._last_resort.send(logged, [Target(delivery.notifier, delivery.to)])
 
+    @property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Those of the configuration in force."""
+        return self._notifiers
+
     # -- for the web --
 
     def channels(self) -> list[ChannelState]:
         """How each notifier does."""
-        return self._dispatcher.channels(self._kinds())
+        return self._dispatcher.channels(dict.fromkeys(self._made.sending, subscriptions.KIND) | self._kinds())
 
     def retried(self, delivery: Delivery) -> None:
         """Sends a delivery again that an operator has made due."""
         if not self.is_changing:
             self._dispatcher.offer([delivery])
 
+    async def enable(self, name: str) -> bool:
+        """Switches a channel on; False where it was on. Raises KeyError where there is none."""
+        return await self._dispatcher.enable(name)
+
+    async def disable(self, name: str, reason: str) -> bool:
+        """Switches a channel off; False where it was off. Raises KeyError where there is none."""
+        return await self._dispatcher.disable(name, reason)
+
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}
 
     def _render(self, logged: LoggedAlert) -> dict[str, Any]:
         products = self._monitor.rules.products
-        shown = as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
-        if self._config.web.public_url is not None:
-            shown["data"]["url"] = link_of(self._config.web.public_url, logged.alert)
-        return shown
+        public = self._config.web.public_url
+        url = None if public is None else link_of(public, logged.alert)
+        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable, url=url))
 
     def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._running, self._notifiers, self._render, self._tell, self.route)
+        settings = {part.name: _setting(part) for part in self._config.notifiers}
+        dispatcher = Dispatcher(
+            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed), settings
+        )
+        dispatcher.hold(self._made.held)
+        self._made.sender = dispatcher
+        return dispatcher
+
+    def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
+        """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        if notice.type not in TO_PEOPLE:
+            return None
+        if notice.type not in ASKS:
+            return notice
+        facts = notice.data.get("facts", {})
+        people = self._config.contacts
+        person = next((p for p in facts["people"] if people.get(p, {}).get(delivery.notifier) in delivery.to), None)
+        if person is None:
+            return notice
+        asks = {"person": person, "expires": facts["expires"]}
+        if self._config.sms_replies is not None:
+            asks["code"] = self.links.code(delivery.alert, person)
+        if self._config.web.public_url is not None:
+            asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self.links.token(delivery.alert, person)}"
+        return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})
+
+    def _all(self) -> dict[str, Notifier]:
+        return {**self._made.sending, **self._notifiers}
+
+
+def _setting(part: Part) -> Setting:
+    """What a notifier states beside its own keys; the digest is of all of them."""
+    stated = msgspec.json.encode([part.kind, part.config], enc_hook=str)
+    return Setting(part.kind, part.rules, sha256(stated).hexdigest()[:16])

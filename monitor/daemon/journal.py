@@ -8,6 +8,7 @@ takes commits again, everything is made durable under the same ids (decision 16)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -36,6 +37,9 @@ class Outlet(Protocol):
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """The targets of an alert; they go into the commit with it."""
+
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        """The targets of each alert of a commit; in a storm people hear of most in a digest."""
 
     def take_over(self, committed: Committed) -> None:
         """Sends what a commit made due, without waiting."""
@@ -80,8 +84,12 @@ class Journal:
     ) -> tuple[LoggedAlert, ...]:
         """Makes outcomes durable; returns the alerts with their cursors. Raises StoreUnavailable and tries again later."""
         if monitor.at is None:
-            return ()
-        change = self._change(monitor, outcomes, audits, entries)
+            # Nothing has happened to the book yet, but an operator may have changed something beside it.
+            change = Change(self._clock.utc(), audits=tuple(audits))
+            if not audits:
+                return ()
+        else:
+            change = self._change(monitor, outcomes, audits, entries)
         self._waiting = change if self._waiting is None else _merged(self._waiting, change)
         return await self._try(monitor)
 
@@ -184,7 +192,7 @@ class Journal:
             groups=tuple(record.stored() for record in found.values() if record is not None),
             closed=tuple(g for g, record in found.items() if record is None),
             states=tuple(states.values()),
-            alerts=tuple((alert, self._outlet.route(alert)) for alert in alerts),
+            alerts=self._outlet.route_all(alerts, monitor.at),
             entries=tuple(entries),
             audits=tuple(audits),
             desk=core_state(monitor),

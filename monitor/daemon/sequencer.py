@@ -83,6 +83,10 @@ class Sequencer:
         self._clocks = ClockWatch(monitor, self._clock)
         self._busy_since_s: float | None = None
         self._longest_s = 0.0
+        self.evaluated = 0
+        """Turns in which core took prices."""
+        self.committed = 0
+        """Commits that the store took."""
 
     # -- what feeds, books, the web and the shell call --
 
@@ -189,6 +193,7 @@ class Sequencer:
         at = self._now()
         if prices.quotes or prices.frames:
             self.handle(msgspec.structs.replace(prices, at=at), turn)
+            self.evaluated += 1
         elif self._monitor.next_due is not None and self._monitor.next_due <= at:
             self.handle(TimePassed(at), turn)
 
@@ -218,6 +223,7 @@ class Sequencer:
                 await self._recorder.settled()
             try:
                 published = await self._journal.commit(self._monitor, turn.outcomes, turn.audits, turn.entries)
+                self.committed += 1
             except StoreUnavailable as e:
                 failure = e
             if quoted_s is not None and failure is None and any(o.alerts for o in turn.outcomes):
@@ -238,7 +244,8 @@ class Sequencer:
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
-        self._publish(Publication(at, moved, board, alerts, monitor.fund, monitor.silences, decisions, monitor.feeds))
+        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations)
+        self._publish(Publication(at, moved, board, alerts, *known))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)

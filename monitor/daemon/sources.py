@@ -10,6 +10,7 @@ from functools import partial
 from monitor import contacts, plugins
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.events.events import Event, GroupsPut
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
@@ -129,7 +130,7 @@ class Sources:
         """Reads the books again once a rate is there: a line that was refused without it may be in order now."""
         now = self._clock.utc()
         rated = {(kind, coin) for kind, product in self._monitor.rules.products.items() for coin in product.rated(now)}
-        if self._config is not None and self._monitor.refused_lines and not rated <= self._rated:
+        if self._config is not None and self._monitor.standing(BOOK_REFUSED) and not rated <= self._rated:
             self.run(self._config, judge_again=True)
         self._rated = rated
 
@@ -161,9 +162,8 @@ class Sources:
             await self._take_batch(batch)
 
     async def _run_book(self, part: Part) -> None:
-        kept = KeptBook(
-            partial(self._book.of_source, part.name), self._monitor.refused_lines, self._monitor.incomplete_lines
-        )
+        told = self._monitor.standing
+        kept = KeptBook(partial(self._book.of_source, part.name), told(BOOK_REFUSED), told(BOOK_LEFT_OUT))
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)

@@ -16,6 +16,7 @@ from monitor.core.events.events import RatesChanged
 from monitor.core.schema import Invalid
 from monitor.notifiers._base import Notifier
 from monitor.rates._base import RateSource
+from monitor.secret_files import BadSecret, read_secret
 from monitor.telemetry import log
 from monitor.web.auth import Tokens
 
@@ -46,6 +47,15 @@ def read_tokens(config: Config) -> Tokens:
         return Tokens(config.web.tokens)
     except Invalid as e:
         raise BadConfig([f"{config.path}: {p}" for p in e.problems]) from None
+
+
+def sms_secret(config: Config) -> str:
+    """With which the gateway signs replies; empty where none are taken. Raises BadConfig."""
+    replies = config.sms_replies
+    try:
+        return "" if replies is None else read_secret(replies.auth_token, replies.auth_token_file)
+    except BadSecret as e:
+        raise BadConfig([f"{config.path}: sms_replies: {e}"]) from None
 
 
 def keys(config: Config) -> dict[Path, bytes]:

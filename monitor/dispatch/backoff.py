@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from monitor.core.alerts.catalogue import CRITICAL, INFO, WARNING
+from monitor.core.alerts.alert_type import CRITICAL, INFO, WARNING
 
 _FIRST_S = (1, 2, 4, 8)
 """Most faults are over in seconds, whatever the notice is about."""

@@ -14,6 +14,7 @@ from monitor.core.alerts.alert import LoggedAlert
 from monitor.dispatch.channel import AT_ONCE
 from monitor.dispatch.notices import Render
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
+from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Target
 from monitor.telemetry import log
 
@@ -36,7 +37,9 @@ class LastResort:
         """Begins one attempt for each target and does not wait."""
         shown = self._render(logged)
         for target in targets:
-            notice = Notice(shown["type"], shown["timestamp"], shown["data"], target.to)
+            notice = Notice(shown["type"], shown["timestamp"], shown["data"])
+            if target.to:
+                notice = for_borrower(notice, logged.alert.contacts, target.to)
             task = asyncio.create_task(self._attempt(target.notifier, notice))
             self._attempts.add(task)
             task.add_done_callback(self._ended)

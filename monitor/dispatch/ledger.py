@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable, Target
+from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable, Switched, Target
 from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")
@@ -83,6 +83,22 @@ class Ledger:
     async def moved(self, delivery: Delivery, targets: Sequence[Target]) -> list[Delivery]:
         """Sends a notice elsewhere, durably; returns what is due instead of it."""
         return await self._persist(lambda: self._store.move(delivery, targets, self._clock.utc()))
+
+    async def handed_over(self, pairs: Sequence[tuple[Delivery, Target]]) -> list[Delivery]:
+        """Makes deliveries to fallbacks, durably; returns those that were not there yet."""
+        return await self._persist(lambda: self._store.hand_over(pairs, self._clock.utc()))
+
+    async def switch_off(self, switched: Switched) -> None:
+        """A notifier sends no more, over restarts."""
+        await self._persist(lambda: self._store.switch_off(switched))
+
+    async def switch_on(self, notifier: str) -> None:
+        """It sends again."""
+        await self._persist(lambda: self._store.switch_on(notifier))
+
+    async def switched_off(self) -> list[Switched]:
+        """The notifiers that are off."""
+        return await self._persist(self._store.switched_off)
 
     async def started(self, ids: Sequence[str]) -> list[str]:
         """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""

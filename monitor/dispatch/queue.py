@@ -11,7 +11,7 @@ from bisect import insort
 from datetime import datetime
 from typing import NamedTuple
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK
+from monitor.core.alerts.alert_type import SEVERITY_RANK
 from monitor.stores._base import Delivery
 
 
@@ -29,7 +29,20 @@ class Waiting:
     After a storm there are tens of thousands: each holds its delivery and its lane, and never the alert itself.
     """
 
-    __slots__ = ("attempts", "delivery", "due_s", "is_cancelled", "is_in_flight", "is_late", "lane", "not_before_s")
+    __slots__ = (
+        "attempts",
+        "bundle",
+        "debt",
+        "delivery",
+        "due_s",
+        "failing_since_s",
+        "is_cancelled",
+        "is_handed_over",
+        "is_in_flight",
+        "is_late",
+        "lane",
+        "not_before_s",
+    )
 
     def __init__(self, delivery: Delivery, due_s: float, lane: _Lane) -> None:
         self.delivery = delivery
@@ -40,6 +53,14 @@ class Waiting:
         """The peer asked not to be asked before."""
         self.is_in_flight = False
         self.is_cancelled = False
+        self.failing_since_s: float | None = None
+        """When its first attempt that failed began."""
+        self.is_handed_over = False
+        """The fallback has it too."""
+        self.bundle = 0
+        """The number of the digest in which it was tried; it is tried again with the same others. 0: in none yet."""
+        self.debt = float(delivery.debt_usd or 0)
+        """For the order alone: of equally urgent ones the largest debt goes first."""
         self.is_late = False
         """Some recipients have it and some do not: it holds up no newer notice, and is not sent after one."""
 
@@ -79,8 +100,8 @@ class _Channel:
     def __init__(self) -> None:
         self.lanes: dict[LaneKey, _Lane] = {}
         self.sleeping: list[tuple[float, int, str]] = []
-        self.ready: list[tuple[int, int, str]] = []
-        """Both hold (when or rank, cursor, delivery id) and may hold entries that no longer count."""
+        self.ready: list[tuple[int, float, int, str]] = []
+        """Both hold (when, or rank and debt), cursor and delivery id, and may hold entries that no longer count."""
 
 
 class DeliveryQueue:
@@ -142,13 +163,49 @@ class DeliveryQueue:
         while channel.sleeping and channel.sleeping[0][0] <= now_s:
             due_s, cursor, id = heapq.heappop(channel.sleeping)
             if (waiting := self._live(id)) is not None and waiting.due_s == due_s:
-                heapq.heappush(channel.ready, (waiting.lane.rank, cursor, id))
+                heapq.heappush(channel.ready, (waiting.lane.rank, -waiting.debt, cursor, id))
         while channel.ready:
-            waiting = self._live(heapq.heappop(channel.ready)[2])
+            waiting = self._live(heapq.heappop(channel.ready)[3])
             if waiting is not None and waiting.due_s <= now_s:
                 waiting.is_in_flight = True
                 return waiting
         return None
+
+    def claim(self, waiting: Waiting) -> bool:
+        """Marks a certain delivery as in flight, due or not; False where it is no head that waits."""
+        if self._live(waiting.delivery.id) is not waiting:
+            return False
+        waiting.is_in_flight = True
+        return True
+
+    def release(self, waiting: Waiting, due_s: float) -> None:
+        """Gives back a head that was taken and is not tried after all."""
+        waiting.is_in_flight = False
+        waiting.due_s = due_s
+        if waiting.is_cancelled:
+            self.drop(waiting.delivery.id)
+        else:
+            self._schedule(self._channels[waiting.delivery.notifier], waiting)
+
+    def holds(self, waiting: Waiting) -> bool:
+        """Whether a delivery still waits here, or is under way."""
+        return self._by_id.get(waiting.delivery.id) is waiting
+
+    def gathered(self, lead: Waiting) -> list[Waiting]:
+        """All that go in one digest with a head that was taken, itself first, marked as in flight."""
+        bundle = [lead]
+        wanted = lead.delivery.gather, lead.delivery.to, lead.bundle
+        for lane in self._channels[lead.delivery.notifier].lanes.values():
+            head = lane.waiting[0]
+            if not head.is_in_flight and (head.delivery.gather, head.delivery.to, head.bundle) == wanted:
+                head.is_in_flight = True
+                bundle.append(head)
+        return bundle
+
+    def of(self, notifier: str) -> list[Waiting]:
+        """All that wait or are under way on a notifier."""
+        channel = self._channels.get(notifier)
+        return [w for lane in channel.lanes.values() for w in lane.waiting] if channel else []
 
     def retry(self, waiting: Waiting, due_s: float, not_before_s: float = 0.0) -> None:
         """Puts a delivery back whose attempt failed; it stays the head of its lane."""
@@ -205,7 +262,7 @@ class DeliveryQueue:
         if channel is None:
             return None
         while channel.ready:
-            waiting = self._live(channel.ready[0][2])
+            waiting = self._live(channel.ready[0][3])
             if waiting is not None:
                 return waiting.due_s
             heapq.heappop(channel.ready)

@@ -8,60 +8,98 @@
 - `contacts` in `to` means the borrower's own addresses, each kind through the first notifier of that kind; an alert that
   is about no group has none. A borrower whose addresses cannot be used counts as one without.
 - An alert that core found silenced goes to the log alone.
-- `delivery.failing` never goes through the notifier that it is about while there is another one.
+- A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
+- Where a route gathers, its targets that people read carry the key of their digest. A critical alert that goes to
+  everybody because no route took it is never gathered.
+- `delivery.failing` and `channel.off` never go through a notifier that they are about while there is another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from monitor import contacts
-from monitor.config import Route
+from monitor.channel_rules import Gathering
+from monitor.config import Route, is_for_people
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, DELIVERY_FAILING, is_for_borrowers
+from monitor.core.alerts.alert_type import CRITICAL
+from monitor.core.alerts.catalogue import CHANNEL_OFF, DELIVERY_FAILING, TO_PEOPLE
 from monitor.core.alerts.matching import takes
+from monitor.dispatch.digests import gather_key
+from monitor.people import Contacts
 from monitor.stores._base import Target
 
+NOBODY: Contacts = {}
 CONTACTS = "contacts"
 
 
-def route(alert: Alert, routes: Sequence[Route], channels: Mapping[str, str]) -> tuple[Target, ...]:
+def route(
+    alert: Alert, routes: Sequence[Route], channels: Mapping[str, str], people: Contacts = NOBODY
+) -> tuple[Target, ...]:
     """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
     if alert.silenced_by is not None:
         return ()
-    names = _names(alert, routes, tuple(channels))
-    targets: dict[Target, None] = {}
-    for name in names:
-        if name == CONTACTS:
-            targets.update(dict.fromkeys(_contacts(alert, channels)))
-        elif name in channels:
-            targets[Target(name)] = None
-    if not targets and names and alert.severity == CRITICAL:
-        targets.update(dict.fromkeys(map(Target, channels)))
-    if alert.type == DELIVERY_FAILING:
-        return told_elsewhere(alert.subject, tuple(targets), channels)
-    return tuple(targets)
+    if alert.type in TO_PEOPLE:
+        asked = _to_people(alert, channels, people)
+        return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
+    named = _named(alert, routes, tuple(channels))
+    targets: dict[tuple[str, tuple[str, ...]], Target] = {}
+    for name, gathering in named:
+        found = _contacts(alert, channels) if name == CONTACTS else [Target(name)] if name in channels else []
+        for target in found:
+            targets.setdefault((target.notifier, target.to), _gathered(target, gathering, alert, channels))
+    if not targets and named and alert.severity == CRITICAL:
+        targets = {(name, ()): Target(name) for name in channels}
+    if alert.type in (DELIVERY_FAILING, CHANNEL_OFF):
+        return told_elsewhere(_failing(alert), tuple(targets.values()), channels)
+    return tuple(targets.values())
 
 
-def told_elsewhere(failing: str, targets: tuple[Target, ...], channels: Mapping[str, str]) -> tuple[Target, ...]:
-    """The targets without the failing notifier; if none is left, all other notifiers; if there is none, the targets."""
-    others = tuple(t for t in targets if t.notifier != failing)
-    return others or tuple(Target(name) for name in channels if name != failing) or targets
+def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channels: Mapping[str, str]) -> Target:
+    """A borrower's notice goes by itself: a digest is the desk's, and names other groups."""
+    if gathering is None or target.to or not is_for_people(channels[target.notifier]):
+        return target
+    return Target(target.notifier, target.to, gather_key(gathering, alert))
 
 
-def _names(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> tuple[str, ...]:
-    """What the routes say, as it stands in `to`."""
-    if not routes:
-        return everyone
-    names: list[str] = []
+def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> tuple[Target, ...]:
+    """Everybody whom the alert names, on every channel on which they can be reached."""
+    found = [
+        Target(notifier, (address,))
+        for person in alert.facts.get("people", ())
+        for notifier, address in people.get(person, {}).items()
+        if notifier in channels
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _failing(alert: Alert) -> frozenset[str]:
+    """The channels that an alert about channels is about."""
+    listed = alert.facts.get("channels") or ()
+    return frozenset((alert.subject, *(str(row.get("notifier")) for row in listed)))
+
+
+def told_elsewhere(
+    failing: Collection[str], targets: tuple[Target, ...], channels: Mapping[str, str]
+) -> tuple[Target, ...]:
+    """The targets without failing notifiers; if none is left, all other notifiers; if there is none, the targets."""
+    others = tuple(t for t in targets if t.notifier not in failing)
+    return others or tuple(Target(name) for name in channels if name not in failing) or targets
+
+
+def _named(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> list[tuple[str, Gathering | None]]:
+    """What the routes say, as it stands in `to`, each with how it is gathered."""
+    named: list[tuple[str, Gathering | None]] = []
     is_matched = False
     for one in routes:
         if takes(one.match, alert):
             is_matched = True
-            names += one.to
+            named += [(name, one.gathering) for name in one.to]
             if not one.continue_:
                 break
-    return tuple(names) if is_matched or alert.severity != CRITICAL else everyone
+    if not routes or (not is_matched and alert.severity == CRITICAL):
+        return [(name, None) for name in everyone]
+    return named
 
 
 def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
@@ -69,7 +107,7 @@ def _contacts(alert: Alert, channels: Mapping[str, str]) -> list[Target]:
 
     One that cannot be used goes along with those that can: the notifier names it as refused, and the delivery is partial.
     """
-    if not alert.contacts or not is_for_borrowers(alert.type):
+    if not alert.contacts or not contacts.is_for_borrowers(alert.type):
         return []
     found = []
     firsts: dict[str, str] = {}

@@ -7,19 +7,23 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.events.events import Noticed
-from monitor.dispatch import backoff
-from monitor.dispatch.channel import Channel, Shared
+from monitor.dispatch import backoff, switch
+from monitor.dispatch.batch_channel import channel_for
+from monitor.dispatch.channel import Setting, Shared
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Notices, Render
+from monitor.dispatch.notices import Address, Notices, Render
 from monitor.dispatch.outage import Outage
+from monitor.dispatch.outages import Outages
 from monitor.dispatch.queue import DeliveryQueue
+from monitor.dispatch.refresher import Refreshers
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, Committed, Delivery, Target
+from monitor.stores._base import Attempt, Committed, Delivery, Switched, Target
 from monitor.telemetry import BoundedLog, log
 
 ADMITTED_AT_ONCE = 500
@@ -34,27 +38,49 @@ Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 """Hears that a channel fails or is back (Noticed, kind delivery.failing)."""
 
 
+class Around(NamedTuple):
+    """What a dispatcher asks of the daemon around it."""
+
+    tell: Tell
+    reroute: Reroute
+    address: Address | None = None
+
+
 class Dispatcher:
     """All channels at work. The notifiers belong to the caller, who closes them after `stop`."""
 
     def __init__(
-        self, running: Running, notifiers: Mapping[str, Notifier], render: Render, tell: Tell, reroute: Reroute
+        self,
+        running: Running,
+        notifiers: Mapping[str, Notifier],
+        render: Render,
+        desk: Around,
+        settings: Mapping[str, Setting] | None = None,
     ) -> None:
         self._clock = running.clock
         self._metrics = running.metrics
         self._tasks = running.tasks
-        self._hear = tell
-        self._reroute = reroute
+        self._hear = desk.tell
+        self._reroute = desk.reroute
+        self._settings = settings or {}
         self._ledger = Ledger(running.store, running.clock)
-        self._notices = Notices(self._ledger, render)
+        self._notices = Notices(self._ledger, render, desk.address)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
         self._log = BoundedLog()
-        shared = Shared(running, self._queue, self._ledger, self._notices, self._log, self._tell)
-        self._channels = {name: Channel(name, notifier, shared) for name, notifier in notifiers.items()}
+        self._outages = Outages(self._say)
+        self._shared = Shared(
+            running, self._queue, self._ledger, self._notices, self._log, self._tell, self.offer, self._settings
+        )
+        self._channels = {name: channel_for(name, notifier, self._shared) for name, notifier in notifiers.items()}
+        self._refreshers = Refreshers(running, self._log)
+        self._held: set[str] = set()
+        """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
+        self._loop_of: dict[str, Task] = {}
         self._errands: set[Task] = set()
+        self._watches: set[Task] = set()
         self._is_stopping = False
 
     async def start(self) -> None:
@@ -63,16 +89,103 @@ class Dispatcher:
         What waits for a notifier that is gone goes where its alert would go now.
         """
         waiting = await self._ledger.open_deliveries()
-        gone = Counter(d.notifier for d in waiting if d.notifier not in self._channels)
+        gone = Counter(d.notifier for d in waiting if d.notifier not in {*self._channels, *self._held})
         for name, count in gone.items():
             log.warning(
                 "a notifier is gone while notices wait: they go by the routes of now", notifier=name, waiting=count
             )
+        await self._switch()
         self.offer(waiting)
-        for name, channel in self._channels.items():
-            self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
-            self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
-            self._tasks.begin(f"deliveries to {name}", channel.run(), self._loops)
+        for name in self._channels.keys() - self._loop_of.keys():
+            self._begin(name)
+        self._tasks.begin("channels that are off", self._repeat(), self._watches)
+
+    def _begin(self, name: str) -> None:
+        self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
+        self._metrics.oldest_undelivered.labels(name).set_function(partial(self._age_s, name))
+        self._loop_of[name] = self._tasks.begin(f"deliveries to {name}", self._channels[name].run(), self._loops)
+        self._refreshers.begin(name, self._channels[name].notifier)
+        self._tasks.begin(f"fallback of {name}", self._channels[name].watch(), self._watches)
+
+    async def _switch(self) -> None:
+        """Takes up what is switched off; a channel whose configuration changed since is switched on."""
+        for switched in await self._ledger.switched_off():
+            channel = self._channels.get(switched.notifier)
+            if channel is not None and switched.digest == self._settings.get(switched.notifier, Setting()).digest:
+                channel.off = switched
+            elif channel is not None:
+                log.info("a channel is switched on: its configuration changed", notifier=switched.notifier)
+                await channel.switch_on()
+            elif switched.notifier not in self._held:
+                await self._ledger.switch_on(switched.notifier)
+
+    async def _repeat(self) -> None:
+        """Says each day of each channel that is off that it is."""
+        while not self._is_stopping:
+            for channel in self._channels.values():
+                channel.tell_off()
+            await self._clock.sleep(switch.LOOK_S)
+
+    async def enable(self, name: str) -> bool:
+        """Switches a channel on and sends what waits; False where it was on."""
+        channel = self._channels[name]
+        if channel.off is None:
+            return False
+        await channel.switch_on()
+        return True
+
+    async def disable(self, name: str, reason: str) -> bool:
+        """Switches a channel off; False where it was off."""
+        channel = self._channels[name]
+        if channel.off is not None:
+            return False
+        digest = self._settings.get(name, Setting()).digest
+        await channel.switch_off(Switched(name, self._clock.utc(), reason, digest))
+        return True
+
+    # -- channels that come and go while the others send --
+
+    def hold(self, names: Iterable[str]) -> None:
+        """What waits for these is neither sent nor moved. Call it before `start`, or after `remove`."""
+        self._held |= set(names)
+
+    async def add(self, name: str, notifier: Notifier) -> None:
+        """Sends through one more notifier, beginning with what waits for it in the store."""
+        self._held.discard(name)
+        self._channels[name] = channel_for(name, notifier, self._shared)
+        self._begin(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
+
+    async def remove(self, name: str, timeout_s: float) -> None:
+        """Sends through a notifier no longer. Attempts under way have `timeout_s`; what is undelivered stays pending."""
+        channel = self._channels.pop(name, None)
+        self._held.add(name)
+        if channel is None:
+            return
+        self._refreshers.end(name)
+        channel.stop()
+        at_work = {self._loop_of.pop(name), *channel.attempts}
+        await asyncio.wait(at_work, timeout=timeout_s)
+        left = {task for task in at_work if not task.done()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for waiting in self._queue.waiting():
+            if waiting.delivery.notifier == name:
+                self._queue.drop(waiting.delivery.id)
+        for gauge in (self._metrics.queue_depth, self._metrics.oldest_undelivered):
+            gauge.remove(name)
+
+    def change(self, name: str, notifier: Notifier) -> None:
+        """Makes the next attempts of a channel with another notifier; those under way end with the one before."""
+        if name in self._channels:
+            self._channels[name].use(notifier)
+            self._refreshers.begin(name, notifier)
+
+    async def give_away(self, name: str) -> None:
+        """After `remove`: what waits for a notifier that is gone for good goes where its alerts would go now."""
+        self._held.discard(name)
+        self.offer([d for d in await self._ledger.open_deliveries() if d.notifier == name])
 
     def take_over(self, committed: Committed) -> None:
         """Drops what a commit superseded and offers what it made due. Called from the event loop; never waits."""
@@ -100,8 +213,10 @@ class Dispatcher:
         for _ in range(min(len(self._offered), ADMITTED_AT_ONCE)):
             delivery = self._offered.popleft()
             if delivery.notifier in self._channels:
-                self._queue.add(delivery, now_s + _wait_s(delivery, now))
-            else:
+                wait_s = _wait_s(delivery, now)
+                due_s = now_s + wait_s if wait_s else self._channels[delivery.notifier].due_s(delivery, now_s)
+                self._queue.add(delivery, due_s)
+            elif delivery.notifier not in self._held:
                 self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():
             channel.wake()
@@ -121,14 +236,17 @@ class Dispatcher:
         """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""
         self._is_stopping = True
         self._offered.clear()
+        self._refreshers.end_all()
         for channel in self._channels.values():
             channel.stop()
         at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}
         if at_work:
             await asyncio.wait(at_work, timeout=timeout_s)
-        if self._errands:
-            await asyncio.wait(set(self._errands), timeout=LAST_WORD_S)
-        left = {t for t in at_work | self._errands if not t.done()}
+        self._outages.flush(self._clock.utc())
+        errands = self._errands | {t for c in self._channels.values() for t in c.errands}
+        if errands:
+            await asyncio.wait(errands, timeout=LAST_WORD_S)
+        left = {t for t in at_work | errands | self._errands | self._watches if not t.done()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -138,9 +256,23 @@ class Dispatcher:
         return 0.0 if oldest is None else max((self._clock.utc() - oldest).total_seconds(), 0.0)
 
     def _tell(self, event: Noticed | None) -> None:
+        """Tells of a channel; one that fails is told of with those that fail within some seconds of it."""
+        if event is None:
+            return
+        if event.kind == DELIVERY_FAILING and not event.clears:
+            if self._outages.add(event, self._clock.monotonic_s()):
+                self._tasks.begin("word of channels that fail", self._tell_together(), self._watches)
+        elif event.kind != DELIVERY_FAILING or not self._outages.over(event.subject):
+            self._say(event)
+
+    def _say(self, event: Noticed) -> None:
         """Tells in a task of its own, as the sequencer may wait for the same store as the caller."""
-        if event is not None:
-            self._tasks.begin("word of a channel", self._hear(event), self._errands)
+        self._tasks.begin("word of a channel", self._hear(event), self._errands)
+
+    async def _tell_together(self) -> None:
+        while (wait_s := self._outages.wait_s(self._clock.monotonic_s())) > 0:
+            await self._clock.sleep(wait_s)
+        self._outages.flush(self._clock.utc())
 
     async def _move(self, delivery: Delivery) -> None:
         """A delivery to a notifier that the configuration no longer has. Where nobody else takes it, it is lost and told."""

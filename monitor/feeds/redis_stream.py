@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
@@ -26,7 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
-from monitor.addresses import scrubbed, shown_url
+from monitor.addresses import check_redis, scrubbed, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
@@ -78,13 +77,7 @@ class Config(msgspec.Struct, frozen=True):
     retry_max: _Pause = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            is_fine = parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
-        except ValueError:
-            is_fine = False
-        if not is_fine:
-            raise ValueError(f"url: found {shown_url(self.url)!r}, expected redis://host:port/db, rediss:// or unix://")
+        check_redis("url", self.url)
         if self.retry_max < self.retry_min:
             found, least = schema.in_words(self.retry_max), schema.in_words(self.retry_min)
             raise ValueError(f'retry_max: found "{found}", expected at least retry_min = "{least}"')

@@ -10,10 +10,12 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
+from unicodedata import bidirectional
 
 import msgspec
 
-from monitor.core.alerts.catalogue import title_of
+from monitor.contacts import Manner
+from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
 
@@ -25,6 +27,13 @@ class Notice(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     to: tuple[str, ...] = ()
     """The borrower's addresses: they replace the notifier's own (route target `contacts`)."""
+    manner: Manner = Manner()
+    """The language and the template of their owner."""
+
+    @property
+    def is_to_borrower(self) -> bool:
+        """It goes to addresses of its own, and not because a step of an escalation asks a person of the desk."""
+        return bool(self.to) and self.type not in TO_PEOPLE
 
     @property
     def id(self) -> str:
@@ -126,6 +135,39 @@ class ChannelState(msgspec.Struct, frozen=True):
     delivered_at: datetime | None
     failed_at: datetime | None
     failure: str | None
+    fallback: str | None = None
+    off_at: datetime | None = None
+    """Since when it is switched off; None where it is on."""
+    off_reason: str | None = None
+
+
+class BatchNotifier(Protocol):
+    """A notifier whose other side takes several notices in one body. It says so by `batch`; without it each goes alone."""
+
+    batch: bool
+
+    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+        """ONE attempt for all of them, in order: all are taken, or none. Raises DeliveryError."""
+
+
+BATCH_BYTES = 20_000
+"""A body of the specification is shorter."""
+_BATCH_FRAME = 150
+"""What stands around the items, at most."""
+
+
+def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Notices in order, cut into as many as a body holds. One that is too long by itself has its own."""
+    found: list[list[Notice]] = []
+    left = 0
+    for notice in notices:
+        size = len(notice.body()) + 1
+        if size > left:
+            found.append([])
+            left = BATCH_BYTES - _BATCH_FRAME
+        found[-1].append(notice)
+        left -= size
+    return found
 
 
 class Notifier(Protocol):
@@ -177,12 +219,32 @@ class Accepted:
         return "|".join((notice.id, *notice.to))
 
 
+_JOINERS = frozenset("\u200c\u200d")
+"""They shape the letters of Persian and Indian names, and turn nothing."""
+_MARKS = frozenset("\u200e\u200f\u061c")
+"""A direction for the signs beside them; harmless within an isolate."""
+_ISOLATE = "\u2068"
+_END_OF_ISOLATE = "\u2069"
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+
 # Words and figures for people. Names come from loan books and feeds, so they go through `one_line` before anybody sees them.
 
 
 def one_line(text: object, limit: int = 200) -> str:
     """Printable text on one line, cut to a length. Line breaks, terminal codes and turns of the writing direction go."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return _on_one_line(text, limit, _JOINERS)
+
+
+def isolated(text: object, limit: int = 200) -> str:
+    """The same for a mail: a name that is read from right to left does not turn the words beside it."""
+    line = _on_one_line(text, limit, _JOINERS | _MARKS)
+    if not any(c in _MARKS or bidirectional(c) in _RIGHT_TO_LEFT for c in line):
+        return line
+    return f"{_ISOLATE}{line}{_END_OF_ISOLATE}"
+
+
+def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
+    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in str(text)).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
@@ -246,9 +308,37 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
     return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
 
 
+def page_of(notice: Notice) -> str | None:
+    """The address of the page of what it is about; None where the monitor has no `public_url`."""
+    url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
+def digest_words(notice: Notice) -> str:
+    """`990 notices: 800 liquidation, 190 margin call; debt 12,345,678 USD`"""
+    data = notice.data
+    counts = ", ".join(f"{row['count']:,} {one_line(row['title'], 60)}" for row in data["types"][:5])
+    more = len(data["types"]) - 5
+    debt = f"; debt {whole_usd_up(data['debt_usd'])} USD" if Decimal(data["debt_usd"]) else ""
+    return f"{data['count']:,} notices: {counts}{f' and {more} more kinds' if more > 0 else ''}{debt}"
+
+
+def digest_lines(notice: Notice) -> list[str]:
+    """The groups of a digest that owe most, a line each: `G-1001 liquidation: debt 1,000.00 USD`."""
+    lines = []
+    for row in notice.data["largest"]:
+        debt = f": debt {usd_up(row['debt_usd'])} USD" if row.get("debt_usd") else ""
+        lines.append(f"{one_line(row['subject'], 128)} {one_line(title_of(row['type']))}{debt}")
+    if notice.data["cut"]:
+        lines.append(f"and {notice.data['cut']:,} more: see the log, from {notice.data['from_cursor']} on")
+    return lines
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data
+    if notice.type == DIGEST:
+        return f"[{notice.severity.upper()}] {digest_words(notice)}"
     news = []
     if (figure := figure_of(data)) is not None:
         news.append(figure)

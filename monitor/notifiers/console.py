@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor import terminal
-from monitor.core.alerts.catalogue import COLOUR
-from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline
+from monitor.core.alerts.alert_type import COLOUR
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, headline, page_of
 
 WRITE_S = 5.0
 """A terminal that takes no line for so long is stopped, or its reader hangs: the notice stays pending."""
@@ -68,7 +68,8 @@ class ConsoleNotifier:
         """Nothing to free."""
 
     def _line(self, notice: Notice) -> str:
-        line = Text(f"{notice.timestamp} {headline(notice)} ({notice.id})", style=COLOUR.get(notice.severity, ""))
+        words = [notice.timestamp, headline(notice), f"({notice.id})", page_of(notice) or ""]
+        line = Text(" ".join(filter(None, words)), style=COLOUR.get(notice.severity, ""))
         with self._console.capture() as captured:
             self._console.print(line)
         return captured.get()

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import aiosmtplib
@@ -24,10 +24,12 @@ import msgspec
 
 from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
+from monitor.notifiers._borrowers import BorrowerTexts, desk_examples
+from monitor.notifiers._borrowers import examples as borrower_examples
 from monitor.secret_files import read_secret
 
 TIMEOUT_S = 30.0
@@ -41,13 +43,34 @@ _ADDRESS = re.compile(
 _POLICY = SMTP.clone(max_line_length=900)
 """A header that has to be folded within a word becomes an encoded word, and then threads no mails. RFC 5322 allows 998."""
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("monitor.notifiers", "templates"),
-    autoescape=jinja2.select_autoescape(["html"]),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_OURS = jinja2.PackageLoader("monitor.notifiers", "templates")
+
+
+def _environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=loader,
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+_TEMPLATES = _environment(_OURS)
+
+
+def _desk_templates(folder: Path | None) -> jinja2.Environment:
+    """The desk's mail.txt and mail.html, those of a folder first. Raises ValueError where one cannot be used."""
+    if folder is None:
+        return _TEMPLATES
+    found = _environment(jinja2.ChoiceLoader([jinja2.FileSystemLoader(folder), _OURS]))
+    for notice in (*borrower_examples(), *desk_examples()):
+        for name in ("mail.txt", "mail.html"):
+            try:
+                found.get_template(name).render(view(notice))
+            except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as e:
+                raise ValueError(f"templates: {name}: {base.one_line(e)} ({notice.type})") from None
+    return found
 
 
 FOR_PEOPLE = True
@@ -71,6 +94,10 @@ class Config(msgspec.Struct, frozen=True):
     username: str | None = None
     password: str | None = None
     password_file: Path | None = None
+    languages: tuple[str, ...] = ()
+    """In which borrowers may be written to, beside English."""
+    templates: Path | None = None
+    """A folder with texts that replace ours."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.smtp)
@@ -79,6 +106,8 @@ class Config(msgspec.Struct, frozen=True):
                 f"smtp: found {shown_url(self.smtp)!r}, expected smtp://host:port, smtps://host:port or file:folder"
             )
         check_port("smtp", self.smtp)
+        if parts.scheme == "file" and not self.smtp.removeprefix("file:").strip():
+            raise ValueError(f"smtp: found {self.smtp!r}, expected file: and a folder, such as file:var/mail")
         _check_sender(self.sender)
         if self.ehlo is not None and not is_host(self.ehlo):
             raise ValueError(f"ehlo: found {self.ehlo!r}, expected a host name such as risk.desk.example")
@@ -138,6 +167,8 @@ class EmailNotifier:
         has_user = config.username is not None
         self._password = read_secret(config.password, config.password_file) if has_user else None
         self._accepted = Accepted()
+        self._texts = BorrowerTexts(config.languages, config.templates)
+        self._templates = _desk_templates(config.templates)
 
     def __repr__(self) -> str:
         return f"EmailNotifier({self.name!r}, {self._config!r})"
@@ -150,7 +181,8 @@ class EmailNotifier:
         if not good:
             words = base.refused_words(unusable) or "nobody to send it to"
             raise DeliveryError(words, fault=Fault.NOTICE, receipt=Receipt(refused=unusable))
-        message = compose(notice, self._config.sender, good, self._clock)
+        writing = Writing(self._texts, self._templates)
+        message = compose(notice, self._config.sender, good, self._clock, writing)
         if self._config.smtp.startswith("file:"):
             folder = Path(self._config.smtp.removeprefix("file:"))
             detail = await asyncio.to_thread(_store, folder, notice, message)
@@ -269,11 +301,19 @@ def _nobody(
     )
 
 
-def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMessage:
+class Writing(NamedTuple):
+    """The texts that a mail is made of: those for borrowers, and the desk's."""
+
+    texts: BorrowerTexts
+    templates: jinja2.Environment
+
+
+def compose(notice: Notice, sender: str, to: list[str], clock: Clock, writing: Writing | None = None) -> EmailMessage:
     """The whole mail. Its Message-ID is the notice's id, so a mail program shows a duplicate once."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
     message = EmailMessage(policy=_POLICY)
-    message["Subject"] = base.headline(notice)
+    letter = writing.texts.mail(notice) if writing is not None and notice.is_to_borrower else None
+    message["Subject"] = base.headline(notice) if letter is None else letter.subject
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Date"] = format_datetime(clock.utc())
@@ -287,9 +327,13 @@ def compose(notice: Notice, sender: str, to: list[str], clock: Clock) -> EmailMe
     if notice.severity == "critical":
         message["X-Priority"] = "1 (Highest)"
         message["Importance"] = "high"
+    if letter is not None:
+        message.set_content(letter.body, cte="quoted-printable")
+        return message
     shown = view(notice)
-    message.set_content(_TEMPLATES.get_template("mail.txt").render(shown), cte="quoted-printable")
-    html = _TEMPLATES.get_template("mail.html").render(shown)
+    templates = _TEMPLATES if writing is None else writing.templates
+    message.set_content(templates.get_template("mail.txt").render(shown), cte="quoted-printable")
+    html = templates.get_template("mail.html").render(shown)
     message.add_alternative(html, subtype="html", cte="quoted-printable")
     return message
 
@@ -348,6 +392,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "title": base.title(notice),
         "subject": base.subject_of(notice),
         "type": base.one_line(notice.type),
+        "page": base.page_of(notice),
         "severity": notice.severity,
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),
@@ -355,7 +400,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "at": base.moment(notice.timestamp),
         "is_group": bool(group),
         "product": base.one_line(group.get("product") or ""),
-        "labels": [(base.one_line(k, 60), base.one_line(v, 120)) for k, v in (group.get("labels") or {}).items()],
+        "labels": [(base.isolated(k, 60), base.isolated(v, 120)) for k, v in (group.get("labels") or {}).items()],
         "figure": base.one_line(data.get("metric") or "LTV").replace("_", " "),
         "ltv": _ltv(data),
         "stage": _stage(data),
@@ -377,7 +422,9 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs": [_input(i) for i in data.get("inputs") or ()],
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
+        "acknowledge": data.get("acknowledge"),
         "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
+        "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
@@ -490,11 +537,11 @@ def _debt(one: dict[str, Any]) -> dict[str, str]:
 
 def _fact(value: object) -> str:
     if isinstance(value, str):
-        return base.one_line(value, 500)
+        return base.isolated(value, 500)
     if isinstance(value, list | tuple):
         words = [word for v in value if isinstance(word := v.get("text") if isinstance(v, dict) else v, str)]
         if len(words) == len(value):
-            return base.one_line(", ".join(words) or "none", 500)
+            return base.isolated(", ".join(words) or "none", 500)
     return base.one_line(msgspec.json.encode(value).decode(), 500)
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from monitor.core.alerts.catalogue import SEVERITY_RANK, Severity, title_of
+from monitor.core.alerts.alert_type import SEVERITY_RANK, Severity
+from monitor.core.alerts.catalogue import title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK

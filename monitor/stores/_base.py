@@ -19,10 +19,13 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.alert_type import Severity
+from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.money import plain
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -65,6 +68,8 @@ class Target(msgspec.Struct, frozen=True):
 
     notifier: str
     to: tuple[str, ...] = ()
+    gather: str = ""
+    """What it is gathered with into a digest, as dispatch/digests.py writes it; empty: it goes by itself."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -108,11 +113,25 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime
     detail: str = ""
     """What the last attempt ended with."""
+    gather: str = ""
+    """As in Target."""
+    debt_usd: str = ""
+    """What the group owes; empty where the alert does not say."""
 
     @property
     def place(self) -> str:
         """Its place in every list of deliveries; DeliveryFilter.after takes it, to go on behind it."""
         return f"{self.cursor}:{self.id}"
+
+
+class Switched(msgspec.Struct, frozen=True):
+    """A notifier that is switched off: since when, why, and with which configuration."""
+
+    notifier: str
+    at: datetime
+    reason: str
+    digest: str
+    """Of its configuration: with another one it is switched on again."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -186,6 +205,12 @@ class DeliveryFilter(msgspec.Struct, frozen=True):
     notifier: str | None = None
     alert: str | None = None
     limit: int = 100
+    type: str | None = None
+    """A glob."""
+    since: datetime | None = None
+    """Committed at this time or later."""
+    until: datetime | None = None
+    """Committed before this time."""
 
     def start(self) -> tuple[int, str]:
         """The cursor and id after which to go on. Raises ValueError when `after` is not a place."""
@@ -233,6 +258,32 @@ def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
     return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
 
 
+class SigningKey(msgspec.Struct, frozen=True):
+    """A key of an endpoint; `until`: a newer one has replaced it, and it signs no longer than this."""
+
+    secret: str
+    until: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKey(until={self.until})"
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """An endpoint that was made by API: where its alerts go, which they are, and what signs them."""
+
+    name: str
+    url: str
+    keys: tuple[SigningKey, ...]
+    """The newest first."""
+    created_at: datetime
+    types: tuple[str, ...] = ()
+    """Globs, any of them; empty: every type."""
+    match: Match = Match()
+    batch: bool = False
+    is_enabled: bool = True
+    note: str = ""
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 
@@ -268,7 +319,40 @@ def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
         attempts=0,
         due_at=at,
         created_at=at,
+        gather=target.gather,
+        debt_usd=_debt(alert),
     )
+
+
+def _debt(alert: Alert) -> str:
+    figures = alert.figures
+    return "" if figures is None or figures.debt_usd is None else plain(figures.debt_usd)
+
+
+def handed_over(old: Delivery, target: Target, at: datetime) -> Delivery:
+    """The delivery of the same alert to a fallback, beside the old one. It is late from now on, not from the commit."""
+    return msgspec.structs.replace(
+        old,
+        id=delivery_id(old.cursor, target),
+        notifier=target.notifier,
+        to=target.to,
+        state="pending",
+        attempts=0,
+        due_at=at,
+        created_at=at,
+        detail="",
+        gather="",
+    )
+
+
+def owed(targets: Iterable[Target], told: Iterable[Target]) -> list[Target]:
+    """Where good news goes: to everybody who was told the episode's bad news, wherever routes and silences point now.
+
+    `told` are those to whom it was attempted. A channel that was told may have new recipients: these hear it as well.
+    """
+    channels = {t.notifier for t in told}
+    found = {(t.notifier, t.to): t for t in told} | {(t.notifier, t.to): t for t in targets if t.notifier in channels}
+    return list(found.values())
 
 
 def moved(old: Delivery, targets: Sequence[Target], at: datetime) -> tuple[Delivery, list[Delivery]]:
@@ -329,8 +413,43 @@ class Store(Protocol):
         A target that has a delivery of this alert gets no second one. Returns those that it made.
         """
 
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        """Makes deliveries of the same alerts to fallbacks, in one transaction; the old ones stay as they are.
+
+        Passes over what was superseded or delivered meanwhile, and what the fallback has already. Returns those made.
+        """
+
+    async def switch_off(self, switched: Switched) -> None:
+        """A notifier sends no more until `switch_on`."""
+
+    async def switch_on(self, notifier: str) -> None: ...
+
+    async def switched_off(self) -> list[Switched]:
+        """By name."""
+
+    async def retry_all(self, deliveries: Sequence[str], at: datetime) -> list[Delivery]:
+        """As `retry` of each, in one transaction.
+
+        News of a stage is passed over where its channel had newer news of that group: older never comes after newer.
+        """
+
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         """Makes a delivery due at once, even one that was delivered; None if there is no such id."""
+
+    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Makes deliveries due, whether the store has them already or not, all in one transaction. Returns them as they are.
+
+        They are as young as the ones given: what is sent again has its whole horizon. Attempts made before still count.
+        """
+
+    async def subscriptions(self) -> list[Subscription]:
+        """Every endpoint that was made by API, by name."""
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        """Makes an endpoint, or replaces the one of that name."""
+
+    async def drop_subscription(self, name: str) -> None:
+        """Forgets an endpoint."""
 
     async def entry(self, group_id: str, id: str) -> Applied | None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +32,15 @@ from monitor.stores._base import (
     LtvPoint,
     StoredState,
     StoreRefused,
+    Subscription,
+    Switched,
     Target,
+    handed_over,
     is_untouched,
     joined_points,
     moved,
     new_delivery,
+    owed,
 )
 
 T = TypeVar("T")
@@ -50,10 +55,93 @@ def build(config: Config) -> MemoryStore:
     return MemoryStore()
 
 
-class MemoryStore:
+class _Beside:
+    """What stands beside the log: endpoints that were made by API, and the history of LTV."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[str, Subscription] = {}
+        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
+
+    async def subscriptions(self) -> list[Subscription]:
+        return [self._subscriptions[name] for name in sorted(self._subscriptions)]
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        self._subscriptions[kept.name] = _kept(kept, Subscription)
+
+    async def drop_subscription(self, name: str) -> None:
+        self._subscriptions.pop(name, None)
+
+    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
+        for p in points:
+            key = (p.group, p.step_s, p.at)
+            self._points[key] = joined_points(self._points.get(key, p), p)
+
+    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
+        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
+        return sorted(found, key=lambda p: p.at)
+
+    async def prune_points(self, step_s: int, before: datetime) -> int:
+        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
+        for key in old:
+            del self._points[key]
+        return len(old)
+
+
+class _Handovers(_Beside):
+    """Fallbacks, switches and bulk retry of a store in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deliveries: dict[str, Delivery] = {}
+        self._switched: dict[str, Switched] = {}
+
+    def _state(self, id: str) -> str:
+        return self._deliveries[id].state
+
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        made = {}
+        for old, target in pairs:
+            new = handed_over(old, target, at)
+            if self._state(old.id) in ("pending", "failed") and new.id not in self._deliveries:
+                made[new.id] = new
+        self._deliveries |= made
+        return list(made.values())
+
+    async def switch_off(self, switched: Switched) -> None:
+        self._switched[switched.notifier] = switched
+
+    async def switch_on(self, notifier: str) -> None:
+        self._switched.pop(notifier, None)
+
+    async def switched_off(self) -> list[Switched]:
+        return [self._switched[name] for name in sorted(self._switched)]
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        wanted = [d for id in dict.fromkeys(ids) if (d := self._deliveries.get(id)) is not None]
+        found = [d for d in wanted if not self._has_newer(d)]
+        return [again for d in found if (again := await self.retry(d.id, at)) is not None]
+
+    def _has_newer(self, old: Delivery) -> bool:
+        """Its channel had newer news of the group's stage."""
+        return old.type.startswith("loan_group.") and any(
+            (d.subject, d.notifier, d.to) == (old.subject, old.notifier, old.to)
+            for d in self._deliveries.values()
+            if d.cursor > old.cursor and d.attempts > 0 and d.type in STAGE_NEWS
+        )
+
+    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+        found = self._deliveries.get(delivery)
+        if found is not None:
+            found = msgspec.structs.replace(found, state="pending", due_at=at)
+            self._deliveries[delivery] = found
+        return found
+
+
+class MemoryStore(_Handovers):
     """Dicts in the order of the log. What it keeps has passed through JSON, so that it equals what a file gives."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._blocks: dict[int, StoredBlock] = {}
         self._groups: dict[str, StoredGroup] = {}
         self._closed: set[str] = set()
@@ -63,14 +151,12 @@ class MemoryStore:
         self._desk: CoreState | None = None
         self._cursor = 0
         self._log: dict[str, LoggedAlert] = {}
-        self._deliveries: dict[str, Delivery] = {}
         self._attempts: dict[str, list[Attempt]] = {}
         self._entries: dict[tuple[str, str], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
         self._history: dict[int, Row] = {}
         self._told = 0
-        self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
 
     async def open(self) -> StoredState:
         groups = tuple(self._groups[id] for id in sorted(self._groups))
@@ -100,7 +186,7 @@ class MemoryStore:
             alerts.append(logged)
             if alert.type in STAGE_NEWS:
                 cancelled += self._supersede(alert.subject)
-            made += [self._deliver(logged, target, change.at) for target in targets if self._hears(alert, target)]
+            made += [self._deliver(logged, target, change.at) for target in self._hear(alert, targets)]
         for entry in change.entries:
             self._entries.setdefault((entry.group_id, entry.id), entry)
         for audit in change.audits:
@@ -141,13 +227,13 @@ class MemoryStore:
             self._deliveries[delivery.id] = msgspec.structs.replace(delivery, state="superseded")
         return [d.id for d in older]
 
-    def _hears(self, alert: Alert, target: Target) -> bool:
-        """Good news goes only to a channel on which the episode's bad news was attempted."""
+    def _hear(self, alert: Alert, targets: Sequence[Target]) -> Sequence[Target]:
+        """Good news goes wherever the episode's bad news was attempted."""
         if alert.type not in GOOD_STAGE_NEWS:
-            return True
-        told = [d for d in self._deliveries.values() if d.type in BAD_STAGE_NEWS and d.attempts > 0]
-        asked = (alert.subject, alert.episode, target.notifier)
-        return any((d.subject, d.episode, d.notifier) == asked for d in told)
+            return targets
+        told = [d for d in self._listed() if d.type in BAD_STAGE_NEWS and d.attempts > 0]
+        of_this = [d for d in told if (d.subject, d.episode) == (alert.subject, alert.episode)]
+        return owed(targets, [Target(d.notifier, d.to) for d in of_this])
 
     def _deliver(self, logged: LoggedAlert, target: Target, at: datetime) -> str:
         made = new_delivery(logged, target, at)
@@ -163,9 +249,6 @@ class MemoryStore:
             delivery = self._deliveries[id]
             self._deliveries[id] = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
         return started
-
-    def _state(self, id: str) -> str:
-        return self._deliveries[id].state
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
@@ -199,6 +282,10 @@ class MemoryStore:
         for name in ("state", "notifier", "alert"):
             if (value := getattr(wanted, name)) is not None:
                 found = [d for d in found if getattr(d, name) == value]
+        if wanted.type is not None:
+            found = [d for d in found if fnmatchcase(d.type, wanted.type)]
+        found = [d for d in found if wanted.since is None or d.created_at >= wanted.since]
+        found = [d for d in found if wanted.until is None or d.created_at < wanted.until]
         return found[: wanted.limit]
 
     def _listed(self) -> list[Delivery]:
@@ -218,12 +305,12 @@ class MemoryStore:
         self._deliveries |= {d.id: d for d in new}
         return new
 
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
-        found = self._deliveries.get(delivery)
-        if found is not None:
-            found = msgspec.structs.replace(found, state="pending", due_at=at)
-            self._deliveries[delivery] = found
-        return found
+    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        for new in deliveries:
+            old = self._deliveries.get(new.id, new)
+            again = msgspec.structs.replace(old, state="pending", due_at=new.due_at, created_at=new.created_at)
+            self._deliveries[new.id] = again
+        return [self._deliveries[d.id] for d in deliveries]
 
     async def entry(self, group_id: str, id: str) -> Applied | None:
         return self._entries.get((group_id, id))
@@ -233,21 +320,6 @@ class MemoryStore:
     ) -> list[tuple[int, Audit]]:
         found = [(n, a) for n, a in self._audits.items() if n > after and subject in (None, a.subject)]
         return [(n, a) for n, a in found if since is None or a.at >= since][:limit]
-
-    async def keep_points(self, points: Sequence[LtvPoint]) -> None:
-        for p in points:
-            key = (p.group, p.step_s, p.at)
-            self._points[key] = joined_points(self._points.get(key, p), p)
-
-    async def points(self, group: str, step_s: int, start: datetime, end: datetime) -> list[LtvPoint]:
-        found = [p for p in self._points.values() if (p.group, p.step_s) == (group, step_s) and start <= p.at < end]
-        return sorted(found, key=lambda p: p.at)
-
-    async def prune_points(self, step_s: int, before: datetime) -> int:
-        old = [key for key, p in self._points.items() if p.step_s == step_s and p.at < before]
-        for key in old:
-            del self._points[key]
-        return len(old)
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         rows = [(n, row) for n, row in self._history.items() if n > wanted.after and row.group == wanted.group]

@@ -8,19 +8,23 @@ from typing import Any
 
 from aiohttp import web
 
-from monitor.config import WebConfig, check_bind
+from monitor.ack_links import PATH
+from monitor.addresses import networks_of
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
+from monitor.web.ack_page import HEADERS, AckPage
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
+from monitor.web.proxy import asked_host
 from monitor.web.sessions import COOKIE, CSRF_HEADER
 from monitor.web.site import Call, Endpoint, Reply, Site
 from monitor.web.view import Daemon
+from monitor.web_table import WebConfig, check_bind
 
 SHUTDOWN_S = 2.0
 """Requests under way have this long at a stop; the daemon as a whole has 10 s."""
@@ -56,6 +60,11 @@ class Server:
             self.site.tokens = tokens
             self.site.hub.disconnect()
 
+    def use_proxies(self, config: WebConfig) -> None:
+        """Goes by another public address and other trusted proxies at once."""
+        self._config = config
+        self.site.trusted_proxies = networks_of(config.trusted_proxies)
+
     async def start(self) -> tuple[str, int]:
         """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
         app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
@@ -63,6 +72,7 @@ class Server:
             # An id may hold any printable character; aiohttp's default would stop at braces.
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
         self._page.add(app)
+        AckPage(self.site).add(app)
         app.on_response_prepare.append(_finish)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -131,8 +141,11 @@ class Server:
         site = request.headers.get("Sec-Fetch-Site")
         origin = request.headers.get("Origin")
         # Without tokens the Host header alone keeps a rebound name out, so what a browser says of itself does not count more.
-        public_url = self._config.public_url if self.site.tokens else None
-        said = site if self.site.tokens or site != "same-origin" else None
+        public_url = None
+        said = site if site != "same-origin" else None
+        if self.site.tokens:
+            public_url, said = self._config.public_url, site
+            host = asked_host(request, self.site.trusted_proxies) or host
         if request.method not in SAFE_METHODS and not is_same_origin(origin, said, host, public_url):
             raise Rejected("cross-origin", "a page of another origin may not change anything here")
 
@@ -149,7 +162,7 @@ class Server:
             log.debug(
                 "request",
                 method=request.method,
-                path=request.path,
+                path=PATH if request.path.startswith(PATH) else request.path,  # a link's token stands in no log
                 status=status,
                 who=request.get(_WHO),
                 took_ms=round((self._daemon.clock.monotonic_s() - start) * 1000, 3),
@@ -190,6 +203,7 @@ def _response(answer: Any) -> web.StreamResponse:
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     """Sets the headers of every answer, and makes a problem of the answer that aiohttp gives to an unforeseen error."""
     response.headers.update(SECURITY_HEADERS)
+    response.headers.update(request.get(HEADERS, {}))
     if (cache := request.get(CACHE)) is not None:
         response.headers.update({"Cache-Control": cache, "Content-Security-Policy": POLICY})
     if response.status == 500 and response.content_type == "text/plain" and isinstance(response, web.Response):

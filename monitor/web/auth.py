@@ -15,10 +15,10 @@ from datetime import datetime
 import msgspec
 
 from monitor.addresses import origin_of
-from monitor.config import TokenConfig, is_loopback
 from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
 from monitor.text_files import read_text
+from monitor.web_table import TokenConfig, is_loopback
 
 READ = "read"
 FEED = "feed"

@@ -17,7 +17,9 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts.catalogue import CATALOGUE, schema_of
+from monitor.core.alerts.payload import AlertItem
 from monitor.web import resources
+from monitor.web.asyncapi import asyncapi
 from monitor.web.auth import OPEN, SAFE_METHODS
 from monitor.web.http import KINDS, PROBLEM_MEDIA, Param, ProblemDetails
 from monitor.web.sessions import COOKIE
@@ -28,16 +30,29 @@ REF = "#/components/schemas/{name}"
 
 @functools.cache
 def routes() -> tuple[Endpoint, ...]:
-    """Every route of the API, the contract's own last."""
+    """Every route of the API, the contracts' own last."""
     names = [module.name for module in pkgutil.iter_modules(resources.__path__, f"{resources.__name__}.")]
     found = [importlib.import_module(name).ROUTES for name in names]
     own = Endpoint("GET", "/openapi.json", _contract, OPEN, answers={200: dict[str, Any]})
-    return (*(route for each in found for route in each), own)
+    sent = Endpoint("GET", "/asyncapi.json", _what_is_sent, OPEN, answers={200: dict[str, Any]})
+    return (*(route for each in found for route in each), own, sent)
 
 
 @functools.cache
 def _encoded() -> bytes:
     return msgspec.json.encode(document(routes()))
+
+
+@functools.cache
+def _encoded_asyncapi() -> bytes:
+    (item,), components = msgspec.json.schema_components([AlertItem], ref_template=REF)
+    assert item == {"$ref": REF.format(name="AlertItem")}
+    return msgspec.json.encode(asyncapi(components | alert_schemas()))
+
+
+async def _what_is_sent(_call: Call) -> web.StreamResponse:
+    """What webhooks and the stream send, as an AsyncAPI document."""
+    return web.Response(body=_encoded_asyncapi(), content_type="application/json")
 
 
 async def _contract(_call: Call) -> web.StreamResponse:

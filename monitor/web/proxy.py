@@ -35,12 +35,30 @@ def is_https(request: web.Request, trusted: Sequence[Network]) -> bool:
     return _is_in(request.remote or "", trusted) and said.rpartition(",")[2].strip().lower() == "https"
 
 
+def asked_host(request: web.Request, trusted: Sequence[Network]) -> str | None:
+    """The host that the browser asked for, by the word of a trusted proxy; None where there is no such word."""
+    said = request.headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip()
+    return said if said and _is_in(request.remote or "", trusted) else None
+
+
+_PLACES = {
+    "price": "prices",
+    "feed": "prices",
+    "delivery": "prices",
+    "channel": "prices",
+    "fund": "exposure",
+    "exposure": "exposure",
+}
+"""The page for alerts about no group, by the first word of their type. Feeds and channels stand beside the prices."""
+
+
 def link_of(public_url: str, alert: Alert) -> str:
     """The page of what an alert is about."""
-    if alert.group is not None:
-        place = f"group/{quote(alert.group.id, safe='')}"
+    is_of_group = str(alert.facts.get("alert_type", "")).startswith("loan_group.")  # `delivery.lost` about its notice
+    if alert.group is not None or is_of_group:
+        place = f"group/{quote(alert.group.id if alert.group is not None else alert.subject, safe='')}"
     else:
-        place = "prices" if alert.type.startswith("price.") else "alerts"
+        place = _PLACES.get(alert.type.partition(".")[0], "alerts")
     return f"{public_url.rstrip('/')}/#/{place}"
 
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from monitor.addresses import networks_of
-from monitor.config import WebConfig
 from monitor.telemetry import BoundedLog
 from monitor.web.alert_log import AlertLog
 from monitor.web.auth import Caller, Tokens
@@ -25,6 +24,7 @@ from monitor.web.ltv_follower import LtvFollower
 from monitor.web.sessions import Failures, Sessions
 from monitor.web.stream import Hub
 from monitor.web.view import Daemon, Paced
+from monitor.web_table import WebConfig
 
 AT_ONCE = 1
 """Copies of the book that are weighed at a time: each is 100 MB for a million groups, and takes a core."""
@@ -76,6 +76,8 @@ class Site:
         """Raises schema.Invalid for tokens that cannot be used."""
         self.daemon = daemon
         self.tokens = Tokens(config.tokens)
+        self.public_url = config.public_url
+        self.sms_secret = daemon.sms_secret
         self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
         self.failures = Failures(daemon.clock)

@@ -7,7 +7,7 @@ million groups and other dear answers are made at a bounded rate for all who ask
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +15,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from monitor.ack_links import AckLinks
 from monitor.clock import Clock
+from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope
+from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
@@ -29,8 +32,10 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
-from monitor.stores._base import Delivery, Store
+from monitor.people import Contacts
+from monitor.stores._base import Delivery, Store, Target
 from monitor.telemetry import Health, Metrics
+from monitor.web.subscriptions import SubscriptionDesk
 
 T = TypeVar("T")
 
@@ -96,6 +101,8 @@ class View:
         """The silences in force."""
         self.decisions: tuple[Decision, ...] = ()
         """What operators have decided about prices, as far as it is in force."""
+        self.escalations: tuple[OpenEscalation, ...] = ()
+        """Critical alerts that people are asked about."""
         self.sources: Mapping[str, SourceView] = {}
         """What core finds of each feed."""
         self.published = Prices()
@@ -112,6 +119,7 @@ class View:
         self.marks, usd, untrusted = publication.prices
         self.silences = publication.silences
         self.decisions = publication.decisions
+        self.escalations = publication.escalations
         self.sources = publication.sources
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
@@ -183,5 +191,19 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     on_retry: Callable[[Delivery], None] = lambda _: None
     """Gets a delivery that an operator made due at once."""
     channels: Callable[[], Sequence[ChannelState]] = tuple
+    links: AckLinks | None = None
+    """Reads the links by which people acknowledge."""
+    contacts: Callable[[], Contacts] = dict
+    """How the people of the desk are reached."""
+    sms_secret: str = ""
+    """With it a gateway signs the replies that it hands over; empty where none are taken."""
+    enable: Callable[[str], Awaitable[bool]] | None = None
+    """Switches a channel on; False where it was on."""
+    disable: Callable[[str, str], Awaitable[bool]] | None = None
+    """Switches a channel off, with a reason."""
+    route: Callable[[Alert], Sequence[Target]] = lambda _: ()
+    """Where an alert goes by the routes and endpoints of now."""
+    endpoints: SubscriptionDesk | None = None
+    """The endpoints that are made by API."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""

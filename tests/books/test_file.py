@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from monitor import file_watch
+from monitor import contacts, file_watch
 from monitor.books import file
 from monitor.books._base import KeptBook, PlainReader, Reader
 from monitor.clock import SystemClock
@@ -558,3 +558,41 @@ async def test_a_stopped_source_leaves_no_task_behind(book: Book) -> None:
     await book.stop()
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+async def test_a_group_is_taken_without_what_of_its_line_cannot_be_used(book: Book) -> None:
+    """A bad contact, and labels beyond the bounds: said once with the place, and over when the line is mended."""
+    book.reader = PlainReader(lambda: PRODUCTS, contacts=contacts.problems)
+    many = {f"k{i}": "v" for i in range(40)}
+    book.write(written("G-1", contacts={"email": ["cfo@acme,example"]}), written("G-2", labels=many), written("G-3"))
+    first = await book.start()
+    taken = {e.group.id: e.group for e in first if isinstance(e, GroupPut)}
+    assert list(taken) == ["G-1", "G-2", "G-3"]
+    assert len(taken["G-2"].labels) == 32
+    told = {e.subject: e for e in first if isinstance(e, Noticed)}
+    contact, labels = told[f"{book.path}:1"], told[f"{book.path}:2"]
+    assert contact.kind == labels.kind == "book.left_out"
+    assert (contact.facts["group"], contact.facts["reason"]) == ("G-1", "contacts")
+    assert contact.facts["problem"].startswith("contacts.email[0]: found 'cfo@acme,example'")
+    assert "found 40 labels, expected at most 32" in labels.facts["problem"]
+    assert labels.facts["reason"] == "labels"
+    await asyncio.sleep(0.5)
+    assert not [e for batch in book.batches for e in batch if isinstance(e, Noticed)], "said once"
+    book.batches.clear()
+    book.replace(written("G-1", contacts={"email": ["cfo@acme.example"]}), written("G-2", labels=many), written("G-3"))
+    await book.until(lambda: [e for batch in book.batches for e in batch if isinstance(e, Noticed)])
+    ended = [e for batch in book.batches for e in batch if isinstance(e, Noticed)]
+    assert [(e.subject, e.clears) for e in ended] == [(f"{book.path}:1", True)]
+
+
+async def test_a_restart_does_not_say_again_what_is_left_out(book: Book) -> None:
+    book.reader = PlainReader(lambda: PRODUCTS, contacts=contacts.problems)
+    book.write(written("G-1", contacts={"email": ["cfo@acme,example"]}))
+    first = await book.start()
+    (told,) = [e for e in first if isinstance(e, Noticed)]
+    again = file.FileBook(
+        "file:demo", book.source.config, book.reader, SystemClock(), KeptBook(left_out=(told.subject,)), Waits()
+    )
+    batch = await anext(again.batches())
+    # The core drops what it said last; the source need only know that something stands there, to clear it one day.
+    assert {(e.kind, e.fingerprint) for e in batch if isinstance(e, Noticed)} == {(told.kind, told.fingerprint)}

@@ -22,6 +22,13 @@ HINT = "hunter2"
 
 # Tables as the configuration has them; `{port}` is a peer on loopback. A kind that needs no key needs no line.
 TABLES: dict[str, dict[str, Any]] = {
+    "alertmanager": {
+        "urls": ["http://127.0.0.1:{port}/hunter2"],
+        "token_file": "secret",
+        "file": "{folder}/open.jsonl",
+        "allow_private": True,
+    },
+    "apprise": {"urls": ["json://user:hunter2@127.0.0.1:{port}/hunter2"], "allow_unguarded": True},
     "console": {},
     "email": {
         "smtp": "smtp://127.0.0.1:{port}",
@@ -30,8 +37,34 @@ TABLES: dict[str, dict[str, Any]] = {
         "username": "monitor",
         "password_file": "secret",
     },
+    "jira_service_management": {
+        "url": "http://127.0.0.1:{port}/jsm/ops/integration/v2/alerts",
+        "api_key_file": "secret",
+        "allow_private": True,
+    },
+    "ntfy": {
+        "url": "http://127.0.0.1:{port}",
+        "topic": "hunter2",
+        "username": "monitor",
+        "password_file": "secret",
+        "allow_private": True,
+    },
+    "pagerduty": {
+        "url": "http://127.0.0.1:{port}/v2/enqueue",
+        "routing_key_file": "secret",
+        "allow_private": True,
+    },
+    "redis_pubsub": {"url": "redis://monitor:hunter2@127.0.0.1:{port}/0"},
     "redis_stream": {"url": "redis://monitor:hunter2@127.0.0.1:{port}/0"},
     "sms": {"to": ["+15550100"], "file": "{folder}/sms.log"},
+    "slack": {"url": "http://127.0.0.1:{port}/services/T0/B0/hunter2", "allow_private": True},
+    "teams": {"url": "http://127.0.0.1:{port}/workflows/x?sig=hunter2", "allow_private": True},
+    "telegram": {
+        "url": "http://127.0.0.1:{port}",
+        "token": "123456:hunter2hunter2",
+        "to": ["-1001234567890"],
+        "allow_private": True,
+    },
     "webhook": {
         "url": "http://user:hunter2@127.0.0.1:{port}/hooks?key=hunter2",
         "secret": SECRET,
@@ -52,6 +85,15 @@ def has_peer(kind: str) -> bool:
     return "{port}" in str(TABLES.get(kind, {}))
 
 
+def filled(value: Any, port: int, folder: Path) -> Any:
+    """A table with the port and the folder in place of their names."""
+    if isinstance(value, dict):
+        return {k: filled(v, port, folder) for k, v in value.items()}
+    if isinstance(value, list):
+        return [filled(v, port, folder) for v in value]
+    return value.format(port=port, folder=folder) if isinstance(value, str) else value
+
+
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -69,10 +111,7 @@ def config(kind: str, module: ModuleType, tmp_path: Path) -> Callable[[int], Any
     def read(port: int) -> Any:
         (tmp_path / "secret").write_text(HINT)
         (tmp_path / "secret").chmod(0o600)
-        table = {
-            k: v.format(port=port, folder=tmp_path) if isinstance(v, str) else v
-            for k, v in TABLES.get(kind, {}).items()
-        }
+        table = filled(TABLES.get(kind, {}), port, tmp_path)
         return schema.read(module.Config, table, "notifier[0]", tmp_path)
 
     return read

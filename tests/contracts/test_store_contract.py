@@ -30,6 +30,7 @@ from monitor.stores._base import (
     Store,
     StoredState,
     StoreRefused,
+    Switched,
     Target,
     delivery_id,
 )
@@ -808,3 +809,40 @@ async def test_an_alert_that_is_silenced_comes_back_so(store: Store) -> None:
     found = await store.alert(silenced.id)
     assert found is not None
     assert found.alert == silenced
+
+
+async def test_good_news_goes_wherever_the_bad_news_was_attempted_though_no_route_says_so(case: Case) -> None:
+    made = (await case.store.commit(say(alert(TRIGGERED), to=(DESK,)))).deliveries
+    over = await case.store.hand_over([(made[0], PHONE)], AT)
+    await case.store.start_attempts([made[0].id, over[0].id], AT)
+    await case.restart()
+    good = await case.store.commit(say(alert(CLEARED, sequence=2), to=()))
+    assert {d.notifier for d in good.deliveries} == {DESK.notifier, PHONE.notifier}
+
+
+async def test_a_fallback_gets_what_waits_once_and_nothing_that_is_superseded(case: Case) -> None:
+    (old,) = (await case.store.commit(say(alert(TRIGGERED), to=(DESK,)))).deliveries
+    (made,) = await case.store.hand_over([(old, PHONE), (old, PHONE)], AT)
+    assert (made.notifier, made.state, made.attempts) == (PHONE.notifier, "pending", 0)
+    assert await case.store.hand_over([(old, PHONE)], AT) == []
+    assert {d.notifier for d in await case.store.open_deliveries()} == {DESK.notifier, PHONE.notifier}
+    (other,) = (await case.store.commit(say(alert(OPENED, "G-2"), to=(DESK,)))).deliveries
+    await case.store.commit(say(alert(TRIGGERED, "G-2", 2), to=(DESK,)))
+    assert await case.store.hand_over([(other, PHONE)], AT) == []
+
+
+async def test_a_channel_stays_off_over_a_restart(case: Case) -> None:
+    switched = Switched("desk", AT, "HTTP 410", "abc")
+    await case.store.switch_off(switched)
+    await case.restart()
+    assert await case.store.switched_off() == [switched]
+    await case.store.switch_on("desk")
+    assert await case.store.switched_off() == []
+
+
+async def test_news_that_its_channel_has_newer_news_than_is_not_sent_again(case: Case) -> None:
+    (old,) = (await case.store.commit(say(alert(OPENED), to=(DESK,)))).deliveries
+    (other,) = (await case.store.commit(say(alert(OPENED, "G-2"), to=(DESK,)))).deliveries
+    (new,) = (await case.store.commit(say(alert(TRIGGERED, sequence=2), to=(DESK,)))).deliveries
+    await case.store.start_attempts([new.id], AT)
+    assert [d.id for d in await case.store.retry_all([old.id, other.id, new.id], AT)] == [other.id, new.id]

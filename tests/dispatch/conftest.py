@@ -7,8 +7,9 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Noticed
+from monitor.dispatch.channel import Setting
 from monitor.dispatch.notices import Render
-from monitor.dispatch.worker import Dispatcher, Tell
+from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import DeliveryError, Fault, Notice
 from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Target
@@ -26,13 +27,15 @@ class DispatchDesk:
         self.metrics = Metrics()
         self.tasks = Tasks()
         self.events: list[Noticed] = []
+        self.settings: dict[str, Setting] = {}
         self.routed: tuple[Target, ...] = ()
         """Where what waits for a notifier that is gone goes."""
         self.dispatcher = self.new_dispatcher()
 
     def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
         running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
-        return Dispatcher(running, self.notifiers, render, tell or self._noticed, lambda _: self.routed)
+        desk = Around(tell or self._noticed, lambda _: self.routed)
+        return Dispatcher(running, self.notifiers, render, desk, self.settings)
 
     async def _noticed(self, event: Noticed) -> None:
         self.events.append(event)

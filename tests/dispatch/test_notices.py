@@ -90,5 +90,5 @@ async def test_an_alert_that_goes_nowhere_takes_no_room(open_desk: Open) -> None
     silent = tuple((alert(subject=f"quiet-{n}"), ()) for n in range(300))
     done = await desk.store.commit(Change(START, alerts=((alert(), (Target("mail"),)), *silent)))
     desk.dispatcher.take_over(done)
-    assert list(desk.dispatcher._notices._kept) == [desk.store.log[0].alert.id]
+    assert list(desk.dispatcher._notices._untold) == [desk.store.log[0].alert.id]
     await settle()

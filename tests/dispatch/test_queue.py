@@ -2,6 +2,7 @@
 
 import pytest
 
+from monitor.dispatch.digests import digest
 from monitor.dispatch.queue import DeliveryQueue, Waiting
 from monitor.stores._base import Delivery
 from tests.fakes import START
@@ -184,3 +185,10 @@ def test_nothing_is_left_behind_when_all_has_ended(queue: DeliveryQueue) -> None
         None,
         None,
     )
+
+
+def test_a_digest_leads_to_the_log_below_the_same_address() -> None:
+    two = [delivery(1), delivery(2)]
+    told = digest(two, "https://desk.example/monitor/#/group/G-1")
+    assert told.data["url"] == "https://desk.example/monitor/#/alerts"
+    assert "url" not in digest(two).data

@@ -1,5 +1,6 @@
 """Where alerts go."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from monitor.config import Route
 from monitor.core import schema
 from monitor.core.alerts.alert import Alert, GroupRef
 from monitor.core.alerts.matching import Match, takes
+from monitor.core.loans.group import ContactTo
 from monitor.dispatch.router import route
 from monitor.stores._base import Target
 from tests.fakes import alert
@@ -145,3 +147,61 @@ def test_rule_15_a_call_and_a_liquidation_go_to_the_inbox_and_to_the_borrower_by
     told = {(channels[t.notifier], t.to) for t in route(one, config.routes, channels)}
     assert {("email", to["email"]), ("sms", to["sms"])} <= told
     assert set(channels.values()) >= {"email", "sms"}
+
+
+def owing(**contacts: Any) -> Alert:
+    return msgspec.structs.replace(
+        grouped(), type="loan_group.liquidation.triggered", contacts={k: tuple(v) for k, v in contacts.items()}
+    )
+
+
+TO_CONTACTS = (Route(("contacts",)),)
+
+
+@pytest.mark.parametrize(
+    "contacts", [{}, {"email": ["cfo@acme,example"]}, {"sms": ["5550100"]}, {"fax": ["1"]}, {"email": []}]
+)
+def test_a_borrower_whose_contacts_cannot_be_used_counts_as_one_without(contacts: dict[str, list[str]]) -> None:
+    assert names(owing(**contacts), *TO_CONTACTS) == list(CHANNELS)
+
+
+def test_an_address_is_sent_to_as_the_notifier_reads_it_and_a_bad_one_beside_it_is_named_there() -> None:
+    one = owing(email=["Jane <jane@acme.example> ", "cfo@acme,example"], sms=["00 1 555-0100"])
+    assert route(one, TO_CONTACTS, CHANNELS) == (
+        Target("mail", ("jane@acme.example", "cfo@acme,example")),
+        Target("phone", ("+15550100",)),
+    )
+
+
+def test_each_language_and_template_is_a_delivery_of_its_own() -> None:
+    one = owing(email=["a@x.example", ContactTo("b@x.example", "pl"), ContactTo("c@x.example", "pl"), "d@x.example"])
+    assert route(one, TO_CONTACTS, CHANNELS) == (
+        Target("mail", ("a@x.example", "d@x.example")),
+        Target("mail", ("b@x.example", "c@x.example")),
+    )
+
+
+def test_a_borrower_hears_of_the_own_loans_only() -> None:
+    """An alert about the desk's own affairs never reaches a contact, though it may name a group."""
+    other = msgspec.structs.replace(owing(email=["a@x.example"]), type="delivery.lost", facts={"severity": "critical"})
+    assert all(not target.to for target in route(other, TO_CONTACTS, CHANNELS))
+
+
+def test_a_route_gathers_for_people_and_not_for_programs() -> None:
+    routes = [Route(("hook", "mail"), group_by=("severity",))]
+    assert route(LIQUIDATION, routes, CHANNELS) == (Target("hook"), Target("mail", (), "10|300|10|severity=critical"))
+
+
+def test_an_outage_of_many_is_told_on_a_channel_that_works() -> None:
+    outage = alert("delivery.failing", "channels", facts={"channels": [{"notifier": "hook"}, {"notifier": "mail"}]})
+    assert names(outage) == ["mail-2", "phone"]
+    assert names(alert("channel.off", "mail")) == ["hook", "mail-2", "phone"]
+
+
+def test_a_borrowers_notice_is_in_no_digest() -> None:
+    """A digest names other groups; the desk's own mail on the same route is gathered."""
+    gathered = Route(("mail", "contacts"), group_by=("severity",), group_wait=timedelta(seconds=30))
+    desk, borrower = route(owing(email=["a@x.example"]), (gathered,), CHANNELS)
+    assert desk.gather
+    assert borrower.to == ("a@x.example",)
+    assert not borrower.gather

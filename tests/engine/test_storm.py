@@ -21,7 +21,7 @@ from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import MARGIN_CALL, Weight, band
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
-from monitor.dispatch.worker import Dispatcher
+from monitor.dispatch.worker import Around, Dispatcher
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.notifiers._base import Notice
@@ -113,7 +113,7 @@ async def test_a_storm_is_durable_in_one_transaction_and_flows_in_bounded_memory
     notifier.tried = notifier.took = _Nothing()
     running = Running(store, FakeClock(START), Metrics(), Health(), Tasks())
     outlet = FakeOutlet(Target("mail"))
-    dispatcher = Dispatcher(running, {"mail": notifier}, _shown, _untold)
+    dispatcher = Dispatcher(running, {"mail": notifier}, _shown, Around(_untold, lambda _: ()))
     outlet.take_over = dispatcher.take_over
     journal = Journal(running, outlet)
     await dispatcher.start()

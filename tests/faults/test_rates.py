@@ -110,11 +110,13 @@ async def test_nights_that_the_daemon_missed_are_counted_by_their_own_rates(hous
     clock = MovedClock()
     noon = clock.utc().replace(hour=12, minute=0, second=0)
     clock.step((noon - clock.utc()).total_seconds())
+    venue._clock = clock  # a venue that is hours ahead of the daemon would be refused
     days = [(noon + timedelta(days=n)).date() for n in range(4)]
     write_rates(house, f"{days[0]},USDT,0.001")
     house.write(TABLE)
     async with running(house, clock) as app:
-        await venue.marks({"BTCUSDT": "100000"})
+        for cents in range(3):
+            await venue.marks({"BTCUSDT": f"100000.0{cents}"})
         await has_price(app)
         await put(app, "G-1", owed="1000")
     write_rates(house, *(f"{day},USDT,0.00{n}" for n, day in enumerate(days, 1)))

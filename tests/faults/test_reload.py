@@ -178,6 +178,28 @@ async def test_tokens_channels_routes_and_feeds_change_with_a_reload(house: Hous
         assert [t["name"] for t in record["after"]["tokens"]] == ["ops"]
 
 
+async def test_the_public_address_changes_with_a_reload(house: House, receiver: SignedReceiver) -> None:
+    """For the sign-in and for the links alike."""
+    (house.folder / "ops").write_text("s-ops")
+    (house.folder / "ops").chmod(0o600)
+    tokens = f"port = 0\ntokens = {TOKENS.format('ops')}"
+    house.write(webhook("hook", receiver.url()), web=tokens)
+    page = {"Origin": "https://risk.desk.example"}
+    async with Daemon(house) as daemon:
+        assert (await daemon.ask("POST", "/v1/session", {"token": "s-ops"}, **page))[0] == 403
+        house.write(webhook("hook", receiver.url()), web=f'{tokens}\npublic_url = "https://risk.desk.example"')
+        await daemon.reload()
+        assert (await daemon.ask("POST", "/v1/session", {"token": "s-ops"}, **page))[0] == 200
+        assert house.venue is not None
+        await house.venue.marks({"BTCUSDT": "100000"})
+        group = one_btc("G/1", owed="80000")
+        status, _ = await daemon.ask("PUT", "/v1/groups/G%2F1", group, Authorization="Bearer s-ops")
+        assert status == 201
+        await until(lambda: any(b["data"].get("group") for b in receiver.got), "a notice about the group")
+        links = {b["data"]["url"] for b in receiver.got if b["data"].get("group")}
+        assert links == {"https://risk.desk.example/#/group/G%2F1"}
+
+
 async def test_a_feed_that_is_gone_is_no_reason_not_to_be_ready(house: House) -> None:
     house.write('[[feed]]\nname = "dead"\nkind = "binance_futures"\nurl = "ws://127.0.0.1:9/x"\n')
     assert house.venue is not None

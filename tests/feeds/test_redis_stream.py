@@ -128,7 +128,7 @@ def test_how_its_prices_are_judged() -> None:
     ("table", "problem"),
     [
         ({"url": "http://geheim@desk/0"}, "url: found 'http://desk', expected redis://host:port/db"),
-        ({"url": "redis://desk:port/0"}, ", expected redis://host:port/db"),
+        ({"url": "redis://desk:port/0"}, "url: found port 'port', expected a number from 1 to 65535"),
         ({"symbols": {"A": "X", "B": "X"}}, "symbols: 'X' stands for 2 coins"),
         ({"symbols": {"A": "X"}, "exclude": ["X"]}, "exclude: 'X' is left out here and mapped by symbols"),
     ],

@@ -248,6 +248,8 @@ AT = "2021-05-19T12:00:00Z"
         f"at\tasset\tprice\n{AT}\tBTC\t45000.5\n",
         f"at ; asset ; price\n {AT} ; BTC ;  45000,5 \n",
         f'"at";"asset";"price"\n"{AT}";"BTC";"45000,5"\n',
+        f'at,asset,price\n{AT},BTC,"45000,5"\n',
+        f'ts_utc,BTCUSD,ETHUSD\n{NOON_MS},"45000,5",\n',
         f"sep=;\nat;asset;price\n{AT};BTC;45000,5\n",
         f"AT,Asset,PRICE\n{AT},BTC,45000.5\n",
         f"at|asset|price\n{AT}|BTC|45000.5\n",

@@ -10,7 +10,9 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.notifiers._base import Notice
+from monitor.notifiers._http import Http
 from monitor.notifiers.webhook import Config, WebhookNotifier
+from tests.notifiers.service import Service, serving
 
 MakeNotice = Callable[..., Notice]
 MakeWebhook = Callable[..., WebhookNotifier]
@@ -90,3 +92,20 @@ async def make() -> AsyncIterator[MakeWebhook]:
     yield build
     for one in made:
         await one.close()
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    """A service on loopback that keeps what it got. The clients that a test made are closed at its end."""
+    made: list[Http] = []
+    begin = Http.__init__
+
+    def counted(self: Http, *args: Any, **more: Any) -> None:
+        begin(self, *args, **more)
+        made.append(self)
+
+    monkeypatch.setattr(Http, "__init__", counted)
+    async with serving() as one:
+        yield one
+        for client in made:
+            await client.close()

@@ -82,3 +82,12 @@ def _read(read: int) -> bytes:
         while True:
             found += os.read(read, 65536)
     return found
+
+
+async def test_the_line_ends_with_the_address_of_the_page(
+    capfd: pytest.CaptureFixture[str], make_notice: MakeNotice
+) -> None:
+    await console.build("tty", console.Config()).send(make_notice(url="https://risk.desk.example/#/group/G-1001"))
+    assert capfd.readouterr().err.endswith(
+        "(evt_abcdefghijklmnopqrstuvwxyz) https://risk.desk.example/#/group/G-1001\n"
+    )

@@ -104,6 +104,19 @@ async def test_a_mail_arrives_with_text_and_html(post: Post, make_notice: MakeNo
     assert [p.get_content_type() for p in message.iter_parts()] == ["text/plain", "text/html"]
 
 
+async def test_both_parts_of_a_mail_lead_to_the_page(post: Post, make_notice: MakeNotice) -> None:
+    page = "https://risk.desk.example/#/group/G%2F1%22%26%3C"
+    await notifier(post.url).send(make_notice(url=page))
+    await notifier(post.url).send(make_notice(url='javascript:alert("x")'))
+    (_, with_page), (_, without) = post.took
+    plain, html = (part.get_content() for part in with_page.iter_parts())
+    assert f"\n{page}\n" in plain.replace("\r\n", "\n")
+    assert f'<a href="{page}"' in html
+    plain, html = (part.get_content() for part in without.iter_parts())
+    assert "javascript" not in plain + html
+    assert "<a " not in html
+
+
 async def test_all_mails_of_an_episode_are_one_conversation(post: Post, make_notice: MakeNotice) -> None:
     """Also where a mail in between was never sent."""
     for changes in (

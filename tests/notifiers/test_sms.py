@@ -33,6 +33,19 @@ def test_other_alerts_say_what_they_are_about(make_notice: MakeNotice, plain_not
     assert "Prices not current." in sms.text(make_notice(blind=True))
 
 
+def test_the_address_of_the_page_follows_where_all_of_it_fits(
+    make_notice: MakeNotice, plain_notice: MakeNotice
+) -> None:
+    page = "https://risk.desk.example/#/prices"
+    assert sms.text(plain_notice(url=page)) == f"WARNING BTC price stale. Ref evt_plain {page}"
+    assert sms.text(make_notice(url="https://r.example/#/group/G-1001")) == (
+        "CRITICAL G-1001 delayed liquidation. LTV 91.83%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
+        " Ref evt_abcdefgh https://r.example/#/group/G-1001"
+    )
+    assert sms.text(make_notice(url=f"{page}/a-longer-one")) == sms.text(make_notice())
+    assert sms.text(plain_notice(url="https://r.example/" + "x" * 110)) == sms.text(plain_notice())
+
+
 @given(
     name=st.text(max_size=200),
     type_=st.sampled_from(sorted(CATALOGUE)),
@@ -40,15 +53,16 @@ def test_other_alerts_say_what_they_are_about(make_notice: MakeNotice, plain_not
     blind=st.booleans(),
     test=st.booleans(),
 )
-def test_it_never_has_more_than_160_characters_nor_one_outside_the_alphabet(
+def test_it_is_one_message_and_at_most_three_where_a_name_is_in_another_alphabet(
     name: str, type_: str, debt: int, blind: bool, test: bool
 ) -> None:
     data = {**STARTED, "group": {"id": name}, "cure": {"repay_usd": str(debt)}, "blind": blind, "test": test}
     notice = Notice(type_, AT, data)
     text = sms.text(notice)
-    assert len(text) <= 160
-    assert sms._gsm(subject_of(notice))[:16] in text
-    assert set(text) <= sms._GSM7
+    name = subject_of(notice)
+    is_gsm = sms._gsm(name) == name
+    assert sms.parts(text) <= (1 if is_gsm else 3)
+    assert name[: 7 if is_gsm else 16] in text
     assert text.endswith(" Ref evt_abcdefgh")
     assert "LTV 91.83%" in text
 

@@ -20,8 +20,8 @@ from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
-from monitor.notifiers import webhook
-from monitor.notifiers._base import DeliveryError
+from monitor.notifiers import _http, webhook
+from monitor.notifiers._base import DeliveryError, batches
 from monitor.notifiers.webhook import Config, WebhookNotifier
 from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
@@ -210,7 +210,7 @@ async def test_a_receiver_that_never_answers_is_given_up_in_time(
 async def test_a_body_that_drips_does_not_hold_up_a_success(
     receiver: ScriptedServer, make: MakeWebhook, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "BODY_TIME_S", 0.2)
+    monkeypatch.setattr(_http, "BODY_TIME_S", 0.2)
 
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -522,3 +522,35 @@ async def test_a_peer_that_always_closes_is_asked_twice_at_most(make: MakeWebhoo
         with pytest.raises(DeliveryError):
             await hook.send(make_notice())
         assert peer.requests == 4, "a fresh connection that fails is a failure"
+
+
+async def test_a_batch_holds_the_alerts_as_they_would_have_gone_alone(
+    receiver: ScriptedServer, make_notice: MakeNotice
+) -> None:
+    notifier = WebhookNotifier(
+        "hook", Config(url=receiver.url, secret=SECRET, allow_private=True, batch=True), SystemClock()
+    )
+    some = [make_notice(id=f"evt_{n}") for n in range(3)]
+    await notifier.send_batch(some)
+    await notifier.send_batch(some)
+    await notifier.send_batch(some[:2])
+    await notifier.send(some[0])
+    await notifier.close()
+    (first, body), (again, body_again), (other, _), (_, single) = receiver.got
+    shown = Webhook(SECRET).verify(body, first)
+    assert shown["type"] == "batch"
+    assert shown["data"]["items"] == [json.loads(notice.body()) for notice in some]
+    assert (first["webhook-id"], body) == (again["webhook-id"], body_again)
+    assert re.fullmatch(r"bat_[a-z2-7]{26}", first["webhook-id"])
+    assert other["webhook-id"] != first["webhook-id"]
+    assert len(json.loads(single)["data"]["items"]) == 1
+
+
+def test_batches_keep_the_order_and_the_length_of_a_body(make_notice: MakeNotice) -> None:
+    notices = [make_notice(id=f"evt_{n}", reason="x" * (n * 613 % 9000)) for n in range(60)]
+    cut = batches(notices)
+    assert [n for each in cut for n in each] == notices
+    assert max(len(webhook.batch_body(each)) for each in cut) <= 20_000
+    assert len(cut) < 25, "bodies are half empty"
+    giant = make_notice(id="evt_giant", reason="x" * 30_000)
+    assert batches([notices[0], giant, notices[1]]) == [[notices[0]], [giant], [notices[1]]]

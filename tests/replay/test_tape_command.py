@@ -152,6 +152,30 @@ def test_rows_further_apart_than_the_limit_are_refused_under_trust_with_the_reme
     assert "loan_group.margin_call.opened" in [a["type"] for a in ended.alerts]
 
 
+@pytest.mark.parametrize(
+    "tape",
+    [
+        long(45000, 31000) + "2021-05-19T12:01:00Z,USDT,0.5\n",
+        "ts_utc,BTCUSD,USDTUSD\n1621425480000,45000,1\n1621425540000,31000,0.5\n",
+    ],
+)
+def test_prices_of_usdt_count_or_the_tape_says_why_they_do_not(desk: TapeDesk, tape: str) -> None:
+    path = desk.put(tape)
+    stated = desk.replay(path)
+    assert [a["data"]["ltv"] for a in stated.alerts] == ["0.9032258"]
+    assert stated.err.splitlines() == [
+        'note: tape.csv: prices of USDT do not count: usdt_usd of [prices] is "1"; write usdt_usd = "USDT" to take them '
+        "from the tape"
+    ]
+    report = desk.command(
+        "report", "--config", "monitor.toml", "--tape", path, "--book", "book.jsonl", "--out", "r.html"
+    )
+    assert "prices of USDT do not count" in report.err
+    (desk.folder / "monitor.toml").write_text(CONFIG.replace("[prices]", '[prices]\nusdt_usd = "USDT"'))
+    own = desk.replay(path)
+    assert (own.code, own.alerts, own.err) == (0, [], "")
+
+
 def test_a_gap_in_the_middle_is_said_once(desk: TapeDesk) -> None:
     rows = long(*([45000] * 60), every_s=1) + "".join(f"2021-05-19T13:00:{n:02}Z,BTC,45000\n" for n in range(30))
     ended = desk.replay(desk.put(rows), "--trust")

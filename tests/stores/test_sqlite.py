@@ -565,6 +565,9 @@ async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_pat
     body = (Path(__file__).parent / "schema_5_desk.json").read_text()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE desk SET body = CAST(? AS BLOB)", (body,))
+        db.execute("ALTER TABLE deliveries DROP COLUMN gather")
+        db.execute("ALTER TABLE deliveries DROP COLUMN debt_usd")
+        db.execute("DROP TABLE switched")
         db.execute("PRAGMA user_version = 5")
         db.commit()
     store = built(path)

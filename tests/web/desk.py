@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.config import WebConfig
+from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
@@ -30,6 +30,7 @@ from monitor.core.prices.quote import Quote
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request, look_at_prices
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
 from monitor.stores._base import (
@@ -42,6 +43,7 @@ from monitor.stores._base import (
     HistoryFilter,
     LtvPoint,
     StoreUnavailable,
+    Target,
 )
 from monitor.stores.memory import MemoryStore
 from monitor.telemetry import Health, Metrics
@@ -49,6 +51,7 @@ from monitor.web.app import Server
 from monitor.web.live import Limits
 from monitor.web.page import PageFiles
 from monitor.web.view import Daemon, View
+from monitor.web_table import WebConfig
 from tests.looks import CALM, RULES, START, look_at
 
 
@@ -63,6 +66,9 @@ class DeskClock:
 
     def monotonic_s(self) -> float:
         return (self.now - START).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError("nothing of the web waits")
 
 
 class DeskStore:
@@ -144,12 +150,20 @@ class DeskStore:
     async def attempts(self, delivery: str) -> list[Attempt]:
         return [t for t in self.tries if t.delivery == delivery]
 
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        return [d for id_ in ids if (d := await self.retry(id_, at)) is not None]
+
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         self.check()
         found = self.sent.get(delivery)
         if found is not None:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
         return found
+
+    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        self.check()
+        self.sent |= {d.id: d for d in deliveries}
+        return list(deliveries)
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         self.check()
@@ -208,6 +222,9 @@ class WebDesk:
         self.view = View(PlainGroupLists(self.book.records), self.clock)
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
+        self.endpoints = MadeEndpoints(MemoryStore(), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
+        self.routed: tuple[Target, ...] = ()
+        """Where every alert goes by the routes of now."""
         self.make_delay_s = 0.0
         """Lets requests overlap."""
         self._order = asyncio.Lock()
@@ -227,7 +244,8 @@ class WebDesk:
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         board, silences, decisions = self.risk.board.snapshot(), self.risk.silences, self.risk.decisions
         feeds = self.risk.feeds
-        self.view.publish(Publication(self.clock.now, moved, board, alerts, self.risk.fund, silences, decisions, feeds))
+        known = (self.risk.fund, silences, decisions, feeds, self.risk.escalations)
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, *known))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -316,6 +334,8 @@ class WebDesk:
             clock=self.clock,
             on_retry=self.retried.append,
             channels=lambda: self.channels,
+            route=lambda _: self.routed,
+            endpoints=self.endpoints,
             scenarios=scenarios,
         )
 

@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.config import WebConfig
 from monitor.core.schema import read
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 
@@ -35,6 +35,16 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/deliveries", None, {*ROLES}, 200),
     ("GET", "/v1/deliveries/dlv_1_risk-desk", None, {*ROLES}, 200),
     ("POST", "/v1/deliveries/dlv_1_risk-desk/retry", None, {"operator", "admin"}, 200),
+    ("POST", "/v1/deliveries/replay", {"notifier": "none", "after": 0}, {"operator", "admin"}, 422),
+    ("GET", "/v1/endpoints", None, {"admin"}, 200),
+    ("POST", "/v1/endpoints", {"url": "http://10.0.0.1/x"}, {"admin"}, 422),
+    ("GET", "/v1/endpoints/none", None, {"admin"}, 404),
+    ("DELETE", "/v1/endpoints/none", None, {"admin"}, 404),
+    ("POST", "/v1/endpoints/none/rotate", {}, {"admin"}, 404),
+    ("POST", "/v1/endpoints/none/disable", None, {"admin"}, 404),
+    ("POST", "/v1/endpoints/none/enable", None, {"admin"}, 404),
+    ("POST", "/v1/endpoints/none/test", None, {"admin"}, 404),
+    ("GET", "/v1/endpoints/none/deliveries", None, {"admin"}, 404),
     ("GET", "/v1/groups/G-1/history?kind=loan", None, {*ROLES}, 200),
     ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("POST", "/v1/stress", {"shocks": {"BTC": "-1%"}}, {*ROLES}, 200),
@@ -92,7 +102,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
         for method, op in ops.items()
         if "security" in op
     }
-    patterns = dict.fromkeys(("G-1", "G-9", "evt_none", "dlv_1_risk-desk", "sil_none", "BTC"), "{id}")
+    patterns = dict.fromkeys(("G-1", "G-9", "evt_none", "dlv_1_risk-desk", "sil_none", "BTC", "none"), "{id}")
     named = set()
     for method, path, *_ in MATRIX:
         parts = [patterns.get(p, p) for p in path.partition("?")[0].split("/")]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config import TokenConfig, UnsafeBind, WebConfig, check_bind
 from monitor.core.schema import Invalid, read
 from monitor.web.auth import Caller, Tokens, is_local_host, is_same_origin
+from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
 
 
 def token(name: str = "ops", role: str = "viewer", **more: object) -> TokenConfig:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any, cast
 
+import msgspec
 import pytest
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
 from monitor.addresses import check_public_url, networks_of
-from monitor.config import TokenConfig, WebConfig
 from monitor.core.schema import Invalid, read
+from monitor.web.app import Server
 from monitor.web.proxy import client_of, is_https, link_of
+from monitor.web_table import TokenConfig, WebConfig
 from tests.fakes import alert
 from tests.web.desk import WebDesk, serving
 
@@ -67,7 +69,12 @@ def test_a_notice_leads_to_its_page() -> None:
     public = "https://risk.desk.example/monitor/"
     assert link_of(public, alert(subject="G/1 #2")) == "https://risk.desk.example/monitor/#/group/G%2F1%20%232"
     assert link_of(public, alert("price.stale", "BTC")) == "https://risk.desk.example/monitor/#/prices"
-    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/alerts"
+    assert link_of(public, alert("delivery.failing", "mail")) == "https://risk.desk.example/monitor/#/prices"
+    assert link_of(public, alert("channel.off", "mail")) == "https://risk.desk.example/monitor/#/prices"
+    lost = msgspec.structs.replace(alert("delivery.lost", "G-1"), facts={"alert_type": "loan_group.margin_call.opened"})
+    assert link_of(public, lost) == "https://risk.desk.example/monitor/#/group/G-1"
+    assert link_of(public, alert("fund.exceeded", "fund")) == "https://risk.desk.example/monitor/#/exposure"
+    assert link_of(public, alert("book.refused", "main:3")) == "https://risk.desk.example/monitor/#/alerts"
 
 
 @pytest.mark.parametrize(
@@ -130,9 +137,28 @@ async def test_sign_in_works_behind_a_plain_proxy_and_for_nobody_else(
         assert answer.status == status
 
 
+@pytest.mark.parametrize(("proxies", "status"), [((), 403), (("127.0.0.1",), 200)])
+async def test_only_a_trusted_proxy_says_which_host_was_asked(proxies: tuple[str, ...], status: int) -> None:
+    """A reload that names the proxy counts at once."""
+    token = read(TokenConfig, {"name": "ops", "role": "admin", "secret": SECRET})
+    headers = {"Origin": "https://risk.desk.example", "X-Forwarded-Host": "risk.desk.example"}
+    server = Server(WebConfig(port=0, tokens=(token,)), WebDesk().handed_over())
+    host, port = await server.start()
+    try:
+        server.use_proxies(WebConfig(port=0, tokens=(token,), trusted_proxies=proxies))
+        async with (
+            ClientSession() as http,
+            http.post(f"http://{host}:{port}/v1/session", json={"token": SECRET}, headers=headers) as answer,
+        ):
+            assert answer.status == status
+    finally:
+        await server.stop()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
+        {"Host": "risk.desk.example", "Origin": "http://risk.desk.example", "X-Forwarded-Host": "127.0.0.1"},
         {"Host": "risk.desk.example", "Origin": "http://risk.desk.example", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "https://risk.desk.example", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "https://risk.desk.example"},

@@ -10,10 +10,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.config import WebConfig
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.loans.group import parse_line
 from monitor.core.schema import read
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.looks import CALM, START
 from tests.web.desk import WebDesk, serving

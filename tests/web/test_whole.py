@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from monitor.clock import SystemClock
-from monitor.config import WebConfig
 from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import Quote
@@ -26,6 +25,7 @@ from monitor.stores._base import Change, Committed, Delivery, Store, StoreUnavai
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.view import Daemon, View
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.fakes import FakeOutlet
 from tests.looks import RULES, D

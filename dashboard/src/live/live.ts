@@ -11,7 +11,7 @@ import type {
   Status,
   StatusEvent,
 } from "../answers.generated";
-import { get, query } from "../api";
+import { get, query, served } from "../api";
 import { Drift } from "./drift";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, type Pulse, START } from "./pulse";
@@ -100,7 +100,8 @@ export class Live {
     this.source?.close();
     this.rows.set(NO_ROWS);
     this.drift.clear();
-    const source = new EventSource(`/v1/stream${query({ ...filterQuery(this.filter.get()), after: this.cursor })}`);
+    const wanted = query({ ...filterQuery(this.filter.get()), after: this.cursor });
+    const source = new EventSource(served(`/v1/stream${wanted}`));
     this.source = source;
     const on = <T>(name: string, take: (data: T) => void): void =>
       source.addEventListener(name, (event) => {

@@ -73,8 +73,9 @@ function List({ items, onEnd }: { items: readonly SilenceItem[]; onEnd: (id: str
 
 function described(match: Match): string {
   const labels = Object.entries(match.labels ?? {}).map(([k, v]) => `${k} = ${v}`);
-  const { type, severity, product, group } = match;
-  return [type, severity, product, group && `group ${group}`, ...labels].filter(Boolean).join(", ");
+  const { type, severity, product, group, group_id } = match;
+  const groups = [group && `groups ${group}`, group_id && `group ${group_id}`];
+  return [type, severity, product, ...groups, ...labels].filter(Boolean).join(", ");
 }
 
 interface Draft {

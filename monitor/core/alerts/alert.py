@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, Severity
+from monitor.core.alerts.alert_type import CRITICAL, Severity
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.loans.group import Contact
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.thresholds import Thresholds

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from monitor.core.alerts.alert import Alert, GroupRef
-from monitor.core.alerts.catalogue import Severity
+from monitor.core.alerts.alert_type import Severity
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,7 +6,6 @@ Cure amounts and liquidation prices are pure functions of the alert's figures an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -15,7 +14,8 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
-from monitor.core.alerts.catalogue import Severity
+from monitor.core.alerts.alert_type import Severity
+from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
@@ -135,6 +135,8 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     labels_cut: int | UnsetType = UNSET
     facts_cut: int | UnsetType = UNSET
     acknowledged: AckShown | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    """The page of what it is about: in notices alone, where the monitor has a `public_url`."""
 
 
 class AlertItem(msgspec.Struct, frozen=True):
@@ -156,9 +158,9 @@ def alert_item(
     *,
     durable: bool = True,
     test: bool = False,
-    detected_at: datetime | None = None,
+    url: str | None = None,
 ) -> AlertItem:
-    """An item of the log, a webhook's body. `detected_at` overrides the alert's (a replay detects everything in time)."""
+    """An item of the log, a webhook's body. `url` is the page that a notice leads to."""
     data = AlertData(
         id=alert.id,
         cursor=cursor,
@@ -168,8 +170,9 @@ def alert_item(
         blind=alert.blind,
         sequence=alert.sequence,
         episode=alert.episode,
-        detected_at=stamp(detected_at or alert.detected_at),
+        detected_at=stamp(alert.detected_at),
         silenced_by=alert.silenced_by or UNSET,
+        url=url or UNSET,
     )
     if alert.group is None:
         data = _cut(replace(data, subject=alert.subject, facts=dict(alert.facts)))
@@ -181,10 +184,16 @@ def alert_item(
 
 
 def _of_group(data: AlertData, alert: Alert, group: GroupRef) -> AlertData:
-    """Why the stage changed stands beside the reason; other facts are the alert's own."""
+    """Why the stage changed stands beside the reason; other facts are the alert's own.
+
+    A store of an older version may hold labels beyond the bounds.
+    """
+    labels = bounded_labels(group.labels)
+    beyond = len(group.labels) - len(labels)
     return replace(
         data,
-        group=group,
+        group=replace(group, labels=labels) if beyond else group,
+        labels_cut=beyond or UNSET,
         stage=StageChange(alert.stage_from, alert.stage_to),
         reason=alert.reason,
         deadline=stamp_or_none(alert.deadline),
@@ -269,8 +278,10 @@ def _without_labels(data: AlertData, group: GroupRef, excess: int) -> AlertData:
     for name in sorted(labels, key=lambda n: -_length({n: labels[n]})):
         if excess <= 0:
             break
-        excess -= _length({name: labels.pop(name)})
-    return replace(data, group=replace(group, labels=labels), labels_cut=len(group.labels) - len(labels))
+        excess -= _length({name: labels.pop(name)}) - 1  # the braces go with the whole table, a comma with the row
+    before = 0 if data.labels_cut is UNSET else data.labels_cut
+    cut = before + len(group.labels) - len(labels)
+    return replace(data, group=replace(group, labels=labels), labels_cut=cut)
 
 
 def _with_short_facts(data: AlertData, facts: dict[str, Any]) -> AlertData:

@@ -15,7 +15,8 @@ from typing import Literal
 import msgspec
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.catalogue import CRITICAL, GOOD_STAGE_NEWS, INFO, SEVERITY_RANK, WARNING, Severity
+from monitor.core.alerts.alert_type import CRITICAL, INFO, SEVERITY_RANK, WARNING, Severity
+from monitor.core.alerts.catalogue import GOOD_STAGE_NEWS
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.prices.decisions import PriceAct
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
@@ -63,7 +64,15 @@ class Unsilence(_Act, frozen=True, tag="unsilence"):
     id: str
 
 
-Act = Acknowledge | Unacknowledge | MakeSilence | Unsilence | PriceAct
+class TakeInHand(_Act, frozen=True, tag="take_in_hand"):
+    """Somebody who was asked by a step of an escalation has its alert in hand."""
+
+    step: str
+    """The alert of the step."""
+    note: str = ""
+
+
+Act = Acknowledge | Unacknowledge | TakeInHand | MakeSilence | Unsilence | PriceAct
 
 
 class Silence(msgspec.Struct, frozen=True):

@@ -117,7 +117,7 @@ class PriceSilent(_Event, frozen=True):
     asset: str
 
 
-class Noticed(_Event, frozen=True):
+class Noticed(_Event, frozen=True, omit_defaults=True):
     """What the shell observed and the desk must know: a refused line, a failing channel, a full disk.
 
     `kind` is the alert's type. The same `fingerprint` about the same subject is said once; `clears` forgets it.
@@ -128,6 +128,8 @@ class Noticed(_Event, frozen=True):
     facts: Mapping[str, Any]
     fingerprint: str | None = None
     clears: bool = False
+    members: tuple[str, ...] = ()
+    """Where one alert is about many subjects: each ends by itself."""
 
 
 class OperatorAct(_Event, frozen=True):

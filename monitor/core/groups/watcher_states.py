@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.silences import Silence
 from monitor.core.instants import time_at
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.flapping import Flap
+from monitor.core.stages.stages import Stage
 
 Notices = Mapping[str, tuple[int, str | None]]
 """What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
@@ -96,6 +98,42 @@ class DecisionState(msgspec.Struct, frozen=True):
     """By asset: how many alerts there were about decisions."""
 
 
+class InHand(msgspec.Struct, frozen=True):
+    """Somebody has an alert in hand."""
+
+    by: str
+    at: datetime
+    note: str = ""
+
+
+class OpenEscalation(msgspec.Struct, frozen=True):
+    """A critical alert that nobody has in hand, or that somebody has taken in hand while it goes on."""
+
+    key: str
+    """`group|G-1`, or the type and the subject of an alert that is about no group's stage."""
+    name: str
+    """Of the [[escalation]]."""
+    alert: str
+    type: str
+    subject: str
+    since: datetime
+    due: datetime | None
+    """When the next step comes; None while none does."""
+    group: GroupRef | None = None
+    stage: Stage | None = None
+    """The stage that the alert told of, where that is what must be acknowledged."""
+    episode: int = 0
+    taken: int = 0
+    """Steps so far."""
+    last: str | None = None
+    """The alert of the last step."""
+    last_people: tuple[str, ...] = ()
+    """Whom that step asked."""
+    asked: tuple[str, ...] = ()
+    """Everybody who was asked."""
+    answers: tuple[InHand, ...] = ()
+
+
 class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One field a watcher."""
 
@@ -114,6 +152,8 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contradictions: ContradictionState = ContradictionState()
     feeds: FeedsState = FeedsState()
     decisions: DecisionState = DecisionState()
+    escalations: tuple[OpenEscalation, ...] = ()
+    """In the order in which they began."""
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

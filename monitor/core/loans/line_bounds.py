@@ -31,6 +31,7 @@ def label_problems(labels: Mapping[str, str]) -> list[Problem]:
         elif kept == MOST_LABELS:
             what = f"found {len(labels)} labels, expected at most {MOST_LABELS}; leave some out"
             problems.append(Problem(where, what, "labels"))
+            break
         else:
             kept += 1
     return problems

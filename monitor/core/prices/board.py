@@ -95,9 +95,8 @@ class PriceBoard(PricesInForce):
         for quote in quotes:
             self._take(quote, at, before)
         if self.trust.enabled:
-            self._look_for_frozen(
-                {*(frame.source for frame in frames), *(quote.source for quote in quotes)}, at, before
-            )
+            names = {frame.source for frame in frames} | {quote.source for quote in quotes}
+            self._look_for_frozen(names, at, before)
         return self._settle(before, moved)
 
     def expire(self, asset: str, at: datetime | None = None) -> PriceChange:
@@ -119,9 +118,9 @@ class PriceBoard(PricesInForce):
         """Takes what a feed says of itself: the price of a market that is over does not count."""
         self._at = said.at
         before: dict[str, Mark | None] = {}
-        for asset in sorted(self._sources.hear(said, self.index)):
+        self.led_anew |= (heard := self._sources.hear(said, self.index))  # without its connection it has less time
+        for asset in sorted(heard):
             self._decide(asset, said.at, before)
-            self.led_anew.add(asset)  # a stream of changes has less time without its connection
         self._keep_apart()
         return self._settle(before)
 
@@ -134,12 +133,13 @@ class PriceBoard(PricesInForce):
         self._at = at
         for mark in self.marks.values():
             since, differ = (when and min(when + delta, at) for when in (mark.candidate_since, mark.differ_since))
-            received, changed = min(mark.received_at + delta, at), min(mark.changed_at + delta, at)
+            received, changed = (min(when + delta, at) for when in (mark.received_at, mark.changed_at))
             shifted = msgspec.structs.replace(
                 mark, received_at=received, changed_at=changed, candidate_since=since, differ_since=differ
             )
             self._put(self.index[mark.asset], shifted)
         self._sources.shift(delta, at, self._columns.names)
+        self._unagreed = {asset: min(since + delta, at) for asset, since in self._unagreed.items()}
 
     def announce(self, asset: str, announced: bool) -> Mark:
         """Notes that the desk was told of a loss or a return of trust, and gives that notice its numbers."""
@@ -174,16 +174,16 @@ class PriceBoard(PricesInForce):
 
     def believe(self, said: Believe, at: datetime) -> PriceChange:
         """Puts the candidate of an asset in force; there must be one."""
-        told: SourcePrice | Mark | None
         mark = self.marks.get(said.asset)
         if mark is None:
             first = self._first(said.asset, at)
             assert first is not None
-            told, price, price_at = first, first.price, first.price_at
+            time = first.price_at
+            seen = Quote(said.asset, first.price, first.quote, first.source, time or at, time is not None)
         else:
             assert mark.candidate is not None
-            told, price, price_at = mark, mark.candidate, mark.price_at
-        seen = Quote(said.asset, price, told.quote, told.source, price_at or at, price_at is not None)
+            time = mark.price_at
+            seen = Quote(said.asset, mark.candidate, mark.quote, mark.source, time or at, time is not None)
         self._put(self.place(said.asset), accepted(mark, as_heard(seen, at, mark)))
         return self._settle({said.asset: mark})
 
@@ -227,6 +227,7 @@ class PriceBoard(PricesInForce):
         if asset in self._sources.decided.pins:
             return mark
         updated = self._judgement.decide(asset, at, news)
+        self._note_disagreement(asset, at, is_priced=updated is not None)
         if updated is not None and updated != mark:
             self._put(place, updated)
         return updated
@@ -234,8 +235,7 @@ class PriceBoard(PricesInForce):
     def _look_for_frozen(self, names: Iterable[str], at: datetime, before: dict[str, Mark | None]) -> None:
         """Decides the coins of these sources that stand still now while others move, or that move again."""
         for name in sorted(names):
-            changed = self._sources.newly_frozen(name, at, self._columns.names)
-            if changed:
+            if changed := self._sources.newly_frozen(name, at, self._columns.names):
                 self._keep_apart()
             for asset in sorted(changed):
                 self._decide(asset, at, before)

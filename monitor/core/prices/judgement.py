@@ -83,8 +83,15 @@ class Judgement:
         worths = [each.worth for each in live]
         return (min(worths), max(worths)) if worths else None
 
-    def why_missing(self, asset: str) -> str | None:
-        """Why no price of an asset is known, where a source says or shows it."""
+    def disagreement(self, asset: str, at: datetime) -> str:
+        """Why the live sources of an asset make no price, in words; empty where they do, and where none is live."""
+        place = self._columns.find(asset)
+        return "" if place is None else self._rules.disagreement(self._live(self._states(asset, place, at)))
+
+    def why_missing(self, asset: str, at: datetime) -> str | None:
+        """Why no price of an asset is known at a time, where a source says or shows it."""
+        if disagreement := self.disagreement(asset, at):
+            return disagreement
         for source in self._sources:
             said = source.states.get(asset)
             if said is not None:

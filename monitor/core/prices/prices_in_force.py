@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import msgspec
+
 from monitor.core.instants import EPOCH
 from monitor.core.prices.conversion import Conversion
 from monitor.core.prices.frame_columns import (
@@ -59,6 +61,8 @@ class PricesInForce:
         self.led_anew: set[str] = set()
         """Assets whose time may end sooner than was known, as another source is in force; whoever waits clears it."""
         self._contradicted: set[str] = set()
+        self._unagreed = dict(memory.unagreed) if memory else {}
+        """Assets that have no price yet as their live sources do not agree, or are too few: since when."""
         self._at = memory.at if memory else EPOCH
         """When something was said of prices last."""
         self._sources = PriceSources(trust, self.refused, memory)
@@ -109,14 +113,28 @@ class PricesInForce:
     @property
     def contradictions(self) -> dict[str, Contradiction]:
         """Assets whose live sources differ, or of which too few are left: since when, and what each source says."""
-        found = {asset: self.marks[asset].differ_since for asset in sorted(self._contradicted)}
+        found = {
+            asset: self.marks[asset].differ_since for asset in sorted(self._contradicted)
+        } | self._without_a_price()
         return {asset: Contradiction(since, self.sources(asset, self._at)) for asset, since in found.items() if since}
+
+    def _note_disagreement(self, asset: str, at: datetime, *, is_priced: bool) -> None:
+        """Notes since when the live sources of an asset without a price do not agree, or are too few."""
+        if not is_priced and self._judgement.disagreement(asset, at):
+            self._unagreed.setdefault(asset, at)
+        else:
+            self._unagreed.pop(asset, None)
+
+    def _without_a_price(self) -> dict[str, datetime]:
+        at = self._at
+        return {asset: since for asset, since in self._unagreed.items() if self._judgement.disagreement(asset, at)}
 
     @property
     def contradicted(self) -> Mapping[str, datetime]:
         """The same, without what each source says; and coins of which a price moved by a power of ten."""
         marks = ((asset, self.marks[asset]) for asset in self._contradicted)
-        return {a: since for a, mark in marks if (since := mark.differ_since or mark.candidate_since) is not None}
+        found = {a: since for a, mark in marks if (since := mark.differ_since or mark.candidate_since) is not None}
+        return found | self._without_a_price() if self._unagreed else found
 
     def worst_usd(self, asset: str) -> tuple[Decimal, Decimal] | None:
         """The lowest and the highest live price in USD; None where no source is live."""
@@ -124,7 +142,7 @@ class PricesInForce:
 
     def why_missing(self, asset: str) -> str | None:
         """Why no price of an asset is known, where a source says or shows it."""
-        return self._judgement.why_missing(asset)
+        return self._judgement.why_missing(asset, self._at)
 
     @property
     def dropped(self) -> int:
@@ -140,7 +158,7 @@ class PricesInForce:
     @property
     def memory(self) -> BoardMemory:
         """What another board needs to judge as this one, beside marks and what was heard."""
-        return self._sources.memory(self._at)
+        return msgspec.structs.replace(self._sources.memory(self._at), unagreed=dict(self._unagreed))
 
     def trust_of(self, asset: str) -> str:
         """good, stale, suspect or missing; the conversion to USD included."""

@@ -63,6 +63,7 @@ class BoardMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     own_offset: timedelta = NONE
     jumped_at: datetime = EPOCH
     sources: tuple[SourceMemory, ...] = ()
+    unagreed: Mapping[str, datetime] = {}
 
 
 class State(NamedTuple):

@@ -54,6 +54,8 @@ class TrustRules:
         `worth` is what the mark is worth in USD now.
         """
         agreed = self.agreement(live)
+        if mark is not None and mark.source != PIN and worth is not None and self._all_moved(agreed, worth):
+            return self._moving(mark, agreed, worth, at, news)
         if agreed.is_contradiction or len(agreed.kept) < self.trust.min_sources:
             return None if mark is None else self._contradicted(mark, agreed, at)
         chosen = self._chosen(mark, agreed.kept, at)
@@ -96,23 +98,51 @@ class TrustRules:
     def _contradicted(self, mark: Mark, agreed: Agreement, at: datetime) -> Mark:
         """The last good price stays in force. Lasting never helps against a contradiction."""
         said = (*agreed.kept, *agreed.outliers)
-        if agreed.is_contradiction:
-            spread = plain((self.trust.max_spread * HUNDRED).normalize())
-            reason = f"live sources differ by more than {spread} %: {named(said)}"
-        elif len(agreed.kept) == 1:
-            reason = "a lone source"
-        else:
-            reason = f"{len(agreed.kept)} sources where {self.trust.min_sources} are wanted"
         return msgspec.structs.replace(
             mark,
             trust=SUSPECT,
-            reason=reason,
+            reason=self._disagreement(agreed),
             received_at=max(each.heard.received_at for each in said),
             candidate=None,
             candidate_since=None,
             is_power=False,
             differ_since=mark.differ_since or at,
         )
+
+    def disagreement(self, live: Sequence[Live]) -> str:
+        """Why live sources make no price, in words: they contradict each other, or are too few; empty where they do."""
+        agreed = self.agreement(live)
+        is_enough = not agreed.is_contradiction and len(agreed.kept) >= self.trust.min_sources
+        return "" if is_enough or not live else self._disagreement(agreed)
+
+    def _disagreement(self, agreed: Agreement) -> str:
+        if agreed.is_contradiction:
+            spread = plain((self.trust.max_spread * HUNDRED).normalize())
+            return f"live sources differ by more than {spread} %: {named(agreed.outliers)}"
+        if len(agreed.kept) == 1:
+            return "a lone source"
+        return f"{len(agreed.kept)} sources where {self.trust.min_sources} are wanted"
+
+    def _all_moved(self, agreed: Agreement, worth: Decimal) -> bool:
+        """All live sources lie beyond the limit on one side of the price in force, though apart from each other.
+
+        Where two are wanted, two must agree.
+        """
+        if not agreed.is_contradiction or self.trust.min_sources > 1:
+            return False
+        worths = [each.worth for each in agreed.outliers]
+        is_one_side = max(worths) < worth or min(worths) > worth
+        return is_one_side and not any(self._near(each, worth) for each in worths)
+
+    def _moving(self, mark: Mark, agreed: Agreement, worth: Decimal, at: datetime, news: Asking | None) -> Mark:
+        """A crash that goes on finds sources apart, as one is a moment behind: the mildest is believed after the window."""
+        mildest = min(agreed.outliers, key=lambda each: (abs(each.worth - worth), each.rank, each.source))
+        doubted = self._doubt(mark, mildest, worth, at, news and Asking(mildest.source, news.before))
+        if doubted.trust == GOOD:
+            return msgspec.structs.replace(doubted, differ_since=mark.differ_since or at)
+        told = self._contradicted(mark, agreed, at)
+        waits = (doubted.candidate, doubted.candidate_since, doubted.is_power)
+        return msgspec.structs.replace(told, candidate=waits[0], candidate_since=waits[1], is_power=waits[2])
 
     def _chosen(self, mark: Mark | None, kept: Sequence[Live], at: datetime) -> Live:
         """The source in force, or the median of all. A source that came back must be steady first."""
@@ -146,8 +176,12 @@ class TrustRules:
             since, is_power = mark.candidate_since, mark.is_power
         is_power = is_power or (is_new and self._is_power(mark, heard, news, at))
         wait = self._wait(is_up=is_up, is_power=is_power)
-        if is_running and wait is not None and at - since >= wait:
-            return accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+        if is_running and is_new and wait is not None and at - since >= wait:
+            believed = accepted(mark, heard if mildest == heard.price else heard._replace(price=mildest, changed_at=at))
+            if self._near(heard.price, mildest):
+                return believed
+            # The collapse goes on: its newest price waits from now on, and not from the next message on.
+            return msgspec.structs.replace(believed, candidate=heard.price, candidate_since=at)
         what = "a jump by a power of ten, from" if is_power else "unconfirmed jump from"
         return msgspec.structs.replace(
             mark,

@@ -82,6 +82,9 @@ class WholeFrames:
             if source.cells[order.places[column]] is not before and column not in order.apart:
                 self._adopt(made, column, order, mark)
         judged = frozenset(odd)
+        if source.ahead:  # a good price takes away the one that was refused
+            for column in set(range(n)) - judged:
+                source.ahead.pop(order.assets[column], None)
         self._spread(made, last, leading, judged, order, source)
         if not odd and not unmoved and leading is None:
             return order.names
@@ -121,7 +124,7 @@ class WholeFrames:
     @staticmethod
     def _is_led(mark: Mark, heard: Heard) -> bool:
         is_same = (mark.source, mark.quote_price, mark.received_at) == (heard.source, heard.price, heard.received_at)
-        return is_same and mark.trust == GOOD
+        return is_same and mark.trust == GOOD and mark.candidate is None and mark.differ_since is None
 
     def _spread(
         self,

@@ -11,6 +11,7 @@ from monitor.core.alerts.silences import Act, Silence
 from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
+from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.decisions import PriceStanding
@@ -57,8 +58,8 @@ class Answer(NamedTuple):
 class Acted(NamedTuple):
     """What became of an operator's act: what was in force before and is now, or why it was refused."""
 
-    before: Ack | Silence | PriceStanding | None
-    after: Ack | Silence | PriceStanding | None
+    before: Ack | Silence | PriceStanding | OpenEscalation | None
+    after: Ack | Silence | PriceStanding | OpenEscalation | None
     refused: Refused | None = None
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from monitor.core.rules.duty import Duty
 from monitor.core.rules.product import Product
 from monitor.core.schema import Asset, Bounds, Quantity, Ratio, Span
 
@@ -109,6 +110,7 @@ class Rules(msgspec.Struct, frozen=True):
     trust: Trust = Trust()
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
+    duty: Duty = Duty()
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

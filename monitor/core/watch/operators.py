@@ -6,9 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, Unacknowledge, Unsilence
+from monitor.core import deadlines
+from monitor.core.alerts.silences import Acknowledge, Act, MakeSilence, Silence, TakeInHand, Unacknowledge, Unsilence
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.watcher_states import InHand, OpenEscalation
 from monitor.core.prices.decisions import PriceAct, PriceStanding
 from monitor.core.refusal import Refused
 from monitor.core.stages.decision import tell_again
@@ -16,26 +18,37 @@ from monitor.core.stages.stages import NORMAL, Ack, unacknowledged
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.decisions import PriceDecisions
+from monitor.core.watch.watchers.escalations import EscalationWatch, group_key
 from monitor.core.watch.watchers.silences import SilenceWatch
 
 
 class Operators(Watcher):
     """Takes what operators say, and ends silences."""
 
+    phases = (deadlines.SILENCE,)
+
     def __init__(
-        self, ground: Ground, silences: SilenceWatch, decisions: PriceDecisions, effects: GroupEffects
+        self,
+        ground: Ground,
+        silences: SilenceWatch,
+        decisions: PriceDecisions,
+        effects: GroupEffects,
+        escalations: EscalationWatch,
     ) -> None:
         self._ground = ground
+        self._escalations = escalations
         self._silences = silences
         self._decisions = decisions
         self._effects = effects
 
-    def known(self, act: Act) -> Ack | Silence | PriceStanding | None:
+    def known(self, act: Act) -> Ack | Silence | PriceStanding | OpenEscalation | None:
         """What is in force of the thing that an act is about."""
         if isinstance(act, PriceAct):
             return self._decisions.standing(act.asset)
         if isinstance(act, MakeSilence | Unsilence):
             return self._silences.find(act.id)
+        if isinstance(act, TakeInHand):
+            return self._escalations.of_step(act.step)
         record = self._ground.book.find(act.group)
         return None if record is None else record.state.ack
 
@@ -46,10 +59,14 @@ class Operators(Watcher):
         match act:
             case Acknowledge():
                 self._acknowledge(act, by, at, out)
+                self._escalations.answered(group_key(act.group), InHand(by, at, act.note), act.until, out)
+            case TakeInHand():
+                self._take_in_hand(act, by, at, out)
             case Unacknowledge():
                 record = self._ground.book.find(act.group)
                 if record is not None and record.state.ack is not None and record.state.ack.alert == act.alert:
                     self._effects.follow_and_plan(record, (unacknowledged(record.state, at), None), out)
+                    self._escalations.resume(group_key(act.group), at, out)
             case MakeSilence():
                 self._silences.take(act, by, at)
                 out.memory_changed = True
@@ -72,6 +89,14 @@ class Operators(Watcher):
             if record is not None and record.state.silence == id_:
                 facts = {"silence": id_, "hidden": record.state.last_alert}
                 self._effects.follow_and_plan(record, tell_again(self._ground.rules.name, record.state, at), out, facts)
+
+    def _take_in_hand(self, act: TakeInHand, by: str, at: datetime, out: Outcome) -> None:
+        """The group's stage is acknowledged by the first person; another one only counts for the escalation."""
+        one = self._escalations.asked(act.step, by)
+        record = self._ground.book.find(one.subject) if one.stage is not None else None
+        if one.stage is not None and (record is None or record.state.ack is None):
+            self._acknowledge(Acknowledge(one.subject, one.episode, one.stage, one.alert, act.note), by, at, out)
+        self._escalations.answered(one.key, InHand(by, at, act.note), None, out)
 
     def _acknowledge(self, act: Acknowledge, by: str, at: datetime, out: Outcome) -> None:
         record = self._ground.book.find(act.group)

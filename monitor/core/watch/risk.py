@@ -28,7 +28,7 @@ from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Memory, Outcome, Sight, SourceView
-from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.groups.watcher_states import OpenEscalation, WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
@@ -43,6 +43,7 @@ from monitor.core.watch.price_watchers import price_watchers
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.concentration import Concentration
 from monitor.core.watch.watchers.decisions import PriceDecisions
+from monitor.core.watch.watchers.escalations import EscalationWatch
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.rules import RulesWatch
@@ -73,11 +74,13 @@ class RiskMonitor:
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
+        self._escalations = EscalationWatch(ground, self._silences)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._decisions, self._effects)
+        self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
+            self._escalations,
             self._noticed,
             self._fund,
             self._rules,
@@ -86,19 +89,10 @@ class RiskMonitor:
             *self._priced,
             self._concentration,
         )
-        self._by_phase: dict[int, Watcher] = {
-            deadlines.ACCRUAL: self._rules,
-            deadlines.RULES: self._rules,
-            deadlines.DECISION: self._decisions,
-            deadlines.SILENCE: self.operators,
-            deadlines.EXPOSURE: self._concentration,
-            deadlines.FUND: self._fund,
-            **self._priced.by_phase,
-        }
+        own = {phase: watcher for watcher in (*self._watchers, self.operators) for phase in watcher.phases}
+        self._by_phase: dict[int, Watcher] = {**own, **self._priced.by_phase}
         if memory:
             self._restore(memory)
-
-    # -- what may be asked --
 
     @property
     def rules(self) -> Rules:
@@ -126,14 +120,13 @@ class RiskMonitor:
         return self._decisions.in_force
 
     @property
-    def refused_lines(self) -> tuple[str, ...]:
-        """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return self._noticed.refused_lines
+    def escalations(self) -> tuple[OpenEscalation, ...]:
+        """Critical alerts that people are asked about, in the order in which they began."""
+        return self._escalations.kept()
 
-    @property
-    def incomplete_lines(self) -> tuple[str, ...]:
-        """Places in books whose lines are taken in part. May be asked in any thread."""
-        return self._noticed.incomplete_lines
+    def standing(self, kind: str) -> tuple[str, ...]:
+        """The subjects of which a notice of a kind, such as `book.refused`, still holds. May be asked in any thread."""
+        return self._noticed.standing(kind)
 
     @property
     def feeds(self) -> Mapping[str, SourceView]:
@@ -149,8 +142,6 @@ class RiskMonitor:
             self._ground.weight(record)
         return record.sight()
 
-    # -- what is remembered --
-
     def watcher_states(self) -> WatcherStates:
         """What the watchers remember."""
         return WatcherStates(
@@ -160,6 +151,7 @@ class RiskMonitor:
             rules=self._rules.kept(),
             silences=self._silences.kept(),
             decisions=self._decisions.kept(),
+            escalations=self._escalations.kept(),
             **self._priced.kept(),
         )
 
@@ -218,14 +210,13 @@ class RiskMonitor:
                 self._run_due(event.at - skipped, out)
                 self._priced.prices.jump(skipped, event.at)
             self._run_due(event.at, out)
-            self._silences.mark(out.alerts, 0)
             start = len(out.alerts)
             try:
                 self._take(event, out)
             except Refused as refused:
                 self._noticed.refuse(event, refused, out)
             self._priced.look(event, out)
-            self._silences.mark(out.alerts, start)
+            self._raised(start, out)
             self._concentration.follow(event)
             self.at = event.at
         return out
@@ -284,12 +275,17 @@ class RiskMonitor:
         """Runs deadlines in order, each as if it were an event of its own time."""
         self._schedule.look_ahead(at)
         while (deadline := self._ground.agenda.pop_due(at)) is not None:
+            start = len(out.alerts)
             if deadline.phase == deadlines.GROUP:
                 self._effects.due(deadline, self.at, out)
             elif (change := self._by_phase[deadline.phase].due(deadline, out)) is not None:
                 self._follow(change, out)
+            self._raised(start, out)
 
-    # -- rules --
+    def _raised(self, start: int, out: Outcome) -> None:
+        """What was just said: silences may hide it, and nobody may have acknowledged it in time."""
+        self._silences.mark(out.alerts, start)
+        self._escalations.look(out.alerts[start:], out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)

@@ -69,6 +69,9 @@ class BookChange(NamedTuple):
 class Watcher:
     """Looks at the whole book. Every method may be left out; the monitor calls those from `configure` on in this order."""
 
+    phases: tuple[int, ...] = ()
+    """Those of its deadlines."""
+
     def kept(self) -> object:
         """What it must remember over a restart, of a type of its own (core.groups.watcher_states)."""
 

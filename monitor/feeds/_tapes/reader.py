@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from monitor.core.instants import micros_of, time_at
-from monitor.core.prices.quote import BadPrice, Quote
+from monitor.core.prices.quote import USDT, BadPrice, Quote
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.settings import Trust
 from monitor.feeds._tapes.cells import BadTime, PriceCells
@@ -54,6 +54,9 @@ class TapeFile:
         """Names of the tape whose prices do not count, and why; complete once it was played."""
         self.read_as: dict[str, str] = {}
         """Names of the tape that are no plain coins, and the coin that each was read as."""
+        market = self.survey.layout.market
+        self.prices_usdt = market is not None and market.asset == USDT
+        """It has prices of USDT itself; complete once it was played."""
 
     def said(self) -> list[str]:
         """Sentences about the whole tape."""
@@ -64,6 +67,13 @@ class TapeFile:
         found = [f"{name!r} is read as {meaning}" for name, meaning in self.read_as.items()]
         more = [f"{len(found) - _NAMED} more names are read as coins"] if len(found) > _NAMED else []
         return [f"{self.path}: {sentence}" for sentence in found[:_NAMED] + more]
+
+    def uncounted(self, trust: Trust) -> list[str]:
+        """Why its prices of USDT do not count, where it has any and they do not; complete once the tape was played."""
+        if not self.prices_usdt or trust.usdt_usd == USDT:
+            return []
+        why = f'prices of USDT do not count: usdt_usd of [prices] is "{trust.usdt_usd}"; write usdt_usd = "USDT"'
+        return [f"{self.path}: {why} to take them from the tape"]
 
     def too_slow(self, trust: Trust, source: str = "tape") -> list[str]:
         """Why its prices would be stale between two of its rows; empty where they would not be, and where nobody judges."""
@@ -218,6 +228,7 @@ class _Reader:
             else:
                 found[market.asset] = index
                 columns.append((index, market))
+                self.tape.prices_usdt |= market.asset == USDT
                 if market.power:
                     self.tape.read_as[name] = in_words(market)
         return columns
@@ -316,6 +327,7 @@ class _Reader:
                 self.refuse("asset", f"column {column}: found {name[:40]!r}, which {known.left_out}")
             elif known.asset != name:
                 self.tape.read_as[name] = in_words(known)
+            self.tape.prices_usdt |= known.asset == USDT
         return known
 
     def say_empty(self) -> None:

@@ -126,7 +126,7 @@ class _Tally:
                         self._sources[cells[layout.source]] = True
             except (BadTime, IndexError):
                 continue
-            if delimiter != "," and "," in text:
+            if "," in text and (delimiter != "," or '"' in text):
                 self._commas(cells_of(text, delimiter))
             step = at - last
             if step in steps:

@@ -34,9 +34,11 @@ from monitor.stores._base import (
     LtvPoint,
     StoredState,
     StoreUnavailable,
+    Subscription,
+    Switched,
     Target,
 )
-from monitor.stores.sqlite import deliveries, file, history, log
+from monitor.stores.sqlite import deliveries, file, history, log, subscriptions
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, explained
 
@@ -124,8 +126,36 @@ class SqliteStore:
     async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.move, old=delivery, targets=targets, at=at))
 
+    async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at))
+
+    async def switch_off(self, switched: Switched) -> None:
+        await self._write(partial(deliveries.switch_off, switched=switched))
+
+    async def switch_on(self, notifier: str) -> None:
+        await self._write(partial(deliveries.switch_on, notifier=notifier))
+
+    async def switched_off(self) -> list[Switched]:
+        return await self._write(deliveries.switched_off)
+
+    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.retry_all, ids=ids, at=at))
+
     async def retry(self, delivery: str, at: datetime) -> Delivery | None:
         return await self._write(partial(deliveries.retry, delivery=delivery, at=at))
+
+    async def send_again(self, again: Sequence[Delivery]) -> list[Delivery]:
+        return await self._write(partial(deliveries.send_again, again=again))
+
+    async def subscriptions(self) -> list[Subscription]:
+        return await self._write(subscriptions.listed)
+
+    async def keep_subscription(self, kept: Subscription) -> None:
+        await asyncio.to_thread(file.keep_private, self.path)
+        await self._write(partial(subscriptions.keep, kept=kept))
+
+    async def drop_subscription(self, name: str) -> None:
+        await self._write(partial(subscriptions.drop, name=name))
 
     async def entry(self, group_id: str, id: str) -> Applied | None:
         # Asked before an entry is applied, so it must not stand behind a long list.

@@ -13,19 +13,41 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.instants import micros_of
-from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Target, moved, new_delivery
+from monitor.stores._base import (
+    Attempt,
+    Delivery,
+    DeliveryFilter,
+    Switched,
+    Target,
+    handed_over,
+    moved,
+    new_delivery,
+    owed,
+)
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import BY_ID, DELIVERY, EACH, attempt, delivery, delivery_row, each
+from monitor.stores.sqlite.rows import (
+    BY_ID,
+    DELIVERY,
+    EACH,
+    attempt,
+    delivery,
+    delivery_row,
+    each,
+    encode,
+    targets_of,
+    targets_text,
+)
 
 _GROUP_NEWS = "loan_group."
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
+_NEWS = ", ".join(f"'{t}'" for t in sorted(STAGE_NEWS))
 
 
 class Outbox:
     """The deliveries that a commit makes and cancels: decided alert by alert in memory, then written together.
 
     Stage news cancels all undelivered notices of its group, on every channel. Good news goes only to channels where the
-    bad news of the episode was attempted.
+    bad news of the episode was attempted, and to all of these.
     """
 
     def __init__(self, db: sqlite3.Connection, at: datetime, alerts: Iterable[Alert]) -> None:
@@ -42,7 +64,7 @@ class Outbox:
         if alert.type in STAGE_NEWS:
             self._supersede(alert.subject)
         if alert.type in GOOD_STAGE_NEWS:
-            targets = [t for t in targets if (alert.subject, alert.episode, t.notifier) in self._told]
+            targets = owed(targets, self._told.get((alert.subject, alert.episode), ()))
         made = [self._make(logged, target) for target in targets]
         if made and alert.type.startswith(_GROUP_NEWS):
             self._pending[alert.subject] += made
@@ -67,7 +89,7 @@ class Outbox:
 
 
 def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
+    db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
 
 
 def _key(id: str) -> tuple[int, str]:
@@ -88,13 +110,18 @@ def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdi
     return found
 
 
-def _told(db: sqlite3.Connection, subjects: set[str]) -> set[tuple[str, int, str]]:
-    """Subject, episode and notifier of every attempt at bad news, failed ones too."""
+def _told(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[tuple[str, int], list[Target]]:
+    """By subject and episode: where bad news was attempted, in vain too, in the order of the log."""
+    found: defaultdict[tuple[str, int], list[Target]] = defaultdict(list)
     sql = (
-        f"SELECT DISTINCT subject, episode, notifier FROM deliveries INDEXED BY deliveries_told "  # noqa: S608
-        f"WHERE subject IN {EACH} AND type IN ({_BAD}) AND attempts > 0"
+        f"SELECT subject, episode, notifier, targets FROM deliveries INDEXED BY deliveries_told "  # noqa: S608
+        f"WHERE subject IN {EACH} AND type IN ({_BAD}) AND attempts > 0 ORDER BY cursor, id"
     )
-    return set(db.execute(sql, [each(subjects)])) if subjects else set()
+    for subject, episode, notifier, to in db.execute(sql, [each(subjects)]) if subjects else ():
+        target = Target(notifier, targets_of(to))
+        if target not in found[subject, episode]:
+            found[subject, episode].append(target)
+    return found
 
 
 def pending(db: sqlite3.Connection) -> list[Delivery]:
@@ -139,6 +166,14 @@ def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
         conditions.append(f"state = '{wanted.state}'")  # literally, as the partial indices are only used so
     elif wanted.state is not None:
         conditions.append("state = :state")
+    if wanted.type is not None:
+        conditions.append("type GLOB :type")
+    if wanted.since is not None:
+        values["since"] = micros_of(wanted.since)
+        conditions.append("created_at >= :since")
+    if wanted.until is not None:
+        values["until"] = micros_of(wanted.until)
+        conditions.append("created_at < :until")
     hint = "INDEXED BY deliveries_pending" if wanted.state == "pending" and wanted.alert is None else ""
     sql = f"SELECT {DELIVERY} FROM deliveries {hint} WHERE {' AND '.join(conditions)} ORDER BY cursor, id LIMIT :limit"  # noqa: S608
     return [delivery(row) for row in db.execute(sql, values)]
@@ -162,12 +197,80 @@ def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: d
     return new
 
 
+def hand_over(db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+    """Makes deliveries to fallbacks beside those that still wait, or have failed; returns those that were not there yet."""
+    made: dict[str, Delivery] = {}
+    with transaction(db):
+        for old, target in pairs:
+            now = one(db, old.id)
+            if now is None or now.state not in ("pending", "failed"):
+                continue
+            new = handed_over(old, target, at)
+            if new.id not in made and one(db, new.id) is None:
+                made[new.id] = new
+        _insert(db, (delivery_row(d, micros_of(at), micros_of(at)) for d in made.values()))
+    return list(made.values())
+
+
+def switch_off(db: sqlite3.Connection, switched: Switched) -> None:
+    """A notifier sends no more."""
+    with transaction(db):
+        db.execute("INSERT OR REPLACE INTO switched VALUES (?, ?)", (switched.notifier, encode(switched)))
+
+
+def switch_on(db: sqlite3.Connection, notifier: str) -> None:
+    """A notifier sends again."""
+    with transaction(db):
+        db.execute("DELETE FROM switched WHERE notifier = ?", [notifier])
+
+
+def switched_off(db: sqlite3.Connection) -> list[Switched]:
+    """By name."""
+    rows = db.execute("SELECT body FROM switched ORDER BY notifier")
+    return [msgspec.json.decode(body, type=Switched) for (body,) in rows]
+
+
+def retry_all(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[Delivery]:
+    """Makes deliveries due at once; stage news goes only where the channel has had nothing newer of the group."""
+    newer = (
+        f"SELECT 1 FROM deliveries AS n INDEXED BY deliveries_told WHERE n.subject = ? AND n.notifier = ? "  # noqa: S608
+        f"AND n.targets = ? AND n.cursor > ? AND n.attempts > 0 AND n.type IN ({_NEWS}) LIMIT 1"
+    )
+    found = []
+    with transaction(db):
+        for id in dict.fromkeys(ids):
+            d = one(db, id)
+            if d is None:
+                continue
+            key = (d.subject, d.notifier, targets_text(d.to), d.cursor)
+            if d.type.startswith(_GROUP_NEWS) and db.execute(newer, key).fetchone():
+                continue
+            sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
+            db.execute(sql, (micros_of(at), *_key(id)))
+            found.append(msgspec.structs.replace(d, state="pending", due_at=at))
+    return found
+
+
 def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | None:
     """Makes a delivery due at once, in whatever state it is."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
         db.execute(sql, (micros_of(at), *_key(delivery)))
     return one(db, delivery)
+
+
+def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delivery]:
+    """Makes each due: the one that is here already, or else a new one."""
+    sql = "UPDATE deliveries SET state = 'pending', due_at = ?, created_at = ? WHERE cursor = ? AND id = ?"
+    with transaction(db):
+        new = []
+        for each_ in again:
+            times = (micros_of(each_.due_at), micros_of(each_.created_at))
+            if not db.execute(sql, (*times, *_key(each_.id))).rowcount:
+                new.append(delivery_row(each_, *times))
+        _insert(db, new)
+    found = (one(db, each_.id) for each_ in again)
+    return [d for d in found if d is not None]
 
 
 def one(db: sqlite3.Connection, id: str) -> Delivery | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import ExitStack, closing
+import stat
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from monitor import crashpoint
@@ -129,7 +130,19 @@ CREATE INDEX audits_subject ON audits (subject, number);
 """
 # The desk's row holds what each watcher remembers. An older row is read as it is, but an older monitor cannot read this one.
 _SCHEMA_6 = ""
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6)
+# Endpoints that were made by API, with their keys.
+_SCHEMA_7 = """
+CREATE TABLE IF NOT EXISTS subscriptions (
+    name TEXT PRIMARY KEY, url TEXT NOT NULL, is_enabled INTEGER NOT NULL, created_at INTEGER NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+# What is gathered into digests, what a group owes, and which notifiers are switched off.
+_SCHEMA_8 = """
+ALTER TABLE deliveries ADD COLUMN gather TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN debt_usd TEXT NOT NULL DEFAULT '';
+CREATE TABLE switched (notifier TEXT PRIMARY KEY, body BLOB NOT NULL);
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
@@ -201,6 +214,13 @@ def _create(path: Path) -> None:
         db.close()
     new.replace(path)
     _sync_folder(path)
+
+
+def keep_private(path: Path) -> None:
+    """Takes the file away from users of the machine who are neither its owner nor of its group: it holds keys now."""
+    for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(FileNotFoundError):
+            each.chmod(stat.S_IMODE(each.stat().st_mode) & ~stat.S_IRWXO)
 
 
 def _sync_folder(path: Path) -> None:

@@ -20,10 +20,10 @@ BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND +id = :id"
 # The columns of a delivery, in the order of the fields of Delivery.
 DELIVERY = (
     "id, cursor, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
-    "detail"
+    "detail, gather, debt_usd"
 )
 _TO, _DUE_AT, _CREATED_AT = map(Delivery.__struct_fields__.index, ("to", "due_at", "created_at"))
-_targets = msgspec.json.Decoder(tuple[str, ...]).decode
+targets_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def each(values: Iterable[Any]) -> str:
@@ -40,7 +40,7 @@ def targets_text(to: tuple[str, ...]) -> str:
 def delivery(row: Any) -> Delivery:
     """From a row in the order of DELIVERY."""
     values = list(row)
-    values[_TO] = _targets(values[_TO])
+    values[_TO] = targets_of(values[_TO])
     values[_DUE_AT] = time_at(values[_DUE_AT])
     values[_CREATED_AT] = time_at(values[_CREATED_AT])
     return Delivery(*values)

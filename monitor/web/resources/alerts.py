@@ -11,7 +11,8 @@ from typing import Annotated, cast
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE, CRITICAL, INFO, WARNING
+from monitor.core.alerts.alert_type import CRITICAL, INFO, WARNING
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import AckShown, AlertItem, acknowledged
 from monitor.core.alerts.silences import Acknowledge, Unacknowledge
 from monitor.core.queries.inbox import Acted

@@ -8,8 +8,9 @@ import msgspec
 
 from monitor.core.text import stamp_or_none
 from monitor.notifiers._base import ChannelState
-from monitor.web.auth import READ
-from monitor.web.http import AFTER, LIMIT, Rejected, age_s, paged_by_name
+from monitor.web.auth import OPERATE, READ
+from monitor.web.http import AFTER, LIMIT, Rejected, age_s, paged_by_name, read_as, read_body
+from monitor.web.resources.alerts import Text
 from monitor.web.site import Call, Endpoint
 
 
@@ -25,6 +26,17 @@ class ChannelItem(msgspec.Struct, frozen=True):
     last_delivered_at: str | None
     last_failed_at: str | None
     last_failure: str | None
+    fallback: str | None
+    """Where its critical notices go while it fails."""
+    off_at: str | None
+    """Since when it is switched off; null where it is on."""
+    off_reason: str | None
+
+
+class OffBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a channel is switched off."""
+
+    reason: Text
 
 
 class ChannelList(msgspec.Struct, frozen=True):
@@ -56,7 +68,50 @@ def _item(c: ChannelState, now: datetime) -> ChannelItem:
         last_delivered_at=stamp_or_none(c.delivered_at),
         last_failed_at=stamp_or_none(c.failed_at),
         last_failure=c.failure,
+        fallback=c.fallback,
+        off_at=stamp_or_none(c.off_at),
+        off_reason=c.off_reason,
     )
 
 
-ROUTES = (Endpoint("GET", "/v1/channels", channels, READ, (LIMIT, AFTER)),)
+async def enable(call: Call) -> ChannelItem:
+    """Switches a channel on; what waits for it is sent."""
+    before = _known(call)
+    if call.daemon.enable is not None and await call.daemon.enable(before.name):
+        await call.daemon.inbox.record(
+            call.caller.name, "enable channel", before.name, _off(before), _off(_known(call))
+        )
+    return _item(_known(call), call.daemon.clock.utc())
+
+
+async def disable(call: Call) -> ChannelItem:
+    """Switches a channel off: nothing is sent, critical notices go to its fallback, all others wait."""
+    before = _known(call)
+    body = read_as(OffBody, await read_body(call.request))
+    if call.daemon.disable is not None and await call.daemon.disable(before.name, f"{call.caller.name}: {body.reason}"):
+        await call.daemon.inbox.record(
+            call.caller.name, "disable channel", before.name, _off(before), _off(_known(call))
+        )
+    return _item(_known(call), call.daemon.clock.utc())
+
+
+def _known(call: Call) -> ChannelState:
+    """The channel of the path. Raises Rejected."""
+    call.query.done()
+    if call.caller.scope:
+        raise Rejected("forbidden", "channels are the whole desk's; a token with a scope cannot switch them")
+    found = next((c for c in call.daemon.channels() if c.name == call.id), None)
+    if found is None:
+        raise Rejected("not-found", f"there is no channel {call.id}")
+    return found
+
+
+def _off(c: ChannelState) -> dict[str, str | None]:
+    return {"off_at": stamp_or_none(c.off_at), "reason": c.off_reason}
+
+
+ROUTES = (
+    Endpoint("GET", "/v1/channels", channels, READ, (LIMIT, AFTER)),
+    Endpoint("POST", "/v1/channels/{id}/enable", enable, OPERATE),
+    Endpoint("POST", "/v1/channels/{id}/disable", disable, OPERATE, body=OffBody),
+)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 
-from monitor.core.alerts.catalogue import Severity
+from monitor.core.alerts.alert_type import Severity
 from monitor.core.text import stamp
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see
 from monitor.web.auth import OPERATE, READ
-from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, Query, Rejected, one_of
+from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, Query, Rejected, one_of, read_as, read_body
 from monitor.web.site import Call, Endpoint
 
 STATES = ("pending", "delivered", "superseded", "failed")
+MOST_RETRIED = 10_000
+"""In one call: as many as one storm makes, and one transaction of a tenth of a second."""
 _PLACE = re.compile(r"\d{1,18}:[\x21-\x7e]{1,128}", re.ASCII)
 
 
@@ -62,16 +66,17 @@ class DeliveryList(msgspec.Struct, frozen=True):
 
 async def deliveries(call: Call) -> DeliveryList:
     """Deliveries of alerts to notifiers."""
+    return await listed(call, DeliveryFilter(notifier=call.query.text("notifier"), alert=call.query.text("alert")))
+
+
+async def listed(call: Call, wanted: DeliveryFilter) -> DeliveryList:
+    """A page of deliveries, by the keys of the query that every such list has."""
     query = call.query
-    wanted = DeliveryFilter(
-        after=_after(query),
-        state=query.choice("state"),
-        notifier=query.text("notifier"),
-        alert=query.text("alert"),
-        limit=query.number("limit"),
+    page = msgspec.structs.replace(
+        wanted, after=_after(query), state=query.choice("state"), limit=query.number("limit")
     )
     query.done()
-    found, cursor = await _page(call, wanted)
+    found, cursor = await _page(call, page)
     return DeliveryList([_item(d) for d in found], cursor)
 
 
@@ -92,6 +97,60 @@ async def retry(call: Call) -> DeliveryItem:
     before, after = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
     await call.daemon.inbox.record(call.caller.name, "retry delivery", again.id, before, after)
     return _item(again)
+
+
+class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which deliveries are sent again: all that is stated must hold, and something must be stated. `type` may be a glob."""
+
+    notifier: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    state: Literal["pending", "failed", "delivered"] = "failed"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_RETRIED)] = MOST_RETRIED
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How many are sent again. `more`: there are others; ask again."""
+
+    count: int
+    passed_over: int
+    """Stage news whose channel had newer news of the group."""
+    more: bool
+
+
+async def retry_all(call: Call) -> Retried:
+    """Makes deliveries due at once, by channel, type and time; at most 10,000 in one call, oldest first."""
+    call.query.done()
+    body = read_as(RetryBody, await read_body(call.request))
+    asked = {k: v for k, v in msgspec.to_builtins(body).items() if v is not None and k != "limit"}
+    if asked.keys() <= {"state"}:
+        raise Rejected(
+            "invalid", "state at least one of notifier, type, since, until; without them it would be everything"
+        )
+    wanted = DeliveryFilter(
+        state=body.state, notifier=body.notifier, type=body.type, since=body.since, until=body.until, limit=MAX_LIMIT
+    )
+    found, more = await _all(call, wanted, body.limit)
+    again = await call.daemon.store.retry_all([d.id for d in found], call.daemon.clock.utc())
+    for one in again:
+        call.daemon.on_retry(one)
+    result = Retried(len(again), len(found) - len(again), more)
+    await call.daemon.inbox.record(
+        call.caller.name, "retry deliveries", body.notifier or "all channels", asked, {"count": result.count}
+    )
+    return result
+
+
+async def _all(call: Call, wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], bool]:
+    """The deliveries that the caller may see, at most `limit`, and whether there are more."""
+    found: list[Delivery] = []
+    while True:
+        page = await call.daemon.store.deliveries(wanted)
+        found += await _visible_of(call, page)
+        if len(found) > limit or len(page) < wanted.limit:
+            return found[:limit], len(found) > limit
+        wanted = msgspec.structs.replace(wanted, after=_place(page[-1]))
 
 
 async def _page(call: Call, wanted: DeliveryFilter) -> tuple[list[Delivery], str | None]:
@@ -196,5 +255,6 @@ ROUTES = (
         ),
     ),
     Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
+    Endpoint("POST", "/v1/deliveries/retry", retry_all, OPERATE, body=RetryBody),
     Endpoint("POST", "/v1/deliveries/{id}/retry", retry, OPERATE),
 )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from monitor.core.alerts.catalogue import TIME
+from monitor.core.alerts.alert_type import TIME
 from monitor.core.schema import Problem
 from monitor.core.text import plain_or_none, stamp
 from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from monitor.core.alerts.alert import GroupRef, LoggedAlert
-from monitor.core.alerts.catalogue import CATALOGUE, Severity
+from monitor.core.alerts.alert_type import Severity
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import MakeSilence, Silence, Unsilence, UpTo, hides
 from monitor.core.groups.outcome import Sight
@@ -137,7 +138,8 @@ async def silence(call: Call) -> SilencePreview | Reply:
         labels = ", ".join(f"{key} = {value!r}" for key, value in call.caller.scope)
         raise Rejected("forbidden", f"the match of this token's silences must state its labels: {labels}")
     id_ = f"sil_{secrets.token_hex(8)}"
-    said = MakeSilence(id_, body.match, body.until, body.reason, body.up_to, body.even_worse)
+    match = await _meant(call, body.match)
+    said = MakeSilence(id_, match, body.until, body.reason, body.up_to, body.even_worse)
     if is_preview:
         groups = await asyncio.to_thread(_open_groups, call, said)
         return SilencePreview(groups, await _recent(call, said))
@@ -152,6 +154,15 @@ async def unsilence(call: Call) -> None:
     if found is None or not _is_within(call.caller, found.said.match):
         raise Rejected("not-found", f"there is no silence {call.id} in force")
     done(await call.daemon.inbox.act(Unsilence(call.id), call.caller.name, call.id))
+
+
+async def _meant(call: Call, match: Match) -> Match:
+    """A group that has this very id is meant alone, not all that the id would match as a glob."""
+    if match.group is None or match.group_id is not None or not any(sign in match.group for sign in "*?["):
+        return match
+    if await asyncio.to_thread(call.daemon.view.state, match.group) is None:
+        return match
+    return msgspec.structs.replace(match, group=None, group_id=match.group)
 
 
 def _open_groups(call: Call, said: MakeSilence) -> HiddenGroups:

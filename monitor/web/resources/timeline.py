@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.alerts.catalogue import TIME, Severity
+from monitor.core.alerts.alert_type import TIME, Severity
 from monitor.core.alerts.payload import StageChange
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.stores._base import AlertFilter, Audit, Delivery, DeliveryFilter, DeliveryState

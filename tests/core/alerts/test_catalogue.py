@@ -6,16 +6,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from monitor.core.alerts.catalogue import (
-    BAD_STAGE_NEWS,
-    CATALOGUE,
-    FAMILIES,
-    GOOD_STAGE_NEWS,
-    SEVERITY_RANK,
-    AlertType,
-    schema_of,
-    title_of,
-)
+from monitor.core.alerts.alert_type import SEVERITY_RANK, AlertType
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, FAMILIES, GOOD_STAGE_NEWS, schema_of, title_of
 from monitor.core.stages.stages import TABLE
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
@@ -45,7 +37,10 @@ def test_no_type_names_a_fact_twice(row: AlertType) -> None:
 def test_a_schema_says_the_type_its_severity_and_the_facts_that_are_always_there(row: AlertType) -> None:
     own = schema_of(row)["properties"]
     assert own["type"] == {"const": row.type}
-    assert own["data"]["properties"]["severity"] == {"const": row.severity}
+    both = row.critical_by is not None
+    assert own["data"]["properties"]["severity"] == (
+        {"enum": [row.severity, "critical"]} if both else {"const": row.severity}
+    )
     if row.facts:
         facts = own["data"]["properties"]["facts"]
         assert list(facts["properties"]) == [fact.name for fact in row.facts]

@@ -213,9 +213,16 @@ def test_an_alert_without_a_group_says_its_subject_and_facts() -> None:
 @both_books
 def test_a_test_and_a_not_durable_alert_say_so() -> None:
     desk = example()
-    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True, detected_at=START).data)
+    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, durable=False, test=True).data)
     assert (body["cursor"], body["durable"], body["test"]) == (7, False, True)
-    assert body["detected_at"] == stamp(START)
+
+
+@both_books
+def test_a_notice_leads_to_its_page_and_the_log_does_not() -> None:
+    desk = example()
+    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, url="https://risk.desk.example/#/group/G-1").data)
+    assert body["url"] == "https://risk.desk.example/#/group/G-1"
+    assert "url" not in desk.told(desk.alerts[0])["data"]
 
 
 RULES_BY_KIND = {"vip_loan": RULES}
@@ -294,3 +301,46 @@ def test_the_envelope_takes_its_type_and_time_from_the_alert() -> None:
     told = desk.told(desk.alerts[0])
     assert list(told) == ["type", "timestamp", "data"]
     assert (told["type"], told["timestamp"]) == ("loan_group.margin_call.opened", "2026-01-05T12:58:00.000Z")
+
+
+HOSTILE = '"\\\u20ac\U0001f600'
+
+
+@pytest.mark.parametrize("labels", [0, 1, 32, 500])
+@pytest.mark.parametrize(("assets", "loans"), [(1, 1), (40, 3), (3, 40), (200, 200)])
+def test_labels_go_first_then_debts_and_inputs_last(labels: int, assets: int, loans: int) -> None:
+    """An older store may hold labels beyond the bounds. Inputs and debts stay whole as long as labels can go."""
+    desk = Desk(of=product(version(ladders={f"C{i:03}": [["inf", "0.9"]] for i in range(assets)})))
+    desk.price("00:00", ",".join(f"C{i:03}=100.12345678/USDT@binance-futures" for i in range(assets)))
+    desk.price("00:00", "COIN=0.0007")
+    owed = [loan(principal=str(10**9 * assets // loans), id=f"L{i:03}" + "x" * 124) for i in range(loans)]
+    held = {"a" * 128: {f"C{i:03}": "1.5" for i in range(assets)}}
+    desk.put("00:01", line("G" * 128, receiving_account="r" * 128, collateral=held, loans=owed))
+    alert = desk.alerts[-1]
+    assert alert.group is not None
+    many = {f"k{i}{HOSTILE * 5}": HOSTILE * 25 for i in range(labels)}
+    group = msgspec.structs.replace(alert.group, labels=many)
+    body = as_json(alert_item(msgspec.structs.replace(alert, group=group), 1, desk.monitor.rules.products))
+    assert len(msgspec.json.encode(body)) < 20_000
+    data = body["data"]
+    assert len(data["group"]["labels"]) + data.get("labels_cut", 0) == labels
+    assert len(data["debts"]) + data.get("debts_cut", 0) == loans
+    assert len(data["inputs"]) + data["inputs_cut"] == assets
+    if data.get("debts_cut", 0):
+        assert data["group"]["labels"] == {}
+    if data["inputs_cut"]:
+        assert len(data["debts"]) <= 5
+    if (assets, loans) in ((1, 1), (40, 3)):
+        assert data["inputs_cut"] == data.get("debts_cut", 0) == 0, "labels alone had to go"
+
+
+@pytest.mark.parametrize("about", ["price.stale", "loan_group.margin_call.opened"])
+@pytest.mark.parametrize("fact", ["x" * 50_000, ["G" * 128] * 500, [{"text": HOSTILE * 50}] * 300, {"a": "x" * 30_000}])
+def test_long_facts_never_make_a_body_too_long(about: str, fact: Any) -> None:
+    alert = msgspec.structs.replace(example().alerts[0], type=about, facts={"short": "stays", "long": fact})
+    if about == "price.stale":
+        alert = msgspec.structs.replace(alert, group=None, figures=None)
+    body = as_json(alert_item(alert, 1, {"vip_loan": RULES}))
+    assert len(msgspec.json.encode(body)) < 20_000
+    assert body["data"]["facts"]["short"] == "stays"
+    assert body["data"]["facts_cut"] == 1

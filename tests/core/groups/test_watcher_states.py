@@ -62,7 +62,7 @@ def test_a_monitor_goes_on_counting_from_the_old_dict() -> None:
     monitor = RiskMonitor(
         rules, msgspec.structs.replace(memory, watchers=from_notices(OLD)), tests.core.desk.new_book()
     )
-    assert monitor.refused_lines == ("book#G-4",)
+    assert monitor.standing("book.refused") == ("book#G-4",)
     assert monitor.watcher_states() == from_notices(OLD)
     same = Noticed(START, "delivery.failing", "ops", {}, "failing")
     assert monitor.handle(same).alerts == []

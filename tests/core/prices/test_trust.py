@@ -325,6 +325,33 @@ def test_a_true_crash_on_two_sources_is_believed_with_the_second() -> None:
     assert venues.seen() == "40 good"
 
 
+def test_a_true_crash_that_finds_two_sources_apart_is_not_held_up_longer_than_the_window() -> None:
+    """40 % in twenty seconds; source b is two seconds behind, so the two never agree on the way."""
+    venues = Venues(TWO)
+    fall = [100 - 2 * min(max(second - 10, 0), 20) for second in range(40)]
+    for second in range(10, 40):
+        venues.say(second, a=str(fall[second]), b=str(fall[second - 2]))
+        mark = venues.board.marks["BTC"]
+        if second >= 14:
+            beyond = D(fall[second - 2 - 3])  # the mildest source, a window ago
+            assert mark.quote_price <= beyond / D("0.85"), (second, mark)
+        assert (mark.differ_since is not None) == (11 <= second <= 31), (second, mark)
+    assert venues.seen() == "60 good"
+
+
+@pytest.mark.parametrize("other", ["97", "86", "130"])
+def test_sources_that_differ_and_have_not_all_moved_to_one_side_keep_the_last_good_price(other: str) -> None:
+    venues = Venues(TWO)
+    venues.each_second(0, 5, a="100", b="100")
+    venues.each_second(6, 100, a="60", b=other)
+    assert venues.seen() == "100 suspect"
+    assert "differ by more than" in venues.reason()
+    wanted = Venues(msgspec.structs.replace(TWO, min_sources=2))
+    wanted.each_second(0, 5, a="100", b="100")
+    wanted.each_second(6, 100, a="60", b="70")
+    assert wanted.seen() == "100 suspect", "where two are wanted, two must agree"
+
+
 def test_fewer_sources_than_are_wanted_keep_the_last_good_price() -> None:
     venues = Venues(msgspec.structs.replace(TWO, min_sources=2))
     venues.each_second(0, 5, a="100", b="100")
@@ -450,6 +477,18 @@ def test_a_collapse_that_goes_on_is_not_held_back() -> None:
         if second > 10:
             assert venues.board.marks["BTC"].quote_price <= true * D("1.19"), second
     assert venues.board.marks["BTC"].quote_price < 20
+
+
+@pytest.mark.parametrize("step", [5, 30, 60])
+def test_a_collapse_in_steps_of_any_length_is_never_more_than_a_step_behind(step: int) -> None:
+    """16 % a minute, as rows of a tape tell it: each price is believed when the next one comes."""
+    venues = Venues(Trust(stale_after=timedelta(seconds=130)))
+    fallen = [str(D(100) * D("0.84") ** minute) for minute in range(12)]
+    venues.say(-step, a="100")
+    for second in range(0, 720, step):
+        venues.say(second, a=fallen[second // 60])
+        told = fallen[max(second - step, 0) // 60]
+        assert venues.board.marks["BTC"].quote_price == D(told), second
 
 
 def test_a_price_that_comes_back_within_the_limit_ends_the_wait() -> None:
@@ -614,6 +653,19 @@ def test_one_column_that_another_source_contradicts_is_suspect_and_the_others_ar
     board.apply(**frames(4.5, b={"ETH": "10.1", "BTC": "105"}))
     assert board.untrusted == set()
     assert board.marks["BTC"].quote_price == 105
+
+
+def test_a_price_that_was_refused_as_ahead_is_forgotten_with_the_next_good_frame() -> None:
+    board = PriceBoard(Trust())
+    coins = {"BTC": "100", "ETH": "10"}
+    for second in range(4):
+        board.apply(**frames(second, a=coins))
+    (early,) = frames(3600, a=coins)["frames"]
+    at = START + timedelta(seconds=4)
+    board.apply(tuple(early), at)
+    assert [said.state for said in board.sources("BTC", at)] == ["ahead"]
+    board.apply(**frames(5, a=coins))
+    assert [said.state for said in board.sources("BTC", START + timedelta(seconds=5))] == ["live"]
 
 
 def test_a_preferred_source_whose_market_opens_again_must_be_steady_before_it_takes_over() -> None:

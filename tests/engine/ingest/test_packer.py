@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor import contacts
 from monitor.books._base import Packed, PlainReader
 from monitor.books._lines import LINE_BYTES, judge
 from monitor.core.loans.group import GroupBatch, GroupLine, LoanLine, Rate, RecordedLines, parse_line
@@ -225,3 +226,15 @@ def test_the_digest_knows_a_line_in_another_order_and_spacing() -> None:
     batch, _ = pack([a, b])
     assert batch.group(0).line == batch.group(1).line == parse_line(one, AT, PRODUCTS).line
     assert len(batch.group(0).line) == 16
+
+
+def test_a_line_with_a_contact_nobody_can_use_is_left_for_a_closer_look() -> None:
+    """Else nobody would be told: a packed line says nothing."""
+    stated: list[dict[str, Any]] = [
+        {"id": "G-0", "contacts": {"email": ["a@b.example"]}},
+        {"id": "G-1", "contacts": {"email": ["x"]}},
+    ]
+    ones = [{**full_line(Random(1)), **more} for more in stated]
+    reader = BlockReader(lambda: PRODUCTS, Names(), contacts=contacts.problems)
+    batch, rest = reader.pack([json.dumps(one).encode() for one in ones], AT, "book")
+    assert (list(batch.ids()), rest) == (["G-0"], [1])

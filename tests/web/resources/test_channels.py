@@ -32,6 +32,9 @@ async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSessi
             "last_delivered_at": stamp(at),
             "last_failed_at": None,
             "last_failure": None,
+            "fallback": None,
+            "off_at": None,
+            "off_reason": None,
         },
         {
             "name": "risk-desk",
@@ -43,6 +46,9 @@ async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSessi
             "last_delivered_at": None,
             "last_failed_at": stamp(at),
             "last_failure": "HTTP 500",
+            "fallback": None,
+            "off_at": None,
+            "off_reason": None,
         },
     ]
     assert (await ask(http, "GET", "/v1/channels?limit=1"))[2]["next"] == "desk-mail"

@@ -76,3 +76,17 @@ async def test_what_was_delivered_is_sent_again_and_keeps_its_record(desk: WebDe
     record = (await ask(http, "GET", "/v1/deliveries/dlv_1_risk-desk"))[2]["record"]
     assert [attempt["state"] for attempt in record] == ["delivered"]
     assert (await ask(http, "POST", "/v1/deliveries/dlv_9/retry"))[0] == 404
+
+
+async def test_many_deliveries_are_sent_again_in_one_call_which_is_audited_once(desk: WebDesk, http: Session) -> None:
+    sent = desk.store.sent
+    for n in (1, 2, 3):
+        sent[f"dlv_{n}_risk-desk"] = msgspec.structs.replace(sent[f"dlv_{n}_risk-desk"], state="failed")
+    asked = {"notifier": "risk-desk", "limit": 2}
+    status, _, found = await ask(http, "POST", "/v1/deliveries/retry", asked)
+    assert (status, found) == (200, {"count": 2, "passed_over": 0, "more": True})
+    assert [d.id for d in desk.retried] == ["dlv_1_risk-desk", "dlv_2_risk-desk"]
+    (kept,) = [a for a in desk.store.audit_log if a.action == "retry deliveries"]
+    assert (kept.subject, kept.after) == ("risk-desk", {"count": 2})
+    status, _, problem = await ask(http, "POST", "/v1/deliveries/retry", {"state": "delivered"})
+    assert status == 422, problem

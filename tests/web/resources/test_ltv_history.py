@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from monitor.config import WebConfig
 from monitor.core.text import stamp
 from monitor.web import ltv_follower
 from monitor.web.app import Server
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.looks import D
 from tests.web.desk import WebDesk, serving

@@ -11,11 +11,11 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from monitor.config import WebConfig
 from monitor.core.schema import read
 from monitor.web import sessions
 from monitor.web.app import Server
 from monitor.web.auth import Tokens
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk
 from tests.web.sse import stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -127,3 +128,36 @@ async def test_silences_are_paged(desk: WebDesk, http: Session) -> None:
     second = (await ask(http, "GET", f"/v1/silences?limit=2&after={first['next']}"))[2]
     assert {s["id"] for s in first["items"] + second["items"]} == made
     assert second["next"] is None
+
+
+async def test_the_id_of_a_group_is_an_id_whatever_signs_it_has(desk: WebDesk, http: Session) -> None:
+    """`G-[1]*` is a group. Its silence must not hide G-1x, which the id would match as a glob."""
+    strange = "G-[1]*"
+    await ask(http, "PUT", "/v1/groups/" + quote(strange, safe=""), line(strange, btc="9"))
+    status, _, made = await ask(
+        http, "POST", "/v1/silences", quiet(up_to="margin_call") | {"match": {"group": strange}}
+    )
+    assert status == 201, made
+    assert made["match"] == {"group_id": strange}
+    await called(desk, http, "G-1x")
+    assert desk.store.log[-1].alert.silenced_by is None
+    await ask(http, "PUT", "/v1/groups/" + quote(strange, safe=""), line(strange, btc="3.2"))
+    assert desk.store.log[-1].alert.subject == strange
+    assert desk.store.log[-1].alert.silenced_by == made["id"]
+
+
+async def test_a_glob_that_is_no_groups_id_stays_a_glob(desk: WebDesk, http: Session) -> None:
+    _, _, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call") | {"match": {"group": "G-*"}})
+    assert made["match"] == {"group": "G-*"}
+    alert = await called(desk, http, "G-7")
+    assert (await ask(http, "GET", f"/v1/alerts/{alert}"))[2]["data"]["silenced_by"] == made["id"]
+
+
+@pytest.mark.parametrize("strange", ["G-[1]*", "G?", "a*", "[x]", "G-[!1]"])
+async def test_group_id_states_one_group(desk: WebDesk, http: Session, strange: str) -> None:
+    _, _, made = await ask(http, "POST", "/v1/silences", quiet(up_to="margin_call") | {"match": {"group_id": strange}})
+    assert made["match"] == {"group_id": strange}
+    await ask(http, "PUT", "/v1/groups/" + quote(strange, safe=""), line(strange, btc="3.2"))
+    assert desk.store.log[-1].alert.silenced_by == made["id"]
+    await called(desk, http, "G-2", "ab", "x")
+    assert [x.alert.silenced_by for x in desk.store.log if x.alert.subject != strange] == [None] * 3

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.config import TokenConfig, WebConfig
 from monitor.core.portfolio.snapshot import PlainBookSnapshot, WholeBook
 from monitor.web.site import LISTS, WAITING
+from monitor.web_table import TokenConfig, WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
 from tests.web.test_admission import ask

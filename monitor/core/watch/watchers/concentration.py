@@ -40,6 +40,8 @@ _CHANGES_NO_SHARE = TimePassed | ClockJumped | ClockSettled | ClockStood | Price
 class Concentration(Watcher):
     """The deadline of the next look, and the alerts that it raises."""
 
+    phases = (deadlines.EXPOSURE,)
+
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._told: dict[str, Told] = {}

@@ -80,7 +80,8 @@ class ContradictionWatch(Watcher):
     def _follow(self, asset: str, since: datetime | None, at: datetime, out: Outcome) -> None:
         told, wait = self._coins.get(asset), self._ground.rules.trust.contradiction_after
         if since is not None and told is None:
-            is_power = self._board.marks[asset].is_power
+            mark = self._board.marks.get(asset)
+            is_power = mark is not None and mark.is_power
             self._put(asset, ContradictionTold(since, max(since + wait, at)))
             out.memory_changed = True
             if is_power:
@@ -154,13 +155,17 @@ class ContradictionWatch(Watcher):
         said = (_source_row(asset, each, at) for asset in assets for each in self._board.sources(asset, at))
         worse = self._worse(assets, at)
         return {
-            "reason": self._board.marks[assets[0]].reason,
+            "reason": self._reason(assets[0]),
             "since": stamp(min(self._coins[asset].since for asset in assets)),
             "sources": list(islice(said, MOST_NAMED)),
             "worst_usd": plain_or_none(worse.price),
             "worse": worse.rows,
             "worse_ids": worse.ids,
         }
+
+    def _reason(self, asset: str) -> str | None:
+        mark = self._board.marks.get(asset)
+        return self._board.why_missing(asset) if mark is None else mark.reason
 
     def _worse(self, assets: Sequence[str], at: datetime) -> _Worse:
         """The book at the lowest live prices and at the highest, whichever brings more debt to a worse stage."""

@@ -36,6 +36,8 @@ DECIDED, ENDED = "price.decided", "price.decision_ended"
 class PriceDecisions(Watcher):
     """The decisions in force. The board obeys them; the desk hears when one begins and when one ends."""
 
+    phases = (deadlines.DECISION,)
+
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._board = ground.board

@@ -46,6 +46,8 @@ class _InLiquidation(NamedTuple):
 class FundWatch(Watcher):
     """Which groups are in liquidation, and what they would draw. Does nothing while no fund is configured."""
 
+    phases = (deadlines.FUND,)
+
     def __init__(self, ground: Ground) -> None:
         self.sight: FundSight | None = None
         """What the last look saw; None while no fund is configured."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
 from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.outcome import Memory, Outcome
@@ -42,23 +42,19 @@ class NoticedWatch(Watcher):
         """A jump that was said before a restart must not hide one that comes now."""
         self._clear(CLOCK_JUMP, CLOCK)
 
-    @property
-    def refused_lines(self) -> tuple[str, ...]:
-        """Places in books and rates whose refusal still holds. May be asked in any thread."""
-        return self._standing(BOOK_REFUSED)
-
-    @property
-    def incomplete_lines(self) -> tuple[str, ...]:
-        """Places in books whose lines are taken in part. May be asked in any thread."""
-        return self._standing(BOOK_LEFT_OUT)
-
-    def _standing(self, kind: str) -> tuple[str, ...]:
+    def standing(self, kind: str) -> tuple[str, ...]:
+        """Subjects of which a notice of a kind still holds. May be asked in any thread."""
         return tuple(place for place, told in list(self._told.get(kind, {}).items()) if told.last is not None)
 
     def take(self, event: Noticed, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
         if event.clears:
-            out.memory_changed |= self._clear(event.kind, event.subject)
+            is_news = self._clear(event.kind, event.subject)
+            out.memory_changed |= is_news
+            if is_news and event.kind in ENDS:
+                self._say(ENDS[event.kind], event.subject, event.facts, None, out)
+        elif event.members:
+            self._say_of_many(event, out)
         else:
             self._say(event.kind, event.subject, event.facts, event.fingerprint, out)
 
@@ -86,12 +82,13 @@ class NoticedWatch(Watcher):
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
-        out.memory_changed |= self._clear(BOOK_REFUSED, f"{event.source}#{event.group.id}")
+        for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
+            out.memory_changed |= self._clear(kind, f"{event.source}#{event.group.id}")
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
         mine = f"{event.source}#"
-        refused = [place for place in self.refused_lines if place.startswith(mine)]
+        refused = [place for place in self.standing(BOOK_REFUSED) if place.startswith(mine)]
         taken = {id_ for i, id_ in enumerate(event.batch.ids()) if i not in rest} if refused else set()
         for place in refused:
             if place.removeprefix(mine) in taken:
@@ -122,6 +119,15 @@ class NoticedWatch(Watcher):
         if fingerprint is None or fingerprint != last:
             told[subject] = Told(count + 1, fingerprint)
             raise_alert(out, self._ground.rules.name, Statement(kind, subject, count + 1, facts), out.at)
+
+    def _say_of_many(self, event: Noticed, out: Outcome) -> None:
+        """One alert about several subjects, unless the very same was said of each."""
+        told = self._told.setdefault(event.kind, {})
+        new = [s for s in event.members if event.fingerprint != told.get(s, Told()).last]
+        for subject in new:
+            told[subject] = Told(told.get(subject, Told())[0] + 1, event.fingerprint)
+        if new:
+            self._say(event.kind, event.subject, event.facts, None, out)
 
     def _clear(self, kind: str, subject: str) -> bool:
         """It is over. Returns whether that is news."""

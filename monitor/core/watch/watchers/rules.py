@@ -47,6 +47,8 @@ class Former(NamedTuple):
 class RulesWatch(Watcher):
     """Under which version of each product the groups are held, and when that changes or interest is added."""
 
+    phases = (deadlines.ACCRUAL, deadlines.RULES)
+
     def __init__(self, ground: Ground, rates: Rates) -> None:
         self._ground = ground
         self._rates = rates

@@ -85,6 +85,12 @@ class SilenceWatch(Watcher):
             after = msgspec.structs.replace(after, ceilings=kept, silence=silence)
         return _marked(alert, by), after
 
+    def judge_step(self, alert: Alert, of: str, state: GroupState) -> Alert:
+        """A step of an escalation as it is sent: what hides the alert that it asks about, of type `of`, hides it too."""
+        covering = [s for s in self._known.values() if covers(s.said.match, alert.group)]
+        asked = msgspec.structs.replace(alert, type=of)
+        return _marked(alert, _hiding(covering, asked, dict(state.ceilings), state.stage))
+
     def mark(self, alerts: list[Alert], start: int) -> None:
         """Marks those of the alerts from a place on that are about no group."""
         if self._known:

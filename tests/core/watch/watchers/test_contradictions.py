@@ -40,6 +40,31 @@ def of(alerts: Iterable[Alert], type_: str) -> list[Alert]:
     return [alert for alert in alerts if alert.type == type_]
 
 
+def test_sources_that_differ_from_their_first_prices_on_are_a_contradiction_too() -> None:
+    desk = Desk(line(), trust=TRUST)
+    for second in range(70):
+        priced(desk, second, a="0.5", b="0.92")
+    assert [(a.type, a.at) for a in desk.alerts] == [("price.stale", when(10)), ("price.contradiction", when(60))]
+    for alert in desk.alerts:
+        assert alert.facts["reason"] == "live sources differ by more than 2 %: a 0.5, b 0.92"
+    facts = desk.alerts[-1].facts
+    assert (facts["price"], facts["worst_usd"], facts["worse_ids"]) == (None, "0.92", ["G-1"])
+    for second in range(70, 140):
+        priced(desk, second, a="0.5", b="0.5")
+    assert [(a.type, a.at) for a in desk.alerts[2:]] == [("price.restored", when(70)), ("price.agreed", when(130))]
+
+
+def test_a_lone_source_where_two_are_wanted_is_named_though_no_price_was_ever_good() -> None:
+    desk = Desk(line(), trust=TWO)
+    for second in range(30):
+        priced(desk, second, a="0.5")
+    desk.restart()
+    for second in range(30, 62):
+        priced(desk, second, a="0.5")
+    (alert,) = of(desk.alerts, "price.contradiction")
+    assert (alert.at, alert.facts["reason"]) == (when(60), "a lone source")
+
+
 def test_live_sources_that_differ_are_critical_after_a_minute_with_what_the_worse_one_would_bring() -> None:
     desk = Desk(line(), line("G-2", collateral={"b": {"USDT": "300"}}), trust=TRUST)
     for second in range(3):

@@ -1,0 +1,142 @@
+"""Facts that several types of alert state. A type of its own facts has them in its row (`catalogue.py`)."""
+
+from __future__ import annotations
+
+from monitor.core.alerts.alert_type import AMOUNT, COUNT, FLAG, NAMES, ROWS, TEXT, TIME, Fact
+
+LOAN_FACTS = (
+    Fact("loan", TEXT, "its id"),
+    Fact("asset", TEXT, "the coin that is owed"),
+)
+UNSENT_FACTS = (
+    Fact("alert", TEXT, "id of the alert that did not get through"),
+    Fact("alert_type", TEXT, "its type"),
+    Fact("about", TEXT, "its subject"),
+)
+TOLD_AGAIN_FACTS = (
+    Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),
+    Fact("hidden", TEXT, "id of the alert that it hid", optional=True),
+)
+ASKED_FACTS = (
+    Fact("escalation", TEXT, "the [[escalation]] of the configuration"),
+    Fact("people", NAMES, "whom the notice goes to"),
+    Fact("alert", TEXT, "id of the alert that nobody has acknowledged"),
+    Fact("alert_type", TEXT, "its type"),
+    Fact("about", TEXT, "its subject"),
+    Fact("since", TIME, "when it was raised"),
+)
+STEP_FACTS = (
+    *ASKED_FACTS,
+    Fact("step", COUNT, "which step this is, counted from 1"),
+    Fact("expires", TIME, "until when the link and the reply to this notice count"),
+    Fact("answered", NAMES, "who has acknowledged already, where more than one must"),
+)
+ENDED_FACTS = (
+    *ASKED_FACTS,
+    Fact("why", TEXT, "`acknowledged` or `over`"),
+    Fact("by", NAMES, "who acknowledged"),
+)
+TERM_FACTS = (
+    *LOAN_FACTS,
+    Fact("principal", AMOUNT, "in the coin"),
+    Fact("interest", AMOUNT, "of the day, in the coin"),
+    Fact("matures_at", TIME, "when the loan is due"),
+    Fact("closes_at", TIME, "when the renewal window closes"),
+    Fact("renewable", FLAG, "whether a renewal would be taken now"),
+    Fact("refusals", ROWS, "why a renewal would be refused now: a list of `reason` and `text`"),
+)
+EXPOSED_FACTS = (
+    Fact("groups", COUNT, "how many groups need the price"),
+    Fact("debt_usd", AMOUNT, "what they owe", optional=True),
+    Fact("recognised_usd", AMOUNT, "their recognised collateral", optional=True),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+)
+FLAPS_FACTS = (
+    Fact("flaps", COUNT, "how often trust went and came, where it does so again and again", optional=True),
+    Fact("flapping", FLAG, "the next word comes when it has been calm for a while", optional=True),
+)
+PRICE_FACTS = (
+    Fact("asset", TEXT, "the coin"),
+    Fact("trust", TEXT, "`good`, `suspect`, `stale`, or `missing`: no price was ever seen"),
+    Fact("reason", TEXT, "why the price is not trusted", optional=True),
+    Fact("price", AMOUNT, "the last trusted price, in USD", optional=True),
+    Fact("source", TEXT, "the feed that it came from", optional=True),
+    Fact("price_at", TIME, "the venue's time of it", optional=True),
+    Fact("received_at", TIME, "when the monitor received it", optional=True),
+    Fact("candidate", AMOUNT, "the price that waits to be confirmed", optional=True),
+    *EXPOSED_FACTS,
+    *FLAPS_FACTS,
+)
+FEED_FACTS = (
+    Fact("feed", TEXT, "its name"),
+    Fact("cause", TEXT, "why, in the words of `/readyz`", optional=True),
+    Fact("assets", NAMES, "the coins that went or came back together, at most 500"),
+    Fact("assets_cut", COUNT, "how many are not named"),
+    Fact("still_blind", NAMES, "coins that went with it and are not back", optional=True),
+    *EXPOSED_FACTS,
+    *FLAPS_FACTS,
+)
+CONTRADICTION_FACTS = (
+    Fact("asset", TEXT, "the coin, or the first of several"),
+    Fact("assets", NAMES, "the coins, where more than five are contradicted at once; at most 500", optional=True),
+    Fact("reason", TEXT, "what contradicts what", optional=True),
+    Fact("price", AMOUNT, "the price in force, in USD", optional=True),
+    Fact("since", TIME, "since when", optional=True),
+    Fact(
+        "sources",
+        ROWS,
+        "each source: `source`, `price` in `quote`, `age_s`, `exchange_age_s`, `state`",
+        optional=True,
+    ),
+    Fact("worst_usd", AMOUNT, "the live price that is worst for the groups; null for several coins", optional=True),
+    Fact(
+        "worse",
+        ROWS,
+        "groups that it would make worse: `from`, `to`, `groups`, `debt_usd`",
+        optional=True,
+    ),
+    Fact("worse_ids", NAMES, "at most 50 of these groups, the worst first", optional=True),
+    *EXPOSED_FACTS,
+)
+CLOCK_OFF_FACTS = (
+    Fact("offset_s", AMOUNT, "by how many seconds the clock is ahead; negative where it is behind"),
+    Fact("since", TIME, "since when", optional=True),
+)
+DECISION_FACTS = (
+    Fact("asset", TEXT, "the coin"),
+    Fact("act", TEXT, "`pin`, `exclude` or `believe`"),
+    Fact("price", AMOUNT, "the price that is pinned (USD) or believed (as quoted)", optional=True),
+    Fact("source", TEXT, "the feed that is left out", optional=True),
+    Fact("until", TIME, "when it ends", optional=True),
+    Fact("by", TEXT, "name of the operator's token"),
+    Fact("reason", TEXT, "what the operator wrote"),
+    Fact("price_now", AMOUNT, "the price in force now, in USD", optional=True),
+    Fact("trust", TEXT, "whether that is believed"),
+    Fact("groups", COUNT, "how many groups need the price"),
+    Fact("debt_usd", AMOUNT, "what they owe"),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+)
+FUND_FACTS = (
+    Fact("balance_usd", AMOUNT, "what the fund holds"),
+    Fact("draw_usd", AMOUNT, "what groups in liquidation would leave unpaid"),
+    Fact("fees_usd", AMOUNT, "what they would pay in, which the draw does not count"),
+    Fact("groups", COUNT, "how many groups would be bankrupt"),
+    Fact("in_liquidation", COUNT, "how many groups are in liquidation"),
+    Fact("unknown", COUNT, "how many of those have a missing price and are in no sum"),
+    Fact("worst", NAMES, "at most 50 bankrupt groups, the largest shortfall first"),
+    Fact("worst_cut", COUNT, "how many are not named"),
+)
+SHARE_FACTS = (
+    Fact("by", TEXT, "`asset`, `product` or a label"),
+    Fact("key", TEXT, "which coin, product or borrower"),
+    Fact("share", AMOUNT, "its part of the book, from 0 to 1", optional=True),
+    Fact("max_share", AMOUNT, "its limit", optional=True),
+    Fact("of", TEXT, "what is shared: `market_usd` of collateral, or `debt_usd`", optional=True),
+    Fact("value_usd", AMOUNT, "its value", optional=True),
+    Fact("total_usd", AMOUNT, "the whole", optional=True),
+    Fact("groups", COUNT, "how many groups hold or owe it", optional=True),
+    Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
+)

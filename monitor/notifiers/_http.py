@@ -1,0 +1,322 @@
+"""What channels over HTTP share: one request within limits, to no address inside, and what its status says of the fault."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import ssl
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from monitor.addresses import (
+    AddressRefused,
+    check_certificates,
+    check_port,
+    guarded_socket,
+    is_host,
+    is_inside,
+    networks_of,
+    shown_url,
+)
+from monitor.clock import Clock, SystemClock
+from monitor.notifiers._base import DeliveryError, Fault, Receipt, one_line
+from monitor.secret_files import read_secret
+
+TIMEOUT_S = 15.0
+"""Standard Webhooks asks for 15 to 30 s. The shorter leaves more attempts while a deadline runs."""
+BODY_LIMIT_BYTES = 20_000
+ANSWER_LIMIT_BYTES = 65_536
+"""All that a peer may send to one request, its headers and interim answers (`102 Processing`) included."""
+BODY_TIME_S = 2.0
+"""The status has decided by then. We read the body only to use the connection again, or for the peer's words."""
+KEEP_ALIVE_S = 5.0
+"""Servers wait longer (often 15 s and more), so we do not post on a connection that is being closed."""
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A peer may ask for a pause, not for silence: ten years count as an hour."""
+THROTTLED = frozenset({429, 502, 503, 504})
+"""The peer, or what stands before it, has too much to do: the pause that it asks for is kept."""
+PASSING_4XX = frozenset({408, 409, 425, 429})
+"""The peer is busy. Any other 4xx, and a redirect, is the answer of an address that does not take our notices now."""
+DOUBTFUL_4XX = frozenset({400, 413, 422})
+"""Perhaps about this body alone."""
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """How to reach a peer, where that is not the public internet with the system's certificates."""
+
+    allow_private: bool = False
+    allow: tuple[str, ...] = ()
+    ca_file: Path | None = None
+
+    def check(self) -> None:
+        """Raises ValueError where the file of certificates cannot be read."""
+        if self.ca_file is not None:
+            check_certificates("ca_file", self.ca_file)
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that every channel over HTTP has beside its own."""
+
+    ca_file: Path | None = None
+    """Certificates that we trust in place of the system's, for a receiver with a private authority."""
+    allow_private: bool = False
+    allow: tuple[str, ...] = ()
+    """Networks that are private and allowed all the same, such as "10.0.0.0/8"; `allow_private` allows all."""
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.allow_private, self.allow, self.ca_file)
+
+
+def check_url(key: str, url: str, reach: Reach) -> None:
+    """Raises ValueError unless it is an http address that `reach` allows. The text shows no more than scheme and host."""
+    try:
+        parsed = URL(url)
+        host = parsed.host
+    except ValueError:
+        host = None
+    if not is_host(host) or parsed.scheme not in ("http", "https"):
+        raise ValueError(f"{key}: found {shown_url(url)!r}, expected https://host/path, or http://")
+    assert host is not None
+    check_port(key, url)
+    try:
+        allowed = networks_of(reach.allow)
+    except ValueError as e:
+        raise ValueError(f"allow: {e}") from None
+    if not reach.allow_private and is_inside(host, allowed):
+        raise ValueError(f'{key}: found {shown_url(url)!r}; {AddressRefused()}, and allow = ["..."] its network')
+
+
+def check_base(key: str, url: str, reach: Reach) -> None:
+    """Raises ValueError unless it is an address to which we can add a path, and sign in by a header."""
+    check_url(key, url, reach)
+    parsed = URL(url)
+    if parsed.user is not None or parsed.password is not None:
+        raise ValueError(
+            f"{key}: found a user in the address {shown_url(url)!r}; the keys of the notifier name who signs in"
+        )
+    if parsed.query_string or parsed.fragment:
+        raise ValueError(f"{key}: found {shown_url(url)!r} with something behind ? or #, expected https://host/path")
+
+
+def secret_url(key: str, url: str | None, url_file: Path | None, reach: Reach) -> str:
+    """An address that is a secret itself. Raises BadSecret, and ValueError where it is no address to send to."""
+    text = read_secret(url, url_file)
+    check_url(key, text, reach)
+    return text
+
+
+def one_of(key: str, stated: object, file: object) -> None:
+    """Raises ValueError unless the configuration states a secret once: as text or as a file."""
+    if (stated is None) == (file is None):
+        raise ValueError(f'state either "{key}" or "{key}_file"')
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """What a peer answered to one request; of a long or slow body only the first part."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None
+    """The pause that the header asks for, an hour at most."""
+
+    @property
+    def text(self) -> str:
+        """The body as one line for people."""
+        return one_line(self.body[:2000].decode(errors="replace"), 200)
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body where it is a JSON object, or else an empty one."""
+        try:
+            found = msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class _Kept:
+    """A session, and who uses it."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self.users = 0
+        self.is_warm = False
+        """It had an answer, so that it may hold a connection which the peer has closed since."""
+
+
+class Http:
+    """A client for one peer. It keeps connections for a few seconds, so a storm does not shake hands for every notice."""
+
+    def __init__(self, reach: Reach, clock: Clock | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._clock = clock or SystemClock()
+        self._timeout_s = timeout_s
+        self._guard = guarded_socket(allow_private=reach.allow_private, allow=networks_of(reach.allow))
+        self._tls: ssl.SSLContext | bool = True
+        if reach.ca_file is not None:
+            self._tls = ssl.create_default_context(cafile=str(reach.ca_file))
+        self._kept: _Kept | None = None
+
+    async def post(self, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """Posts once and follows no redirect. Raises DeliveryError where there is no answer; any status is one."""
+        # `from None`: the texts of aiohttp's errors may hold the URL with its query.
+        kept = self._open()
+        try:
+            try:
+                return await self._exchange(kept, url, body, headers)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as e:
+                if isinstance(e, aiohttp.ClientConnectorError) or not kept.is_warm:
+                    raise
+            # The peer closed a connection that we had kept: a new one is no second failure.
+            if self._kept is kept:
+                self._kept = None
+            if not kept.users:
+                await kept.session.close()
+            return await self._exchange(self._open(), url, body, headers)
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise DeliveryError("the certificate is not trusted", fault=Fault.CHANNEL) from None
+        except aiohttp.ClientSSLError as e:
+            reason = one_line(getattr(e.os_error, "reason", None) or "the handshake failed", 80)
+            raise DeliveryError(f"TLS: {reason}", fault=Fault.CHANNEL) from None
+        except aiohttp.ClientConnectorError as e:
+            raise DeliveryError(f"cannot connect: {e.strerror or e.os_error}", retry=True) from None
+        except AnswerTooLong:
+            raise DeliveryError(f"the answer is longer than {ANSWER_LIMIT_BYTES:,} bytes", retry=True) from None
+        except (aiohttp.ClientError, OSError) as e:
+            raise DeliveryError(f"the exchange failed: {type(e).__name__}", retry=True) from None
+
+    async def post_json(self, url: str | URL, value: object, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """Posts a JSON value."""
+        return await self.post(url, msgspec.json.encode(value), {**JSON, **(headers or {})})
+
+    async def _exchange(self, kept: _Kept, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        kept.users += 1
+        try:
+            async with kept.session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                found = await _read_some(response)
+                kept.is_warm = True
+                after_s = retry_after_s(response.headers.get("Retry-After"), self._clock.utc())
+                return HttpAnswer(response.status, found, after_s)
+        finally:
+            kept.users -= 1
+            if kept is not self._kept and not kept.users:
+                # Others were at work on it when it was replaced; the last of them closes it.
+                await kept.session.close()
+
+    async def close(self) -> None:
+        """Frees connections. A later post opens new ones."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.session.close()
+
+    def _open(self) -> _Kept:
+        """Made at the first attempt, because it belongs to the running loop."""
+        if self._kept is None:
+            self._kept = _Kept(self._make())
+        return self._kept
+
+    def _make(self) -> aiohttp.ClientSession:
+        """It ignores proxies of the environment."""
+        connector = _Connector(socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls)
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+
+USER_AGENT = "loan-monitor"
+JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
+
+
+class AnswerTooLong(aiohttp.ClientError):
+    """The peer sent more than an answer to a notice can be."""
+
+
+class _PeerSide(ResponseHandler):
+    """The peer's side of a connection. It reads so many bytes for each request and then hangs up, whatever they are."""
+
+    _left = ANSWER_LIMIT_BYTES
+
+    def set_response_params(self, **params: Any) -> None:
+        """Called before each request of the connection."""
+        self._left = ANSWER_LIMIT_BYTES
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """What fits is still read: its status may have decided already."""
+        fits, self._left = data[: self._left], self._left - len(data)
+        if fits:
+            super().data_received(fits)
+        if self._left < 0 and self.transport is not None:
+            self.set_exception(AnswerTooLong())
+            self.transport.abort()
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._factory: Any = functools.partial(_PeerSide, loop=self._loop)
+
+
+async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+    """Reads a short body and leaves a long or slow one, as the status is the answer."""
+    left = BODY_LIMIT_BYTES
+    found = b""
+    try:
+        async with asyncio.timeout(BODY_TIME_S):
+            while left > 0 and (chunk := await response.content.read(left)):
+                left -= len(chunk)
+                found += chunk
+    except (TimeoutError, aiohttp.ClientError):
+        left = 0
+    if left <= 0:
+        response.close()
+    return found
+
+
+def judge(answer: HttpAnswer, words: str = "") -> Receipt:
+    """The Receipt of a success. Raises the DeliveryError that any other status calls for; `words` are the peer's own."""
+    status = answer.status
+    said = one_line(f"HTTP {status}: {words}" if words else f"HTTP {status}")
+    if 200 <= status < 300:
+        return Receipt(said)
+    if 300 <= status < 400:
+        raise DeliveryError(f"HTTP {status}: a redirect is not followed", fault=Fault.CHANNEL)
+    if status in DOUBTFUL_4XX:
+        raise DeliveryError(said, fault=Fault.DOUBTFUL, answer=str(status))
+    if status >= 500 or status in PASSING_4XX:
+        raise DeliveryError(said, after_s=answer.retry_after_s if status in THROTTLED else None)
+    raise DeliveryError(said, fault=Fault.CHANNEL, answer=str(status))
+
+
+def retry_after_s(text: str | None, now: datetime) -> float | None:
+    """Seconds to wait, an hour at most, from a number of seconds or an HTTP date; None where it is neither."""
+    if text is None:
+        return None
+    try:
+        seconds = float(int(text))
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

@@ -1,0 +1,135 @@
+"""Posts notices to Microsoft Teams as Adaptive Cards, by a workflow that starts when a webhook request is received."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monitor.addresses import shown_url
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
+from monitor.notifiers._http import (
+    DOUBTFUL_4XX,
+    Http,
+    HttpAnswer,
+    HttpConfig,
+    check_url,
+    judge,
+    one_of,
+    secret_url,
+)
+from monitor.notifiers._words import facts_of
+from monitor.secret_files import read_secret
+
+LIMIT_BYTES = 28_000
+"""Teams refuses a message of more than about 28 kB, the JSON around the card included."""
+COLOURS = {"critical": "Attention", "warning": "Warning", "info": "Accent"}
+OF_THE_NOTICE = frozenset({"TriggerInputSchemaMismatch", "InvalidRequestContent", "RequestEntityTooLarge"})
+"""Codes about what was posted. Others, such as WorkflowTriggerIsNotEnabled, are about the workflow."""
+
+
+FOR_PEOPLE = True
+"""A route may gather its notices into digests."""
+
+
+class Config(HttpConfig, frozen=True, kw_only=True):
+    """The address of a workflow holds its signature and is a secret: `url_file` keeps it out of the configuration."""
+
+    url: str | None = None
+    url_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        one_of("url", self.url, self.url_file)
+        if self.url is not None:
+            check_url("url", self.url, self.reach)
+
+    @property
+    def place(self) -> str:
+        """Where it connects to."""
+        return shown_url(read_secret(self.url, self.url_file))
+
+    def __repr__(self) -> str:
+        return "teams.Config(***)"
+
+
+def build(name: str, config: Config) -> TeamsNotifier:
+    """Raises BadSecret, and ValueError where the address or the file of certificates cannot be used."""
+    config.reach.check()
+    return TeamsNotifier(name, secret_url("url", config.url, config.url_file, config.reach), Http(config.reach))
+
+
+class TeamsNotifier:
+    """One channel or chat."""
+
+    def __init__(self, name: str, url: str, http: Http) -> None:
+        self.name = name
+        self._url = url
+        self._http = http
+
+    def __repr__(self) -> str:
+        return f"TeamsNotifier({self.name!r})"
+
+    async def send(self, notice: Notice) -> Receipt:
+        """Posts once. A workflow answers 202 as soon as it has the card."""
+        return _judge(await self._http.post_json(self._url, message(notice)))
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _judge(answer: HttpAnswer) -> Receipt:
+    """Words of a workflow's errors may repeat its address, so that the code alone is shown."""
+    if answer.status == 200 and b"failed with error" in answer.body:
+        # The older connectors answer 200 to what they could not pass on, and put the status into the text.
+        if b" 429" in answer.body or b" 5" in answer.body:
+            raise DeliveryError("HTTP 200: Teams is busy")
+        fault = Fault.DOUBTFUL if b" 413" in answer.body or b" 400" in answer.body else Fault.CHANNEL
+        raise DeliveryError("HTTP 200: Teams did not take the card", fault=fault, answer="200")
+    error = answer.json.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    word = code if isinstance(code, str) and code.isalnum() else ""
+    if answer.status in DOUBTFUL_4XX and word and word not in OF_THE_NOTICE:
+        raise DeliveryError(f"HTTP {answer.status}: {word}", fault=Fault.CHANNEL, answer=word)
+    return judge(answer, word)
+
+
+def message(notice: Notice) -> dict[str, Any]:
+    """The body: one card, cut from its last fact on until it fits."""
+    facts = facts_of(notice)
+    while len(msgspec.json.encode(body := _message(notice, facts))) > LIMIT_BYTES and facts:
+        facts = facts[:-1]
+    return body
+
+
+def _message(notice: Notice, facts: list[tuple[str, str]]) -> dict[str, Any]:
+    line = _literal(headline(notice))
+    colour = COLOURS.get(notice.severity, "Default")
+    rows: list[dict[str, Any]] = [_rich(_run(line, weight="Bolder", size="Medium", color=colour))]
+    rows += [_rich(_run(f"{_literal(name)}: ", weight="Bolder"), _run(_literal(value))) for name, value in facts]
+    card: dict[str, Any] = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": line,
+        "msteams": {"width": "Full"},
+        "body": rows,
+    }
+    if (link := page_of(notice)) is not None:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": link}]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _rich(*runs: dict[str, Any]) -> dict[str, Any]:
+    """A line of text runs: unlike a TextBlock and a FactSet they know no Markdown, so a name is shown as it stands."""
+    return {"type": "RichTextBlock", "inlines": list(runs)}
+
+
+def _run(text: str, **looks: str) -> dict[str, Any]:
+    return {"type": "TextRun", "text": text, **looks}
+
+
+def _literal(text: str) -> str:
+    """Cards put dates in place of {{DATE(...)}}, and names in place of <at> where they are declared."""
+    return text.replace("{{", "{\u2060{").replace("<at>", "<\u2060at>")

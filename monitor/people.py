@@ -1,0 +1,97 @@
+"""The people of the desk and how each is reached ([[person]]), and what does not fit in rotas and escalations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from monitor.addresses import check_port, origin_of, shown_url
+from monitor.core.rules.duty import Escalation, Rota
+from monitor.core.schema import Name, Span
+
+Contacts = Mapping[str, Mapping[str, str]]
+"""By person: by the name of a notifier the person's address there."""
+
+
+class Person(msgspec.Struct, frozen=True):
+    """[[person]]: `contacts` by the name of a notifier, such as { mail = "anna@desk.example", phone = "+46701740605" }."""
+
+    name: Name
+    contacts: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not self.contacts:
+            raise ValueError(
+                "contacts: is empty, expected an address for a [[notifier]], as nobody is reached otherwise"
+            )
+        for notifier, address in self.contacts.items():
+            if not address.strip() or not address.isprintable():
+                raise ValueError(f"contacts: found {address!r} for {notifier!r}, expected an address")
+
+
+class HeartbeatTable(msgspec.Struct, frozen=True):
+    """[heartbeat]: an outside address that is asked while prices are evaluated and commits are made, and not otherwise."""
+
+    ping_url: str
+    every: Annotated[timedelta, Span("1s", "1h")] = timedelta(minutes=1)
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        if origin_of(self.ping_url) is None:
+            raise ValueError(f"ping_url: found {shown_url(self.ping_url)!r}, expected https://host/path, or http://")
+        check_port("ping_url", self.ping_url)
+
+    def __repr__(self) -> str:
+        return f"HeartbeatTable({shown_url(self.ping_url)})"
+
+
+class SmsReplies(msgspec.Struct, frozen=True):
+    """[sms_replies]: texts that people send back are taken from a gateway that signs them (POST /v1/hooks/sms)."""
+
+    auth_token: str | None = None
+    auth_token_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.auth_token is None) == (self.auth_token_file is None):
+            raise ValueError('state either "auth_token_file" or "auth_token"')
+
+    def __repr__(self) -> str:
+        return "SmsReplies()"
+
+
+def contacts_of(people: Sequence[Person]) -> Contacts:
+    """How everybody is reached."""
+    return {person.name: dict(person.contacts) for person in people}
+
+
+def misfits(
+    people: Sequence[Person], rotas: Sequence[Rota], escalations: Sequence[Escalation], notifiers: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Places and sentences about names that nobody has, or that two have."""
+    names = [person.name for person in people]
+    known = [*names, *(rota.name for rota in rotas)]
+    for i, person in enumerate(people):
+        for notifier in person.contacts:
+            if notifier not in notifiers:
+                yield f"person[{i}].contacts", f"no notifier {notifier!r}; there are: {', '.join(notifiers) or 'none'}"
+    for name in sorted({name for name in known if known.count(name) > 1}):
+        yield "person", f"{name!r} is the name of two people or rotas; give each its own"
+    for i, rota in enumerate(rotas):
+        for named in (*rota.people, *(each.person for each in rota.overrides)):
+            if named not in names:
+                yield f"rota[{i}]", f"no person {named!r}; add a [[person]] of that name"
+    taken = [each.name for each in escalations]
+    for i, escalation in enumerate(escalations):
+        if taken.count(escalation.name) > 1:
+            yield f"escalation[{i}].name", f"{escalation.name!r} stands twice; give each its own name"
+        for k, step in enumerate(escalation.step):
+            for name in step.to:
+                if name not in known:
+                    yield (
+                        f"escalation[{i}].step[{k}].to",
+                        f"no person and no rota {name!r}; there are: {', '.join(known)}",
+                    )

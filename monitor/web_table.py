@@ -1,0 +1,81 @@
+"""The table [web]: where the API listens, who may ask, and which addresses it can be bound to."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from monitor.addresses import check_public_url, networks_of
+from monitor.core.schema import Name
+
+
+class TokenConfig(msgspec.Struct, frozen=True):
+    """One of [web] tokens. Its secret stands here or in a file, never both."""
+
+    name: Name
+    role: Literal["viewer", "feeder", "operator", "admin"]
+    secret: str | None = None
+    secret_file: Path | None = None
+    scope: dict[str, str] = {}
+    """Labels that a group must have for this token to see it."""
+
+    def __post_init__(self) -> None:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError('a token states either "secret" or "secret_file"')
+
+    def __repr__(self) -> str:
+        return f"TokenConfig({self.name}, {self.role})"
+
+
+class WebConfig(msgspec.Struct, frozen=True):
+    """[web]. Port 0 picks a free one and prints it."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, range(0, 65536)] = 8080
+    tokens: tuple[TokenConfig, ...] = ()
+    public_url: str | None = None
+    """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+
+    def __post_init__(self) -> None:
+        try:
+            if self.public_url is not None:
+                check_public_url(self.public_url)
+        except ValueError as e:
+            raise ValueError(f"public_url: {e}") from None
+        try:
+            networks_of(self.trusted_proxies)
+        except ValueError as e:
+            raise ValueError(f"trusted_proxies: {e}") from None
+
+
+class UnsafeBind(Exception):
+    """Everybody on the network would be admin."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"found {host!r} and no tokens, expected loopback (127.0.0.1, ::1, localhost): anybody could read and change "
+            'loans; add tokens = [{ name = "ops", role = "operator", secret_file = "..." }] or bind loopback'
+        )
+
+
+def check_bind(host: str, tokens: Sequence[object]) -> None:
+    """Raises UnsafeBind for an address beyond loopback without tokens."""
+    if not tokens and not is_loopback(host):
+        raise UnsafeBind(host)
+
+
+def is_loopback(name: str) -> bool:
+    """The name or address can only mean this machine."""
+    name = name.removesuffix(".").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,32 @@
+"""docs/proof.md names, for each promise, tests that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROWS = re.findall(r"^\| (?!promise|-)(.+?) \| (.+) \|$", (ROOT / "docs" / "proof.md").read_text(), re.MULTILINE)
+
+
+def absent(cell: str) -> list[str]:
+    """The tests of a cell that there are not."""
+    found = []
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell):
+        path = ROOT / file
+        if not path.is_file() or not re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE):
+            found.append(f"{file}::{name}")
+    return found
+
+
+@pytest.mark.parametrize(("promise", "tests"), ROWS)
+def test_every_promise_names_tests_that_there_are(promise: str, tests: str) -> None:
+    assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`(, `tests/[\w/]+\.py::test_\w+`)*", tests), promise
+    assert absent(tests) == [], promise
+
+
+def test_a_test_that_was_renamed_is_noticed() -> None:
+    assert absent("`tests/test_proof.py::test_of_old`, `tests/test_proof.py::test_a_test_that_was_renamed_is_noticed`")
+    assert len(ROWS) > 20
