@@ -116,9 +116,9 @@ class PriceBoard(PricesInForce):
         """Takes what a feed says of itself: the price of a market that is over does not count."""
         self._at = said.at
         before: dict[str, Mark | None] = {}
-        for asset in sorted(self._sources.hear(said, self.index)):
+        self.led_anew |= (heard := self._sources.hear(said, self.index))  # without its connection it has less time
+        for asset in sorted(heard):
             self._decide(asset, said.at, before)
-            self.led_anew.add(asset)  # a stream of changes has less time without its connection
         self._keep_apart()
         return self._settle(before)
 
@@ -164,8 +164,7 @@ class PriceBoard(PricesInForce):
                 self._put(place, pinned(pin, mark))
                 continue
             if mark is not None and mark.source == PIN:
-                ended = msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None)
-                self._put(place, ended)
+                self._put(place, msgspec.structs.replace(mark, trust=STALE, reason="the pin has ended", pinned=None))
             self._decide(asset, at, before)
         return self._settle(before)
 
@@ -230,19 +229,15 @@ class PriceBoard(PricesInForce):
     def _look_for_frozen(self, names: Iterable[str], at: datetime, before: dict[str, Mark | None]) -> None:
         """Decides the coins of these sources that stand still now while others move, or that move again."""
         for name in sorted(names):
-            changed = self._sources.newly_frozen(name, at, self._columns.names)
-            if changed:
+            if changed := self._sources.newly_frozen(name, at, self._columns.names):
                 self._keep_apart()
             for asset in sorted(changed):
                 self._decide(asset, at, before)
 
     def _put(self, place: int, mark: Mark) -> None:
         """Lets a mark stand alone."""
-        columns = self._columns
-        if columns.source(place) != mark.source:
+        if (columns := self._columns).put(place, mark):
             self.led_anew.add(mark.asset)
-        columns.frames[place] = None
-        columns.alone[place] = mark
         is_contradicted = mark.differ_since is not None or mark.is_power
         (self._contradicted.add if is_contradicted else self._contradicted.discard)(mark.asset)
         if mark.quote not in DIRECT and mark.quote not in columns.bases:

@@ -166,6 +166,12 @@ class FrameColumns:
             return in_force.frame.source
         return None if alone is None else alone.source
 
+    def put(self, place: int, mark: Mark) -> bool:
+        """Lets a mark stand alone; whether another source said the price before."""
+        is_anew = self.source(place) != mark.source
+        self.frames[place], self.alone[place] = None, mark
+        return is_anew
+
     def received_at(self, place: int) -> datetime | None:
         """When the price in force was received."""
         in_force, alone = self.frames[place], self.alone[place]

@@ -218,8 +218,7 @@ class PriceSources:
         recent = [s.clock for s in self if self._is_recent(s, at)]
         moved = common_offset(recent, ahead)
         if moved is None and abs(self.ours) > ahead:
-            # A source on its own takes back what was only ever concluded: it agrees with the clock as it is shown.
-            # What is dated ahead by the corrected time is not late: one message of each is enough.
+            # One source alone, by one message that is ahead, takes back what was concluded: it agrees with the clock shown.
             right = [c for c in recent if (c.is_off or c.is_ahead) and abs((c.offset or NONE) - self.ours) <= ahead]
             moved = self.ours if right and len(right) == len(recent) else None
         if moved is not None:
@@ -248,7 +247,6 @@ class PriceSources:
 
     def shift(self, delta: timedelta, at: datetime, names: Sequence[str]) -> None:
         """Moves all receipts along with a jump of our time to `at`, but not beyond it. `names` are those of the places."""
-
         for source in self:
             source.clock.shift(delta, at)
             for place, asset in enumerate(names[: len(source.cells)]):
