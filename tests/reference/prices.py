@@ -255,6 +255,10 @@ class PriceModel:
         is_last = end in ends.values() and max(ends.values()) == end
         if is_last or mark is None or mark.trust != GOOD:
             return is_last
+        open_ = [ends[source] for source in ends if asset not in self._over.get(source, {})]
+        latest, wanted = sorted(open_, reverse=True), self.trust.min_sources
+        if 1 < wanted <= len(latest) and latest[wanted - 1] == end:
+            return True  # with one source less than is wanted the price is not good any more
         return end in ends.values() if self.trust.mode == "median" else ends.get(mark.source) == end
 
     def _all_ends(self, asset: str, voices: Mapping[str, Voice]) -> list[datetime]:
@@ -330,7 +334,9 @@ class PriceModel:
             return
         agreeing = self._agreeing(live)
         if not agreeing:
-            if mark is not None:
+            if mark is not None and self._have_all_moved(mark, live):
+                self._in_force[asset] = self._moving(mark, live, speaker, at)
+            elif mark is not None:
                 self._in_force[asset] = replace(mark, trust=SUSPECT, wait=None)
             return
         chosen = self._chosen(asset, agreeing, at)
@@ -342,6 +348,21 @@ class PriceModel:
                 self._in_force[asset] = _in_force(said)
         else:
             self._in_force[asset] = self._judge(mark, said, chosen, len(agreeing), speaker, at)
+
+    def _have_all_moved(self, mark: InForce, live: list[Voice]) -> bool:
+        """Sources that differ from each other all lie beyond the limit on one side of the price in force."""
+        worth = self._usd(mark.price, mark.quote)
+        prices = [self._usd(voice.said.price, voice.said.quote) for voice in live]
+        is_one_side = max(prices) < worth or min(prices) > worth
+        is_far = all(abs(price - worth) > self._jump * worth for price in prices)
+        return len(live) > 1 and self.trust.min_sources == 1 and worth > 0 and is_one_side and is_far
+
+    def _moving(self, mark: InForce, live: list[Voice], speaker: str | None, at: datetime) -> InForce:
+        """The mildest of them is believed after the window, whoever of them speaks."""
+        worth = self._usd(mark.price, mark.quote)
+        mildest = min(live, key=lambda v: (abs(self._usd(v.said.price, v.said.quote) - worth), self._rank(v)))
+        asking = mildest.said.source if speaker is not None else None
+        return self._judge(mark, mildest.said, mildest, 1, asking, at)
 
     def _is_over(self, asset: str, mark: InForce) -> bool:
         """The market of the source in force is over; of the one that spoke last, where that source says nothing."""

@@ -265,9 +265,12 @@ def differences(seed: int, steps: int) -> str | None:
     return None
 
 
-ALL_MOVED = pytest.mark.xfail(reason="the model does not know that sources which differ may all have moved to one side")
+OPEN = pytest.mark.xfail(
+    reason="another of the agreeing sources is in force; nobody knows yet which is right", strict=True
+)
+SEEDS = [pytest.param(seed, marks=OPEN) if seed in (27, 38) else seed for seed in range(40)]
 
 
-@pytest.mark.parametrize("seed", [*range(12), pytest.param(12, marks=ALL_MOVED), *range(13, 27)])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_board_and_the_model_believe_the_same_prices(seed: int) -> None:
     assert differences(seed, 250) is None

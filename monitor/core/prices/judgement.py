@@ -50,9 +50,12 @@ class Judgement:
         if not said:
             return mark.received_at + self._rules.trust.stale_after_of(mark.source, asset)
         own = [each for each in said if each.source == mark.source]
-        if mark.trust == GOOD and own:
-            return self._sources.due(own[0])
         alive = [self._sources.due(each) for each in said if asset not in self._sources[each.source].states]
+        if mark.trust == GOOD and own:
+            due = self._sources.due(own[0])
+            wanted = self._rules.trust.min_sources
+            # With one source less than is wanted the price is not good any more, whoever is in force.
+            return min(due, sorted(alive, reverse=True)[wanted - 1]) if 1 < wanted <= len(alive) else due
         if after is not None:
             alive = [due for due in alive if due > after]
         alive = [due for due in alive if due >= mark.received_at] or alive

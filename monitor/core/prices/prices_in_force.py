@@ -84,7 +84,8 @@ class PricesInForce:
         if place is None or not self.trust.enabled or asset in self._sources.decided.pins:
             return None
         led = self._columns.frames[place]
-        if led is not None and led is self._sources[led.frame.source].cell(place):
+        is_led = led is not None and led is self._sources[led.frame.source].cell(place)
+        if led is not None and is_led and self.trust.min_sources == 1:
             return self._sources.frame_due(led, asset)  # neither a mark nor a Decimal is made
         mark = self._columns.mark(place)
         if mark is None or mark.trust == STALE:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core.events.events import FeedSaid
+from monitor.core.instants import MICROSECOND
 from monitor.core.prices.judgement import span_in_words
 from monitor.core.prices.quote import STALE
 from monitor.core.prices.sources import BoardMemory
@@ -51,7 +52,9 @@ class FeedCauses:
             return next(silent, feeds[0] if feeds else "")
         if mark.differ_since is not None:
             # Too few are left: that is the fault of one that is gone, not of one that is still there.
-            gone = (said.source for said in board.sources(asset, at) if said.state not in _SPEAKS)
+            # At its last instant a source still counts as live, so the look is a moment later.
+            said_by = board.sources(asset, at + MICROSECOND)
+            gone = (said.source for said in said_by if said.state not in _SPEAKS)
             return next(gone, mark.source)
         return mark.source
 

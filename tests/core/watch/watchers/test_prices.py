@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 import tests.core.desk
 from monitor.core.events.events import ClockJumped, FeedSaid, OperatorAct, PriceSilent
@@ -46,6 +47,17 @@ def test_an_outlier_that_falls_silent_changes_nothing_and_the_median_comes_to_it
     desk = Desk(line(), trust=msgspec.structs.replace(TRUST, mode="median"))
     desk.play("00:00 COIN=0.5@a,COIN=0.5@b,COIN=0.53@c -; 00:00:09 COIN=0.5@a,COIN=0.5@b -; 00:00:15 ... -")
     desk.play("00:00:30 ... price.stale:COIN@00:00:19")
+
+
+@pytest.mark.parametrize("silent", ["a", "b"])
+def test_where_two_sources_are_wanted_the_price_is_not_good_when_one_falls_silent(silent: str) -> None:
+    """Though the other one, which sends only what changes, is connected and says nothing."""
+    quiet = {source: FeedTrust(sends_changes_only=source != silent) for source in ("a", "b")}
+    desk = Desk(line(), trust=msgspec.structs.replace(TRUST, min_sources=2, feeds=quiet))
+    for source in ("a", "b"):
+        desk.handle(FeedSaid(clock("00:00"), source, True))
+    desk.play("00:00:01 COIN=0.5@a,COIN=0.5@b -; 00:00:02 COIN=0.5@a,COIN=0.5@b -; 00:00:11 ... -")
+    desk.play("00:00:20 ... price.suspect:COIN@00:00:12")
 
 
 def test_a_market_that_is_open_again_comes_to_its_time_as_ever() -> None:
