@@ -152,6 +152,12 @@ CALM: list[tuple[str, str, Any]] = [
     ("DELETE", "/v1/endpoints/pair", None),
     ("POST", "/v1/deliveries/replay", {"notifier": "theirs", "after": 0}),
     ("POST", "/v1/deliveries/replay", {"notifier": "theirs"}),
+    ("POST", "/v1/deliveries/retry", {"notifier": "theirs"}),
+    ("POST", "/v1/deliveries/retry", {}),
+    ("POST", "/v1/channels/hook/disable", {"reason": "maintenance"}),
+    ("POST", "/v1/channels/hook/disable", {}),
+    ("POST", "/v1/channels/hook/enable", None),
+    ("POST", "/v1/channels/none/enable", None),
 ]
 """Asked one after the other before prices fall."""
 FALLEN: list[tuple[str, str, Any]] = [
@@ -259,7 +265,7 @@ def test_every_path_was_asked_but_the_stream(answered: list[Answered]) -> None:
 
 def _template(path: str) -> str:
     parts = path.partition("?")[0].split("/")
-    if len(parts) > 3 and parts[3] != "replay":
+    if len(parts) > 3 and parts[3] not in ("replay", "retry"):
         parts[3] = "{id}"
     return "/".join(parts)
 

@@ -254,7 +254,7 @@ ROUTES = (
             AFTER,
         ),
     ),
-    Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
     Endpoint("POST", "/v1/deliveries/retry", retry_all, OPERATE, body=RetryBody),
+    Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
     Endpoint("POST", "/v1/deliveries/{id}/retry", retry, OPERATE),
 )
