@@ -12,6 +12,7 @@ import pytest
 from monitor import config as configuration
 from monitor.core.loans.group import parse_line
 from monitor.rates import file
+from monitor.web_table import is_loopback
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "config").glob("*.toml"))
@@ -36,7 +37,7 @@ def test_the_demonstration_stays_on_this_machine() -> None:
     assert {p.kind for p in loaded.notifiers} == {"email", "sms", "console"}
     mail = next(p.config for p in loaded.notifiers if p.kind == "email")
     assert mail.smtp.startswith("file:")
-    assert configuration.is_loopback(loaded.web.host)
+    assert is_loopback(loaded.web.host)
     assert {p.kind for p in loaded.feeds} == {"scenario"}
 
 

@@ -45,7 +45,7 @@ class Server:
     def __init__(
         self, config: WebConfig, daemon: Daemon, limits: Limits | None = None, page: PageFiles | None = None
     ) -> None:
-        """Raises config.UnsafeBind, and schema.Invalid for tokens that cannot be used."""
+        """Raises web_table.UnsafeBind, and schema.Invalid for tokens that cannot be used."""
         check_bind(config.host, config.tokens)
         self._config = config
         self._daemon = daemon
