@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,9 @@ class _Outlet:
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         return TARGETS
+
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        return tuple((alert, TARGETS) for alert in alerts)
 
     def take_over(self, committed: Committed) -> None:
         return

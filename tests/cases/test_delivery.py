@@ -192,14 +192,33 @@ async def test_a_bad_contact_hides_no_outage(tmp_path: Path) -> None:
     async with Played("outage-behind-a-bad-contact", tmp_path, mail) as case:
         case.configure()
         await case.start()
-        putting = asyncio.create_task(case.put_all())
+        bad, *others = lines_of(case.source / "puts.jsonl")
+        status, problem = await case.daemon.ask("PUT", "/v1/groups/BAD", bad["put"])
+        assert (status, problem["errors"][0]["where"]) == (422, "contacts.email[0]"), (
+            "the API refuses it, with the reason"
+        )
         await case.at(4)
         await mail.hang_up()
-        await putting
+        await case.put_all(others)
         await until(case.told("delivery failing"), "the phone hears of the outage", 60)
-        kinds = await case.kinds()
-        assert "delivery.failing" in kinds
-        assert {"delivery.lost", "delivery.recipient_refused", "book.contact"} & {*kinds}, kinds
+
+
+async def test_a_contact_whose_mailbox_is_gone_hides_no_outage(tmp_path: Path) -> None:
+    """The same with an address that looks right: two alerts, and the phone has both texts."""
+    mail = ScriptedMail(
+        [{"after_s": 0, "step": "RCPT", "for": "jane@acme.example", "answer": "550 5.1.1 no such user"}]
+    )
+    async with Played("outage-behind-a-bad-contact", tmp_path, mail) as case:
+        case.configure()
+        await case.start()
+        bad, *others = lines_of(case.source / "puts.jsonl")
+        bad["put"]["contacts"] = {"email": ["jane@acme.example"]}
+        await case.put_all([bad])
+        await until(case.told("notice lost"), "the phone hears of the lost notice", 30)
+        await mail.hang_up()
+        await case.put_all(others)
+        await until(case.told("delivery failing"), "the phone hears of the outage", 60)
+        assert {"delivery.lost", "delivery.recipient_refused", "delivery.failing"} <= {*await case.kinds()}
 
 
 async def test_half_a_text_is_no_delivery(tmp_path: Path) -> None:

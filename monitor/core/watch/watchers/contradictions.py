@@ -19,7 +19,7 @@ from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.snapshot import Prices, Swept
 from monitor.core.groups.watcher_states import ContradictionState, ContradictionTold
-from monitor.core.money import ZERO, plain
+from monitor.core.money import CENT, ZERO, plain, round_up
 from monitor.core.prices.quote import USDT, SourcePrice
 from monitor.core.stages.stages import STAGE_RANK, STAGES
 from monitor.core.text import MOST_NAMED, plain_or_none, stamp
@@ -214,9 +214,10 @@ def _worsened(swept: Swept) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def _stage_rows(swept: Swept) -> list[dict[str, Any]]:
+    """By move: how many groups, and their debt up to the cent, as a large book is swept by floats."""
     rows = sorted(_worsened(swept), key=lambda row: (STAGE_RANK[row[0][1]], STAGE_RANK[row[0][0]]))
     return [
-        {"from": before, "to": after, "groups": sums.groups, "debt_usd": plain(sums.debt)}
+        {"from": before, "to": after, "groups": sums.groups, "debt_usd": plain(round_up(sums.debt, CENT))}
         for (before, after), sums in rows
         if sums.groups
     ]
