@@ -208,6 +208,8 @@ class Recorder:
         is_ours = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Said before the file is there: the other thread would take it for a closed one, and put it away while we write.
+            self._shelf.opens(new.path)
             self._file = new.path.open("xb", buffering=0)
             is_ours = True
             self._size = 0
@@ -222,7 +224,7 @@ class Recorder:
                 self._gap = _joined(new.gap, self._gap)
         with self._lock:
             self._is_beginning = False
-        self._shelf.tidy(new.path)
+        self._shelf.tidy()
 
     def _write(self, events: list[Event]) -> None:
         """All or none: what a full disk took in part is cut off again, so that the gap says exactly what is missing."""
@@ -277,9 +279,12 @@ class _Shelf:
         self._is_asked = threading.Event()
         self._open: Path | None = None
 
-    def tidy(self, open_file: Path | None = None) -> None:
-        """Looks through the folder soon, in a thread of its own; `open_file` is written from now on."""
-        self._open = open_file or self._open
+    def opens(self, path: Path) -> None:
+        """This file is written from now on; it alone is not put away."""
+        self._open = path
+
+    def tidy(self) -> None:
+        """Looks through the folder soon, in a thread of its own."""
         self._is_asked.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="old event logs", daemon=True)

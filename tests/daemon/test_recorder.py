@@ -7,6 +7,7 @@ import errno
 import gzip
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -326,3 +327,25 @@ def test_the_tape_of_a_record_has_the_prices_that_were_believed(tmp_path: Path) 
         "2026-01-05T05:00:00Z,COIN,0.8,feed",
         "2026-01-05T05:00:00Z,ETH,3000,two",
     ]
+
+
+def test_a_file_that_has_just_begun_is_not_put_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that puts closed files away may look at any moment: also between the making of a file and its first line."""
+    made = Path.open
+
+    def slow(path: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        file = made(path, mode, *rest, **more)
+        if mode == "xb":
+            log._shelf._is_asked.set()
+            time.sleep(0.2)
+        return file
+
+    desk = Desk()
+    with recording(tmp_path, desk) as log:
+        handled(log, desk, GroupPut(START, group(line()), "book"))
+        log.flush()
+        monkeypatch.setattr(Path, "open", slow)
+        next_file(log, desk, "01:00")
+        handled(log, desk, prices("01:00", "0.5"))
+        log.flush()
+    assert [len(whole(path).splitlines()) for path in event_log.files(tmp_path)] == [2, 2]
