@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -620,6 +621,9 @@ async def test_the_version_is_logged_and_an_affected_one_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 40, 1))
+    # Another test may have run a command that shows warnings alone.
+    level = structlog.make_filtering_bound_logger(logging.INFO)
+    monkeypatch.setattr(file, "log", structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=level))
     with structlog.testing.capture_logs() as lines:
         store = built(tmp_path / "monitor.db")
         await store.open()
