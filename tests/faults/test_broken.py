@@ -41,9 +41,14 @@ async def _has_price(daemon: Daemon) -> bool:
 
 @pytest.mark.parametrize("rig", ["probe", "retention"])
 async def test_upkeep_that_breaks_ends_the_daemon(house: House, rig: str) -> None:
+    """It may end before anybody has seen that it began."""
     house.write(feed=False)
-    async with Daemon(house, module="tests.faults.rigged", env={"RIG": rig}) as daemon:
+    daemon = Daemon(house, module="tests.faults.rigged", env={"RIG": rig})
+    await daemon.launch()
+    try:
         await _ends_by_itself(daemon)
+    finally:
+        await daemon.__aexit__()
 
 
 async def test_a_book_that_breaks_ends_the_daemon(house: House) -> None:
