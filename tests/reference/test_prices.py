@@ -265,10 +265,7 @@ def differences(seed: int, steps: int) -> str | None:
     return None
 
 
-OPEN = pytest.mark.xfail(
-    reason="another of the agreeing sources is in force; nobody knows yet which is right", strict=True
-)
-SEEDS = [pytest.param(seed, marks=OPEN) if seed in (27, 38) else seed for seed in range(40)][20:]
+SEEDS = range(20, 40)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -137,7 +137,9 @@ class TrustRules:
     def _moving(self, mark: Mark, agreed: Agreement, worth: Decimal, at: datetime, news: Asking | None) -> Mark:
         """A crash that goes on finds sources apart, as one is a moment behind: the mildest is believed after the window."""
         mildest = min(agreed.outliers, key=lambda each: (abs(each.worth - worth), each.rank, each.source))
-        doubted = self._doubt(mark, mildest, worth, at, news and Asking(mildest.source, news.before))
+        if news is not None and news.source != mildest.source:  # the other one's step is no step of the mildest
+            news = Asking(mildest.source, mildest.heard)
+        doubted = self._doubt(mark, mildest, worth, at, news)
         if doubted.trust == GOOD:
             return msgspec.structs.replace(doubted, differ_since=mark.differ_since or at)
         told = self._contradicted(mark, agreed, at)

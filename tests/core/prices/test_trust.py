@@ -548,6 +548,17 @@ def test_a_power_of_ten_over_a_quick_restart_still_is_one() -> None:
     assert venues.seen() == "1 suspect"
 
 
+def test_what_another_source_said_before_makes_no_power_of_ten_of_a_fall() -> None:
+    """One feed is at a tenth of the market that falls by 30 %: each of its messages is no step of the other."""
+    venues = Venues(TWO)
+    venues.each_second(0, 5, a="100", b="100")
+    venues.say(6, a="7", b="100")
+    assert venues.seen() == "100 suspect"
+    venues.each_second(7, 10, a="7", b="70")
+    assert venues.board.marks["BTC"].quote_price == 70
+    assert not venues.board.marks["BTC"].is_power
+
+
 def test_a_power_of_ten_across_a_gap_waits_as_any_jump() -> None:
     venues = Venues()
     venues.each_second(0, 5, a="1")

@@ -105,8 +105,7 @@ class PriceWatch(Watcher):
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """Says which prices are believed again, or were never seen before, and which of those needed now are not believed."""
-        self._await_staleness((*change.prices.regained, *change.prices.found))
-        self._await_anew(change.at)
+        self._await_anew((*change.prices.regained, *change.prices.found), change.at)
         self._blindness.regain(change.prices.regained, change.at, out)
         self._blindness.regain(change.prices.found, change.at, out)
         late, self._late = self._late, ()
@@ -146,10 +145,13 @@ class PriceWatch(Watcher):
             if due is not None and (after is None or due > after):
                 self._await_price(asset, due)
 
-    def _await_anew(self, at: datetime) -> None:
-        """Looks in time at prices of which another source is in force: what was waited for may be minutes away."""
+    def _await_anew(self, believed: Iterable[str], at: datetime) -> None:
+        """Looks in time at prices that are believed from now on, or that another source gives.
+
+        What was waited for so far, such as the end of the last source that speaks, may be minutes away.
+        """
         anew = self._board.led_anew
-        for asset in sorted(anew):
+        for asset in sorted({*anew, *believed}):
             due = self._board.stale_due(asset)
             if due is not None and asset in self._board.usd:
                 self._await_price(asset, max(due, at))

@@ -86,6 +86,16 @@ def test_a_source_that_an_operator_takes_again_comes_to_its_time_as_ever() -> No
     desk.play("00:02 ... price.stale:COIN@00:00:39")
 
 
+def test_a_price_that_is_believed_again_comes_to_the_time_of_its_own_source() -> None:
+    """And not to the later one of a feed that sends changes only, for which the desk waited while it was suspect."""
+    feeds = {"b": FeedTrust(sends_changes_only=True)}
+    desk = Desk(line(), trust=msgspec.structs.replace(TRUST, feeds=feeds))
+    desk.handle(FeedSaid(clock("00:00"), "b", True))
+    desk.play("00:00 COIN=0.5@a,COIN=0.5@b -; 00:00:05 COIN=0.3@a price.suspect:COIN; 00:00:11 ... -")
+    desk.play("00:00:12 COIN=0.5@a price.restored:COIN; 00:00:21 ... -; 00:00:23 ... -")
+    assert desk.monitor.board.marks["COIN"].source == "b", "a fell silent at 00:00:22"
+
+
 def test_the_alert_of_a_stale_price_names_the_exposed_groups_and_their_sums() -> None:
     desk = Desk(line("G-2"), line(), line("G-3", loans=[]), trust=TRUST)
     (alert,) = desk.play("00:00 0.5 -; 00:01 ... price.stale:COIN@00:00:10")
