@@ -134,7 +134,7 @@ class Conversation:
         """Until the socket ends, for whatever reason: a peer that finds a fault of ours costs this socket, not the daemon."""
         try:
             return await self._converse(listener)
-        except Exception as e:  # noqa: BLE001  see above
+        except Exception as e:  # noqa: BLE001  passed on, it would end the loop that connects again
             return End(self._fault(e))
 
     async def _converse(self, listener: Listener) -> End:

@@ -77,6 +77,34 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
         return Reach(self.allow_private, self.allow, self.ca_file)
 
 
+class SecretUrlConfig(HttpConfig, frozen=True, kw_only=True):
+    """For a channel whose address is its secret: `url_file` keeps it out of the configuration."""
+
+    url: str | None = None
+    url_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        one_of("url", self.url, self.url_file)
+        if self.url is not None:
+            check_url("url", self.url, self.reach)
+
+    @property
+    def place(self) -> str:
+        """Where it connects to."""
+        return shown_url(read_secret(self.url, self.url_file))
+
+    @property
+    def address(self) -> str:
+        """The address itself. Raises BadSecret, and ValueError where it or the file of certificates cannot be used."""
+        self.reach.check()
+        text = read_secret(self.url, self.url_file)
+        check_url("url", text, self.reach)
+        return text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__module__.rpartition('.')[2]}.Config(***)"
+
+
 def check_url(key: str, url: str, reach: Reach) -> None:
     """Raises ValueError unless it is an http address that `reach` allows. The text shows no more than scheme and host."""
     try:
@@ -106,13 +134,6 @@ def check_base(key: str, url: str, reach: Reach) -> None:
         )
     if parsed.query_string or parsed.fragment:
         raise ValueError(f"{key}: found {shown_url(url)!r} with something behind ? or #, expected https://host/path")
-
-
-def secret_url(key: str, url: str | None, url_file: Path | None, reach: Reach) -> str:
-    """An address that is a secret itself. Raises BadSecret, and ValueError where it is no address to send to."""
-    text = read_secret(url, url_file)
-    check_url(key, text, reach)
-    return text
 
 
 def one_of(key: str, stated: object, file: object) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from monitor.addresses import shown_url
 from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
-from monitor.notifiers._http import Http, HttpAnswer, HttpConfig, check_url, judge, one_of, secret_url
+from monitor.notifiers._http import Http, HttpAnswer, SecretUrlConfig, judge
 from monitor.notifiers._words import cut, facts_of, no_mention
-from monitor.secret_files import read_secret
 
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3000
@@ -30,30 +27,13 @@ FOR_PEOPLE = True
 """A route may gather its notices into digests."""
 
 
-class Config(HttpConfig, frozen=True, kw_only=True):
-    """The address of an incoming webhook is its secret: `url_file` keeps it out of the configuration."""
-
-    url: str | None = None
-    url_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        one_of("url", self.url, self.url_file)
-        if self.url is not None:
-            check_url("url", self.url, self.reach)
-
-    @property
-    def place(self) -> str:
-        """Where it connects to."""
-        return shown_url(read_secret(self.url, self.url_file))
-
-    def __repr__(self) -> str:
-        return "slack.Config(***)"
+class Config(SecretUrlConfig, frozen=True, kw_only=True):
+    """The address of an incoming webhook is its secret."""
 
 
 def build(name: str, config: Config) -> SlackNotifier:
     """Raises BadSecret, and ValueError where the address or the file of certificates cannot be used."""
-    config.reach.check()
-    return SlackNotifier(name, secret_url("url", config.url, config.url_file, config.reach), Http(config.reach))
+    return SlackNotifier(name, config.address, Http(config.reach))
 
 
 class SlackNotifier:
