@@ -70,7 +70,8 @@ class LiveConfig(SymbolKeys, frozen=True, kw_only=True):
         try:
             parse_uri(self.url)
         except (InvalidURI, ValueError):
-            raise ValueError(f"url: found {shown_url(self.url)!r}, expected a ws:// or wss:// address") from None
+            expected = "expected a ws:// or wss:// address, its port at most 65535"
+            raise ValueError(f"url: found {shown_url(self.url)!r}, {expected}") from None
         if self.retry_max < self.retry_min:
             found, least = schema.in_words(self.retry_max), schema.in_words(self.retry_min)
             raise ValueError(f'retry_max: found "{found}", expected at least retry_min = "{least}"')

@@ -286,12 +286,19 @@ async def test_a_password_in_the_address_is_in_no_line_and_no_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://desk:geheim-7Qx@host", "ws://desk:geheim-7Qx@[::1", "ws://desk:geheim-7Qx@ho st:x/"]
+    "url",
+    [
+        "http://desk:geheim-7Qx@host",
+        "ws://desk:geheim-7Qx@[::1",
+        "ws://desk:geheim-7Qx@ho st:x/",
+        "ws://desk:geheim-7Qx/y@host/x",
+        "ws://desk:geheim-7Qx@127.0.0.1:99999/x",
+    ],
 )
 def test_a_wrong_address_is_named_without_its_password(url: str) -> None:
     with pytest.raises(schema.Invalid) as caught:
         quick(url)
-    assert "ws:// or wss://" in str(caught.value)
+    assert "ws:// or wss:// address, its port at most 65535" in str(caught.value)
     assert "geheim" not in str(caught.value)
 
 
