@@ -10,10 +10,12 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """The entry point. The daemon is deaf to SIGHUP before anything is loaded: there is nothing to reload yet."""
-    if sys.argv[1:2] == ["run"]:
-        with contextlib.suppress(
-            AttributeError, ValueError
-        ):  # a system without it, or a thread that is not the main one
+    is_daemon = sys.argv[1:2] == ["run"]
+    # A system without these signals, or a thread that is not the main one.
+    with contextlib.suppress(AttributeError, ValueError):
+        # A reader that closes the pipe (`| head`) ends the other commands quietly, but not the daemon.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN if is_daemon else signal.SIG_DFL)
+        if is_daemon:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from monitor.cli.main import main as commands  # loading all commands takes a while
 

@@ -256,7 +256,7 @@ class FakeStore:
         self.writes.append(("start", len(ids)))
         still = [i for i in ids if self.rows[i].state == "pending"]
         for i in still:
-            self._set(i, attempts=self.rows[i].attempts + 1)
+            self._set(i, attempts=self.rows[i].attempts + 1, due_at=at)
         return still
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
@@ -264,7 +264,10 @@ class FakeStore:
         self.writes.append(("end", len(attempts)))
         for a in attempts:
             self.tries.append(a)
-            stays = self.rows[a.delivery].state == "superseded" and a.state != "delivered"
+            row = self.rows[a.delivery]
+            stays = (
+                row.due_at > a.at if row.state == "pending" else row.state == "superseded" and a.state != "delivered"
+            )
             self._set(a.delivery, detail=a.detail, **({} if stays else {"state": a.state, "due_at": a.due_at}))
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:

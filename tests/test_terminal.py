@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,14 +12,6 @@ from monitor import terminal
 from monitor.terminal import MOST_LINES, Stream, Writer
 
 Pipe = tuple[int, int]
-
-
-@pytest.fixture(autouse=True)
-def _deaf_to_closed_pipes() -> Iterator[None]:
-    """As the daemon is: the module of the commands lets a closed pipe end the process, and any test may have loaded it."""
-    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGPIPE, before)
 
 
 @pytest.fixture

@@ -81,8 +81,6 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    # A reader that closes the pipe (`| head`) ends the other commands, but not the daemon.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     terminal.never_block(telemetry.log_stood_still)
     telemetry.configure(log_level, as_json=log_json)
     code = TROUBLE
@@ -375,8 +373,3 @@ def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     else:
         output.findings(findings)
     return TROUBLE if any(f.status == "trouble" for f in findings) else FINE
-
-
-with contextlib.suppress(ValueError):
-    # A reader that closes the pipe (`| head`) ends the command quietly.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)

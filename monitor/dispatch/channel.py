@@ -169,7 +169,11 @@ class Channel(Settling):
     def _end(self, waiting: Waiting, then: Next) -> None:
         """Takes a delivery out of the queue whose end is in the store, or puts it back."""
         id = waiting.delivery.id
-        if then.state != "pending" or waiting.is_cancelled:
+        if waiting.is_asked_again:
+            waiting.is_asked_again = False
+            self._laggards.over(waiting)
+            self._queue.retry(waiting, self._clock.monotonic_s())
+        elif then.state != "pending" or waiting.is_cancelled:
             self._laggards.over(waiting)
             self._queue.drop(id)
         elif then.is_late and not waiting.is_late:

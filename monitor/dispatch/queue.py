@@ -36,6 +36,7 @@ class Waiting:
         "delivery",
         "due_s",
         "failing_since_s",
+        "is_asked_again",
         "is_cancelled",
         "is_handed_over",
         "is_in_flight",
@@ -53,6 +54,8 @@ class Waiting:
         """The peer asked not to be asked before."""
         self.is_in_flight = False
         self.is_cancelled = False
+        self.is_asked_again = False
+        """An operator asked for it while an attempt was under way: it goes once more, however that attempt ends."""
         self.failing_since_s: float | None = None
         """When its first attempt that failed began."""
         self.is_handed_over = False
@@ -119,10 +122,16 @@ class DeliveryQueue:
         return sorted((w for w in self._by_id.values() if not w.is_cancelled), key=_order)
 
     def add(self, delivery: Delivery, due_s: float) -> None:
-        """Takes a delivery in; one that waits here already becomes due at that time if it is sooner."""
+        """Takes a delivery in; one that waits here already becomes due at that time if it is sooner.
+
+        One whose attempt is under way goes once more after it.
+        """
         known = self._by_id.get(delivery.id)
         if known is not None:
-            if not known.is_in_flight:
+            if known.is_in_flight:
+                known.is_asked_again = True
+                known.is_cancelled = False
+            else:
                 self._move(known, min(known.due_s, due_s))
             return
         channel = self._channels.get(delivery.notifier)

@@ -392,10 +392,13 @@ class Store(Protocol):
         """All pending deliveries by cursor."""
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
-        """Counts an attempt for each, durably and before it is made; returns those still pending."""
+        """Counts an attempt for each, durably and before it is made; returns those still pending, which are due at `at`."""
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """Records outcomes. A delivery that was superseded meanwhile stays so, unless it was delivered."""
+        """Records outcomes. A delivery that was superseded meanwhile stays so, unless it was delivered.
+
+        One that was made due after its attempt began (`retry`, `send_again`) stays pending, however the attempt ended.
+        """
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]: ...
 

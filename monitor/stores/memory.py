@@ -247,7 +247,7 @@ class MemoryStore(_Handovers):
         started = [id for id in dict.fromkeys(ids) if id in self._deliveries and self._state(id) == "pending"]
         for id in started:
             delivery = self._deliveries[id]
-            self._deliveries[id] = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1)
+            self._deliveries[id] = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1, due_at=at)
         return started
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
@@ -257,7 +257,8 @@ class MemoryStore(_Handovers):
                 continue
             self._attempts.setdefault(delivery.id, []).append(attempt)
             delivery = msgspec.structs.replace(delivery, detail=attempt.detail)
-            if delivery.state == "pending" or attempt.state == "delivered":
+            is_asked_again = delivery.due_at > attempt.at
+            if not is_asked_again if delivery.state == "pending" else attempt.state == "delivered":
                 delivery = msgspec.structs.replace(delivery, state=attempt.state, due_at=attempt.due_at)
             self._deliveries[delivery.id] = delivery
 

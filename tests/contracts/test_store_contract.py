@@ -567,6 +567,20 @@ async def test_a_retry_makes_what_was_not_delivered_due_at_once(store: Store, be
     assert await store.open_deliveries() == [found]
 
 
+@pytest.mark.parametrize("outcome", ["delivered", "failed", "pending"])
+async def test_what_is_asked_for_again_during_an_attempt_stays_due_however_it_ends(store: Store, outcome: Any) -> None:
+    (made,) = (await store.commit(say(alert()))).deliveries
+    await store.start_attempts([made.id], AT)
+    await store.retry(made.id, AT + MINUTE)
+    await store.end_attempts([ended(made.id, outcome, due=DAY)])
+    (found,) = await store.open_deliveries()
+    assert (found.state, found.due_at, found.attempts) == ("pending", AT + MINUTE, 1)
+    assert [a.state for a in await store.attempts(made.id)] == [outcome]
+    await store.start_attempts([made.id], AT + MINUTE * 2)
+    await store.end_attempts([ended(made.id, "delivered", at=AT + MINUTE * 2)])
+    assert await store.open_deliveries() == []
+
+
 async def test_a_delivery_is_found_by_its_id(store: Store) -> None:
     (made,) = (await store.commit(say(alert()))).deliveries
     assert await store.delivery(made.id) == made

@@ -165,6 +165,15 @@ def test_the_same_delivery_is_not_taken_in_twice_but_may_become_due_sooner(queue
     assert taken(queue, 3.0) == [1]
 
 
+def test_what_is_asked_for_again_during_its_attempt_is_not_superseded_any_more(queue: DeliveryQueue) -> None:
+    queue.add(delivery(1), 0)
+    head = queue.take("mail", 0)
+    assert head is not None
+    queue.cancel("d1mail")
+    queue.add(delivery(1), 0)
+    assert (head.is_asked_again, head.is_cancelled) == (True, False)
+
+
 def test_a_borrower_and_the_desk_do_not_wait_for_each_other(queue: DeliveryQueue) -> None:
     queue.add(delivery(1), 0)
     queue.add(delivery(1, to=("treasury@acme.example",)), 0)

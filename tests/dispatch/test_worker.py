@@ -74,6 +74,30 @@ async def test_the_liquidation_waits_for_a_margin_call_under_way(open_desk: Open
     assert desk.states() == ["delivered", "delivered"]
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_notice_asked_for_again_during_its_attempt_goes_once_more(open_desk: Open, is_taken: bool) -> None:
+    gate = asyncio.Event()
+
+    async def behave(_: Notice) -> None:
+        await gate.wait()
+        if not is_taken:
+            raise DeliveryError("HTTP 413", fault=Fault.NOTICE)
+
+    mail = FakeNotifier(behave)
+    desk = await open_desk(mail=mail)
+    await desk.commit(alert())
+    (id,) = desk.store.rows
+    await desk.clock.advance(1)
+    again = await desk.store.retry(id, desk.clock.utc())
+    desk.dispatcher.offer([again])
+    mail.behave = None
+    gate.set()
+    await settle()
+    assert len(mail.tried) == 2
+    assert desk.states() == ["delivered"]
+    assert [a.state for a in desk.store.tries] == ["delivered" if is_taken else "failed", "delivered"]
+
+
 async def test_notices_of_one_group_keep_their_order_while_the_channel_fails_at_random(open_desk: Open) -> None:
     calls = iter([True, False, True, True, False, False, True, False, False, False] * 20)
 

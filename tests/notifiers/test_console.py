@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,14 +9,6 @@ from monitor import terminal
 from monitor.notifiers import console
 from monitor.notifiers._base import DeliveryError
 from tests.notifiers.conftest import MakeNotice
-
-
-@pytest.fixture(autouse=True)
-def _deaf_to_closed_pipes() -> Iterator[None]:
-    """As the daemon is: the module of the commands lets a closed pipe end the process, and any test may have loaded it."""
-    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGPIPE, before)
 
 
 async def test_it_prints_one_plain_line_to_stderr(capfd: pytest.CaptureFixture[str], make_notice: MakeNotice) -> None:

@@ -103,7 +103,7 @@ class SqliteStore:
         return await self._write(deliveries.pending)
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
-        return await self._write(partial(deliveries.start, ids=ids))
+        return await self._write(partial(deliveries.start, ids=ids, at=at))
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
         await self._write(partial(deliveries.end, attempts=attempts))

@@ -131,16 +131,19 @@ def pending(db: sqlite3.Connection) -> list[Delivery]:
     return [delivery(row) for row in db.execute(sql)]
 
 
-def start(db: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
-    """Counts an attempt for each that is still pending, and returns those."""
-    sql = "UPDATE deliveries SET attempts = attempts + 1 WHERE cursor = ? AND id = ? AND state = 'pending'"
+def start(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[str]:
+    """Counts an attempt for each that is still pending, and returns those. Due later than `at` means: asked for again."""
+    sql = "UPDATE deliveries SET attempts = attempts + 1, due_at = ? WHERE cursor = ? AND id = ? AND state = 'pending'"
     with transaction(db):
-        return [id for id in dict.fromkeys(ids) if db.execute(sql, _key(id)).rowcount]
+        return [id for id in dict.fromkeys(ids) if db.execute(sql, (micros_of(at), *_key(id))).rowcount]
 
 
 def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
-    """Records outcomes. A delivery that is not pending any more takes only one new state: delivered."""
-    takes = "(state = 'pending' OR ? = 'delivered')"
+    """Records outcomes. A delivery that is not pending any more takes only one new state: delivered.
+
+    One that was made due after the attempt began was asked for again: it stays pending, however the attempt ended.
+    """
+    takes = "iif(state = 'pending', due_at <= ?, ? = 'delivered')"
     update = (
         f"UPDATE deliveries SET detail = ?, due_at = iif({takes}, ?, due_at), state = iif({takes}, ?, state) "  # noqa: S608
         "WHERE cursor = ? AND id = ?"
@@ -148,9 +151,9 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
     insert = "INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms) VALUES (?,?,?,?,?,?)"
     with transaction(db):
         for a in attempts:
-            due_at = micros_of(a.due_at)
-            if db.execute(update, (a.detail, a.state, due_at, a.state, a.state, *_key(a.delivery))).rowcount:
-                db.execute(insert, (a.delivery, micros_of(a.at), a.state, a.detail, due_at, a.took_ms))
+            at, due_at = micros_of(a.at), micros_of(a.due_at)
+            if db.execute(update, (a.detail, at, a.state, due_at, at, a.state, a.state, *_key(a.delivery))).rowcount:
+                db.execute(insert, (a.delivery, at, a.state, a.detail, due_at, a.took_ms))
 
 
 def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
