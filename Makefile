@@ -49,10 +49,10 @@ check: setup
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
 	else echo "npm is not installed: the page is not checked"; fi
 
-# The slower suite: thousands of groups over a whole tape, more random kills, ten minutes of all faults of prices
-# (SOAK_MINUTES and SOAK_SEED change those).
+# The slower suite: thousands of groups over a whole tape, more random kills and examples, ten minutes of all faults of
+# prices (SOAK_MINUTES and SOAK_SEED change those).
 soak: setup
-	$(BIN)/pytest -n $(WORKERS) -m soak tests
+	LONG=1 $(BIN)/pytest -n $(WORKERS) -m "soak or long" tests
 
 # The handed cases as slow as they were; `make test` plays them five times as fast.
 cases: setup

@@ -37,12 +37,25 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
 
 
 _USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
-_TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_IN_A_QUERY = re.compile(r"[?&]([^=?&\s]{1,200})=")
+"""A name. Whether it is a secret's is asked apart, as one pattern for both takes minutes for some lines of a peer."""
+_VALUE = re.compile(r"[^&\s'\"]+")
+_SECRET_NAME = re.compile("token|key|secret|passw|pwd|auth|sig", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:
     """A text without the user and password of any address in it, and without what a query calls a secret."""
-    return _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
+    return _without_secrets(_USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
+
+
+def _without_secrets(text: str) -> str:
+    kept: list[str] = []
+    end = 0
+    for name in _IN_A_QUERY.finditer(text):
+        if name.start() >= end and _SECRET_NAME.search(name[1]) and (value := _VALUE.match(text, name.end())):
+            kept += text[end : name.end()], "***"
+            end = value.end()
+    return "".join(kept) + text[end:]
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -57,7 +57,7 @@ for _command in (
 def main() -> NoReturn:
     """The entry point of the command `monitor`."""
     try:
-        code = commands(exit_on_error=False, print_error=True)
+        code = commands(sys.argv[1:], exit_on_error=False, print_error=True)
     except CycloptsError:
         code = WRONG
     except BadConfig as e:

@@ -20,6 +20,7 @@ from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Rules, Trust
 from monitor.products import vip_loan
 from monitor.replay import run as replay
+from tests.effort import examples, more_in_a_soak
 from tests.reference import books, run, tape
 from tests.scenarios.agreement import first_difference, flat, told
 
@@ -89,9 +90,10 @@ def play(day: Day, groups: int | None = None) -> Played:
     return Played(tomllib.loads(text), text, book, rows)
 
 
+@more_in_a_soak
 @pytest.mark.parametrize("day", DAYS, ids=[f"{d.name.split('.')[0]}-{d.seed}" for d in DAYS])
 def test_a_replay_agrees_with_the_reference_model_alert_by_alert(day: Day) -> None:
-    played = play(day)
+    played = play(day, examples(40, day.groups))
     ours, theirs = played.ours(), played.theirs()
     assert first_difference(ours, theirs) is None
     assert len(ours) > 100
