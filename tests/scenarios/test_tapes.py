@@ -38,6 +38,9 @@ class Day(NamedTuple):
     second: str
     first: str = "2020-01-01T00:00:00Z"
 
+    def __str__(self) -> str:
+        return f"{self.name.split('.')[0]}-{self.seed}"
+
     @property
     def path(self) -> Path:
         return PRICES / self.name
@@ -91,7 +94,7 @@ def play(day: Day, groups: int | None = None) -> Played:
 
 
 @more_in_a_soak
-@pytest.mark.parametrize("day", DAYS, ids=[f"{d.name.split('.')[0]}-{d.seed}" for d in DAYS])
+@pytest.mark.parametrize("day", DAYS[:-1], ids=str)
 def test_a_replay_agrees_with_the_reference_model_alert_by_alert(day: Day) -> None:
     played = play(day, examples(40, day.groups))
     ours, theirs = played.ours(), played.theirs()
@@ -135,6 +138,12 @@ def test_the_command_prints_the_same_alerts_one_a_line_and_nothing_else(tmp_path
     assert [line["data"]["cursor"] for line in printed] == list(range(1, len(printed) + 1))
     assert all(line["data"]["detected_at"] == line["timestamp"] for line in printed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["book.jsonl", "monitor.toml", "vip_loan.toml"]
+
+
+@pytest.mark.soak
+def test_the_longest_tape_agrees_with_rules_that_begin_before_a_midnight() -> None:
+    played = play(DAYS[-1])
+    assert first_difference(played.ours(), played.theirs()) is None
 
 
 @pytest.mark.soak
