@@ -62,13 +62,14 @@ def check_event(body: dict[str, Any]) -> None:
     assert all(set(link) <= {"href", "text"} for link in body.get("links", []))
 
 
+@pytest.mark.parametrize("end", [CURED, "loan_group.closed"])
 async def test_an_episode_is_one_incident_from_its_trigger_to_its_end(
-    service: Service, pager: pagerduty.PagerDutyNotifier, make_notice: MakeNotice
+    service: Service, pager: pagerduty.PagerDutyNotifier, make_notice: MakeNotice, end: str
 ) -> None:
     await pager.send(make_notice("loan_group.margin_call.opened", id="evt_1", severity="warning"))
     await pager.send(make_notice(id="evt_2"))
     await pager.send(make_notice(REMINDER, id="evt_3", acknowledged=ACK))
-    await pager.send(make_notice(CURED, id="evt_4", severity="info"))
+    await pager.send(make_notice(end, id="evt_4", severity="info"))
     bodies = [got.json for got in service.got]
     for body in bodies:
         check_event(body)
