@@ -139,6 +139,8 @@ class ChannelState(msgspec.Struct, frozen=True):
     off_at: datetime | None = None
     """Since when it is switched off; None where it is on."""
     off_reason: str | None = None
+    held: int = 0
+    """Notices that wait for the end of a quiet time; they are not among the queued ones."""
 
 
 class BatchNotifier(Protocol):
