@@ -194,6 +194,12 @@ class Config(msgspec.Struct, frozen=True):
     holidays: Holidays = {}
 
     @property
+    def routed(self) -> frozenset[str]:
+        """The notifiers to which the desk's alerts go; without routes all of them."""
+        names = {name for route in self.routes for name in route.to}
+        return frozenset(names if self.routes else (part.name for part in self.notifiers))
+
+    @property
     def named(self) -> Named:
         """What the daemon needs to start with this configuration."""
         return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)

@@ -30,6 +30,7 @@ from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import ChannelState, Notice, Notifier
+from monitor.people import reads_alone
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
@@ -197,7 +198,10 @@ class Deliveries:
         return dispatcher
 
     def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
-        """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        """A step of an escalation as one person gets it: with a link and a code that are that person's alone.
+
+        Where several read what comes there, the notice has only the link to the page of what it is about.
+        """
         if notice.type not in TO_PEOPLE:
             return None
         if notice.type not in ASKS:
@@ -205,12 +209,14 @@ class Deliveries:
         facts = notice.data.get("facts", {})
         people = self._config.contacts
         person = next((p for p in facts["people"] if people.get(p, {}).get(delivery.notifier) in delivery.to), None)
-        if person is None:
+        kind = self._kinds().get(delivery.notifier)
+        if person is None or kind is None:
             return notice
         asks = {"person": person, "expires": facts["expires"]}
         if self._config.sms_replies is not None:
             asks["code"] = self.links.code(delivery.alert, person)
-        if self._config.web.public_url is not None:
+        own = reads_alone(delivery.notifier, kind, delivery.to[0], people, self._config.routed)
+        if self._config.web.public_url is not None and own:
             asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self.links.token(delivery.alert, person)}"
         return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})
 

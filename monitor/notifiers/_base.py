@@ -316,6 +316,16 @@ def page_of(notice: Notice) -> str | None:
     return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
 
 
+ACKNOWLEDGE = "Take it in hand"
+"""The words of a link of acknowledgement; its page has the button."""
+
+
+def ack_of(notice: Notice) -> str | None:
+    """The link by which the one person whom a notice asks acknowledges; None where it asks nobody, or several read it."""
+    url = (notice.data.get("acknowledge") or {}).get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
 def digest_words(notice: Notice) -> str:
     """`990 notices: 800 liquidation, 190 margin call; debt 12,345,678 USD`"""
     data = notice.data

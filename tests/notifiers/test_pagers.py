@@ -306,3 +306,14 @@ def test_an_early_warning_is_an_incident_that_nothing_closes() -> None:
     data = {"id": "evt_9", "severity": "info", "group": group("G-1"), "episode": 2}
     event = pagerduty.event(Notice("loan_group.early_warning", "2026-11-21T14:05:59.000Z", data), "monitor")
     assert (event["event_action"], event["dedup_key"]) == ("trigger", "loan_group.early_warning:evt_9")
+
+
+async def test_ntfy_has_a_button_that_opens_the_page_of_acknowledgement_and_posts_nothing(
+    service: Service, topic: ntfy.NtfyNotifier, make_notice: MakeNotice
+) -> None:
+    link = "https://risk.desk.example/ack/evt_1.anna.c2lnbmF0dXJl"
+    await topic.send(make_notice("loan_group.escalated", ("own",), acknowledge={"person": "anna", "url": link}))
+    (action,) = json.loads(service.last.headers["actions"])
+    assert action == {"action": "view", "label": "Take it in hand", "url": link, "clear": True}
+    await topic.send(make_notice("loan_group.escalated", ("own",), acknowledge={"person": "anna"}))
+    assert "actions" not in service.last.headers
