@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -17,9 +18,15 @@ KEY_FILE = "ack.key"
 KEY_BYTES = 32
 PATH = "/ack/"
 """Where the page stands, under `web.public_url`."""
+_IN_A_TEXT = re.compile(rf"{PATH}[\w.~%-]+")
 _SIGNATURE_BYTES = 24
 _CODE_LENGTH = 5
 """Characters of a code that people type: it counts only with the gateway's signature and from the person's own number."""
+
+
+def without_tokens(text: str) -> str:
+    """A text of the other side in which no link can be used: some servers repeat what they refuse."""
+    return _IN_A_TEXT.sub(f"{PATH}***", text)
 
 
 class AckLinks:

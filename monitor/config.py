@@ -22,6 +22,7 @@ from monitor import contacts, plugins
 from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
+from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
 from monitor.core.money import NotANumber, number
@@ -32,6 +33,7 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
+from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -144,6 +146,12 @@ class Route(msgspec.Struct, frozen=True):
     group_interval: GroupWait = timedelta(minutes=5)
     first: Annotated[int, range(0, 1001)] = 10
     """So many critical notices leave at once in each interval, the largest debt first."""
+    quiet: QuietTimes | None = None
+    """When notices of info and warning wait. Critical ones never do."""
+
+    def __post_init__(self) -> None:
+        if self.quiet is not None and self.match.severity == CRITICAL:
+            raise ValueError("quiet: holds nothing, as the route takes critical alerts alone; leave it out")
 
     @property
     def gathering(self) -> Gathering | None:
@@ -183,6 +191,13 @@ class Config(msgspec.Struct, frozen=True):
     """How the people of the desk are reached."""
     heartbeat: HeartbeatTable | None = None
     sms_replies: SmsReplies | None = None
+    holidays: Holidays = {}
+
+    @property
+    def routed(self) -> frozenset[str]:
+        """The notifiers to which the desk's alerts go; without routes all of them."""
+        names = {name for route in self.routes for name in route.to}
+        return frozenset(names if self.routes else (part.name for part in self.notifiers))
 
     @property
     def named(self) -> Named:
@@ -237,7 +252,7 @@ _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
 _TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
-_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 
 def load(path: Path) -> Config:
@@ -271,7 +286,8 @@ class _Loader:
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
-        routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        calendars = self.calendars(table)
+        routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"), calendars)
         people, duty = self.duty(table)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
@@ -286,7 +302,8 @@ class _Loader:
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
         )
-        return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
+        return msgspec.structs.replace(config, contacts=contacts_of(people), **more)
 
     def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
         """The people of the desk, who is on duty, and who is asked."""
@@ -458,7 +475,16 @@ class _Loader:
                 self.wrong(entry.file, e.problems)
         return products
 
-    def routes(self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]]) -> tuple[Route, ...]:
+    def calendars(self, table: dict[str, Any]) -> list[Calendar]:
+        """The calendars that quiet times may name."""
+        calendars: list[Calendar] = self.each(Calendar, table, "calendar")
+        for i, what in twice(calendars):
+            self.note(f"calendar[{i}].name", what)
+        return calendars
+
+    def routes(
+        self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]], calendars: Sequence[Calendar]
+    ) -> tuple[Route, ...]:
         """The routes. Each names notifiers of the file, even ones that have problems of their own."""
         kinds = [(n.get("name", _unnamed(str(n.get("kind")), n)), n.get("kind")) for n in notifiers]
         routes = []
@@ -470,6 +496,8 @@ class _Loader:
                 if route.gathering is not None:
                     for key, what in gathering_problems(route.gathering, _readers(route, kinds)):
                         self.note(f"route[{i}].{key}", what)
+                if route.quiet is not None and (problem := no_calendar(route.quiet.calendar, calendars)):
+                    self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
 
@@ -538,11 +566,20 @@ def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[s
     return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
 
 
-@cache
 def is_for_people(kind: str) -> bool:
     """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
+    return _says(kind, "FOR_PEOPLE")
+
+
+def keeps_open(kind: str) -> bool:
+    """Whether the other side of a kind of notifier keeps something open until it hears of the end, which wakes nobody."""
+    return _says(kind, "KEEPS_OPEN")
+
+
+@cache
+def _says(kind: str, what: str) -> bool:
     try:
-        return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
+        return bool(getattr(plugins.module("notifiers", kind), what, False))
     except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return False
 

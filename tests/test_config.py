@@ -191,6 +191,8 @@ match = { severty = "critical" }
         assert any(problem.startswith(part) for problem in said), part
 
 
+CONSOLE = '[[notifier]]\nkind = "console"\n[[route]]\nto = ["console"]\n'
+LONDON = '[[calendar]]\nname = "london"\ndays = [2026-12-25]\n'
 WRONG = [
     # text                                                                          said
     ("", "product: is missing"),
@@ -219,6 +221,13 @@ WRONG = [
     (LEAST + '[prices]\nquiet_after = "0s"\n', 'prices.quiet_after: found \'0s\', expected a duration above "0s"'),
     (LEAST + '[prices]\nmax_ahead_s = 5\n', "prices.max_ahead_s: unknown key (value 5); did you mean 'max_ahead'?"),
     (LEAST + '[[route]]\nto = ["nobody"]\n', "route[0].to: no notifier 'nobody'; there are: none"),
+    (LEAST + CONSOLE + 'quiet = { hours = ["22:00-7:00"] }\n', "route[0].quiet.hours[0]: found '22:00-7:00', expected hours such as"),
+    (LEAST + CONSOLE + 'quiet = { days = ["sat"], calendar = "londn" }\n' + LONDON, "route[0].quiet.calendar: no calendar 'londn'; did you mean 'london'?"),
+    (LEAST + CONSOLE + 'quiet = { days = ["sat"], time_zone = "Europe/Lodnon" }\n', "route[0].quiet.time_zone: found 'Europe/Lodnon', expected a name such as"),
+    (LEAST + CONSOLE + 'match = { severity = "critical" }\nquiet = { days = ["sat"] }\n', "route[0].quiet: holds nothing, as the route takes critical alerts alone; leave it out"),
+    (LEAST + LONDON + LONDON, "calendar[1].name: 'london' stands twice; give each its own name"),
+    (LEAST + '[[calendar]]\nname = "x"\ndays = []\n', "calendar[0].days: is empty, expected dates such as 2026-12-25"),
+    (LEAST + '[[calendar]]\nname = "x"\ndays = ["25.12."]\n', "calendar[0].days[0]: found '25.12.', expected a day such as 2026-01-05"),
     (LEAST + '[[route]]\nto = ["contacts"]\n', 'route[0].to: "contacts" needs a notifier of kind email or sms'),
     (LEAST + '[[notifier]]\nname = "mail"\nkind = "email"\nsmtp = "file:m"\nsender = "a@b.c"\n[[route]]\nto = ["contacts", "mail"]\n', "route[0].to: 'mail' has nobody to send to; state its `to`, or route to"),
     (LEAST + '[[notifier]]\nname = "mail"\nkind = "email"\nsmtp = "file:"\nsender = "a@b.c"\n', "smtp: found 'file:', expected file: and a folder"),

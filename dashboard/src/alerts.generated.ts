@@ -42,6 +42,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan_group.delayed_liquidation.cured": "Delayed liquidation cured",
   "loan_group.liquidation.triggered": "Liquidation",
   "loan_group.liquidation.cleared": "Liquidation cleared",
+  "loan_group.closed": "Closed: no longer watched",
   "loan.renewal_open": "Renewal open",
   "loan.maturing": "Loan maturing",
   "loan.interest_shortfall": "Interest shortfall",

@@ -141,6 +141,7 @@ export interface ChannelItem {
   readonly kind: string;
   readonly breaker: string;
   readonly queued: number;
+  readonly held: number;
   readonly oldest_at: string | null;
   readonly oldest_age_s: number | null;
   readonly last_delivered_at: string | null;
@@ -240,6 +241,7 @@ export interface DeliveryDetail {
   readonly due_at: string;
   readonly created_at: string;
   readonly detail: string;
+  readonly held_until: string | null;
   readonly record: readonly AttemptItem[];
 }
 
@@ -257,6 +259,7 @@ export interface DeliveryItem {
   readonly due_at: string;
   readonly created_at: string;
   readonly detail: string;
+  readonly held_until: string | null;
 }
 
 export interface DeliveryList {
@@ -1084,6 +1087,7 @@ export interface ToldItem {
   readonly attempts: number;
   readonly delivered_at: string | null;
   readonly detail: string;
+  readonly held_until: string | null;
 }
 
 export interface Uncounted {

@@ -126,6 +126,9 @@ def config_is_fine(config: Config) -> None:
     say(f"{config.path}: fine")
     for name, items in kinds:
         say(f"  {name:<10} {', '.join(items) or '-'}")
+    for i, route in enumerate(config.routes):
+        if route.quiet is not None:
+            say(f"  quiet      route[{i}] to {' '.join(route.to)}: {route.quiet}")
 
 
 def count_lines(path: Path) -> int | None:
@@ -398,11 +401,20 @@ def silences(items: Sequence[dict[str, Any]]) -> None:
 
 def channels(items: Sequence[dict[str, Any]]) -> None:
     """How each channel does."""
-    table = table_of("channel", "kind", "state", "waiting", "fallback", "last failure")
+    table = table_of("channel", "kind", "state", "waiting", "held", "fallback", "last failure")
     for item in items:
         off = f"off since {item['off_at']}: {item['off_reason']}" if item["off_at"] else ""
         state = off or ("fails, probed" if item["breaker"] == "open" else "on")
-        row = (item["name"], item["kind"], state, item["queued"], item["fallback"] or "", item["last_failure"] or "")
+        held = item["held"] or ""
+        row = (
+            item["name"],
+            item["kind"],
+            state,
+            item["queued"],
+            held,
+            item["fallback"] or "",
+            item["last_failure"] or "",
+        )
         table.add_row(*(escape(str(cell)) for cell in row))
     out.print(table)
 

@@ -208,6 +208,8 @@ class App:
             if self.deliveries.is_changing:
                 notifiers = await self.deliveries.change(notifiers)
                 await self.deliveries.start()
+            else:
+                self.deliveries.judge_held()
         finally:
             for notifier in notifiers.values():
                 await notifier.close()

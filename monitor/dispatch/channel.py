@@ -10,8 +10,12 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from monitor import crashpoint
+from monitor.ack_links import without_tokens
 from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
+from monitor.core.alerts.catalogue import ASKS
 from monitor.dispatch.digests import digest, digest_id
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
@@ -27,6 +31,7 @@ from monitor.notifiers._base import (
     Notice,
     Notifier,
     Receipt,
+    RefusedRecipient,
     page_of,
 )
 from monitor.stores._base import Attempt, Delivery
@@ -196,6 +201,7 @@ class Channel(Settling):
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         deadline = None
         waiting = bundle[0]
+        has_links = any(w.delivery.type in ASKS for w in bundle)
         try:
             found = await self._shown(bundle)
             if found is None:
@@ -209,9 +215,13 @@ class Channel(Settling):
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()
                     self._metrics.tick_to_sent.labels(self.name).observe(max(waited_s, 0.0))
+            receipt = _without_tokens(receipt) if has_links else receipt
             return Ending(receipt.detail, None, receipt)
         except DeliveryError as e:
-            return Ending(e.reason, self._fault(waiting, e), error=e, deadline=deadline)
+            reason = e.reason
+            if has_links:
+                reason, e.receipt = without_tokens(reason), _without_tokens(e.receipt)
+            return Ending(reason, self._fault(waiting, e), error=e, deadline=deadline)
         except TimeoutError:
             return Ending(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=deadline)
         except Exception as e:  # noqa: BLE001
@@ -224,6 +234,15 @@ class Channel(Settling):
             now_s = self._clock.monotonic_s()
             self._log.warning(now_s, f"{self.name} {where}", "a notifier raised what it should not", **facts)
             return Ending(f"{type(e).__name__} at {where}", Fault.PASSING, deadline=deadline)
+
+
+def _without_tokens(receipt: Receipt) -> Receipt:
+    """What the other side said goes to the record, the log and the desk, and must give no link away."""
+    refused, later = (
+        tuple(RefusedRecipient(each.recipient, without_tokens(each.reason)) for each in some)
+        for some in (receipt.refused, receipt.later)
+    )
+    return msgspec.structs.replace(receipt, detail=without_tokens(receipt.detail), refused=refused, later=later)
 
 
 def _deadline(notice: Notice) -> datetime | None:

@@ -139,6 +139,8 @@ class ChannelState(msgspec.Struct, frozen=True):
     off_at: datetime | None = None
     """Since when it is switched off; None where it is on."""
     off_reason: str | None = None
+    held: int = 0
+    """Notices that wait for the end of a quiet time; they are not among the queued ones."""
 
 
 class BatchNotifier(Protocol):
@@ -311,6 +313,16 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
 def page_of(notice: Notice) -> str | None:
     """The address of the page of what it is about; None where the monitor has no `public_url`."""
     url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
+ACKNOWLEDGE = "Take it in hand"
+"""The words of a link of acknowledgement; its page has the button."""
+
+
+def ack_of(notice: Notice) -> str | None:
+    """The link by which the one person whom a notice asks acknowledges; None where it asks nobody, or several read it."""
+    url = (notice.data.get("acknowledge") or {}).get("url")
     return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
 
 

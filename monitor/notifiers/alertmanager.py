@@ -32,6 +32,10 @@ SENT_TOGETHER = 200
 _LABEL = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
 
 
+KEEPS_OPEN = True
+"""What is open there ends when it is told, at any hour: that wakes nobody."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """`urls` holds every member of a cluster: each is told, as Alertmanager asks its clients to do."""
 

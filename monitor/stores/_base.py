@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -70,6 +70,8 @@ class Target(msgspec.Struct, frozen=True):
     to: tuple[str, ...] = ()
     gather: str = ""
     """What it is gathered with into a digest, as dispatch/digests.py writes it; empty: it goes by itself."""
+    until: datetime | None = None
+    """A quiet time holds it until then."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -122,6 +124,12 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     def place(self) -> str:
         """Its place in every list of deliveries; DeliveryFilter.after takes it, to go on behind it."""
         return f"{self.cursor}:{self.id}"
+
+    @property
+    def held_until(self) -> datetime | None:
+        """When the quiet time ends that holds it; None where none does. What is due at once is due when it was made."""
+        is_held = self.state == "pending" and not self.attempts and self.due_at > self.created_at
+        return self.due_at if is_held else None
 
 
 class Switched(msgspec.Struct, frozen=True):
@@ -303,7 +311,7 @@ def delivery_id(cursor: int, target: Target) -> str:
 
 
 def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
-    """The delivery of an alert to a target, due at once."""
+    """The delivery of an alert to a target: due at once, or at the end of a quiet time."""
     alert = logged.alert
     return Delivery(
         id=delivery_id(logged.cursor, target),
@@ -317,7 +325,7 @@ def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
         episode=alert.episode,
         state="pending",
         attempts=0,
-        due_at=at,
+        due_at=at if target.until is None else max(target.until, at),
         created_at=at,
         gather=target.gather,
         debt_usd=_debt(alert),
@@ -364,7 +372,7 @@ def moved(old: Delivery, targets: Sequence[Target], at: datetime) -> tuple[Deliv
             notifier=target.notifier,
             to=target.to,
             attempts=0,
-            due_at=at,
+            due_at=at if target.until is None else max(target.until, at),
             detail="",
         )
         for target in targets
@@ -420,6 +428,12 @@ class Store(Protocol):
         """Makes deliveries of the same alerts to fallbacks, in one transaction; the old ones stay as they are.
 
         Passes over what was superseded or delivered meanwhile, and what the fallback has already. Returns those made.
+        """
+
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        """Moves the ends of quiet times, by delivery; None ends one: its notice is as young as `at`, with its whole horizon.
+
+        Passes over what is pending no longer, and what was tried. Returns the others as they are now.
         """
 
     async def switch_off(self, switched: Switched) -> None:

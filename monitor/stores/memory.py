@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -106,6 +106,17 @@ class _Handovers(_Beside):
                 made[new.id] = new
         self._deliveries |= made
         return list(made.values())
+
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        found = []
+        for id, end in until.items():
+            old = self._deliveries.get(id)
+            if old is None or old.state != "pending" or old.attempts:
+                continue
+            times = {"due_at": at, "created_at": at} if end is None else {"due_at": end}
+            self._deliveries[id] = msgspec.structs.replace(old, **times)
+            found.append(self._deliveries[id])
+        return found
 
     async def switch_off(self, switched: Switched) -> None:
         self._switched[switched.notifier] = switched

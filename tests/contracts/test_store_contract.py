@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from monitor.stores._base import (
 from tests.stores.examples import (
     AT,
     CLEARED,
+    CLOSED,
     CURED,
     DAY,
     DESK,
@@ -435,14 +437,17 @@ async def test_stage_news_cancels_what_its_own_commit_said_before_it(store: Stor
     assert [d.type for d in await store.open_deliveries()] == [TRIGGERED, TRIGGERED]
 
 
-async def test_good_news_is_not_owed_where_bad_news_was_never_attempted_and_both_are_dropped(store: Store) -> None:
+@pytest.mark.parametrize("end", [CURED, CLOSED])
+async def test_good_news_is_not_owed_where_bad_news_was_never_attempted_and_both_are_dropped(
+    store: Store, end: str
+) -> None:
     bad = await store.commit(say(alert(OPENED, sequence=1)))
-    good = await store.commit(say(alert(CURED, sequence=2)))
+    good = await store.commit(say(alert(end, sequence=2)))
     assert good.deliveries == ()
     assert good.cancelled == (bad.deliveries[0].id,)
     assert len(good.alerts) == 1, "the log has it all the same"
     assert await store.open_deliveries() == []
-    assert (CURED, "desk") not in await states_of(store)
+    assert (end, "desk") not in await states_of(store)
 
 
 @pytest.mark.parametrize("outcome", [None, "pending", "delivered", "failed", "superseded"])
@@ -825,12 +830,13 @@ async def test_an_alert_that_is_silenced_comes_back_so(store: Store) -> None:
     assert found.alert == silenced
 
 
-async def test_good_news_goes_wherever_the_bad_news_was_attempted_though_no_route_says_so(case: Case) -> None:
+@pytest.mark.parametrize("end", [CLEARED, CLOSED])
+async def test_good_news_goes_wherever_the_bad_news_was_attempted_though_no_route_says_so(case: Case, end: str) -> None:
     made = (await case.store.commit(say(alert(TRIGGERED), to=(DESK,)))).deliveries
     over = await case.store.hand_over([(made[0], PHONE)], AT)
     await case.store.start_attempts([made[0].id, over[0].id], AT)
     await case.restart()
-    good = await case.store.commit(say(alert(CLEARED, sequence=2), to=()))
+    good = await case.store.commit(say(alert(end, sequence=2), to=()))
     assert {d.notifier for d in good.deliveries} == {DESK.notifier, PHONE.notifier}
 
 
@@ -843,6 +849,35 @@ async def test_a_fallback_gets_what_waits_once_and_nothing_that_is_superseded(ca
     (other,) = (await case.store.commit(say(alert(OPENED, "G-2"), to=(DESK,)))).deliveries
     await case.store.commit(say(alert(TRIGGERED, "G-2", 2), to=(DESK,)))
     assert await case.store.hand_over([(other, PHONE)], AT) == []
+
+
+async def test_a_quiet_time_holds_a_delivery_over_a_restart_and_can_be_moved_and_ended(case: Case) -> None:
+    end, later = AT + timedelta(hours=9), AT + timedelta(hours=10)
+    held = Target("desk", (), "", end)
+    made = (await case.store.commit(say(alert(OPENED), alert(OPENED, "G-2"), to=(held, PHONE)))).deliveries
+    assert [d.held_until for d in made] == [end, None, end, None]
+    await case.restart()
+    waiting = await case.store.open_deliveries()
+    first, second = (d for d in waiting if d.notifier == "desk")
+    assert {(d.notifier, d.held_until) for d in waiting} == {("desk", end), ("phone", None)}
+    (moved,) = await case.store.hold({first.id: later}, AT)
+    assert (moved.held_until, moved.created_at) == (later, AT)
+    (ended_,) = await case.store.hold({first.id: None}, later)
+    assert (ended_.held_until, ended_.due_at, ended_.created_at) == (None, later, later)
+    assert await case.store.delivery(first.id) == ended_
+    # What was tried or superseded meanwhile stays as it is, as does what there never was.
+    await case.store.start_attempts([first.id], AT)
+    await case.store.commit(say(alert(TRIGGERED, "G-2", 2), to=()))
+    assert await case.store.hold({first.id: later, second.id: None, "dlv_9_x": None}, AT) == []
+
+
+async def test_a_notice_that_moves_to_a_quiet_route_is_held_there(store: Store) -> None:
+    (old,) = (await store.commit(say(alert(OPENED), to=(DESK,)))).deliveries
+    end = AT + timedelta(hours=9)
+    (made,) = await store.move(old, [Target("phone", (), "", end)], AT)
+    found = await store.delivery(made.id)
+    assert found is not None
+    assert (made.held_until, found.held_until) == (end, end)
 
 
 async def test_a_channel_stays_off_over_a_restart(case: Case) -> None:

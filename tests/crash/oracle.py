@@ -138,7 +138,7 @@ class Fold:
                 return self.model.prices(at, self._checked(_quotes(event), at))
             case "groupput":
                 return self._put(event, at)
-            case "groupclosed":
+            case "groupended":
                 del self._stands[event["group_id"]], self._put_last[event["group_id"]]
                 return self.model.close(at, event["group_id"])
             case "bookentry":

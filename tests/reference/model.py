@@ -117,10 +117,14 @@ class Model:
         self._look_at_interest(group, at)
 
     def close(self, at: datetime, group_id: str) -> list[Alert]:
-        """Forget a group and its deadlines; closing itself says nothing."""
+        """Forget a group and its deadlines. One in an episode says that it is over, and not how: no stage follows."""
         with localcontext(EXACT):
             self._advance(at)
             group = self.groups.pop(group_id)
+            if group.stage != NORMAL:
+                group.deadline = None
+                said = self._say(group, at, state.CLOSED, "closed")
+                said |= {"stage_to": None, "supersedes": group.last_stage_alert, "facts": {"source": "book"}}
             self.counts[group_id] = group.episode, group.sequence
             return self._collect()
 

@@ -117,6 +117,14 @@ _ROWS = (
         news="good",
     ),
     AlertType(
+        "loan_group.closed", INFO, "closed: no longer watched", GROUP,
+        "A group was closed in a margin call, a delayed liquidation or a liquidation. What was told of it is over. Whether "
+        "the loans are settled is not known here.",
+        "Nothing, if you know of it. Otherwise find out why it was closed: nobody watches it now.",
+        (Fact("source", TEXT, "who closed it: `api`, or the book that holds it no longer"),),
+        news="good",
+    ),
+    AlertType(
         "loan.renewal_open", INFO, "renewal open", LOAN,
         "The renewal window of a term loan opened.",
         "Ask the borrower. `facts.refusals` says why a renewal would be refused now.",

@@ -19,7 +19,7 @@ from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
-from monitor.core.stages.stages import Ack, Stage
+from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
@@ -179,6 +179,8 @@ def alert_item(
     else:
         if alert.figures is not None:
             data = _with_figures(data, alert.figures, products.get(alert.group.product))
+        if alert.type == CLOSED:
+            data = replace(data, cure=None, liquidation_price=None)  # nobody is asked for anything
         data = _cut(_of_group(data, alert, alert.group))
     return AlertItem(alert.type, stamp(alert.at), data)
 

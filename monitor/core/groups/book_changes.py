@@ -72,16 +72,19 @@ class BookChanges:
         """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
         return self.book.put_all(event.batch, event.source, event.at, self.retired.keys())
 
-    def close(self, event: GroupClosed) -> GroupRecord:
-        """Forgets a group, all but its counters. Raises Refused."""
+    def closing(self, event: GroupClosed) -> GroupRecord:
+        """The group that is to be closed. Raises Refused."""
         record = self._known(event.group_id)
         if record.source != event.source:
             raise Refused("other_source", f"group {event.group_id} belongs to {record.source}; close it there")
-        self.book.drop(event.group_id)
+        return record
+
+    def close(self, record: GroupRecord) -> None:
+        """Forgets a group, all but its counters."""
+        self.book.drop(record.group.id)
         kept = GroupState(record.group.id, episode=record.state.episode, sequence=record.state.sequence)
         self.retired[record.group.id] = kept
         record.state = kept
-        return record
 
     def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
         """Applies a book entry. Raises Refused."""

@@ -53,8 +53,8 @@ def of_close(record: GroupRecord, event: GroupClosed) -> list[Row]:
 
 def of_stage(record: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
     """The row of a liquidation that begins or is cleared, with what it would leave; none of other stages."""
-    if IN_LIQUIDATION not in (said.stage_from, said.stage_to):
-        return []
+    if IN_LIQUIDATION not in (said.stage_from, said.stage_to) or said.stage_to is None:
+        return []  # a group that is closed is not cleared: its loans say how they ended
     begins = said.stage_to == IN_LIQUIDATION
     ends = _ends(record, usd) if begins else None
     facts = {"what": "started" if begins else "cleared", "reason": said.reason, "alert": said.id, **_sums(ends)}

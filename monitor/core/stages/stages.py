@@ -4,7 +4,8 @@ A group is `normal` until its LTV reaches a line. At the margin-call line it ent
 pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
 enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
 at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage.
-An episode is the time from leaving `normal` to returning.
+An episode is the time from leaving `normal` to returning, or to the closing of the group: that is no row of the table, as the
+group has no stage afterwards.
 
 Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
 """
@@ -45,6 +46,7 @@ CLEARED = "loan_group.liquidation.cleared"
 CALL_REMINDER = "loan_group.margin_call.reminder"
 DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
 EARLY_WARNING = "loan_group.early_warning"
+CLOSED = "loan_group.closed"
 
 OVERDUE_REASON = "overdue"
 

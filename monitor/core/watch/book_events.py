@@ -11,6 +11,8 @@ from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
+from monitor.core.stages.decision import close
+from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import BookChange, Ground
 from monitor.core.watch.watchers.noticed import NoticedWatch
 
@@ -23,11 +25,13 @@ class BookEvents:
         ground: Ground,
         book_changes: BookChanges,
         noticed: NoticedWatch,
+        effects: GroupEffects,
         follow: Callable[[BookChange, Outcome], None],
     ) -> None:
         self._ground = ground
         self._book_changes = book_changes
         self._noticed = noticed
+        self._effects = effects
         self._follow = follow
 
     def put(self, event: GroupPut, out: Outcome) -> None:
@@ -60,9 +64,13 @@ class BookEvents:
         self._changed(self._book_changes.enter(event, event.at), event, out)
 
     def close(self, event: GroupClosed, out: Outcome) -> None:
-        """The group is gone. Raises Refused."""
-        record = self._book_changes.close(event)
+        """The group is gone, and what was told of its stage is over. Raises Refused."""
+        record = self._book_changes.closing(event)
         id_ = record.group.id
+        if event.is_told:
+            verdict = close(self._ground.rules.name, record.state, event.at)
+            self._effects.follow(record, verdict, out, {"source": event.source})
+        self._book_changes.close(record)
         out.history += loan_history.of_close(record, event)
         out.closed.add(id_)
         out.states[id_] = record.state

@@ -77,7 +77,7 @@ class RiskMonitor:
         self._escalations = EscalationWatch(ground, self._silences)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
-        self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
+        self._events = BookEvents(ground, self._book_changes, self._noticed, self._effects, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
             self._escalations,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -128,6 +128,9 @@ class SqliteStore:
 
     async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at))
+
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.hold, until=until, at=at))
 
     async def switch_off(self, switched: Switched) -> None:
         await self._write(partial(deliveries.switch_off, switched=switched))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from monitor.core.alerts.alert_type import Severity
-from monitor.core.text import stamp
+from monitor.core.text import stamp, stamp_or_none
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see
 from monitor.web.auth import OPERATE, READ
@@ -49,6 +49,8 @@ class DeliveryItem(msgspec.Struct, frozen=True):
     due_at: str
     created_at: str
     detail: str
+    held_until: str | None
+    """When the quiet time of its route ends that holds it; null where none does."""
 
 
 class DeliveryDetail(DeliveryItem, frozen=True):
@@ -233,6 +235,7 @@ def _item(d: Delivery) -> DeliveryItem:
         due_at=stamp(d.due_at),
         created_at=stamp(d.created_at),
         detail=d.detail,
+        held_until=stamp_or_none(d.held_until),
     )
 
 

@@ -34,6 +34,8 @@ class ToldItem(msgspec.Struct, frozen=True):
     attempts: int
     delivered_at: str | None
     detail: str
+    held_until: str | None
+    """When the quiet time ends that holds it; null where none does."""
 
 
 class TimelineItem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -124,7 +126,9 @@ async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
 def _told(d: Delivery) -> ToldItem:
     # The store sets `due_at` of a delivered one to the time of the delivery.
     delivered_at = stamp(d.due_at) if d.state == "delivered" else None
-    return ToldItem(d.id, d.notifier, list(d.to), d.state, d.attempts, delivered_at, d.detail)
+    return ToldItem(
+        d.id, d.notifier, list(d.to), d.state, d.attempts, delivered_at, d.detail, stamp_or_none(d.held_until)
+    )
 
 
 def _act(a: Audit, caller: Caller) -> TimelineItem:
