@@ -144,7 +144,7 @@ class Channel(Settling):
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
         answer = TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
-        crashpoint.reached("after send")
+        crashpoint.reached("after send", (self.name,))
         then = self._settle(lead, is_probe, answer)
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         if answer.fault is not None and then.state != "delivered":
@@ -153,7 +153,7 @@ class Channel(Settling):
         detail = (where + answer.detail)[:DETAIL_LENGTH]
         ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
         await self._ledger.ended(ends)
-        crashpoint.reached("after mark")
+        crashpoint.reached("after mark", (self.name,))
         for waiting in bundle:
             self._end(waiting, then)
 
@@ -201,7 +201,7 @@ class Channel(Settling):
             if found is None:
                 return Ending("the alert is no longer in the log", Fault.NOTICE)
             deadline = _deadline(found.notice)
-            crashpoint.reached("before send")
+            crashpoint.reached("before send", (self.name,))
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
                     receipt = await self._deliver(found.notice, bundle)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from monitor import crashpoint
 from monitor.channel_rules import ChannelRules
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
@@ -226,12 +227,14 @@ class Settling:
         """Sends nothing more, durably, and says so."""
         self.off = switched
         await self._ledger.switch_off(switched)
+        crashpoint.reached("after switch off", (self.name,))
         log.warning("a channel is switched off", notifier=self.name, reason=switched.reason)
         self.tell_off()
 
     async def switch_on(self) -> None:
         """Sends again, all that waits, durably."""
         await self._ledger.switch_on(self.name)
+        crashpoint.reached("after switch on", (self.name,))
         self.off = None
         self._gone = Gone()
         self._breaker = Breaker()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from monitor import crashpoint
 from monitor.notifiers._base import DeliveryError, sync_folder
 from monitor.telemetry import log
 
@@ -68,6 +69,7 @@ class OpenAlerts:
         """Appends a line, or writes the whole file anew where most of its lines are over."""
         async with self._lock:
             assert self._open is not None
+            crashpoint.reached("before open line")
             try:
                 if self._lines > 2 * len(self._open) + COMPACT_ABOVE:
                     kept = [each for each in (self._open | {one.key: one}).values() if not each.is_over]
@@ -78,6 +80,7 @@ class OpenAlerts:
                     self._lines += 1
             except OSError as e:
                 raise DeliveryError(f"cannot write {self._path.name}: {e.strerror}") from None
+            crashpoint.reached("after open line")
             if one.is_over:
                 self._open.pop(one.key, None)
             else:

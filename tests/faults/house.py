@@ -67,6 +67,15 @@ def webhook(name: str, url: str, *, secret: str = f'secret = "{SECRET}"') -> str
     return f'[[notifier]]\nname = "{name}"\nkind = "webhook"\nurl = "{url}"\n{secret}\nallow_private = true\n'
 
 
+async def free_port() -> int:
+    """A port on which nobody listens now."""
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
+
+
 class House:
     """The folder: `monitor.toml`, `vip_loan.toml` and whatever the daemon makes there."""
 
