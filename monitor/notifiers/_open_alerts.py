@@ -17,7 +17,10 @@ COMPACT_ABOVE = 1_000
 
 
 class OpenAlert(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An alert that fires on the other side. `is_over` is a line of the file alone: it takes the key away."""
+    """An alert that fires on the other side. `is_over` is a line of the file alone: it takes the key away.
+
+    `is_ending`: its end is on its way. It is told no more that it fires, whatever dies before the end is known to have come.
+    """
 
     key: str
     labels: dict[str, str] = {}
@@ -25,6 +28,7 @@ class OpenAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     starts_at: str = ""
     link: str | None = None
     is_over: bool = False
+    is_ending: bool = False
 
 
 class OpenAlerts:
@@ -36,9 +40,9 @@ class OpenAlerts:
         self._lines = 0
         self._lock = asyncio.Lock()
 
-    async def all(self) -> list[OpenAlert]:
-        """In the order in which they were opened."""
-        return list((await self._loaded()).values())
+    async def firing(self) -> list[OpenAlert]:
+        """In the order in which they were opened, without those whose end is on its way."""
+        return [one for one in (await self._loaded()).values() if not one.is_ending]
 
     async def get(self, key: str) -> OpenAlert | None:
         """The one of a key."""
