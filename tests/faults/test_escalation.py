@@ -14,8 +14,9 @@ from signal import SIGKILL
 from aiohttp import web
 
 from monitor.clock import SystemClock
-from tests.faults.house import Daemon, House, free_port, until, webhook
+from tests.faults.house import SECRET, Daemon, House, free_port, until, webhook
 from tests.feeds.venue import Venue
+from tests.signatures import Signatures
 
 LINE = {
     "id": "G-1",
@@ -84,7 +85,10 @@ async def receiver() -> AsyncIterator[tuple[str, list[dict[str, object]], list[s
     bodies: list[dict[str, object]] = []
     pings: list[str] = []
 
+    signatures = Signatures(SECRET)
+
     async def take(request: web.Request) -> web.Response:
+        signatures.verified("", request.headers, await request.read())
         bodies.append(await request.json())
         return web.Response()
 
