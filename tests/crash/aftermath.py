@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
-from tests.crash.checks import IN_FLIGHT
 from tests.crash.channels import DESK
+from tests.crash.checks import IN_FLIGHT
 
 if TYPE_CHECKING:
     from tests.crash.desk import Desk, Life

@@ -39,7 +39,8 @@ GATEWAY = "the gateway's own secret"  # made up
 PUBLIC = "https://risk.desk.example"
 ENDPOINT = "theirs"
 WITHIN_S = 40.0
-STEP_S, NEXT_STEP_S = 1, 2
+STEP_S, NEXT_STEP_S = 2, 3
+"""A step counts until the next one: long enough that a busy machine can answer in time."""
 RESOLVE_AFTER_S = 2
 CHANNELS = """
 [lifecycle]

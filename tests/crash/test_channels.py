@@ -20,7 +20,7 @@ PLACES = {
     "switch": ("after switch off of gone", "after switch on of gone"),
     "fallback": ("after hand-over of gone", "after hand-over of hook"),
     "replay": ("after replay",),
-    "open alerts": ("before open line:3", "after open line:5", "after open line:15", "after send of am:4"),
+    "open alerts": ("before open line:3", "after open line:5", "before open line:24", "after send of am:4"),
     "heartbeat": ("before heartbeat:3",),
     "step": (
         "before commit of loan_group.escalated",
