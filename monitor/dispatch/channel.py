@@ -41,8 +41,17 @@ class Channel(Settling):
         return self._notifier
 
     def due_s(self, delivery: Delivery, now_s: float) -> float:
-        """When a delivery that was not tried yet may go: at once, or with its digest."""
-        return self._digests.due_s(delivery, now_s) if delivery.gather else now_s
+        """When a delivery that does not wait for its next try may go: at once, or with its first digest."""
+        return self._digests.due_s(delivery, now_s) if delivery.gather and not delivery.attempts else now_s
+
+    def gather_again(self, waiting: Waiting) -> None:
+        """Puts a notice that was tried before a restart back into its digest: what was tried together is due together."""
+        delivery = waiting.delivery
+        tried = delivery.gather, delivery.to, delivery.attempts, delivery.due_at
+        if tried not in self._tried:
+            self._bundles += 1
+            self._tried[tried] = self._bundles
+        waiting.bundle = self._tried[tried]
 
     def use(self, notifier: Notifier) -> None:
         """Makes the next attempts with another notifier."""

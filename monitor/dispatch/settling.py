@@ -89,6 +89,9 @@ class Next(NamedTuple):
     """Only the recipients who do not have it yet are asked again."""
 
 
+Tried = tuple[str, tuple[str, ...], int, datetime]
+"""What the notices of a digest that was tried have in common: how they are gathered, to whom, how often and till when."""
+
 Bundle = list[Waiting]
 """What goes in one attempt: a notice, or all that a digest tells of. The first one stands for them all."""
 
@@ -122,6 +125,8 @@ class Settling:
         self._pace = Pace(setting.rules.limit)
         self._digests = Digests()
         self._bundles = 0
+        self._tried: dict[Tried, int] = {}
+        """The numbers of digests that were tried before a restart."""
         kinds = {each: of_it.kind for each, of_it in shared.settings.items()}
         self.fallback = Fallback(setting.rules, kinds, shared.ledger, shared.offer)
         self.off: Switched | None = None
