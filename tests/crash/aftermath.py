@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
-from tests.crash.channels import DESK
+from tests.crash.channels import DESK, NOBODY
 from tests.crash.checks import IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def kept(desk: Desk) -> None:
         if arrival.channel != "watch":
             assert set(arrival.alerts) <= committed, f"sent, but not committed: {arrival}"
     _answers_kept(desk, life)
+    if len(desk.lives) > 1:
+        _next_steps_stand(desk.lives[-2], life)
 
 
 def _answers_kept(desk: Desk, life: Life) -> None:
@@ -53,6 +55,16 @@ def _answers_kept(desk: Desk, life: Life) -> None:
     for group, (who, _) in desk.answered.items():
         one = found.escalations.get(group)
         assert one is None or who in {answer["by"] for answer in one["answers"]}, f"{group} is not in hand any more"
+
+
+def _next_steps_stand(before: Life, life: Life) -> None:
+    """A step that was not taken meanwhile is due when it was due; none was taken back."""
+    for subject, one in life.findings.escalations.items():
+        old = before.findings.escalations.get(subject)
+        if old is None or old["answers"] != one["answers"]:
+            continue
+        assert one["taken"] >= old["taken"], f"a step about {subject} was forgotten"
+        assert one["taken"] > old["taken"] or one["due"] == old["due"], f"the next step about {subject} has moved"
 
 
 # At the end
@@ -73,6 +85,7 @@ def everything(desk: Desk, alerts: list[dict[str, Any]]) -> None:
     assert missing(desk) == []
     _alertmanager(desk)
     _heartbeats(desk, alerts)
+    _refused(desk, alerts)
 
 
 def _complete(desk: Desk, rows: list[dict[str, Any]]) -> None:
@@ -210,3 +223,11 @@ def _heartbeats(desk: Desk, alerts: list[dict[str, Any]]) -> None:
     assert len({a.id for a in beats}) == len(beats)
     assert "monitor.heartbeat" not in {alert["type"] for alert in alerts}
     assert not any(row["type"] == "monitor.heartbeat" for row in desk.lives[-1].findings.rows)
+
+
+def _refused(desk: Desk, alerts: list[dict[str, Any]]) -> None:
+    """A recipient who takes nothing is told of once, whatever dies, and each record names them."""
+    told = [a for a in alerts if a["type"] == "delivery.recipient_refused" and NOBODY in a["data"]["subject"]]
+    assert len(told) == 1, f"told {len(told)} times"
+    rows = [row for row in desk.lives[-1].findings.rows if row["notifier"] == "mail" and row["targets"] == "[]"]
+    assert all(NOBODY in row["detail"] for row in rows if row["state"] == "delivered"), "a record is silent about them"

@@ -22,7 +22,7 @@ from monitor.core.text import stamp
 from tests.signatures import Signatures
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-DESK, LATE = "desk@desk.example", "late@desk.example"
+DESK, LATE, NOBODY = "desk@desk.example", "late@desk.example", "nobody@desk.example"
 
 
 class Arrived(NamedTuple):
@@ -130,6 +130,8 @@ class Receivers:
     async def handle_RCPT(  # noqa: N802  the server calls it by this name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if address == NOBODY:
+            return "550 5.1.1 no such user"
         if address == LATE and self.is_late_away:
             return "450 4.2.1 come back later"
         envelope.rcpt_tos.append(address)

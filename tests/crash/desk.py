@@ -24,7 +24,7 @@ from monitor.web.ack_page import SMS_PATH, sms_signature
 from tests.book_lines import one_btc
 from tests.crash import aftermath
 from tests.crash.autopsy import Findings, examine
-from tests.crash.channels import DESK, LATE, Receivers
+from tests.crash.channels import DESK, LATE, NOBODY, Receivers
 from tests.crash.daemon import Daemon, Died, Refused
 from tests.faults.house import House, Ticker, free_port, webhook
 from tests.feeds.venue import Venue
@@ -39,6 +39,8 @@ GATEWAY = "the gateway's own secret"  # made up
 PUBLIC = "https://risk.desk.example"
 ENDPOINT = "theirs"
 WITHIN_S = 40.0
+GONE_WITHIN_S = 240.0
+"""A channel is off at its second 410, a minute after the first of a life."""
 STEP_S, NEXT_STEP_S = 2, 3
 """A step counts until the next one: long enough that a busy machine can answer in time."""
 RESOLVE_AFTER_S = 2
@@ -54,7 +56,7 @@ name = "mail"
 kind = "email"
 smtp = "smtp://127.0.0.1:{mail_port}"
 sender = "risk@desk.example"
-to = ["{desk}", "{late}"]
+to = ["{desk}", "{late}", "{nobody}"]
 starttls = "never"
 [[notifier]]
 name = "phone"
@@ -143,7 +145,7 @@ class Desk:
         await self._left.enter_async_context(Ticker(self.venue, every_s=0.1, BTC="100000"))
         got = self.receivers
         channels = CHANNELS.format(
-            gateway=GATEWAY, mail_port=got.mail_port, port=got.port, desk=DESK, late=LATE, anna=ANNA, ben=BEN,
+            gateway=GATEWAY, mail_port=got.mail_port, port=got.port, desk=DESK, late=LATE, nobody=NOBODY, anna=ANNA, ben=BEN,
             resolve_after=RESOLVE_AFTER_S, step=STEP_S, next_step=NEXT_STEP_S,
         )  # fmt: skip
         watch = webhook("watch", got.url("watch")) + 'heartbeat = "1s"\n'
@@ -210,14 +212,14 @@ class Desk:
                 await self.bury()
                 await self.start()
 
-    async def until(self, true: Callable[[], Any], what: str) -> None:
+    async def until(self, true: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:
         """Waits until something holds, which may take several lives."""
-        end_s = self.clock.monotonic_s() + WITHIN_S
+        end_s = self.clock.monotonic_s() + within_s
         while True:
             is_asking = asyncio.iscoroutinefunction(true)
             if await self.insist(true) if is_asking else true():
                 return
-            assert self.clock.monotonic_s() < end_s, f"not within {WITHIN_S} s: {what}"
+            assert self.clock.monotonic_s() < end_s, f"not within {within_s} s: {what}"
             await self.insist(self._lives)
             await asyncio.sleep(0.05)
 
@@ -298,17 +300,26 @@ class Desk:
 
     # -- a day of trouble --
 
-    async def play(self) -> None:
-        """From the first endpoint to the last good news, then a clean stop; then everything is compared."""
+    async def play(self, *, by_410: bool = False) -> None:
+        """From the first endpoint to the last good news, then a clean stop; then everything is compared.
+
+        `by_410`: the channel `gone` is switched off by its own second 410 a minute after the first, and not by the desk.
+        """
         got = self.receivers
         got.status["hook"] = 503
         got.wait_s[ENDPOINT] = 0.1
         await self.start()
         await self.insist(self.make_endpoint)
         await self.insist(self.rotate)
-        await self.insist(lambda: self.switch(off=True))
+        if by_410:
+            got.status["gone"] = 410
+        else:
+            await self.insist(lambda: self.switch(off=True))
         for group in GROUPS:
             await self.put(group, "96000")
+        if by_410:
+            await self.until(self._is_switched_off, "the second 410", GONE_WITHIN_S)
+            self.is_off = True
         await self.until(self.answer_by_sms, "anna's answer")
         await self.until(self.answer_by_link, "ben's answer")
         await self.until(lambda: self.handed_over() >= set(GROUPS), "what the fallback takes over")
@@ -330,6 +341,7 @@ class Desk:
             self.daemon.signal(signal.SIGKILL)
         for _ in range(5):
             await self.until(self.quiet, "the last delivery")
+            await self.until(self._has_beaten, "a heartbeat of this life")
             alerts = await self.insist(lambda: self.daemon.items("/v1/alerts"))
             self.is_asked_to_stop = True
             self.daemon.signal(signal.SIGTERM)
@@ -342,10 +354,17 @@ class Desk:
             await self.start()
         raise AssertionError("there was something to deliver at each of five stops")
 
+    def _has_beaten(self) -> bool:
+        return any(arrival.life == len(self.lives) for arrival in self.receivers.of("watch"))
+
     def handed_over(self) -> set[str]:
         """The groups of whose liquidation the fallback has heard."""
         found = (re.search(r"(G-\d+) liquidation", a.text) for a in self.receivers.of("phone", "+15550100"))
         return {match[1] for match in found if match}
+
+    async def _is_switched_off(self) -> bool:
+        rows = (await self.daemon.get("/v1/channels"))["items"]
+        return any(row["name"] == "gone" and row["off_at"] is not None for row in rows)
 
     async def _all_cleared(self) -> bool:
         return await self.said("loan_group.liquidation.cleared") >= set(GROUPS)

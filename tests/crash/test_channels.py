@@ -51,6 +51,15 @@ async def test_a_kill_in_any_state_of_a_delivery_loses_and_repeats_nothing(state
 
 
 @pytest.mark.soak
+async def test_kills_while_a_channel_that_is_gone_is_switched_off_lose_nothing(tmp_path: Path) -> None:
+    """By its own 410; what waits goes to the fallback at once, and to the channel when the desk switches it on again."""
+    plan = ["after switch off of gone", "after hand-over of gone"]
+    async with Desk(tmp_path, plan) as desk:
+        await desk.play(by_410=True)
+        assert desk.kills
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(1, 7))
 async def test_kills_at_random_in_all_states_lose_and_repeat_nothing(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
