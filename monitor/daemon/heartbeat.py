@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from monitor import crashpoint
 from monitor.addresses import guarded_socket, scrubbed, shown_url
 from monitor.config import Config
 from monitor.core.alerts.alert import LoggedAlert
@@ -106,6 +107,7 @@ class Heartbeat:
         try:
             state = await self._sequencer.ask(self._look)
             shown = await self._shown(name, state)
+            crashpoint.reached("before heartbeat")
             async with asyncio.timeout(SEND_S):
                 await notifier.send(Notice(shown["type"], shown["timestamp"], shown["data"]))
         except (DeliveryError, TimeoutError, StoreUnavailable) as e:

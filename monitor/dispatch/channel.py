@@ -46,8 +46,17 @@ class Channel(Settling):
         return self._notifier
 
     def due_s(self, delivery: Delivery, now_s: float) -> float:
-        """When a delivery that was not tried yet may go: at once, or with its digest."""
-        return self._digests.due_s(delivery, now_s) if delivery.gather else now_s
+        """When a delivery that does not wait for its next try may go: at once, or with its first digest."""
+        return self._digests.due_s(delivery, now_s) if delivery.gather and not delivery.attempts else now_s
+
+    def gather_again(self, waiting: Waiting) -> None:
+        """Puts a notice that was tried before a restart back into its digest: what was tried together is due together."""
+        delivery = waiting.delivery
+        tried = delivery.gather, delivery.to, delivery.attempts, delivery.due_at
+        if tried not in self._tried:
+            self._bundles += 1
+            self._tried[tried] = self._bundles
+        waiting.bundle = self._tried[tried]
 
     def use(self, notifier: Notifier) -> None:
         """Makes the next attempts with another notifier."""
@@ -149,7 +158,7 @@ class Channel(Settling):
         at = self._clock.utc()
         began_s = self._clock.monotonic_s()
         answer = TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
-        crashpoint.reached("after send")
+        crashpoint.reached("after send", (self.name,))
         then = self._settle(lead, is_probe, answer)
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         if answer.fault is not None and then.state != "delivered":
@@ -158,7 +167,7 @@ class Channel(Settling):
         detail = (where + answer.detail)[:DETAIL_LENGTH]
         ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
         await self._ledger.ended(ends)
-        crashpoint.reached("after mark")
+        crashpoint.reached("after mark", (self.name,))
         for waiting in bundle:
             self._end(waiting, then)
 
@@ -207,7 +216,7 @@ class Channel(Settling):
             if found is None:
                 return Ending("the alert is no longer in the log", Fault.NOTICE)
             deadline = _deadline(found.notice)
-            crashpoint.reached("before send")
+            crashpoint.reached("before send", (self.name,))
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
                     receipt = await self._deliver(found.notice, bundle)

@@ -219,7 +219,9 @@ class Dispatcher:
             if delivery.notifier in self._channels:
                 wait_s = _wait_s(delivery, now)
                 due_s = now_s + wait_s if wait_s else self._channels[delivery.notifier].due_s(delivery, now_s)
-                self._queue.add(delivery, due_s)
+                waiting = self._queue.add(delivery, due_s)
+                if waiting is not None and delivery.gather and delivery.attempts:
+                    self._channels[delivery.notifier].gather_again(waiting)
             elif delivery.notifier not in self._held:
                 self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():

@@ -210,8 +210,9 @@ class Http:
             return await self._exchange(self._open(), url, body, headers)
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise DeliveryError("the certificate is not trusted", fault=Fault.CHANNEL) from None
+        except aiohttp.ClientConnectorCertificateError as e:
+            why = one_line(getattr(e.certificate_error, "verify_message", None) or "it does not fit the name", 80)
+            raise DeliveryError(f"the certificate is not trusted: {why}", fault=Fault.CHANNEL) from None
         except aiohttp.ClientSSLError as e:
             reason = one_line(getattr(e.os_error, "reason", None) or "the handshake failed", 80)
             raise DeliveryError(f"TLS: {reason}", fault=Fault.CHANNEL) from None

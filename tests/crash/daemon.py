@@ -114,6 +114,16 @@ class Daemon:
         """The JSON that a POST is answered with. Raises Died, Refused."""
         return await self._ask("POST", path, body)
 
+    async def form(self, path: str, form: dict[str, str], headers: dict[str, str] | None = None) -> str:
+        """The text that the POST of a form is answered with, whatever its status. Raises Died."""
+        assert self._session is not None, "ask only after ready"
+        try:
+            async with self._session.post(self.base + path, data=form, headers=headers) as answer:
+                return await answer.text()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            await self.ended(5.0)
+            raise Died from None
+
     async def delete(self, path: str) -> None:
         """DELETE. Raises Died, Refused."""
         await self._ask("DELETE", path)

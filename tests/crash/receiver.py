@@ -9,7 +9,8 @@ from collections import Counter
 from typing import Any, NamedTuple, Self
 
 from aiohttp import web
-from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.signatures import Signatures
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CHANNELS = ("desk", "duty")
@@ -43,6 +44,7 @@ class TroubledReceiver:
         self.life = 0
         self.arrivals: list[Arrival] = []
         self.violations: list[str] = []
+        self._signatures = Signatures(SECRET)
         self._seed, self.trouble = seed, trouble
         self._seen: Counter[tuple[str, str]] = Counter()
         self._port = 0
@@ -68,14 +70,13 @@ class TroubledReceiver:
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         raw, channel = await request.read(), request.match_info["channel"]
-        try:
-            body = Webhook(SECRET).verify(raw, dict(request.headers))
-        except (WebhookVerificationError, ValueError) as e:
-            self.violations.append(f"{channel}: {e!r}: {raw[:200]!r}")
+        id_ = request.headers.get("webhook-id", "")
+        if not self._signatures.verified(channel, request.headers, raw):
+            self.violations.append(f"{channel}: {id_}: {raw[:200]!r}")
             return web.Response(status=401)
-        id_ = request.headers["webhook-id"]
-        if body["data"]["id"] != id_ or len(raw) >= 20_000 or body != json.loads(raw):
-            self.violations.append(f"{channel}: header {id_}, {len(raw)} bytes: {raw[:200]!r}")
+        body = json.loads(raw)
+        if body["data"]["id"] != id_:
+            self.violations.append(f"{channel}: header {id_}: {raw[:200]!r}")
         what, wait_s = self._mood(channel, id_, body["data"]["severity"])
         self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what))
         await asyncio.sleep(wait_s)

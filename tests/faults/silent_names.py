@@ -61,6 +61,7 @@ async def _play(folder: Path, names: int) -> dict[str, Any]:
             if names:
                 await until(lambda: receiver.of("delivery.failing"), "the outage is told", 40)
             code, stop_s = await daemon.stop()
+            assert receiver.bad == []
             reason = next((a["data"]["facts"]["reason"] for a in receiver.of("delivery.failing")[:1]), "")
             return {"quick_s": took_s, "stop_s": stop_s, "code": code, "reason": reason}
 

@@ -15,9 +15,10 @@ from signal import SIGKILL
 from aiohttp import web
 
 from monitor.clock import SystemClock
-from tests.faults.house import Daemon, House, until, webhook
+from tests.faults.house import SECRET, Daemon, House, free_port, until, webhook
 from tests.feeds.venue import Venue
 from tests.notifiers.service import serving
+from tests.signatures import Signatures
 
 LINE = {
     "id": "G-1",
@@ -86,7 +87,10 @@ async def receiver() -> AsyncIterator[tuple[str, list[dict[str, object]], list[s
     bodies: list[dict[str, object]] = []
     pings: list[str] = []
 
+    signatures = Signatures(SECRET)
+
     async def take(request: web.Request) -> web.Response:
+        signatures.verified("", request.headers, await request.read())
         bodies.append(await request.json())
         return web.Response()
 
@@ -136,7 +140,7 @@ async def put_critical(daemon: Daemon) -> None:
 async def test_the_next_people_are_asked_after_a_kill_and_the_link_of_the_newest_mail_acknowledges(
     tmp_path: Path,
 ) -> None:
-    port = await _free_port()
+    port = await free_port()
     there = house(tmp_path, PEOPLE, web_table=f'port = {port}\npublic_url = "http://127.0.0.1:{port}"')
     async with Daemon(there) as daemon:
         await put_critical(daemon)
@@ -172,14 +176,6 @@ async def _pin(daemon: Daemon) -> None:
     body = {"pin": "1", "until": until_then, "reason": "a test"}
     async with daemon.http.post(f"{daemon.url}/v1/prices/USDC/decisions", json=body) as answer:
         assert answer.status in (200, 201), await answer.text()
-
-
-async def _free_port() -> int:
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
 
 
 async def test_heartbeats_come_by_the_whole_path_and_stand_in_no_list(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def commit(db: sqlite3.Connection, change: Change) -> Committed:
         book.write(db, change)
         committed = _write_alerts(db, change)
         _write_records(db, change)
-        crashpoint.reached("before commit")
-    crashpoint.reached("after commit")
+        crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
+    crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
     return committed
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.schema import Id, Pattern, Problem
 from monitor.stores._base import AlertFilter, Delivery, new_delivery
@@ -68,6 +69,7 @@ async def replay(call: Call) -> Replayed:
     async for page in _pages(call, body):
         looked += len(page)
         again = await call.daemon.store.send_again(_deliveries(call, body, page))
+        crashpoint.reached("after replay")
         for delivery in again:
             call.daemon.on_retry(delivery)
         sent += [delivery.cursor for delivery in again]
