@@ -162,7 +162,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     problems += wiring.stated_rates(named.rates)[1]
     if loaded is None or problems:
         raise BadConfig(problems)
-    output.notes(wiring.incomplete_lines(named))
+    output.notes(wiring.weak(named) + wiring.incomplete_lines(named))
     output.config_is_fine(loaded)
     return FINE
 

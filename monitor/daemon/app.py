@@ -115,6 +115,7 @@ class App:
             disable=self.deliveries.disable,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
+            tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)
