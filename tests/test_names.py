@@ -148,7 +148,7 @@ def test_the_loop_connects_to_a_name_through_them() -> None:
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in ("127.0.0.77", "127.0.0.1")]
 
-        loop._names = HostNames(look_up=look_up)
+        loop.names = HostNames(look_up=look_up)
         for host in ("hooks.example", "127.0.0.1"):
             reader, writer = await asyncio.open_connection(host, port)
             assert await reader.read() == b""
