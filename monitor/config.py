@@ -168,6 +168,8 @@ class Named(msgspec.Struct, frozen=True):
     feeds: tuple[Part, ...] = ()
     notifiers: tuple[Part, ...] = ()
     rates: tuple[Part, ...] = ()
+    host: str = "127.0.0.1"
+    """That the web binds."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -202,7 +204,7 @@ class Config(msgspec.Struct, frozen=True):
     @property
     def named(self) -> Named:
         """What the daemon needs to start with this configuration."""
-        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)
+        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates, self.web.host)
 
     @property
     def state_dir(self) -> Path:
@@ -295,7 +297,7 @@ class _Loader:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
+            named = Named(web.tokens if web else (), books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)

@@ -173,6 +173,9 @@ class Metrics:
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
         self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
+        self.web_connections = gauge("monitor_web_connections", "Connections to the API that are open.")
+        self.web_refused = counter("monitor_web_refused_total", "Connections turned away or cut.", ["reason"])
+        self.web_wrong_tokens = counter("monitor_web_wrong_tokens_total", "Requests with a token that nobody has.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
 

@@ -31,6 +31,22 @@ class TokenConfig(msgspec.Struct, frozen=True):
         return f"TokenConfig({self.name}, {self.role})"
 
 
+_Most = Annotated[int, range(1, 100_001)]
+
+
+class QuotaConfig(msgspec.Struct, frozen=True):
+    """[web.quotas]: what one token of a viewer, or with a scope, may take of what the desk shares."""
+
+    streams: _Most = 20
+    """Streams at a time: a page has one, a person a few pages."""
+    stress: _Most = 1
+    """Looks at the whole book at a time."""
+    what_ifs: _Most = 300
+    """What-ifs a minute: a page asks one a second while prices move, and some people share a token."""
+    exports: _Most = 10
+    """Lists as CSV a minute."""
+
+
 class WebConfig(msgspec.Struct, frozen=True):
     """[web]. Port 0 picks a free one and prints it."""
 
@@ -41,6 +57,11 @@ class WebConfig(msgspec.Struct, frozen=True):
     """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+    health_port: Annotated[int, range(0, 65536)] | None = None
+    """A port that answers only /healthz, /readyz and /metrics, whatever happens at the other one."""
+    max_connections: Annotated[int, range(16, 100_001)] = 1000
+    """At most half of the descriptors, whatever stands here: the other half is for feeds, channels and files."""
+    quotas: QuotaConfig = QuotaConfig()
 
     def __post_init__(self) -> None:
         try:
@@ -52,6 +73,8 @@ class WebConfig(msgspec.Struct, frozen=True):
             networks_of(self.trusted_proxies)
         except ValueError as e:
             raise ValueError(f"trusted_proxies: {e}") from None
+        if self.port and self.health_port == self.port:
+            raise ValueError(f"health_port: found {self.port}, which is the port; expected another one")
 
 
 class UnsafeBind(Exception):

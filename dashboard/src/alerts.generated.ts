@@ -29,6 +29,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   "channel.*": "channels",
   "book.*": "the book",
   "monitor.*": "the monitor",
+  "security.*": "security",
 };
 
 /** What an alert says in a few words, by type. */
@@ -78,6 +79,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "monitor.degraded": "Monitor degraded",
   "monitor.stalled": "Monitor stood still",
   "monitor.recovered": "Monitor recovered",
+  "security.guessing": "Somebody guesses tokens",
   "loan_group.escalated": "Nobody has acknowledged",
   "loan_group.escalation_ended": "No longer asked for",
   "monitor.escalated": "Nobody has acknowledged",

@@ -833,6 +833,7 @@ export interface ProblemDetails {
   readonly instance: string;
   readonly errors?: readonly Readonly<Record<string, string>>[] | null;
   readonly reason?: string | null;
+  readonly retry_after_s?: number | null;
 }
 
 export interface RateItem {

@@ -164,7 +164,9 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     problems += wiring.stated_rates(named.rates)[1]
     if loaded is None or problems:
         raise BadConfig(problems)
-    output.notes(wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date()))
+    output.notes(
+        wiring.weak(named) + wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date())
+    )
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.config_is_fine(loaded)

@@ -57,6 +57,8 @@ class App:
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
+        if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
+            self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))
         self.tasks.begin("retention", upkeep.prune(self._running, lambda: self.config.keep))
         stalls = upkeep.StallWatch(
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
@@ -115,6 +117,7 @@ class App:
             disable=self.deliveries.disable,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
+            tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)

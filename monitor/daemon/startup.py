@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import monitor
+from monitor import descriptors
 from monitor.config import PORT_FILE, BadConfig
 from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
@@ -33,6 +34,7 @@ SWITCH_S = 0.0005
 
 def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     """Gives I/O many threads, as a look-up that hangs must not hold up files, and keeps core from delaying the loop."""
+    descriptors.raise_limit()
     sys.setswitchinterval(SWITCH_S)
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 

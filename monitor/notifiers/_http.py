@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import ssl
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from monitor.addresses import (
@@ -27,6 +25,7 @@ from monitor.addresses import (
     networks_of,
     shown_url,
 )
+from monitor.bounded_http import AnswerTooLong, BoundedConnector
 from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import DeliveryError, Fault, Receipt, one_line
 from monitor.secret_files import read_secret
@@ -255,7 +254,9 @@ class Http:
 
     def _make(self) -> aiohttp.ClientSession:
         """It ignores proxies of the environment."""
-        connector = _Connector(socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls)
+        connector = BoundedConnector(
+            head_bytes=ANSWER_LIMIT_BYTES, socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls
+        )
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
@@ -267,36 +268,6 @@ class Http:
 
 USER_AGENT = "loan-monitor"
 JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
-
-
-class AnswerTooLong(aiohttp.ClientError):
-    """The peer sent more than an answer to a notice can be."""
-
-
-class _PeerSide(ResponseHandler):
-    """The peer's side of a connection. It reads so many bytes for each request and then hangs up, whatever they are."""
-
-    _left = ANSWER_LIMIT_BYTES
-
-    def set_response_params(self, **params: Any) -> None:
-        """Called before each request of the connection."""
-        self._left = ANSWER_LIMIT_BYTES
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        """What fits is still read: its status may have decided already."""
-        fits, self._left = data[: self._left], self._left - len(data)
-        if fits:
-            super().data_received(fits)
-        if self._left < 0 and self.transport is not None:
-            self.set_exception(AnswerTooLong())
-            self.transport.abort()
-
-
-class _Connector(aiohttp.TCPConnector):
-    def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
-        self._factory: Any = functools.partial(_PeerSide, loop=self._loop)
 
 
 async def _read_some(response: aiohttp.ClientResponse) -> bytes:

@@ -23,8 +23,9 @@ from monitor.core.alerts.catalogue import ASKS, title_of
 from monitor.core.alerts.silences import TakeInHand
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.notifiers._base import moment, one_line, percent, usd_up
-from monitor.web.http import Rejected
-from monitor.web.sessions import Failures
+from monitor.web.guessing import Failures
+from monitor.web.http import READ_TIMEOUT_S, Rejected, unreadable
+from monitor.web.proxy import client_of
 from monitor.web.site import Site
 
 SMS_PATH = "/v1/hooks/sms"
@@ -135,13 +136,11 @@ class AckPage:
         secret, url = self._site.sms_secret, self._site.public_url
         if not secret or url is None:
             raise Rejected("not-found", "replies by SMS are not configured; see [sms_replies]")
-        address = request.remote or ""
-        self._failures.check(address)
         form = await _form(request)
         signed = sms_signature(secret, url.rstrip("/") + SMS_PATH, form)
         given = request.headers.get("X-Twilio-Signature", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(signed.encode(), given):
-            self._failures.count(address)
+            self._failures.count(client_of(request, self._site.trusted_proxies))
             raise Rejected("forbidden", "the signature of the gateway is missing or wrong")
         message = form.get("MessageSid", "")
         if message in self._seen:
@@ -191,8 +190,14 @@ def sms_signature(secret: str, url: str, form: Mapping[str, str]) -> str:
 async def _form(request: web.Request) -> dict[str, str]:
     if (request.content_length or 0) > MOST_FORM_BYTES:
         raise Rejected("too-large", f"the form may have {MOST_FORM_BYTES} bytes")
-    async with asyncio.timeout(10):
-        form = await request.post()
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            form = await request.post()
+    except TimeoutError:
+        raise Rejected("timeout", f"the form did not arrive within {READ_TIMEOUT_S} s") from None
+    # aiohttp raises all of these for a form that is none.
+    except (web.RequestPayloadError, ConnectionError, ValueError, AssertionError) as e:
+        raise unreadable(e) from None
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 

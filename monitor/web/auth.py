@@ -32,6 +32,8 @@ MAY: Mapping[str, frozenset[str]] = {
     "operator": frozenset({READ, OPERATE}),
     "admin": frozenset({READ, FEED, OPERATE, ADMIN}),
 }
+SHORTEST = 24
+"""Characters of a secret that nobody guesses, however many try: its length is all that protects a token."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 
@@ -68,6 +70,8 @@ class Tokens:
         """Reads the secrets. Raises schema.Invalid with every problem."""
         problems: list[Problem] = []
         self._callers: dict[bytes, Caller] = {}
+        self.short: tuple[str, ...] = ()
+        """Names of tokens whose secret is short enough to be guessed."""
         names: set[str] = set()
         for i, config in enumerate(configs):
             where = f"web.tokens[{i}]"
@@ -79,6 +83,8 @@ class Tokens:
                 other = self._callers[digest].name
                 problems.append(Problem(where, f"has the secret of {other!r}; each token needs its own"))
             names.add(config.name)
+            if 0 < len(secret) < SHORTEST:
+                self.short += (config.name,)
             self._callers[digest] = Caller(config.name, config.role, tuple(sorted(config.scope.items())))
         if problems:
             raise Invalid(problems)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -19,12 +20,13 @@ from multidict import MultiMapping
 
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Problem, instant, read
+from monitor.notifiers._base import one_line
 
 T = TypeVar("T")
 
 MAX_BYTES = 1_000_000
 """A group of 50 accounts and hundreds of coins is 100 kB; ten times that is room enough."""
-READ_TIMEOUT_S = 30
+READ_TIMEOUT_S = 15
 """A body of 1 MB over a bad line; a peer that is slower holds the connection on purpose."""
 INLINE_BYTES = 16_384
 """A worker thread reads larger bodies: 1 MB of JSON takes longer to check than a tick may wait."""
@@ -52,16 +54,21 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "The body does not say what is expected"),
     "idempotency-conflict": (422, "Another entry has this id already"),
     "too-many-failures": (429, "Too many attempts failed"),
+    "quota": (429, "The token has used up its share"),
     "internal": (500, "The monitor failed to answer"),
     "store-unavailable": (503, "The store cannot be used now"),
     "busy": (503, "Too many ask for the whole book"),
     "too-many-streams": (503, "Too many streams are open"),
+    "too-many-connections": (503, "Too many connections are open"),
 }
 """By the last part of `type`: HTTP status and title."""
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error of this API. `errors` names every place that is wrong; `reason` is the book's, for programs."""
+    """An error of this API. `errors` names every place that is wrong; `reason` is the book's, for programs.
+
+    `retry_after_s`: whole seconds after which to ask again, as the header Retry-After says too.
+    """
 
     type: str
     title: str
@@ -70,6 +77,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     instance: str
     errors: list[dict[str, str]] | None = None
     reason: str | None = None
+    retry_after_s: int | None = None
 
 
 class Rejected(Exception):
@@ -83,20 +91,31 @@ class Rejected(Exception):
         problems: Iterable[Problem] = (),
         reason: str | None = None,
         headers: Mapping[str, str] | None = None,
+        after_s: float | None = None,
     ) -> None:
+        """`after_s`: when to ask again; the answer says it in whole seconds."""
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.reason = reason
         self.problems = tuple(problems)
-        self.headers = dict(headers or {})
+        self.after_s = None if after_s is None else max(1, math.ceil(after_s))
+        wait = {} if self.after_s is None else {"Retry-After": str(self.after_s)}
+        self.headers = {**wait, **(headers or {})}
 
     def response(self, instance: str) -> web.Response:
         """The answer to the request for `instance` (its path)."""
         status, title = KINDS[self.kind]
         errors = [{"where": p.where, "what": p.what} for p in self.problems] or None
         body = ProblemDetails(
-            f"urn:loan-monitor:{self.kind}", title, status, self.detail, instance, errors, self.reason
+            f"urn:loan-monitor:{self.kind}",
+            title,
+            status,
+            self.detail,
+            instance,
+            errors,
+            self.reason,
+            self.after_s,
         )
         raw = msgspec.json.encode(body)
         return web.Response(body=raw, status=status, content_type=PROBLEM_MEDIA, headers=self.headers)
@@ -128,6 +147,15 @@ async def read_body(request: web.Request) -> bytes:
         raise Rejected("too-large", f"the body may have {MAX_BYTES} bytes", headers={"Connection": "close"}) from None
     except TimeoutError:
         raise Rejected("timeout", f"the body did not arrive within {READ_TIMEOUT_S} s") from None
+    except (web.RequestPayloadError, ConnectionError) as e:
+        raise unreadable(e) from None
+
+
+def unreadable(error: Exception) -> Rejected:
+    """A body that breaks the rules of HTTP (wrong chunks, another compression than it says), or whose sender left."""
+    return Rejected(
+        "bad-request", f"the body cannot be read: {one_line(str(error), 120)}", headers={"Connection": "close"}
+    )
 
 
 def read_as(kind: type[T], raw: bytes) -> T:

@@ -10,18 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from monitor.addresses import networks_of
+from monitor.core.alerts.catalogue import GUESSING
+from monitor.core.events.events import Noticed
+from monitor.core.money import plain
 from monitor.telemetry import BoundedLog
 from monitor.web.alert_log import AlertLog
 from monitor.web.auth import Caller, Tokens
+from monitor.web.guessing import WINDOW_S, Failures
 from monitor.web.http import Param, Query, Rejected
 from monitor.web.live import Limits
 from monitor.web.ltv_follower import LtvFollower
-from monitor.web.sessions import Failures, Sessions
+from monitor.web.quotas import Quotas, open_to
+from monitor.web.sessions import Sessions
 from monitor.web.stream import Hub
 from monitor.web.view import Daemon, Paced
 from monitor.web_table import WebConfig
@@ -46,13 +52,13 @@ class Turns:
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._lists = asyncio.Semaphore(LISTS)
+        self._sending = 0
 
     @contextlib.asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def one(self, caller: Caller) -> AsyncIterator[None]:
         """A turn. Raises Rejected where too many wait."""
-        if self._waiting >= WAITING:
-            raise Rejected("busy", f"{WAITING} others wait for the whole book; try again", headers={"Retry-After": "5"})
+        if self._waiting >= open_to(caller, WAITING):
+            raise Rejected("busy", f"{self._waiting} others wait for the whole book; try again", after_s=5)
         self._waiting += 1
         try:
             async with self._free:
@@ -61,12 +67,16 @@ class Turns:
             self._waiting -= 1
 
     @contextlib.asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
+    async def sending(self, caller: Caller) -> AsyncIterator[None]:
         """Sends a list, which keeps its copy of the book. Raises Rejected while too many do, TimeoutError after SEND_S."""
-        if self._lists.locked():
-            raise Rejected("busy", f"{LISTS} lists are being sent; try again", headers={"Retry-After": "5"})
-        async with self._lists, asyncio.timeout(SEND_S):
-            yield
+        if self._sending >= open_to(caller, LISTS):
+            raise Rejected("busy", f"{self._sending} lists are being sent; try again", after_s=5)
+        self._sending += 1
+        try:
+            async with asyncio.timeout(SEND_S):
+                yield
+        finally:
+            self._sending -= 1
 
 
 class Site:
@@ -80,7 +90,8 @@ class Site:
         self.sms_secret = daemon.sms_secret
         self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
-        self.failures = Failures(daemon.clock)
+        self.failures = Failures(daemon.clock, daemon.metrics.web_wrong_tokens.inc, self._tell_of_guessing)
+        self.quotas = Quotas(config.quotas, daemon.clock)
         self.alert_log = AlertLog(daemon)
         self.hub = Hub(daemon, self.alert_log, limits)
         self.ltv = LtvFollower(daemon.view, daemon.store, daemon.clock)
@@ -88,6 +99,10 @@ class Site:
         self.exposures = Paced(daemon.clock, EXPOSURE_REST_S, EXPOSURE_TABLES)
         self.refusals = BoundedLog()
         """Names refused changes of the book in the log."""
+
+    def _tell_of_guessing(self, address: str, number: int) -> None:
+        facts = {"address": address, "wrong": number, "within_s": plain(Decimal(int(WINDOW_S)))}
+        self.daemon.tell(Noticed(self.daemon.clock.utc(), GUESSING, "API", facts))
 
 
 class Call(NamedTuple):

@@ -19,6 +19,7 @@ from monitor.web.alert_log import AlertLog, may_see
 from monitor.web.auth import Caller
 from monitor.web.http import Rejected
 from monitor.web.live import GapEvent, Limits, LiveFigures, StreamReader, frame
+from monitor.web.quotas import open_to
 from monitor.web.view import Daemon
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -99,10 +100,9 @@ class Hub:
 
     async def serve(self, request: web.Request, client: Client) -> web.StreamResponse:
         """Writes events until the reader leaves, is too slow, or is disconnected. Raises Rejected where too many read."""
-        if len(self.clients) >= self.limits.streams:
-            raise Rejected(
-                "too-many-streams", f"{self.limits.streams} streams are open already", headers={"Retry-After": "5"}
-            )
+        most = open_to(client.caller, self.limits.streams)
+        if len(self.clients) >= most:
+            raise Rejected("too-many-streams", f"{most} streams are open already", after_s=5)
         response = web.StreamResponse(headers=HEADERS)
         response.force_close()
         self.clients.add(client)

@@ -19,6 +19,7 @@ from monitor.ack_links import AckLinks
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
+from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope
 from monitor.core.groups.watcher_states import OpenEscalation
@@ -205,5 +206,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Where an alert goes by the routes and endpoints of now."""
     endpoints: SubscriptionDesk | None = None
     """The endpoints that are made by API."""
+    tell: Callable[[Noticed], object] = lambda _: None
+    """Has the desk told of something. Does not wait."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""

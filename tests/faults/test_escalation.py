@@ -263,7 +263,7 @@ to = ["anna", "ben"]
 async def test_a_chat_of_ones_own_has_the_link_and_a_room_has_none(tmp_path: Path) -> None:
     async with serving() as chats:
         chats.body = "ok"
-        port = await _free_port()
+        port = await free_port()
         table = f'port = {port}\npublic_url = "http://127.0.0.1:{port}"'
         there = house(tmp_path, CHATS.format(url=chats.url), web_table=table)
         async with Daemon(there) as daemon:

@@ -52,6 +52,7 @@ ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHA
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
+GUESSING = "security.guessing"
 HEARTBEAT = "monitor.heartbeat"
 GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
 ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
@@ -419,6 +420,16 @@ _ROWS = (
         ends=("monitor.degraded",),
     ),
     AlertType(
+        GUESSING, WARNING, "somebody guesses tokens", "part of the monitor",
+        "One address sent more than 20 wrong tokens within a minute. Told once, and again after an hour without guesses.",
+        "Find out who is at that address: a program with an old token, or a stranger. The right token always passes.",
+        (
+            Fact("address", TEXT, "who sends them"),
+            Fact("wrong", COUNT, "how many so far"),
+            Fact("within_s", AMOUNT, "within so many seconds"),
+        ),
+    ),
+    AlertType(
         GROUP_ESCALATED, CRITICAL, "nobody has acknowledged", GROUP,
         "A critical alert about the group stays unacknowledged; it goes to the people of the next step.",
         "Take it in hand: open the link and press the button, answer the text, or acknowledge the alert.",
@@ -475,6 +486,7 @@ FAMILIES: Mapping[str, str] = {
     "channel.*": "channels",
     "book.*": "the book",
     "monitor.*": "the monitor",
+    "security.*": "security",
 }
 """What a list of alerts can be narrowed to."""
 

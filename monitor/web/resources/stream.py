@@ -27,7 +27,8 @@ async def handle(call: Call) -> web.StreamResponse:
         if not (last.isascii() and last.isdigit() and len(last) <= 18):
             raise Rejected("bad-cursor", f"found Last-Event-ID {last[:40]!r}, expected a cursor of the alert log")
         after = int(last)
-    return await call.site.hub.serve(call.request, Client(call.caller, events, wanted, after))
+    with call.site.quotas.stream(call.caller):
+        return await call.site.hub.serve(call.request, Client(call.caller, events, wanted, after))
 
 
 ROUTES = (

@@ -15,6 +15,7 @@ from monitor.core.schema import read
 from monitor.web import sessions
 from monitor.web.app import Server
 from monitor.web.auth import Tokens
+from monitor.web.guessing import MOST_FAILURES
 from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk
@@ -164,15 +165,17 @@ async def test_a_session_goes_with_its_token_and_follows_its_role(desk: WebDesk)
         assert (await ask(http, "GET", "/v1/session"))[0] == 401, "what was signed out stays so"
 
 
-async def test_whoever_guesses_must_wait(desk: WebDesk) -> None:
+async def test_whoever_guesses_must_wait_and_the_right_token_passes(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
-        for _ in range(sessions.MOST_FAILURES):
+        for _ in range(MOST_FAILURES):
             assert (await sign_in(http, "wrong"))[0] == 401
-        status, headers, problem = await sign_in(http)
+        status, headers, problem = await sign_in(http, "wrong")
         assert (status, problem["type"]) == (429, "urn:loan-monitor:too-many-failures")
-        assert 0 < int(headers["Retry-After"]) <= 61
+        assert 0 < int(headers["Retry-After"]) <= 60
+        assert problem["retry_after_s"] == int(headers["Retry-After"])
+        assert (await sign_in(http))[0] == 200, "a stranger locks nobody out"
         desk.clock.now += timedelta(seconds=61)
-        assert (await sign_in(http))[0] == 200
+        assert (await sign_in(http, "wrong"))[0] == 401
 
 
 async def test_a_token_is_signed_in_at_a_bounded_number_of_browsers(desk: WebDesk) -> None:
