@@ -95,7 +95,7 @@ starts = 2026-01-05
 [[escalation]]
 name = "night"
 match = {{ labels = {{ vip = "yes" }} }}
-repeat = 20
+repeat = 100
 [[escalation.step]]
 after = "{step}s"
 to = ["desk"]
