@@ -9,7 +9,7 @@ from __future__ import annotations
 from monitor.dispatch.channel import Bundle, Channel, Shared
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
-from monitor.notifiers._base import BatchNotifier, DeliveryError, Fault, Notice, Notifier, Receipt, batches
+from monitor.notifiers._base import BatchNotifier, DeliveryError, Fault, Notice, Notifier, Receipt, batch_id, batches
 
 TOGETHER = 60
 """Notices that are counted and rendered together: some five bodies, which go one after the other."""
@@ -99,6 +99,11 @@ class BatchChannel(Channel):
                 waiting.bundle = self._bundles
             found.append(batch)
         return [*found, *lost]
+
+    def _name_of(self, bundle: Bundle) -> str:
+        if bundle[0].delivery.gather:
+            return super()._name_of(bundle)
+        return batch_id(w.delivery.alert for w in bundle)
 
     async def _shown(self, bundle: Bundle) -> Shown | None:
         return await self._notices.of(bundle[0].delivery)

@@ -163,7 +163,7 @@ class Channel(Settling):
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
         if answer.fault is not None and then.state != "delivered":
             await self._failed(bundle, began_s, is_lost=then.state == "failed")
-        where = f"in {digest_id([w.delivery for w in bundle])}, {len(bundle)} notices: " if len(bundle) > 1 else ""
+        where = f"in {self._name_of(bundle)}, {len(bundle)} notices: " if len(bundle) > 1 else ""
         detail = (where + answer.detail)[:DETAIL_LENGTH]
         ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
         await self._ledger.ended(ends)
@@ -195,6 +195,10 @@ class Channel(Settling):
             self._queue.set_aside(waiting, then.due_s)
         else:
             self._queue.retry(waiting, then.due_s, then.not_before_s)
+
+    def _name_of(self, bundle: Bundle) -> str:
+        """The id under which several went."""
+        return digest_id([w.delivery for w in bundle])
 
     async def _shown(self, bundle: Bundle) -> Shown | None:
         """What is sent: the notice, or a digest of several."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -170,6 +172,12 @@ def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
         found[-1].append(notice)
         left -= size
     return found
+
+
+def batch_id(alerts: Iterable[str]) -> str:
+    """`bat_` and 26 characters made of the ids in it, in their order, so that a retry has the same."""
+    digest = hashlib.sha256("\n".join(alerts).encode()).digest()
+    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
 
 
 class Notifier(Protocol):

@@ -80,7 +80,7 @@ def everything(desk: Desk, alerts: list[dict[str, Any]]) -> None:
     _good_news(rows)
     _ordered(desk, log)
     _asked_once(desk, alerts)
-    _batches(desk)
+    _batches(desk, rows)
     _digests(desk, rows)
     assert missing(desk) == []
     _alertmanager(desk)
@@ -167,12 +167,17 @@ def _asked_once(desk: Desk, alerts: list[dict[str, Any]]) -> None:
     assert {group for group, _, _ in taken} == set(desk.answered), "nobody was asked"
 
 
-def _batches(desk: Desk) -> None:
-    """The id of a batch is made of the ids in it, and no notice of one group stands in it twice."""
+def _batches(desk: Desk, rows: list[dict[str, Any]]) -> None:
+    """The id of a batch is made of the ids in it, none stands in it twice, and the record names it."""
     for arrival in (a for a in desk.receivers.arrivals if a.channel == "theirs"):
         digest = hashlib.sha256("\n".join(arrival.alerts).encode()).digest()
         assert arrival.id == "bat_" + b32encode(digest).decode().lower()[:26]
         assert len(set(arrival.alerts)) == len(arrival.alerts)
+    taken = {arrival.id for arrival in desk.receivers.of("theirs")}
+    recorded = {row["detail"] for row in rows if row["notifier"] == "theirs" and row["state"] == "delivered"}
+    named = {detail.partition(",")[0].removeprefix("in ") for detail in recorded if detail.startswith("in ")}
+    assert named <= taken, f"recorded and never taken: {named - taken}"
+    assert named, "nothing went in a batch"
 
 
 def _digests(desk: Desk, rows: list[dict[str, Any]]) -> None:

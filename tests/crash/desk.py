@@ -95,7 +95,7 @@ starts = 2026-01-05
 [[escalation]]
 name = "night"
 match = {{ labels = {{ vip = "yes" }} }}
-repeat = 20
+repeat = 100
 [[escalation.step]]
 after = "{step}s"
 to = ["desk"]
@@ -133,6 +133,8 @@ class Desk:
         self.is_off: bool | None = False
         """As it was answered last: the channel `gone` is switched off. None while it is asked for."""
         self.is_asked_to_stop = False
+        self.is_ready = asyncio.Event()
+        """A daemon lives that answers; whoever finds it dead clears this."""
         self.is_finishing = False
         """The day is over; nobody kills it any more."""
         self.replays: list[tuple[int, list[str]]] = []
@@ -189,12 +191,14 @@ class Desk:
             self.lives.append(Life(number, daemon, crash_at, self.clock.utc()))
             try:
                 await daemon.ready()
+                self.is_ready.set()
                 return
             except Died:
                 await self.bury()
 
     async def bury(self) -> None:
         """Waits for the end of the process, which must be a kill or asked for, and examines what it left."""
+        self.is_ready.clear()
         life = self.lives[-1]
         life.code = await life.daemon.ended()
         is_expected = life.code == -signal.SIGKILL or (self.is_asked_to_stop and life.code == 0)
@@ -213,9 +217,11 @@ class Desk:
                 await self.start()
 
     async def until(self, true: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> None:
-        """Waits until something holds, which may take several lives."""
-        end_s = self.clock.monotonic_s() + within_s
+        """Waits until something holds, which may take several lives; each has its time."""
+        lives, end_s = 0, 0.0
         while True:
+            if len(self.lives) != lives:
+                lives, end_s = len(self.lives), self.clock.monotonic_s() + within_s
             is_asking = asyncio.iscoroutinefunction(true)
             if await self.insist(true) if is_asking else true():
                 return
