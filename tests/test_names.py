@@ -153,7 +153,7 @@ async def test_names_whose_server_fails_are_told_until_it_answers_or_nobody_asks
 
     async def asked() -> None:
         for name in ("hooks.example", "mail.example", "none.example"):
-            with pytest.raises(OSError, match="[Nn]ame"):
+            with pytest.raises(OSError, match=r"[Nn]ame"):
                 await found.addresses(name, 1)
         assert await found.addresses("served.example", 1)
 

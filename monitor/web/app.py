@@ -86,6 +86,9 @@ class Server:
         self._page.add(app)
         AckPage(self.site).add(app)
         app.on_response_prepare.append(_finish)
+        if self.port.limits.most < self._config.max_connections:
+            most = {"wanted": self._config.max_connections, "most": self.port.limits.most}
+            log.warning("web.max_connections is more than half of the descriptors; raise their limit", **most)
         logger = peer_logger(self._daemon.clock)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S, logger=logger

@@ -66,6 +66,7 @@ async def test_an_alert_goes_out_in_time_whatever_strangers_and_a_receiver_do(
             channels = {item["name"]: item for item in (await daemon.get("/v1/channels"))["items"]}
             assert "longer than 65,536 bytes" in json.dumps(channels["evil"])
             said = daemon.said()
+            assert "web.max_connections is more than half of the descriptors" in said
             assert "Traceback" not in said
             assert len(re.findall("a request cannot be read", said)) <= 1
             code, took_s = await daemon.stop()
