@@ -7,6 +7,7 @@ targets to the working directory.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -278,6 +279,10 @@ class _Loader:
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
+        if store is not None:
+            tokens = web.tokens if web is not None else ()
+            named_files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
+            self.keep_off(store, named_files)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
@@ -287,6 +292,18 @@ class _Loader:
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
         )
         return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+
+    def keep_off(self, store: Part, families: Mapping[str, Sequence[Any]]) -> None:
+        """Notes what names the store's file: when the daemon closes it there, SQLite's locks on it are gone."""
+        own = getattr(store.config, "path", None)
+        for table, parts in families.items():
+            for part in parts:
+                config = getattr(part, "config", part)
+                for key in config.__struct_fields__:
+                    value = getattr(config, key)
+                    if own is not None and isinstance(value, str | Path) and _is_file(value, own):
+                        what = f"{key}: found {str(value)!r}, which is the store; name another file"
+                        self.note(f"{table} {part.name!r}", what)
 
     def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
         """The people of the desk, who is on duty, and who is asked."""
@@ -472,6 +489,12 @@ class _Loader:
                         self.note(f"route[{i}].{key}", what)
                 routes.append(route)
         return tuple(routes)
+
+
+def _is_file(value: str | Path, path: str) -> bool:
+    """A value of the configuration names this file, by whatever symbolic links."""
+    name = str(value).removeprefix("file:")
+    return "\0" not in name and os.path.realpath(name) == os.path.realpath(path)
 
 
 def _feed_trust(feed: Part) -> FeedTrust:

@@ -241,6 +241,22 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: s
     assert any(said in problem for problem in problems(tmp_path, text))
 
 
+def test_nothing_else_may_be_the_stores_file(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "link").symlink_to("var")
+    store = f'[store]\npath = "{tmp_path}/var/monitor.db"\n'
+    others = (
+        "[[book]]\nkind = 'file'\npath = 'link/../var/monitor.db'\n",
+        f"[[notifier]]\nkind = 'sms'\nfile = '{tmp_path}/link/monitor.db'\n",
+        "[web]\ntokens = [{ name = 'a', role = 'admin', secret_file = 'link/monitor.db' }]\n",
+    )
+    for other in others:
+        assert any("which is the store; name another file" in p for p in problems(tmp_path, LEAST + store + other)), (
+            other
+        )
+    loaded(tmp_path, LEAST + store + others[0].replace(".db", ".jsonl"))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
 def test_loopback_needs_no_tokens(tmp_path: Path, host: str) -> None:
     assert loaded(tmp_path, LEAST + f'[web]\nhost = "{host}"\n').web.host == host

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,12 +33,13 @@ from monitor.stores._base import (
     HistoryFilter,
     LtvPoint,
     StoredState,
+    StoreRefused,
     StoreUnavailable,
     Subscription,
     Switched,
     Target,
 )
-from monitor.stores.sqlite import deliveries, file, history, log, subscriptions
+from monitor.stores.sqlite import deliveries, file, history, lock, log, subscriptions
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, explained
 
@@ -50,6 +51,8 @@ class Config(msgspec.Struct, frozen=True):
     """[store] kind = "sqlite". `path` is relative to the working directory."""
 
     path: str = "var/monitor.db"
+    allow_network_fs: bool = False
+    """The file may be on a network file system, where nothing but the one daemon that you start uses it."""
 
 
 def copy(config: Config, target: Path) -> None:
@@ -60,14 +63,15 @@ def copy(config: Config, target: Path) -> None:
 
 def build(config: Config) -> SqliteStore:
     """The store of a file; nothing is touched before `open`."""
-    return SqliteStore(Path(config.path))
+    return SqliteStore(Path(config.path), allow_network_fs=config.allow_network_fs)
 
 
 class SqliteStore:
     """One file. Every change is one function on the writer's thread: no await and no cancellation can cut it in two."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allow_network_fs: bool = False) -> None:
         self.path = path
+        self._allow_network_fs = allow_network_fs
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._file_id: tuple[int, int] | None = None
@@ -77,12 +81,10 @@ class SqliteStore:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
         if self._writer is not None:
             return await self._write(log.snapshot)
-        self.path = self.path.absolute()
+        self.path = lock.real(self.path)
         async with AsyncExitStack() as opening:
             with explained(self.path):
-                lock = await asyncio.to_thread(file.claim, self.path)
-                opening.callback(os.close, lock)
-                await asyncio.to_thread(file.prepare, self.path)
+                opening.enter_context(await asyncio.to_thread(self._taken))
                 writer = Connection(partial(file.connect, self.path))
                 await opening.enter_async_context(writer)
                 await writer.run(file.migrate)
@@ -95,6 +97,22 @@ class SqliteStore:
             self._reader = reader
             self._opened = opening.pop_all()
         return snapshot
+
+    def _taken(self) -> ExitStack:
+        """Takes the locks, makes the file where there is none, and looks that it is ours. Closing gives the locks up."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        network = lock.network_kind(self.path.parent)
+        if network is not None and not self._allow_network_fs:
+            raise StoreRefused(
+                f"store {self.path} is on a network file system ({network}), where locks and the write-ahead log are not "
+                "safe: put it on a local disk, or state allow_network_fs = true under [store] if one machine alone uses it"
+            )
+        with ExitStack() as taking:
+            taking.enter_context(lock.claimed(self.path))
+            file.prepare(self.path)
+            held = taking.enter_context(lock.held(self.path, is_local=network is None))
+            file.check_header(self.path, held)
+            return taking.pop_all()
 
     async def commit(self, change: Change) -> Committed:
         return await self._write(partial(log.commit, change=change))
@@ -151,7 +169,6 @@ class SqliteStore:
         return await self._write(subscriptions.listed)
 
     async def keep_subscription(self, kept: Subscription) -> None:
-        await asyncio.to_thread(file.keep_private, self.path)
         await self._write(partial(subscriptions.keep, kept=kept))
 
     async def drop_subscription(self, name: str) -> None:

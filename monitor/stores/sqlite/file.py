@@ -1,12 +1,10 @@
-"""The file itself: lock, creation, schema, checkpoint, backup."""
+"""The file itself: creation, schema, checkpoint, backup."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import stat
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from monitor import crashpoint
@@ -146,40 +144,17 @@ MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, 
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
-def claim(path: Path) -> int:
-    """An open lock file beside the store; closing it, or dying, gives the lock up. Raises StoreRefused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The lock file is never deleted: a third daemon could lock the new one while a second holds the deleted one.
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
-        raise StoreRefused(f"store {path} is in use by another monitor, process {holder}") from None
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
-
-
 def prepare(path: Path) -> None:
     """Makes the store at `path` where there is none, whole or not at all. Raises StoreRefused where something else is."""
-    if path.exists() and not path.is_file():
-        raise StoreRefused(f"store {path} is not a regular file")
-    header = b""
-    if path.exists():
-        with path.open("rb") as f:
-            header = f.read(100)
-    if header:
-        _check(path, header)
-    else:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         _create(path)
+    elif not path.is_file():
+        raise StoreRefused(f"store {path} is not a regular file")
 
 
-def _check(path: Path, header: bytes) -> None:
+def check_header(path: Path, file: int) -> None:
+    """Raises StoreRefused where an open file is no store of ours, before SQLite may change anything in it."""
+    header = os.pread(file, 100, 0)
     id = int.from_bytes(header[68:72], "big")
     if not header.startswith(_MAGIC) or id != APPLICATION_ID:
         raise StoreRefused(f"{path} is not a store of this monitor; it is left as it is: choose another [store] path")
@@ -206,6 +181,7 @@ def _create(path: Path) -> None:
     new = Path(f"{path}.new")
     for stale in (new, Path(f"{new}-journal")):
         stale.unlink(missing_ok=True)
+    _make_private(new)
     db = sqlite3.connect(new, isolation_level=None)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -216,11 +192,9 @@ def _create(path: Path) -> None:
     _sync_folder(path)
 
 
-def keep_private(path: Path) -> None:
-    """Takes the file away from users of the machine who are neither its owner nor of its group: it holds keys now."""
-    for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        with suppress(FileNotFoundError):
-            each.chmod(stat.S_IMODE(each.stat().st_mode) & ~stat.S_IRWXO)
+def _make_private(path: Path) -> None:
+    """An empty file for its owner alone. SQLite fills it, and gives its log and its journals the same rights."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _sync_folder(path: Path) -> None:
@@ -299,6 +273,7 @@ def backup(source: Path, target: Path) -> None:
     unfinished = Path(f"{target}.unfinished")
     unfinished.unlink(missing_ok=True)
     _refuse_overwriting(target)
+    _make_private(unfinished)
     try:
         _copy(source, unfinished)
         _refuse_overwriting(target)
