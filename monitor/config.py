@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from monitor import contacts, plugins
+from monitor import contacts, plugins, private_files
 from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
@@ -33,6 +33,7 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
+from monitor.secret_files import with_credentials
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -49,8 +50,15 @@ class MonitorTable(msgspec.Struct, frozen=True):
     """Older files of it are deleted."""
     event_log_size: str = "2GiB"
     """The oldest files are deleted while all of them take more than this, whatever their age."""
+    group: str | None = None
+    """A group of the machine that may read what the monitor writes; without one its own user alone may."""
 
     def __post_init__(self) -> None:
+        if self.group is not None:
+            try:
+                private_files.group_id(self.group)
+            except ValueError as e:
+                raise ValueError(f"group: {e}") from None
         if not 0 < _bytes(self.event_log_size) < 1 << 50:
             what = f"event_log_size: found {self.event_log_size!r}"
             raise ValueError(f'{what}, expected a size such as "500MiB" or "2GiB"')
@@ -257,6 +265,10 @@ class _Loader:
         table = self.toml(self.path)
         if table is None:
             raise BadConfig(self.problems)
+        missing: list[tuple[str, str]] = []
+        table = with_credentials(table, "", missing)
+        for where, what in missing:
+            self.note(where, what)
         for key in table.keys() - _TABLES:
             self.note(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))
         monitor = self.table(MonitorTable, table, "monitor")
