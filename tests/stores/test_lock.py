@@ -89,7 +89,7 @@ async def test_an_older_lock_file_alone_counts_too(tmp_path: Path) -> None:
         await built(tmp_path / "monitor.db").open()
 
 
-async def test_nothing_that_a_daemon_does_drops_the_kernel_locks(store: sqlite.SqliteStore, tmp_path: Path) -> None:
+async def test_nothing_that_a_daemon_does_drops_the_locks_of_sqlite(store: sqlite.SqliteStore, tmp_path: Path) -> None:
     os.link(store.path, tmp_path / "again.db")
     assert (locks := kernel_locks(store.path)) > 0
     with pytest.raises(StoreRefused, match="under another name"):
