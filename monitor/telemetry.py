@@ -51,11 +51,19 @@ def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[st
     """No line shows a password of an address, or a control character, whoever put it into a text: a library, a peer, a
     traceback, which alone has lines of its own."""
     for key, value in line.items():
-        if isinstance(value, str):
-            line[key] = visible(without_passwords(value), keeps_lines=key in ("exception", "stack"))
-        elif not isinstance(value, bool | int | float | None):
-            line[key] = visible(without_passwords(str(value)))
+        line[key] = _shown(value, keeps_lines=key in ("exception", "stack"))
     return line
+
+
+def _shown(value: Any, *, keeps_lines: bool = False) -> Any:
+    """A value of a line, and the texts of a list or a table in it."""
+    if isinstance(value, str):
+        return visible(without_passwords(value), keeps_lines=keeps_lines)
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    return value
 
 
 class _Unfailing:
