@@ -7,122 +7,36 @@ targets to the working directory.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
-from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
-from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, Trust
+from monitor.core.schema import Invalid, Name, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
+from monitor.secret_files import with_credentials
+from monitor.tables import EndpointsTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
-
-
-class MonitorTable(msgspec.Struct, frozen=True):
-    """[monitor]"""
-
-    name: Name = "monitor"
-    state_dir: str = "var"
-    event_log: bool = True
-    """Record what core is given under state_dir/events, for `monitor replay --log`."""
-    event_log_keep: timedelta = timedelta(days=7)
-    """Older files of it are deleted."""
-    event_log_size: str = "2GiB"
-    """The oldest files are deleted while all of them take more than this, whatever their age."""
-
-    def __post_init__(self) -> None:
-        if not 0 < _bytes(self.event_log_size) < 1 << 50:
-            what = f"event_log_size: found {self.event_log_size!r}"
-            raise ValueError(f'{what}, expected a size such as "500MiB" or "2GiB"')
-
-    @property
-    def event_log_bytes(self) -> int:
-        """The size in bytes."""
-        return _bytes(self.event_log_size)
-
-
-_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-
-
-def _bytes(size: str) -> int:
-    """Bytes of a size with its unit; 0 where it is none."""
-    match = re.fullmatch(r"(\d{1,6}) ?([kKMGT]i?B)", size, re.ASCII)
-    return int(match[1]) * _UNITS.get(match[2], 0) if match else 0
-
-
-PORT_FILE = "port"
-"""The daemon's port stands in this file of `state_dir` while it runs."""
-
-
-class EndpointsTable(msgspec.Struct, frozen=True):
-    """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
-
-    allow_private: bool = False
-    allow: tuple[str, ...] = ()
-    """Networks that are private and allowed all the same."""
-    most: Annotated[int, range(0, 1001)] = 100
-    """So many may be made; 0: none."""
-
-    def __post_init__(self) -> None:
-        try:
-            networks_of(self.allow)
-        except ValueError as e:
-            raise ValueError(f"allow: {e}") from None
-
-
-Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
-
-
-class PricesTable(msgspec.Struct, frozen=True):
-    """[prices]"""
-
-    stale_after: SomeTime = timedelta(seconds=10)
-    confirm_jump: Annotated[Decimal, Bounds("0", "10", 6, above=True)] = Decimal("0.15")
-    confirm_after: Wait = timedelta(seconds=3)
-    usdt_usd: str = "1"
-    min_sources: Annotated[int, range(1, 17)] = 1
-    mode: Literal["primary", "median"] = "primary"
-    max_spread: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.02")
-    contradiction_after: Pause = timedelta(seconds=60)
-    max_ahead: Pause = timedelta(seconds=5)
-    quiet_after: Pause = timedelta(minutes=5)
-    frozen_after: Pause = timedelta(hours=1)
-    power_wait: Pause = timedelta(minutes=10)
-
-    def __post_init__(self) -> None:
-        try:
-            if self.usdt_usd[:1].isalpha():
-                is_fine = bool(read(Asset, self.usdt_usd))
-            else:
-                # More places than a quantity has would not fit exact arithmetic beside a price and a share.
-                is_fine = Bounds("0.01", "100", 24).problem(number(self.usdt_usd)) is None
-        except (NotANumber, Invalid):
-            is_fine = False
-        if not is_fine:
-            raise ValueError(
-                f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
-            )
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -273,6 +187,10 @@ class _Loader:
         table = self.toml(self.path)
         if table is None:
             raise BadConfig(self.problems)
+        missing: list[tuple[str, str]] = []
+        table = with_credentials(table, "", missing)
+        for where, what in missing:
+            self.note(where, what)
         for key in table.keys() - _TABLES:
             self.note(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))
         monitor = self.table(MonitorTable, table, "monitor")
@@ -296,6 +214,11 @@ class _Loader:
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
+        if store is not None:
+            tokens = web.tokens if web is not None else ()
+            named_files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
+            for where, what in _names_the_store(store, named_files):
+                self.note(where, what)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
@@ -502,6 +425,25 @@ class _Loader:
                     self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
+
+
+def _names_the_store(store: Part, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
+    """What names the store's file: when the daemon closes it there, SQLite's locks on it are gone."""
+    own = getattr(store.config, "path", None)
+    for table, parts in families.items():
+        for part in parts:
+            config = getattr(part, "config", part)
+            for key in config.__struct_fields__:
+                value = getattr(config, key)
+                if own is not None and isinstance(value, str | Path) and _is_file(value, own):
+                    what = f"{key}: found {str(value)!r}, which is the store; name another file"
+                    yield f"{table} {part.name!r}", what
+
+
+def _is_file(value: str | Path, path: str) -> bool:
+    """A value of the configuration names this file, by whatever symbolic links."""
+    name = str(value).removeprefix("file:")
+    return "\0" not in name and os.path.realpath(name) == os.path.realpath(path)
 
 
 def _feed_trust(feed: Part) -> FeedTrust:

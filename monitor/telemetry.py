@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from monitor.control_characters import visible
+
 _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -59,11 +61,22 @@ def _without_secrets(text: str) -> str:
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
+    """No line shows a password of an address, or a control character, whoever put it into a text: a library, a peer, a
+    traceback, which alone has lines of its own."""
     for key, value in line.items():
-        if isinstance(value, str):
-            line[key] = without_passwords(value)
+        line[key] = _shown(value, keeps_lines=key in ("exception", "stack"))
     return line
+
+
+def _shown(value: Any, *, keeps_lines: bool = False) -> Any:
+    """A value of a line, and the texts of a list or a table in it."""
+    if isinstance(value, str):
+        return visible(without_passwords(value), keeps_lines=keeps_lines)
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    return value
 
 
 class _Unfailing:

@@ -10,6 +10,7 @@ from monitor import config, plugins
 from monitor.config import BadConfig, Config
 from monitor.core.rules.settings import FeedTrust
 from monitor.feeds import binance_futures
+from monitor.web.auth import Tokens
 
 PRODUCT = """
 [[version]]
@@ -201,6 +202,7 @@ WRONG = [
     ("monitor = 'desk-1'\n" + LEAST, "monitor: found 'desk-1', expected an object"),
     ("product = 5\n", "product: expected tables written as [[product]]"),
     ("book = 5\n" + LEAST, "book: expected tables written as [[book]]"),
+    (LEAST + "[monitor]\ngroup = 'no-such-group'\n", "monitor.group: found 'no-such-group', which is no group of this machine"),
     (LEAST + "[store]\nkind = 5\n", "store.kind"),
     (LEAST + "[store]\nkind = 'sqlight'\n", "did you mean 'sqlite'?"),
     (LEAST + "[store]\nkind = 'memory'\nkeep = 400\n", "store.keep: found 400, expected a duration"),
@@ -248,6 +250,51 @@ WRONG = [
 @pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     assert any(said in problem for problem in problems(tmp_path, text))
+
+
+def test_a_secret_may_be_a_credential_of_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key that takes a file takes a credential; what is no file stays as it is."""
+    text = LEAST + (
+        "[web]\ntokens = [{ name = 'ops', role = 'admin', secret_file = 'credential:ops' }]\n"
+        "[[notifier]]\nkind = 'pagerduty'\nrouting_key_file = 'credential:pager'\n"
+        "[[notifier]]\nkind = 'email'\nsmtp = 'smtps://mail.example'\nsender = 'a@b.example'\nto = ['c@b.example']\n"
+        "username = 'credential:x'\npassword_file = 'credential:mail.pass'\n"
+    )
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    said = problems(tmp_path, text)
+    assert len(said) == 3
+    assert "web.tokens[0].secret_file: found 'credential:ops', but systemd hands no credentials over" in said[0]
+    assert "LoadCredential=ops:" in said[0]
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    for name in ("ops", "pager", "mail.pass"):
+        (folder / name).write_text(f"secret-{name}\n")
+    it = loaded(tmp_path, text)
+    assert it.web.tokens[0].secret_file == folder / "ops"
+    assert [p.config.routing_key_file for p in it.notifiers if p.kind == "pagerduty"] == [folder / "pager"]
+    (mail,) = (p.config for p in it.notifiers if p.kind == "email")
+    assert (mail.username, mail.password_file) == ("credential:x", folder / "mail.pass")
+    assert Tokens(it.web.tokens).caller("Bearer secret-ops") is not None
+    (folder / "ops").unlink()
+    assert any("the unit has no such credential" in problem for problem in problems(tmp_path, text))
+    assert any("expected credential: and a name" in p for p in problems(tmp_path, text.replace(":ops'", ":../ops'")))
+
+
+def test_nothing_else_may_be_the_stores_file(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "link").symlink_to("var")
+    store = f'[store]\npath = "{tmp_path}/var/monitor.db"\n'
+    others = (
+        "[[book]]\nkind = 'file'\npath = 'link/../var/monitor.db'\n",
+        f"[[notifier]]\nkind = 'sms'\nfile = '{tmp_path}/link/monitor.db'\n",
+        "[web]\ntokens = [{ name = 'a', role = 'admin', secret_file = 'link/monitor.db' }]\n",
+    )
+    for other in others:
+        assert any("which is the store; name another file" in p for p in problems(tmp_path, LEAST + store + other)), (
+            other
+        )
+    loaded(tmp_path, LEAST + store + others[0].replace(".db", ".jsonl"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])

@@ -406,7 +406,7 @@ def _host_alone(found: re.Match[str]) -> str:
 
 
 def _show(value: object, where: str) -> str:
-    if re.search("secret|password|token|passw", where.lower()) and value is not None:
+    if re.search("secret|token|passw|key$", where.lower()) and value is not None:
         return "a value that is not shown"
     text = "nothing" if value is None else _ADDRESS.sub(_host_alone, repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -47,6 +47,7 @@ class App:
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         startup.prepare_threads(asyncio.get_running_loop())
+        await asyncio.to_thread(startup.keep_private, self.config)
         wiring.check(self.config)
         await self._build()
         self.address = await self.server.start()
@@ -74,6 +75,8 @@ class App:
     async def _build(self) -> None:
         running = self._running
         snapshot = await self.store.open()
+        # Made just now, some of them, and for their owner alone.
+        await asyncio.to_thread(startup.keep_store_private, self.config)
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)

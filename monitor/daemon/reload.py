@@ -14,6 +14,7 @@ def check_fixed(old: Config, new: Config) -> None:
     pairs = [
         ("monitor.name", old.monitor.name, new.monitor.name),
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
+        ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),

@@ -12,13 +12,13 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.clock import Clock
-from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.alerts.matching import takes
 from monitor.notifiers import webhook
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import SigningKey, Store, Subscription, Target
+from monitor.tables import EndpointsTable
 from monitor.telemetry import log
 from monitor.web.subscriptions import AskedEndpoint, EndpointRefused, TestedEndpoint
 from monitor.webhook_keys import Kind, NewKey, new_key

@@ -17,6 +17,7 @@ from unicodedata import bidirectional
 import msgspec
 
 from monitor.contacts import Manner
+from monitor.control_characters import unbroken, visible
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
@@ -241,7 +242,8 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 def one_line(text: object, limit: int = 200) -> str:
-    """Printable text on one line, cut to a length. Line breaks, terminal codes and turns of the writing direction go."""
+    """Printable text on one line, cut to a length. Line breaks are blanks; terminal codes and turns of the writing direction
+    are shown as escapes, and what else cannot be seen goes."""
     return _on_one_line(text, limit, _JOINERS)
 
 
@@ -254,7 +256,8 @@ def isolated(text: object, limit: int = 200) -> str:
 
 
 def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
-    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in str(text)).split())
+    shown = visible(unbroken(str(text)))
+    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in shown).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 

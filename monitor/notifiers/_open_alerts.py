@@ -117,7 +117,7 @@ def _append(path: Path, one: OpenAlert) -> None:
     is_new = not path.exists()
     # A line break first: what a crash cut off then stays a line of its own, and takes no other along.
     line = b"\n" + msgspec.json.encode(one)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # what the umask leaves
     try:
         before = os.fstat(handle).st_size
         if os.write(handle, line) < len(line):

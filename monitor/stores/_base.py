@@ -292,6 +292,19 @@ class Subscription(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Backup(msgspec.Struct, frozen=True):
+    """A copy of a store, and what opens it."""
+
+    file: Path
+    identity: Path | None = None
+    """The file with the identity of age that it was encrypted for."""
+    key: str | None = None
+    """The key of the store that it is of, where that is not the one of the configuration."""
+
+    def __repr__(self) -> str:
+        return f"Backup({str(self.file)!r})"
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 

@@ -65,10 +65,13 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
 
     def use_tokens(self, tokens: Tokens) -> None:
-        """Takes other tokens at once. Streams of the old ones end; a reader that may stay resumes where it was."""
-        if not tokens.same_as(self.site.tokens):
-            self.site.tokens = tokens
-            self.site.hub.disconnect()
+        """Takes other tokens at once. Sessions and streams of those that are gone or changed end; all others go on."""
+        if not tokens and not self.site.tokens:
+            return
+        stay = tokens.names_in(self.site.tokens)
+        self.site.tokens = tokens
+        self.site.sessions.end_without(tokens)
+        self.site.hub.disconnect(lambda caller: caller.name not in stay)
 
     def use_proxies(self, config: WebConfig) -> None:
         """Goes by another public address, other trusted proxies and other quotas at once."""

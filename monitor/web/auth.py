@@ -17,7 +17,7 @@ import msgspec
 from monitor.addresses import origin_of
 from monitor.core.groups.snapshot import Scope, within
 from monitor.core.schema import Invalid, Problem
-from monitor.text_files import read_text
+from monitor.secret_files import BadSecret, read_secret
 from monitor.web_table import TokenConfig, is_loopback
 
 READ = "read"
@@ -92,9 +92,9 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._callers)
 
-    def same_as(self, other: Tokens) -> bool:
-        """Both hold the same secrets, for the same callers."""
-        return self._callers == other._callers
+    def names_in(self, other: Tokens) -> frozenset[str]:
+        """The names of those that are in the other ones too, with the same secret, role and scope."""
+        return frozenset(c.name for digest, c in self._callers.items() if other.of_digest(digest) == c)
 
     def caller(self, authorization: str | None) -> Caller | None:
         """The caller that an `Authorization: Bearer` header names; None where no token has that secret."""
@@ -121,14 +121,10 @@ class Tokens:
 
 def _secret(config: TokenConfig, where: str, problems: list[Problem]) -> str:
     try:
-        secret = config.secret if config.secret_file is None else read_text(config.secret_file)
-    except (OSError, UnicodeDecodeError) as e:
-        problems.append(Problem(f"{where}.secret_file", f"cannot be read: {e}"))
+        return read_secret(config.secret, config.secret_file)
+    except BadSecret as e:
+        problems.append(Problem(where if config.secret_file is None else f"{where}.secret_file", str(e)))
         return ""
-    secret = (secret or "").strip()
-    if not secret:
-        problems.append(Problem(where, "its secret is empty"))
-    return secret
 
 
 def _digest(secret: str) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from monitor.control_characters import control_in, unbroken, visible
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Problem, instant, read
 from monitor.notifiers._base import one_line
@@ -164,7 +165,8 @@ def read_as(kind: type[T], raw: bytes) -> T:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a body. Raises Rejected for anything else, and for a key that stands there twice."""
+    """The JSON object of a body. Raises Rejected for anything else, for a key that stands there twice, and for texts with
+    control characters; the lines of a note or a reason become one."""
     try:
         msgspec.json.decode(raw)  # strict where json is not: no lone surrogates, no NaN
         value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -176,7 +178,34 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise Rejected("bad-json", f"the body is not JSON: {str(e)[:200]}") from None
     if not isinstance(value, dict):
         raise Rejected("bad-json", f"the body is a JSON {_kind(value)}, an object is expected")
+    if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
+        return value  # nearly always: no text of it can hold a control character
+    for key in _NOTES & value.keys():
+        if isinstance(value[key], str):
+            value[key] = unbroken(value[key])
+    if problems := list(_controls(value, "")):
+        raise invalid(problems)
     return value
+
+
+_NOTES = {"note", "reason"}
+"""What people write in more than one line; a list, a mail and a log show it in one."""
+
+
+def _controls(value: object, where: str) -> Iterator[Problem]:
+    """The texts of a body that would command a terminal, or begin a line of a mail or a log, each with its place."""
+    if isinstance(value, str):
+        if (control := control_in(value)) is not None:
+            what = f"found {visible(value[:60])!r} with the control character {control}; take it out"
+            yield Problem(where, what, "control_character")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            place = f"{where}.{visible(key[:60])}" if where else visible(key[:60])
+            yield from _controls(key, place)
+            yield from _controls(each, place)
+    elif isinstance(value, list):
+        for i, each in enumerate(value):
+            yield from _controls(each, f"{where}[{i}]")
 
 
 class _Twice(Exception):

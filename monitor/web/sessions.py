@@ -62,6 +62,10 @@ class Sessions:
             return None
         return msgspec.structs.replace(caller, session=key, until=found.until)
 
+    def end_without(self, tokens: Tokens) -> None:
+        """Ends the sessions whose token is gone, for good: the same secret that comes back signs nobody in."""
+        self._open = OrderedDict((k, s) for k, s in self._open.items() if tokens.of_digest(s.token) is not None)
+
     def close(self, key: str) -> None:
         """Ends the session of a caller."""
         self._open.pop(key, None)

@@ -8,6 +8,7 @@ resume, and is disconnected.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -91,10 +92,10 @@ class Hub:
         for client in self.clients:
             client.wake.set()
 
-    def disconnect(self, session: str | None = None) -> None:
-        """Ends the streams that are open, or those of one session; new ones may come."""
+    def disconnect(self, ends: Callable[[Caller], bool]) -> None:
+        """Ends the streams of some callers; new ones may come."""
         for client in self.clients:
-            if session in (None, client.caller.session):
+            if ends(client.caller):
                 client.is_over = True
                 client.wake.set()
 

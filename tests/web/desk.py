@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
@@ -46,6 +45,7 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores.memory import MemoryStore
+from monitor.tables import EndpointsTable
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.live import Limits

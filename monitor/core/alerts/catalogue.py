@@ -295,7 +295,8 @@ _ROWS = (
     ),
     AlertType(
         BOOK_LEFT_OUT, WARNING, "part of a book line left out", "place in a book",
-        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long.",
+        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long, or hold control "
+        "characters.",
         "Mend the line. The group is watched meanwhile; a borrower without a usable contact counts as one without any.",
         (
             Fact("problem", TEXT, "what is left out and why, as a sentence"),

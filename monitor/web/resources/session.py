@@ -69,9 +69,9 @@ async def session(call: Call) -> SessionItem:
 async def sign_out(call: Call) -> web.StreamResponse:
     """Signs out."""
     response = web.Response(status=204)
-    if call.caller.session:
-        call.site.sessions.close(call.caller.session)
-        call.site.hub.disconnect(call.caller.session)
+    if mine := call.caller.session:
+        call.site.sessions.close(mine)
+        call.site.hub.disconnect(lambda caller: caller.session == mine)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
     return response
 
