@@ -63,9 +63,10 @@ def route(
         found = _contacts(alert, channels) if name == CONTACTS else [Target(name)] if name in channels else []
         until = quiet_until(by.quiet) if by is not None and by.quiet is not None else None
         for target in found:
-            gathered = _gathered(target, by.gathering if by is not None else None, alert, channels)
-            held = until if waits_for_quiet_times(alert, channels[target.notifier]) else None
-            targets.setdefault((target.notifier, target.to), msgspec.structs.replace(gathered, until=held))
+            routed = _gathered(target, by.gathering if by is not None else None, alert, channels)
+            if until is not None and waits_for_quiet_times(alert, channels[target.notifier]):
+                routed = msgspec.structs.replace(routed, until=until)
+            targets.setdefault((target.notifier, target.to), routed)
     if not targets and named and alert.severity == CRITICAL:
         targets = {(name, ()): Target(name) for name in channels}
     if alert.type in (DELIVERY_FAILING, CHANNEL_OFF):
