@@ -340,7 +340,10 @@ class _Loader:
             return tomllib.loads(read_text(path))
         except OSError as e:
             self.problems.append(f"{path}: cannot be read: {e.strerror}; check the path")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        except (
+            ValueError,
+            RecursionError,
+        ) as e:  # no TOML, no UTF-8, a number of thousands of digits, or nested too deeply
             self.problems.append(f"{path}: is not TOML: {e}")
         return None
 

@@ -37,7 +37,10 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
 
 
 _USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
-_TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"([?&][^=&\s]{0,64}(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]{0,64}=)[^&\s'\"]+", re.IGNORECASE
+)
+"""The name of a key is short: without a limit, a long text of a peer would take minutes."""
 
 
 def without_passwords(text: str) -> str:
@@ -160,6 +163,7 @@ class Metrics:
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
         self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
+        self.tasks = gauge("monitor_tasks", "Tasks of the event loop.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
 

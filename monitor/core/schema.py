@@ -390,7 +390,8 @@ def _under(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s'\",]*)")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)([^\s'\",]*)")
+"""A scheme has few letters. Without that limit a text of a million letters takes minutes to look through."""
 
 
 def _host_alone(found: re.Match[str]) -> str:
