@@ -49,10 +49,11 @@ check: setup
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
 	else echo "npm is not installed: the page is not checked"; fi
 
-# The slower suite: thousands of groups over a whole tape, more random kills, ten minutes of all faults of prices
-# (SOAK_MINUTES and SOAK_SEED change those).
+# The slower suite: thousands of groups over a whole tape, more random kills, ten minutes of all faults (SOAK_MINUTES and
+# SOAK_SEED change those), and a minute of rubbish for each parser (FUZZ_SECONDS).
+soak: export FUZZ_SECONDS ?= 60
 soak: setup
-	$(BIN)/pytest -n $(WORKERS) -m soak tests
+	$(BIN)/pytest -n $(WORKERS) -m "soak or fuzz" tests
 
 # The handed cases as slow as they were; `make test` plays them five times as fast.
 cases: setup

@@ -31,6 +31,7 @@ async def load(trial: Trial, seed: int) -> AsyncIterator[None]:
 async def _prices(trial: Trial) -> None:
     """Goes on whether anybody listens or not, as a market does."""
     for number in count():
+        await trial.goes_on.wait()
         await trial.market.send(trial.market.swing(number / SETS_A_TURN))
         await asyncio.sleep(1 / SETS_A_SECOND)
 
@@ -43,6 +44,7 @@ async def _feeder(trial: Trial, rng: Random) -> None:
         quantity = f"0.{rng.randrange(1, 10**6):06d}"
         while f"e-{number}" not in trial.entered:
             try:
+                await trial.goes_on.wait()
                 await trial.is_ready.wait()
                 await trial.deposit(f"e-{number}", line["id"], account, asset, quantity)
             except Died:
