@@ -43,7 +43,8 @@ class AckLinks:
         """The step and the person of a token that was made here; None for any other text."""
         step, _, rest = token.partition(".")
         person = rest.partition(".")[0]
-        same = hmac.compare_digest(self.token(step, person).encode(), token.encode("utf-8", "surrogateescape"))
+        made = self.token(step, person)
+        same = hmac.compare_digest(made.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
         return (step, person) if same else None
 
     def code(self, step: str, person: str) -> str:
@@ -51,7 +52,7 @@ class AckLinks:
         return base64.b32encode(self._mac("code", step, person)).decode()[:_CODE_LENGTH]
 
     def _mac(self, purpose: str, step: str, person: str) -> bytes:
-        text = "\n".join((purpose, step, person)).encode("utf-8", "surrogateescape")
+        text = "\n".join((purpose, step, person)).encode("utf-8", "surrogatepass")
         return hmac.new(self._key, text, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
 

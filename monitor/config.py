@@ -214,11 +214,10 @@ class _Loader:
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
-        if store is not None:
-            tokens = web.tokens if web is not None else ()
-            named_files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
-            for where, what in _names_the_store(store, named_files):
-                self.note(where, what)
+        tokens = web.tokens if web is not None else ()
+        files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
+        for where, what in _names_the_store(store, files):
+            self.note(where, what)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
@@ -282,7 +281,10 @@ class _Loader:
             return tomllib.loads(read_text(path))
         except OSError as e:
             self.problems.append(f"{path}: cannot be read: {e.strerror}; check the path")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        except (
+            ValueError,
+            RecursionError,
+        ) as e:  # no TOML, no UTF-8, a number of thousands of digits, or nested too deeply
             self.problems.append(f"{path}: is not TOML: {e}")
         return None
 
@@ -427,9 +429,9 @@ class _Loader:
         return tuple(routes)
 
 
-def _names_the_store(store: Part, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
+def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
     """What names the store's file: when the daemon closes it there, SQLite's locks on it are gone."""
-    own = getattr(store.config, "path", None)
+    own = getattr(store.config, "path", None) if store is not None else None
     for table, parts in families.items():
         for part in parts:
             config = getattr(part, "config", part)

@@ -189,6 +189,7 @@ class Metrics:
         self.web_connections = gauge("monitor_web_connections", "Connections to the API that are open.")
         self.web_refused = counter("monitor_web_refused_total", "Connections turned away or cut.", ["reason"])
         self.web_wrong_tokens = counter("monitor_web_wrong_tokens_total", "Requests with a token that nobody has.")
+        self.tasks = gauge("monitor_tasks", "Tasks of the event loop.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
 

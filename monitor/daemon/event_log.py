@@ -154,11 +154,12 @@ def read(path: Path) -> Iterator[Start | Event | RecordGap]:
                 return
             number += 1
             try:
-                yield _started(_start.decode(line)) if number == 1 else _understood(_record.decode(line))
-            except msgspec.DecodeError as e:
+                record = _started(_start.decode(line)) if number == 1 else _understood(_record.decode(line))
+            except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ArithmeticError, ValueError) as e:
                 if number > 1 and not line.endswith(b"\n"):
                     return
                 raise Torn(path, number, f"is not a record of the event log: {e}") from None
+            yield record
 
 
 def start_of(path: Path) -> Start | None:

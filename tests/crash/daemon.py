@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,11 @@ class Daemon:
         self._draining: asyncio.Task[bytes] | None = None
 
     @classmethod
-    async def spawn(cls, folder: Path, config: Path, errors: Path, crash_at: str = "") -> Daemon:
+    async def spawn(
+        cls, folder: Path, config: Path, errors: Path, crash_at: str = "", env: Mapping[str, str] | None = None
+    ) -> Daemon:
         """Starts it in a folder; `crash_at` names the place at which it kills itself."""
-        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at}
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at, **(env or {})}
         with errors.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -68,6 +71,11 @@ class Daemon:
                     self._draining = asyncio.create_task(self._process.stdout.read())
                     return
         raise Died
+
+    @property
+    def pid(self) -> int:
+        """Its number on this machine."""
+        return self._process.pid
 
     @property
     def code(self) -> int | None:

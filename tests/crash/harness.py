@@ -134,10 +134,18 @@ class Trial:
         self.config = folder / "monitor.toml"
         self.is_ready = asyncio.Event()
         """A daemon lives that answers; the reader that finds it dead clears this."""
+        self.goes_on = asyncio.Event()
+        """Cleared while market and feeder hold still."""
+        self.goes_on.set()
         self.market_goes_on = False
         """Prices are sent also while the daemon is dead or starting."""
         self.filed: list[dict[str, Any]] = []
         """The lines of the book that is a file; the others come by API."""
+        self.patience_s = WITHIN_S
+        """How long deliveries may take to go out once all is well."""
+        self.others: tuple[str, ...] = ("delivery.failing",)
+        """What else may be said beside loans, as patterns."""
+        self.env: dict[str, str] = {}
         self._groups, self._product_text = groups, product
         self._left = AsyncExitStack()
 
@@ -164,8 +172,12 @@ class Trial:
         text = CONFIG.format(name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url)
         text += BOOK if self.filed else ""
         for name in CHANNELS:
-            text += NOTIFIER.format(name=name, url=self.receiver.url(name), secret=secrets)
+            text += NOTIFIER.format(name=name, url=self.address(name), secret=secrets)
         self.config.write_text(text)
+
+    def address(self, channel: str) -> str:
+        """Where a channel posts to."""
+        return self.receiver.url(channel)
 
     def file(self, *lines: dict[str, Any]) -> None:
         """Writes the book that is a file, as it is from now on."""
@@ -199,7 +211,7 @@ class Trial:
         self.receiver.life = number = len(self.lives) + 1
         errors = self.folder / f"life-{number}.log"
         began_at = self.clock.utc()
-        daemon = await Daemon.spawn(self.folder, self.config, errors, crash_at)
+        daemon = await Daemon.spawn(self.folder, self.config, errors, crash_at, self.env)
         self.lives.append(Life(number, daemon, began_at, crash_at))
         return daemon
 
@@ -305,12 +317,12 @@ class Trial:
 
     async def _quiet(self) -> None:
         left: list[dict[str, Any]] = []
-        for _ in range(int(WITHIN_S / 0.02)):
+        for _ in range(int(self.patience_s / 0.02)):
             left = (await self.daemon.get("/v1/deliveries?state=pending"))["items"]
             if not left:
                 return
             await asyncio.sleep(0.02)
-        raise AssertionError(f"seed {self.seed}: undelivered after {WITHIN_S} s: {left}")
+        raise AssertionError(f"seed {self.seed}: undelivered after {self.patience_s} s: {left}")
 
     async def stop(self) -> None:
         """SIGTERM, a clean end within ten seconds, and the examination."""

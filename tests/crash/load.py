@@ -31,6 +31,7 @@ async def load(trial: Trial, seed: int, sets_a_second: int = SETS_A_SECOND) -> A
 async def _prices(trial: Trial, sets_a_second: int) -> None:
     """Goes on whether anybody listens or not, as a market does."""
     for number in count():
+        await trial.goes_on.wait()
         await trial.market.send(trial.market.swing(number / sets_a_second / TURN_S))
         await asyncio.sleep(1 / sets_a_second)
 
@@ -43,6 +44,7 @@ async def _feeder(trial: Trial, rng: Random) -> None:
         quantity = f"0.{rng.randrange(1, 10**6):06d}"
         while f"e-{number}" not in trial.entered:
             try:
+                await trial.goes_on.wait()
                 await trial.is_ready.wait()
                 await trial.deposit(f"e-{number}", line["id"], account, asset, quantity)
             except Died:

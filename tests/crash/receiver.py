@@ -27,6 +27,13 @@ class Arrival(NamedTuple):
     raw: bytes
     body: dict[str, Any]
     what: str
+    in_outage: bool = False
+    """The store could not be written then, so what is sent may come again, and nothing is marked."""
+
+    @property
+    def is_durable(self) -> bool:
+        """It stood in the log when it was sent."""
+        return bool(self.body["data"].get("durable", True))
 
     @property
     def is_told(self) -> bool:
@@ -45,6 +52,9 @@ class TroubledReceiver:
         self.arrivals: list[Arrival] = []
         self.violations: list[str] = []
         self._signatures = Signatures(SECRET)
+        self.in_outage = False
+        self.hangs_s = 0.0
+        """Every answer takes so much longer."""
         self._seed, self.trouble = seed, trouble
         self._seen: Counter[tuple[str, str]] = Counter()
         self._port = 0
@@ -64,6 +74,22 @@ class TroubledReceiver:
         assert self._runner is not None
         await self._runner.cleanup()
 
+    async def leave(self) -> None:
+        """Nobody listens any more."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            await site.stop()
+
+    async def come_back(self) -> None:
+        """Listens at the same port again."""
+        assert self._runner is not None
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
     def url(self, channel: str) -> str:
         """Where a notifier posts to."""
         return f"http://127.0.0.1:{self._port}/hooks/{channel}"
@@ -78,8 +104,8 @@ class TroubledReceiver:
         if body["data"]["id"] != id_:
             self.violations.append(f"{channel}: header {id_}: {raw[:200]!r}")
         what, wait_s = self._mood(channel, id_, body["data"]["severity"])
-        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what))
-        await asyncio.sleep(wait_s)
+        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what, self.in_outage))
+        await asyncio.sleep(wait_s + self.hangs_s)
         if what in (LOST, RESET) and request.transport is not None:
             request.transport.abort()
         return web.Response(status=500 if what == REFUSED else 204)
