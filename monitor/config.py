@@ -218,13 +218,13 @@ class _Loader:
         files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
         for where, what in _names_the_store(store, files):
             self.note(where, what)
+        old = tuple(self.old_keys)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            named = Named(web.tokens if web else (), books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
-            raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
+            named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
+            raise BadConfig(_hushed(self.problems, table), named, old)
         rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
-        old_keys = tuple(self.old_keys)
         config = Config(
-            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
+            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )
         more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
         return msgspec.structs.replace(config, contacts=contacts_of(people), **more)
@@ -233,8 +233,7 @@ class _Loader:
         """The people of the desk, who is on duty, and who is asked."""
         people = tuple(self.each(Person, table, "person"))
         duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
-        rows = self.rows(table, "notifier")
-        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in self.rows(table, "notifier")]
         for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
             self.note(where, what)
         return people, duty

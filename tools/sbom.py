@@ -105,12 +105,20 @@ def _applies(want: Requirement, extras: set[str] | None = None) -> bool:
 
 
 def _licence(found: Distribution) -> str:
-    """As the package states it; a class of the index where it has no expression, and its own words last."""
+    """As the package states it; a class of the index where it has no expression, its own words, and its text last."""
     meta = found.metadata
     if expression := meta.get("License-Expression"):
         return str(expression)
     named = [c.rpartition(" :: ")[2] for c in meta.get_all("Classifier") or () if c.startswith("License :: ")]
-    return " AND ".join(named) or (meta.get("License") or "not stated").splitlines()[0]
+    return " AND ".join(named) or (meta.get("License") or _read("".join(_texts(found)))).splitlines()[0]
+
+
+_KNOWN = {"The MIT License (MIT)": "MIT", "provided 'as-is', without any express or implied warranty": "Zlib"}
+"""By words of its text, the licence of a package that states none otherwise."""
+
+
+def _read(text: str) -> str:
+    return next((name for words, name in _KNOWN.items() if words in text), "not stated")
 
 
 def _texts(found: Distribution) -> Iterator[str]:
