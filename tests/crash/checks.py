@@ -21,10 +21,10 @@ STAGE_NEWS = tuple(
     f"loan_group.{name}"
     for name in (
         "margin_call.opened", "margin_call.cured", "delayed_liquidation.started", "delayed_liquidation.cured",
-        "liquidation.triggered", "liquidation.cleared",
+        "liquidation.triggered", "liquidation.cleared", "closed",
     )
 )  # fmt: skip
-GOOD_NEWS = tuple(type_ for type_ in STAGE_NEWS if type_.endswith(("cured", "cleared")))
+GOOD_NEWS = tuple(type_ for type_ in STAGE_NEWS if type_.endswith(("cured", "cleared", "closed")))
 TRIGGERED = "loan_group.liquidation.triggered"
 IN_FLIGHT = 8
 """Attempts that one channel makes at a time, and so the most that one kill can repeat on it."""

@@ -116,7 +116,7 @@ class Model:
         self._evaluate(group, at)
         self._look_at_interest(group, at)
 
-    def close(self, at: datetime, group_id: str) -> list[Alert]:
+    def close(self, at: datetime, group_id: str, source: str = "book") -> list[Alert]:
         """Forget a group and its deadlines. One in an episode says that it is over, and not how: no stage follows."""
         with localcontext(EXACT):
             self._advance(at)
@@ -124,7 +124,7 @@ class Model:
             if group.stage != NORMAL:
                 group.deadline = None
                 said = self._say(group, at, state.CLOSED, "closed")
-                said |= {"stage_to": None, "supersedes": group.last_stage_alert, "facts": {"source": "book"}}
+                said |= {"stage_to": None, "supersedes": group.last_stage_alert, "facts": {"source": source}}
             self.counts[group_id] = group.episode, group.sequence
             return self._collect()
 
