@@ -49,7 +49,7 @@ def narrow(group: str | None, places: Places, keep_open: Iterable[Path] = ()) ->
     above these. The log says so.
     """
     gid = None if group is None else group_id(group)
-    busy = [Path(os.path.realpath(p)) for p in (Path.cwd(), Path.home(), *keep_open)]
+    busy = [Path(os.path.realpath(p)) for p in (Path(), Path(os.path.expanduser("~")), *keep_open)]
     keys = {os.path.realpath(p) for p in places.keys}
     paths = [*map(str, places.files), *keys]
     for folder in places.folders:

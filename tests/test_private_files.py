@@ -57,6 +57,15 @@ def test_a_folder_that_holds_other_things_stays_open(
     assert "stays open" in "".join(capsys.readouterr())
 
 
+def test_a_user_without_a_home_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as a number that no list of users has."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    (tmp_path / "d").mkdir()
+    private_files.narrow(None, Places([tmp_path / "d"]))
+    assert mode(tmp_path / "d") == 0o700
+
+
 def test_rights_of_the_owner_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for name, before in (("read-only", 0o444), ("program", 0o755)):
