@@ -49,7 +49,7 @@ def narrow(group: str | None, places: Places, keep_open: Iterable[Path] = ()) ->
     above these. The log says so.
     """
     gid = None if group is None else group_id(group)
-    busy = [Path(os.path.realpath(p)) for p in (Path.cwd(), Path.home(), *keep_open)]
+    busy = [Path(os.path.realpath(p)) for p in (Path(), Path(os.path.expanduser("~")), *keep_open)]
     keys = {os.path.realpath(p) for p in places.keys}
     paths = [*map(str, places.files), *keys]
     for folder in places.folders:
@@ -61,7 +61,18 @@ def narrow(group: str | None, places: Places, keep_open: Iterable[Path] = ()) ->
             log.warning("a folder holds other things too and stays open", folder=str(real), mend=mend)
             continue
         paths += [str(real), *_below(str(real))]
-    changed = sum(_narrow(path, None if path in keys else gid) for path in paths)
+    changed, failed = 0, list[OSError]()
+    for path in paths:
+        try:
+            changed += _narrow(path, None if path in keys else gid)
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            failed.append(e)
+    if failed:
+        first, mend = failed[0], "let the monitor's user own them, and be a member of the group"
+        facts = {"files": len(failed), "first": str(first.filename), "reason": first.strerror, "mend": mend}
+        log.warning("files cannot be kept private", **facts)
     if changed:
         log.info("files were closed to other users of this machine", files=changed, group=group)
 
@@ -73,27 +84,20 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _narrow(path: str, gid: int | None) -> bool:
-    """Whether a file or folder had to be changed. A symbolic link is left alone, as is what leads elsewhere by one."""
-    try:
-        seen = os.lstat(path)
-        is_folder = stat.S_ISDIR(seen.st_mode)
-        if not is_folder and not stat.S_ISREG(seen.st_mode):
-            return False
-        mode = stat.S_IMODE(seen.st_mode)
-        wanted = mode & _OWNER
-        if gid is not None:
-            wanted |= _GROUP_READS_FOLDER if is_folder else _GROUP_READS_FILE
-        if wanted == mode and gid in (None, seen.st_gid):
-            return False
-        # Closed first: a file that cannot be given to the group stays its owner's.
-        os.chmod(path, mode & _OWNER)
-        if gid is not None:
-            os.chown(path, -1, gid)
-            os.chmod(path, wanted)
-    except FileNotFoundError:
+    """Whether a file or folder had to be changed. A symbolic link is left alone. Raises OSError."""
+    seen = os.lstat(path)
+    is_folder = stat.S_ISDIR(seen.st_mode)
+    if not is_folder and not stat.S_ISREG(seen.st_mode):
         return False
-    except OSError as e:
-        mend = "let the monitor's user own it, and be a member of the group"
-        log.warning("a file cannot be kept private", file=path, reason=e.strerror, mend=mend)
+    mode = stat.S_IMODE(seen.st_mode)
+    wanted = mode & _OWNER
+    if gid is not None:
+        wanted |= _GROUP_READS_FOLDER if is_folder else _GROUP_READS_FILE
+    if wanted == mode and gid in (None, seen.st_gid):
         return False
+    # Closed first: a file that cannot be given to the group stays its owner's.
+    os.chmod(path, mode & _OWNER)
+    if gid is not None:
+        os.chown(path, -1, gid)
+        os.chmod(path, wanted)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -57,6 +58,15 @@ def test_a_folder_that_holds_other_things_stays_open(
     assert "stays open" in "".join(capsys.readouterr())
 
 
+def test_a_user_without_a_home_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as a number that no list of users has."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    (tmp_path / "d").mkdir()
+    private_files.narrow(None, Places([tmp_path / "d"]))
+    assert mode(tmp_path / "d") == 0o700
+
+
 def test_rights_of_the_owner_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for name, before in (("read-only", 0o444), ("program", 0o755)):
@@ -64,6 +74,22 @@ def test_rights_of_the_owner_stay_as_they_are(tmp_path: Path) -> None:
         (tmp_path / "d" / name).chmod(before)
     private_files.narrow(None, Places([tmp_path / "d"], [tmp_path / "absent"]))
     assert (mode(tmp_path / "d/read-only"), mode(tmp_path / "d/program")) == (0o400, 0o700)
+
+
+def test_what_cannot_be_given_to_the_group_stays_the_owners_and_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: str, uid: int, gid: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", path)
+
+    for n in range(50):
+        (tmp_path / f"{n}").touch()
+    monkeypatch.setattr(os, "chown", refuse)
+    private_files.narrow("daemon", Places(files=[tmp_path / f"{n}" for n in range(50)]))
+    assert {mode(tmp_path / f"{n}") for n in range(50)} == {0o600}
+    said = "".join(capsys.readouterr())
+    assert said.count("files cannot be kept private") == 1
+    assert "files=50" in said
 
 
 def test_an_unknown_group_is_said() -> None:
