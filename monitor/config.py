@@ -123,6 +123,17 @@ class PricesTable(msgspec.Struct, frozen=True):
             )
 
 
+class LifecycleTable(Lifecycle, frozen=True):
+    """[lifecycle]. Here alone a group may come back by default: an event log that does not say so folds without it."""
+
+    reopen: Wait = timedelta(hours=1)
+
+    @property
+    def settings(self) -> Lifecycle:
+        """What core decides by."""
+        return Lifecycle(**msgspec.structs.asdict(self))
+
+
 class Part(msgspec.Struct, frozen=True):
     """A plug-in of the configuration: its kind, its name, and its own Config."""
 
@@ -261,7 +272,7 @@ class _Loader:
         monitor = self.table(MonitorTable, table, "monitor")
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
-        lifecycle = self.table(Lifecycle, table, "lifecycle")
+        lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
@@ -281,7 +292,7 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
+        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty)
         old_keys = tuple(self.old_keys)
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints

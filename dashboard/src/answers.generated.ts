@@ -23,7 +23,7 @@ export interface AckShown {
 
 export interface AlertData {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly severity: Severity;
   readonly test: boolean;
   readonly durable: boolean;
@@ -71,7 +71,7 @@ export interface AlertItem {
 
 export interface AlertList {
   readonly items: readonly AlertItem[];
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Alive {
@@ -228,7 +228,7 @@ export interface DecisionShown {
 
 export interface DeliveryDetail {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -245,7 +245,7 @@ export interface DeliveryDetail {
 
 export interface DeliveryItem {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -404,7 +404,7 @@ export interface FundShown {
 }
 
 export interface GapEvent {
-  readonly resume_after: number;
+  readonly resume_after: number | string;
   readonly reason: string;
 }
 
@@ -511,7 +511,7 @@ export interface GroupsEvent {
 
 export interface HiddenAlert {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly type: string;
   readonly severity: Severity;
   readonly subject: string;
@@ -891,7 +891,7 @@ export interface Replayed {
   readonly sent: number;
   readonly first: number | null;
   readonly last: number | null;
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Retried {
@@ -1002,7 +1002,7 @@ export interface Status {
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
   readonly feeds: Readonly<Record<string, FeedItem>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];
 }
@@ -1012,7 +1012,7 @@ export interface StatusEvent {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
   readonly feeds: Readonly<Record<string, boolean>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
 }
 
 export interface StressAnswer {

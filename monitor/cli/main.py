@@ -28,6 +28,7 @@ from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import StoreUnavailable
+from monitor.web_table import told_by_puts
 
 STOP_S = 9.0
 """A stop takes at most ten seconds, whatever hangs."""
@@ -163,6 +164,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     if loaded is None or problems:
         raise BadConfig(problems)
     output.notes(wiring.incomplete_lines(named))
+    output.notes(told_by_puts(loaded.web.tokens))
     output.config_is_fine(loaded)
     return FINE
 

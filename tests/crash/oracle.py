@@ -140,7 +140,7 @@ class Fold:
                 return self._put(event, at)
             case "groupclosed":
                 del self._stands[event["group_id"]], self._put_last[event["group_id"]]
-                return self.model.close(at, event["group_id"])
+                return self.model.close(at, event["group_id"], by_person=event["source"] == "api")
             case "bookentry":
                 return self._enter(event, at)
         return self.model.pass_time(at)

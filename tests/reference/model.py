@@ -38,6 +38,7 @@ LIFECYCLE: dict[str, Any] = {
     "clear_hold_s": 900,
     "grace_reminders": ["12h", "6h", "1h", "15m"],
     "margin_call_repeat": "24h",
+    "reopen": "1h",
 }
 
 
@@ -62,10 +63,13 @@ class Model:
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
         self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
         self.margin_call_repeat = duration(terms["margin_call_repeat"])
+        self.reopen = duration(terms["reopen"])
         self.usdt_is_fixed = usdt_usd != "USDT"
         self.price: dict[str, Decimal] = {"USDT": Decimal(usdt_usd)} if self.usdt_is_fixed else {}
         self.groups: dict[str, Group] = {}  # in order of ids
         self.counts: dict[str, tuple[int, int]] = {}  # episode and sequence of closed groups
+        self.labels: dict[str, dict[str, str]] = {}  # of each id, as it was put last
+        self.left_out: dict[str, tuple[datetime, Group]] = {}  # by a snapshot, and when
         self.version = self.versions[0]
         self.now: datetime | None = None
         self.revalue_at = state.NEVER
@@ -77,7 +81,8 @@ class Model:
     def put(self, at: datetime, line: dict[str, Any]) -> list[Alert]:
         """Put a new group, or replace the line of a known one.
 
-        A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice.
+        A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice. One that a
+        snapshot left out goes on as it was, if it comes back soon enough with the labels that it had.
         """
         group = Group(read_line(line, self.kind), at)
         self._refuse(group)
@@ -86,6 +91,8 @@ class Model:
             known = self.groups.get(group.line.id)
             if known is None:
                 group.episode, group.sequence = self.counts.get(group.line.id, (0, 0))
+                self._continue(group, at, line.get("labels", {}))
+            self.labels[group.line.id] = line.get("labels", {})
             self._take(group, known, at)
             return self._collect()
 
@@ -116,12 +123,27 @@ class Model:
         self._evaluate(group, at)
         self._look_at_interest(group, at)
 
-    def close(self, at: datetime, group_id: str) -> list[Alert]:
-        """Forget a group and its deadlines; closing itself says nothing."""
+    def _continue(self, group: Group, at: datetime, labels: dict[str, str]) -> None:
+        """Go on where the group was when a snapshot left it out. What nobody saw meanwhile neither held nor reminded."""
+        left_at, left = self.left_out.pop(group.line.id, (at, None))
+        if left is None or at - left_at > self.reopen or self.labels[group.line.id] != labels:
+            return
+        group.inherit(left)
+        group.hold_since = None
+        if group.stage == DELAYED:
+            group.reminded = at
+        elif group.stage == MARGIN_CALL and self.margin_call_repeat:
+            group.reminded += (at - group.reminded) // self.margin_call_repeat * self.margin_call_repeat
+
+    def close(self, at: datetime, group_id: str, by_person: bool = False) -> list[Alert]:
+        """Forget a group and its deadlines; closing itself says nothing. What a person closes does not go on."""
         with localcontext(EXACT):
             self._advance(at)
             group = self.groups.pop(group_id)
             self.counts[group_id] = group.episode, group.sequence
+            self.left_out.pop(group_id, None)
+            if not by_person and self.reopen:
+                self.left_out[group_id] = at, group
             return self._collect()
 
     def prices(self, at: datetime, usd: Mapping[str, str | Decimal]) -> list[Alert]:

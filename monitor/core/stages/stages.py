@@ -114,6 +114,19 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """The alert that was acknowledged."""
     note: str = ""
     until: datetime | None = None
+    labels: Mapping[str, str] | None = None
+    """The group's labels then: a scope that they are outside of does not see who has it in hand."""
+
+
+class ClosedLife(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A group that a snapshot left out: what it was, so that it can go on when the next one names it again."""
+
+    at: datetime
+    source: str
+    product: str
+    labels: Mapping[str, str]
+    version: int
+    state: GroupState
 
 
 class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -150,6 +163,10 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
     silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
+    life: int = 0
+    """How often the id was closed before: a former life's history and entries are not its own. Of a closed one: the next."""
+    closed: ClosedLife | None = None
+    """Only of a closed group that may still come back as it was."""
 
 
 UNTOUCHED = GroupState("")

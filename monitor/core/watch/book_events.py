@@ -32,7 +32,7 @@ class BookEvents:
 
     def put(self, event: GroupPut, out: Outcome) -> None:
         """One group. Raises Refused."""
-        record = self._book_changes.put(event, self._ground.rules.products)
+        record = self._book_changes.put(event, self._ground.rules)
         if record is not None:
             self._changed(record, event, out)
         self._noticed.accept(event, out)
@@ -61,11 +61,11 @@ class BookEvents:
 
     def close(self, event: GroupClosed, out: Outcome) -> None:
         """The group is gone. Raises Refused."""
-        record = self._book_changes.close(event)
+        record, kept = self._book_changes.close(event, self._ground.rules.lifecycle.reopen)
         id_ = record.group.id
         out.history += loan_history.of_close(record, event)
         out.closed.add(id_)
-        out.states[id_] = record.state
+        out.states[id_] = kept
         out.touched.add(id_)
         self._follow(BookChange(event.at, closed=id_), out)
 
@@ -74,6 +74,12 @@ class BookEvents:
         id_, replaced, place = record.group.id, self._book_changes.replaced, len(out.history)
         out.changed.add(id_)
         out.states[id_] = record.state
-        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets), out)
+        left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
+        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at), out)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
-        out.history[place:place] = loan_history.of_change(replaced, record, event, self._ground.board.usd)
+        usd = self._ground.board.usd
+        out.history[place:place] = (
+            loan_history.of_return(record, event)
+            if isinstance(event, GroupPut) and left_at is not None
+            else loan_history.of_change(replaced, record, event, usd)
+        )

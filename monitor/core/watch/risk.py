@@ -74,7 +74,7 @@ class RiskMonitor:
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
-        self._escalations = EscalationWatch(ground, self._silences)
+        self._escalations = EscalationWatch(ground, self._silences, self._book_changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
         self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sqlite3
 import stat
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from monitor import crashpoint
-from monitor.stores._base import StoreRefused
+from monitor.stores._base import KEY_BYTES, StoreRefused
 from monitor.stores.sqlite.connection import transaction
 from monitor.telemetry import log
 
@@ -142,7 +143,26 @@ ALTER TABLE deliveries ADD COLUMN gather TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN debt_usd TEXT NOT NULL DEFAULT '';
 CREATE TABLE switched (notifier TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8)
+# To whom what happened belonged then: entries and points with the labels of their time (rows of the history and audits have
+# them in their bodies), and of which life of its id an entry is. What is from before has no labels: no scope sees it.
+_SCHEMA_9 = """
+ALTER TABLE entries RENAME TO entries_8;
+CREATE TABLE entries (
+    group_id TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+    life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, id, life, labels)
+);
+INSERT INTO entries SELECT group_id, id, digest, version, at, 0, '' FROM entries_8 ORDER BY rowid;
+DROP TABLE entries_8;
+CREATE INDEX entries_at ON entries (at);
+-- Who had rows of which group: looked at in place of the rows, so that another's group takes no longer than none.
+CREATE TABLE holders (
+    group_id TEXT NOT NULL, life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, life, labels)
+) WITHOUT ROWID;
+CREATE TABLE owners (number INTEGER PRIMARY KEY, labels TEXT NOT NULL UNIQUE);
+ALTER TABLE ltv ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE keys (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
@@ -221,6 +241,14 @@ def keep_private(path: Path) -> None:
     for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         with suppress(FileNotFoundError):
             each.chmod(stat.S_IMODE(each.stat().st_mode) & ~stat.S_IRWXO)
+
+
+def key(db: sqlite3.Connection, name: str) -> bytes:
+    """A secret of this store, made when it is first asked for."""
+    with transaction(db):
+        db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, secrets.token_bytes(KEY_BYTES)))
+        (body,) = db.execute("SELECT body FROM keys WHERE name = ?", [name]).fetchone()
+    return bytes(body)
 
 
 def _sync_folder(path: Path) -> None:
