@@ -28,12 +28,12 @@ from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, Trust
+from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
 from monitor.core.schema import Invalid, Name, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
-from monitor.tables import EndpointsTable, MonitorTable, PricesTable
+from monitor.tables import EndpointsTable, LifecycleTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -196,7 +196,7 @@ class _Loader:
         monitor = self.table(MonitorTable, table, "monitor")
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
-        lifecycle = self.table(Lifecycle, table, "lifecycle")
+        lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
@@ -222,7 +222,7 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, old)
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
+        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty)
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )

@@ -12,7 +12,7 @@ import msgspec
 from monitor import private_files
 from monitor.addresses import networks_of
 from monitor.core.money import NotANumber, number
-from monitor.core.rules.settings import SomeTime, Wait
+from monitor.core.rules.settings import Lifecycle, SomeTime, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Span, read
 
 
@@ -107,3 +107,14 @@ class PricesTable(msgspec.Struct, frozen=True):
             raise ValueError(
                 f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
             )
+
+
+class LifecycleTable(Lifecycle, frozen=True):
+    """[lifecycle]. Here alone a group may come back by default: an event log that does not say so folds without it."""
+
+    reopen: Wait = timedelta(hours=1)
+
+    @property
+    def settings(self) -> Lifecycle:
+        """What core decides by."""
+        return Lifecycle(**msgspec.structs.asdict(self))

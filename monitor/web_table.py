@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from monitor.addresses import check_public_url, networks_of
-from monitor.core.schema import Name
+from monitor.core.schema import Name, Pattern
 
 
 class TokenConfig(msgspec.Struct, frozen=True):
@@ -22,8 +22,12 @@ class TokenConfig(msgspec.Struct, frozen=True):
     secret_file: Path | None = None
     scope: dict[str, str] = {}
     """Labels that a group must have for this token to see it."""
+    prefix: Annotated[str, Pattern(r"[\x21-\x7e]{1,64}", "1 to 64 printable characters")] | None = None
+    """With which the ids and accounts begin that this token puts."""
 
     def __post_init__(self) -> None:
+        if self.prefix is not None and not self.scope:
+            raise ValueError('"prefix" is of a scope; state scope = { borrower = "..." } too')
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('a token states either "secret" or "secret_file"')
 
@@ -75,6 +79,17 @@ class WebConfig(msgspec.Struct, frozen=True):
             raise ValueError(f"trusted_proxies: {e}") from None
         if self.port and self.health_port == self.port:
             raise ValueError(f"health_port: found {self.port}, which is the port; expected another one")
+
+
+def told_by_puts(tokens: Sequence[TokenConfig]) -> list[str]:
+    """What the answers to puts tell tokens with a scope about groups that they may not see."""
+    return [
+        f"token {t.name!r} has a scope and may put groups, but no prefix: its put of an id that is outside its scope is "
+        "answered 403, and of an account that another group has 409, which tells it that somebody has them; state "
+        f'prefix = "{t.name}-", with which its ids and accounts must begin then'
+        for t in tokens
+        if t.scope and t.prefix is None and t.role in ("feeder", "admin")
+    ]
 
 
 class UnsafeBind(Exception):

@@ -8,7 +8,7 @@ import pytest
 
 from monitor import config, plugins
 from monitor.config import BadConfig, Config
-from monitor.core.rules.settings import FeedTrust
+from monitor.core.rules.settings import FeedTrust, Lifecycle
 from monitor.feeds import binance_futures
 from monitor.web.auth import Tokens
 
@@ -66,6 +66,8 @@ def test_what_is_left_out_has_its_documented_value(tmp_path: Path) -> None:
     assert (lifecycle.clear_margin, lifecycle.clear_hold) == (Decimal("0.01"), timedelta(seconds=900))
     assert lifecycle.grace_reminders == tuple(timedelta(minutes=m) for m in (720, 360, 60, 15))
     assert lifecycle.margin_call_repeat == timedelta(hours=24)
+    assert lifecycle.reopen == timedelta(hours=1)
+    assert Lifecycle().reopen == timedelta(0), "an older event log folds as it did"
 
 
 OLD_DURATIONS = """
@@ -243,6 +245,7 @@ WRONG = [
     (LEAST + '[web]\nhost = "::"\n', "and no tokens"),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "admin" }]\n', 'states either "secret" or "secret_file"'),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "root", secret = "x" }]\n', "web.tokens[0].role: found a value that is not shown, expected one of 'viewer'"),
+    (LEAST + '[web]\ntokens = [{ name = "a", role = "feeder", secret = "x", prefix = "a-" }]\n', '"prefix" is of a scope'),
     ("= 1", "is not TOML"),
 ]  # fmt: skip
 

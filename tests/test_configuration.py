@@ -82,6 +82,26 @@ def test_a_token_that_can_be_guessed_is_a_note_here_and_refused_beyond_loopback(
         assert "secrets.token_urlsafe(32)" in problem
 
 
+def test_check_config_says_what_puts_of_a_scope_tell(tmp_path: Path) -> None:
+    """One who may not put, or whose names begin otherwise than those of others, learns nothing."""
+    house = House(tmp_path)
+    scope = 'scope = { borrower = "ACME" }'
+    tokens = (
+        f'{{ name = "acme", role = "feeder", secret = "a", {scope} }}',
+        f'{{ name = "looks", role = "viewer", secret = "b", {scope} }}',
+        f'{{ name = "apart", role = "feeder", secret = "c", {scope}, prefix = "apart-" }}',
+        '{ name = "desk", role = "feeder", secret = "d" }',
+    )
+    house.config.write_text(f"{PRODUCT}[web]\ntokens = [{', '.join(tokens)}]\n")
+    ended = house.command("check-config", "--config", "monitor.toml")
+    notes = [line for line in ended.err.splitlines() if line.startswith("note: token")]
+    assert ended.code == 0
+    assert [note.split("'")[1] for note in notes] == ["acme"]
+    assert "403" in notes[0]
+    assert "409" in notes[0]
+    assert 'prefix = "acme-"' in notes[0]
+
+
 async def test_a_daemon_logs_the_new_key_of_an_old_one(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.write(more="[lifecycle]\nclear_hold_s = 60\n", feed=False)

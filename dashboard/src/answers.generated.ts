@@ -23,7 +23,7 @@ export interface AckShown {
 
 export interface AlertData {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly severity: Severity;
   readonly test: boolean;
   readonly durable: boolean;
@@ -71,7 +71,7 @@ export interface AlertItem {
 
 export interface AlertList {
   readonly items: readonly AlertItem[];
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Alive {
@@ -229,7 +229,7 @@ export interface DecisionShown {
 
 export interface DeliveryDetail {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -247,7 +247,7 @@ export interface DeliveryDetail {
 
 export interface DeliveryItem {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -407,7 +407,7 @@ export interface FundShown {
 }
 
 export interface GapEvent {
-  readonly resume_after: number;
+  readonly resume_after: number | string;
   readonly reason: string;
 }
 
@@ -514,7 +514,7 @@ export interface GroupsEvent {
 
 export interface HiddenAlert {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly type: string;
   readonly severity: Severity;
   readonly subject: string;
@@ -895,7 +895,7 @@ export interface Replayed {
   readonly sent: number;
   readonly first: number | null;
   readonly last: number | null;
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Retried {
@@ -1006,7 +1006,7 @@ export interface Status {
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
   readonly feeds: Readonly<Record<string, FeedItem>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];
 }
@@ -1016,7 +1016,7 @@ export interface StatusEvent {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
   readonly feeds: Readonly<Record<string, boolean>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
 }
 
 export interface StressAnswer {

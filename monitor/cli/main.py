@@ -31,6 +31,7 @@ from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.people import without_links
 from monitor.quiet_times import run_out
 from monitor.stores._base import StoreUnavailable
+from monitor.web_table import told_by_puts
 
 STOP_S = 9.0
 """A stop takes at most ten seconds, whatever hangs."""
@@ -173,6 +174,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     )
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
+    output.notes(told_by_puts(loaded.web.tokens))
     output.config_is_fine(loaded)
     return FINE
 

@@ -24,12 +24,14 @@ from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import plain
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 
+KEY_BYTES = 32
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
 
@@ -41,6 +43,10 @@ class Applied(msgspec.Struct, frozen=True):
     digest: str
     version: int
     at: datetime
+    life: int = 0
+    """Of the group: a closed id that is put again knows no entry of its former life."""
+    labels: Mapping[str, str] | None = None
+    """The group's labels then. A scope that they are outside of may give the id to an entry of its own."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -52,6 +58,8 @@ class Audit(msgspec.Struct, frozen=True):
     subject: str
     before: Any
     after: Any
+    labels: Mapping[str, str] | None = None
+    """Those of the group that it is about, as it was then; of a change of labels those that stayed."""
 
 
 class CoreState(msgspec.Struct, frozen=True):
@@ -239,6 +247,14 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     """Only rows at this time or later."""
     limit: int = 100
+    life: int | None = None
+    """Only rows of this life of the group; None: of all."""
+    scope: Scope = ()
+    """Only rows that this scope may see."""
+
+    def keeps(self, row: Row) -> bool:
+        """Whether a row is of the wanted life and may be seen."""
+        return self.life in (None, row.life) and sees(self.scope, row.labels)
 
 
 BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
@@ -255,6 +271,8 @@ class LtvPoint(msgspec.Struct, frozen=True):
     high: Decimal | None
     last: Decimal | None
     flags: int = 0
+    labels: Mapping[str, str] | None = None
+    """The group's labels then; None where they changed meanwhile, and in points from before they were kept."""
 
 
 def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
@@ -263,7 +281,10 @@ def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
     highs = [v for v in (old.high, new.high) if v is not None]
     last = old.last if new.last is None else new.last
     flags = old.flags | new.flags
-    return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
+    labels = old.labels if old.labels == new.labels else None
+    return LtvPoint(
+        old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags, labels
+    )
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -481,12 +502,16 @@ class Store(Protocol):
     async def drop_subscription(self, name: str) -> None:
         """Forgets an endpoint."""
 
-    async def entry(self, group_id: str, id: str) -> Applied | None: ...
+    async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
+        """The newest entry of this id, of whatever life of the group, that the scope may see."""
 
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
-        """The audits after a number, oldest first; of one subject, or not before a time, if given."""
+        """The audits after a number, oldest first; of one subject, not before a time, within a scope, if given."""
+
+    async def key(self, name: str) -> bytes:
+        """A secret of 32 bytes, made when it is first asked for and kept from then on."""
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         """Adds points of the history of LTV; a point that is there already is merged with the newer one."""
@@ -500,8 +525,11 @@ class Store(Protocol):
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         """A page of a group's history, each row with its number, which only grows."""
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
-        """The first row of each loan of a group, in their order."""
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        """The first row of each loan of a group that is of the life and the scope, in their order."""
+
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        """The life of the newest row of a group that a scope may see; None where it may see none."""
 
     async def prune(self, before: datetime) -> int:
         """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from aiohttp import web
+from multidict import MultiDict
 
 from monitor import descriptors
 from monitor.ack_links import PATH
@@ -25,7 +27,7 @@ from monitor.web.page import CACHE, POLICY, PageFiles
 from monitor.web.peer_log import peer_logger
 from monitor.web.proxy import asked_host, client_of
 from monitor.web.sessions import COOKIE, CSRF_HEADER
-from monitor.web.site import Call, Endpoint, Reply, Site
+from monitor.web.site import Call, Endpoint, Reply, Site, opened
 from monitor.web.view import Daemon
 from monitor.web_table import WebConfig, check_bind
 
@@ -82,6 +84,7 @@ class Server:
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
+        await self.site.take_key()
         app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
         for route in routes():
             # An id may hold any printable character; aiohttp's default would stop at braces.
@@ -143,12 +146,20 @@ class Server:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._caller(request, route)
             request[_WHO] = caller.name
-            call = Call(request, caller, Query(request, route.params), self.site)
+            call = Call(request, caller, self._query(request, route, caller), self.site)
             if not route.params:
                 call.query.done()
-            return _response(await route.handler(call))
+            return _response(_for_scope(await route.handler(call), call))
 
         return handle
+
+    def _query(self, request: web.Request, route: Endpoint, caller: Caller) -> Query:
+        """The query, with the cursor that a token with a scope sends as its list wrote it. Raises Rejected."""
+        values = request.query
+        if caller.scope and len(values.getall("after", ())) == 1:
+            values = MultiDict(values)
+            values["after"] = opened(values["after"], request, caller, self.site.seals)
+        return Query(values, route.params)
 
     def _caller(self, request: web.Request, route: Endpoint) -> Caller:
         """Who asks. Raises Rejected for a caller who may not."""
@@ -243,6 +254,18 @@ class Server:
             kind = "not-found" if e.status == 404 else "bad-request" if e.status < 500 else "internal"
             rejected = Rejected(kind, f"there is no path {request.path[:200]}" if e.status == 404 else e.reason)
         return rejected.response(request.path)
+
+
+def _for_scope(answer: Any, call: Call) -> Any:
+    """The answer as the caller gets it: where its list goes on, only a token of the same scope can read."""
+    if not call.caller.scope:
+        return answer
+    body = answer.body if isinstance(answer, Reply) else answer
+    following = getattr(body, "next", None)
+    if following is None:
+        return answer
+    body = msgspec.structs.replace(body, next=call.seal(following))
+    return answer._replace(body=body) if isinstance(answer, Reply) else body
 
 
 def _response(answer: Any) -> web.StreamResponse:

@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 
 from monitor.addresses import origin_of
-from monitor.core.groups.snapshot import Scope, within
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.schema import Invalid, Problem
 from monitor.secret_files import BadSecret, read_secret
 from monitor.web_table import TokenConfig, is_loopback
@@ -44,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True):
     name: str
     role: str
     scope: Scope = ()
+    prefix: str = ""
+    """With which the ids and accounts begin that it puts."""
     session: str = ""
     """The session, where a cookie names the caller."""
     until: datetime | None = None
@@ -53,9 +55,9 @@ class Caller(msgspec.Struct, frozen=True):
         """The role permits the action."""
         return action in MAY.get(self.role, frozenset())
 
-    def sees(self, labels: Mapping[str, str]) -> bool:
-        """A group with these labels is within the scope."""
-        return within(self.scope, labels)
+    def sees(self, labels: Mapping[str, str] | None) -> bool:
+        """What has these labels is within the scope; None: what has none, or from before they were kept."""
+        return sees(self.scope, labels)
 
 
 LOOPBACK = Caller("loopback", "admin")
@@ -85,7 +87,8 @@ class Tokens:
             names.add(config.name)
             if 0 < len(secret) < SHORTEST:
                 self.short += (config.name,)
-            self._callers[digest] = Caller(config.name, config.role, tuple(sorted(config.scope.items())))
+            scope = tuple(sorted(config.scope.items()))
+            self._callers[digest] = Caller(config.name, config.role, scope, config.prefix or "")
         if problems:
             raise Invalid(problems)
 

@@ -260,14 +260,18 @@ class Param(NamedTuple):
 
 LIMIT = Param("limit", f"How many items, 1 to {MAX_LIMIT}.", whole_number(1, MAX_LIMIT, DEFAULT_LIMIT))
 AFTER = Param("after", "The `next` of the page before.")
-AFTER_NUMBER = Param("after", "Items after this cursor, oldest first.", {"type": "integer", "minimum": 0, "default": 0})
+AFTER_NUMBER = Param(
+    "after",
+    "Items after this cursor, oldest first. A token with a scope sends the `next` of the page before.",
+    {"type": ["integer", "string"], "minimum": 0, "default": 0},
+)
 
 
 class Query:
     """The query of one request. Each reader notes what is wrong; `done` raises it all at once."""
 
-    def __init__(self, request: web.Request, known: Sequence[Param]) -> None:
-        self._values: MultiMapping[str] = request.query
+    def __init__(self, values: MultiMapping[str], known: Sequence[Param]) -> None:
+        self._values = values
         self._known = {p.name: p for p in known}
         self._problems: list[Problem] = []
         for key in dict.fromkeys(self._values):

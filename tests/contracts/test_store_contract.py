@@ -16,7 +16,7 @@ from monitor.core import schema
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.rules.product import CoinRates, DatedRate
-from monitor.core.stages.stages import GroupState
+from monitor.core.stages.stages import ClosedLife, GroupState
 from monitor.stores._base import (
     BLIND,
     UNKNOWN,
@@ -666,6 +666,87 @@ async def test_the_audit_record_is_kept_in_order_and_read_by_page(case: Case) ->
     assert await case.store.audits(2, 2) == [(3, records[2])]
 
 
+# To whom it belonged then
+
+
+OLD, NEW = {"borrower": "OLD"}, {"borrower": "NEW"}
+OLD_SCOPE, NEW_SCOPE = (("borrower", "OLD"),), (("borrower", "NEW"),)
+
+
+async def test_an_entry_is_of_one_owner_and_another_may_use_its_id(case: Case) -> None:
+    """The newest that a scope may see; one from before labels were kept is for the whole desk alone."""
+    bare, old, new = (
+        Applied("G-1", "e-1", digest, version, AT, life, labels)
+        for digest, version, life, labels in (("bare", 1, 0, None), ("old", 2, 0, OLD), ("new", 3, 1, NEW))
+    )
+    await case.store.commit(Change(AT, entries=(bare,)))
+    await case.restart()
+    assert await case.store.entry("G-1", "e-1") == bare
+    assert await case.store.entry("G-1", "e-1", OLD_SCOPE) is None
+    await case.store.commit(Change(AT, entries=(old,)))
+    await case.store.commit(Change(AT, entries=(new, Applied("G-1", "e-1", "again", 9, AT, 1, NEW))))
+    assert await case.store.entry("G-1", "e-1") == new
+    assert await case.store.entry("G-1", "e-1", OLD_SCOPE) == old
+    assert await case.store.entry("G-1", "e-1", NEW_SCOPE) == new
+
+
+async def test_audits_are_read_as_far_as_a_scope_may_see_them(case: Case) -> None:
+    labels = (None, OLD, NEW, {}, OLD)
+    audits = tuple(Audit(AT, "ops", "put group", "G-1", None, n, each) for n, each in enumerate(labels))
+    await case.store.commit(Change(AT, audits=audits))
+    await case.restart()
+    assert [n for n, _ in await case.store.audits(0, 10, "G-1")] == [1, 2, 3, 4, 5]
+    assert [n for n, _ in await case.store.audits(0, 10, "G-1", None, OLD_SCOPE)] == [2, 5]
+    assert [n for n, _ in await case.store.audits(0, 1, None, None, OLD_SCOPE)] == [2], "a page is filled past others"
+    assert [n for n, _ in await case.store.audits(2, 1, None, AT, OLD_SCOPE)] == [5]
+
+
+async def test_rows_are_read_by_life_and_scope(case: Case) -> None:
+    owners = [(None, 0), (OLD, 0), (NEW, 0), (NEW, 1), (OLD, 1)]
+    history = [msgspec.structs.replace(told(loan="A"), labels=labels, life=life) for labels, life in owners]
+    await case.store.commit(Change(AT, history=tuple(history)))
+    await case.restart()
+
+    async def seen(**wanted: Any) -> list[int]:
+        return [n for n, _ in await case.store.history(HistoryFilter("G-1", **wanted))]
+
+    assert await seen() == [1, 2, 3, 4, 5]
+    assert await seen(life=1) == [4, 5]
+    assert await seen(scope=OLD_SCOPE) == [2, 5]
+    assert await seen(scope=OLD_SCOPE, life=0) == [2]
+    assert await seen(scope=OLD_SCOPE, limit=1, after=2) == [5], "a page is filled past others"
+    wanted = HistoryFilter("G-1", life=1, scope=OLD_SCOPE)
+    assert [n for n, _ in await case.store.first_rows(wanted)] == [5]
+    lives = [await case.store.newest_life("G-1", scope) for scope in ((), OLD_SCOPE, (("borrower", "X"),))]
+    assert lives == [1, 1, None]
+
+
+async def test_points_keep_the_labels_of_their_time(case: Case) -> None:
+    """One whose group changed hands within it is nobody's."""
+    made = [msgspec.structs.replace(point(n, "0.5", "0.6"), labels=each) for n, each in enumerate((None, OLD, NEW))]
+    await case.store.keep_points(made)
+    await case.store.keep_points([msgspec.structs.replace(point(1, "0.5", "0.6"), labels=NEW)])
+    await case.store.keep_points([msgspec.structs.replace(point(2, "0.5", "0.6"), labels=NEW)])
+    await case.restart()
+    found = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
+    assert [p.labels for p in found] == [None, None, NEW]
+
+
+async def test_a_key_is_made_once_and_kept(case: Case) -> None:
+    key = await case.store.key("a")
+    assert len(key) == 32
+    assert await case.store.key("b") != key
+    await case.restart()
+    assert await case.store.key("a") == key
+
+
+async def test_a_closed_group_may_be_remembered_as_it_was(case: Case) -> None:
+    was = ClosedLife(AT, "file:book.jsonl", "vip_loan", OLD, 7, state("G-1"))
+    kept = GroupState("G-1", episode=1, sequence=7, life=1, closed=was)
+    await case.store.commit(Change(AT, states=(kept,), closed=("G-1",)))
+    assert (await case.restart()).states == (kept,)
+
+
 # Keeping
 
 
@@ -758,7 +839,7 @@ async def test_the_history_is_filtered_and_paged_by_number(store: Store) -> None
 async def test_the_first_row_of_each_loan_is_found(store: Store) -> None:
     history = (told(loan="B"), told(loan=""), told("G-2", loan="A"), told(loan="A"), told(loan="B"))
     await store.commit(Change(AT, history=history))
-    assert [(n, row.loan) for n, row in await store.first_rows("G-1")] == [(1, "B"), (4, "A")]
+    assert [(n, row.loan) for n, row in await store.first_rows(HistoryFilter("G-1"))] == [(1, "B"), (4, "A")]
 
 
 async def test_pruning_takes_old_rows_of_the_history(case: Case) -> None:

@@ -32,6 +32,7 @@ clocks = st.fixed_dictionaries(
         "clear_hold_s": st.sampled_from((900, 300, 0)),
         "grace_reminders": st.lists(st.sampled_from(("0h", "1h", "6h", "12h", "24h")), max_size=3),
         "margin_call_repeat": st.sampled_from(("24h", "15m", "1h")),
+        "reopen": st.sampled_from(("0h", "1h", "1h", "24h")),
     }
 )
 
@@ -43,6 +44,7 @@ def lifecycle(of: Mapping[str, Any]) -> Lifecycle:
         timedelta(seconds=of["clear_hold_s"]),
         tuple(timedelta(hours=int(h[:-1])) for h in of["grace_reminders"]),
         timedelta(minutes=int(of["margin_call_repeat"][:-1])) * (60 if of["margin_call_repeat"].endswith("h") else 1),
+        timedelta(hours=int(of["reopen"][:-1])),
     )
 
 

@@ -122,7 +122,10 @@ _ROWS = (
         "A group was closed in a margin call, a delayed liquidation or a liquidation. What was told of it is over. Whether "
         "the loans are settled is not known here.",
         "Nothing, if you know of it. Otherwise find out why it was closed: nobody watches it now.",
-        (Fact("source", TEXT, "who closed it: `api`, or the book that holds it no longer"),),
+        (
+            Fact("source", TEXT, "who closed it: `api`, or the book that holds it no longer"),
+            Fact("left_at", TIME, "when the book left it out, where it could have come back until now"),
+        ),
         news="good",
     ),
     AlertType(

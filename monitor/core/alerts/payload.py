@@ -98,7 +98,8 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures."""
 
     id: str
-    cursor: int
+    cursor: int | None
+    """Its place in the log; null for a token with a scope."""
     severity: Severity
     test: bool
     durable: bool
@@ -153,7 +154,7 @@ Row = TypeVar("Row", InputShown, DebtShown)
 
 def alert_item(
     alert: Alert,
-    cursor: int,
+    cursor: int | None,
     products: Mapping[str, Product],
     *,
     durable: bool = True,

@@ -232,7 +232,7 @@ def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
 
 def close(name: str, state: GroupState, at: datetime) -> Verdict:
     """The end of an episode because the group is closed: no cure, as nobody knows what became of its loans."""
-    after = GroupState(state.group, episode=state.episode, sequence=state.sequence)
+    after = GroupState(state.group, episode=state.episode, sequence=state.sequence, life=state.life)
     if state.stage == NORMAL:
         return after, None
     after, said = say(name, after, CLOSED, at, "closed")

@@ -21,6 +21,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from monitor.core.instants import MICROSECOND
+from monitor.core.loans.group import Contact
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
@@ -116,6 +117,27 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """The alert that was acknowledged."""
     note: str = ""
     until: datetime | None = None
+    labels: Mapping[str, str] | None = None
+    """The group's labels then: a scope that they are outside of does not see who has it in hand."""
+
+
+NO_FIGURES = msgspec.Raw(b"null")
+
+
+class ClosedLife(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A group that a snapshot left out: what it was, so that it can go on when the next one names it again."""
+
+    at: datetime
+    source: str
+    product: str
+    labels: Mapping[str, str]
+    version: int
+    state: GroupState
+    receiving_account: str = ""
+    contacts: Mapping[str, tuple[Contact, ...]] = {}
+    blind: bool = False
+    figures: msgspec.Raw = NO_FIGURES
+    """Those of its last moment, where it was in an episode: `Figures` of core.alerts as JSON, a type that stands above."""
 
 
 class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -152,6 +174,10 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
     silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
+    life: int = 0
+    """How often the id was closed before: a former life's history and entries are not its own. Of a closed one: the next."""
+    closed: ClosedLife | None = None
+    """Only of a closed group that may still come back as it was."""
 
 
 UNTOUCHED = GroupState("")

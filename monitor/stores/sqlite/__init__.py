@@ -21,6 +21,7 @@ import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
+from monitor.core.groups.snapshot import Scope
 from monitor.secret_files import BadSecret, read_secret
 from monitor.stores._base import (
     AlertFilter,
@@ -227,14 +228,18 @@ class SqliteStore:
     async def drop_subscription(self, name: str) -> None:
         await self._write(partial(subscriptions.drop, name=name))
 
-    async def entry(self, group_id: str, id: str) -> Applied | None:
+    async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
         # Asked before an entry is applied, so it must not stand behind a long list.
-        return await self._write(partial(log.entry, group_id=group_id, id=id))
+        return await self._write(partial(log.entry, group_id=group_id, id=id, scope=scope))
 
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
-        return await self._read(partial(log.audits, after=after, limit=limit, subject=subject, since=since))
+        work = partial(log.audits, after=after, limit=limit, subject=subject, since=since, scope=scope)
+        return await self._read(work)
+
+    async def key(self, name: str) -> bytes:
+        return await self._write(partial(file.key, name=name))
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         for i in range(0, len(points), _POINTS_AT_ONCE):
@@ -252,8 +257,11 @@ class SqliteStore:
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         return await self._read(partial(history.page, wanted=wanted))
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.first_rows, group=group))
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        return await self._read(partial(history.first_rows, wanted=wanted))
+
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        return await self._read(partial(history.newest_life, group=group, scope=scope))
 
     async def prune(self, before: datetime) -> int:
         """Small batches, each a transaction of its own, between which commits go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import age_files, crashpoint
-from monitor.stores._base import StoreRefused
+from monitor.stores._base import KEY_BYTES, StoreRefused
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.engine import BUSY_S, PLAIN, Engine
 from monitor.telemetry import log
@@ -141,7 +142,26 @@ ALTER TABLE deliveries ADD COLUMN gather TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN debt_usd TEXT NOT NULL DEFAULT '';
 CREATE TABLE switched (notifier TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8)
+# To whom what happened belonged then: entries and points with the labels of their time (rows of the history and audits have
+# them in their bodies), and of which life of its id an entry is. What is from before has no labels: no scope sees it.
+_SCHEMA_9 = """
+ALTER TABLE entries RENAME TO entries_8;
+CREATE TABLE entries (
+    group_id TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+    life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, id, life, labels)
+);
+INSERT INTO entries SELECT group_id, id, digest, version, at, 0, '' FROM entries_8 ORDER BY rowid;
+DROP TABLE entries_8;
+CREATE INDEX entries_at ON entries (at);
+-- Who had rows of which group: looked at in place of the rows, so that another's group takes no longer than none.
+CREATE TABLE holders (
+    group_id TEXT NOT NULL, life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, life, labels)
+) WITHOUT ROWID;
+CREATE TABLE owners (number INTEGER PRIMARY KEY, labels TEXT NOT NULL UNIQUE);
+ALTER TABLE ltv ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE keys (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
@@ -224,6 +244,14 @@ def _create(path: Path, engine: Engine) -> None:
 def make_private(path: Path) -> None:
     """An empty file for its owner alone. SQLite fills it, and gives its log and its journals the same rights."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def key(db: sqlite3.Connection, name: str) -> bytes:
+    """A secret of this store, made when it is first asked for."""
+    with transaction(db):
+        db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, secrets.token_bytes(KEY_BYTES)))
+        (body,) = db.execute("SELECT body FROM keys WHERE name = ?", [name]).fetchone()
+    return bytes(body)
 
 
 def sync_file(path: Path) -> None:
