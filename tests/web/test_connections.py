@@ -223,6 +223,27 @@ async def test_a_probe_finds_room_among_strangers_that_only_hold_what_is_kept_fo
         assert len(door.server.port) <= 48
 
 
+class Aborted:
+    """A transport of which only the end counts."""
+
+    def __init__(self) -> None:
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_many_that_come_at_once_do_not_get_more_room_than_there_is(desk: WebDesk) -> None:
+    """The system hands over a hundred connections before one that was cut is gone."""
+    port = connections.Port(connections.PortLimits(most=1, spare=4, share=1), desk.clock, desk.metrics, ())
+    found = [connections.GuardedConnection(port, asyncio.Protocol) for _ in range(20)]
+    for each in found:
+        each.transport = Aborted()  # type: ignore[assignment]
+        assert port.admit(each)
+        assert len(port) <= 5
+    assert [each.transport.is_aborted for each in found] == [False] + [True] * 15 + [False] * 4  # type: ignore[attr-defined]
+
+
 async def test_a_port_of_its_own_answers_about_health_and_nothing_else(desk: WebDesk) -> None:
     async with opened(desk, WebConfig(port=0, max_connections=16, health_port=0)) as door:
         await door.full()
