@@ -237,8 +237,9 @@ def test_many_that_come_at_once_do_not_get_more_room_than_there_is(desk: WebDesk
     """The system hands over a hundred connections before one that was cut is gone."""
     port = connections.Port(connections.PortLimits(most=1, spare=4, share=1), desk.clock, desk.metrics, ())
     found = [connections.GuardedConnection(port, asyncio.Protocol) for _ in range(20)]
-    for each in found:
+    for n, each in enumerate(found):
         each.transport = Aborted()  # type: ignore[assignment]
+        each.network = f"203.0.113.{n}"
         assert port.admit(each)
         assert len(port) <= 5
     assert [each.transport.is_aborted for each in found] == [False] + [True] * 15 + [False] * 4  # type: ignore[attr-defined]
